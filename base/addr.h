@@ -1,0 +1,62 @@
+/* addr.h -- network addresses, mail addresses, and lists that match them. */
+#ifndef BASE_ADDR_H
+#define BASE_ADDR_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "postern/arena.h"
+#include "postern/err.h"
+#include "postern/span.h"
+
+/* An IPv4 or IPv6 address; IPv4-mapped IPv6 is turned into IPv4 when parsed
+ * or taken from a socket, so that one client has one spelling. */
+struct ip {
+	uint8_t family;		/* 4, 6, or 0: none */
+	uint8_t b[16];		/* network order; IPv4 uses the first four */
+};
+
+#define IP_TEXT_MAX 46		/* as INET6_ADDRSTRLEN */
+
+bool ip_parse(struct span text, struct ip *ip);
+const char *ip_format(struct ip ip, char buf[IP_TEXT_MAX]);
+bool ip_eq(struct ip a, struct ip b);
+bool ip_is_loopback(struct ip ip);
+struct ip ip_from_sockaddr(const struct sockaddr *sa, uint16_t *port);
+socklen_t ip_to_sockaddr(struct ip ip, uint16_t port, struct sockaddr_storage *ss);
+
+struct cidr {
+	struct ip ip;
+	uint8_t bits;
+};
+
+/* "10.0.0.0/8", "::1", "10.1.2.3". Host bits set beyond the prefix are an error. */
+int cidr_parse(struct span text, struct cidr *c, struct err *err);
+bool cidr_has(struct cidr c, struct ip ip);
+
+/* "0.0.0.0:25", "[::1]:8025", "10.1.2.3" with a default port (0: port required). */
+int hostport_parse_ip(struct span text, uint16_t default_port, struct ip *ip, uint16_t *port,
+    struct err *err);
+/* "mail2.example.org:25" or an address: host is a span into text, without brackets. */
+int hostport_parse(struct span text, uint16_t default_port, struct span *host,
+    uint16_t *port, struct err *err);
+
+/* The parts of "local@domain" (the last @ outside quotes). false when either is
+ * missing. The null sender is the empty span and has no parts. */
+bool mailaddr_split(struct span addr, struct span *local, struct span *domain);
+/* Lower-cased domain, IDN A-labels; local part as it is. "" stays "". */
+struct span mailaddr_normalise(struct arena *a, struct span addr);
+/* A-label form of a domain in lower case; false when it is no domain name. */
+bool domain_normalise(struct arena *a, struct span domain, struct span *out);
+
+/* A list of patterns: "a@b" one address, "b" the domain, ".b" its subdomains;
+ * "@" alone or "<>" the null sender; compared without case, IDN in both spellings.
+ * Look-up is by hash: cost does not grow with the list. */
+struct addrlist;
+struct addrlist *addrlist_new(void);
+void addrlist_free(struct addrlist **l);
+int addrlist_add(struct addrlist *l, struct span pattern, struct err *err);
+bool addrlist_has(const struct addrlist *l, struct span addr);
+size_t addrlist_count(const struct addrlist *l);
+
+#endif
