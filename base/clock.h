@@ -17,7 +17,7 @@ int64_t clock_mono(void);
 extern const int64_t *clock_virtual;
 
 /* RFC 5322 date, local zone with offset: "Sun, 22 Nov 2026 10:41:39 +0000"; buf of CLOCK_DATE_MAX. */
-#define CLOCK_DATE_MAX 40
+#define CLOCK_DATE_MAX 64
 const char *clock_date(int64_t real_us, char *buf);
 
 #endif
