@@ -7,14 +7,8 @@
 
 #include "postern/arena.h"
 #include "postern/err.h"
+#include "postern/ip.h"
 #include "postern/span.h"
-
-/* An IPv4 or IPv6 address; IPv4-mapped IPv6 is turned into IPv4 when parsed
- * or taken from a socket, so that one client has one spelling. */
-struct ip {
-	uint8_t family;		/* 4, 6, or 0: none */
-	uint8_t b[16];		/* network order; IPv4 uses the first four */
-};
 
 #define IP_TEXT_MAX 46		/* as INET6_ADDRSTRLEN */
 

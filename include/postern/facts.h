@@ -1,0 +1,32 @@
+/* facts.h -- what is known of a message beside its bytes and its envelope.
+ *
+ * Filled by those who may ask the world (antivirus, verifier, clock) and
+ * read by the policy. A zeroed struct says that nothing is known; a virus
+ * engine that was not asked is not the same as one that found nothing.
+ */
+#ifndef POSTERN_FACTS_H
+#define POSTERN_FACTS_H
+
+#include <stdint.h>
+
+#include "postern/span.h"
+
+enum av_state { AV_NOT_ASKED, AV_CLEAN, AV_VIRUS, AV_UNSCANNABLE, AV_FAILED };
+
+enum auth_result { AUTH_UNKNOWN, AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL, AUTH_NEUTRAL,
+	AUTH_TEMPERROR, AUTH_PERMERROR, AUTH_POLICY };
+
+struct facts {
+	int64_t now;		/* Unix time in microseconds: the only clock the policy sees */
+	enum av_state av;
+	struct span av_name;	/* of the virus, or the limit that made it unscannable */
+	struct span av_engine;	/* "libclamav 1.4.6/27500" */
+	struct span av_part;	/* part number; "" the raw message */
+	enum auth_result spf, dkim, dmarc;
+	const struct span *dnsbl;	/* names of the lists the client is on */
+	size_t ndnsbl;
+	double spam_score;
+	struct span spam_class;	/* "spam", "suspected", "marketing", "" */
+};
+
+#endif

@@ -1,0 +1,98 @@
+/* policy.h -- from a folder of YAML files to a compiled policy, and from a
+ * message to a verdict.
+ *
+ * Pure: no socket, no file, no clock, no log. Files come as text; what a
+ * policy refers to (lists, fingerprints) is asked of policy_env.read_file.
+ * The compiled policy never changes after policy_load and may be shared by
+ * fork. policy_judge() has no state between calls and cannot fail: when a
+ * budget runs out the verdict says so and its outcome is on_unscannable's.
+ */
+#ifndef POSTERN_POLICY_H
+#define POSTERN_POLICY_H
+
+#include "postern/anatomy.h"
+#include "postern/arena.h"
+#include "postern/envelope.h"
+#include "postern/err.h"
+#include "postern/facts.h"
+#include "postern/verdict.h"
+
+struct buf;
+struct diags;
+struct json;
+struct policy;
+
+struct policy_source {
+	const char *name;	/* as shown in errors: "policy.d/50-health.yaml" */
+	struct span text;	/* must outlive the policy */
+};
+
+struct policy_network {		/* a network of postern.yaml, known to the policy by its name */
+	struct span name;
+	const struct span *members;	/* addresses and CIDRs as text */
+	size_t nmembers;
+};
+
+struct policy_env {
+	/* path is relative to the policy folder; text must outlive the policy. NULL: no files. */
+	int (*read_file)(void *ctx, struct span path, struct span *text, struct err *err);
+	void *ctx;
+	int64_t now;		/* for expired dates */
+	const struct policy_network *networks;
+	size_t nnetworks;
+	const struct span *domains;	/* our own domains: group:our-domains when no file defines it */
+	size_t ndomains;
+	bool limits_only;	/* compile networks, groups and limits, nothing else (for the receiver) */
+};
+
+/* NULL when there is any error in d (all of them are there; d may hold warnings beside a policy). */
+struct policy *policy_load(const struct policy_source *files, size_t nfiles,
+    const struct policy_env *env, struct diags *d);
+void policy_free(struct policy **p);
+const char *policy_hash(const struct policy *p);	/* 16 hex digits over all sources, in name order */
+size_t policy_rule_count(const struct policy *p);
+
+/* as_if: temporarily another mode for a rule ("enforce", "shadow", "off"), for tests; may be NULL. */
+struct policy_as_if {
+	struct span rule;
+	struct span mode;
+};
+struct policy_options {
+	const struct policy_as_if *as_if;
+	size_t nas_if;
+	bool near_misses;	/* explain wants them, mail does not */
+	int64_t (*stopwatch)(void);	/* microseconds, for verdict.us_*; NULL: none */
+};
+
+/* out->decisions has env->nrecipients entries, each with an outcome other than UNJUDGED. */
+void policy_judge(const struct policy *p, const struct anatomy *an, const struct envelope *env,
+    const struct facts *facts, const struct policy_options *opt, struct arena *a,
+    struct verdict *out);
+/* What the policy does when the scanner could not do its work at all (defaults.on_scan_error,
+ * defaults.on_unscannable): every recipient gets it. reason is shown to people. */
+void policy_verdict_failed(const struct policy *p, const struct envelope *env, bool unscannable,
+    struct span reason, struct arena *a, struct verdict *out);
+
+/* The object of `explain --json` (interfaces.md), id null when 0. ms_* below 0: left out. */
+struct explain_times {
+	double anatomy, antivirus, detect, evaluate;
+};
+void verdict_explain(const struct verdict *v, const struct policy *p, const struct anatomy *an,
+    const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
+    struct json *j);
+
+/* Rate limits the policy asks of the receiver. */
+enum limit_key { LIMIT_CLIENT, LIMIT_SENDER, LIMIT_SENDER_DOMAIN, LIMIT_USER, LIMIT_DESTINATION };
+enum limit_unit { LIMIT_MESSAGES, LIMIT_RECIPIENTS, LIMIT_CONNECTIONS };
+struct limit_rule {
+	struct span id;
+	enum limit_key per;
+	enum limit_unit unit;
+	uint64_t allow;		/* so many … */
+	int64_t window;		/* … in so many microseconds; 0 for connections */
+	enum outcome then;	/* defer, reject, hold; DELIVER: only notify */
+	struct span queue;	/* hold: who decides */
+};
+const struct limit_rule *policy_limits(const struct policy *p, size_t *n);
+
+#endif
