@@ -8,6 +8,7 @@
 #define IPC_MESSAGES_H
 
 #include "ipc/payload.h"
+#include "ipc/role.h"
 #include "postern/envelope.h"
 #include "postern/verdict.h"
 
