@@ -303,7 +303,7 @@ sandbox_enter(const struct sandbox *sb, const struct sandbox_paths *paths, const
     struct err *err)
 {
 	struct sandbox_paths own = { read_paths, write_paths };
-	bool have_landlock, have_seccomp;
+	bool have_landlock = false, have_seccomp = false;
 
 	*missing = NULL;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
