@@ -55,6 +55,13 @@ enum frame_type {
 	FRAME_COUNT
 };
 const char *frame_name(enum frame_type t);
+struct frame_rule {		/* a row of the table */
+	const char *name;
+	uint32_t from, to;	/* 1 << role */
+	uint32_t max_body;
+	uint16_t max_fds;
+};
+const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 
 /* Who has a channel to whom: the master hands both ends out. X(one, other) */
 #define LINKS(X) \
