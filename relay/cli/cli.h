@@ -19,6 +19,7 @@ struct cli {
 	const char *config_path;	/* -c FILE, else CLI_CONFIG_DEFAULT; never NULL */
 	bool json;			/* --json */
 	bool colour;			/* a terminal, and no NO_COLOR */
+	bool quiet;			/* `check`: say nothing when all is well */
 	struct config *conf;		/* NULL until loaded */
 };
 
