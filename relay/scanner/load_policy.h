@@ -1,0 +1,22 @@
+/* load_policy.h -- the policy folder of a configuration, read and compiled. */
+#ifndef SCANNER_LOAD_POLICY_H
+#define SCANNER_LOAD_POLICY_H
+
+#include "conf.h"
+#include "master/config.h"
+#include "postern/policy.h"
+
+#define POLICY_FILE_MAX (4u << 20)	/* a policy file */
+#define POLICY_LIST_MAX (64u << 20)	/* a list it refers to */
+#define POLICY_FILES_MAX 1000
+
+/* Reads all *.yaml of a folder, in name order (tests/ is not looked into), and compiles them.
+ * dir_shown is put before file names in errors. conf gives networks and our own domains; may be
+ * NULL. Everything lives in the arena, which must outlive the policy. NULL: the reasons are in d. */
+struct policy *policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
+    bool limits_only, struct arena *a, struct diags *d);
+/* The same for conf->policy_dir. */
+struct policy *policy_load_conf(const struct config *conf, bool limits_only, struct arena *a,
+    struct diags *d);
+
+#endif
