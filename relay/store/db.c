@@ -48,6 +48,11 @@ db_error(const struct db *d, struct err *err)
 		return err_set(err, EACCES, "%s: %s (may this account write there?)", d->path, text);
 	case SQLITE_BUSY:
 		return err_set(err, EBUSY, "%s: another program holds it locked", d->path);
+	case SQLITE_CONSTRAINT:
+	case SQLITE_TOOBIG:
+	case SQLITE_MISMATCH:
+	case SQLITE_RANGE:	/* not the world's fault but the row's */
+		return err_set(err, EINVAL, "%s", text);
 	case SQLITE_INTERRUPT:
 		return err_set(err, ETIME, "the search took too long");
 	default:
