@@ -120,12 +120,9 @@ textmap_point(struct textmap *m, size_t out, size_t in)
 void
 textmap_finish(struct textmap *m, size_t out, size_t in, struct offmap *map)
 {
-	*map = (struct offmap){ NULL, 0 };
-	if (m->unwanted)
-		return;
 	/* So that the end of a match at the end of the text finds its place. */
 	textmap_copy(m, out, in, 0);
-	map->runs = m->runs;
+	map->runs = m->runs;	/* map may be the one under this: only now */
 	map->n = m->n;
 }
 
