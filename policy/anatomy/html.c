@@ -239,7 +239,7 @@ is_zero(const char *v)
 {
 	if (*v != '0' && *v != '.')
 		return false;
-	for (; *v && *v != ';' && *v != '!'; v++)
+	for (; *v && *v != '!'; v++)
 		if (*v >= '1' && *v <= '9')
 			return false;
 	return true;
@@ -253,22 +253,23 @@ style_hides(struct span style)
 		const char *value;	/* NULL: zero */
 	} ways[] = { { "display:", "none" }, { "visibility:", "hidden" }, { "opacity:", NULL },
 		{ "font-size:", NULL }, { "mso-hide:", "all" } };
-	char flat[512];
-	size_t n = 0;
 
-	for (size_t i = 0; i < style.n && n < sizeof(flat) - 1; i++)
-		if (!is_space(style.p[i]) && style.p[i] != '\0')
-			flat[n++] = ascii_lower(style.p[i]);
-	flat[n] = '\0';
-	for (size_t k = 0; k < sizeof(ways) / sizeof(ways[0]); k++) {
-		const char *at = flat;
-		size_t len = strlen(ways[k].property);
+	for (size_t i = 0; i < style.n; i++) {
+		char flat[64];
+		size_t n = 0;
 
-		for (; (at = strstr(at, ways[k].property)) != NULL; at += len) {
-			if (at > flat && at[-1] != ';')
-				continue;	/* another property ends with that name */
-			if (ways[k].value ? strncmp(at + len, ways[k].value,
-			    strlen(ways[k].value)) == 0 : is_zero(at + len))
+		/* One declaration, without its white space. */
+		for (; i < style.n && style.p[i] != ';'; i++)
+			if (!is_space(style.p[i]) && style.p[i] != '\0' && n < sizeof(flat) - 1)
+				flat[n++] = ascii_lower(style.p[i]);
+		flat[n] = '\0';
+		for (size_t k = 0; k < sizeof(ways) / sizeof(ways[0]); k++) {
+			size_t len = strlen(ways[k].property);
+
+			if (strncmp(flat, ways[k].property, len) != 0)
+				continue;
+			if (ways[k].value ? strncmp(flat + len, ways[k].value,
+			    strlen(ways[k].value)) == 0 : is_zero(flat + len))
 				return true;
 		}
 	}
