@@ -194,6 +194,7 @@ content_read(struct builder *b, uint16_t index, bool digest, struct span *second
 			continue;
 		if (span_is_nocase(h->name, "Content-Type")) {
 			struct part saved = *p;
+			struct span saved_second = *second;
 
 			/* Of two, the first counts, unless only a later one has parts in it. */
 			content_type_read(b, p, h->raw, &ps, second);
@@ -203,6 +204,7 @@ content_read(struct builder *b, uint16_t index, bool digest, struct span *second
 
 				*p = saved;
 				p->defects = defects;
+				*second = saved_second;
 				continue;
 			}
 			typed = true;
@@ -538,6 +540,7 @@ split_decoded(struct splitter *s, uint16_t index, struct frame *again)
 	    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &p->decoded);
 	b->left -= p->decoded.n;
 	node->known = true;
+	node->leaf = false;
 	node->encoding = ENCODING_IDENTITY;
 	in.src = p->decoded;
 	in.offset = p->body_offset;
