@@ -15,28 +15,28 @@
 #include "scanner/scan.h"
 
 int
-judge_open(struct judge *j, const struct config *conf, const char *tmpdir, struct diags *d,
-    struct err *err)
+judge_open(struct judge *j, const struct config *conf, struct diags *d, struct err *err)
+{
+	*j = (struct judge){ .arena = arena_new(64u << 10) };
+	j->policy = policy_load_conf(conf, false, j->arena, d);
+	if (j->policy)
+		return 0;
+	judge_close(j);
+	return err_set(err, 0, "the policy in %s has errors", conf->policy_dir);
+}
+
+int
+judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir, struct err *err)
 {
 	struct antivirus_limits limits = { 0 };
 
-	*j = (struct judge){ .arena = arena_new(64u << 10) };
-	j->policy = policy_load_conf(conf, false, j->arena, d);
-	if (j->policy == NULL) {
-		err_set(err, 0, "the policy in %s has errors", conf->policy_dir);
-		goto fail;
-	}
 	if (conf->av == AV_OFF)
 		return 0;
 	/* A map must be given up before the worker's own alarm: that costs a process. */
-	if (conf->scan_timeout >= 2000000)
+	if (conf->scan_timeout >= 2 * US_PER_SEC)
 		limits.ms = (uint32_t)(conf->scan_timeout / 1000 / 2);
 	j->antivirus = antivirus_new(conf->av_databases, tmpdir, &limits, err);
-	if (j->antivirus)
-		return 0;
-fail:
-	judge_close(j);
-	return -1;
+	return j->antivirus ? 0 : -1;
 }
 
 void

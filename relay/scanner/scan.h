@@ -27,8 +27,10 @@ struct judgement {
 struct config;
 struct diags;
 
-/* Policy and, unless it is off, antivirus. Errors of the policy go to d, others to err. */
-int judge_open(struct judge *j, const struct config *conf, const char *tmpdir, struct diags *d,
+/* The policy of conf->policy_dir; its errors are in d, and err names the folder. */
+int judge_open(struct judge *j, const struct config *conf, struct diags *d, struct err *err);
+/* The antivirus engine, unless it is off. tmpdir must exist. */
+int judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir,
     struct err *err);
 void judge_close(struct judge *j);
 

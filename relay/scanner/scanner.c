@@ -118,11 +118,13 @@ load(struct parent *p, struct err *err)
 	int rc;
 
 	diags_init(&d, a);
-	rc = judge_open(&p->env.judge, p->env.conf, p->tmp, &d, err);
+	rc = judge_open(&p->env.judge, p->env.conf, &d, err);
 	for (const struct diag *g = d.first; g; g = g->next)
 		log_msg(g->level == DIAG_ERROR ? LOG_LVL_ERROR : LOG_LVL_WARN, 0, "%s:%u:%u: %s",
 		    g->file ? g->file->name : "policy", g->line, g->column, g->text);
 	arena_free(&a);
+	if (rc == 0)
+		rc = judge_antivirus(&p->env.judge, p->env.conf, p->tmp, err);
 	if (rc == 0)
 		log_info("policy %s, %zu rules, %s", policy_hash(p->env.judge.policy),
 		    policy_rule_count(p->env.judge.policy), p->env.judge.antivirus ?
