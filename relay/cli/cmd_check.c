@@ -56,15 +56,16 @@ is_policy_file(struct check *c, const char *path)
 static void
 check_keys(struct check *c, const char *shown)
 {
-	struct conf_file file = { .name = shown };
+	struct conf_file *file = arena_zalloc(c->arena, sizeof(*file));
 	struct err err;
 
-	fs_read(c->arena, c->conf->path, 4u << 20, &file.text, NULL);
+	file->name = arena_str(c->arena, span_str(shown));
+	fs_read(c->arena, c->conf->path, 4u << 20, &file->text, NULL);
 	for (size_t i = 0; i < c->conf->ndomains; i++)
 		for (size_t k = 0; k < c->conf->domains[i].ndkim; k++) {
 			const struct conf_dkim *dk = &c->conf->domains[i].dkim[k];
 			const char *path = fs_beside(c->arena, c->conf->path, dk->key);
-			struct conf_node at = { .file = &file, .line = dk->line, .column = 1,
+			struct conf_node at = { .file = file, .line = dk->line, .column = 1,
 				.width = 1 };
 			struct dkim_key *key;
 
