@@ -14,7 +14,7 @@
 #include "pattern.h"
 #include "words.h"
 
-#define RUN_STEPS INT64_C(200000000)	/* of all patterns' hard places in one run */
+#define RUN_STEPS INT64_C(400000000)	/* of all patterns' hard places in one run */
 #define SEVERAL 3			/* distinct values that prove each other */
 #define MASK_CHARS 64			/* shown of a longer match: its end */
 #define MATCHES_KEPT ((size_t)4096)	/* room that stays between runs */
@@ -450,19 +450,35 @@ place_of(const struct text *t, size_t from, size_t to)
 	return (struct place){ (uint32_t)a, (uint32_t)z };
 }
 
+static size_t
+char_bytes(struct span s, size_t i)
+{
+	size_t n = 1;
+
+	while (i + n < s.n && ((uint8_t)s.p[i + n] & 0xc0) == 0x80)
+		n++;
+	return n;
+}
+
+static bool
+is_blank(struct span c)
+{
+	return (c.n == 1 && strchr(" \t\r\n", c.p[0]) && c.p[0]) || span_is(c, "\xc2\xa0") ||
+	    span_is(c, "\xe2\x80\xaf") || span_is(c, "\xe2\x80\x89");
+}
+
 /* Bullets for all but the last characters; blanks are kept. At most half is shown. */
 static struct span
 mask(struct arena *a, struct span s, unsigned last)
 {
 	static const char bullet[] = "\xe2\x80\xa2", more[] = "\xe2\x80\xa6";
-	size_t chars = 0, visible = 0, skip, i, seen = 0, shown = 0;
+	size_t chars = 0, visible = 0, skip, seen = 0, shown = 0;
 	char *out, *o;
 
-	for (i = 0; i < s.n; i++)
-		if (((uint8_t)s.p[i] & 0xc0) != 0x80) {
-			chars++;
-			visible += (uint8_t)s.p[i] > ' ';
-		}
+	for (size_t i = 0; i < s.n; i += char_bytes(s, i)) {
+		chars++;
+		visible += !is_blank(span_sub(s, i, char_bytes(s, i)));
+	}
 	skip = chars > MASK_CHARS ? chars - MASK_CHARS : 0;
 	if (last > visible / 2)
 		last = (unsigned)(visible / 2);
@@ -471,25 +487,23 @@ mask(struct arena *a, struct span s, unsigned last)
 		memcpy(o, more, 3);
 		o += 3;
 	}
-	for (i = 0; i < s.n;) {
-		size_t len = 1;
-		uint8_t c = (uint8_t)s.p[i];
+	for (size_t i = 0; i < s.n;) {
+		struct span c = span_sub(s, i, char_bytes(s, i));
+		bool blank = is_blank(c);
 
-		while (i + len < s.n && ((uint8_t)s.p[i + len] & 0xc0) == 0x80)
-			len++;
-		shown += c > ' ';
-		if (seen++ >= skip) {
-			if (c <= ' ') {
-				*o++ = ' ';
-			} else if (visible - shown < last && c != 0x7f && len <= 4) {
-				memcpy(o, s.p + i, len);
-				o += len;
-			} else {
-				memcpy(o, bullet, 3);
-				o += 3;
-			}
+		i += c.n;
+		shown += !blank;
+		if (seen++ < skip)
+			continue;
+		if (blank) {
+			*o++ = ' ';
+		} else if (visible - shown < last && (uint8_t)c.p[0] > ' ' && c.p[0] != 0x7f && c.n <= 4) {
+			memcpy(o, c.p, c.n);
+			o += c.n;
+		} else {
+			memcpy(o, bullet, 3);
+			o += 3;
 		}
-		i += len;
 	}
 	return (struct span){ out, (size_t)(o - out) };
 }
