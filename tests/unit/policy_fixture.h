@@ -33,7 +33,7 @@ struct fixture {
 	char *said;			/* the diagnostics as people read them */
 };
 
-static int
+__attribute__((unused)) static int
 fixture_file(void *ctx, struct span path, struct span *text, struct err *err)
 {
 	if (span_is(path, "lists/partners.txt")) {
@@ -47,7 +47,7 @@ fixture_file(void *ctx, struct span path, struct span *text, struct err *err)
 	return err_set(err, 2, "cannot read `" SPAN_FMT "`: No such file or directory", SPAN_ARG(path));
 }
 
-static void
+__attribute__((unused)) static void
 fixture_begin(struct fixture *f)
 {
 	*f = (struct fixture){ .arena = arena_new(0) };
@@ -60,7 +60,7 @@ fixture_begin(struct fixture *f)
 	ip_parse(SPAN_LIT("10.1.2.3"), &f->env.client);
 }
 
-static void
+__attribute__((unused)) static void
 fixture_end(struct fixture *f)
 {
 	policy_free(&f->p);
@@ -68,7 +68,7 @@ fixture_end(struct fixture *f)
 	arena_free(&f->arena);
 }
 
-static void
+__attribute__((unused)) static void
 fixture_load_files(struct fixture *f, const struct policy_source *files, size_t n)
 {
 	static const struct span domains[] = { { "example.org", 11 } };
@@ -87,7 +87,7 @@ fixture_load_files(struct fixture *f, const struct policy_source *files, size_t 
 	buf_release(&b);
 }
 
-static void
+__attribute__((unused)) static void
 fixture_load(struct fixture *f, const char *yaml)
 {
 	const struct policy_source file = { "test.yaml", span_str(yaml) };
@@ -98,7 +98,7 @@ fixture_load(struct fixture *f, const char *yaml)
 	assert_non_null(f->p);
 }
 
-static void
+__attribute__((unused)) static void
 fixture_to(struct fixture *f, const char *const *to)
 {
 	size_t n = 0;
@@ -112,7 +112,7 @@ fixture_to(struct fixture *f, const char *const *to)
 }
 #define TO(f, ...) fixture_to(f, (const char *const[]){ __VA_ARGS__, NULL })
 
-static void
+__attribute__((unused)) static void
 fixture_judge(struct fixture *f, const char *raw)
 {
 	f->raw = span_str(raw);
@@ -123,7 +123,7 @@ fixture_judge(struct fixture *f, const char *raw)
 	assert_int_equal(f->v.ndecisions, f->env.nrecipients);
 }
 
-static bool
+__attribute__((unused)) static bool
 fixture_has(const struct span *v, size_t n, const char *id)
 {
 	for (size_t i = 0; i < n; i++)
@@ -138,7 +138,7 @@ fixture_has(const struct span *v, size_t n, const char *id)
 #define assert_outcome(f, i, o) assert_string_equal(outcome_name(OUTCOME(f, i)), o)
 
 /* The message as its recipient gets it. */
-static char *
+__attribute__((unused)) static char *
 fixture_edited(struct fixture *f, size_t recipient)
 {
 	const struct variant *var = &f->v.variants[f->v.decisions[recipient].variant];
@@ -161,7 +161,7 @@ fixture_edited(struct fixture *f, size_t recipient)
 	return out;
 }
 
-static char *
+__attribute__((unused)) static char *
 fixture_json(struct fixture *f)
 {
 	struct json j;

@@ -485,7 +485,7 @@ test_order(void **state)
 	for (int perm = 0; perm < 120; perm++) {
 		struct fixture f;
 		struct policy_source files[5];
-		char names[5][16], text[5][256], *json, *mail;
+		char names[5][32], text[5][256], *json, *mail;
 		int left[5] = { 0, 1, 2, 3, 4 }, code = perm, n = 5;
 
 		for (int i = 0; i < 5; i++) {
@@ -591,7 +591,7 @@ test_hash(void **state)
 	const struct policy_source two[] = { { "b", SPAN_LIT("groups: {}\n") }, { "a", SPAN_LIT("rules: []\n") } };
 	const struct policy_source three[] = { { "a", SPAN_LIT("rules: [ ]\n") }, { "b", SPAN_LIT("groups: {}\n") } };
 	struct fixture f;
-	char hash[17];
+	char hash[32];
 
 	fixture_begin(&f);
 	fixture_load_files(&f, one, 2);
