@@ -38,7 +38,8 @@ static const struct level {
 	uint32_t steps;		/* at each of them */
 } levels[] = {
 	{ 8192, 64 },
-	{ 128, 1024 },
+	{ 256, 512 },
+	{ 32, 4096 },
 	{ 4, 32768 },
 	{ 1, PATTERN_STEPS_START },
 };

@@ -16,7 +16,7 @@ struct pattern_scratch;		/* match data and stacks: one for each set, shared by i
 #define PATTERN_BYTES_MAX 8192
 /* Steps of PCRE2's match limit; one is 1 to 4 ns of compiled code. */
 #define PATTERN_STEPS_START UINT32_C(1000000)	/* at one starting place */
-#define PATTERN_STEPS_TEXT INT64_C(50000000)	/* of hard places in one text */
+#define PATTERN_STEPS_TEXT INT64_C(100000000)	/* of hard places in one text */
 
 /* NULL with what PCRE2 said and the offset. */
 struct pattern *pattern_new(struct span source, struct err *err);

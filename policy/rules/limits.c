@@ -76,7 +76,9 @@ limit_hold(struct load *ld, struct conf_node *n, void *obj)
 		who = conf_get(n, "for");
 		CONF_EACH (c, n)
 			if (!span_is(c->key, "for"))
-				keys_unknown(ld, c, SECTION_HOLD);
+				diag_key(ld->d, DIAG_ERROR, c, NULL,
+				    "`" SPAN_FMT "`: the `hold` of a limit takes only `for`",
+				    SPAN_ARG(c->key));
 		if (!who) {
 			diag_key(ld->d, DIAG_ERROR, n, "as in {for: group:dpo}",
 			    "`hold` needs `for`: who decides");
@@ -124,6 +126,8 @@ limit_read(struct load *ld, struct conf_node *n)
 		return;
 	}
 	if (!keys_read(ld, n, SECTION_LIMIT, l))
+		return;
+	if (ld->d->errors > errors)
 		return;
 	if (!conf_get(n, "id"))
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "a limit needs an `id`");

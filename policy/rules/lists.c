@@ -167,6 +167,12 @@ addrsets_find(const struct addrsets *s, struct span addr, uint64_t *bits)
 			sets_hit(s, span_make(d + i, domain.n - i), bits);
 }
 
+static const char *
+hint_prefixed(struct load *ld, const char *prefix, const char *nearest)
+{
+	return nearest ? arena_printf(ld->d->arena, "did you mean `%s%s`?", prefix, nearest) : NULL;
+}
+
 /* --- networks ---------------------------------------------------------------------------- */
 
 static void
@@ -230,7 +236,7 @@ read_cidrs(struct load *ld, struct conf_node *n, const struct cidr **out, size_t
 			nv += w->n;
 		} else if (named) {
 			diag_at(ld->d, DIAG_ERROR, at,
-			    nearest_hint(ld, pendings_nearest(ld, &ld->networks, name)),
+			    hint_prefixed(ld, "network:", pendings_nearest(ld, &ld->networks, name)),
 			    "unknown network `" SPAN_FMT "`", SPAN_ARG(name));
 			fine = false;
 		} else if (w) {
@@ -286,7 +292,7 @@ lists_builtin(struct load *ld)
 			network_add(ld, w, NULL, from->members[k]);
 		pendings_add(ld, &ld->networks, "network", w->name, NULL, w);
 	}
-	if (ld->env->ndomains && !pendings_get(&ld->groups, our_domains)) {
+	if (!pendings_get(&ld->groups, our_domains)) {
 		struct group *g = arena_zalloc(ld->tmp, sizeof(*g));
 
 		g->name = our_domains;
@@ -334,7 +340,7 @@ group_find(struct load *ld, const struct conf_node *at, struct span name)
 
 	if (!g)
 		diag_at(ld->d, DIAG_ERROR, at,
-		    nearest_hint(ld, pendings_nearest(ld, &ld->groups, name)),
+		    hint_prefixed(ld, "group:", pendings_nearest(ld, &ld->groups, name)),
 		    "unknown group `" SPAN_FMT "`", SPAN_ARG(name));
 	else
 		g->used = true;

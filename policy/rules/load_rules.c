@@ -393,9 +393,9 @@ rule_read(struct load *ld, struct conf_node *n)
 	}
 	if (!keys_read(ld, n, SECTION_RULE, src))
 		return;
-	if (!conf_get(n, "id"))
+	if (!conf_get(n, "id") && ld->d->errors == errors)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "a rule needs an `id`");
-	if (!src->then)
+	if (!conf_get(n, "then") && ld->d->errors == errors)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "rule `" SPAN_FMT "` needs `then`", SPAN_ARG(r->id));
 	if (r->mode == MODE_SHADOW && !conf_get(n, "review_by"))
 		diag_at(ld->d, DIAG_ERROR, conf_get(n, "mode"), "as in review_by: 2027-03-01",
@@ -407,9 +407,8 @@ rule_read(struct load *ld, struct conf_node *n)
 	r->judges_unscannable = src->asks_unscannable && r->then.outcome != OUTCOME_UNJUDGED;
 	r->detectors = src->detectors;
 	r->ndetectors = src->ndetectors;
-	if (!r->id.n || (ld->d->errors > errors && pendings_get(&ld->rules, r->id)))
-		return;
-	pendings_add(ld, &ld->rules, "rule", r->id, conf_get(n, "id"), src);
+	if (r->id.n)
+		pendings_add(ld, &ld->rules, "rule", r->id, conf_get(n, "id"), src);
 }
 
 void
@@ -433,13 +432,16 @@ exception_when(struct load *ld, struct conf_node *n, void *obj)
 void
 exceptions_read(struct load *ld, struct conf_node *n, void *obj)
 {
+	size_t errors;
+
 	if (!conf_want(ld->d, n, CONF_LIST, "a list of exceptions"))
 		return;
 	CONF_EACH (c, n) {
 		struct exception_src *src = arena_zalloc(ld->tmp, sizeof(*src));
 
 		src->node = c;
-		if (!keys_read(ld, c, SECTION_EXCEPTION, src))
+		errors = ld->d->errors;
+		if (!keys_read(ld, c, SECTION_EXCEPTION, src) || ld->d->errors > errors)
 			continue;
 		if (!conf_get(c, "id"))
 			diag_at(ld->d, DIAG_ERROR, c, NULL, "an exception needs an `id`");
