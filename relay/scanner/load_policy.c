@@ -150,16 +150,18 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 	env->ndomains = conf->ndomains;
 }
 
-struct policy *
-policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
+/* only: a single file of the folder, or NULL for all. */
+static struct policy *
+load_from(const char *dir, const char *shown, const char *only, const struct config *conf,
     bool limits_only, struct arena *a, struct diags *d)
 {
 	struct folder f = { .fd = -1, .arena = a };
 	struct policy_env env = { .read_file = read_file, .ctx = &f, .now = clock_real(),
 		.limits_only = limits_only };
-	struct policy_source *files;
+	struct policy_source *files, one = { .name = shown };
 	struct policy *p = NULL;
-	size_t nfiles, errors = d->errors;
+	size_t nfiles = 1, errors = d->errors;
+	struct err err;
 
 	f.fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f.fd == -1) {
@@ -167,12 +169,33 @@ policy_load_dir(const char *dir, const char *dir_shown, const struct config *con
 		return NULL;
 	}
 	fill_env(&env, conf, a);
-	if (read_sources(&f, dir, dir_shown, d, &files, &nfiles))
+	files = &one;
+	if (only && read_beneath(&f, only, POLICY_FILE_MAX, &one.text, &err) == -1)
+		diag_at(d, DIAG_ERROR, NULL, NULL, "%s", err.text);
+	else if (only || read_sources(&f, dir, shown, d, &files, &nfiles))
 		p = policy_load(files, nfiles, &env, d);
 	close(f.fd);
 	if (p && d->errors > errors)	/* a file that could not be read */
 		policy_free(&p);
 	return p;
+}
+
+struct policy *
+policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
+    bool limits_only, struct arena *a, struct diags *d)
+{
+	return load_from(dir, dir_shown, NULL, conf, limits_only, a, d);
+}
+
+struct policy *
+policy_load_file(const char *path, const struct config *conf, struct arena *a, struct diags *d)
+{
+	const char *slash = strrchr(path, '/');
+	const char *dir = !slash ? "." : slash == path ? "/" :
+	    arena_str(a, span_make(path, (size_t)(slash - path)));
+
+	return load_from(dir, arena_str(a, span_str(path)), slash ? slash + 1 : path, conf, false, a,
+	    d);
 }
 
 struct policy *

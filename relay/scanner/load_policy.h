@@ -15,7 +15,10 @@
  * NULL. Everything lives in the arena, which must outlive the policy. NULL: the reasons are in d. */
 struct policy *policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
     bool limits_only, struct arena *a, struct diags *d);
-/* The same for conf->policy_dir. */
+/* A single file as a whole policy; what it refers to lies beside it. */
+struct policy *policy_load_file(const char *path, const struct config *conf, struct arena *a,
+    struct diags *d);
+/* policy_load_dir for conf->policy_dir. */
 struct policy *policy_load_conf(const struct config *conf, bool limits_only, struct arena *a,
     struct diags *d);
 
