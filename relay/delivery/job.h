@@ -75,9 +75,8 @@ void carrier_retire(struct carrier *c);
 /* What is still running is cut off: handed back where nothing was promised yet. */
 void carrier_cut(struct carrier *c);
 
-/* Gives every recipient without a result this one. */
-void job_fail_rest(struct job *job, enum rcpt_status status, enum fail_class cls, const char *dsn,
-    struct span text);
+/* Gives every recipient without a result this one; its text is copied. */
+void job_fail_rest(struct job *job, const struct smtp_result *why);
 void job_done(struct carrier *c, struct job *job);
 
 static inline bool

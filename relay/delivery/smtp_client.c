@@ -310,7 +310,7 @@ smtp_client_sent(struct smtp_client *m, size_t n)
 static void
 hear(struct smtp_client *m)
 {
-	if (m->msg)
+	if (m->msg && m->reply.code != 421)
 		m->heard = true;
 	if (m->reply.code == 421 && m->state != CLIENT_BODY && m->state != CLIENT_QUIT)
 		client_fail_reply(m, m->state == CLIENT_GREETING ? FAIL_GREETING : FAIL_SITE);

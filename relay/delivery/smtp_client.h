@@ -99,7 +99,7 @@ struct smtp_client {
 	uint64_t size_limit;		/* 0: none told */
 	bool tls_active;
 	bool failed;			/* ->fail holds */
-	bool heard;			/* the server has answered something since the message was given */
+	bool heard;			/* something other than 421 was heard since the message was given */
 	struct smtp_result fail;	/* reply lies in fail_text */
 	struct smtp_message *msg;
 
