@@ -9,20 +9,20 @@
 #include "postern/err.h"
 
 void
-reply_init(struct smtp_reply *r)
+smtp_reply_init(struct smtp_reply *r)
 {
 	*r = (struct smtp_reply){ .status = REPLY_MORE };
 	buf_init(&r->text, REPLY_TOTAL_MAX + REPLY_LINES_MAX);
 }
 
 void
-reply_release(struct smtp_reply *r)
+smtp_reply_release(struct smtp_reply *r)
 {
 	buf_release(&r->text);
 }
 
 void
-reply_reset(struct smtp_reply *r)
+smtp_reply_reset(struct smtp_reply *r)
 {
 	r->code = 0;
 	r->dsn[0] = '\0';
@@ -35,22 +35,22 @@ reply_reset(struct smtp_reply *r)
 }
 
 bool
-reply_begun(const struct smtp_reply *r)
+smtp_reply_begun(const struct smtp_reply *r)
 {
 	return r->total > 0;
 }
 
 struct span
-reply_text(const struct smtp_reply *r)
+smtp_reply_text(const struct smtp_reply *r)
 {
 	return buf_data(&r->text);
 }
 
 struct span
-reply_line(const struct smtp_reply *r, size_t i)
+smtp_reply_line(const struct smtp_reply *r, size_t i)
 {
 	ASSERT(i < r->nlines);
-	return span_from(span_sub(reply_text(r), r->lines[i].at, r->lines[i].n), 4);
+	return span_from(span_sub(smtp_reply_text(r), r->lines[i].at, r->lines[i].n), 4);
 }
 
 static size_t
@@ -142,7 +142,7 @@ line_end(struct smtp_reply *r)
 }
 
 enum reply_status
-reply_feed(struct smtp_reply *r, struct span in, size_t *used)
+smtp_reply_feed(struct smtp_reply *r, struct span in, size_t *used)
 {
 	size_t at = 0;
 

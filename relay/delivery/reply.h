@@ -41,18 +41,18 @@ struct smtp_reply {
 	enum reply_status status;
 };
 
-void reply_init(struct smtp_reply *r);
-void reply_release(struct smtp_reply *r);
-void reply_reset(struct smtp_reply *r);		/* ready for the next one */
+void smtp_reply_init(struct smtp_reply *r);
+void smtp_reply_release(struct smtp_reply *r);
+void smtp_reply_reset(struct smtp_reply *r);		/* ready for the next one */
 /* Takes bytes up to the end of one reply; *used says how many. Once whole or
- * broken nothing more is taken until reply_reset. */
-enum reply_status reply_feed(struct smtp_reply *r, struct span in, size_t *used);
+ * broken nothing more is taken until smtp_reply_reset. */
+enum reply_status smtp_reply_feed(struct smtp_reply *r, struct span in, size_t *used);
 /* All lines, joined; borrowed until reset. */
-struct span reply_text(const struct smtp_reply *r);
+struct span smtp_reply_text(const struct smtp_reply *r);
 /* Text of line i behind its code and separator. */
-struct span reply_line(const struct smtp_reply *r, size_t i);
+struct span smtp_reply_line(const struct smtp_reply *r, size_t i);
 /* A byte of the reply under way has been seen. */
-bool reply_begun(const struct smtp_reply *r);
+bool smtp_reply_begun(const struct smtp_reply *r);
 
 /* "2.1.5" at the front of text, followed by white space or the end: its length, else 0. */
 size_t dsn_parse(struct span text, char out[DSN_TEXT_MAX]);

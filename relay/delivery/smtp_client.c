@@ -55,7 +55,7 @@ void
 smtp_client_init(struct smtp_client *m)
 {
 	*m = (struct smtp_client){ .state = CLIENT_GREETING };
-	reply_init(&m->reply);
+	smtp_reply_init(&m->reply);
 	buf_init(&m->say, SAY_MAX);
 	buf_init(&m->fail_text, FAIL_TEXT_MAX);
 }
@@ -63,7 +63,7 @@ smtp_client_init(struct smtp_client *m)
 void
 smtp_client_release(struct smtp_client *m)
 {
-	reply_release(&m->reply);
+	smtp_reply_release(&m->reply);
 	buf_release(&m->say);
 	buf_release(&m->fail_text);
 }
@@ -129,7 +129,7 @@ client_fail_reply(struct smtp_client *m, enum fail_class cls)
 	enum rcpt_status status = m->reply.code / 100 == 5 ? RCPT_FAILED : RCPT_DEFERRED;
 
 	buf_reset(&m->fail_text);
-	buf_span(&m->fail_text, reply_text(&m->reply));
+	buf_span(&m->fail_text, smtp_reply_text(&m->reply));
 	smtp_result_set(&m->fail, m->state, status, cls, reply_dsn(&m->reply),
 	    buf_data(&m->fail_text), true);
 	m->failed = true;
@@ -140,7 +140,7 @@ client_fail_reply(struct smtp_client *m, enum fail_class cls)
 void
 client_fail_nonsense(struct smtp_client *m)
 {
-	struct span text = reply_text(&m->reply);
+	struct span text = smtp_reply_text(&m->reply);
 
 	smtp_client_fail(m, RCPT_DEFERRED, FAIL_SITE, "4.5.0",
 	    "protocol error: host " SPAN_FMT " said: " SPAN_FMT " (in reply to %s)",
@@ -192,7 +192,7 @@ client_settle(struct smtp_client *m, size_t from, size_t to, enum fail_class cls
 		if (msg->results[i].set)
 			continue;
 		if (text.p == NULL)
-			text = arena_span(msg->arena, reply_text(&m->reply));
+			text = arena_span(msg->arena, smtp_reply_text(&m->reply));
 		smtp_result_set(&msg->results[i], m->state, status,
 		    status == RCPT_SENT ? FAIL_NONE : cls, reply_dsn(&m->reply), text, true);
 	}
@@ -316,7 +316,7 @@ hear(struct smtp_client *m)
 		client_fail_reply(m, m->state == CLIENT_GREETING ? FAIL_GREETING : FAIL_SITE);
 	else
 		client_acts[m->state].response(m);
-	reply_reset(&m->reply);
+	smtp_reply_reset(&m->reply);
 }
 
 enum smtp_step
@@ -335,9 +335,9 @@ smtp_client_step(struct smtp_client *m, struct span in, size_t *used)
 			smtp_client_lost(m, "lost connection");
 			continue;
 		}
-		if (m->state == CLIENT_BODY && !has_output(m) && !reply_begun(&m->reply))
+		if (m->state == CLIENT_BODY && !has_output(m) && !smtp_reply_begun(&m->reply))
 			client_set(m, CLIENT_DOT);
-		switch (reply_feed(&m->reply, span_from(in, at), &n)) {
+		switch (smtp_reply_feed(&m->reply, span_from(in, at), &n)) {
 		case REPLY_BROKEN:
 			smtp_client_fail(m, RCPT_DEFERRED, m->state == CLIENT_GREETING ? FAIL_GREETING :
 			    FAIL_SITE, "4.5.0", "protocol error: %s (" SPAN_FMT ", %s)",

@@ -22,7 +22,7 @@ greeting_response(struct smtp_client *m)
 			m->fail.dsn[0] = '4';
 		return;
 	}
-	text = reply_line(&m->reply, 0);
+	text = smtp_reply_line(&m->reply, 0);
 	if (m->loop_detect && span_eq_nocase(span_sub(text, 0, span_find(text, ' ')), m->hello)) {
 		smtp_client_fail(m, RCPT_FAILED, FAIL_SITE, "5.4.6",
 		    "mail loops back to myself: host " SPAN_FMT " greets with my own name",
@@ -93,7 +93,7 @@ ehlo_response(struct smtp_client *m)
 	}
 	m->caps |= CAP_ESMTP;
 	for (size_t i = 1; i < m->reply.nlines; i++)
-		capability(m, reply_line(&m->reply, i));
+		capability(m, smtp_reply_line(&m->reply, i));
 	introduced(m);
 }
 

@@ -13,7 +13,7 @@ feed_all(struct smtp_reply *r, struct span in, size_t piece, size_t *total)
 
 	*total = 0;
 	while (in.n && st == REPLY_MORE) {
-		st = reply_feed(r, span_sub(in, 0, piece), &used);
+		st = smtp_reply_feed(r, span_sub(in, 0, piece), &used);
 		ASSERT(used <= piece && (used > 0 || st != REPLY_MORE));
 		*total += used;
 		in = span_from(in, used);
@@ -28,14 +28,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct smtp_reply a, b;
 	size_t na, nb;
 
-	reply_init(&a);
-	reply_init(&b);
+	smtp_reply_init(&a);
+	smtp_reply_init(&b);
 	for (;;) {
 		enum reply_status sa = feed_all(&a, in, SIZE_MAX, &na);
 		enum reply_status sb = feed_all(&b, in, 1, &nb);
-		struct span text = reply_text(&a);
+		struct span text = smtp_reply_text(&a);
 
-		ASSERT(sa == sb && span_eq(text, reply_text(&b)) && a.code == b.code);
+		ASSERT(sa == sb && span_eq(text, smtp_reply_text(&b)) && a.code == b.code);
 		ASSERT(text.n <= REPLY_TOTAL_MAX + REPLY_LINES_MAX);
 		for (size_t i = 0; i < text.n; i++)
 			ASSERT(text.p[i] >= ' ' && text.p[i] <= '~');
@@ -43,14 +43,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		ASSERT(na == nb && a.code >= 200 && a.code <= 599 && a.nlines > 0);
 		for (size_t i = 0; i < a.nlines; i++)
-			ASSERT(reply_line(&a, i).n <= REPLY_LINE_MAX);
+			ASSERT(smtp_reply_line(&a, i).n <= REPLY_LINE_MAX);
 		in = span_from(in, na);
-		reply_reset(&a);
-		reply_reset(&b);
+		smtp_reply_reset(&a);
+		smtp_reply_reset(&b);
 		if (in.n == 0)
 			break;
 	}
-	reply_release(&a);
-	reply_release(&b);
+	smtp_reply_release(&a);
+	smtp_reply_release(&b);
 	return 0;
 }

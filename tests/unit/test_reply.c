@@ -13,9 +13,9 @@ feed(struct smtp_reply *r, const char *text, size_t piece)
 	enum reply_status st = REPLY_MORE;
 	size_t used;
 
-	reply_reset(r);
+	smtp_reply_reset(r);
 	while (in.n && st == REPLY_MORE) {
-		st = reply_feed(r, span_sub(in, 0, piece), &used);
+		st = smtp_reply_feed(r, span_sub(in, 0, piece), &used);
 		in = span_from(in, used);
 	}
 	return st;
@@ -63,7 +63,7 @@ test_rows(void **state)
 {
 	struct smtp_reply r;
 
-	reply_init(&r);
+	smtp_reply_init(&r);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		for (size_t piece = 1; piece < 12; piece++) {
 			assert_int_equal(feed(&r, rows[i].in, piece), rows[i].status);
@@ -71,11 +71,11 @@ test_rows(void **state)
 				continue;
 			assert_int_equal(r.code, rows[i].code);
 			assert_string_equal(r.dsn, rows[i].dsn);
-			assert_int_equal(reply_text(&r).n, strlen(rows[i].text));
-			assert_memory_equal(reply_text(&r).p, rows[i].text, strlen(rows[i].text));
+			assert_int_equal(smtp_reply_text(&r).n, strlen(rows[i].text));
+			assert_memory_equal(smtp_reply_text(&r).p, rows[i].text, strlen(rows[i].text));
 		}
 	}
-	reply_release(&r);
+	smtp_reply_release(&r);
 }
 
 static void
@@ -83,13 +83,13 @@ test_lines(void **state)
 {
 	struct smtp_reply r;
 
-	reply_init(&r);
+	smtp_reply_init(&r);
 	assert_int_equal(feed(&r, "250-mx hello\r\n250-SIZE 100\r\n250\r\n", 5), REPLY_WHOLE);
 	assert_int_equal(r.nlines, 3);
-	assert_true(span_is(reply_line(&r, 0), "mx hello"));
-	assert_true(span_is(reply_line(&r, 1), "SIZE 100"));
-	assert_int_equal(reply_line(&r, 2).n, 0);
-	reply_release(&r);
+	assert_true(span_is(smtp_reply_line(&r, 0), "mx hello"));
+	assert_true(span_is(smtp_reply_line(&r, 1), "SIZE 100"));
+	assert_int_equal(smtp_reply_line(&r, 2).n, 0);
+	smtp_reply_release(&r);
 }
 
 /* Only one reply is taken; the bytes behind it stay with the caller. */
@@ -100,17 +100,17 @@ test_one_at_a_time(void **state)
 	struct smtp_reply r;
 	size_t used;
 
-	reply_init(&r);
-	assert_int_equal(reply_feed(&r, in, &used), REPLY_WHOLE);
+	smtp_reply_init(&r);
+	assert_int_equal(smtp_reply_feed(&r, in, &used), REPLY_WHOLE);
 	assert_int_equal(used, 7);
-	assert_int_equal(reply_feed(&r, span_from(in, 7), &used), REPLY_WHOLE);
+	assert_int_equal(smtp_reply_feed(&r, span_from(in, 7), &used), REPLY_WHOLE);
 	assert_int_equal(used, 0);
 	assert_int_equal(r.code, 250);
-	reply_reset(&r);
-	assert_false(reply_begun(&r));
-	assert_int_equal(reply_feed(&r, span_from(in, 7), &used), REPLY_WHOLE);
+	smtp_reply_reset(&r);
+	assert_false(smtp_reply_begun(&r));
+	assert_int_equal(smtp_reply_feed(&r, span_from(in, 7), &used), REPLY_WHOLE);
 	assert_int_equal(r.code, 354);
-	reply_release(&r);
+	smtp_reply_release(&r);
 }
 
 static void
@@ -123,11 +123,11 @@ test_long_line_is_cut(void **state)
 	memset(text, 'x', sizeof(text));
 	memcpy(text, "550 ", 4);
 	memcpy(text + sizeof(text) - 2, "\r\n", 2);
-	reply_init(&r);
-	assert_int_equal(reply_feed(&r, span_make(text, sizeof(text)), &used), REPLY_WHOLE);
+	smtp_reply_init(&r);
+	assert_int_equal(smtp_reply_feed(&r, span_make(text, sizeof(text)), &used), REPLY_WHOLE);
 	assert_int_equal(used, sizeof(text));
-	assert_int_equal(reply_text(&r).n, REPLY_LINE_MAX);
-	reply_release(&r);
+	assert_int_equal(smtp_reply_text(&r).n, REPLY_LINE_MAX);
+	smtp_reply_release(&r);
 }
 
 static void
@@ -137,22 +137,22 @@ test_endless(void **state)
 	enum reply_status st = REPLY_MORE;
 	size_t used, total = 0, lines = 0;
 
-	reply_init(&r);
+	smtp_reply_init(&r);
 	/* one line without end */
 	while (st == REPLY_MORE && total < 2 * REPLY_TOTAL_MAX) {
-		st = reply_feed(&r, SPAN_LIT("550 blah blah"), &used);
+		st = smtp_reply_feed(&r, SPAN_LIT("550 blah blah"), &used);
 		total += used;
 	}
 	assert_int_equal(st, REPLY_BROKEN);
 	assert_true(total <= REPLY_TOTAL_MAX);
 	assert_non_null(r.broken);
 	/* lines without end */
-	reply_reset(&r);
+	smtp_reply_reset(&r);
 	for (st = REPLY_MORE; st == REPLY_MORE && lines < 2 * REPLY_LINES_MAX; lines++)
-		st = reply_feed(&r, SPAN_LIT("250-again\r\n"), &used);
+		st = smtp_reply_feed(&r, SPAN_LIT("250-again\r\n"), &used);
 	assert_int_equal(st, REPLY_BROKEN);
 	assert_int_equal(lines, REPLY_LINES_MAX);
-	reply_release(&r);
+	smtp_reply_release(&r);
 }
 
 int
