@@ -114,6 +114,10 @@ carrier_take(struct carrier *c, struct job *job)
 	job->t_start = job->t_conn = job->t_ready = clock_real();
 	job->relay = SPAN_LIT("none");
 	job->eightbit = span_has_8bit(job->bytes);
+	if (job->results[0].set) {
+		job_done(c, job);
+		return;
+	}
 	if (c->retiring) {
 		job->handed_back = true;
 		job_done(c, job);
@@ -177,6 +181,22 @@ carrier_retire(struct carrier *c)
 			session_cut(s);
 		else if (s->phase == SESSION_IDLE)
 			session_quit(s);
+	}
+}
+
+void
+carrier_abandon(struct carrier *c)
+{
+	struct span name;
+	void *value;
+	size_t at = 0;
+
+	while (table_next(c->sites, &at, &name, &value))
+		site_retire(value);
+	for (struct session *s = c->sessions, *next; s; s = next) {
+		next = s->next;
+		if (s->job && s->m.state != CLIENT_DOT)
+			session_cut(s);
 	}
 }
 

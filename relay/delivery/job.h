@@ -75,6 +75,9 @@ void carrier_retire(struct carrier *c);
 /* What is still running is cut off: handed back where nothing was promised yet. */
 void carrier_cut(struct carrier *c);
 
+/* The queue is gone: all jobs are handed back but those whose message may be taken already. */
+void carrier_abandon(struct carrier *c);
+
 /* Gives every recipient without a result this one; its text is copied. */
 void job_fail_rest(struct job *job, const struct smtp_result *why);
 void job_done(struct carrier *c, struct job *job);
