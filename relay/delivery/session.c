@@ -359,7 +359,12 @@ readable(evutil_socket_t fd, short what, void *arg)
 		char *room = buf_room(&s->in, READ_SIZE);
 		ssize_t r;
 
-		ASSERT(room != NULL);		/* the machine takes everything it is given */
+		if (room == NULL) {
+			/* It answers what nobody has asked yet, on and on. */
+			smtp_client_lost(&s->m, "protocol error: too much input");
+			run(s);
+			return;
+		}
 		r = transport_read(&s->t, room, READ_SIZE, &err);
 		if (r == TRANSPORT_AGAIN) {
 			if (s->t.wants_write)

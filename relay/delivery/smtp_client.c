@@ -335,8 +335,11 @@ smtp_client_step(struct smtp_client *m, struct span in, size_t *used)
 			smtp_client_lost(m, "lost connection");
 			continue;
 		}
-		if (m->state == CLIENT_BODY && !has_output(m) && !smtp_reply_begun(&m->reply))
-			client_set(m, CLIENT_DOT);
+		if (m->state == CLIENT_BODY) {
+			if (!has_output(m) && !smtp_reply_begun(&m->reply))
+				client_set(m, CLIENT_DOT);
+		} else if (has_output(m))
+			return SMTP_SAY;	/* no answer counts before all was said */
 		switch (smtp_reply_feed(&m->reply, span_from(in, at), &n)) {
 		case REPLY_BROKEN:
 			smtp_client_fail(m, RCPT_DEFERRED, m->state == CLIENT_GREETING ? FAIL_GREETING :

@@ -234,9 +234,9 @@ data_response(struct smtp_client *m)
 {
 	int class = m->reply.code / 100;
 
-	if (class == 2) {
+	if (class < 4 && m->reply.code != 354) {
 		client_fail_nonsense(m);
-	} else if (m->reply.code / 100 == 3 && m->accepted == 0) {
+	} else if (class == 3 && m->accepted == 0) {
 		/* Pipelined, and nobody is left: an empty message to no one (RFC 2920, 3.1). */
 		buf_puts(&m->say, ".\r\n");
 		m->need_rset = false;
