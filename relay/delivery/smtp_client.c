@@ -304,6 +304,9 @@ smtp_client_sent(struct smtp_client *m, size_t n)
 		if (s->n == 0)
 			m->out_at++;
 	}
+	/* From here on the server may have it. An answer begun before the dot is none to it. */
+	if (m->state == CLIENT_BODY && !has_output(m) && !smtp_reply_begun(&m->reply))
+		client_set(m, CLIENT_DOT);
 }
 
 /* One whole reply was heard. */
@@ -335,10 +338,7 @@ smtp_client_step(struct smtp_client *m, struct span in, size_t *used)
 			smtp_client_lost(m, "lost connection");
 			continue;
 		}
-		if (m->state == CLIENT_BODY) {
-			if (!has_output(m) && !smtp_reply_begun(&m->reply))
-				client_set(m, CLIENT_DOT);
-		} else if (has_output(m))
+		if (m->state != CLIENT_BODY && has_output(m))
 			return SMTP_SAY;	/* no answer counts before all was said */
 		switch (smtp_reply_feed(&m->reply, span_from(in, at), &n)) {
 		case REPLY_BROKEN:

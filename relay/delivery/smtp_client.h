@@ -113,7 +113,6 @@ struct smtp_client {
 	bool doomed;			/* MAIL was refused: the rest is heard and ignored */
 	bool need_rset;
 	struct dotstuff body;
-	bool body_done;
 	struct span out[CLIENT_OUT_SPANS];
 	size_t out_at, out_n;
 };

@@ -253,7 +253,6 @@ void
 perform_body(struct smtp_client *m)
 {
 	dotstuff_init(&m->body, m->msg->bytes);
-	m->body_done = false;
 	m->out_at = m->out_n = 0;
 }
 
