@@ -55,8 +55,8 @@ struct smtp_transaction {
 	struct envelope env;
 	size_t room;			/* recipients there is room for */
 	uint64_t declared;		/* SIZE=, 0: not said */
-	struct span hold;		/* a limit wants it held: who decides; empty: no */
-	struct span hold_rule;
+	struct span hold_rule;		/* the limit that wants it held; empty: none does */
+	struct span hold;		/* who decides then */
 };
 
 void smtp_transaction_free(struct smtp_transaction **t);	/* NULL-safe */
