@@ -23,37 +23,6 @@
 #include "ipc/messages.h"
 #include "master/runtime.h"
 #include "master/startup.h"
-#include "postern/policy.h"
-
-/* ---- the policy, as far as a receiver asks it ---- */
-
-static struct limit_rule limit_rules[] = {
-	{ .per = LIMIT_SENDER, .unit = LIMIT_MESSAGES, .allow = 2, .window = INT64_C(3600000000),
-	    .then = OUTCOME_DEFER },
-	{ .per = LIMIT_SENDER_DOMAIN, .unit = LIMIT_MESSAGES, .allow = 1,
-	    .window = INT64_C(3600000000), .then = OUTCOME_HOLD },
-};
-static size_t nlimits;
-
-struct policy {
-	int unused;
-};
-
-struct policy *
-policy_load(const struct policy_source *files, size_t n, const struct policy_env *env,
-    struct diags *d)
-{
-	static struct policy p;
-
-	return env->limits_only ? &p : NULL;
-}
-
-const struct limit_rule *
-policy_limits(const struct policy *p, size_t *n)
-{
-	*n = nlimits;
-	return limit_rules;
-}
 
 /* ---- the house ---- */
 
@@ -208,6 +177,8 @@ queue_main_loop(int fd, int tell)
 			acc.text = SPAN_LIT("no room");
 		} else if (fs_write_all(tell, &t, sizeof(t), NULL) == -1)
 			_exit(8);
+		if (span_starts(m.env.sender, SPAN_LIT("silent@")))
+			pause();
 		accepted_encode(&b, &acc);
 		to_peer(&c, FRAME_ACCEPTED, f.ticket, &b);
 	}
@@ -271,12 +242,14 @@ bound(uint16_t *port)
 static pid_t
 start_receiver(int control, int config, int shared)
 {
-	struct startup su = { .instance = 7, .config_path = "/tmp/postern.yaml",
-		.foreground = true };
+	struct startup su = { .instance = 7, .foreground = true };
+	char path[96];
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
+	snprintf(path, sizeof(path), "%s/postern.yaml", house.dir);
+	su.config_path = path;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* away from 3, 4 and 5 first, then to their places */
 	control = fcntl(control, F_DUPFD, 20);
@@ -304,9 +277,6 @@ setup(void **state)
 	int sv[2], tell[2], config;
 
 	signal(SIGPIPE, SIG_IGN);
-	limit_rules[0].id = SPAN_LIT("per-sender");
-	limit_rules[1].id = SPAN_LIT("per-domain");
-	limit_rules[1].queue = SPAN_LIT("dpo");
 	config = fs_memfd("config", &err);
 	assert_int_equal(fs_write_all(config, config_text, sizeof(config_text) - 1, &err), 0);
 	assert_int_equal(fs_memfd_seal(config, &err), 0);
@@ -338,10 +308,45 @@ setup(void **state)
 }
 
 static int
+setup_plain(void **state)
+{
+	snprintf(house.dir, sizeof(house.dir), "/tmp/postern-test-XXXXXX");
+	assert_non_null(mkdtemp(house.dir));
+	return setup(state);
+}
+
+static int
 setup_limits(void **state)
 {
-	nlimits = 2;
+	static const char policy[] = "version: 1\nlimits:\n"
+	    "  - {id: per-sender, per: sender, allow: 2 messages / 1h, then: defer}\n"
+	    "  - {id: per-domain, per: sender_domain, allow: 1 messages / 1h, "
+	    "then: {hold: {for: dpo@example.org}}}\n";
+	char path[128];
+	int fd;
+
+	snprintf(house.dir, sizeof(house.dir), "/tmp/postern-test-XXXXXX");
+	assert_non_null(mkdtemp(house.dir));
+	assert_int_equal(chmod(house.dir, 0755), 0);
+	snprintf(path, sizeof(path), "%s/policy.d", house.dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/policy.d/limits.yaml", house.dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_int_equal(fs_write_all(fd, policy, sizeof(policy) - 1, NULL), 0);
+	close(fd);
 	return setup(state);
+}
+
+static void
+remove_dir(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/policy.d/limits.yaml", house.dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/policy.d", house.dir);
+	rmdir(path);
+	rmdir(house.dir);
 }
 
 /* Retires the receiver: it must leave by itself, with 0. */
@@ -365,7 +370,7 @@ teardown(void **state)
 	}
 	close(house.submitted);
 	close(house.shared);
-	nlimits = 0;
+	remove_dir();
 	return 0;
 }
 
@@ -634,8 +639,16 @@ queue_lost(void **state)
 	struct client c;
 
 	greeted(&c);
+	/* it dies with the message in its hands: the client must not believe it was taken */
+	say(&c, "MAIL FROM:<silent@example.com>\r\nRCPT TO:<deliver@example.net>\r\nDATA\r\n");
+	expect(&c, "250");
+	expect(&c, "250");
+	expect(&c, "354");
+	say(&c, "x: y\r\n\r\n.\r\n");
+	assert_string_equal(submitted().first, "deliver@example.net");
 	kill(house.queue, SIGKILL);
 	waitpid(house.queue, NULL, 0);
+	expect(&c, "451 4.3.0");
 	say(&c, "MAIL FROM:<a@example.com>\r\n");
 	expect(&c, "451 4.3.0");
 	bye(&c);
@@ -806,17 +819,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(one_message, setup, teardown),
-		cmocka_unit_test_setup_teardown(outcomes, setup, teardown),
-		cmocka_unit_test_setup_teardown(signatures, setup, teardown),
-		cmocka_unit_test_setup_teardown(deadly_message, setup, teardown),
-		cmocka_unit_test_setup_teardown(hanging_message, setup, teardown),
-		cmocka_unit_test_setup_teardown(queue_lost, setup, teardown),
-		cmocka_unit_test_setup_teardown(sizes, setup, teardown),
-		cmocka_unit_test_setup_teardown(doors, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_message, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(outcomes, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(signatures, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(deadly_message, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(hanging_message, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(queue_lost, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(sizes, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(doors, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(rate_limits, setup_limits, teardown),
 		cmocka_unit_test_setup_teardown(limits_command, setup_limits, teardown),
-		cmocka_unit_test_setup_teardown(retiring, setup, teardown),
+		cmocka_unit_test_setup_teardown(retiring, setup_plain, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
