@@ -195,6 +195,13 @@ end_of_data(struct smtp_session *s)
 	answer(s, &r);
 }
 
+/* Retiring, and nothing is under way any more. */
+static bool
+leaving(const struct smtp_session *s)
+{
+	return s->retiring && (s->state == SMTP_CONNECT || s->state == SMTP_GREETED);
+}
+
 /* All that is in order now; returns how many bytes are done with. */
 static size_t
 consume(struct smtp_session *s, struct span in)
@@ -202,7 +209,7 @@ consume(struct smtp_session *s, struct span in)
 	size_t at = 0, used = 0;
 
 	while (at < in.n && s->state != SMTP_OVER && s->state != SMTP_JUDGED &&
-	    buf_size(&s->out) < OUT_PAUSE) {
+	    !leaving(s) && buf_size(&s->out) < OUT_PAUSE) {
 		struct span run;
 
 		if (s->state == SMTP_BODY) {
@@ -294,7 +301,7 @@ smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *u
 		s->retiring = true;
 		break;
 	}
-	if (s->retiring && (s->state == SMTP_CONNECT || s->state == SMTP_GREETED))
+	if (leaving(s))
 		close_421(s, "4.3.2 service restarting, come back at once");
 	smtp_session_check(s);
 	if (s->state == SMTP_OVER)
