@@ -13,10 +13,12 @@
 #define IP_TEXT_MAX 46		/* as INET6_ADDRSTRLEN */
 
 bool ip_parse(struct span text, struct ip *ip);
-const char *ip_format(struct ip ip, char buf[IP_TEXT_MAX]);
+const char *ip_format(struct ip ip, char buf[IP_TEXT_MAX]);	/* "none" for family 0 */
 bool ip_eq(struct ip a, struct ip b);
 bool ip_is_loopback(struct ip ip);
+/* Family 0 for what is no IP socket; port may be NULL. */
 struct ip ip_from_sockaddr(const struct sockaddr *sa, uint16_t *port);
+/* The length used, 0 for family 0. */
 socklen_t ip_to_sockaddr(struct ip ip, uint16_t port, struct sockaddr_storage *ss);
 
 struct cidr {
@@ -40,12 +42,14 @@ int hostport_parse(struct span text, uint16_t default_port, struct span *host,
 bool mailaddr_split(struct span addr, struct span *local, struct span *domain);
 /* Lower-cased domain, IDN A-labels; local part as it is. "" stays "". */
 struct span mailaddr_normalise(struct arena *a, struct span addr);
-/* A-label form of a domain in lower case; false when it is no domain name. */
+/* A-label form of a domain in lower case; false when it is no domain name: empty labels
+ * (a dot at the end too: DNS callers take it off first), labels above 63, names above 253,
+ * anything but letters, digits, hyphen and underscore. */
 bool domain_normalise(struct arena *a, struct span domain, struct span *out);
 
 /* A list of patterns: "a@b" one address, "b" the domain, ".b" its subdomains;
  * "@" alone or "<>" the null sender; compared without case, IDN in both spellings.
- * Look-up is by hash: cost does not grow with the list. */
+ * Look-up is by hash: cost does not grow with the list. Patterns are copied. */
 struct addrlist;
 struct addrlist *addrlist_new(void);
 void addrlist_free(struct addrlist **l);

@@ -16,10 +16,13 @@
 #include "postern/err.h"
 #include "postern/span.h"
 
-enum fs_op { FS_OPEN, FS_WRITE, FS_FDATASYNC, FS_FSYNC, FS_RENAME, FS_UNLINK, FS_TRUNCATE };
+enum fs_op { FS_OPEN, FS_WRITE, FS_FDATASYNC, FS_FSYNC, FS_RENAME, FS_UNLINK, FS_TRUNCATE,
+	FS_MKDIR };
+/* n is NULL but for FS_WRITE. FS_OPEN: only opens that may create, cut or write. */
 extern int (*fs_fault)(enum fs_op op, const char *path_or_null, int fd, size_t *n);
 
-/* Whole file into the arena (NUL behind it); an error above max bytes. */
+/* Whole file into the arena (NUL behind it); an error above max bytes (err.code EFBIG).
+ * A file is read from its start wherever its offset stands. */
 int fs_read(struct arena *a, const char *path, size_t max, struct span *out, struct err *err);
 int fs_read_fd(struct arena *a, int fd, size_t max, struct span *out, struct err *err);
 /* The folder and its parents, with mode; exists already: fine. */
@@ -34,7 +37,7 @@ int fs_fsync(int fd, struct err *err);		/* also for a folder's descriptor */
 int fs_truncate(int fd, off_t size, struct err *err);
 int fs_renameat(int dirfd, const char *from, const char *to, struct err *err);
 int fs_unlinkat(int dirfd, const char *name, struct err *err);
-/* Bytes and inodes a writer may still use. */
+/* Bytes and inodes a writer may still use; inodes UINT64_MAX where the file system has no limit. */
 int fs_free(int fd, uint64_t *bytes, uint64_t *inodes, struct err *err);
 /* Path relative to the folder of file `base` unless absolute. */
 char *fs_beside(struct arena *a, const char *base, struct span path);
