@@ -64,6 +64,7 @@ struct stored {
 	uint32_t json_size;
 	uint64_t size;		/* of the message */
 	uint32_t big_crc;	/* of the bytes in big/ID; 0 when inline */
+	uint32_t meta_size;	/* spool_read: of this meta; not written */
 };
 void stored_encode(struct buf *b, const struct stored *m);
 int stored_decode(struct span meta, struct arena *a, struct stored *m);

@@ -29,6 +29,8 @@ struct segment {
 	uint32_t nlive;
 	bool ended;		/* stands a RECORD_END at its end */
 	bool damaged;		/* kept under another name instead of being removed */
+	uint32_t pins;		/* somebody reads from it now */
+	int64_t left;		/* clock_mono when it stopped being the head; 0: replayed */
 	struct segment_dep *deps;
 	size_t ndeps;
 };
