@@ -21,6 +21,8 @@ enum conf_kind { CONF_SCALAR, CONF_LIST, CONF_MAP };
 struct conf_file {
 	const char *name;	/* as shown: "policy.d/50-health.yaml" */
 	struct span text;	/* the whole source, kept for the caret lines */
+	const uint32_t *lines;	/* offset of each line, or NULL: found by counting */
+	size_t nlines;
 };
 
 struct conf_node {
@@ -31,7 +33,7 @@ struct conf_node {
 	uint32_t width;		/* columns the caret covers; at least 1 */
 	/* within a map: the key */
 	struct span key;
-	uint32_t key_line, key_column;
+	uint32_t key_line, key_column, key_width;
 	struct span text;	/* CONF_SCALAR: value, UTF-8, NUL behind it */
 	struct conf_node *first;	/* children in order */
 	struct conf_node *next;
@@ -56,12 +58,19 @@ struct diags {
 };
 #define DIAGS_MAX 200		/* kept; more are counted */
 
+/* d must not move afterwards: tail points into it. */
 void diags_init(struct diags *d, struct arena *a);
 /* At the node's value / at its key / at no node (node NULL). The texts are copied. */
 void diag_at(struct diags *d, enum diag_level level, const struct conf_node *node,
     const char *hint, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void diag_key(struct diags *d, enum diag_level level, const struct conf_node *node,
     const char *hint, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* At a place of the caller's own: a line of a list file, the offset inside a pattern. */
+void diag_place(struct diags *d, enum diag_level level, const struct conf_file *file,
+    uint32_t line, uint32_t column, uint32_t width, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 8, 9)));
+/* Source line, 1-based, without its end; empty when there is none. */
+struct span conf_line(const struct conf_file *file, uint32_t line);
 /* As people read them; sorted by file and line. trailer (may be NULL) stands as "   = trailer"
  * behind each error. colour: ANSI. */
 void diags_print(const struct diags *d, struct buf *out, const char *trailer, bool colour);
@@ -80,13 +89,16 @@ const char *conf_nearest(struct span word, const char *const *names);
 /* An error for each key that is not among known; with did-you-mean. where: the word shown, "when". */
 void conf_check_keys(struct diags *d, const struct conf_node *map, const char *where,
     const char *const *known);
-/* Each says what was expected when the node is something else, and returns false. */
+/* Each says what was expected when the node is something else, and returns false.
+ * n NULL (the key is absent): false, nothing said; whether it is required is the caller's
+ * to say. A key without a value is an error. what: "an address", "a list of rules". */
 bool conf_want(struct diags *d, const struct conf_node *n, enum conf_kind kind, const char *what);
 bool conf_text(struct diags *d, const struct conf_node *n, const char *what, struct span *out);
 bool conf_bool(struct diags *d, const struct conf_node *n, bool *out);	/* true/false, yes/no, on/off */
 bool conf_uint(struct diags *d, const struct conf_node *n, uint64_t min, uint64_t max, uint64_t *out);
 bool conf_size(struct diags *d, const struct conf_node *n, uint64_t *bytes);	/* 20MB 20MiB 512 */
-bool conf_duration(struct diags *d, const struct conf_node *n, int64_t *us);	/* 30s 5m 1h 2d 1w */
+/* 30s 5m 1h 2d 1w, 1h30m, 500ms, 0 */
+bool conf_duration(struct diags *d, const struct conf_node *n, int64_t *us);
 bool conf_enum(struct diags *d, const struct conf_node *n, const char *const *names, int *index);
 
 /* The same grammars on bare text; false when it is none. */

@@ -2,6 +2,7 @@
  *
  * Untrusted bytes are safe in any argument: control characters, DEL and
  * bytes that are not UTF-8 are written as \xNN, so that no line can be forged.
+ * A line has at most 8 KiB; a longer text ends in "... [cut]".
  * Only the programs log; libraries (base, policy) return errors.
  */
 #ifndef BASE_LOG_H
@@ -14,12 +15,16 @@
 enum log_level { LOG_LVL_ERROR, LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* to: "stderr", "journal" (journald's /dev/log socket) or "file:PATH" (opened
- * for appending; reopened by log_reopen). Without a call: text on stderr. */
+/* to: "stderr", "journal" (journald's /dev/log socket; stderr when it cannot be opened),
+ * "file:PATH" (opened for appending; reopened by log_reopen), or "fd:N": the log_fd() of a
+ * parent that execed us, whatever it was. Without a call: text on stderr.
+ * Call before the sandbox; afterwards only write and clock_gettime are needed. */
 int log_open(const char *to, enum log_format format, struct err *err);
+int log_reopen(struct err *err);	/* after rotation; log_fd() keeps its number */
 void log_ident(const char *role);	/* "receiver"; kept by pointer */
-void log_level(enum log_level max);
-int log_fd(void);			/* the descriptor in use, for sandboxes and exec */
+void log_level(enum log_level max);	/* LOG_LVL_INFO until said otherwise */
+int log_fd(void);			/* the descriptor in use, for sandboxes and exec (it is
+					 * close-on-exec unless it is stderr) */
 
 /* id 0: no id in the line. */
 void log_msg(enum log_level level, uint64_t id, const char *fmt, ...)

@@ -27,6 +27,7 @@
 	X(GO, R(MASTER), R_ANY, FRAME_SMALL, 0)			/* everything was handed over: work */ \
 	X(READY, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* loaded and sandboxed */ \
 	X(PEER, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* a channel to another role */ \
+	X(CONFIG, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* postern.yaml anew, a sealed memfd */ \
 	X(RETIRE, R(MASTER), R_ANY, FRAME_SMALL, 0)		/* finish what is under way, then exit 0 */ \
 	X(WORKER, R(SCANNER), R(MASTER), FRAME_SMALL, 1)	/* the parent forked a worker: its control channel */ \
 	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \
@@ -55,6 +56,13 @@ enum frame_type {
 	FRAME_COUNT
 };
 const char *frame_name(enum frame_type t);
+struct frame_rule {		/* a row of the table */
+	const char *name;
+	uint32_t from, to;	/* 1 << role */
+	uint32_t max_body;
+	uint16_t max_fds;
+};
+const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 
 /* Who has a channel to whom: the master hands both ends out. X(one, other) */
 #define LINKS(X) \

@@ -24,6 +24,7 @@
 #include "master/sandbox.h"
 
 struct event_base;
+struct startup;
 
 struct runtime {
 	enum role role;
@@ -56,16 +57,18 @@ struct role_ops {
 	 * close it. The role owns fd (non-blocking). uid is the caller's. */
 	void (*client)(struct runtime *rt, int fd, uint32_t uid, struct span request);
 	void (*retire)(struct runtime *rt);
+	/* rt->conf is new (queue and store only, the others are started anew); may be NULL. */
+	void (*reconfigured)(struct runtime *rt);
 };
 
 /* Runs a role to its end; the process's exit status. */
-int runtime_main(const struct role_ops *ops, uint32_t instance);
+int runtime_main(const struct role_ops *ops, const struct startup *su);
 /* All is finished after retire(): leave the loop, exit 0. */
 void runtime_finish(struct runtime *rt);
 
 extern const struct role_ops receiver_ops, signer_ops, queue_ops, delivery_ops, store_ops;
 /* The scanner is a parent that loads once and forks workers: it has a main of its own. */
-int scanner_main(uint32_t instance);
+int scanner_main(const struct startup *su);
 
 /* Writes everything to a control client's socket without blocking the role: buffers up to
  * 64 MiB, closes fd when done. */

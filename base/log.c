@@ -1,0 +1,365 @@
+/* log.c -- one event, one line, one write(2); see log.h.
+ *
+ * After log_open nothing here opens a file, asks for the time zone, the host
+ * name or the process id again, so a role may lock itself into its sandbox
+ * first and log ever after: it needs write(2) and clock_gettime(2) only. A fork
+ * is noticed by a handler, not by asking.
+ *
+ * Memory is static, or taken by log_open, and every line has a bound. A text
+ * too long is cut and says so: here, unlike everywhere else, a cut is better
+ * than nothing.
+ *
+ * Where the line goes decides what stands in front of it:
+ *   stderr   nothing; under systemd "<6>", which journald takes off again
+ *   journal  "<22>", facility mail: a datagram as syslog(3) would send it
+ *   file     "Nov 22 10:41:39 gw1 ", as syslogd writes files, for the
+ *            statistics tools that people already run
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "id.h"
+#include "json.h"
+#include "log.h"
+#include "utf8.h"
+
+#define LINE_MAX_BYTES 8192
+#define FRAME_MAX 1024		/* what stands around the text, at most */
+#define TEXT_MAX (LINE_MAX_BYTES - FRAME_MAX)
+#define CUT "... [cut]"
+
+enum target { TO_STDERR, TO_JOURNAL, TO_FILE };
+
+static struct {
+	int fd;
+	enum target target;
+	enum log_format format;
+	enum log_level max;
+	bool priority;		/* stderr is connected to journald */
+	bool fork_handled;
+	pid_t pid;
+	const char *role;
+	char path[4096];	/* TO_FILE: for log_reopen */
+	char host[256];
+	struct buf json;	/* its memory is taken by log_open */
+} lg = { .fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .max = LOG_LVL_INFO };
+
+static void
+pid_refresh(void)
+{
+	lg.pid = getpid();
+}
+
+/* stderr is the journal when systemd says so and it still is that very stream: terminals
+ * hand the variable of their own service down to every shell. */
+static bool
+stderr_is_journal(void)
+{
+	const char *s = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return s && sscanf(s, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+	    st.st_dev == dev && st.st_ino == ino;
+}
+
+static int
+open_journal(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+	int fd;
+
+	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) == -1) {
+		int e = errno;
+
+		close(fd);
+		errno = e;
+		return -1;
+	}
+	return fd;
+}
+
+static int
+open_file(const char *path)
+{
+	int fd;
+
+	do
+		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	while (fd == -1 && errno == EINTR);
+	return fd;
+}
+
+/* A descriptor that a parent opened: its kind says what it is. */
+static int
+adopt(const char *number, enum target *target, struct err *err)
+{
+	char *end;
+	long fd = strtol(number, &end, 10);
+	struct stat st;
+
+	if (end == number || *end || fd < 0 || fd > 1 << 20)
+		return err_set(err, EINVAL, "log: `fd:%s` is no descriptor", number);
+	if (fstat((int)fd, &st) == -1)
+		return err_errno(err, "log: fd:%ld", fd);
+	if (fd > STDERR_FILENO)
+		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	*target = S_ISSOCK(st.st_mode) && fd != STDERR_FILENO ? TO_JOURNAL :
+	    S_ISREG(st.st_mode) && fd != STDERR_FILENO ? TO_FILE : TO_STDERR;
+	return (int)fd;
+}
+
+int
+log_open(const char *to, enum log_format format, struct err *err)
+{
+	enum target target = TO_STDERR;
+	const char *path = "";
+	int fd = STDERR_FILENO, failed = 0;
+
+	if (strncmp(to, "file:", 5) == 0) {
+		path = to + 5;
+		if (*path == '\0' || strlen(path) >= sizeof(lg.path))
+			return err_set(err, EINVAL, "log: `%s` names no file", to);
+		if ((fd = open_file(path)) == -1)
+			return err_errno(err, "log: cannot open %s", path);
+		target = TO_FILE;
+	} else if (strncmp(to, "fd:", 3) == 0) {
+		if ((fd = adopt(to + 3, &target, err)) == -1)
+			return -1;
+	} else if (strcmp(to, "journal") == 0) {
+		if ((fd = open_journal()) == -1) {
+			failed = errno;
+			fd = STDERR_FILENO;
+		} else
+			target = TO_JOURNAL;
+	} else if (strcmp(to, "stderr") != 0)
+		return err_set(err, EINVAL, "log: `%s` is none of journal, stderr, file:PATH", to);
+
+	if (lg.fd > STDERR_FILENO && lg.fd != fd)
+		close(lg.fd);
+	lg.fd = fd;
+	lg.target = target;
+	lg.format = format;
+	memcpy(lg.path, path, strlen(path) + 1);
+	lg.priority = stderr_is_journal();
+	if (gethostname(lg.host, sizeof(lg.host)) == -1 || lg.host[0] == '\0')
+		memcpy(lg.host, "localhost", 10);
+	lg.host[sizeof(lg.host) - 1] = '\0';
+	tzset();
+	pid_refresh();
+	if (!lg.fork_handled)
+		lg.fork_handled = pthread_atfork(NULL, NULL, pid_refresh) == 0;
+	if (format == LOG_FORMAT_JSON && lg.json.max == 0) {
+		buf_init(&lg.json, LINE_MAX_BYTES * 2);
+		ASSERT(buf_room(&lg.json, LINE_MAX_BYTES) != NULL);
+	}
+	if (failed)
+		log_warn("/dev/log cannot be opened (%s): logging to stderr", strerror(failed));
+	return 0;
+}
+
+int
+log_reopen(struct err *err)
+{
+	int fd;
+
+	if (lg.target == TO_FILE && lg.path[0])
+		fd = open_file(lg.path);
+	else if (lg.target == TO_JOURNAL)
+		fd = open_journal();
+	else
+		return 0;
+	if (fd == -1)
+		return err_errno(err, "log: cannot reopen %s", lg.path[0] ? lg.path : "/dev/log");
+	/* The same number stays in use: others may have been told log_fd(). */
+	if (dup3(fd, lg.fd, O_CLOEXEC) == -1) {
+		err_errno(err, "log: cannot reopen");
+		close(fd);
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
+void
+log_ident(const char *role)
+{
+	lg.role = role;
+	pid_refresh();
+}
+
+void
+log_level(enum log_level max)
+{
+	lg.max = max;
+}
+
+int
+log_fd(void)
+{
+	return lg.fd;
+}
+
+/* Control characters, and those that hide or reorder text on a terminal. */
+static bool
+unsafe(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 ||
+	    (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Copies text with \xNN for unsafe bytes; at most TEXT_MAX bytes, counted as JSON would
+ * write them when json is set. Never cut inside a character. */
+static struct span
+escape(char out[TEXT_MAX], struct span text, bool cut, bool json)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	const size_t room = TEXT_MAX - (sizeof(CUT) - 1);
+	size_t n = 0, cost = 0;
+
+	while (text.n) {
+		uint32_t c;
+		size_t len = utf8_next(text.p, text.n, &c);
+		bool raw = len > 0 && !unsafe(c);
+		size_t bytes = len ? len : 1, need = raw ? bytes : bytes * 4;
+		size_t extra = !json ? 0 : raw ? (c == '"' || c == '\\') : bytes;
+
+		if (cost + need + extra > room) {
+			cut = true;
+			break;
+		}
+		if (raw)
+			memcpy(out + n, text.p, bytes);
+		for (size_t i = 0; i < bytes && !raw; i++) {
+			unsigned char b = (unsigned char)text.p[i];
+
+			memcpy(out + n + i * 4, "\\x", 2);
+			out[n + i * 4 + 2] = hex[b >> 4];
+			out[n + i * 4 + 3] = hex[b & 15];
+		}
+		n += need;
+		cost += need + extra;
+		text = span_from(text, bytes);
+	}
+	if (cut) {
+		memcpy(out + n, CUT, sizeof(CUT) - 1);
+		n += sizeof(CUT) - 1;
+	}
+	return span_make(out, n);
+}
+
+/* "Nov 22 10:41:39 gw1 "; months in English whatever the locale. */
+static size_t
+put_stamp(char *out, size_t max, int64_t now)
+{
+	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
+		"Aug", "Sep", "Oct", "Nov", "Dec" };
+	time_t t = (time_t)(now / US_PER_SEC);
+	struct tm tm;
+
+	localtime_r(&t, &tm);
+	return (size_t)snprintf(out, max, "%s %2d %02d:%02d:%02d %s ", months[tm.tm_mon],
+	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, lg.host);
+}
+
+static void
+put_json(struct buf *b, enum log_level level, uint64_t id, struct span text, int64_t now)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+	char stamp[64], ident[ID_SIZE];
+	time_t t = (time_t)(now / US_PER_SEC);
+	struct json j;
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	snprintf(stamp, sizeof(stamp), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now % US_PER_SEC));
+	json_begin(&j, b);
+	json_object(&j);
+	json_kcstr(&j, "@timestamp", stamp);
+	json_kcstr(&j, "log.level", names[level]);
+	json_key(&j, "process.name");
+	if (lg.role) {
+		char name[128];
+
+		snprintf(name, sizeof(name), "postern/%s", lg.role);
+		json_cstr(&j, name);
+	} else
+		json_cstr(&j, "postern");
+	json_kint(&j, "process.pid", lg.pid);
+	if (id)
+		json_kcstr(&j, "postern.id", id_format(id, ident));
+	json_kstr(&j, "message", text);
+	json_end_object(&j);
+}
+
+void
+log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
+{
+	static const int severity[] = { 3, 4, 6, 7 };
+	static char raw[TEXT_MAX], text[TEXT_MAX], line[LINE_MAX_BYTES + 1];
+	int saved = errno, len;
+	struct span body;
+	char ident[ID_SIZE];
+	size_t n = 0;
+	int64_t now;
+	va_list ap;
+
+	if (level > lg.max)
+		return;
+	if (lg.pid == 0)
+		pid_refresh();
+	now = clock_real();
+	va_start(ap, fmt);
+	len = vsnprintf(raw, sizeof(raw), fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		len = 0;
+	body = span_make(raw, (size_t)len < sizeof(raw) ? (size_t)len : sizeof(raw) - 1);
+	/* vsnprintf may have cut inside a character: those bytes are not the caller's fault. */
+	for (int i = 0; (size_t)len >= sizeof(raw) && i < 3 && (raw[body.n - 1] & 0x80); i++)
+		body.n--;
+	body = escape(text, body, (size_t)len >= sizeof(raw), lg.format == LOG_FORMAT_JSON);
+
+	if (lg.target == TO_JOURNAL || (lg.target == TO_STDERR && lg.priority))
+		n += (size_t)snprintf(line, sizeof(line), "<%d>",
+		    severity[level] + (lg.target == TO_JOURNAL ? 2 << 3 : 0));
+	if (lg.format == LOG_FORMAT_TEXT && lg.target == TO_FILE)
+		n += put_stamp(line + n, sizeof(line) - n, now);
+	if (lg.format == LOG_FORMAT_TEXT || lg.target == TO_JOURNAL)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "postern%s%.64s[%d]: ",
+		    lg.role ? "/" : "", lg.role ? lg.role : "", (int)lg.pid);
+	if (lg.format == LOG_FORMAT_TEXT && id)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s: ", id_format(id, ident));
+	ASSERT(n < FRAME_MAX);
+	if (lg.format == LOG_FORMAT_JSON) {
+		buf_reset(&lg.json);
+		put_json(&lg.json, level, id, body, now);
+		ASSERT(!buf_failed(&lg.json));
+		body = buf_data(&lg.json);
+	}
+	ASSERT(n + body.n < sizeof(line));
+	memcpy(line + n, body.p, body.n);
+	n += body.n;
+	line[n] = '\n';
+
+	/* A datagram is a line by itself. When the journal is gone, stderr is better than silence. */
+	while (write(lg.fd, line, lg.target == TO_JOURNAL ? n : n + 1) == -1) {
+		if (errno == EINTR)
+			continue;
+		if (lg.target == TO_JOURNAL)
+			(void)!write(STDERR_FILENO, line, n + 1);
+		break;
+	}
+	errno = saved;
+}
