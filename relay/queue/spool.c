@@ -22,7 +22,9 @@
  * appended to again: after a failed fdatasync the kernel may call pages clean
  * that never reached the disk. Should the cut not hold, the refused messages
  * have a DONE in the next segment, so that a later replay does not send what
- * its client was told to send again.
+ * its client was told to send again. A DONE names the segment of its message
+ * and ends only the message that lies there: one refused, sent again under
+ * the same id and accepted is another.
  *
  * A segment is removed once no record in it is needed. A DONE is needed as
  * long as the segment with its message exists; segment.deps counts those.
@@ -173,14 +175,6 @@ spool_batch_tomb(struct spool *sp, struct batch *b, uint64_t id, uint32_t home)
 		e->home = home;
 }
 
-static void
-put_sites(struct spool *sp)
-{
-	struct record r = { .type = RECORD_SITES };
-
-	(void)spool_batch_raw(&sp->lazy, PENDING_SITES, &r, buf_data(&sp->sites), (struct span){ 0 });
-}
-
 /* ---- messages come ---- */
 
 const char *
@@ -324,15 +318,15 @@ spool_finish(struct spool *sp, struct spool_item *it)
 void
 spool_paused(struct spool *sp, const struct span *sites, size_t n)
 {
-	struct enc e = { &sp->sites };
+	struct enc e = { &sp->lazy.bytes };
+	size_t at = batch_begin(&sp->lazy);
 
-	buf_reset(&sp->sites);
 	enc_u32(&e, (uint32_t)n);
 	for (size_t i = 0; i < n; i++)
 		enc_span(&e, sites[i]);
-	ASSERT(!buf_failed(&sp->sites));
-	put_sites(sp);
-	spool_wake(sp);
+	if (batch_end(&sp->lazy, PENDING_SITES, at, buf_size(&sp->lazy.bytes),
+	    (struct record){ .type = RECORD_SITES }) != NULL)
+		spool_wake(sp);
 }
 
 /* ---- the batch goes to the disk ---- */
@@ -377,8 +371,6 @@ head_make(struct spool *sp, struct err *err)
 		return -1;
 	spool_segment_add(sp, s);
 	sp->head = s;
-	if (buf_size(&sp->sites) > 0)
-		put_sites(sp);
 	sp->ops->segment_new(sp->ctx, s->number, s->fd);
 	return 0;
 }
@@ -442,6 +434,7 @@ commit(struct spool *sp, struct batch *b, uint64_t base)
 			dep_needed(sp, e->home);
 			break;
 		case PENDING_SITES:
+			spool_pos_set(sp, &sp->sites_at, to);
 			break;
 		}
 	}

@@ -4,7 +4,7 @@
  * needed is appended to the head like anything new, and once that is synced
  * the segment has nothing to keep it. Needed are: the MESSAGE of a live item
  * (where it lies now), the latest STATE of each of its positions, and a DONE
- * whose message's segment exists. Acceptance is never held up for longer
+ * whose message's segment exists, and the list of paused sites. Acceptance is never held up for longer
  * than one step takes.
  *
  * A segment rests a while after it was the head: most die by themselves.
@@ -18,6 +18,7 @@
 
 struct compaction {
 	struct spool *sp;
+	struct arena *scratch;
 	bool damage;
 };
 
@@ -28,47 +29,81 @@ at_is(const struct spool_pos *pos, const struct segment *s, uint64_t offset)
 }
 
 static void
+copy_state(struct spool *sp, struct spool_item *it, struct spool_pos *pos, struct record r,
+    struct span meta)
+{
+	struct pending *e;
+
+	r.flags = sp->ops->flags(sp->ctx, it);
+	e = spool_batch_raw(&sp->urgent, PENDING_STATE_COPY, &r, meta, (struct span){ 0 });
+	if (e == NULL)
+		return;
+	e->item = it;
+	e->pos = pos;
+	e->from = *pos;
+}
+
+/* Replay reads a message before its states: they follow the copy, wherever they lie. */
+static void
+copy_message(struct compaction *c, struct spool_item *it, const struct record *r, struct span meta,
+    struct span data)
+{
+	struct spool *sp = c->sp;
+	struct pending *e = spool_batch_raw(&sp->urgent, PENDING_COPY, r, meta, data);
+	struct spool_pos *pos;
+
+	if (e == NULL)
+		return;		/* no room: it stays live here, and so does the segment */
+	e->item = it;
+	e->from = it->at;
+	for (size_t i = 0; (pos = sp->ops->position(sp->ctx, it, i)) != NULL; i++) {
+		struct segment *s = pos->segment ? spool_segment(sp, pos->segment) : NULL;
+		struct record state;
+		struct span m;
+
+		arena_reset(c->scratch);
+		if (s != NULL && segment_read_meta(s, pos->offset, c->scratch, &state, &m,
+		    NULL) == 0)
+			copy_state(sp, it, pos, state, m);
+	}
+}
+
+static void
 visit_record(void *ctx, struct segment *s, uint64_t offset, const struct record *r,
     struct span meta, struct span data)
 {
-	struct spool *sp = ((struct compaction *)ctx)->sp;
+	struct compaction *c = ctx;
+	struct spool *sp = c->sp;
 	struct spool_item *it = idtable_get(sp->items, r->id);
-	struct pending *e = NULL;
-	struct spool_pos *pos = NULL;
-	struct record copy = *r;
+	struct spool_pos *pos;
 	struct dec d;
 	uint32_t home;
 
 	switch (r->type) {
 	case RECORD_MESSAGE:
-		if (it == NULL || !at_is(&it->at, s, offset))
-			return;
-		e = spool_batch_raw(&sp->urgent, PENDING_COPY, r, meta, data);
+		if (it != NULL && at_is(&it->at, s, offset))
+			copy_message(c, it, r, meta, data);
 		break;
 	case RECORD_STATE:
-		for (size_t i = 0; it != NULL &&
+		/* That of a message lying here too went with it. */
+		for (size_t i = 0; it != NULL && it->at.segment != s->number &&
 		    (pos = sp->ops->position(sp->ctx, it, i)) != NULL; i++)
 			if (at_is(pos, s, offset))
-				break;
-		if (pos == NULL)
-			return;
-		copy.flags = sp->ops->flags(sp->ctx, it);
-		e = spool_batch_raw(&sp->urgent, PENDING_STATE_COPY, &copy, meta, data);
+				copy_state(sp, it, pos, *r, meta);
 		break;
 	case RECORD_DONE:
 		dec_init(&d, meta);
 		home = dec_u32(&d);
 		if (home != s->number && spool_segment(sp, home) != NULL)
 			spool_batch_tomb(sp, &sp->urgent, r->id, home);
-		return;
+		break;
+	case RECORD_SITES:
+		if (at_is(&sp->sites_at, s, offset))
+			(void)spool_batch_raw(&sp->urgent, PENDING_SITES, r, meta, data);
+		break;
 	default:
-		return;
+		break;
 	}
-	if (e == NULL)
-		return;		/* no room: it stays live here, and so does the segment */
-	e->item = it;
-	e->pos = pos;
-	e->from = (struct spool_pos){ s->number, (uint32_t)offset, 0 };
 }
 
 static void
@@ -115,6 +150,9 @@ spool_compact(struct spool *sp, size_t budget)
 
 	if (sp->urgent.n > 0)
 		return true;
+	/* A DONE names the segment of its message: none may wait while messages move. */
+	if (sp->lazy.n > 0 && spool_sync(sp, NULL) == -1)
+		return false;
 	s = sp->compact.segment ? spool_segment(sp, sp->compact.segment) : NULL;
 	if (s == NULL) {
 		if ((s = choose(sp)) == NULL)
@@ -122,7 +160,9 @@ spool_compact(struct spool *sp, size_t budget)
 		sp->compact.segment = s->number;
 		sp->compact.next = 0;
 	}
+	c.scratch = arena_new(0);
 	next = segment_scan(s, sp->compact.next, budget, &v, NULL);
+	arena_free(&c.scratch);
 	if (sp->urgent.n > 0) {
 		spool_wake(sp);
 		if (spool_sync(sp, NULL) == -1)

@@ -52,7 +52,7 @@ struct spool {
 	struct segment *head;		/* NULL: the next sync makes one */
 	uint32_t last_number;
 	struct batch urgent, lazy;
-	struct buf sites;		/* meta of the SITES record; empty: no site is paused */
+	struct spool_pos sites_at;	/* the latest SITES record */
 	uint64_t floor_bytes, floor_inodes;
 	uint64_t free_bytes;		/* as asked when the batch began, less what it takes */
 	bool reap;			/* a segment may have died */

@@ -110,12 +110,15 @@ found_done(struct replay *rp, struct segment *s, const struct record *r, struct 
 		segment_dep_add(s, home);
 	if (it == NULL)
 		return;
-	idtable_remove(sp->items, r->id);
-	if ((void *)it == (void *)sp)
+	if ((void *)it == (void *)sp) {
+		idtable_remove(sp->items, r->id);
 		return;
-	/* The message was copied and its old segment not removed yet. */
-	if (it->at.segment != home && it->at.segment != s->number)
-		segment_dep_add(s, it->at.segment);
+	}
+	/* Another copy of the same id is another story: refused in `home`, sent
+	 * again and accepted elsewhere. */
+	if (it->at.segment != home)
+		return;
+	idtable_remove(sp->items, r->id);
 	for (size_t i = 0; (pos = sp->ops->position(sp->ctx, it, i)) != NULL; i++)
 		spool_pos_set(sp, pos, (struct spool_pos){ 0 });
 	spool_pos_set(sp, &it->at, (struct spool_pos){ 0 });
@@ -124,7 +127,8 @@ found_done(struct replay *rp, struct segment *s, const struct record *r, struct 
 }
 
 static void
-found_sites(struct replay *rp, struct span meta)
+found_sites(struct replay *rp, struct segment *s, uint64_t offset, const struct record *r,
+    struct span meta)
 {
 	struct spool *sp = rp->sp;
 	struct span *names;
@@ -138,8 +142,8 @@ found_sites(struct replay *rp, struct span meta)
 		names[i] = dec_span(&d);
 	if (!dec_done(&d))
 		return;
-	buf_reset(&sp->sites);
-	buf_span(&sp->sites, meta);
+	spool_pos_set(sp, &sp->sites_at, (struct spool_pos){ s->number, (uint32_t)offset,
+	    (uint32_t)record_bytes(r) });
 	sp->ops->paused(sp->ctx, names, n);
 }
 
@@ -162,7 +166,7 @@ visit_record(void *ctx, struct segment *s, uint64_t offset, const struct record 
 		found_done(rp, s, r, meta);
 		break;
 	case RECORD_SITES:
-		found_sites(rp, meta);
+		found_sites(rp, s, offset, r, meta);
 		break;
 	default:
 		break;
@@ -374,7 +378,6 @@ spool_open(const char *path, const struct spool_ops *ops, void *ctx, struct err 
 	sp->floor_inodes = SPOOL_FLOOR_INODES;
 	buf_init(&sp->urgent.bytes, (size_t)256 << 20);
 	buf_init(&sp->lazy.bytes, (size_t)256 << 20);
-	buf_init(&sp->sites, RECORD_META_MAX);
 	if ((sp->dirfd = fs_open(path, O_RDONLY | O_DIRECTORY, 0, err)) == -1 ||
 	    (sp->bigfd = fs_openat(sp->dirfd, "big", O_RDONLY | O_DIRECTORY, 0, err)) == -1 ||
 	    (sp->lockfd = fs_openat(sp->dirfd, "lock", O_RDWR | O_CREAT, 0600, err)) == -1)
@@ -413,7 +416,6 @@ spool_close(struct spool **spp)
 	free(sp->lazy.list);
 	buf_release(&sp->urgent.bytes);
 	buf_release(&sp->lazy.bytes);
-	buf_release(&sp->sites);
 	idtable_free(&sp->items);
 	if (sp->dirfd != -1)
 		close(sp->dirfd);

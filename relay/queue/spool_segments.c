@@ -191,6 +191,7 @@ spool_read(const struct spool *sp, const struct spool_item *it, struct arena *a,
 	if (r.id != it->id || stored_decode(meta, a, m) == -1)
 		return err_set(err, EBADMSG, "the record of a message cannot be read");
 	m->env.id = it->id;
+	m->meta_size = r.meta_size;
 	return 0;
 }
 
@@ -321,7 +322,7 @@ spool_stats(const struct spool *sp, struct spool_stats *st)
 void
 spool_check(const struct spool *sp)
 {
-	uint64_t live = 0, counted = 0;
+	uint64_t live = 0, counted = sp->sites_at.segment != 0;
 	struct spool_item *it;
 	size_t at = 0;
 
