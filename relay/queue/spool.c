@@ -258,14 +258,17 @@ spool_append(struct spool *sp, struct spool_item *it, struct stored *m, struct s
 	m->json_size = (uint32_t)json.n;
 	m->size = payload->size;
 	m->big_crc = 0;
-	if (big && big_write(sp, m->env.id, payload, &m->big_crc, err) == -1)
+	if (big && big_write(sp, m->env.id, payload, &m->big_crc, err) == -1) {
+		payload_unmap(payload);
 		return err_wrap(err, "storing a large message");
+	}
 	at = batch_begin(b);
 	stored_encode(&b->bytes, m);
 	meta_end = buf_size(&b->bytes);
 	buf_span(&b->bytes, json);
 	for (size_t i = 0; !big && i < payload->npieces; i++)
 		buf_span(&b->bytes, payload_piece(payload, i));
+	payload_unmap(payload);
 	if (meta_end - at - RECORD_HEAD > RECORD_META_MAX ||
 	    (e = batch_end(b, PENDING_MESSAGE, at, meta_end, r)) == NULL) {
 		batch_undo(b, at);
