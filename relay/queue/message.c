@@ -164,7 +164,7 @@ plan_make(struct arena *a, const struct stored *m, struct span hostname, struct 
 }
 
 struct message *
-message_new(const struct stored *s, const struct plan *p)
+queued_new(const struct stored *s, const struct plan *p)
 {
 	struct message *m = calloc(1, sizeof(*m) + p->nlegs * sizeof(m->legs[0]) + p->ntargets);
 
@@ -181,14 +181,14 @@ message_new(const struct stored *s, const struct plan *p)
 }
 
 void
-message_free(struct message **mp)
+queued_free(struct message **mp)
 {
 	free(*mp);
 	*mp = NULL;
 }
 
 size_t
-message_bytes(const struct message *m)
+queued_bytes(const struct message *m)
 {
 	return sizeof(*m) + m->nlegs * sizeof(m->legs[0]) + m->ntargets;
 }

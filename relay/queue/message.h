@@ -62,9 +62,9 @@ struct plan {
  * that cannot be queued. */
 int plan_make(struct arena *a, const struct stored *m, struct span hostname, struct plan *p);
 
-struct message *message_new(const struct stored *m, const struct plan *p);
-void message_free(struct message **m);
-size_t message_bytes(const struct message *m);	/* what it takes in memory */
+struct message *queued_new(const struct stored *m, const struct plan *p);
+void queued_free(struct message **m);
+size_t queued_bytes(const struct message *m);	/* what it takes in memory */
 
 static inline uint8_t *
 message_status(struct message *m)

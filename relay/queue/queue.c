@@ -78,7 +78,7 @@ on_recover(void *ctx, uint64_t id, const struct stored *s)
 	arena_reset(q->scratch);
 	if (plan_make(q->scratch, s, q->rt->conf->hostname, &p) == -1)
 		return NULL;
-	m = message_new(s, &p);
+	m = queued_new(s, &p);
 	counter_add(COUNTER_QUEUED, 1);
 	/* Where it goes is known now and would have to be read again later. */
 	queue_schedule_all(q, m, &p);
@@ -138,7 +138,7 @@ on_gone(void *ctx, struct spool_item *it)
 	counter_add(COUNTER_QUEUED, -1);
 	if (q->sp != NULL)	/* not while replaying */
 		log_msg(LOG_LVL_INFO, m->item.id, "removed");
-	message_free(&m);
+	queued_free(&m);
 }
 
 static struct spool_pos *

@@ -103,7 +103,7 @@ selected(struct queue *q, const struct selector *s, struct message *m, struct ar
 		    span_eq_nocase(st.env.sender, s->sender);
 	for (size_t i = 0; i < m->nlegs; i++)
 		if (m->legs[i].job.site != NULL && m->legs[i].kind == LEG_DELIVER &&
-		    span_eq_nocase(job_site(&m->legs[i].job), s->site))
+		    span_eq_nocase(schedule_job_site(&m->legs[i].job), s->site))
 			return true;
 	/* Held messages are in no site's line. */
 	if (!(m->flags & STATE_HELD) || queue_plan(q, m, a, &st, &p, NULL) == -1)
@@ -157,7 +157,7 @@ act_retry(struct asked *k, struct message *m)
 
 		if (l->job.state != JOB_WAITING && l->job.state != JOB_READY)
 			continue;
-		schedule_wake_site(s, job_site(&l->job));
+		schedule_wake_site(s, schedule_job_site(&l->job));
 		schedule_hurry(s, &l->job);
 		any = true;
 	}
@@ -298,7 +298,7 @@ cmd_summary(struct asked *k)
 	struct json j;
 
 	json_begin(&j, k->out);
-	show_summary(&j, k->q);
+	queue_show_summary(&j, k->q);
 	buf_putc(k->out, '\n');
 }
 
@@ -312,13 +312,13 @@ cmd_list(struct asked *k)
 	struct json j;
 
 	if (span_is(by, "sender") || span_is(by, "reason")) {
-		show_groups(k->out, k->q, span_is(by, "sender"), limit);
+		queue_show_groups(k->out, k->q, span_is(by, "sender"), limit);
 		return;
 	}
 	if (span_is(by, "site")) {
 		while (limit > 0 && schedule_each_site(k->q->out, &at, &site)) {
 			json_begin(&j, k->out);
-			show_site(&j, &site);
+			queue_show_site(&j, &site);
 			buf_putc(k->out, '\n');
 			limit--;
 		}
@@ -332,7 +332,7 @@ cmd_list(struct asked *k)
 		if (it->state != ITEM_LIVE)
 			continue;
 		json_begin(&j, k->out);
-		show_message(&j, k->q, message_of_item(it), false);
+		queue_show_message(&j, k->q, message_of_item(it), false);
 		buf_putc(k->out, '\n');
 		limit--;
 	}
@@ -355,7 +355,7 @@ cmd_show(struct asked *k)
 		struct message *m = queue_find(k->q, ids[i]);
 
 		json_begin(&j, k->out);
-		show_message(&j, k->q, m, true);
+		queue_show_message(&j, k->q, m, true);
 		buf_putc(k->out, '\n');
 	}
 	if (n == 0)

@@ -33,7 +33,7 @@ put_why(struct json *j, const struct queue *q, const struct message *m, const st
 	struct site_info site;
 	const char *state, *why;
 
-	job_site_info(&l->job, &site);
+	schedule_job_info(&l->job, &site);
 	if (m->flags & STATE_HELD)
 		state = "held", why = "held by an operator; `queue release` lets it go";
 	else if (l->settling)
@@ -126,7 +126,7 @@ put_leg(struct json *j, struct queue *q, struct message *m, const struct stored 
 }
 
 void
-show_message(struct json *j, struct queue *q, struct message *m, bool whole)
+queue_show_message(struct json *j, struct queue *q, struct message *m, bool whole)
 {
 	struct arena *a = arena_new(0);
 	struct stored s;
@@ -168,7 +168,7 @@ show_message(struct json *j, struct queue *q, struct message *m, bool whole)
 }
 
 void
-show_site(struct json *j, const struct site_info *t)
+queue_show_site(struct json *j, const struct site_info *t)
 {
 	json_object(j);
 	json_kint(j, "v", 1);
@@ -186,7 +186,7 @@ show_site(struct json *j, const struct site_info *t)
 }
 
 void
-show_summary(struct json *j, struct queue *q)
+queue_show_summary(struct json *j, struct queue *q)
 {
 	struct spool_stats st;
 	struct spool_item *it;
@@ -261,7 +261,7 @@ larger_first(const void *a, const void *b)
 }
 
 void
-show_groups(struct buf *out, struct queue *q, bool by_sender, size_t limit)
+queue_show_groups(struct buf *out, struct queue *q, bool by_sender, size_t limit)
 {
 	struct table *groups = table_new();
 	struct arena *a = arena_new(0);

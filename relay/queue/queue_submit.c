@@ -68,9 +68,9 @@ queue_append(struct queue *q, struct stored *s, struct span record, struct paylo
 		return err_set(err, E2BIG, "more than one message may hold");
 	}
 	s->size = payload->size;
-	m = message_new(s, &p);
+	m = queued_new(s, &p);
 	if (spool_append(q->sp, &m->item, s, record, payload, err) == -1) {
-		message_free(&m);
+		queued_free(&m);
 		*status = status_of(err);
 		say_full(q, *status, err->text);
 		return -1;
@@ -189,7 +189,7 @@ queue_sync(struct queue *q)
 		if (aw->notice)
 			queue_notice_done(q, aw, r == 0);
 		if (r == -1)
-			message_free(&aw->m);
+			queued_free(&aw->m);
 		buf_release(&aw->event);
 		arena_free(&aw->arena);
 	}

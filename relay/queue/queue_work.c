@@ -121,9 +121,9 @@ static bool
 send_deliver(struct queue *q, struct message *m, struct leg *l)
 {
 	const uint8_t *status = message_status(m);
-	struct link *to = link_for(q, job_site(&l->job));
+	struct link *to = link_for(q, schedule_job_site(&l->job));
 	struct msg_deliver d = { .id = m->item.id, .received = m->received,
-		.started = clock_real(), .site = job_site(&l->job) };
+		.started = clock_real(), .site = schedule_job_site(&l->job) };
 	struct stored s;
 	struct plan p;
 	struct err err;

@@ -396,7 +396,7 @@ schedule_wake_site(struct schedule *s, struct span name)
 }
 
 struct span
-job_site(const struct job *j)
+schedule_job_site(const struct job *j)
 {
 	return j->site ? span_make(j->site->name, j->site->n) : (struct span){ 0 };
 }
@@ -411,7 +411,7 @@ info_of(const struct site *t, struct site_info *info)
 }
 
 void
-job_site_info(const struct job *j, struct site_info *info)
+schedule_job_info(const struct job *j, struct site_info *info)
 {
 	if (j->site)
 		info_of(j->site, info);

@@ -81,8 +81,8 @@ void schedule_pause(struct schedule *s, struct span site, bool paused);
 /* Ends a rest. false: no such site. */
 bool schedule_wake_site(struct schedule *s, struct span site);
 /* Whose window this is; borrowed. */
-struct span job_site(const struct job *j);
-void job_site_info(const struct job *j, struct site_info *info);
+struct span schedule_job_site(const struct job *j);
+void schedule_job_info(const struct job *j, struct site_info *info);
 size_t schedule_sites(const struct schedule *s);
 bool schedule_each_site(const struct schedule *s, size_t *at, struct site_info *info);
 
