@@ -232,6 +232,30 @@ schedule_remove(struct schedule *s, struct job *j)
 }
 
 void
+schedule_move(struct schedule *s, struct job *j, int64_t when)
+{
+	struct site *t = j->site;
+
+	ASSERT(j->state == JOB_WAITING || j->state == JOB_READY);
+	if (j->state == JOB_WAITING) {
+		wheel_remove(&s->jobs, &j->node);
+		t->waiting--;
+	} else {
+		wheel_node_unlink(&j->node);
+		t->ready--;
+	}
+	if (when <= s->now) {
+		j->node.when = when;
+		job_ready(s, j, false);
+		return;
+	}
+	j->state = JOB_WAITING;
+	t->waiting++;
+	wheel_add(&s->jobs, &j->node, when);
+	site_settle(s, t);
+}
+
+void
 schedule_hurry(struct schedule *s, struct job *j)
 {
 	if (j->state != JOB_WAITING)
@@ -308,6 +332,16 @@ schedule_return(struct schedule *s, struct job *j)
 	job_ready(s, j, true);
 }
 
+void
+schedule_postpone(struct schedule *s, struct job *j, int64_t when)
+{
+	job_back(s, j);
+	j->state = JOB_WAITING;
+	j->site->waiting++;
+	wheel_add(&s->jobs, &j->node, when);
+	site_settle(s, j->site);
+}
+
 int64_t
 schedule_retry_at(struct schedule *s, unsigned attempts)
 {
@@ -362,7 +396,7 @@ schedule_wake_site(struct schedule *s, struct span name)
 }
 
 struct span
-job_site(const struct job *j)
+schedule_job_site(const struct job *j)
 {
 	return j->site ? span_make(j->site->name, j->site->n) : (struct span){ 0 };
 }
@@ -377,7 +411,7 @@ info_of(const struct site *t, struct site_info *info)
 }
 
 void
-job_site_info(const struct job *j, struct site_info *info)
+schedule_job_info(const struct job *j, struct site_info *info)
 {
 	if (j->site)
 		info_of(j->site, info);

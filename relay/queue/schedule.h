@@ -47,6 +47,8 @@ void schedule_configure(struct schedule *s, const struct schedule_conf *conf);
 void schedule_add(struct schedule *s, struct job *j, struct span site, int64_t when);
 /* A waiting or ready job becomes idle and forgets its site. Never one that is out. */
 void schedule_remove(struct schedule *s, struct job *j);
+/* A waiting or ready job becomes due at another time, in the same site. */
+void schedule_move(struct schedule *s, struct job *j, int64_t when);
 /* A waiting job becomes ready now. */
 void schedule_hurry(struct schedule *s, struct job *j);
 void schedule_advance(struct schedule *s, int64_t now);
@@ -57,6 +59,8 @@ struct job *schedule_take(struct schedule *s);
 void schedule_done(struct schedule *s, struct job *j, enum fail_class cls);
 /* It was not tried: first in its site's line again. */
 void schedule_return(struct schedule *s, struct job *j);
+/* It was not tried, for a reason of ours: due again later. */
+void schedule_postpone(struct schedule *s, struct job *j, int64_t when);
 /* When the attempt after `attempts` failed ones is due. */
 int64_t schedule_retry_at(struct schedule *s, unsigned attempts);
 /* When to call schedule_advance; WHEEL_NEVER: nothing waits. */
@@ -77,8 +81,8 @@ void schedule_pause(struct schedule *s, struct span site, bool paused);
 /* Ends a rest. false: no such site. */
 bool schedule_wake_site(struct schedule *s, struct span site);
 /* Whose window this is; borrowed. */
-struct span job_site(const struct job *j);
-void job_site_info(const struct job *j, struct site_info *info);
+struct span schedule_job_site(const struct job *j);
+void schedule_job_info(const struct job *j, struct site_info *info);
 size_t schedule_sites(const struct schedule *s);
 bool schedule_each_site(const struct schedule *s, size_t *at, struct site_info *info);
 

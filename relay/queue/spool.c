@@ -493,7 +493,7 @@ spool_sync(struct spool *sp, struct err *err)
 		return 0;
 	ASSERT(sp->state == SPOOL_DIRTY);
 	bytes = buf_size(&sp->urgent.bytes) + buf_size(&sp->lazy.bytes);
-	if (sp->head != NULL && sp->head->size + bytes > SEGMENT_MAX &&
+	if (sp->head != NULL && sp->head->size + bytes > sp->segment_max &&
 	    sp->head->size > SEGMENT_HEAD)
 		spool_end_head(sp);
 	if (sp->head == NULL && head_make(sp, err) == -1)

@@ -119,6 +119,7 @@ bool spool_compact(struct spool *sp, size_t budget);
 
 void spool_stats(const struct spool *sp, struct spool_stats *st);
 void spool_set_floor(struct spool *sp, uint64_t bytes, uint64_t inodes);
+void spool_set_segment_max(struct spool *sp, uint64_t bytes);	/* for tests: SEGMENT_MAX else */
 void spool_check(const struct spool *sp);	/* asserts the invariants */
 
 #endif

@@ -134,7 +134,7 @@ choose(const struct spool *sp)
 		for (size_t k = 0; k < s->ndeps; k++)
 			need += (uint64_t)s->deps[k].n * TOMB_BYTES;
 		if (need * 4 < s->size || (sp->nsegments > SEGMENTS_MANY &&
-		    need * 4 < SEGMENT_MAX))
+		    need * 4 < sp->segment_max))
 			return s;
 	}
 	return NULL;

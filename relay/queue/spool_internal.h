@@ -53,6 +53,7 @@ struct spool {
 	uint32_t last_number;
 	struct batch urgent, lazy;
 	struct spool_pos sites_at;	/* the latest SITES record */
+	uint64_t segment_max;
 	uint64_t floor_bytes, floor_inodes;
 	uint64_t free_bytes;		/* as asked when the batch began, less what it takes */
 	bool reap;			/* a segment may have died */

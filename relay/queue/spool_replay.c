@@ -374,6 +374,7 @@ spool_open(const char *path, const struct spool_ops *ops, void *ctx, struct err 
 	sp->ctx = ctx;
 	sp->dirfd = sp->bigfd = sp->lockfd = -1;
 	sp->items = idtable_new();
+	sp->segment_max = SEGMENT_MAX;
 	sp->floor_bytes = SPOOL_FLOOR_BYTES;
 	sp->floor_inodes = SPOOL_FLOOR_INODES;
 	buf_init(&sp->urgent.bytes, (size_t)256 << 20);

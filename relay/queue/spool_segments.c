@@ -307,6 +307,12 @@ spool_set_floor(struct spool *sp, uint64_t bytes, uint64_t inodes)
 }
 
 void
+spool_set_segment_max(struct spool *sp, uint64_t bytes)
+{
+	sp->segment_max = bytes;
+}
+
+void
 spool_stats(const struct spool *sp, struct spool_stats *st)
 {
 	*st = sp->stats;
