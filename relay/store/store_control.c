@@ -29,6 +29,7 @@
 #define ACT_MAX 100000
 #define HEAD_MAX 16384			/* of a message's header, shown */
 #define REASON_MAX 200
+#define RAW_MAX ((size_t)40 << 20)	/* more does not pass the control socket */
 #define RAW_PIECE 48000			/* bytes of content in one line; a multiple of 3 */
 
 struct asked {
@@ -71,6 +72,15 @@ close_line(struct reply *r, struct json *j)
 {
 	json_end_object(j);
 	buf_putc(reply_buf(r), '\n');
+}
+
+/* JSON that others wrote: one answer stays one line. */
+static void
+put_record(struct reply *r, struct span record)
+{
+	for (size_t i = 0; i < record.n; i++)
+		buf_putc(reply_buf(r), record.p[i] == '\n' || record.p[i] == '\r' ? ' ' :
+		    record.p[i]);
 }
 
 /* ---- tail ---- */
@@ -202,8 +212,7 @@ do_explain(struct asked *q, int fd)
 		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
 	}
-	for (size_t i = 0; i < record.n; i++)	/* one answer, one line */
-		buf_putc(reply_buf(q->reply), record.p[i] == '\n' ? ' ' : record.p[i]);
+	put_record(q->reply, record);
 	buf_putc(reply_buf(q->reply), '\n');
 }
 
@@ -316,6 +325,10 @@ put_base64(struct reply *r, struct span s)
 static void
 put_raw(struct asked *q, struct span content)
 {
+	if (content.n > RAW_MAX) {
+		say_error(q, "the message is too large to be shown");
+		return;
+	}
 	for (size_t at = 0; at < content.n; at += RAW_PIECE) {
 		buf_puts(reply_buf(q->reply), "{\"v\":1,\"raw\":\"");
 		put_base64(q->reply, span_sub(content, at, RAW_PIECE));
@@ -335,7 +348,7 @@ put_head(struct asked *q, const struct kept *k)
 	if (k->record.n) {
 		j = open_line(q->reply);
 		json_key(&j, "record");
-		json_raw(&j, k->record);
+		put_record(q->reply, k->record);
 		close_line(q->reply, &j);
 	}
 }
