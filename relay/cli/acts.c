@@ -111,7 +111,7 @@ count_first(struct acting *a, const char *noun, const char *selector, bool yes)
 	    a->count == 1 ? "message" : "messages", a->words->verb);
 	if (a->count == 0)
 		return CLI_OK;
-	if (yes)
+	if (yes || a->count == 1)
 		return -1;
 	fprintf(stderr, "nothing done: say --yes to %s them\n", a->words->verb);
 	return CLI_FINDINGS;

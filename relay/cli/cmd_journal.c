@@ -73,14 +73,13 @@ put_head(struct tracing *t, const struct jval *v)
 static void
 put_reason(struct buf *o, const struct jval *v)
 {
-	static const char *const keys[] = { "relay", "dsn", "reply" };
+	static const char *const keys[] = { "relay", "reply" };
 	bool some = false;
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		struct span s = jval_text(v, keys[i]);
 
-		if (s.n == 0 || span_is(s, "none") ||
-		    (i == 1 && span_starts(jval_text(v, "reply"), s)))
+		if (s.n == 0 || span_is(s, "none"))
 			continue;
 		if (some)
 			buf_puts(o, ": ");
@@ -90,6 +89,11 @@ put_reason(struct buf *o, const struct jval *v)
 	if (jval_text(v, "by").n) {
 		buf_puts(o, some ? " by " : "by ");
 		page_who(o, jval_text(v, "by"));
+		some = true;
+	}
+	if (jval_text(v, "parent").n) {
+		buf_puts(o, some ? ", see " : "see ");
+		page_text(o, jval_text(v, "parent"));
 		some = true;
 	}
 	if (!some)
@@ -235,7 +239,7 @@ tail_line(void *ctx, const struct jval *v, struct span text)
 	} else if (jval_count(jval_get(v, "recipients")) > 0) {
 		page_count(o, jval_count(jval_get(v, "recipients")), "recipient ", "recipients ");
 	}
-	if (jval_text(v, "reply").n || jval_text(v, "relay").n || jval_text(v, "by").n)
+	if (jval_text(v, "reply").n || jval_text(v, "by").n || jval_text(v, "parent").n)
 		put_reason(o, v);
 	buf_putc(o, '\n');
 	page_flush(o);

@@ -123,7 +123,7 @@ look_at_queue(struct status_page *p)
 		note(p, false, "the oldest message has been in the queue for %lldh: "
 		    "`postern queue --by reason`",
 		    (long long)((clock_real() - oldest) / US_PER_SEC / 3600));
-	if (free_bytes >= 0 && (uint64_t)free_bytes < FREE_LOW)
+	if (free_bytes > 0 && (uint64_t)free_bytes < FREE_LOW)
 		note(p, true, "the spool's disk has only %lld MB left", (long long)free_bytes / 1000000);
 	if (jval_int(spool, "damaged", 0) > 0)
 		note(p, true, "%lld records of the spool are damaged: the log names them",

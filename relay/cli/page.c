@@ -52,7 +52,14 @@ page_lines(struct buf *out, const char *indent, struct span s)
 		if (l.n && l.p[l.n - 1] == '\r')
 			l.n--;
 		buf_puts(out, indent);
-		page_text(out, l);
+		while (l.n) {	/* a tab is harmless here */
+			size_t tab = span_find(l, '\t');
+
+			page_text(out, span_sub(l, 0, tab));
+			if (tab < l.n)
+				buf_puts(out, "    ");
+			l = span_from(l, tab + 1);
+		}
 		buf_putc(out, '\n');
 		s = span_from(s, eol + 1);
 	}

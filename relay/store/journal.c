@@ -238,7 +238,8 @@ journal_event_json(struct json *j, const struct msg_event *ev, int64_t seq)
 		json_kcstr(j, "parent", id_format(ev->parent, id));
 	json_kcstr(j, "kind", event_name(ev->kind));
 	if (ev->has_env) {
-		json_kcstr(j, "client", ip_format(ev->env.client, ip));
+		if (ev->env.client.family)
+			json_kcstr(j, "client", ip_format(ev->env.client, ip));
 		kopt(j, "client_name", ev->env.client_name);
 		json_kstr(j, "sender", ev->env.sender);
 		json_kuint(j, "size", ev->size);

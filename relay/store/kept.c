@@ -103,9 +103,10 @@ put_row(struct db *d, const struct msg_keep *m, const struct envelope *env, stru
 	db_text(st, 3, span_str(outcome_name(m->kind)));
 	db_text(st, 4, m->queue);
 	db_int(st, 5, now);
-	if (m->expires > 0 && m->on_expire != OUTCOME_UNJUDGED)
+	if (m->expires > 0 && m->on_expire != OUTCOME_UNJUDGED) {
 		db_int(st, 6, m->expires);
-	db_text(st, 7, span_str(outcome_name(m->on_expire)));
+		db_text(st, 7, span_str(outcome_name(m->on_expire)));
+	}
 	db_text_always(st, 8, env->sender);
 	if (env->client.family)
 		db_text(st, 9, span_str(ip_format(env->client, client)));
@@ -367,7 +368,7 @@ load_row(sqlite3_stmt *st, struct arena *a, struct kept *k, struct err *err)
 	dec_init(&dec, arena_span(a, db_column(st, 10)));
 	envelope_decode(&dec, a, &k->env);
 	if (!dec_done(&dec) || !outcome_from_name(db_column(st, 3), &k->kind) ||
-	    !outcome_from_name(db_column(st, 8), &k->on_expire))
+	    (db_column(st, 8).n && !outcome_from_name(db_column(st, 8), &k->on_expire)))
 		return err_set(err, EIO, "the stored message is damaged");
 	return 0;
 }

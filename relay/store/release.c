@@ -264,18 +264,17 @@ static int
 act_one(struct act *a, int64_t kid, struct arena *scratch, uint64_t *id, struct err *err)
 {
 	struct kept k;
-	bool content = a->verb != ACT_DELETE;
-	int r = kept_load(a->s->db, kid, content, scratch, &k, err);
+	int r = kept_load(a->s->db, kid, false, scratch, &k, err);
 
-	if (r == 0)
-		return err_set(err, 0, "it is gone");
+	if (r != 1)
+		return r == 0 ? err_set(err, 0, "it is gone") : -1;
 	*id = k.id;
-	if (r == -1)
+	if (!a->resume && k.state != KEPT_WAITING)
+		return err_set(err, 0, "it is %s already", kept_state_name(k.state));
+	if (a->verb != ACT_DELETE && kept_load(a->s->db, kid, true, scratch, &k, err) != 1)
 		return -1;
 	if (a->resume)
 		return resume_one(a, &k, scratch, err);
-	if (k.state != KEPT_WAITING)
-		return err_set(err, 0, "it is %s already", kept_state_name(k.state));
 	switch (a->verb) {
 	case ACT_RELEASE:
 	case ACT_REJECT:

@@ -75,12 +75,15 @@ close_line(struct reply *r, struct json *j)
 }
 
 /* JSON that others wrote: one answer stays one line. */
-static void
-put_record(struct reply *r, struct span record)
+static struct span
+one_line(struct arena *a, struct span record)
 {
+	char *p = arena_str(a, record);
+
 	for (size_t i = 0; i < record.n; i++)
-		buf_putc(reply_buf(r), record.p[i] == '\n' || record.p[i] == '\r' ? ' ' :
-		    record.p[i]);
+		if (p[i] == '\n' || p[i] == '\r')
+			p[i] = ' ';
+	return span_make(p, record.n);
 }
 
 /* ---- tail ---- */
@@ -212,7 +215,7 @@ do_explain(struct asked *q, int fd)
 		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
 	}
-	put_record(q->reply, record);
+	buf_span(reply_buf(q->reply), one_line(q->arena, record));
 	buf_putc(reply_buf(q->reply), '\n');
 }
 
@@ -348,7 +351,7 @@ put_head(struct asked *q, const struct kept *k)
 	if (k->record.n) {
 		j = open_line(q->reply);
 		json_key(&j, "record");
-		put_record(q->reply, k->record);
+		json_raw(&j, one_line(q->arena, k->record));
 		close_line(q->reply, &j);
 	}
 }
