@@ -213,7 +213,8 @@ user_fresh(struct user *u, const char *name)
 
 	memset(u, 0, sizeof(*u));
 	snprintf(u->path, sizeof(u->path), "%s/postern-%s-%d",
-	    getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", name, (int)getpid());
+	    getenv("TMPDIR") ? getenv("TMPDIR") : access("/dev/shm", W_OK) == 0 ?
+	    "/dev/shm" : "/tmp", name, (int)getpid());
 	folder_remove(u->path);
 	ASSERT(spool_prepare(u->path, (uid_t)-1, (gid_t)-1, &err) == 0);
 	if (user_open(u, &err) == -1) {
