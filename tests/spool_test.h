@@ -42,7 +42,8 @@ user_recover(void *ctx, uint64_t id, const struct stored *m)
 }
 
 static struct spool_pos *
-user_recover_state(void *ctx, struct spool_item *it, uint8_t flags, const struct state *st)
+user_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8_t flags,
+    const struct state *st)
 {
 	struct user_item *u = (struct user_item *)it;
 

@@ -86,7 +86,8 @@ on_recover(void *ctx, uint64_t id, const struct stored *s)
 }
 
 static struct spool_pos *
-on_recover_state(void *ctx, struct spool_item *it, uint8_t flags, const struct state *st)
+on_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8_t flags,
+    const struct state *st)
 {
 	struct queue *q = ctx;
 	struct message *m = message_of_item(it);
@@ -104,7 +105,9 @@ on_recover_state(void *ctx, struct spool_item *it, uint8_t flags, const struct s
 	else {
 		/* Which leg a target belongs to stands in the message. */
 		arena_reset(q->scratch);
-		if (queue_plan(q, m, q->scratch, &s, &p, NULL) == -1)
+		if (spool_read(sp, it, q->scratch, &s, NULL) == -1 ||
+		    plan_make(q->scratch, &s, q->rt->conf->hostname, &p) == -1 ||
+		    p.ntargets != m->ntargets || p.nlegs != m->nlegs)
 			return NULL;
 		leg = &m->legs[p.targets[st->targets[0].target].leg];
 	}

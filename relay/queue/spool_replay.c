@@ -90,7 +90,7 @@ found_state(struct replay *rp, struct segment *s, uint64_t offset, const struct 
 		damaged(rp, s, offset, record_bytes(r), r->id, r->type, "not readable");
 		return;
 	}
-	if ((pos = sp->ops->recover_state(sp->ctx, it, r->flags, &st)) != NULL)
+	if ((pos = sp->ops->recover_state(sp->ctx, sp, it, r->flags, &st)) != NULL)
 		spool_pos_set(sp, pos, (struct spool_pos){ s->number, (uint32_t)offset,
 		    (uint32_t)record_bytes(r) });
 }
