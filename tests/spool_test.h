@@ -42,7 +42,8 @@ user_recover(void *ctx, uint64_t id, const struct stored *m)
 }
 
 static struct spool_pos *
-user_recover_state(void *ctx, struct spool_item *it, uint8_t flags, const struct state *st)
+user_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8_t flags,
+    const struct state *st)
 {
 	struct user_item *u = (struct user_item *)it;
 
@@ -213,7 +214,8 @@ user_fresh(struct user *u, const char *name)
 
 	memset(u, 0, sizeof(*u));
 	snprintf(u->path, sizeof(u->path), "%s/postern-%s-%d",
-	    getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", name, (int)getpid());
+	    getenv("TMPDIR") ? getenv("TMPDIR") : access("/dev/shm", W_OK) == 0 ?
+	    "/dev/shm" : "/tmp", name, (int)getpid());
 	folder_remove(u->path);
 	ASSERT(spool_prepare(u->path, (uid_t)-1, (gid_t)-1, &err) == 0);
 	if (user_open(u, &err) == -1) {

@@ -454,6 +454,9 @@ queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 
 	for (i = 0; i < n && !span_is(cmd, commands[i].name); i++)
 		;
+	/* What is shown is read from the disk: let it be there. */
+	if (q != NULL && !q->finishing && spool_dirty(q->sp))
+		queue_sync(q);
 	if (req == NULL || q == NULL || q->finishing)
 		say_error(&k, req == NULL ? err.text : "the queue is stopping");
 	else if (i == n)

@@ -37,9 +37,10 @@ struct spool_ops {
 	/* Replay found a message: the item to stand for it, or NULL when it cannot be used
 	 * (then it is reported and stays on the disk). */
 	struct spool_item *(*recover)(void *ctx, uint64_t id, const struct stored *m);
-	/* Replay found a state: the position to hold it, or NULL when it fits nothing. */
-	struct spool_pos *(*recover_state)(void *ctx, struct spool_item *it, uint8_t flags,
-	    const struct state *st);
+	/* Replay found a state: the position to hold it, or NULL when it fits nothing. It may
+	 * spool_read() the item. */
+	struct spool_pos *(*recover_state)(void *ctx, const struct spool *sp,
+	    struct spool_item *it, uint8_t flags, const struct state *st);
 	/* The item's DONE is durable (or was found): forget and free it. */
 	void (*gone)(void *ctx, struct spool_item *it);
 	/* The item's i-th position (each that spool_state or recover_state was given), used
