@@ -25,6 +25,19 @@ config_read(const char *path, struct arena *a, struct diags *d)
 }
 
 struct config *
+config_read_quiet(const struct cli *cli)
+{
+	struct arena *a = arena_new(0);
+	struct diags d;
+	struct config *conf;
+
+	diags_init(&d, a);
+	conf = config_read(cli->config_path, a, &d);
+	arena_free(&a);
+	return conf;
+}
+
+struct config *
 cli_load_config(const struct cli *cli)
 {
 	struct arena *a;
