@@ -55,6 +55,13 @@ cli_load_config(const struct cli *cli)
 	return c;
 }
 
+void
+cli_write(FILE *to, struct span s)
+{
+	if (s.n)
+		fwrite(s.p, 1, s.n, to);
+}
+
 /* One JSON object a line. */
 static void
 diags_json(const struct diags *d, struct buf *out)
@@ -86,6 +93,6 @@ diags_show(const struct diags *d, const struct cli *cli, FILE *to)
 		diags_json(d, &out);
 	else
 		diags_print(d, &out, NULL, cli->colour);
-	fwrite(buf_data(&out).p, 1, buf_size(&out), cli->json ? stdout : to);
+	cli_write(cli->json ? stdout : to, buf_data(&out));
 	buf_release(&out);
 }

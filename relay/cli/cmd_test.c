@@ -92,7 +92,7 @@ report(struct testing *t)
 	struct json j;
 
 	if (!t->cli->json) {
-		fwrite(buf_data(&t->out).p, 1, buf_size(&t->out), stdout);
+		cli_write(stdout, buf_data(&t->out));
 		return;
 	}
 	buf_init(&line, OUTPUT_MAX * 2);
@@ -104,7 +104,7 @@ report(struct testing *t)
 	json_kstr(&j, "text", buf_data(&t->out));
 	json_end_object(&j);
 	buf_putc(&line, '\n');
-	fwrite(buf_data(&line).p, 1, buf_size(&line), stdout);
+	cli_write(stdout, buf_data(&line));
 	buf_release(&line);
 }
 

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "json.h"
 
+void cli_write(FILE *to, struct span s);	/* s may be empty */
 /* In the house format to `to`; with --json one object a line on stdout. */
 void diags_show(const struct diags *d, const struct cli *cli, FILE *to);
 /* NULL: the reasons are in d. The config has an arena of its own; d refers to a. */
