@@ -25,6 +25,19 @@ config_read(const char *path, struct arena *a, struct diags *d)
 }
 
 struct config *
+config_read_quiet(const struct cli *cli)
+{
+	struct arena *a = arena_new(0);
+	struct diags d;
+	struct config *conf;
+
+	diags_init(&d, a);
+	conf = config_read(cli->config_path, a, &d);
+	arena_free(&a);
+	return conf;
+}
+
+struct config *
 cli_load_config(const struct cli *cli)
 {
 	struct arena *a;
@@ -40,6 +53,13 @@ cli_load_config(const struct cli *cli)
 		diags_show(&d, cli, stderr);
 	arena_free(&a);
 	return c;
+}
+
+void
+cli_write(FILE *to, struct span s)
+{
+	if (s.n)
+		fwrite(s.p, 1, s.n, to);
 }
 
 /* One JSON object a line. */
@@ -73,6 +93,6 @@ diags_show(const struct diags *d, const struct cli *cli, FILE *to)
 		diags_json(d, &out);
 	else
 		diags_print(d, &out, NULL, cli->colour);
-	fwrite(buf_data(&out).p, 1, buf_size(&out), cli->json ? stdout : to);
+	cli_write(cli->json ? stdout : to, buf_data(&out));
 	buf_release(&out);
 }

@@ -92,20 +92,6 @@ check_config(struct check *c, const char *path)
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
 }
 
-/* For its networks and domains; a policy can be checked without. */
-static struct config *
-config_if_good(const struct cli *cli)
-{
-	struct arena *a = arena_new(0);
-	struct diags d;
-	struct config *conf;
-
-	diags_init(&d, a);
-	conf = config_read(cli->config_path, a, &d);
-	arena_free(&a);
-	return conf;
-}
-
 static void
 report(struct check *c)
 {
@@ -142,10 +128,10 @@ cmd_check(int argc, char **argv, const struct cli *cli)
 		err_errno(&err, "%s", argv[1]);
 		diag_at(&c.diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
 	} else if (S_ISDIR(st.st_mode)) {
-		c.conf = config_if_good(cli);
+		c.conf = config_read_quiet(cli);
 		c.policy = policy_load_dir(argv[1], argv[1], c.conf, false, c.arena, &c.diags);
 	} else if (is_policy_file(&c, argv[1])) {
-		c.conf = config_if_good(cli);
+		c.conf = config_read_quiet(cli);
 		c.policy = policy_load_file(argv[1], c.conf, c.arena, &c.diags);
 	} else {
 		check_config(&c, argv[1]);

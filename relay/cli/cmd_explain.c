@@ -401,7 +401,7 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 		p.out = &out;
 		put_all(&p, j, &env, &ju);
 	}
-	fwrite(buf_data(&out).p, 1, buf_size(&out), stdout);
+	cli_write(stdout, buf_data(&out));
 	buf_release(&out);
 	if (*tmp)
 		nftw(tmp, remove_one, 8, FTW_DEPTH | FTW_PHYS);

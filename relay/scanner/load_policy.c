@@ -17,11 +17,6 @@
 #include "fs.h"
 #include "scanner/load_policy.h"
 
-struct folder {
-	int fd;
-	struct arena *arena;
-};
-
 static bool
 stays_inside(struct span path)
 {
@@ -54,7 +49,7 @@ open_beneath(int dirfd, const char *path)
 }
 
 static int
-read_beneath(struct folder *f, const char *path, size_t max, struct span *text, struct err *err)
+read_beneath(struct policy_folder *f, const char *path, size_t max, struct span *text, struct err *err)
 {
 	int fd = open_beneath(f->fd, path), rc;
 	struct stat st;
@@ -72,10 +67,26 @@ read_beneath(struct folder *f, const char *path, size_t max, struct span *text, 
 	return rc;
 }
 
-static int
-read_file(void *ctx, struct span path, struct span *text, struct err *err)
+int
+policy_folder_open(struct policy_folder *f, const char *dir, struct arena *a, struct err *err)
 {
-	struct folder *f = ctx;
+	f->arena = a;
+	f->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return f->fd == -1 ? err_errno(err, "policy folder %s", dir) : 0;
+}
+
+void
+policy_folder_close(struct policy_folder *f)
+{
+	if (f->fd != -1)
+		close(f->fd);
+	f->fd = -1;
+}
+
+int
+policy_folder_read(void *ctx, struct span path, struct span *text, struct err *err)
+{
+	struct policy_folder *f = ctx;
 
 	if (!stays_inside(path))
 		return err_set(err, EXDEV, SPAN_FMT " is not within the policy folder",
@@ -84,9 +95,9 @@ read_file(void *ctx, struct span path, struct span *text, struct err *err)
 }
 
 static int
-is_policy(const struct dirent *e)
+not_hidden(const struct dirent *e)
 {
-	return e->d_name[0] != '.' && span_ends_nocase(span_str(e->d_name), SPAN_LIT(".yaml"));
+	return e->d_name[0] != '.';
 }
 
 static int
@@ -95,34 +106,32 @@ by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static bool
-read_sources(struct folder *f, const char *dir, const char *shown, struct diags *d,
-    struct policy_source **files, size_t *nfiles)
+bool
+policy_folder_sources(struct policy_folder *f, const char *shown, const char *ending,
+    struct diags *d, struct policy_source **files, size_t *nfiles)
 {
 	struct dirent **names = NULL;
-	int n = scandirat(f->fd, ".", &names, is_policy, by_name);
-	struct err err;
+	int n = scandirat(f->fd, ".", &names, not_hidden, by_name);
 	bool good = n >= 0 && n <= POLICY_FILES_MAX;
+	struct err err;
 
 	*files = arena_array(f->arena, good ? (size_t)n : 1, sizeof(**files));
 	*nfiles = 0;
 	if (n < 0)
-		diag_at(d, DIAG_ERROR, NULL, NULL, "policy folder %s: %s", dir, strerror(errno));
+		diag_at(d, DIAG_ERROR, NULL, NULL, "%s: %s", shown, strerror(errno));
 	else if (!good)
-		diag_at(d, DIAG_ERROR, NULL, NULL, "policy folder %s: more than %d files", dir,
+		diag_at(d, DIAG_ERROR, NULL, NULL, "%s: more than %d files", shown,
 		    POLICY_FILES_MAX);
 	for (int i = 0; i < n; i++) {
 		struct policy_source *s = &(*files)[*nfiles];
 
-		if (!good) {
-			free(names[i]);
-			continue;
+		if (good && span_ends_nocase(span_str(names[i]->d_name), span_str(ending))) {
+			s->name = arena_printf(f->arena, "%s/%s", shown, names[i]->d_name);
+			if (read_beneath(f, names[i]->d_name, POLICY_FILE_MAX, &s->text, &err) == -1)
+				diag_at(d, DIAG_ERROR, NULL, NULL, "%s: %s", shown, err.text);
+			else
+				(*nfiles)++;
 		}
-		s->name = arena_printf(f->arena, "%s/%s", shown, names[i]->d_name);
-		if (read_beneath(f, names[i]->d_name, POLICY_FILE_MAX, &s->text, &err) == -1)
-			diag_at(d, DIAG_ERROR, NULL, NULL, "%s: %s", shown, err.text);
-		else
-			(*nfiles)++;
 		free(names[i]);
 	}
 	free(names);
@@ -155,26 +164,25 @@ static struct policy *
 load_from(const char *dir, const char *shown, const char *only, const struct config *conf,
     bool limits_only, struct arena *a, struct diags *d)
 {
-	struct folder f = { .fd = -1, .arena = a };
-	struct policy_env env = { .read_file = read_file, .ctx = &f, .now = clock_real(),
+	struct policy_folder f = { .fd = -1, .arena = a };
+	struct policy_env env = { .read_file = policy_folder_read, .ctx = &f, .now = clock_real(),
 		.limits_only = limits_only };
 	struct policy_source *files, one = { .name = shown };
 	struct policy *p = NULL;
 	size_t nfiles = 1, errors = d->errors;
 	struct err err;
 
-	f.fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f.fd == -1) {
-		diag_at(d, DIAG_ERROR, NULL, NULL, "policy folder %s: %s", dir, strerror(errno));
+	if (policy_folder_open(&f, dir, a, &err) == -1) {
+		diag_at(d, DIAG_ERROR, NULL, NULL, "%s", err.text);
 		return NULL;
 	}
 	fill_env(&env, conf, a);
 	files = &one;
 	if (only && read_beneath(&f, only, POLICY_FILE_MAX, &one.text, &err) == -1)
 		diag_at(d, DIAG_ERROR, NULL, NULL, "%s", err.text);
-	else if (only || read_sources(&f, dir, shown, d, &files, &nfiles))
+	else if (only || policy_folder_sources(&f, shown, ".yaml", d, &files, &nfiles))
 		p = policy_load(files, nfiles, &env, d);
-	close(f.fd);
+	policy_folder_close(&f);
 	if (p && d->errors > errors)	/* a file that could not be read */
 		policy_free(&p);
 	return p;

@@ -22,4 +22,17 @@ struct policy *policy_load_file(const char *path, const struct config *conf, str
 struct policy *policy_load_conf(const struct config *conf, bool limits_only, struct arena *a,
     struct diags *d);
 
+/* A folder whose files are read by relative path, and nothing outside it. */
+struct policy_folder {
+	int fd;
+	struct arena *arena;	/* texts lie here */
+};
+int policy_folder_open(struct policy_folder *f, const char *dir, struct arena *a, struct err *err);
+void policy_folder_close(struct policy_folder *f);
+/* As policy_env.read_file wants it; ctx: struct policy_folder. */
+int policy_folder_read(void *ctx, struct span path, struct span *text, struct err *err);
+/* All files with that ending, in name order; what cannot be read is an error in d. */
+bool policy_folder_sources(struct policy_folder *f, const char *shown, const char *ending,
+    struct diags *d, struct policy_source **files, size_t *nfiles);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -106,6 +107,16 @@ bench_stages(const struct judge *j, size_t size, int rounds)
 typedef int sign_fn(const struct dkim_key *, const struct dkim_message *, int64_t, struct arena *,
     struct buf *, struct err *);
 
+/* Of this process: other work on the machine does not show. */
+static int64_t
+cpu_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * US_PER_SEC + ts.tv_nsec / 1000;
+}
+
 static double
 bench_sign(const struct dkim_key *k, sign_fn *fn, size_t size, int rounds)
 {
@@ -113,7 +124,7 @@ bench_sign(const struct dkim_key *k, sign_fn *fn, size_t size, int rounds)
 	struct span raw = message(keep, size, 1);
 	struct buf out;
 	struct err err;
-	int64_t at = clock_mono();
+	int64_t at = cpu_us();
 
 	buf_init(&out, DKIM_SIGNATURE_MAX);
 	for (int i = 0; i < rounds; i++) {
@@ -131,7 +142,7 @@ bench_sign(const struct dkim_key *k, sign_fn *fn, size_t size, int rounds)
 	}
 	buf_release(&out);
 	arena_free(&a);
-	return (double)(clock_mono() - at) / 1000 / rounds;
+	return (double)(cpu_us() - at) / 1000 / rounds;
 }
 
 /* One signature of 32 bytes and nothing else: what no signer can go below. */
@@ -139,7 +150,7 @@ static double
 bench_floor(const struct dkim_key *k, int rounds)
 {
 	unsigned char sig[1024], text[32] = { 1 };
-	int64_t at = clock_mono();
+	int64_t at = cpu_us();
 
 	for (int i = 0; i < rounds; i++) {
 		EVP_MD_CTX *md = EVP_MD_CTX_new();
@@ -150,7 +161,7 @@ bench_floor(const struct dkim_key *k, int rounds)
 			exit(1);
 		EVP_MD_CTX_free(md);
 	}
-	return (double)(clock_mono() - at) / 1000 / rounds;
+	return (double)(cpu_us() - at) / 1000 / rounds;
 }
 
 static void

@@ -356,6 +356,8 @@ bad_keys_are_refused(void **state)
 	test_write(bad, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
 	assert_int_equal(chmod(bad, 0600), 0);
 	refused_key(bad, false, "not a private key");
+	test_write(bad, "");
+	refused_key(bad, false, "not a private key");
 	dkim_make_key(small, false, 768);
 	refused_key(small, false, "768 bits");
 	assert_int_equal(chmod(rsa, 0644), 0);
