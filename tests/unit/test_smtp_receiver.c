@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "clock.h"
 #include "fs.h"
 #include "id.h"
 #include "ipc/channel.h"
@@ -28,9 +30,11 @@
 
 enum { SCANNERS = 3 };
 static struct {
-	pid_t receiver, queue, signer, scanners[SCANNERS];
+	pid_t receiver, queue, signer, store, scanners[SCANNERS];
 	int control;			/* the master's end */
-	int submitted;			/* what the queue got: see queue_main */
+	int submitted;			/* what the queue got: struct told */
+	int journal;			/* what the store got: struct noted */
+	int64_t *clock;			/* the receiver's, when it is virtual */
 	int shared;
 	uint16_t port, closed_port;
 	char dir[64];
@@ -41,7 +45,7 @@ static const char config_text[] =
     "policy: policy.d\nnetworks: {lab: [127.0.0.0/8]}\n"
     "listeners:\n"
     "  - {name: smart-host, address: \"127.0.0.1:8025\", direction: outbound,"
-    " allow: [network:lab], max_size: 1MB, limits: {sessions_per_client: 3, errors: 5}}\n"
+    " allow: [network:lab], max_size: 1MB, limits: {sessions_per_client: 4, errors: 5}}\n"
     "  - {name: shut, address: \"127.0.0.1:8026\", direction: outbound}\n"
     "domains:\n  example.org:\n    deliver_to: [\"10.1.2.3:25\"]\n"
     "    dkim: [{selector: s, key: key.pem}]\n"
@@ -185,6 +189,39 @@ queue_main_loop(int fd, int tell)
 	_exit(0);
 }
 
+struct noted {
+	uint64_t id;
+	char from[64], to[64], reply[128], outcome[16], dsn[16];
+};
+
+static void
+store_main_loop(int fd, int tell)
+{
+	struct arena *a = arena_new(0);
+	struct chan c;
+	struct frame f;
+
+	chan_init(&c, fd, ROLE_STORE, ROLE_RECEIVER);
+	while (chan_wait(&c, &f, -1, NULL) == 1) {
+		struct noted n = { 0 };
+		struct msg_event e;
+
+		arena_reset(a);
+		if (event_decode(f.body, f.fd, a, &e) == -1 || e.kind != EVENT_REFUSED || e.seq ||
+		    !e.has_env)
+			_exit(9);
+		n.id = e.id;
+		snprintf(n.from, sizeof(n.from), "%.*s", SPAN_ARG(e.env.sender));
+		snprintf(n.to, sizeof(n.to), "%.*s", SPAN_ARG(e.rcpt));
+		snprintf(n.reply, sizeof(n.reply), "%.*s", SPAN_ARG(e.reply));
+		snprintf(n.outcome, sizeof(n.outcome), "%.*s", SPAN_ARG(e.outcome));
+		snprintf(n.dsn, sizeof(n.dsn), "%.*s", SPAN_ARG(e.dsn));
+		if (fs_write_all(tell, &n, sizeof(n), NULL) == -1)
+			_exit(8);
+	}
+	_exit(0);
+}
+
 /* ---- the master's part ---- */
 
 static void
@@ -214,6 +251,8 @@ peer(struct chan *master, enum role role, uint32_t instance, int tell)
 			scanner_main_loop(sv[1]);
 		if (role == ROLE_SIGNER)
 			signer_main_loop(sv[1]);
+		if (role == ROLE_STORE)
+			store_main_loop(sv[1], tell);
 		queue_main_loop(sv[1], tell);
 	}
 	close(sv[1]);
@@ -260,6 +299,7 @@ start_receiver(int control, int config, int shared)
 	dup2(shared, FD_SHARED);
 	for (int fd = 6; fd < 64; fd++)
 		close(fd);
+	clock_virtual = house.clock;
 	if (getenv("QUIET"))
 		dup2(open("/dev/null", O_WRONLY), 2);
 	_exit(runtime_main(&receiver_ops, &su));	/* no leak check within a sandbox */
@@ -274,7 +314,7 @@ setup(void **state)
 	struct err err;
 	struct frame f;
 	struct buf b;
-	int sv[2], tell[2], config;
+	int sv[2], tell[2], note[2], config;
 
 	signal(SIGPIPE, SIG_IGN);
 	config = fs_memfd("config", &err);
@@ -285,7 +325,9 @@ setup(void **state)
 	assert_true(house.shared != -1);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
 	assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(note, O_CLOEXEC), 0);
 	house.submitted = tell[0];
+	house.journal = note[0];
 	house.receiver = start_receiver(sv[1], config, house.shared);
 	close(sv[1]);
 	close(config);
@@ -300,6 +342,8 @@ setup(void **state)
 	give(&master, FRAME_LISTENER, &b, bound(&house.closed_port));
 	house.queue = peer(&master, ROLE_QUEUE, 1, tell[1]);
 	close(tell[1]);
+	house.store = peer(&master, ROLE_STORE, 3, note[1]);
+	close(note[1]);
 	house.signer = peer(&master, ROLE_SIGNER, 2, -1);
 	for (int i = 0; i < SCANNERS; i++)
 		house.scanners[i] = peer(&master, ROLE_SCANNER, (uint32_t)(10 + i), -1);
@@ -337,6 +381,16 @@ setup_limits(void **state)
 	return setup(state);
 }
 
+static int
+setup_clock(void **state)
+{
+	house.clock = mmap(NULL, sizeof(*house.clock), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true((void *)house.clock != MAP_FAILED);
+	*house.clock = INT64_C(1795344099000000);
+	return setup_plain(state);
+}
+
 static void
 remove_dir(void)
 {
@@ -353,13 +407,18 @@ remove_dir(void)
 static int
 teardown(void **state)
 {
-	pid_t all[] = { house.queue, house.signer, house.scanners[0], house.scanners[1],
+	pid_t all[] = { house.queue, house.signer, house.store, house.scanners[0], house.scanners[1],
 		house.scanners[2] };
+	struct pollfd pidfd = { .events = POLLIN };
 	struct buf b;
 	int status;
 
 	buf_init(&b, FRAME_SMALL);
 	give(&master, FRAME_RETIRE, &b, -1);
+	pidfd.fd = (int)syscall(SYS_pidfd_open, house.receiver, 0);
+	if (poll(&pidfd, 1, 20000) != 1)
+		kill(house.receiver, SIGKILL);
+	close(pidfd.fd);
 	assert_int_equal(waitpid(house.receiver, &status, 0), house.receiver);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
@@ -369,7 +428,11 @@ teardown(void **state)
 		waitpid(all[i], NULL, 0);
 	}
 	close(house.submitted);
+	close(house.journal);
 	close(house.shared);
+	if (house.clock)
+		munmap(house.clock, sizeof(*house.clock));
+	house.clock = NULL;
 	remove_dir();
 	return 0;
 }
@@ -478,22 +541,38 @@ mail(struct client *c, const char *from, const char *to, const char *answer)
 	expect(c, answer);
 }
 
+static void
+read_pipe(int fd, void *to, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t got;
+
+		assert_int_equal(poll(&p, 1, 20000), 1);
+		got = read(fd, (char *)to + n, size - n);
+		assert_true(got > 0);
+		n += (size_t)got;
+	}
+}
+
 static struct told
 submitted(void)
 {
 	struct told t;
-	size_t n = 0;
 
-	while (n < sizeof(t)) {
-		struct pollfd p = { .fd = house.submitted, .events = POLLIN };
-		ssize_t got;
-
-		assert_int_equal(poll(&p, 1, 20000), 1);
-		got = read(house.submitted, (char *)&t + n, sizeof(t) - n);
-		assert_true(got > 0);
-		n += (size_t)got;
-	}
+	read_pipe(house.submitted, &t, sizeof(t));
 	return t;
+}
+
+static struct noted
+journal(void)
+{
+	struct noted n;
+
+	read_pipe(house.journal, &n, sizeof(n));
+	return n;
 }
 
 static bool
@@ -708,13 +787,13 @@ sizes(void **state)
 static void
 doors(void **state)
 {
-	struct client c, more[3];
+	struct client c, more[4];
 
 	c = client_at(house.closed_port);
 	expect(&c, "554 5.7.1 this client is not permitted to relay (ref ");
 	assert_null(hear(&c));
 	bye(&c);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		greeted(&more[i]);
 	c = client_at(house.port);
 	expect(&c, "421 4.7.0 too many sessions of this client");
@@ -727,7 +806,7 @@ doors(void **state)
 	say(&more[0], "a\r\n\n.\r\nMAIL FROM:<b@example.com>\r\n");
 	expect(&more[0], "554 5.6.0");
 	assert_null(hear(&more[0]));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		bye(&more[i]);
 	assert_true(nothing_submitted());
 }
@@ -788,6 +867,136 @@ limits_command(void **state)
 	bye(&c);
 }
 
+static void
+refusals_in_journal(void **state)
+{
+	struct client c;
+	struct noted n;
+	char id[ID_SIZE];
+
+	greeted(&c);
+	mail(&c, "a@example.com", "reject", "550 5.7.1");
+	n = journal();
+	assert_non_null(strstr(c.line, id_format(n.id, id)));
+	assert_string_equal(n.from, "a@example.com");
+	assert_string_equal(n.to, "");
+	assert_string_equal(n.outcome, "reject");
+	assert_string_equal(n.dsn, "5.7.1");
+	assert_memory_equal(n.reply, "550 5.7.1 card numbers do not leave (ref ", 41);
+	say(&c, "MAIL FROM:<b@example.com>\r\nRCPT TO:<nobody>\r\n");
+	expect(&c, "250");
+	expect(&c, "501 5.1.3");
+	n = journal();
+	assert_string_equal(n.from, "b@example.com");
+	assert_string_equal(n.dsn, "5.1.3");
+	bye(&c);
+}
+
+/* A message that went round too often. */
+static void
+hops(void **state)
+{
+	struct client c;
+
+	greeted(&c);
+	for (int n = 50; n <= 51; n++) {
+		say(&c, "MAIL FROM:<a@example.com>\r\nRCPT TO:<deliver@example.net>\r\nDATA\r\n");
+		expect(&c, "250");
+		expect(&c, "250");
+		expect(&c, "354");
+		for (int i = 0; i < n; i++)
+			say(&c, "Received: from a by b\r\n");
+		say(&c, "\r\n.\r\n");
+		expect(&c, n == 50 ? "250 2.0.0" : "554 5.4.6 too many hops");
+	}
+	submitted();
+	assert_true(nothing_submitted());
+	bye(&c);
+}
+
+/* A whole session in one go, then the end of the stream: as netcat does. */
+static void
+all_at_once(void **state)
+{
+	struct client c = client_at(house.port);
+	struct buf b;
+	struct span s;
+	struct told t;
+
+	buf_init(&b, 4 << 20);
+	buf_puts(&b, "EHLO client.example\r\n");
+	for (int m = 0; m < 3; m++) {
+		buf_puts(&b, "MAIL FROM:<a@example.com>\r\nRCPT TO:<deliver@example.net>\r\nDATA\r\n");
+		for (int i = 0; i < 5000; i++)
+			buf_puts(&b, "sixty bytes of text to make it longer than any buffer there is\r\n");
+		buf_puts(&b, ".\r\n");
+	}
+	for (s = buf_data(&b); s.n; ) {
+		ssize_t n = send(c.fd, s.p, s.n, MSG_NOSIGNAL);
+
+		assert_true(n > 0);
+		s = span_from(s, (size_t)n);
+	}
+	shutdown(c.fd, SHUT_WR);
+	expect(&c, "220");
+	expect(&c, "250 ENHANCED");
+	for (int m = 0; m < 3; m++) {
+		expect(&c, "250 2.1.0");
+		expect(&c, "250 2.1.5");
+		expect(&c, "354");
+		expect(&c, "250 2.0.0 accepted");
+		t = submitted();
+		assert_true(t.size > 5000 * 64 && t.size < 5000 * 64 + 300);
+	}
+	assert_null(hear(&c));
+	buf_release(&b);
+	bye(&c);
+}
+
+/* What the receiver did for others before is done when this returns: it has one thread. */
+static void
+round_trip(struct client *c)
+{
+	say(c, "NOOP\r\n");
+	expect(c, "250 2.0.0");
+}
+
+static void
+deadlines(void **state)
+{
+	struct client idle, slow, data, other;
+
+	greeted(&other);
+	greeted(&idle);
+	greeted(&slow);
+	greeted(&data);
+	say(&data, "MAIL FROM:<a@example.com>\r\nRCPT TO:<deliver@example.net>\r\nDATA\r\n");
+	expect(&data, "250");
+	expect(&data, "250");
+	expect(&data, "354");
+	say(&data, "a few bytes\r\n");
+	/* bytes of a command that never ends buy no time, nor do a few of DATA */
+	round_trip(&other);
+	*house.clock += 250 * INT64_C(1000000);
+	expect(&data, "421 4.4.2 timeout");
+	assert_null(hear(&data));
+	round_trip(&idle);
+	say(&slow, "NOO");
+	round_trip(&other);
+	*house.clock += 100 * INT64_C(1000000);
+	expect(&slow, "421 4.4.2 timeout");
+	assert_null(hear(&slow));
+	round_trip(&idle);
+	round_trip(&other);
+	*house.clock += 301 * INT64_C(1000000);
+	expect(&idle, "421 4.4.2 timeout");
+	assert_null(hear(&idle));
+	bye(&other);
+	bye(&idle);
+	bye(&slow);
+	bye(&data);
+}
+
 /* An idle session hears 421, one within a transaction finishes it. */
 static void
 retiring(void **state)
@@ -827,6 +1036,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(queue_lost, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(sizes, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(doors, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(refusals_in_journal, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(hops, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(all_at_once, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(deadlines, setup_clock, teardown),
 		cmocka_unit_test_setup_teardown(rate_limits, setup_limits, teardown),
 		cmocka_unit_test_setup_teardown(limits_command, setup_limits, teardown),
 		cmocka_unit_test_setup_teardown(retiring, setup_plain, teardown),
