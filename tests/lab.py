@@ -198,6 +198,34 @@ class ScriptedMX:
         self.server.server_close()
 
 
+class SinkMX:
+    def __init__(self, port, folder):
+        self.port, self.folder = port, folder
+
+    @property
+    def messages(self):
+        """(sender, [recipients], bytes as received) of each message that is complete."""
+        out = []
+        for path in sorted(glob.glob(os.path.join(self.folder, "m.*"))):
+            with open(path, "rb") as f:
+                data = f.read()
+            # The sink's own lines stand above what it received.
+            args = dict.fromkeys((b"X-Mail-Args", b"X-Rcpt-Args"), b"")
+            lines, i = data.split(b"\n"), 0
+            while re.match(rb"X-(Client|Helo|Mail|Rcpt)-", lines[i]):
+                k, v = lines[i].split(b": ", 1)
+                args[k] = args.get(k, b"") + v + b" "
+                i += 1
+            if lines[i].startswith(b"Received:"):
+                i += 1
+                while lines[i][:1] in (b" ", b"\t"):
+                    i += 1
+            raw = b"\r\n".join(lines[i:])
+            out.append((args[b"X-Mail-Args"].decode().strip().strip("<>"), re.findall(r"<(.*?)>", args[b"X-Rcpt-Args"].decode()),
+                        raw.rstrip(b"\r\n") + b"\r\n"))
+        return out
+
+
 class Lab:
     def __init__(self, name="lab", keep=False):
         self.dir = tempfile.mkdtemp(prefix="postern-%s-" % name)
@@ -289,6 +317,13 @@ class Lab:
         p = self.start(["/usr/sbin/smtp-sink", *user, *options, "%s:%d" % (host, port), "512"], log)
         wait_port(host, port, p, p.log)
         return port
+
+    def sink_mx(self):
+        """Postfix's smtp-sink as a receiving MX that keeps each message in a file."""
+        folder = self.path("mx")
+        os.makedirs(folder)
+        os.chmod(folder, 0o777)
+        return SinkMX(self.sink("-d", os.path.join(folder, "m."), log="mx.log"), folder)
 
     def mx(self, **kw):
         m = ScriptedMX(**kw)
