@@ -201,7 +201,7 @@ cover:
 .PHONY: install deps demo run deb
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
-		$(DESTDIR)$(SYSCONFDIR)/postern/policy.d $(DESTDIR)$(PREFIX)/share/postern/packs \
+		$(DESTDIR)$(SYSCONFDIR)/postern/policy.d \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -m 755 $(B)/posternd $(DESTDIR)$(PREFIX)/sbin/posternd
@@ -210,7 +210,7 @@ install: all
 		install -m 644 etc/postern.yaml $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
-	install -m 644 etc/packs/*.yaml $(DESTDIR)$(PREFIX)/share/postern/packs
+	install -m 644 etc/packs/*.yaml
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -m 644 systemd/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf

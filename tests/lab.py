@@ -404,10 +404,6 @@ class Lab:
     def policy(self, text, name="10-test.yaml"):
         return self.write("policy.d/" + name, text)
 
-    def packs(self):
-        """The packs as shipped, beside the policy."""
-        shutil.copytree(os.path.join(ROOT, "etc/packs"), self.path("packs"), dirs_exist_ok=True)
-
     def start_postern(self, log="posternd.log", wait=True, env=None):
         self.daemon = Proc([os.path.join(BUILD, "posternd"), "-f", "-c", self.path("postern.yaml")],
                            self.path(log), env={**os.environ, **(env or {})})

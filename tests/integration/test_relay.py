@@ -75,7 +75,6 @@ class Relay(unittest.TestCase):
                      "nomail.lab": ["@ MX 0 ."],
                      "plain.lab": ["@ A 127.0.0.1"],
                      "example.lab": ["@ MX 10 mail", "mail A 127.0.0.1", key]})
-        cls.lab.packs()
         cls.lab.policy(POLICY)
         cls.lab.config(
             domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.back.port], "recipients": "any",
