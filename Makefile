@@ -34,7 +34,10 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointe
 ifdef DEVELOPER
 WARN += -Werror
 endif
-HARDEN := -fstack-protector-strong -fPIE -fcf-protection -ftrivial-auto-var-init=zero
+HARDEN := -fstack-protector-strong -fPIE -fcf-protection
+ifeq ($(findstring clang,$(CC)),)
+HARDEN += -ftrivial-auto-var-init=zero
+endif
 ifndef SANITIZE
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
@@ -158,6 +161,7 @@ check-integration: all
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
 fuzz:
+	$(Q)tests/deps clang-14 libclang-rt-14-dev
 	$(Q)$(MAKE) --no-print-directory CC=clang-14 SANITIZE=address,undefined,fuzzer-no-link \
 		B=build-fuzz build-fuzz/all-fuzzers
 	$(Q)for f in build-fuzz/fuzz/*; do n=$${f##*/}; mkdir -p build-fuzz/found/$$n; \
@@ -192,10 +196,11 @@ hdr-check:
 	@echo "every header compiles alone"
 
 cover:
-	$(Q)$(MAKE) --no-print-directory B=build-cover OPT=-O0 CFLAGS=--coverage LDFLAGS=--coverage units replays
-	$(Q)B=build-cover tests/run units replay
-	$(Q)cd build-cover && find . -name '*.gcda' | xargs gcov -r -s .. >/dev/null 2>&1; \
-		grep -h '^Lines' -r . 2>/dev/null | head -0; ../tests/cover
+	$(Q)$(MAKE) --no-print-directory B=build-cover OPT=-O0 CFLAGS='--coverage -fprofile-update=atomic' LDFLAGS=--coverage units replays
+	$(Q)B=build-cover MAKEFLAGS= OPT=-O0 CFLAGS='--coverage -fprofile-update=atomic' LDFLAGS=--coverage tests/run units replay
+	$(Q)find build-cover -name '*.gcda' | xargs gcov -n 2>/dev/null | awk -F"[':% ]" ' \
+		/^File/ {f = $$3} /^Lines executed/ && f !~ /^(\/usr|tests)/ {split($$0, a, /[:% ]/); \
+		printf "%6.1f %%  %5d lines  %s\n", a[3], $$NF, f; f = "/usr"}' | sort -k4
 
 # --- installation --------------------------------------------------------------------
 .PHONY: install deps demo run deb
