@@ -113,7 +113,7 @@ $(B)/lib/librelay.a: $(call OBJ,$(SRC_relay))
 $(LIBS):
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) crs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 define LINK
 	@mkdir -p $(@D)
