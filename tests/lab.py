@@ -492,7 +492,10 @@ class Lab:
                 code, text = s.rcpt(r)
                 if code != 250:
                     return code, text.decode()
-            code, text = s.data(msg)
+            try:
+                code, text = s.data(msg)
+            except smtplib.SMTPDataError as e:      # refused before the 354
+                code, text = e.smtp_code, e.smtp_error
             return code, text.decode()
 
 
