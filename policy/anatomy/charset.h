@@ -1,0 +1,17 @@
+/* charset.h -- any character set to valid UTF-8, with the way back. */
+#ifndef ANATOMY_CHARSET_H
+#define ANATOMY_CHARSET_H
+
+#include "postern/anatomy.h"
+
+/* label: as declared, any case; empty: not declared (a byte order mark, then UTF-8 where it
+ * is valid, else windows-1252). in.map is followed when the map is wanted. Returns the
+ * defects CHARSET_UNKNOWN and CHARSET_MALFORMED. out borrows in where nothing changes. */
+uint32_t charset_decode(struct arena *a, struct span label, const struct text *in,
+    bool want_map, struct text *out);
+/* Two labels that mean the same decoder. */
+bool charset_same(struct span a, struct span b);
+/* Tells ICU to look into its own library only; before the first use of its data. */
+void icu_no_files(void);
+
+#endif
