@@ -6,6 +6,7 @@
 #ifndef TESTS_DELIVERY_SERVER_H
 #define TESTS_DELIVERY_SERVER_H
 
+#include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -63,6 +64,8 @@ fake_certificate(void)
 	X509_sign(cert, key, EVP_sha256());
 	SSL_CTX_use_certificate(ctx, cert);
 	SSL_CTX_use_PrivateKey(ctx, key);
+	X509_free(cert);
+	EVP_PKEY_free(key);
 	return ctx;
 }
 
@@ -209,6 +212,9 @@ fake_start(struct fake *s)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_IGN);
 	while ((s->fd = accept(lfd, NULL, NULL)) != -1) {
+		int on = 1;
+
+		setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		s->log->connections++;
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <event2/event.h>
+#include <fcntl.h>
 
 #include "clock.h"
 #include "delivery/report.h"
@@ -17,7 +18,8 @@
 #include "delivery/site.h"
 #include "delivery_server.h"
 #include "fs.h"
-#include "ipc/frame.h"
+#include "ipc/channel.h"
+#include "master/runtime.h"
 
 struct end {
 	struct smtp_result results[300];
@@ -585,6 +587,27 @@ dns_answer(int fd)
 	sendto(fd, a, end, 0, (struct sockaddr *)&from, len);
 }
 
+/* A name server in a process of its own; says where it is. */
+static pid_t
+dns_start(struct conf_host *where)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(in);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	pid_t pid;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+	if ((pid = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			dns_answer(fd);
+	}
+	close(fd);
+	*where = (struct conf_host){ .ip = { 4, { 127, 0, 0, 1 } }, .port = ntohs(in.sin_port) };
+	return pid;
+}
+
 static void
 test_dns(void **state)
 {
@@ -593,9 +616,6 @@ test_dns(void **state)
 		{ "null.lab", RCPT_FAILED, "5.1.10" }, { "fail.lab", RCPT_DEFERRED, "4.4.3" },
 		{ "[127.0.0.1]", RCPT_SENT, "2.0.0" }, { "site.lab", RCPT_SENT, "2.0.0" },
 	};
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(in);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct fake f = { 0 };
 	struct conf_host server;
 	struct err err;
@@ -606,14 +626,7 @@ test_dns(void **state)
 	lab_init(&lab, &f);
 	lab.conf.delivery.nroutes = 0;
 	lab.conf.delivery.port = f.port;
-	assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-	if ((pid = fork()) == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			dns_answer(fd);
-	}
-	server = (struct conf_host){ .ip = { 4, { 127, 0, 0, 1 } }, .port = ntohs(in.sin_port) };
+	pid = dns_start(&server);
 	lab.c.resolver = resolver_new(lab.c.base, &server, 1, &err);
 	assert_non_null(lab.c.resolver);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
@@ -627,7 +640,143 @@ test_dns(void **state)
 	fake_stop(&f);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+}
+
+/* --- the role, in its sandbox, as the queue sees it --- */
+
+static void
+end_of_channel(void *ctx, struct link *l, const struct err *why)
+{
+	_exit(0);
+}
+
+static void
+role_frame(void *ctx, struct link *l, struct frame *f)
+{
+	if (delivery_ops.frame(ctx, l, f) == -1)
+		_exit(9);
+}
+
+static void
+role_child(const struct config *conf, int fd)
+{
+	static const struct link_ops ops = { role_frame, end_of_channel };
+	struct runtime rt = { .role = ROLE_DELIVERY, .conf = conf };
+	const char *missing;
+	struct err err;
+
+	if (delivery_ops.start(&rt, &err) == -1 ||
+	    sandbox_enter(delivery_ops.sandbox, NULL, &missing, &err) == -1)
+		_exit(7);
+	if (open("/etc/hostname", O_RDONLY) != -1)
+		_exit(6);		/* no sandbox: the test would prove nothing */
+	rt.base = event_base_new();
+	if (delivery_ops.run(&rt, &err) == -1)
+		_exit(8);
+	delivery_ops.peer_up(&rt, link_new(rt.base, fd, ROLE_DELIVERY, ROLE_QUEUE, 1, &ops, &rt));
+	event_base_dispatch(rt.base);
+	_exit(5);
+}
+
+static void
+push_deliver(struct chan *c, uint64_t ticket, const char *site, struct spool_ref ref, int fd)
+{
+	struct recipient rcpt = { .address = SPAN_LIT("r@site.lab") };
+	uint16_t index = 4;
+	struct msg_deliver m = { .id = 99, .received = clock_real(), .started = clock_real(),
+		.site = span_str(site), .sender = SPAN_LIT("a@our.lab"), .recipients = &rcpt,
+		.index = &index, .nrecipients = 1, .ref = ref };
+	struct buf b;
+
+	buf_init(&b, FRAME_BIG);
+	deliver_encode(&b, &m);
+	assert_int_equal(chan_push(c, FRAME_DELIVER, ticket, buf_data(&b), fd), 0);
+	buf_release(&b);
+}
+
+static void
+test_role(void **state)
+{
+	struct fake f = { .tls = true };
+	struct msg_segment seg = { 3 };
+	struct lab lab;
+	struct chan c;
+	struct frame fr;
+	struct arena *a = arena_new(0);
+	struct err err;
+	struct buf b;
+	int sv[2], fd, status;
+	bool seen[4] = { false };
+	pid_t pid, dns;
+
+	fake_start(&f);
+	lab_init(&lab, &f);
+	lab.conf.delivery.nroutes = 0;
+	lab.conf.delivery.port = f.port;
+	lab.conf.dns = &lab.hosts[1];
+	lab.conf.ndns = 1;
+	dns = dns_start(&lab.hosts[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	fflush(stdout);
+	if ((pid = fork()) == 0) {
+		close(sv[0]);
+		role_child(&lab.conf, sv[1]);
+	}
+	close(sv[1]);
+	chan_init(&c, sv[0], ROLE_QUEUE, ROLE_DELIVERY);
+	fd = fs_memfd("segment", &err);
+	assert_int_equal(fs_pwrite_all(fd, hello.p, hello.n, 1000, &err), 0);
+	buf_init(&b, FRAME_SMALL);
+	segment_encode(&b, &seg);
+	assert_int_equal(chan_push(&c, FRAME_SEGMENT, 0, buf_data(&b), dup(fd)), 0);
+	push_deliver(&c, 1, "site.lab", (struct spool_ref){ 3, 1000, hello.n }, -1);
+	push_deliver(&c, 2, "nope.lab", (struct spool_ref){ 3, 1000, hello.n }, -1);
+	push_deliver(&c, 3, "site.lab", (struct spool_ref){ 0, 1000, hello.n }, dup(fd));
+	push_deliver(&c, 4, "site.lab", (struct spool_ref){ 8, 1000, hello.n }, -1);
+	assert_int_equal(chan_flush(&c, &err), 0);
+	for (int i = 0; i < 4; i++) {
+		struct msg_result m;
+
+		assert_int_equal(chan_wait(&c, &fr, 20000, &err), 1);
+		assert_int_equal(fr.type, FRAME_RESULT);
+		assert_int_equal(result_decode(fr.body, fr.fd, a, &m), 0);
+		assert_true(fr.ticket >= 1 && fr.ticket <= 4 && !seen[fr.ticket - 1]);
+		seen[fr.ticket - 1] = true;
+		assert_int_equal(m.id, 99);
+		assert_int_equal(m.nrcpts, 1);
+		assert_int_equal(m.rcpts[0].index, 4);
+		switch (fr.ticket) {
+		case 2:
+			assert_int_equal(m.rcpts[0].status, RCPT_FAILED);
+			assert_true(span_is(m.rcpts[0].dsn, "5.1.2"));
+			assert_true(span_is(m.site, "nope.lab"));
+			break;
+		case 4:		/* no such segment */
+			assert_int_equal(m.rcpts[0].status, RCPT_DEFERRED);
+			assert_int_equal(m.rcpts[0].cls, FAIL_LOCAL);
+			break;
+		default:
+			assert_int_equal(m.rcpts[0].status, RCPT_SENT);
+			assert_true(span_starts(m.tls, SPAN_LIT("TLSv1.3 ")));
+			assert_true(m.rcpts[0].remote);
+		}
+	}
+	assert_int_equal(f.log->messages, 2);
+	assert_memory_equal(f.log->body, hello.p, hello.n);
+	/* a body that breaks the rules is said so */
+	assert_int_equal(chan_push(&c, FRAME_DELIVER, 5, SPAN_LIT("rubbish"), -1), 0);
+	assert_int_equal(chan_flush(&c, &err), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 9);
+	chan_release(&c);
 	close(fd);
+	buf_release(&b);
+	arena_free(&a);
+	lab_release(&lab);
+	fake_stop(&f);
+	kill(dns, SIGKILL);
+	waitpid(dns, NULL, 0);
 }
 
 /* --- the spool's bytes, and what is written of it --- */
@@ -714,6 +863,7 @@ main(void)
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_idle_quits),
 		cmocka_unit_test(test_dns),
+		cmocka_unit_test(test_role),
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_delay_text),
 	};
