@@ -1,0 +1,83 @@
+/* identifiers.h -- the built-in detectors: numbers that prove themselves.
+ *
+ * One walk over a text finds what looks like an identifier (atoms.h) and asks
+ * the built-ins whose shape it has. Each proves the candidate (checksum,
+ * issuer, country, date) and says what it is worth alone and beside a keyword.
+ */
+#ifndef DETECT_IDENTIFIERS_H
+#define DETECT_IDENTIFIERS_H
+
+#include "atoms.h"
+#include "postern/verdict.h"
+
+#define BUILTINS_MAX 128
+
+struct reading {		/* a candidate: its characters, and how they were grouped */
+	size_t from, to;	/* in the text */
+	uint8_t n;
+	uint8_t ngroups;
+	uint8_t group[ATOMS_JOINED_MAX];	/* characters in each */
+	char sep;		/* the one separator between all groups; 0: none, '?': several */
+	char c[READING_MAX + 1];	/* upper case, no separators, NUL behind */
+};
+
+struct identifier {
+	struct reading r;
+	enum confidence alone;	/* NONE: nothing without a keyword */
+	enum confidence with_near;
+};
+
+enum proof {
+	PROOF_NONE,		/* not that shape */
+	PROOF_FAILED,		/* that shape, and the checksum is wrong */
+	PROOF_FOUND
+};
+
+struct builtin {
+	const char *name;
+	const char *help;
+	const char *const *keywords;	/* as people write them; NULL-terminated */
+	uint16_t within;
+	uint8_t mask_last;
+	/* Lengths of a first group with which it can begin, a bit for each: digits alone, or
+	 * letters and digits mixed. */
+	uint64_t digits, mixed;
+	uint64_t whole;		/* lengths that are complete without another group */
+	/* What several distinct values prove for those worth less than medium. */
+	enum confidence several;
+	enum proof (*match)(struct atoms *at, struct identifier *out);
+};
+
+#define LEN(n) (UINT64_C(1) << (n))
+
+extern const struct builtin *const builtins[];	/* NULL-terminated */
+int builtin_find(struct span name);		/* index or -1 */
+
+/* Which built-ins to ask, by the first group's length; made once. */
+struct identifiers_plan {
+	bool any;
+	struct {
+		uint8_t n;
+		uint8_t builtin[BUILTINS_MAX];
+	} digits[ATOM_MAX + 1], mixed[ATOM_MAX + 1];
+};
+void identifiers_plan_add(struct identifiers_plan *p, int builtin);
+
+/* Called for each candidate with its shape: id is NULL when its checksum failed. */
+typedef void identifier_hit(void *ctx, int builtin, const struct identifier *id);
+void identifiers_search(const struct identifiers_plan *p, struct span text, identifier_hit *hit,
+    void *ctx);
+
+/* Helpers of the built-ins (identifiers.c). */
+/* Joins groups from the current atom until there are n characters: false when they do not end
+ * there, or a separator is none of seps. */
+bool reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r);
+bool reading_grouped(const struct reading *r, const char *groups);	/* "4-4-4-4" */
+bool reading_digits(const struct reading *r, size_t from, size_t n);	/* all of them digits? */
+unsigned reading_number(const struct reading *r, size_t from, size_t n);	/* at most 9 digits */
+bool luhn(const char *digits, size_t n);
+unsigned digits_mod(const char *digits, size_t n, unsigned m);
+
+extern const struct builtin builtin_payment_card, builtin_iban, builtin_fr_nir;
+
+#endif
