@@ -17,13 +17,17 @@
 #include "anatomy/textmap.h"
 #include "html_entities.h"
 
+struct sink {
+	struct textmake t;
+	bool gap;		/* white space waits to be written */
+	bool line;		/* a line end waits to be written */
+	size_t gap_at;
+};
+
 struct html {
 	struct span s;
-	struct textmake visible, hidden;
-	struct textmake *to;	/* one of both */
-	bool gap;		/* white space waits to be written */
-	size_t gap_at;
-	bool line;		/* a line end waits to be written */
+	struct sink visible, hidden;
+	struct sink *to;	/* one of both */
 	bool pre;
 	char hide[16];		/* name of the element that hides, "" when none does */
 	unsigned hide_depth;
@@ -148,28 +152,24 @@ html_entity(struct span s, size_t i, uint32_t *c)
 
 /* What waits between two words is written once the second one comes. */
 static void
-flush_gap(struct html *h)
+flush_gap(struct sink *to)
 {
-	if (h->to->n == 0) {
-		h->gap = h->line = false;
-		return;
-	}
-	if (h->line)
-		textmake_put(h->to, "\n", 1, h->gap_at);
-	else if (h->gap)
-		textmake_put(h->to, " ", 1, h->gap_at);
-	h->gap = h->line = false;
+	if (to->t.n && to->line)
+		textmake_put(&to->t, "\n", 1, to->gap_at);
+	else if (to->t.n && to->gap)
+		textmake_put(&to->t, " ", 1, to->gap_at);
+	to->gap = to->line = false;
 }
 
 static void
-gap(struct html *h, size_t at, bool line)
+gap(struct sink *to, size_t at, bool line)
 {
-	if (!h->gap && !h->line)
-		h->gap_at = at;
+	if (!to->gap && !to->line)
+		to->gap_at = at;
 	if (line)
-		h->line = true;
+		to->line = true;
 	else
-		h->gap = true;
+		to->gap = true;
 }
 
 static void
@@ -182,25 +182,25 @@ text_from(struct html *h, size_t i, size_t end)
 		uint32_t c;
 
 		if (h->pre && (p[i] == '\n' || p[i] == '\r')) {
-			gap(h, i++, true);
+			gap(h->to, i++, true);
 			continue;
 		}
 		if (is_space(p[i])) {
-			gap(h, i++, false);
+			gap(h->to, i++, false);
 			continue;
 		}
 		if (p[i] == '&' && (len = html_entity(span_sub(h->s, 0, end), i, &c)) != 0) {
-			flush_gap(h);
-			textmake_char(h->to, c, i);
+			flush_gap(h->to);
+			textmake_char(&h->to->t, c, i);
 			i += len;
 			continue;
 		}
-		flush_gap(h);
+		flush_gap(h->to);
 		/* Words with single spaces between go as one piece. */
 		for (i++; i < end && p[i] != '&'; i++)
 			if (is_space(p[i]) && (p[i] != ' ' || i + 1 == end || is_space(p[i + 1])))
 				break;
-		textmake_copy(h->to, from, i - from);
+		textmake_copy(&h->to->t, from, i - from);
 	}
 }
 
@@ -208,20 +208,13 @@ text_from(struct html *h, size_t i, size_t end)
 static void
 aside(struct html *h, size_t from, size_t end)
 {
-	struct textmake *to = h->to;
-	bool g = h->gap, l = h->line;
-	size_t at = h->gap_at;
+	struct sink *to = h->to;
 
 	h->to = &h->hidden;
-	h->gap = h->line = false;
-	gap(h, from, true);
+	gap(h->to, from, true);
 	text_from(h, from, end);
+	gap(h->to, end, true);
 	h->to = to;
-	h->gap = g;
-	h->line = l;
-	h->gap_at = at;
-	if (to == &h->hidden)
-		gap(h, from, true);
 }
 
 /* --- tags --------------------------------------------------------------------------------- */
@@ -384,14 +377,13 @@ hide(struct html *h, const struct tag *t, size_t at)
 		memcpy(h->hide, t->name, sizeof(h->hide));
 		h->hide_depth = 1;
 		h->to = &h->hidden;
-		h->gap = h->line = false;
-		gap(h, at, true);
+		gap(h->to, at, true);
 	} else if (strcmp(t->name, h->hide) == 0) {
 		h->hide_depth += t->end ? -1u : 1u;
 		if (h->hide_depth == 0) {
 			h->to = &h->visible;
-			h->gap = h->line = false;
-			gap(h, at, kind_of(t->name) != INLINE);
+			if (kind_of(t->name) == BLOCK)
+				gap(h->to, at, true);
 		}
 	}
 }
@@ -409,8 +401,8 @@ tag_at(struct html *h, size_t i)
 		return h->s.n;
 	}
 	kind = kind_of(t.name);
-	if (kind != INLINE)
-		gap(h, i, kind != CELL);
+	if (kind == BLOCK || kind == CELL || kind == PRE)
+		gap(h->to, i, kind != CELL);
 	hide(h, &t, i);
 	if (kind == PRE)
 		h->pre = !t.end;
@@ -456,8 +448,8 @@ html_text(struct arena *a, const struct text *in, struct text *visible, struct t
 	struct html h = { .s = in->s };
 	size_t i = 0, n = in->s.n;
 
-	textmake_init(&h.visible, a, in, n / 2, true);
-	textmake_init(&h.hidden, a, in, 48, true);
+	textmake_init(&h.visible.t, a, in, n / 2, true);
+	textmake_init(&h.hidden.t, a, in, 48, true);
 	h.to = &h.visible;
 	while (i < n) {
 		const char *lt = memchr(h.s.p + i, '<', n - i);
@@ -474,8 +466,8 @@ html_text(struct arena *a, const struct text *in, struct text *visible, struct t
 		else
 			text_from(&h, i++, at + 1);
 	}
-	textmake_finish(&h.visible, n, visible);
-	textmake_finish(&h.hidden, n, hidden);
+	textmake_finish(&h.visible.t, n, visible);
+	textmake_finish(&h.hidden.t, n, hidden);
 }
 
 struct span

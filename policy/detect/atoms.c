@@ -272,6 +272,20 @@ atoms_peek(struct atoms *a, size_t i)
 }
 
 bool
+atoms_joined(const struct atoms *a)
+{
+	struct span rest = span_from(a->text, a->ring[a->at % ATOMS_RING].to);
+
+	if (rest.n < 2)
+		return false;
+	if (rest.p[0] & 0x80 || rest.p[0] == '\r' || rest.p[0] == '\n')
+		return true;
+	if (rest.p[0] != ' ' && rest.p[0] != '-' && rest.p[0] != '.' && rest.p[0] != '/')
+		return false;
+	return rest.p[1] & 0x80 || is_alnum((uint8_t)rest.p[1]) || strchr(" -/\r\n", rest.p[1]);
+}
+
+bool
 atoms_next(struct atoms *a)
 {
 	for (;;) {

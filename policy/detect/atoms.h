@@ -43,6 +43,8 @@ struct atoms {
 void atoms_begin(struct atoms *a, struct span utf8);
 /* Goes to the next usable atom with a digit in it; false at the end. */
 bool atoms_next(struct atoms *a);
+/* Can another group stand behind the current atom? Looks at a few bytes only. */
+bool atoms_joined(const struct atoms *a);
 /* The current atom (i 0) and those behind it (i <= ATOMS_JOINED_MAX). */
 const struct atom *atoms_peek(struct atoms *a, size_t i);
 

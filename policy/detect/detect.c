@@ -1,7 +1,8 @@
 /* detect.c -- the set of detectors, and a run over a message; see detect.h.
  *
  * For each surface: words and keywords in one walk over the folded text, then
- * patterns and built-ins over the text itself. Keywords are kept as zones, the
+ * patterns and built-ins over the text itself. Of the patterns only those run
+ * that one walk for all of them (prefilter.h) cannot rule out. Keywords are kept as zones, the
  * stretches of folded text that are near one; overlapping zones are joined, so
  * their number is bounded by the text whatever stands in it. A match in the
  * text finds its place in the folded text through the bytes both were made of.
@@ -12,12 +13,14 @@
 #include "detect.h"
 #include "identifiers.h"
 #include "pattern.h"
+#include "prefilter.h"
 #include "words.h"
 
 #define RUN_STEPS INT64_C(400000000)	/* of all patterns' hard places in one run */
 #define SEVERAL 3			/* distinct values that prove each other */
 #define MASK_CHARS 64			/* shown of a longer match: its end */
 #define MATCHES_KEPT ((size_t)4096)	/* room that stays between runs */
+#define PREFILTER_MIN 2			/* patterns from which one walk for all is worth it */
 #define NO_INDEX SIZE_MAX
 
 enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN };
@@ -27,6 +30,7 @@ struct detector {
 	uint64_t hash;			/* of the id */
 	enum kind kind;
 	struct pattern *pattern;
+	struct span source;		/* of the pattern */
 	int builtin;
 	bool near;			/* has keywords */
 	uint32_t within;
@@ -57,6 +61,7 @@ struct several {			/* what a run saw of a built-in */
 
 struct scratch {
 	struct pattern_scratch *pattern;
+	bool *maybe;			/* of each pattern: it can match in this surface */
 	struct match *matches;		/* in order of discovery */
 	size_t nmatches, matches_cap;
 	uint32_t *count;		/* matches of each detector */
@@ -76,6 +81,10 @@ struct detectors {
 	struct identifiers_plan *plan;
 	uint32_t detector_of[BUILTINS_MAX];
 	size_t nwords, npatterns;	/* detectors of these kinds */
+	uint32_t *patterns;		/* the detectors that are patterns */
+	struct prefilter *prefilter;	/* NULL: none */
+	bool *prefiltered;		/* of each pattern */
+	bool all_prefiltered;
 	bool compiled;
 	struct scratch *scratch;
 };
@@ -129,6 +138,7 @@ scratch_free(struct scratch *s, size_t n)
 	if (s == NULL)
 		return;
 	pattern_scratch_free(&s->pattern);
+	free(s->maybe);
 	for (size_t i = 0; i < n; i++)
 		free(s->zones[i].zone);
 	free(s->zones);
@@ -150,6 +160,7 @@ detectors_free(struct detectors **dp)
 	for (size_t i = 0; i < d->n; i++)
 		pattern_free(&d->det[i].pattern);
 	words_free(&d->words);
+	prefilter_free(&d->prefilter);
 	scratch_free(d->scratch, d->n);
 	a = d->arena;
 	*dp = NULL;
@@ -285,6 +296,7 @@ detectors_add_pattern(struct detectors *d, struct span id, const struct detector
 	index = detector_put(d, id, KIND_PATTERN);
 	det = &d->det[index];
 	det->pattern = pattern;
+	det->source = arena_span(d->arena, p->pattern);
 	det->near = p->near.nwords > 0;
 	det->within = p->near.within;
 	det->alone = p->alone;
@@ -346,18 +358,40 @@ use_order(const void *a, const void *b)
 	return 0;
 }
 
+static void
+patterns_compile(struct detectors *d)
+{
+	struct span *sources = arena_array(d->arena, d->npatterns, sizeof(*sources));
+	size_t n = 0;
+
+	d->patterns = arena_array(d->arena, d->npatterns, sizeof(*d->patterns));
+	d->prefiltered = arena_array(d->arena, d->npatterns, sizeof(*d->prefiltered));
+	for (size_t i = 0; i < d->n; i++)
+		if (d->det[i].kind == KIND_PATTERN) {
+			sources[n] = d->det[i].source;
+			d->patterns[n++] = (uint32_t)i;
+		}
+	ASSERT(n == d->npatterns);
+	if (n >= PREFILTER_MIN)
+		d->prefilter = prefilter_new(sources, n, d->prefiltered);
+	d->all_prefiltered = true;
+	for (size_t i = 0; i < n; i++)
+		d->all_prefiltered = d->all_prefiltered && d->prefiltered[i];
+}
+
 static struct scratch *
-scratch_new(size_t n)
+scratch_new(size_t n, size_t npatterns)
 {
 	struct scratch *s = calloc(1, sizeof(*s));
 
 	ASSERT(s != NULL);
 	s->pattern = pattern_scratch_new();
+	s->maybe = calloc(npatterns + 1, sizeof(*s->maybe));
 	s->count = calloc(n + 1, sizeof(*s->count));
 	s->undecided = calloc(n + 1, sizeof(*s->undecided));
 	s->zones = calloc(n + 1, sizeof(*s->zones));
 	s->several = calloc(n + 1, sizeof(*s->several));
-	ASSERT(s->count && s->undecided && s->zones && s->several);
+	ASSERT(s->maybe && s->count && s->undecided && s->zones && s->several);
 	return s;
 }
 
@@ -381,7 +415,8 @@ detectors_compile(struct detectors *d, struct err *err)
 			u++;
 		d->uses_at[w] = (uint32_t)u;
 	}
-	d->scratch = scratch_new(d->n);
+	patterns_compile(d);
+	d->scratch = scratch_new(d->n, d->npatterns);
 	d->compiled = true;
 	return 0;
 }
@@ -717,11 +752,38 @@ several_raise(const struct builtin *b, const struct several *v, enum confidence 
 }
 
 static void
+pattern_run(struct run *r, size_t detector)
+{
+	if (full(r, detector))
+		return;
+	r->detector = detector;
+	if (!pattern_search(r->d->det[detector].pattern, r->s->pattern, r->text->s, &r->steps,
+	    on_pattern, r))
+		undecided(r, detector);
+}
+
+static void
+patterns_run(struct run *r)
+{
+	const struct detectors *d = r->d;
+	struct byteset bytes;
+
+	if (d->npatterns == 0)
+		return;
+	if (d->prefilter)
+		prefilter_search(d->prefilter, r->text->s, r->s->maybe);
+	if (!d->all_prefiltered)
+		byteset_of(&bytes, r->text->s);
+	for (size_t i = 0; i < d->npatterns; i++)
+		if (d->prefiltered[i] ? r->s->maybe[i] :
+		    pattern_possible(d->det[d->patterns[i]].pattern, &bytes))
+			pattern_run(r, d->patterns[i]);
+}
+
+static void
 surface_search(struct run *r, uint16_t number, const struct text *text, const struct text *folded)
 {
 	const struct detectors *d = r->d;
-	enum kind only = r->only == NO_INDEX ? KIND_WORDS : d->det[r->only].kind;
-	struct byteset bytes;
 
 	if (text->s.n == 0)
 		return;
@@ -732,26 +794,24 @@ surface_search(struct run *r, uint16_t number, const struct text *text, const st
 	r->folded_chars = 0;
 	for (size_t i = 0; i < d->n; i++)
 		r->s->zones[i].n = 0;
-	if (r->only == NO_INDEX ? d->nwords > 0 : only == KIND_WORDS)
-		words_walk(r);
-	if (d->npatterns && (r->only == NO_INDEX || only == KIND_PATTERN)) {
-		byteset_of(&bytes, text->s);
-		for (size_t i = r->only == NO_INDEX ? 0 : r->only; i < d->n; i++) {
-			const struct detector *det = &d->det[i];
-
-			if (det->kind == KIND_PATTERN && !full(r, i) &&
-			    pattern_possible(det->pattern, &bytes)) {
-				r->detector = i;
-				if (!pattern_search(det->pattern, r->s->pattern, text->s, &r->steps,
-				    on_pattern, r))
-					undecided(r, i);
-			}
-			if (r->only != NO_INDEX)
-				break;
-		}
-	}
-	if (r->only == NO_INDEX || only == KIND_BUILTIN)
+	if (r->only == NO_INDEX) {
+		if (d->nwords > 0)
+			words_walk(r);
+		patterns_run(r);
 		identifiers_search(d->plan, text->s, on_identifier, r);
+		return;
+	}
+	switch (d->det[r->only].kind) {
+	case KIND_WORDS:
+		words_walk(r);
+		break;
+	case KIND_PATTERN:
+		pattern_run(r, r->only);
+		break;
+	case KIND_BUILTIN:
+		identifiers_search(d->plan, text->s, on_identifier, r);
+		break;
+	}
 }
 
 static int

@@ -195,16 +195,21 @@ identifiers_search(const struct identifiers_plan *p, struct span text, identifie
 		const struct atom *o = atoms_peek(&at, 0);
 		size_t n, claim = at.claimed;
 		const uint8_t *list;
+		bool joined;
 
 		/* Inside a well-proved candidate nothing else begins. */
 		if (o->from < at.claimed)
 			continue;
+		joined = atoms_joined(&at);
 		n = o->kind == ATOM_DIGITS ? p->digits[o->n].n : p->mixed[o->n].n;
 		list = o->kind == ATOM_DIGITS ? p->digits[o->n].builtin : p->mixed[o->n].builtin;
 		for (size_t i = 0; i < n; i++) {
 			struct identifier id = { 0 };
-			enum proof proof = builtins[list[i]]->match(&at, &id);
+			enum proof proof;
 
+			if (!joined && !(builtins[list[i]]->whole >> o->n & 1))
+				continue;
+			proof = builtins[list[i]]->match(&at, &id);
 			if (proof == PROOF_NONE)
 				continue;
 			if (proof == PROOF_FAILED) {

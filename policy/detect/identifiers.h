@@ -42,6 +42,7 @@ struct builtin {
 	/* Lengths of a first group with which it can begin, a bit for each: digits alone, or
 	 * letters and digits mixed. */
 	uint64_t digits, mixed;
+	uint64_t whole;		/* lengths that are complete without another group */
 	/* What several distinct values prove for those worth less than medium. */
 	enum confidence several;
 	enum proof (*match)(struct atoms *at, struct identifier *out);

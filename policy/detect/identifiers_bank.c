@@ -191,6 +191,7 @@ const struct builtin builtin_payment_card = {
 	.mask_last = 4,
 	.digits = LEN(4) | LEN(6) | LEN(8) | LEN(13) | LEN(14) | LEN(15) | LEN(16) | LEN(17) | LEN(18) |
 	    LEN(19),
+	.whole = LEN(13) | LEN(14) | LEN(15) | LEN(16) | LEN(17) | LEN(18) | LEN(19),
 	.several = CONFIDENCE_MEDIUM,
 	.match = card_match,
 };
@@ -327,6 +328,7 @@ const struct builtin builtin_iban = {
 	.within = 100,
 	.mask_last = 4,
 	.mixed = ~UINT64_C(0) << 4 & (LEN(35) - 1),
+	.whole = ~UINT64_C(0) << 15 & (LEN(35) - 1),
 	.several = CONFIDENCE_MEDIUM,
 	.match = iban_match,
 };

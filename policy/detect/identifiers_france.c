@@ -75,6 +75,7 @@ const struct builtin builtin_fr_nir = {
 	.mask_last = 2,
 	.digits = LEN(1) | LEN(3) | LEN(5) | LEN(7) | LEN(10) | LEN(13) | LEN(15),
 	.mixed = LEN(7) | LEN(10) | LEN(13) | LEN(15),
+	.whole = LEN(15),
 	.several = CONFIDENCE_MEDIUM,
 	.match = nir_match,
 };

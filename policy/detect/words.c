@@ -334,16 +334,25 @@ report(const struct words *w, uint32_t s, struct span text, size_t to, words_hit
 void
 words_search(const struct words *w, struct span text, words_hit *hit, void *ctx)
 {
+	static const bool alnum[256] = {
+		['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+	};
 	uint32_t s = ROOT;
 
 	ASSERT(w->compiled);
 	if (w->nwords == 0)
 		return;
-	for (size_t i = 0; i < text.n; i++) {
-		s = step(w, s, w->class[(uint8_t)text.p[i]]);
+	for (size_t i = 0; i < text.n;) {
+		uint8_t c = (uint8_t)text.p[i++];
+
+		s = step(w, s, w->class[c]);
 		if (s & HIT) {
 			s &= ~HIT;
-			report(w, s, text, i + 1, hit, ctx);
+			report(w, s, text, i, hit, ctx);
 		}
+		/* Within a word of the text no word begins: on to its end. */
+		if (s == ROOT && alnum[c])
+			while (i < text.n && alnum[(uint8_t)text.p[i]])
+				i++;
 	}
 }

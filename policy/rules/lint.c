@@ -7,7 +7,12 @@ lint_groups(struct load *ld)
 	for (struct pending *p = ld->groups.first; p; p = p->next) {
 		struct group *g = p->value;
 
-		if (g->node && ld->p->sets.counts[g->set] == 0)
+		if (ld->p->sets.counts[g->set] > 0 || !g->used)
+			continue;
+		if (!g->node)
+			diag_at(ld->d, DIAG_WARNING, NULL, NULL, "group `our-domains` is used and empty: "
+			    "name your domains in postern.yaml, or define the group");
+		else
 			diag_key(ld->d, DIAG_WARNING, g->node, NULL, "group `" SPAN_FMT "` is empty",
 			    SPAN_ARG(g->name));
 	}

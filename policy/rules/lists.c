@@ -292,7 +292,7 @@ lists_builtin(struct load *ld)
 			network_add(ld, w, NULL, from->members[k]);
 		pendings_add(ld, &ld->networks, "network", w->name, NULL, w);
 	}
-	if (ld->env->ndomains && !pendings_get(&ld->groups, our_domains)) {
+	if (!pendings_get(&ld->groups, our_domains)) {
 		struct group *g = arena_zalloc(ld->tmp, sizeof(*g));
 
 		g->name = our_domains;

@@ -147,6 +147,26 @@ struct limit_src {
 	const struct conf_node *allow, *then;
 };
 
+struct test_src {
+	struct span name, client, from, user, tls, listener, helo, virus;
+	struct spans to;
+	int direction;
+	bool unscannable, scan_error;
+	int64_t now;
+	struct conf_node *message, *as_if, *expect;
+};
+struct message_src {
+	struct conf_node *subject, *body, *html, *headers, *attachments, *eml, *same_as;
+};
+struct file_src {
+	struct span name, type;
+	struct conf_node *text, *base64, *file;
+};
+struct expect_src {
+	struct conf_node *outcome, *rules, *shadow, *skipped, *reply, *queue, *subject, *header,
+	    *redirect;
+};
+
 /* --- shared readers ------------------------------------------------------------------ */
 
 bool read_texts(struct load *ld, struct conf_node *n, const char *what, struct spans *out);
@@ -216,6 +236,9 @@ key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_ho
 
 /* load.c */
 key_fn use_read, defaults_read, version_read, default_scan_error, default_unscannable;
+
+/* policy_tests.c */
+key_fn tests_nothing;
 
 /* lint.c: warnings about what is legal and surely not meant */
 void policy_lint(struct load *ld);

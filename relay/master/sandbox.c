@@ -212,7 +212,9 @@ CALLS(calls_write,
 CALLS(calls_server, SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(listen));
 CALLS(calls_client, SCMP_SYS(connect), SCMP_SYS(bind));
 CALLS(calls_fork, SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(clone), SCMP_SYS(wait4),
-    SCMP_SYS(waitid), SCMP_SYS(kill), SCMP_SYS(socketpair));
+    SCMP_SYS(waitid), SCMP_SYS(kill), SCMP_SYS(socketpair),
+    /* a child's own, narrower sandbox */
+    SCMP_SYS(seccomp), LL_CREATE, LL_ADD, LL_RESTRICT);
 CALLS(calls_deadly,
     SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(init_module), SCMP_SYS(finit_module),
     SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(bpf), SCMP_SYS(perf_event_open),

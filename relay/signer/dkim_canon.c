@@ -82,42 +82,53 @@ slow_byte(struct canon *c, char b)
 	}
 }
 
-/* Is one of the eight bytes at p below 0x21? (Never no when one is.) */
+/* Must the byte at p take the slow way? Looks two bytes ahead. */
 static inline bool
-eight_have_space(const char *p)
+needs_care(const char *p)
 {
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return ((v - UINT64_C(0x2121212121212121)) & ~v & UINT64_C(0x8080808080808080)) != 0;
+	if (*p == '\t')
+		return true;
+	if (*p == ' ')
+		return ascii_is_wsp(p[1]) || p[1] == '\r';
+	if (*p == '\r')
+		return p[1] != '\n' || ascii_is_wsp(p[2]) || p[2] == '\r';
+	return false;
 }
 
-/* How many bytes of s need no change. Looks two bytes ahead. */
+/* The same question for sixteen bytes at once: true when none must. */
+typedef unsigned char block __attribute__((vector_size(16)));
+
+static inline bool
+block_is_plain(const char *p)
+{
+	block a, b, c, wsp1, wsp2, care;
+	uint64_t any[2];
+
+	memcpy(&a, p, 16);
+	memcpy(&b, p + 1, 16);
+	memcpy(&c, p + 2, 16);
+	wsp1 = (block)((b == ' ') | (b == '\t') | (b == '\r'));
+	wsp2 = (block)((c == ' ') | (c == '\t') | (c == '\r'));
+	care = (block)(a == '\t') | ((block)(a == ' ') & wsp1) |
+	    ((block)(a == '\r') & ((block)(b != '\n') | wsp2));
+	memcpy(any, &care, 16);
+	return (any[0] | any[1]) == 0;
+}
+
+/* How many bytes of s need no change. */
 static size_t
 plain_run(struct span s)
 {
 	size_t i = 0;
 
-	while (i + 10 < s.n) {
-		char b = s.p[i];
-
-		if ((unsigned char)b > ' ') {
-			i += eight_have_space(s.p + i) ? 1 : 8;
-			continue;
+	for (; i + 18 <= s.n; i += 16)
+		if (!block_is_plain(s.p + i)) {
+			while (!needs_care(s.p + i))
+				i++;
+			return i;
 		}
-		if (b == '\t')
-			break;
-		if (b == ' ' && (ascii_is_wsp(s.p[i + 1]) || s.p[i + 1] == '\r'))
-			break;
-		if (b == '\r') {
-			char next = s.p[i + 2];
-
-			if (s.p[i + 1] != '\n' || ascii_is_wsp(next) || next == '\r')
-				break;
-			i++;
-		}
+	while (i + 2 < s.n && !needs_care(s.p + i))
 		i++;
-	}
 	return i;
 }
 

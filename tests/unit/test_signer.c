@@ -13,6 +13,28 @@
 #include "dkim_test.h"
 #include "signer/dkim_sign.h"
 
+#ifdef POSTERN_SANITIZED
+#define ROUNDS 50
+/* libopendkim 2.11 loses its key structures with every Ed25519 signature: not ours to free. Its
+ * frames show only when the stacks are unwound the slow way. */
+const char *__asan_default_options(void);
+const char *__lsan_default_suppressions(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "fast_unwind_on_malloc=0";
+}
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:dkim_privkey_load\n";
+}
+#else
+#define ROUNDS 400
+#endif
+
 typedef int sign_fn(const struct dkim_key *, const struct dkim_message *, int64_t, struct arena *,
     struct buf *, struct err *);
 
@@ -150,7 +172,7 @@ body_hashes_agree(void **state)
 		"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5eg" };
 	unsigned seed = 20261122;
 
-	for (int round = 0; round < 400; round++) {
+	for (int round = 0; round < ROUNDS; round++) {
 		char *text = arena_printf(arena, "From: a@example.org\r\n\r\n");
 		unsigned char whole[32], cut[32], base64[48];
 		struct dkim_message m;
@@ -334,6 +356,8 @@ bad_keys_are_refused(void **state)
 	test_write(bad, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
 	assert_int_equal(chmod(bad, 0600), 0);
 	refused_key(bad, false, "not a private key");
+	test_write(bad, "");
+	refused_key(bad, false, "not a private key");
 	dkim_make_key(small, false, 768);
 	refused_key(small, false, "768 bits");
 	assert_int_equal(chmod(rsa, 0644), 0);
@@ -344,11 +368,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test(f)
 		T(signatures_verify), T(engines_agree), T(body_hashes_agree), T(open_last_line),
 		T(added_fields_break_it), T(absent_fields_stay_absent), T(field_is_well_formed),
 		T(pieces_are_one_message), T(no_from_is_refused), T(bad_keys_are_refused),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }
