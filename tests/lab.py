@@ -198,6 +198,34 @@ class ScriptedMX:
         self.server.server_close()
 
 
+class SinkMX:
+    def __init__(self, port, folder):
+        self.port, self.folder = port, folder
+
+    @property
+    def messages(self):
+        """(sender, [recipients], bytes as received) of each message that is complete."""
+        out = []
+        for path in sorted(glob.glob(os.path.join(self.folder, "m.*"))):
+            with open(path, "rb") as f:
+                data = f.read()
+            # The sink's own lines stand above what it received.
+            args = dict.fromkeys((b"X-Mail-Args", b"X-Rcpt-Args"), b"")
+            lines, i = data.split(b"\n"), 0
+            while re.match(rb"X-(Client|Helo|Mail|Rcpt)-", lines[i]):
+                k, v = lines[i].split(b": ", 1)
+                args[k] = args.get(k, b"") + v + b" "
+                i += 1
+            if lines[i].startswith(b"Received:"):
+                i += 1
+                while lines[i][:1] in (b" ", b"\t"):
+                    i += 1
+            raw = b"\r\n".join(lines[i:])
+            out.append((args[b"X-Mail-Args"].decode().strip().strip("<>"), re.findall(r"<(.*?)>", args[b"X-Rcpt-Args"].decode()),
+                        raw.rstrip(b"\r\n") + b"\r\n"))
+        return out
+
+
 class Lab:
     def __init__(self, name="lab", keep=False):
         self.dir = tempfile.mkdtemp(prefix="postern-%s-" % name)
@@ -290,6 +318,13 @@ class Lab:
         wait_port(host, port, p, p.log)
         return port
 
+    def sink_mx(self):
+        """Postfix's smtp-sink as a receiving MX that keeps each message in a file."""
+        folder = self.path("mx")
+        os.makedirs(folder)
+        os.chmod(folder, 0o777)
+        return SinkMX(self.sink("-d", os.path.join(folder, "m."), log="mx.log"), folder)
+
     def mx(self, **kw):
         m = ScriptedMX(**kw)
         self.closers.append(m.close)
@@ -368,10 +403,6 @@ class Lab:
 
     def policy(self, text, name="10-test.yaml"):
         return self.write("policy.d/" + name, text)
-
-    def packs(self):
-        """The packs as shipped, beside the policy."""
-        shutil.copytree(os.path.join(ROOT, "etc/packs"), self.path("packs"), dirs_exist_ok=True)
 
     def start_postern(self, log="posternd.log", wait=True, env=None):
         self.daemon = Proc([os.path.join(BUILD, "posternd"), "-f", "-c", self.path("postern.yaml")],
@@ -461,7 +492,10 @@ class Lab:
                 code, text = s.rcpt(r)
                 if code != 250:
                     return code, text.decode()
-            code, text = s.data(msg)
+            try:
+                code, text = s.data(msg)
+            except smtplib.SMTPDataError as e:      # refused before the 354
+                code, text = e.smtp_code, e.smtp_error
             return code, text.decode()
 
 

@@ -153,8 +153,11 @@ delivery_run(struct runtime *rt, struct err *err)
 static void
 maybe_finish(struct delivery *d)
 {
-	if (d->rt->retiring && d->carrier.njobs == 0)
-		runtime_finish(d->rt);
+	if (!d->rt->retiring || d->carrier.njobs > 0)
+		return;
+	if (d->queue)
+		link_flush(d->queue);	/* the loop ends before the turn does */
+	runtime_finish(d->rt);
 }
 
 static void

@@ -93,7 +93,7 @@ static void
 read_name(struct cursor *c, char out[DNS_NAME_MAX], bool *host)
 {
 	size_t at = c->at, limit = c->at, n = 0;
-	bool jumped = false;
+	bool jumped = false, dotted = false;
 
 	*host = true;
 	for (;;) {
@@ -135,8 +135,10 @@ read_name(struct cursor *c, char out[DNS_NAME_MAX], bool *host)
 		if (out) {
 			if (n)
 				out[n++] = '.';
-			for (unsigned i = 0; i < len; i++)
+			for (unsigned i = 0; i < len; i++) {
 				out[n++] = ascii_lower((char)c->p[at + i]);
+				dotted |= c->p[at + i] == '.';
+			}
 		} else
 			n += len + 1;
 		at += len;
@@ -145,9 +147,7 @@ read_name(struct cursor *c, char out[DNS_NAME_MAX], bool *host)
 		c->at = at;
 	if (out) {
 		out[n] = '\0';
-		*host = n == 0 || dns_name_ok(span_make(out, n));
-		for (size_t i = 0; i < n && *host; i++)
-			*host = out[i] != '\0';
+		*host = n == 0 || (!dotted && dns_name_ok(span_make(out, n)));
 	}
 }
 

@@ -27,7 +27,6 @@ transport_context(struct err *err)
 		err_set(err, 0, "OpenSSL: no client context");
 		return NULL;
 	}
-	/* Old servers are better met with TLS 1.0 than in clear; OpenSSL's own level decides. */
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 	    SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);

@@ -20,8 +20,8 @@ struct transport {
 #define TRANSPORT_AGAIN (-1)
 #define TRANSPORT_BROKEN (-2)	/* err says why */
 
-/* The client's context: TLS 1.2 and up unless the peer has nothing better, the system's roots
- * to tell "verified" from "unverified". Reads files: before the sandbox. */
+/* The client's context: versions and ciphers as the system's OpenSSL is configured, its roots to
+ * tell "verified" from "unverified". Reads files: before the sandbox. */
 struct ssl_ctx_st *transport_context(struct err *err);
 void transport_context_free(struct ssl_ctx_st **ctx);
 

@@ -90,7 +90,7 @@ static int
 handle_frames(struct link *l)
 {
 	struct frame f = { .fd = -1 };
-	int r, n = 0;
+	int r = 0, n = 0;
 
 	while (!l->closing && n++ < FRAMES_PER_TURN &&
 	    (r = chan_next(&l->chan, &f, &l->why)) == 1)
@@ -106,11 +106,15 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct link *l = arg;
-	int r, filled;
+	int r, filled = 0;
 
-	filled = chan_fill(&l->chan, &l->why);
-	/* What came before the end counts. */
+	/* What is left of the last turn first: the buffer must not outgrow its bound. */
 	r = handle_frames(l);
+	if (r == 0 && !l->closing) {
+		filled = chan_fill(&l->chan, &l->why);
+		/* What came before the end counts. */
+		r = handle_frames(l);
+	}
 	if (l->closing)
 		return;
 	if (r == -1 || (filled == -1 && r == 0))
