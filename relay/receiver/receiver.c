@@ -419,7 +419,7 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	diags_init(&d, a);
 	req = conf_parse("request", arena_span(a, request), &d);
 	cmd = request_text(req, "cmd");
-	if (span_is(cmd, "limits.show"))
+	if (span_is(cmd, "limits.show") || span_is(cmd, "limits"))
 		limits_show(rx, reply_buf(r));
 	else if (span_is(cmd, "limits.reset")) {
 		limits_forget(rx, req, reply_buf(r));

@@ -200,7 +200,7 @@ play_step(struct play *p, struct smtp_input *in)
 		assert_true(used > 0 || buf_size(&p->in) < WIRE_LINE_MAX);
 	while (st == SMTP_WAIT) {
 		char id[ID_SIZE], text[64];
-		bool bad = memmem(p->w.body.p, p->w.body.n, "REJECT", 6) != NULL;
+		bool bad = p->w.body.n && memmem(p->w.body.p, p->w.body.n, "REJECT", 6);
 		struct smtp_input ans = { .kind = SMTP_ANSWER, .now = NOW, .ticket = 12345,
 			.reply = { .code = 250, .text = SPAN_LIT("2.0.0 not yours") } };
 
