@@ -159,9 +159,21 @@ word_at(struct span s)
 	return span_sub(s, 0, n ? n : s.n ? 1 : 0);
 }
 
+/* libyaml ends a last line that has no line end, and marks the line behind it. */
+static yaml_mark_t
+inside(const struct reader *r, yaml_mark_t m)
+{
+	if (m.line >= r->file->nlines) {
+		m.line = r->file->nlines - 1;
+		m.column = characters(conf_line(r->file, (uint32_t)r->file->nlines));
+	}
+	return m;
+}
+
 static void
 say(struct reader *r, yaml_mark_t m, uint32_t width, const char *hint, const char *text)
 {
+	m = inside(r, m);
 	diag_place(r->d, DIAG_ERROR, r->file, (uint32_t)m.line + 1, (uint32_t)m.column + 1, width,
 	    hint, "%s", text);
 }
@@ -425,6 +437,8 @@ node_new(struct reader *r, enum conf_kind kind, yaml_mark_t start, yaml_mark_t e
 {
 	struct conf_node *n = arena_zalloc(r->d->arena, sizeof(*n));
 
+	start = inside(r, start);
+	end = inside(r, end);
 	n->kind = kind;
 	n->file = r->file;
 	n->line = (uint32_t)start.line + 1;

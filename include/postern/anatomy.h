@@ -6,7 +6,13 @@
  *
  * Part numbers are those of IMAP (RFC 9051, 6.4.5): "1" is the body of a
  * message that is not multipart, "2.1" the first part within the second; the
- * parts of an attached message/rfc822 "3" are "3.1", "3.2" …
+ * parts of an attached message/rfc822 "3" are "3.1", "3.2" … An attached message
+ * is a part of its own within the message/rfc822 part, so that its headers have
+ * a place; when it is multipart itself, that part's number is "3.TEXT".
+ *
+ * Parts within a container that had to be decoded first (an attached message
+ * in base64) don't lie in the message: they have the container's body_offset
+ * and body_size, and their headers have size 0.
  */
 #ifndef POSTERN_ANATOMY_H
 #define POSTERN_ANATOMY_H
@@ -93,7 +99,10 @@ bool defect_from_name(struct span name, uint32_t *bit);
 
 /* Maps an offset in a text back to the bytes it was made from. Runs are
  * sorted by `at`; a run with linear set maps one to one, else every offset in
- * it maps to `from`. No runs: the identity. */
+ * it maps to `from`. No runs: the identity.
+ * The text of an office document has no bytes to lead back to: its map is the
+ * identity, offsets count in the extracted text. The text of a header surface leads
+ * to offsets in the message (within a decoded container: in that). */
 struct offrun {
 	uint32_t at;		/* first offset in the text */
 	uint32_t from;		/* offset in the decoded part */
@@ -149,13 +158,15 @@ struct part {
 	bool encrypted;
 	uint32_t defects;
 	struct text text;	/* visible text, for text-like parts; s.p NULL when there is none */
-	struct text hidden;	/* HTML: text a reader does not see */
+	struct text hidden;	/* HTML: text a reader does not see; multipart: what stands around the parts */
 	struct text folded;	/* text_fold(text), made on demand by surfaces */
 };
 
 /* What detectors search: one entry for the subject, each further header that
  * people write, each body text and each attachment's text. Trace headers (Received,
- * Message-ID, DKIM-Signature, ARC-…, Authentication-Results, List-…, X-…) are never in it. */
+ * Message-ID, DKIM-Signature, ARC-…, Authentication-Results, List-…, X-…) are never in it.
+ * Hidden text is an entry of its own, beside its part's. All of an attached message, its headers too,
+ * is WHERE_ATTACHMENT; the headers' entries have the part whose headers they are. */
 enum where { WHERE_SUBJECT = 1, WHERE_BODY = 2, WHERE_ATTACHMENT = 4, WHERE_HEADER = 8,
 	WHERE_ANY = 15 };
 const char *where_name(enum where w);

@@ -182,11 +182,14 @@ static void U_CALLCONV
 on_bad_input(const void *context, UConverterToUnicodeArgs *args, const char *units,
     int32_t length, UConverterCallbackReason reason, UErrorCode *err)
 {
+	static const UChar replacement = 0xfffd;
+
 	if (reason > UCNV_IRREGULAR)
 		return;		/* reset, close, clone */
 	bad_input = true;
 	*err = U_ZERO_ERROR;
-	ucnv_cbToUWriteSub(args, 0, err);
+	/* ucnv_cbToUWriteSub would write U+001A for single bytes. */
+	ucnv_cbToUWriteUChars(args, &replacement, 1, 0, err);
 }
 
 /* NULL: nobody knows that name. */

@@ -11,6 +11,8 @@
  * ASCII is folded in vectors of 16; the foldings of other characters come
  * from ICU once each and are kept in a table.
  */
+#include <endian.h>
+
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 #include <unicode/uscript.h>
@@ -147,31 +149,38 @@ fold_lookup(uint32_t c, char room[FOLD_MAX + 4], const char **to)
 
 typedef uint8_t v16 __attribute__((vector_size(16)));
 
-static inline bool
-v16_any(v16 v)
+/* Index of the first byte of v that is not zero, 16 when all are. */
+static inline unsigned
+v16_first(v16 v)
 {
 	uint64_t w[2];
 
 	memcpy(w, &v, sizeof(w));
-	return (w[0] | w[1]) != 0;
+	if (w[0])
+		return (unsigned)__builtin_ctzll(le64toh(w[0])) / 8;
+	return w[1] ? 8 + (unsigned)__builtin_ctzll(le64toh(w[1])) / 8 : 16;
 }
 
-/* Folds bytes while they are printable ASCII without two spaces in a row; the number done. */
+/* Folds bytes while they are printable ASCII without two spaces in a row; the number done.
+ * out has room for 16 bytes more. */
 static size_t
 fold_plain(const char *p, size_t n, char *out)
 {
 	size_t i = 0;
 
-	for (; n - i > 16; i += 16) {
-		v16 v, next, upper;
+	while (n - i > 16) {
+		v16 v, next, bad;
+		unsigned good;
 
 		memcpy(&v, p + i, 16);
 		memcpy(&next, p + i + 1, 16);
-		if (v16_any((v16)((v16)(v - 0x20) >= 0x5f) | ((v16)(v == ' ') & (v16)(next == ' '))))
-			break;
-		upper = (v16)((v16)(v - 'A') < 26);
-		v += upper & 32;
+		bad = (v16)((v16)(v - 0x20) >= 0x5f) | ((v16)(v == ' ') & (v16)(next == ' '));
+		good = v16_first(bad);
+		v += (v16)((v16)(v - 'A') < 26) & 32;
 		memcpy(out + i, &v, 16);
+		i += good;
+		if (good < 16)
+			break;
 	}
 	return i;
 }
@@ -192,7 +201,7 @@ fold(struct arena *a, const struct text *in, bool want_map, struct text *out)
 
 	if (n > TEXT_MAX)
 		n = TEXT_MAX;
-	textmake_init(&t, a, in, n + 8, want_map);
+	textmake_init(&t, a, in, n + 16, want_map);
 	while (i < n) {
 		unsigned char c = (unsigned char)p[i];
 		char room[FOLD_MAX + 4];
@@ -204,7 +213,7 @@ fold(struct arena *a, const struct text *in, bool want_map, struct text *out)
 			size_t from = i, run;
 
 			/* Each input byte left has its room already, or is given it here. */
-			textmake_room(&t, n - i + 8);
+			textmake_room(&t, n - i + 16);
 			run = fold_plain(p + i, n - i, t.p + t.n);
 			if (run == 0)
 				do {

@@ -186,18 +186,15 @@ params_parse(struct params *p, struct arena *a, struct span s)
 }
 
 bool
-params_plain(const struct params *p, struct arena *a, const char *name, size_t nth,
-    struct span *out)
+params_plain(const struct params *p, const char *name, size_t nth, struct span *out)
 {
-	uint32_t defects = 0;
-
 	for (size_t i = 0; i < p->n; i++)
 		if (!p->list[i].continued && !p->list[i].extended &&
 		    span_is_nocase(p->list[i].name, name) && nth-- == 0) {
 			*out = p->list[i].value;
 			return true;
 		}
-	return nth == 0 && params_text(p, a, name, out, &defects);
+	return false;
 }
 
 static size_t

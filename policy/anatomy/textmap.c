@@ -27,9 +27,26 @@ offmap_origin(const struct offmap *m, size_t off)
 void
 textmap_init(struct textmap *m, struct arena *a, const struct offmap *under, bool wanted)
 {
-	*m = (struct textmap){ .a = a, .unwanted = !wanted };
-	if (under && under->n)
-		m->under = under;
+	m->a = a;
+	m->unwanted = !wanted;
+	m->under = under && under->n ? under : NULL;
+	m->cursor = 0;
+	m->runs = m->few;
+	m->n = 0;
+	m->cap = sizeof(m->few) / sizeof(m->few[0]);
+}
+
+static void
+runs_grow(struct textmap *m)
+{
+	size_t cap = m->cap * 2;
+	struct offrun *grown = realloc(m->runs == m->few ? NULL : m->runs, cap * sizeof(*grown));
+
+	ASSERT(grown != NULL);
+	if (m->runs == m->few)
+		memcpy(grown, m->few, sizeof(m->few));
+	m->runs = grown;
+	m->cap = cap;
 }
 
 static void
@@ -40,11 +57,8 @@ run_push(struct textmap *m, size_t at, size_t from, bool linear)
 	ASSERT(at <= UINT32_MAX && from <= UINT32_MAX);
 	if (m->n == 0 && at == from && linear)
 		return;		/* still the identity */
-	if (m->n == 0 && at > 0) {
-		m->cap = 32;
-		m->runs = arena_alloc(m->a, m->cap * sizeof(*m->runs));
+	if (m->n == 0 && at > 0)
 		m->runs[m->n++] = (struct offrun){ 0, 0, true };
-	}
 	if (m->n && m->runs[m->n - 1].at == at)
 		m->n--;		/* nothing was made from it */
 	if (m->n) {
@@ -55,13 +69,8 @@ run_push(struct textmap *m, size_t at, size_t from, bool linear)
 		if (!last->linear && !linear && last->from == from)
 			return;
 	}
-	if (m->n == m->cap) {
-		size_t cap = m->cap ? m->cap * 2 : 32;
-
-		m->runs = arena_grow(m->a, m->runs, m->cap * sizeof(*m->runs),
-		    cap * sizeof(*m->runs));
-		m->cap = cap;
-	}
+	if (m->n == m->cap)
+		runs_grow(m);
 	m->runs[m->n++] = (struct offrun){ (uint32_t)at, (uint32_t)from, linear };
 }
 
@@ -120,13 +129,20 @@ textmap_point(struct textmap *m, size_t out, size_t in)
 void
 textmap_finish(struct textmap *m, size_t out, size_t in, struct offmap *map)
 {
-	*map = (struct offmap){ NULL, 0 };
-	if (m->unwanted)
-		return;
 	/* So that the end of a match at the end of the text finds its place. */
 	textmap_copy(m, out, in, 0);
-	map->runs = m->runs;
-	map->n = m->n;
+	/* map may be the one under this: only now */
+	*map = (struct offmap){ NULL, m->n };
+	if (m->n) {
+		struct offrun *runs = arena_alloc(m->a, m->n * sizeof(*runs));
+
+		memcpy(runs, m->runs, m->n * sizeof(*runs));
+		map->runs = runs;
+	}
+	if (m->runs != m->few)
+		free(m->runs);
+	m->runs = m->few;
+	m->n = 0;
 }
 
 void

@@ -9,9 +9,12 @@
 
 #include "postern/anatomy.h"
 
+/* The runs are gathered outside the arena, where growing leaves nothing behind; every
+ * textmap that was begun must be finished. */
 struct textmap {
 	struct arena *a;
-	struct offrun *runs;
+	struct offrun few[32];
+	struct offrun *runs;		/* few, or of the heap */
 	size_t n, cap;
 	const struct offmap *under;	/* the source's own map; NULL: identity */
 	size_t cursor;			/* run of `under` used last */

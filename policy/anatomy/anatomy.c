@@ -1,0 +1,353 @@
+/* anatomy.c -- builds the anatomy of a message; see postern/anatomy.h.
+ *
+ * First the tree (mime.c), then, part by part, the transfer encoding, the
+ * true type and the text, then the surfaces. Nothing fails: each budget that
+ * is exceeded and each rule that is broken becomes a defect of its part.
+ */
+#include "postern/anatomy.h"
+
+#include "addr.h"
+#include "anatomy/charset.h"
+#include "anatomy/html.h"
+#include "anatomy/mime.h"
+#include "anatomy/office.h"
+#include "anatomy/surfaces.h"
+#include "anatomy/textmap.h"
+#include "anatomy/type.h"
+#include "postern/err.h"
+
+#define RAW_MAX ((size_t)INT32_MAX)
+#define TEXT_MAX (UINT32_MAX / 8)	/* as in fold.c */
+#define DEPTH_MAX 250
+
+/* --- names ----------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	enum type_class class;
+} types[TYPE_COUNT] = {
+#define X(name, text, class) { text, CLASS_##class },
+	PART_TYPES(X)
+#undef X
+};
+
+static const char *const classes[] = { "none", "text", "document", "image", "audio", "video",
+	"archive", "executable", "script", "message", "crypto" };
+
+static const struct {
+	uint32_t bit;
+	const char *name;
+} defects[] = {
+#define X(name, bit, text, help) { DEFECT_##name, text },
+	DEFECTS(X)
+#undef X
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const char *
+part_type_name(enum part_type t)
+{
+	ASSERT((unsigned)t < TYPE_COUNT);
+	return types[t].name;
+}
+
+enum type_class
+part_type_class(enum part_type t)
+{
+	ASSERT((unsigned)t < TYPE_COUNT);
+	return types[t].class;
+}
+
+bool
+part_type_from_name(struct span name, enum part_type *t)
+{
+	for (unsigned i = 0; i < TYPE_COUNT; i++)
+		if (span_is_nocase(name, types[i].name)) {
+			*t = (enum part_type)i;
+			return true;
+		}
+	return false;
+}
+
+const char *
+type_class_name(enum type_class c)
+{
+	ASSERT((unsigned)c < COUNT(classes));
+	return classes[c];
+}
+
+bool
+type_class_from_name(struct span name, enum type_class *c)
+{
+	for (unsigned i = 0; i < COUNT(classes); i++)
+		if (span_is_nocase(name, classes[i])) {
+			*c = (enum type_class)i;
+			return true;
+		}
+	return false;
+}
+
+const char *
+defect_name(uint32_t single_bit)
+{
+	for (unsigned i = 0; i < COUNT(defects); i++)
+		if (defects[i].bit == single_bit)
+			return defects[i].name;
+	return "unknown";
+}
+
+bool
+defect_from_name(struct span name, uint32_t *bit)
+{
+	for (unsigned i = 0; i < COUNT(defects); i++)
+		if (span_is_nocase(name, defects[i].name)) {
+			*bit = defects[i].bit;
+			return true;
+		}
+	return false;
+}
+
+const char *
+where_name(enum where w)
+{
+	switch (w) {
+	case WHERE_SUBJECT:
+		return "subject";
+	case WHERE_BODY:
+		return "body";
+	case WHERE_ATTACHMENT:
+		return "attachment";
+	case WHERE_HEADER:
+		return "header";
+	case WHERE_ANY:
+		break;
+	}
+	return "any";
+}
+
+const struct header *
+part_header(const struct part *p, const char *name)
+{
+	struct span want = span_str(name);
+
+	for (size_t i = 0; i < p->nheaders; i++)
+		if (p->headers[i].name.n && span_eq_nocase(p->headers[i].name, want))
+			return &p->headers[i];
+	return NULL;
+}
+
+/* --- From: ------------------------------------------------------------------------------- */
+
+/* The first address of a mailbox list (RFC 5322, 3.4): comments, display names, groups and
+ * routes are skipped; white space is dropped. "" when there is none. */
+static struct span
+mailbox_first(struct arena *a, struct span s)
+{
+	char *out = arena_alloc(a, s.n + 1);
+	unsigned comment = 0;
+	bool quoted = false, angle = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i <= s.n; i++) {
+		char c = i < s.n ? s.p[i] : ',';
+
+		if (comment || quoted) {
+			if (i == s.n)
+				break;
+			if (c == '\\' && i + 1 < s.n) {
+				if (quoted) {
+					out[n++] = c;
+					out[n++] = s.p[i + 1];
+				}
+				i++;
+			} else if (comment) {
+				comment += c == '(' ? 1u : c == ')' ? -1u : 0u;
+			} else {
+				out[n++] = c;
+				quoted = c != '"';
+			}
+			continue;
+		}
+		switch (c) {
+		case '(':
+			comment = 1;
+			break;
+		case '"':
+			quoted = true;
+			out[n++] = c;
+			break;
+		case '<':
+			angle = true;
+			n = 0;
+			break;
+		case ':':	/* a group begins, or a route ends */
+			n = 0;
+			break;
+		case '>':
+		case ',':
+		case ';':
+			if (angle && c == ',' && i < s.n) {
+				n = 0;		/* "<@a,@b:c@d>" */
+				break;
+			}
+			if (n && memchr(out, '@', n))
+				return span_make(out, n);
+			n = 0;
+			angle = false;
+			break;
+		case ' ':
+		case '\t':
+			break;
+		default:
+			out[n++] = c;
+		}
+	}
+	return n && memchr(out, '@', n) ? span_make(out, n) : span_make("", 0);
+}
+
+static struct span
+header_from(struct arena *a, const struct part *root)
+{
+	const struct header *h = part_header(root, "From");
+	struct span addr, local, domain;
+
+	if (h == NULL)
+		return span_make("", 0);
+	addr = mailbox_first(a, header_unfold(a, h->raw));
+	if (addr.n == 0 || !mailaddr_split(addr, &local, &domain))
+		return span_make("", 0);
+	return mailaddr_normalise(a, addr);
+}
+
+/* --- contents ---------------------------------------------------------------------------- */
+
+/* No reader shows what stands around the parts; it is hidden text. */
+static void
+around_read(struct builder *b, struct part *p, const struct node *node)
+{
+	struct text body = { .s = node->body }, joined;
+	struct textmake t;
+	size_t at;
+
+	if (span_trim(node->preamble).n == 0 && span_trim(node->epilogue).n == 0)
+		return;
+	textmake_init(&t, b->a, &body, node->preamble.n + node->epilogue.n + 1, true);
+	textmake_copy(&t, 0, node->preamble.n);
+	if (node->epilogue.n) {
+		at = (size_t)(node->epilogue.p - node->body.p);
+		textmake_put(&t, "\n", 1, at);
+		textmake_copy(&t, at, node->epilogue.n);
+	}
+	textmake_finish(&t, node->body.n, &joined);
+	charset_decode(b->a, span_make(NULL, 0), &joined, true, &p->hidden);
+}
+
+static void
+text_cut(struct part *p, struct text *t)
+{
+	if (t->s.n > TEXT_MAX) {
+		t->s.n = TEXT_MAX;
+		p->defects |= DEFECT_TOO_LARGE;
+	}
+}
+
+static void
+text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
+{
+	struct text decoded = { .s = p->decoded }, utf8;
+	struct span charset = p->charset;
+
+	if (sniffed->text) {
+		bool markup = p->type == TYPE_HTML || p->type == TYPE_XML || p->type == TYPE_SVG;
+
+		if (charset.n == 0 && markup)
+			charset = html_charset(p->decoded);
+		p->defects |= charset_decode(b->a, charset, &decoded, true, &utf8);
+		text_cut(p, &utf8);
+		if (p->type == TYPE_HTML)
+			html_text(b->a, &utf8, &p->text, &p->hidden);
+		else
+			p->text = utf8;
+	} else if (office_has_text(p->type) && !p->encrypted) {
+		p->defects |= office_text(b->a, p->decoded, p->type, &b->left, &p->text);
+		text_cut(p, &p->text);
+	} else {
+		return;
+	}
+	if (p->text.s.p == NULL)
+		p->text.s.p = "";
+}
+
+static void
+content_read(struct builder *b, size_t index)
+{
+	struct part *p = &b->out->parts[index];
+	struct node *node = &b->nodes[index];
+	struct sniffed sniffed;
+
+	if (!node->leaf) {
+		p->type = node->message ? TYPE_MESSAGE : TYPE_MULTIPART;
+		p->attachment = node->message && index > 0;
+		p->encrypted = span_is(p->declared, "multipart/encrypted");
+		if (!node->message)
+			around_read(b, p, node);
+		return;
+	}
+	p->defects |= decode_body(b->a, node->encoding, node->body,
+	    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &p->decoded);
+	b->left -= p->decoded.n;
+	type_sniff(p->decoded, p->declared, p->name, &sniffed);
+	if (type_mismatch(&sniffed, p->declared, p->name))
+		p->defects |= DEFECT_TYPE_MISMATCH;
+	p->type = sniffed.type;
+	p->encrypted = sniffed.encrypted;
+	p->attachment = span_is(p->disposition, "attachment") || p->name.n ||
+	    (p->type != TYPE_EMPTY && part_type_class(p->type) != CLASS_TEXT &&
+	    !span_starts(p->declared, SPAN_LIT("text/")));
+	text_read(b, p, &sniffed);
+}
+
+static uint32_t
+limit(uint32_t given, uint32_t usual, uint32_t most)
+{
+	uint32_t v = given ? given : usual;
+
+	return v < most ? v : most;
+}
+
+void
+anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *limits,
+    struct anatomy *out)
+{
+	static const struct anatomy_limits none;
+	struct builder b = { .a = a, .out = out };
+	const struct header *subject;
+	bool cut = raw.n > RAW_MAX;
+
+	if (limits == NULL)
+		limits = &none;
+	if (cut)
+		raw.n = RAW_MAX;
+	if (raw.p == NULL)
+		raw.p = "";
+	*out = (struct anatomy){ .raw = raw };
+	b.max_parts = limit(limits->parts, ANATOMY_PARTS, PART_NONE);
+	b.max_depth = limit(limits->depth, ANATOMY_DEPTH, DEPTH_MAX);
+	b.max_headers = limit(limits->headers, ANATOMY_HEADERS, UINT32_MAX);
+	b.left = limits->decoded ? limits->decoded : ANATOMY_DECODED;
+
+	mime_split(&b, raw);
+	if (cut)
+		out->parts[0].defects |= DEFECT_TOO_LARGE;
+	for (size_t i = 0; i < out->nparts; i++)
+		content_read(&b, i);
+	surfaces_make(&b);
+	for (size_t i = 0; i < out->nparts; i++)
+		out->defects |= out->parts[i].defects;
+	subject = part_header(&out->parts[0], "Subject");
+	out->subject = subject ? subject->value : span_make("", 0);
+	if (out->subject.p == NULL)
+		out->subject.p = "";
+	out->header_from = header_from(a, &out->parts[0]);
+}

@@ -1,0 +1,573 @@
+/* mime.c -- a message into its tree of parts (RFC 2046, 5.1 and 5.2.1).
+ *
+ * One pass over the lines with a stack of the containers that are open: a
+ * line "--boundary" belongs to the innermost container that has it, and ends
+ * all that is open within, closed or not. So the cost of a line does not
+ * grow with the size of the message, only with the depth (which is limited),
+ * and an outer boundary is seen whatever the inner parts say.
+ *
+ * Only containers that must be decoded first (an attached message in base64)
+ * are split by a call within the call, as deep as the depth limit at most;
+ * the parts within have the offsets of the container, and their headers size
+ * 0: nothing of them can be pointed at in the message.
+ *
+ * Boundaries are compared whole, trailing white space apart. With two boundary
+ * parameters either is taken. A boundary that comes again after its
+ * closing line opens a part again. What stands before the first and behind
+ * the last boundary is kept (preamble, epilogue): no reader shows it, but it
+ * travels.
+ */
+#include "anatomy/mime.h"
+
+#include "anatomy/param.h"
+#include "postern/err.h"
+
+#define LINE_MAX_BYTES 998
+
+struct frame {
+	uint16_t part;
+	struct span boundary[2];
+	bool seen;		/* one boundary line at least */
+	bool closed;
+	size_t first;		/* where the first boundary line begins */
+	size_t epilogue;	/* behind the closing line */
+	bool multipart;		/* else an attached message */
+};
+
+struct splitter {
+	struct builder *b;
+	struct span src;
+	size_t at;
+	struct frame *frames;
+	size_t nframes;
+	uint16_t leaf;		/* the part whose body is read, PART_NONE between parts */
+	uint16_t current;	/* whose lines these are */
+	bool stop;
+	bool decoded;		/* src is not the message */
+	uint32_t offset, size;	/* of the container then */
+};
+
+struct span
+lower_case(struct arena *a, struct span s)
+{
+	char *p;
+
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] >= 'A' && s.p[i] <= 'Z') {
+			p = arena_alloc(a, s.n);
+			for (i = 0; i < s.n; i++)
+				p[i] = ascii_lower(s.p[i]);
+			return span_make(p, s.n);
+		}
+	return s.n ? s : span_make("", 0);
+}
+
+struct span
+file_name(struct arena *a, struct span name)
+{
+	size_t n = 0;
+	bool control = false;
+	char *p;
+
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] == '/' || name.p[i] == '\\')
+			n = i + 1;
+	name = span_from(name, n);
+	for (size_t i = 0; i < name.n; i++)
+		control |= (unsigned char)name.p[i] < ' ' || name.p[i] == 0x7f;
+	if (control) {
+		p = arena_alloc(a, name.n);
+		n = 0;
+		for (size_t i = 0; i < name.n; i++)
+			if ((unsigned char)name.p[i] >= ' ' && name.p[i] != 0x7f)
+				p[n++] = name.p[i];
+		name = span_make(p, n);
+	}
+	name = span_trim(name);
+	return name.n ? name : span_make("", 0);
+}
+
+static uint16_t
+part_new(struct builder *b)
+{
+	struct anatomy *out = b->out;
+
+	if (out->nparts == b->max_parts)
+		return PART_NONE;
+	if (out->nparts == b->cap) {
+		size_t cap = b->cap ? b->cap * 4 : 2;
+
+		out->parts = arena_grow(b->a, out->parts, b->cap * sizeof(*out->parts),
+		    cap * sizeof(*out->parts));
+		b->nodes = arena_grow(b->a, b->nodes, b->cap * sizeof(*b->nodes),
+		    cap * sizeof(*b->nodes));
+		b->cap = cap;
+	}
+	out->parts[out->nparts] = (struct part){ .parent = PART_NONE };
+	b->nodes[out->nparts] = (struct node){ 0 };
+	return (uint16_t)out->nparts++;
+}
+
+/* --- the fields that rule ------------------------------------------------------------- */
+
+static void
+boundaries_read(struct builder *b, const struct params *ps, struct part *p, struct span *second)
+{
+	struct span v;
+	uint32_t defects = 0;
+
+	if (params_plain(ps, "boundary", 0, &v)) {
+		p->boundary = v;
+		if (params_plain(ps, "boundary", 1, second)) {
+			p->defects |= DEFECT_BOUNDARY_DUPLICATE;
+		} else if (params_text(ps, b->a, "boundary", &v, &defects) &&
+		    !span_eq(v, p->boundary)) {
+			p->defects |= DEFECT_BOUNDARY_DUPLICATE;
+			*second = v;
+		}
+	} else if (params_text(ps, b->a, "boundary", &v, &defects)) {
+		p->boundary = v;
+	}
+	/* RFC 2046, 5.1.1: white space at the end is never a boundary's. */
+	while (p->boundary.n && ascii_is_wsp(p->boundary.p[p->boundary.n - 1]))
+		p->boundary.n--;
+	while (second->n && ascii_is_wsp(second->p[second->n - 1]))
+		second->n--;
+}
+
+static bool
+type_is_sound(struct span v)
+{
+	size_t slash = span_find(v, '/');
+
+	if (slash == 0 || slash + 1 >= v.n)
+		return false;
+	for (size_t i = 0; i < v.n; i++)
+		if ((unsigned char)v.p[i] <= ' ' || (unsigned char)v.p[i] >= 0x7f ||
+		    (i != slash && strchr("()<>@,;:\\\"/[]?=", v.p[i])))
+			return false;
+	return true;
+}
+
+static bool
+is_multipart(struct span declared)
+{
+	return span_starts(declared, SPAN_LIT("multipart/"));
+}
+
+/* One Content-Type. Takes the place of what p had when `better`. */
+static void
+content_type_read(struct builder *b, struct part *p, struct span raw, struct params *ps,
+    struct span *second)
+{
+	params_parse(ps, b->a, header_unfold(b->a, raw));
+	p->declared = lower_case(b->a, ps->value);
+	if (ps->malformed)
+		p->defects |= DEFECT_CONTENT_TYPE_MALFORMED;
+	if (!type_is_sound(p->declared)) {
+		p->defects |= DEFECT_CONTENT_TYPE_MALFORMED;
+		/* "multipart" alone still has parts to readers. */
+		p->declared = span_starts(p->declared, SPAN_LIT("multipart")) ?
+		    SPAN_LIT("multipart/mixed") : SPAN_LIT("text/plain");
+	}
+	p->boundary = *second = span_make("", 0);
+	boundaries_read(b, ps, p, second);
+}
+
+/* Which of a part's fields count, and what they say. */
+static void
+content_read(struct builder *b, uint16_t index, bool digest, struct span *second)
+{
+	struct part *p = &b->out->parts[index];
+	struct node *node = &b->nodes[index];
+	struct span name = { 0 }, v, charset = { 0 };
+	bool typed = false, encoded = false, disposed = false;
+	struct params ps;
+
+	p->declared = digest ? SPAN_LIT("message/rfc822") : SPAN_LIT("text/plain");
+	p->charset = p->boundary = p->encoding = p->disposition = p->name = span_make("", 0);
+	*second = p->boundary;
+	for (size_t i = 0; i < p->nheaders; i++) {
+		const struct header *h = &p->headers[i];
+
+		if (h->name.n < 12 || ascii_lower(h->name.p[0]) != 'c')
+			continue;
+		if (span_is_nocase(h->name, "Content-Type")) {
+			struct part saved = *p;
+			struct span saved_second = *second;
+
+			/* Of two, the first counts, unless only a later one has parts in it. */
+			content_type_read(b, p, h->raw, &ps, second);
+			if (typed && !(is_multipart(p->declared) && p->boundary.n &&
+			    !is_multipart(saved.declared))) {
+				uint32_t defects = p->defects;
+
+				*p = saved;
+				p->defects = defects;
+				*second = saved_second;
+				continue;
+			}
+			typed = true;
+			if (params_plain(&ps, "charset", 0, &v) ||
+			    params_text(&ps, b->a, "charset", &v, &p->defects))
+				charset = v;
+			if (name.n == 0 && params_text(&ps, b->a, "name", &v, &p->defects))
+				name = v;
+		} else if (span_is_nocase(h->name, "Content-Transfer-Encoding")) {
+			v = lower_case(b->a, token_first(b->a, header_unfold(b->a, h->raw)));
+			if (encoded && (node->encoding == ENCODING_BASE64 ||
+			    node->encoding == ENCODING_QP ||
+			    encoding_from_name(v) == ENCODING_IDENTITY))
+				continue;
+			p->encoding = v;
+			node->encoding = encoding_from_name(v);
+			encoded = true;
+		} else if (span_is_nocase(h->name, "Content-Disposition")) {
+			params_parse(&ps, b->a, header_unfold(b->a, h->raw));
+			if (!disposed)
+				p->disposition = lower_case(b->a, ps.value);
+			disposed = true;
+			if (params_text(&ps, b->a, "filename", &v, &p->defects) && v.n)
+				name = v;
+		}
+	}
+	p->charset = lower_case(b->a, span_trim(charset));
+	p->name = file_name(b->a, name);
+	if (span_is(p->declared, "message/partial"))
+		p->defects |= DEFECT_MESSAGE_PARTIAL;
+	else if (span_is(p->declared, "message/external-body"))
+		p->defects |= DEFECT_EXTERNAL_BODY;
+	node->message = span_is(p->declared, "message/rfc822") ||
+	    span_is(p->declared, "message/global") || span_is(p->declared, "message/news");
+	if ((node->message || is_multipart(p->declared)) && node->encoding != ENCODING_IDENTITY)
+		p->defects |= DEFECT_ENCODING_ON_MULTIPART;
+}
+
+/* --- boundaries ------------------------------------------------------------------------ */
+
+/* Whose boundary line is it? The index of the frame, or SIZE_MAX. */
+static size_t
+boundary_match(const struct splitter *s, struct span line, bool *closing)
+{
+	struct span v = span_from(line, 2);
+
+	while (v.n && (ascii_is_wsp(v.p[v.n - 1]) || v.p[v.n - 1] == '\r'))
+		v.n--;
+	if (v.n == 0)
+		return SIZE_MAX;
+	for (int round = 0; round < 2; round++)		/* open ones first */
+		for (size_t k = s->nframes; k-- > 0;) {
+			const struct frame *f = &s->frames[k];
+
+			if (!f->multipart || f->closed != (round == 1))
+				continue;
+			for (size_t i = 0; i < 2; i++) {
+				struct span b = f->boundary[i];
+
+				if (b.n == 0 || b.n > v.n || v.n > b.n + 2 ||
+				    memcmp(b.p, v.p, b.n) != 0)
+					continue;
+				*closing = v.n > b.n;
+				if (v.n == b.n || (v.n == b.n + 2 && v.p[b.n] == '-' &&
+				    v.p[b.n + 1] == '-'))
+					return k;
+			}
+		}
+	return SIZE_MAX;
+}
+
+static bool
+boundary_stop(void *arg, struct span line)
+{
+	bool closing;
+
+	return boundary_match(arg, line, &closing) != SIZE_MAX;
+}
+
+/* --- beginnings and ends ----------------------------------------------------------------- */
+
+static void split_decoded(struct splitter *s, uint16_t index, struct frame *again);
+
+/* The body of a part goes up to offset end of src. */
+static void
+body_end(struct splitter *s, uint16_t index, size_t end)
+{
+	struct part *p = &s->b->out->parts[index];
+	struct node *node = &s->b->nodes[index];
+
+	if (end < node->start)
+		end = node->start;
+	node->body = span_sub(s->src, node->start, end - node->start);
+	if (s->decoded) {
+		p->body_offset = s->offset;
+		p->body_size = s->size;
+	} else {
+		p->body_offset = (uint32_t)node->start;
+		p->body_size = (uint32_t)node->body.n;
+	}
+}
+
+static void
+leaf_end(struct splitter *s, size_t end)
+{
+	uint16_t index = s->leaf;
+
+	if (index == PART_NONE)
+		return;
+	s->leaf = PART_NONE;
+	body_end(s, index, end);
+	if (s->b->nodes[index].message && !(s->b->out->parts[index].defects & DEFECT_TOO_DEEP))
+		split_decoded(s, index, NULL);
+}
+
+/* Ends all frames from the k-th on, the innermost first. */
+static void
+frames_end(struct splitter *s, size_t k, size_t end)
+{
+	leaf_end(s, end);
+	while (s->nframes > k) {
+		struct frame *f = &s->frames[--s->nframes];
+		struct node *node = &s->b->nodes[f->part];
+		struct part *p = &s->b->out->parts[f->part];
+
+		body_end(s, f->part, end);
+		p->decoded = node->body;
+		if (!f->multipart)
+			continue;
+		if (!f->closed)
+			p->defects |= DEFECT_BOUNDARY_UNCLOSED;
+		node->preamble = node->body;
+		if (f->seen && f->first >= node->start)
+			node->preamble = span_sub(node->body, 0, f->first - node->start);
+		if (f->closed)
+			node->epilogue = span_from(node->body, f->epilogue - node->start);
+		if (!f->seen && (node->encoding == ENCODING_BASE64 || node->encoding == ENCODING_QP))
+			split_decoded(s, f->part, f);
+	}
+}
+
+/* Offset of the line end before `at`: it belongs to the boundary. */
+static size_t
+line_end_before(const struct splitter *s, size_t at)
+{
+	if (at > 0 && s->src.p[at - 1] == '\n')
+		at--;
+	if (at > 0 && s->src.p[at - 1] == '\r')
+		at--;
+	return at;
+}
+
+static void
+frame_push(struct splitter *s, uint16_t index, bool multipart, struct span second)
+{
+	struct frame *f = &s->frames[s->nframes];
+	struct part *p = &s->b->out->parts[index];
+
+	*f = (struct frame){ .part = index, .multipart = multipart };
+	if (multipart) {
+		f->boundary[0] = p->boundary;
+		f->boundary[1] = second;
+		for (size_t k = 0; k < s->nframes; k++)
+			if (s->frames[k].multipart && span_eq(s->frames[k].boundary[0], p->boundary))
+				p->defects |= DEFECT_BOUNDARY_DUPLICATE;
+	}
+	s->nframes++;
+	s->leaf = PART_NONE;
+}
+
+static void
+headers_keep(struct splitter *s, uint16_t index)
+{
+	struct header_block *block = &s->b->block;
+	struct part *p = &s->b->out->parts[index];
+	struct header *h = arena_alloc(s->b->a, block->n * sizeof(*h));
+
+	p->defects |= block->defects;
+	for (size_t i = 0; i < block->n; i++) {
+		h[i] = block->fields[i];
+		p->defects |= header_decode(s->b->a, h[i].raw, 0, &h[i].value, NULL);
+		if (s->decoded) {
+			h[i].offset = s->offset;
+			h[i].size = 0;
+		}
+	}
+	p->headers = h;
+	p->nheaders = block->n;
+}
+
+static void
+number_give(struct builder *b, uint16_t index, uint16_t parent, bool top)
+{
+	struct part *p = &b->out->parts[index];
+	struct node *node = &b->nodes[index], *up = parent == PART_NONE ? NULL : &b->nodes[parent];
+	struct span prefix = up ? up->prefix : span_make("", 0);
+	bool multi = !node->leaf && !node->message;
+
+	if (top && multi) {
+		/* The parts of an attached message "3" are "3.1", …: its multipart has no number
+		 * of its own there; IMAP calls the whole of it "3.TEXT". */
+		p->number = prefix.n ? span_str(arena_printf(b->a, SPAN_FMT "TEXT",
+		    SPAN_ARG(prefix))) : span_make("", 0);
+		node->prefix = prefix;
+		return;
+	}
+	p->number = span_str(arena_printf(b->a, SPAN_FMT "%u", SPAN_ARG(prefix),
+	    up ? ++up->children : 1));
+	node->prefix = span_str(arena_printf(b->a, SPAN_FMT ".", SPAN_ARG(p->number)));
+}
+
+/* A part begins at `at`; where it is a message, the message within too. */
+static void
+part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
+{
+	struct builder *b = s->b;
+
+	for (;;) {
+		uint16_t index = part_new(b);
+		bool digest, deep, multi;
+		struct span second;
+		struct part *p;
+		struct node *node;
+
+		if (index == PART_NONE) {
+			b->out->parts[parent].defects |= DEFECT_TOO_MANY_PARTS;
+			s->stop = true;
+			return;
+		}
+		p = &b->out->parts[index];
+		node = &b->nodes[index];
+		digest = false;
+		if (parent != PART_NONE) {
+			p->parent = parent;
+			p->depth = b->out->parts[parent].depth + 1;
+			node->nested = b->nodes[parent].nested || b->nodes[parent].message;
+			digest = span_is(b->out->parts[parent].declared, "multipart/digest");
+		}
+		node->top = top;
+		node->src = s->src;
+		header_block_read(&b->block, b->a, s->src, at, b->max_headers, boundary_stop, s);
+		p->header_offset = s->decoded ? s->offset : (uint32_t)at;
+		node->start = s->at = at = b->block.body;
+		headers_keep(s, index);
+		content_read(b, index, digest, &second);
+		multi = is_multipart(p->declared);
+		deep = p->depth + 1u > b->max_depth;
+		if (multi && p->boundary.n == 0) {
+			p->defects |= DEFECT_BOUNDARY_MISSING;
+			multi = false;
+		}
+		if ((multi || node->message) && deep) {
+			p->defects |= DEFECT_TOO_DEEP;
+			multi = false;
+		}
+		node->leaf = !multi && (!node->message || deep);
+		number_give(b, index, parent, top);
+		s->current = index;
+		if (multi) {
+			frame_push(s, index, true, second);
+			return;
+		}
+		if (!node->message || deep || node->encoding != ENCODING_IDENTITY) {
+			s->leaf = index;
+			return;
+		}
+		frame_push(s, index, false, second);
+		parent = index;
+		top = true;
+	}
+}
+
+/* --- the lines ---------------------------------------------------------------------------- */
+
+static void
+split_run(struct splitter *s)
+{
+	const char *p = s->src.p;
+	size_t n = s->src.n;
+
+	while (s->at < n && !s->stop) {
+		const char *nl = memchr(p + s->at, '\n', n - s->at);
+		size_t next = nl ? (size_t)(nl - p) + 1 : n, k, len = next - s->at;
+		bool closing = false;
+		struct span line;
+
+		if (len > LINE_MAX_BYTES && len - (nl ? 1u + (p[next - 2] == '\r') : 0u) > LINE_MAX_BYTES)
+			s->b->out->parts[s->current].defects |= DEFECT_LINE_TOO_LONG;
+		if (p[s->at] != '-' || len < 3 || p[s->at + 1] != '-' || s->nframes == 0) {
+			s->at = next;
+			continue;
+		}
+		line = span_sub(s->src, s->at, nl ? len - 1 : len);
+		k = boundary_match(s, line, &closing);
+		if (k == SIZE_MAX || (closing && s->frames[k].closed)) {
+			s->at = next;
+			continue;
+		}
+		frames_end(s, k + 1, line_end_before(s, s->at));
+		if (!s->frames[k].seen)
+			s->frames[k].first = s->at;
+		s->frames[k].seen = true;
+		s->current = s->frames[k].part;
+		s->at = next;
+		if (closing) {
+			s->frames[k].closed = true;
+			s->frames[k].epilogue = next;
+			continue;
+		}
+		if (s->frames[k].closed) {	/* it comes again */
+			s->frames[k].closed = false;
+			s->b->out->parts[s->current].defects |= DEFECT_BOUNDARY_DUPLICATE;
+		}
+		part_begin(s, next, s->current, false);
+	}
+	frames_end(s, 0, n);
+}
+
+/* The parts within a container that had to be decoded: an attached message, or (again)
+ * a multipart that shows no boundary until it is decoded. */
+static void
+split_decoded(struct splitter *s, uint16_t index, struct frame *again)
+{
+	struct builder *b = s->b;
+	struct part *p = &b->out->parts[index];
+	struct node *node = &b->nodes[index];
+	struct splitter in = { .b = b, .decoded = true, .leaf = PART_NONE, .current = index };
+	struct span first = span_sub(node->body, 0, span_find(node->body, '\n'));
+
+	if (node->encoding == ENCODING_BASE64 && span_find(first, ':') < first.n)
+		node->encoding = ENCODING_IDENTITY;	/* no base64: a header in clear */
+	p->defects |= decode_body(b->a, node->encoding, node->body,
+	    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &p->decoded);
+	b->left -= p->decoded.n;
+	node->known = true;
+	node->leaf = false;
+	node->encoding = ENCODING_IDENTITY;
+	in.src = p->decoded;
+	in.offset = p->body_offset;
+	in.size = p->body_size;
+	in.frames = arena_alloc(b->a, (b->max_depth + 2) * sizeof(*in.frames));
+	if (again) {
+		struct span second = again->boundary[1];
+
+		node->start = 0;
+		frame_push(&in, index, true, second);
+	} else {
+		part_begin(&in, 0, index, true);
+	}
+	split_run(&in);
+	/* The container itself lies where it lay. */
+	p = &b->out->parts[index];
+	p->body_offset = in.offset;
+	p->body_size = in.size;
+}
+
+void
+mime_split(struct builder *b, struct span raw)
+{
+	struct splitter s = { .b = b, .src = raw, .leaf = PART_NONE };
+
+	s.frames = arena_alloc(b->a, (b->max_depth + 2) * sizeof(*s.frames));
+	part_begin(&s, 0, PART_NONE, true);
+	b->out->header_end = (uint32_t)b->nodes[0].start;
+	split_run(&s);
+}
