@@ -355,7 +355,7 @@ keys_later(struct load *ld, const struct conf_node *node)
 static void
 key_read(struct load *ld, struct conf_node *n, const struct key *k, void *obj)
 {
-	char *at = (char *)obj + k->offset;
+	char *at = obj ? (char *)obj + k->offset : NULL;
 
 	switch (k->type) {
 	case KEY_TEXT: {

@@ -212,6 +212,11 @@ struct conds {			/* being collected */
 	struct cond *v;
 	size_t n, cap;
 };
+void conds_push(struct load *ld, struct conds *c, struct cond one);
+/* The atom of that canonical spelling, made when it is new; releases key. */
+struct cond atom_intern(struct load *ld, const struct atom *atom, struct buf *key);
+void key_begin(struct buf *b, const char *what);
+void key_texts(struct buf *b, const struct spans *s);
 void when_read(struct load *ld, struct conf_node *n, const struct cond **v, size_t *nv);
 void conds_sort(struct conds *c);
 key_fn cond_from, cond_header_from, cond_to, cond_to_all, cond_client, cond_authenticated,
