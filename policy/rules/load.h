@@ -38,16 +38,20 @@ struct custom {			/* a detector of the policy */
 	struct conf_node *samples;
 	struct conf_node *pattern;	/* node of its regular expression, or NULL */
 };
+struct pattern_src {		/* a regular expression, and where it stands */
+	struct conf_node *node;
+	int index;		/* of its detector */
+	struct pattern_src *next;
+};
 struct rule_src {
 	struct rule rule;
-	const struct conf_node *node, *then, *when;
+	const struct conf_node *node, *then, *when, *unless;
 	uint32_t *exceptions;
 	size_t nexceptions, capexceptions;
 	const struct conf_node *outcome_nodes[OUTCOME_COUNT];
 	uint32_t *detectors;
 	size_t ndetectors, capdetectors;
 	bool asks_virus, asks_unscannable;
-	bool never;		/* lint: cannot hold */
 };
 struct exception_src {
 	struct exception ex;
@@ -67,6 +71,7 @@ struct load {
 	struct span pack;	/* being read, else empty */
 	struct rule_src *rule;	/* whose conditions are being read */
 	const struct conf_node *on_scan_error, *on_unscannable;
+	struct pattern_src *patterns;
 	uint64_t hash;
 };
 
@@ -244,6 +249,10 @@ key_fn use_read, defaults_read, version_read, default_scan_error, default_unscan
 
 /* policy_tests.c */
 key_fn tests_nothing;
+
+/* lint_pattern.c: a text on which the pattern takes exponential time, or an empty span. It is
+ * proved: the detector has given up on it. */
+struct span pattern_attack(struct load *ld, const struct pattern_src *p);
 
 /* lint.c: warnings about what is legal and surely not meant */
 void policy_lint(struct load *ld);

@@ -42,6 +42,7 @@ rule_unless(struct load *ld, struct conf_node *n, void *obj)
 {
 	struct rule_src *src = obj;
 
+	src->unless = n;
 	when_read(ld, n, &src->rule.unless, &src->rule.nunless);
 }
 
