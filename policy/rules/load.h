@@ -235,7 +235,8 @@ key_fn finds_where, text_present;
 /* load_rules.c */
 key_fn rules_read, exceptions_read, rule_title, rule_when, rule_unless, rule_then;
 key_fn then_reject, then_defer, then_hold, then_quarantine, then_discard, then_redirect,
-    then_deliver, then_add_header, then_remove_header, then_prefix_subject;
+    then_deliver, then_add_header, then_remove_header, then_prefix_subject,
+    then_require_tls;
 key_fn hold_for, exception_when;
 void rules_finish(struct load *ld);	/* sort, exceptions, signals */
 extern const char *const mode_names[], *const severity_names[], *const direction_names[],

@@ -344,6 +344,22 @@ then_prefix_subject(struct load *ld, struct conf_node *n, void *obj)
 }
 
 void
+then_require_tls(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const names[] = { "opportunistic", "encrypted", "verified", "dane", NULL };
+	struct rule_src *src = obj;
+	int i;
+
+	if (!conf_enum(ld->d, n, names, &i))
+		return;
+	if (i + TLS_OPPORTUNISTIC > TLS_ENCRYPTED)
+		diag_at(ld->d, DIAG_ERROR, n, "`encrypted` is", "`%s` is not available in this version",
+		    names[i]);
+	else
+		src->rule.then.require_tls = (enum require_tls)(i + TLS_OPPORTUNISTIC);
+}
+
+void
 rule_then(struct load *ld, struct conf_node *n, void *obj)
 {
 	static const char *const alone[] = { "reject", "defer", "discard", "deliver", NULL };
