@@ -19,6 +19,7 @@
 
 #define LINE_WISH 76		/* RFC 5322, 2.1.1: should */
 #define WORD_MAX 900		/* a word beyond this cannot stand on a line of 998 */
+#define PREFIX_MAX 12000		/* of all rules together; what comes behind it is left out */
 #define ENCODED_BYTES 45	/* text bytes of one encoded word of 75 characters */
 
 bool
@@ -213,7 +214,7 @@ prefix_for(struct edits *x, const struct rule *const *rules, size_t nrules, stru
 		if (!rules[i]->then.prefix.n)
 			continue;
 		p = span_trim(expand_text(x->e, rules[i], rules[i]->then.prefix));
-		if (!p.n || contains(value, p) || contains(text, p))
+		if (!p.n || contains(value, p) || contains(text, p) || text.n + p.n > PREFIX_MAX)
 			continue;
 		text = text_join(x->e->arena, text, " ", p);
 		*who = text_join(x->e->arena, *who, ",", rules[i]->id);

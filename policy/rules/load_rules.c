@@ -7,6 +7,7 @@
 
 #include "load.h"
 
+#define HEADER_TEXT_MAX 2000
 #define DAY_US (INT64_C(86400) * 1000000)
 
 /* --- small keys of a rule --------------------------------------------------------------- */
@@ -294,6 +295,11 @@ then_add_header(struct load *ld, struct conf_node *n, void *obj)
 		}
 		if (!read_template(ld, c, &text))
 			continue;
+		if (text.n > HEADER_TEXT_MAX) {
+			diag_at(ld->d, DIAG_ERROR, c, NULL, "a header holds %d bytes, this is %zu",
+			    HEADER_TEXT_MAX, text.n);
+			continue;
+		}
 		v[k++] = (struct header_add){ arena_span(ld->a, c->key), text };
 	}
 	src->rule.then.add = v;
