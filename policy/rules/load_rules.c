@@ -7,6 +7,7 @@
 
 #include "load.h"
 
+#define HEADER_TEXT_MAX 2000
 #define DAY_US (INT64_C(86400) * 1000000)
 
 /* --- small keys of a rule --------------------------------------------------------------- */
@@ -42,6 +43,7 @@ rule_unless(struct load *ld, struct conf_node *n, void *obj)
 {
 	struct rule_src *src = obj;
 
+	src->unless = n;
 	when_read(ld, n, &src->rule.unless, &src->rule.nunless);
 }
 
@@ -293,6 +295,11 @@ then_add_header(struct load *ld, struct conf_node *n, void *obj)
 		}
 		if (!read_template(ld, c, &text))
 			continue;
+		if (text.n > HEADER_TEXT_MAX) {
+			diag_at(ld->d, DIAG_ERROR, c, NULL, "a header holds %d bytes, this is %zu",
+			    HEADER_TEXT_MAX, text.n);
+			continue;
+		}
 		v[k++] = (struct header_add){ arena_span(ld->a, c->key), text };
 	}
 	src->rule.then.add = v;
@@ -340,6 +347,22 @@ then_prefix_subject(struct load *ld, struct conf_node *n, void *obj)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "expected a text of 1 to 200 bytes");
 	else
 		src->rule.then.prefix = arena_span(ld->a, span_trim(s));
+}
+
+void
+then_require_tls(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const names[] = { "opportunistic", "encrypted", "verified", "dane", NULL };
+	struct rule_src *src = obj;
+	int i;
+
+	if (!conf_enum(ld->d, n, names, &i))
+		return;
+	if (i + TLS_OPPORTUNISTIC > TLS_ENCRYPTED)
+		diag_at(ld->d, DIAG_ERROR, n, "`encrypted` is", "`%s` is not available in this version",
+		    names[i]);
+	else
+		src->rule.then.require_tls = (enum require_tls)(i + TLS_OPPORTUNISTIC);
 }
 
 void
