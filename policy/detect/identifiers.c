@@ -41,7 +41,8 @@ reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r)
 	size_t lines = 0;
 
 	ASSERT(n <= READING_MAX);
-	*r = (struct reading){ 0 };
+	r->n = r->ngroups = 0;
+	r->sep = 0;
 	for (size_t i = 0; i < ATOMS_JOINED_MAX; i++) {
 		const struct atom *o = atoms_peek(at, i);
 
@@ -63,8 +64,10 @@ reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r)
 		r->n = (uint8_t)(r->n + o->n);
 		r->group[r->ngroups++] = o->n;
 		r->to = o->to;
-		if (r->n == n)
+		if (r->n == n) {
+			r->c[n] = '\0';
 			return true;
+		}
 	}
 	return false;
 }
@@ -204,7 +207,7 @@ identifiers_search(const struct identifiers_plan *p, struct span text, identifie
 		n = o->kind == ATOM_DIGITS ? p->digits[o->n].n : p->mixed[o->n].n;
 		list = o->kind == ATOM_DIGITS ? p->digits[o->n].builtin : p->mixed[o->n].builtin;
 		for (size_t i = 0; i < n; i++) {
-			struct identifier id = { 0 };
+			struct identifier id;
 			enum proof proof;
 
 			if (!joined && !(builtins[list[i]]->whole >> o->n & 1))

@@ -172,6 +172,8 @@ card_match(struct atoms *at, struct identifier *out)
 
 	if (o->n >= 13)
 		return card_read(at, o->n, out);
+	if (atoms_peek(at, 1)->sep == 0 || atoms_peek(at, 1)->kind != ATOM_DIGITS)
+		return PROOF_NONE;
 	for (size_t i = 0; i < sizeof(lengths); i++) {
 		enum proof proof = card_read(at, lengths[i], out);
 
