@@ -2,6 +2,8 @@
  *
  * Rules end up sorted by id: no order of writing survives into the policy. A
  * rule of a pack gives way to one of the policy with the same id.
+ *
+ * Long because a rule, what it does and the exceptions from it are one grammar.
  */
 #include <stdlib.h>
 
@@ -476,8 +478,10 @@ exceptions_read(struct load *ld, struct conf_node *n, void *obj)
 		} else if (read_date(ld, src->until, &src->ex.until)) {
 			src->ex.until += DAY_US;
 			if (ld->env->now >= src->ex.until)
-				diag_at(ld->d, DIAG_ERROR, src->until, "prolong it, or take it out",
-				    "exception `" SPAN_FMT "` has expired", SPAN_ARG(src->ex.id));
+				/* Not an error: a gateway must start again on the day after, too. */
+				diag_at(ld->d, DIAG_WARNING, src->until, "prolong it, or take it out",
+				    "exception `" SPAN_FMT "` has expired: it has no effect",
+				    SPAN_ARG(src->ex.id));
 		}
 		if (src->ex.id.n)
 			pendings_add(ld, &ld->exceptions, "exception", src->ex.id, conf_get(c, "id"), src);
