@@ -299,6 +299,20 @@ orphans(struct spool *sp)
 		}
 }
 
+/* A spool of a version we do not know is left exactly as it is. */
+static int
+versions_known(struct spool *sp, const uint32_t *numbers, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct segment *s = segment_open(sp->dirfd, numbers[i], err);
+
+		if (s == NULL && err->code == ENOTSUP)
+			return -1;
+		segment_free(&s);
+	}
+	return 0;
+}
+
 int
 spool_replay(struct spool *sp, struct err *err)
 {
@@ -309,6 +323,10 @@ spool_replay(struct spool *sp, struct err *err)
 
 	if (segment_numbers(sp, &numbers, &n, err) == -1)
 		return -1;
+	if (versions_known(sp, numbers, n, err) == -1) {
+		free(numbers);
+		return -1;
+	}
 	rp.scratch = arena_new(0);
 	for (size_t i = 0; i < n; i++) {
 		struct segment *s = segment_open(sp->dirfd, numbers[i], err);
@@ -322,8 +340,6 @@ spool_replay(struct spool *sp, struct err *err)
 				(void)fs_unlinkat(sp->dirfd, name, NULL);
 				continue;
 			}
-			if (err->code == ENOTSUP)
-				goto fail;
 			sp->stats.damaged++;
 			spool_report(sp, LOG_LVL_ERROR, 0, "spool damage: %s", err->text);
 			continue;
@@ -341,10 +357,6 @@ spool_replay(struct spool *sp, struct err *err)
 	free(numbers);
 	sp->reap = true;
 	return 0;
-fail:
-	arena_free(&rp.scratch);
-	free(numbers);
-	return -1;
 }
 
 /* ---- opening and closing ---- */

@@ -340,6 +340,46 @@ one_process(void **state)
 }
 
 static void
+version_unknown(void **state)
+{
+	struct user u;
+	struct arena *a = arena_new(0);
+	struct err err;
+	struct stat st;
+	char path[300], head[SEGMENT_HEAD] = "PSTNSPL\n\2\0\0\0\1\0\0\0saltsalt";
+	uint32_t sum;
+	off_t size;
+	int fd;
+
+	user_fresh(&u, "version");
+	assert_non_null(user_append(&u, next_id(), SPAN_LIT("x"), a, &err));
+	assert_int_equal(spool_sync(u.sp, &err), 0);
+	user_crash(&u);
+	snprintf(path, sizeof(path), "%s/seg-00000001", u.path);
+	assert_int_equal(stat(path, &st), 0);
+	size = st.st_size;
+	snprintf(path, sizeof(path), "%s/seg-00000002", u.path);
+	head[12] = 2;
+	sum = crc32c(0, head, 28);
+	memcpy(head + 28, &sum, 4);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(write(fd, head, sizeof(head)), sizeof(head));
+	close(fd);
+	assert_int_equal(user_open(&u, &err), -1);
+	assert_non_null(strstr(err.text, "version 2"));
+	snprintf(path, sizeof(path), "%s/seg-00000001", u.path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, size);	/* not even ended: nothing was touched */
+	snprintf(path, sizeof(path), "%s/seg-00000002", u.path);
+	unlink(path);
+	assert_int_equal(user_open(&u, &err), 0);
+	assert_int_equal(user_count(&u), 1);
+	user_close(&u);
+	folder_remove(u.path);
+	arena_free(&a);
+}
+
+static void
 floor_kept(void **state)
 {
 	struct user u;
@@ -365,7 +405,7 @@ main(void)
 		cmocka_unit_test(big_message), cmocka_unit_test(compaction),
 		cmocka_unit_test(done_outlives), cmocka_unit_test(pinned),
 		cmocka_unit_test(paused_sites), cmocka_unit_test(one_process),
-		cmocka_unit_test(floor_kept),
+		cmocka_unit_test(floor_kept), cmocka_unit_test(version_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
