@@ -13,7 +13,8 @@ struct jval *
 jval_parse(struct span text, struct err *err)
 {
 	json_error_t e;
-	json_t *v = json_loadb(text.p ? text.p : "", text.n, JSON_REJECT_DUPLICATES, &e);
+	json_t *v = json_loadb(text.p ? text.p : "", text.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+	    &e);
 
 	if (v == NULL)
 		err_set(err, 0, "no JSON: %s at byte %d", e.text, e.position);

@@ -11,6 +11,7 @@
 #include "ipc/json_read.h"
 #include "store/journal.h"
 #include "store/zip.h"
+#include "table.h"
 
 #define ZIP_FROM 2048		/* a record below it is stored as it is */
 
@@ -40,11 +41,23 @@ domain_of(struct span address)
 	return domain;
 }
 
+/* Equal for an event and its repetition. The hash needs no secret: who makes two of his own
+ * events collide hides one of them from himself. */
+static int64_t
+key_of(const struct msg_event *ev)
+{
+	static const uint8_t fixed[16] = "postern-journal";
+	uint64_t h = siphash(fixed, ev->rcpt.n ? ev->rcpt.p : "", ev->rcpt.n);
+	uint64_t all[3] = { h, (uint64_t)ev->time, ev->kind };
+
+	return (int64_t)siphash(fixed, all, sizeof(all));
+}
+
 static int
 add_event(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO event(id, time, kind, rcpt, outcome, dsn,"
-	    " relay, reply, tls, by, parent) VALUES(?,?,?,?,?,?,?,?,?,?,?)", err);
+	    " relay, reply, tls, by, parent, key) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", err);
 
 	if (st == NULL)
 		return -1;
@@ -59,6 +72,7 @@ add_event(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *er
 	db_text(st, 9, ev->tls);
 	db_text(st, 10, ev->by);
 	db_id(st, 11, ev->parent);
+	db_int(st, 12, key_of(ev));
 	if (db_run(d, st, err) == -1)
 		return -1;
 	*seq = db_last_rowid(d);
@@ -150,6 +164,12 @@ add_recipient(struct db *d, const struct msg_event *ev, struct span address, str
 	return db_run(d, st, err);
 }
 
+static bool
+is_try(const struct msg_event *ev)
+{
+	return ev->kind == EVENT_SENT || ev->kind == EVENT_DEFERRED || ev->kind == EVENT_FAILED;
+}
+
 static void
 bind_result(sqlite3_stmt *st, const struct msg_event *ev)
 {
@@ -160,8 +180,22 @@ bind_result(sqlite3_stmt *st, const struct msg_event *ev)
 	db_text(st, 8, ev->reply);
 	db_text(st, 9, ev->tls);
 	db_int(st, 10, ev->time);
-	db_int(st, 11, ev->kind == EVENT_SENT || ev->kind == EVENT_DEFERRED ||
-	    ev->kind == EVENT_FAILED);
+	db_int(st, 11, is_try(ev));
+}
+
+/* Something later is known already: only the try counts. */
+static int
+late_result(struct db *d, const struct msg_event *ev, struct span address, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "UPDATE recipient SET attempts=attempts+?11"
+	    " WHERE id=?1 AND address=?2", err);
+
+	if (st == NULL)
+		return -1;
+	db_int(st, 1, (int64_t)ev->id);
+	db_text_always(st, 2, address);
+	db_int(st, 11, is_try(ev));
+	return db_run(d, st, err);
 }
 
 static int
@@ -172,7 +206,7 @@ one_result(struct db *d, const struct msg_event *ev, struct span address, struct
 	    " ON CONFLICT(id, address) DO UPDATE SET outcome=coalesce(excluded.outcome, outcome),"
 	    " status=excluded.status, dsn=excluded.dsn, relay=excluded.relay, reply=excluded.reply,"
 	    " tls=excluded.tls, time=excluded.time, attempts=attempts+excluded.attempts"
-	    " WHERE excluded.time>=time", err);
+	    " WHERE excluded.time>=time OR status='queued'", err);
 
 	if (st == NULL)
 		return -1;
@@ -180,7 +214,9 @@ one_result(struct db *d, const struct msg_event *ev, struct span address, struct
 	db_text_always(st, 2, address);
 	db_text(st, 3, domain_of(address));
 	bind_result(st, ev);
-	return db_run(d, st, err);
+	if (db_run(d, st, err) == -1)
+		return -1;
+	return db_changes(d) > 0 ? 0 : late_result(d, ev, address, err);
 }
 
 /* The event names no recipient: it concerns all of them. */
@@ -294,12 +330,12 @@ int
 journal_stats(struct db *d, int64_t since, struct json *j, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT r.status, count(*) FROM message m JOIN recipient r"
-	    " ON r.id=m.id WHERE m.time>=? GROUP BY r.status ORDER BY 2 DESC", err);
+	    " ON r.id=m.id WHERE m.id>=? GROUP BY r.status ORDER BY 2 DESC", err);
 	int r;
 
 	if (st == NULL)
 		return -1;
-	db_int(st, 1, since);
+	db_int(st, 1, since * ID_SLOTS);	/* the first id of that moment */
 	json_key(j, "recipients");
 	json_object(j);
 	while ((r = db_step(d, st, err)) == 1)

@@ -4,7 +4,8 @@
  * events), event what happened (never updated). An event sent twice, by a
  * queue that lost its link before the acknowledgement came, has the same
  * message, time, kind and recipient: the unique index drops the second one,
- * whichever process sends it.
+ * whichever process sends it. Ids rise with time, so no table needs an index
+ * over time.
  *
  * What is large and rarely read (verdict records, contents) has tables of its
  * own, so that searches read narrow rows. A full-text table over message may
@@ -30,7 +31,7 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE INDEX message_sender ON message(sender COLLATE NOCASE);"
 	"CREATE INDEX message_sender_domain ON message(sender_domain);"
 	"CREATE INDEX message_client ON message(client);"
-	"CREATE INDEX message_time ON message(time);"
+	"CREATE INDEX message_subject ON message(id, subject) WHERE subject IS NOT NULL;"
 	"CREATE TABLE record(id INTEGER PRIMARY KEY, json BLOB NOT NULL);"	/* zstd */
 	"CREATE TABLE recipient("
 	" id INTEGER NOT NULL, address TEXT NOT NULL, domain TEXT,"
@@ -42,9 +43,10 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE TABLE event("
 	" seq INTEGER PRIMARY KEY,"
 	" id INTEGER NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL,"	/* event_name */
+	" key INTEGER NOT NULL,"	/* of time, kind and rcpt: what it happened to */
 	" rcpt TEXT NOT NULL, outcome TEXT, dsn TEXT, relay TEXT, reply TEXT, tls TEXT,"
 	" by TEXT, parent INTEGER);"
-	"CREATE UNIQUE INDEX event_once ON event(id, time, kind, rcpt);"
+	"CREATE UNIQUE INDEX event_once ON event(id, key);"
 	"CREATE TABLE kept("
 	" kid INTEGER PRIMARY KEY,"	/* one message may be kept twice: held for one, quarantined for another */
 	" id INTEGER NOT NULL, parent INTEGER,"

@@ -75,12 +75,29 @@ by_client(struct asking *q, struct span client)
 	return by_text(q, "SELECT id FROM message WHERE client=?1 ORDER BY id DESC LIMIT ?2", client);
 }
 
+/* The word anywhere; what LIKE gives a meaning to stands for itself. */
+static char *
+like_pattern(struct arena *a, struct span word)
+{
+	char *p = arena_alloc(a, 2 * word.n + 3), *to = p;
+
+	*to++ = '%';
+	for (size_t i = 0; i < word.n; i++) {
+		if (word.p[i] == '%' || word.p[i] == '_' || word.p[i] == '\\')
+			*to++ = '\\';
+		*to++ = word.p[i];
+	}
+	*to++ = '%';
+	*to = '\0';
+	return p;
+}
+
 /* "durand": durand@…, or a subject with the word in it. */
 static int
 by_word(struct asking *q, struct span word, struct arena *a)
 {
 	sqlite3_stmt *st;
-	char *like = arena_printf(a, "%%%.*s%%", SPAN_ARG(word));
+	char *like = like_pattern(a, word);
 
 	st = db_stmt(q->d, NEWEST("SELECT id FROM message WHERE"
 	    " sender>=(?1||'@') COLLATE NOCASE AND sender<(?1||'@'||x'ff') COLLATE NOCASE",
@@ -94,7 +111,8 @@ by_word(struct asking *q, struct span word, struct arena *a)
 		return -1;
 	if (q->n > 0)
 		return 0;
-	st = db_stmt(q->d, "SELECT id FROM message WHERE subject LIKE ?1 ORDER BY id DESC LIMIT ?2",
+	st = db_stmt(q->d, "SELECT id FROM message INDEXED BY message_subject WHERE"
+	    " subject IS NOT NULL AND subject LIKE ?1 ESCAPE '\\' ORDER BY id DESC LIMIT ?2",
 	    q->err);
 	if (st == NULL)
 		return -1;

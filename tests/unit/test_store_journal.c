@@ -1,6 +1,8 @@
 /* test_store_journal.c -- events in any order and any number of times; searches; their speed. */
 #include "store_test.h"
 
+#include <time.h>
+
 #define ROWS 200000
 #define TRACE_LIMIT_US 50000
 
@@ -39,8 +41,8 @@ a_life(void **state)
 	const struct jval *r;
 
 	assert_int_equal(test_add(d, test_accepted(1, "m.durand@example.org", two)), 1);
-	assert_int_equal(test_add(d, test_result(1, EVENT_DEFERRED, two[0], T0 + 10)), 1);
-	assert_int_equal(test_add(d, test_result(1, EVENT_SENT, two[0], T0 + 20)), 1);
+	assert_int_equal(test_add(d, test_result(1, EVENT_DEFERRED, two[0], T0 + 2000010)), 1);
+	assert_int_equal(test_add(d, test_result(1, EVENT_SENT, two[0], T0 + 2000020)), 1);
 	v = trace_one(d, test_id_text(1), 1);
 	test_text_is(v, "sender", "m.durand@example.org");
 	test_text_is(v, "client", "10.1.2.3");
@@ -69,15 +71,15 @@ again_counts_once(void **state)
 
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(test_add(d, test_accepted(1, "m@example.org", two)), i == 0);
-		assert_int_equal(test_add(d, test_result(1, EVENT_DEFERRED, two[0], T0 + 10)),
+		assert_int_equal(test_add(d, test_result(1, EVENT_DEFERRED, two[0], T0 + 2000010)),
 		    i == 0);
-		assert_int_equal(test_add(d, test_result(1, EVENT_SENT, two[0], T0 + 20)), i == 0);
+		assert_int_equal(test_add(d, test_result(1, EVENT_SENT, two[0], T0 + 2000020)), i == 0);
 	}
 	assert_int_equal(test_number(d, "SELECT count(*) FROM event"), 3);
 	assert_int_equal(test_number(d, "SELECT attempts FROM recipient WHERE"
 	    " address='a@example.net'"), 2);
 	/* The same at another time is another event. */
-	assert_int_equal(test_add(d, test_result(1, EVENT_SENT, two[0], T0 + 21)), 1);
+	assert_int_equal(test_add(d, test_result(1, EVENT_SENT, two[0], T0 + 2000021)), 1);
 	db_close(&d);
 }
 
@@ -95,6 +97,7 @@ order_does_not_matter(void **state)
 	v = trace_one(d, "m@example.org", 1);
 	r = jval_at(jval_get(v, "recipients"), 0);
 	test_text_is(r, "status", "sent");
+	assert_int_equal(jval_int(r, "attempts", 0), 2);
 	test_text_is(jval_at(jval_get(v, "events"), 0), "kind", "deferred");
 	test_text_is(jval_at(jval_get(v, "events"), 2), "kind", "sent");
 	jval_free(&v);
@@ -166,7 +169,7 @@ questions(void **state)
 	assert_int_equal(trace(d, "m.durand", 10).found, 2);
 	assert_int_equal(trace(d, "durand", 10).found, 0);
 	assert_int_equal(trace(d, "nobody@example.org", 10).found, 0);
-	assert_int_equal(trace(d, "%", 10).found, 1);
+	assert_int_equal(trace(d, "%", 10).found, 0);
 	assert_int_equal(trace(d, test_id_text(9), 10).found, 0);
 	jval_free(&(struct jval *){ trace_one(d, "chef.info@PARTNER.example", 2) });
 	jval_free(&(struct jval *){ trace_one(d, "2001:0DB8::1", 2) });
