@@ -186,13 +186,13 @@ lint: $(B)/lib/libpolicy.a
 
 hdr-check:
 	$(Q)for h in include/postern/*.h; do \
-		$(CC) $(CSTD) $(WARN) -Werror -Iinclude -fsyntax-only -x c $$h -Wno-pragma-once-outside-header || exit 1; done
+		$(CC) $(CSTD) $(WARN) -Werror -Iinclude -Wno-unused -fsyntax-only -x c $$h || exit 1; done
 	$(Q)for h in base/*.h; do \
-		$(CC) $(CSTD) $(WARN) -Werror $(INC_base) -fsyntax-only -x c $$h || exit 1; done
+		$(CC) $(CSTD) $(WARN) -Werror $(INC_base) -Wno-unused -fsyntax-only -x c $$h || exit 1; done
 	$(Q)for h in policy/*/*.h; do \
-		$(CC) $(CSTD) $(WARN) -Werror $(INC_policy) $(PKG_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
+		$(CC) $(CSTD) $(WARN) -Werror $(INC_policy) $(PKG_CFLAGS) -Wno-unused -fsyntax-only -x c $$h || exit 1; done
 	$(Q)for h in relay/*/*.h; do \
-		$(CC) $(CSTD) $(WARN) -Werror $(INC_relay) $(PKG_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
+		$(CC) $(CSTD) $(WARN) -Werror $(INC_relay) $(PKG_CFLAGS) -Wno-unused -fsyntax-only -x c $$h || exit 1; done
 	@echo "every header compiles alone"
 
 cover:

@@ -1,9 +1,10 @@
 /* atoms.c -- reads a text as atoms; see atoms.h.
  *
- * Text without digits is passed over in blocks. Around a digit the run is read
+ * Text without digits is passed over in steps of eight bytes. Around a digit the run is read
  * in full, whatever its length, once: the walk is linear. Only what follows a
  * digit is read ahead, and only as far as a built-in asks.
  */
+#include <endian.h>
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
@@ -12,7 +13,6 @@
 
 #define BACK_MAX 64		/* characters of a run in front of its first digit */
 #define GAP_MAX 12		/* bytes between two atoms that may be a separator */
-#define BLOCK 32
 
 static bool
 is_digit(uint8_t c)
@@ -124,7 +124,10 @@ run_read(struct atoms *a, size_t from, struct atom *o)
 	size_t i = from, n = 0;
 	bool digit = false;
 
-	*o = (struct atom){ .from = from, .to = from, .usable = true };
+	o->from = o->to = from;
+	o->usable = true;
+	o->upper = o->lower = false;
+	o->sep = 0;
 	if (from > 0) {
 		size_t b = from;
 
@@ -135,12 +138,15 @@ run_read(struct atoms *a, size_t from, struct atom *o)
 		UChar32 c = (uint8_t)s.p[i];
 		char ch;
 
-		if (c < 0x80)
+		if (c < 0x80) {
 			i++;
-		else
+			ch = is_alnum((uint8_t)c) ? (char)c : 0;
+		} else {
 			c = char_at(s, &i);
-		if ((ch = ascii_of(c)) == 0) {
-			if (passed_over(c))
+			ch = ascii_of(c);
+		}
+		if (ch == 0) {
+			if (c >= 0x80 && passed_over(c))
 				continue;
 			if (sticks(c))
 				o->usable = false;
@@ -189,41 +195,49 @@ ahead(struct atoms *a, struct atom *o)
 	*o = (struct atom){ .from = s.n, .to = s.n };
 }
 
-/* Is there a digit, or a byte above 127 that could begin one, in the block? */
+/* No decimal digit of any script begins with a byte below 0xd9 or with 0xe2. */
 static bool
-block_speaks(const char *p)
+begins_digit(struct span s, size_t i)
 {
-	uint8_t any = 0;
+	return u_charDigitValue(char_at(s, &i)) >= 0;
+}
 
-	for (size_t k = 0; k < BLOCK; k++) {
-		uint8_t c = (uint8_t)p[k];
+static bool
+digit_at(struct span s, size_t i)
+{
+	uint8_t c = (uint8_t)s.p[i];
 
-		any |= (uint8_t)((uint8_t)(c - '0') < 10) | (uint8_t)(c >= 0xd9);
-	}
-	return any;
+	return is_digit(c) || (c >= 0xd9 && c != 0xe2 && begins_digit(s, i));
+}
+
+/* Bit 7 of each byte of w that is an ASCII digit or begins a character above 127. */
+static uint64_t
+candidates(uint64_t w)
+{
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	uint64_t t = w ^ UINT64_C(0x3030303030303030);
+	uint64_t ten_up = (t & ~high) + UINT64_C(0x7676767676767676);
+
+	return (~(ten_up | t) | (w & w << 1)) & high;
 }
 
 static size_t
 digit_find(struct span s, size_t i)
 {
-	while (i < s.n) {
-		size_t end = s.n - i < BLOCK ? s.n : i + BLOCK;
+	for (; s.n - i >= 8; i += 8) {
+		uint64_t w, m;
 
-		if (end - i == BLOCK && !block_speaks(s.p + i)) {
-			i = end;
-			continue;
-		}
-		for (; i < end; i++) {
-			uint8_t c = (uint8_t)s.p[i];
-			size_t k = i;
+		memcpy(&w, s.p + i, 8);
+		for (m = candidates(le64toh(w)); m; m &= m - 1) {
+			size_t at = i + (size_t)__builtin_ctzll(m) / 8;
 
-			if (is_digit(c))
-				return i;
-			/* No decimal digit of any script begins with the bytes left out here. */
-			if (c >= 0xd9 && c != 0xe2 && u_charDigitValue(char_at(s, &k)) >= 0)
-				return i;
+			if (digit_at(s, at))
+				return at;
 		}
 	}
+	for (; i < s.n; i++)
+		if (digit_at(s, i))
+			return i;
 	return s.n;
 }
 
@@ -235,8 +249,15 @@ run_begin(const struct atoms *a, size_t i, bool *long_run)
 
 	*long_run = false;
 	for (unsigned n = 0; k > a->pos; n++) {
-		UChar32 c = char_before(a->text, &k);
+		UChar32 c = (uint8_t)a->text.p[k - 1];
 
+		if (c < 0x80) {
+			if (!is_alnum((uint8_t)c))
+				break;
+			k--;
+		} else {
+			c = char_before(a->text, &k);
+		}
 		if (k < a->pos)
 			break;
 		if (ascii_of(c) == 0) {

@@ -19,6 +19,7 @@
 
 #define LINE_WISH 76		/* RFC 5322, 2.1.1: should */
 #define WORD_MAX 900		/* a word beyond this cannot stand on a line of 998 */
+#define PREFIX_MAX 12000		/* of all rules together; what comes behind it is left out */
 #define ENCODED_BYTES 45	/* text bytes of one encoded word of 75 characters */
 
 bool
@@ -213,12 +214,10 @@ prefix_for(struct edits *x, const struct rule *const *rules, size_t nrules, stru
 		if (!rules[i]->then.prefix.n)
 			continue;
 		p = span_trim(expand_text(x->e, rules[i], rules[i]->then.prefix));
-		if (!p.n || contains(value, p) || contains(text, p))
+		if (!p.n || contains(value, p) || contains(text, p) || text.n + p.n > PREFIX_MAX)
 			continue;
-		text = text.n ? span_str(arena_printf(x->e->arena, SPAN_FMT " " SPAN_FMT,
-		    SPAN_ARG(text), SPAN_ARG(p))) : p;
-		*who = who->n ? span_str(arena_printf(x->e->arena, SPAN_FMT "," SPAN_FMT,
-		    SPAN_ARG(*who), SPAN_ARG(rules[i]->id))) : rules[i]->id;
+		text = text_join(x->e->arena, text, " ", p);
+		*who = text_join(x->e->arena, *who, ",", rules[i]->id);
 	}
 	return text;
 }
@@ -239,7 +238,7 @@ prefix_header(struct edits *x, const struct header *h, struct span text, struct 
 	line = span_find(rest, '\n');
 	/* White space between two encoded words is not shown (RFC 2047, 6.2). */
 	if (encoded && span_starts(value, SPAN_LIT("=?")))
-		text = span_str(arena_printf(x->e->arena, SPAN_FMT " ", SPAN_ARG(text)));
+		text = text_join(x->e->arena, text, " ", (struct span){ 0 });
 	buf_init(&b, 256 << 10);
 	buf_putc(&b, ' ');
 	put_unstructured(&b, text, colon + 2, x->eol);
@@ -284,8 +283,7 @@ close_header(struct edits *x, size_t top)
 	if (top == 0 || x->e->an->header_end > 0 || raw.n == 0 || raw.p[0] == '\r' ||
 	    raw.p[0] == '\n')
 		return;
-	x->v[top - 1].with = span_str(arena_printf(x->e->arena, SPAN_FMT "%s",
-	    SPAN_ARG(x->v[top - 1].with), x->eol));
+	x->v[top - 1].with = text_join(x->e->arena, x->v[top - 1].with, x->eol, (struct span){ 0 });
 }
 
 struct edit *

@@ -190,8 +190,7 @@ join_holds(struct judge *j, struct decision *d)
 			had = j->hits[k]->then.outcome == OUTCOME_HOLD &&
 			    span_eq(j->hits[k]->then.queue, t->queue);
 		if (!had)
-			d->queue = d->queue.n ? span_str(arena_printf(j->e.arena, SPAN_FMT "," SPAN_FMT,
-			    SPAN_ARG(d->queue), SPAN_ARG(t->queue))) : t->queue;
+			d->queue = text_join(j->e.arena, d->queue, ",", t->queue);
 	}
 	d->expires = shortest ? j->e.facts->now + shortest : 0;
 }

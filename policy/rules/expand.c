@@ -19,6 +19,22 @@
 enum variable { VAR_REF, VAR_RULE, VAR_SENDER, VAR_FILENAMES, VAR_FINDINGS, VAR_COUNT };
 static const char *const names[VAR_COUNT] = { "ref", "rule", "sender", "filenames", "findings" };
 
+struct span
+text_join(struct arena *a, struct span x, const char *between, struct span y)
+{
+	size_t n = strlen(between);
+	char *p;
+
+	if (!x.n)
+		return y;
+	p = arena_alloc(a, x.n + n + y.n);
+	memcpy(p, x.p, x.n);
+	memcpy(p + x.n, between, n);
+	if (y.n)
+		memcpy(p + x.n + n, y.p, y.n);
+	return span_make(p, x.n + n + y.n);
+}
+
 static size_t
 word_length(struct span s)
 {

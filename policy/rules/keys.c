@@ -152,7 +152,8 @@ const struct key policy_keys[] = {
 	SHAPE(THEN, "add_header", then_add_header, "{Name: text}", NULL, "adds header fields on top"),
 	SHAPE(THEN, "remove_header", then_remove_header, "name or list; * may end it", NULL, "takes header fields away"),
 	SHAPE(THEN, "prefix_subject", then_prefix_subject, "text", NULL, "put before the subject, never twice"),
-	LATER(THEN, "require_tls", "opportunistic, encrypted, verified, dane", "how well the way out must be protected"),
+	SHAPE(THEN, "require_tls", then_require_tls, "opportunistic, encrypted, verified, dane", NULL,
+	    "how well the way out must be protected"),
 	LATER(THEN, "notify", "map or address", "who is told"),
 	LATER(THEN, "bcc", "address or list", "who gets a copy"),
 	SHAPE(HOLD, "for", hold_for, "group or address", NULL, "who decides"),
@@ -355,7 +356,7 @@ keys_later(struct load *ld, const struct conf_node *node)
 static void
 key_read(struct load *ld, struct conf_node *n, const struct key *k, void *obj)
 {
-	char *at = (char *)obj + k->offset;
+	char *at = obj ? (char *)obj + k->offset : NULL;
 
 	switch (k->type) {
 	case KEY_TEXT: {

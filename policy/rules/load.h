@@ -38,16 +38,20 @@ struct custom {			/* a detector of the policy */
 	struct conf_node *samples;
 	struct conf_node *pattern;	/* node of its regular expression, or NULL */
 };
+struct pattern_src {		/* a regular expression, and where it stands */
+	struct conf_node *node;
+	int index;		/* of its detector */
+	struct pattern_src *next;
+};
 struct rule_src {
 	struct rule rule;
-	const struct conf_node *node, *then, *when;
+	const struct conf_node *node, *then, *when, *unless;
 	uint32_t *exceptions;
 	size_t nexceptions, capexceptions;
 	const struct conf_node *outcome_nodes[OUTCOME_COUNT];
 	uint32_t *detectors;
 	size_t ndetectors, capdetectors;
 	bool asks_virus, asks_unscannable;
-	bool never;		/* lint: cannot hold */
 };
 struct exception_src {
 	struct exception ex;
@@ -67,6 +71,7 @@ struct load {
 	struct span pack;	/* being read, else empty */
 	struct rule_src *rule;	/* whose conditions are being read */
 	const struct conf_node *on_scan_error, *on_unscannable;
+	struct pattern_src *patterns;
 	uint64_t hash;
 };
 
@@ -212,6 +217,11 @@ struct conds {			/* being collected */
 	struct cond *v;
 	size_t n, cap;
 };
+void conds_push(struct load *ld, struct conds *c, struct cond one);
+/* The atom of that canonical spelling, made when it is new; releases key. */
+struct cond atom_intern(struct load *ld, const struct atom *atom, struct buf *key);
+void key_begin(struct buf *b, const char *what);
+void key_texts(struct buf *b, const struct spans *s);
 void when_read(struct load *ld, struct conf_node *n, const struct cond **v, size_t *nv);
 void conds_sort(struct conds *c);
 key_fn cond_from, cond_header_from, cond_to, cond_to_all, cond_client, cond_authenticated,
@@ -225,7 +235,8 @@ key_fn finds_where, text_present;
 /* load_rules.c */
 key_fn rules_read, exceptions_read, rule_title, rule_when, rule_unless, rule_then;
 key_fn then_reject, then_defer, then_hold, then_quarantine, then_discard, then_redirect,
-    then_deliver, then_add_header, then_remove_header, then_prefix_subject;
+    then_deliver, then_add_header, then_remove_header, then_prefix_subject,
+    then_require_tls;
 key_fn hold_for, exception_when;
 void rules_finish(struct load *ld);	/* sort, exceptions, signals */
 extern const char *const mode_names[], *const severity_names[], *const direction_names[],
@@ -239,6 +250,10 @@ key_fn use_read, defaults_read, version_read, default_scan_error, default_unscan
 
 /* policy_tests.c */
 key_fn tests_nothing;
+
+/* lint_pattern.c: a text on which the pattern takes exponential time, or an empty span. It is
+ * proved: the detector has given up on it. */
+struct span pattern_attack(struct load *ld, const struct pattern_src *p);
 
 /* lint.c: warnings about what is legal and surely not meant */
 void policy_lint(struct load *ld);

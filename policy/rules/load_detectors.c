@@ -111,9 +111,15 @@ add_pattern(struct load *ld, struct conf_node *n, struct span id, struct detecto
 	}
 	p->pattern = arena_span(ld->a, s);
 	index = detectors_add_pattern(the_set(ld), id, p, &err);
-	if (index == -1)
+	if (index == -1) {
 		diag_at(ld->d, DIAG_ERROR, n, n->quoted ? NULL : "put patterns in single quotes", "%s",
 		    err.text);
+	} else {
+		struct pattern_src *src = arena_zalloc(ld->tmp, sizeof(*src));
+
+		*src = (struct pattern_src){ n, index, ld->patterns };
+		ld->patterns = src;
+	}
 	return index;
 }
 

@@ -2,11 +2,14 @@
  *
  * Rules end up sorted by id: no order of writing survives into the policy. A
  * rule of a pack gives way to one of the policy with the same id.
+ *
+ * Long because a rule, what it does and the exceptions from it are one grammar.
  */
 #include <stdlib.h>
 
 #include "load.h"
 
+#define HEADER_TEXT_MAX 2000
 #define DAY_US (INT64_C(86400) * 1000000)
 
 /* --- small keys of a rule --------------------------------------------------------------- */
@@ -42,6 +45,7 @@ rule_unless(struct load *ld, struct conf_node *n, void *obj)
 {
 	struct rule_src *src = obj;
 
+	src->unless = n;
 	when_read(ld, n, &src->rule.unless, &src->rule.nunless);
 }
 
@@ -293,6 +297,11 @@ then_add_header(struct load *ld, struct conf_node *n, void *obj)
 		}
 		if (!read_template(ld, c, &text))
 			continue;
+		if (text.n > HEADER_TEXT_MAX) {
+			diag_at(ld->d, DIAG_ERROR, c, NULL, "a header holds %d bytes, this is %zu",
+			    HEADER_TEXT_MAX, text.n);
+			continue;
+		}
 		v[k++] = (struct header_add){ arena_span(ld->a, c->key), text };
 	}
 	src->rule.then.add = v;
@@ -340,6 +349,22 @@ then_prefix_subject(struct load *ld, struct conf_node *n, void *obj)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "expected a text of 1 to 200 bytes");
 	else
 		src->rule.then.prefix = arena_span(ld->a, span_trim(s));
+}
+
+void
+then_require_tls(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const names[] = { "opportunistic", "encrypted", "verified", "dane", NULL };
+	struct rule_src *src = obj;
+	int i;
+
+	if (!conf_enum(ld->d, n, names, &i))
+		return;
+	if (i + TLS_OPPORTUNISTIC > TLS_ENCRYPTED)
+		diag_at(ld->d, DIAG_ERROR, n, "`encrypted` is", "`%s` is not available in this version",
+		    names[i]);
+	else
+		src->rule.then.require_tls = (enum require_tls)(i + TLS_OPPORTUNISTIC);
 }
 
 void
@@ -453,8 +478,10 @@ exceptions_read(struct load *ld, struct conf_node *n, void *obj)
 		} else if (read_date(ld, src->until, &src->ex.until)) {
 			src->ex.until += DAY_US;
 			if (ld->env->now >= src->ex.until)
-				diag_at(ld->d, DIAG_ERROR, src->until, "prolong it, or take it out",
-				    "exception `" SPAN_FMT "` has expired", SPAN_ARG(src->ex.id));
+				/* Not an error: a gateway must start again on the day after, too. */
+				diag_at(ld->d, DIAG_WARNING, src->until, "prolong it, or take it out",
+				    "exception `" SPAN_FMT "` has expired: it has no effect",
+				    SPAN_ARG(src->ex.id));
 		}
 		if (src->ex.id.n)
 			pendings_add(ld, &ld->exceptions, "exception", src->ex.id, conf_get(c, "id"), src);

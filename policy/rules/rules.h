@@ -252,7 +252,9 @@ bool glob_match(struct span glob, struct span name);	/* * and ?, without ASCII c
 
 /* --- expand.c: texts with variables ----------------------------------------------- */
 
-/* NULL when the text is fine; else the bad variable with its `$`, and what may stand there. */
+/* x, between, y; y alone when x is empty. */
+struct span text_join(struct arena *a, struct span x, const char *between, struct span y);
+/* false, with the bad variable and its `$`, when the text names one there is not. */
 bool expand_check(struct span text, struct span *bad);
 /* One line: control characters become spaces, variables are bounded. */
 struct span expand_text(struct eval *e, const struct rule *r, struct span text);

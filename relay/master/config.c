@@ -4,6 +4,8 @@
  * is not in the list is an error with a did-you-mean. A key of the
  * configuration page that this version does not honour yet is an error that
  * says so, never something silently accepted. Nothing is opened here.
+ *
+ * Long because every section of the file is read in this one place, one after the other.
  */
 #include <limits.h>
 #include <string.h>

@@ -233,19 +233,33 @@ calls_add(scmp_filter_ctx ctx, uint32_t action, const int *calls)
 	return 0;
 }
 
+/* The sanitizers' run time needs calls of its own (ptrace and clone to look for leaks, …): with
+ * them everything but what nobody may is allowed, and no role gets a socket it should not have. */
+#ifdef POSTERN_SANITIZED
+static const bool sanitized = true;
+#else
+static const bool sanitized = false;
+#endif
+
+static int
+seccomp_network(scmp_filter_ctx ctx)
+{
+	int r = calls_add(ctx, SCMP_ACT_ALLOW, calls_client);
+
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, AF_INET));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+	return r;
+}
+
 static int
 seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 {
-	int r = calls_add(ctx, SCMP_ACT_KILL_PROCESS, calls_deadly);
+	int r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(ptrace), 0);
 
-#ifdef POSTERN_SANITIZED
-	/* The sanitizers' run time needs calls of its own; what the tests try stays forbidden. */
-	if (r == 0 && !(may & SANDBOX_NET_CLIENT))
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
-	return r;
-#else
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(ptrace), 0);
 	if (r == 0)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_always);
 	if (r == 0 && may & (SANDBOX_FILES_READ | SANDBOX_FILES_WRITE))
@@ -254,15 +268,8 @@ seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_write);
 	if (r == 0 && may & SANDBOX_NET_SERVER)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_server);
-	if (r == 0 && may & SANDBOX_NET_CLIENT) {
-		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_client);
-		if (r == 0)
-			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			    SCMP_A0(SCMP_CMP_EQ, AF_INET));
-		if (r == 0)
-			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			    SCMP_A0(SCMP_CMP_EQ, AF_INET6));
-	}
+	if (r == 0 && may & SANDBOX_NET_CLIENT)
+		r = seccomp_network(ctx);
 	if (r == 0 && may & SANDBOX_FORK)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_fork);
 	if (r == 0 && may & SANDBOX_THREADS && !(may & SANDBOX_FORK))
@@ -272,7 +279,6 @@ seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return r;
-#endif
 }
 
 static int
@@ -281,14 +287,14 @@ seccomp_enter(unsigned may, bool *have, struct err *err)
 	scmp_filter_ctx ctx;
 	int r;
 
-#ifdef POSTERN_SANITIZED
-	ctx = seccomp_init(SCMP_ACT_ALLOW);
-#else
-	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-#endif
+	ctx = seccomp_init(sanitized ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
 	if (ctx == NULL)
 		return err_set(err, ENOMEM, "seccomp: out of memory");
-	r = seccomp_rules(ctx, may);
+	r = calls_add(ctx, SCMP_ACT_KILL_PROCESS, calls_deadly);
+	if (r == 0 && !sanitized)
+		r = seccomp_rules(ctx, may);
+	if (r == 0 && sanitized && !(may & SANDBOX_NET_CLIENT))
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);

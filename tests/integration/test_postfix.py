@@ -32,7 +32,7 @@ class Postfix(unittest.TestCase):
             **mail, "virtual_mailbox_domains": "partner.lab", "smtpd_tls_security_level": "may",
             "smtpd_tls_cert_file": cls.lab.path("mx.pem"), "smtpd_tls_key_file": cls.lab.path("mx.key"),
             "smtpd_tls_received_header": "yes"})
-        cls.lab.dns({"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"]})
+        cls.lab.dns({"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"], "example.lab": ["@ MX 0 ."]})
         cls.lab.config(delivery={"port": cls.mx_port, "retry": ["1s"]})
         cls.lab.start_postern()
         cls.internal = cls.lab.postfix("internal", {

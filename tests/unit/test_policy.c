@@ -585,6 +585,23 @@ test_limits(void **state)
 }
 
 static void
+test_require_tls(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "rules:\n"
+	    "  - {id: a, when: {to: [ars.example, .ars.example]}, then: {require_tls: encrypted}}\n"
+	    "  - {id: b, then: {require_tls: opportunistic}}\n");
+	TO(&f, "x@sub.ars.example", "y@other.example");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "deliver");
+	assert_int_equal(f.v.decisions[0].require_tls, TLS_ENCRYPTED);
+	assert_int_equal(f.v.decisions[1].require_tls, TLS_OPPORTUNISTIC);
+	fixture_end(&f);
+}
+
+static void
 test_hash(void **state)
 {
 	const struct policy_source one[] = { { "a", SPAN_LIT("rules: []\n") }, { "b", SPAN_LIT("groups: {}\n") } };
@@ -627,6 +644,7 @@ main(void)
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_require_tls),
 		cmocka_unit_test(test_hash),
 	};
 

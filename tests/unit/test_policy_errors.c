@@ -51,6 +51,10 @@ one(const char *name)
 		expect = calloc(1, 1);
 	}
 	errors = strstr(expect, "error: ") != NULL;
+	if (!*expect && *f.said) {
+		print_error("%s: expected silence, got\n%s\n", name, f.said);
+		bad = 1;
+	}
 	for (line = strtok_r(expect, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		if (!strstr(f.said, line)) {
 			print_error("%s: missing `%s` in\n%s\n", name, line, f.said);
