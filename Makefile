@@ -34,7 +34,10 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointe
 ifdef DEVELOPER
 WARN += -Werror
 endif
-HARDEN := -fstack-protector-strong -fPIE -fcf-protection -ftrivial-auto-var-init=zero
+HARDEN := -fstack-protector-strong -fPIE -fcf-protection
+ifeq ($(findstring clang,$(CC)),)
+HARDEN += -ftrivial-auto-var-init=zero
+endif
 ifndef SANITIZE
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
@@ -110,7 +113,7 @@ $(B)/lib/librelay.a: $(call OBJ,$(SRC_relay))
 $(LIBS):
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) crs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 define LINK
 	@mkdir -p $(@D)
@@ -137,10 +140,115 @@ replays: $(REPLAYS)
 tools: $(TOOLS)
 benches: $(BENCHES)
 
+# --- tests ---------------------------------------------------------------------------
+# `make check` is all of it; each group also stands alone. Integration tests start
+# Debian's own daemons on loopback, as root, in folders of their own.
+.PHONY: check check-units check-replay check-scenario check-integration check-sandbox
+check: deps
+	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-all
+.PHONY: check-all
+check-all: all
+	$(Q)tests/run all
+
+check-units: all units
+	$(Q)tests/run units
+check-replay: all replays
+	$(Q)tests/run replay
+check-integration: all
+	$(Q)tests/run integration
+
+# Fuzz each target for FUZZ_SECONDS with libFuzzer, starting from its corpus.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz:
+	$(Q)tests/deps clang-14 libclang-rt-14-dev
+	$(Q)$(MAKE) --no-print-directory CC=clang-14 SANITIZE=address,undefined,fuzzer-no-link \
+		B=build-fuzz build-fuzz/all-fuzzers
+	$(Q)for f in build-fuzz/fuzz/*; do n=$${f##*/}; mkdir -p build-fuzz/found/$$n; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 \
+			-artifact_prefix=build-fuzz/found/$$n- build-fuzz/found/$$n \
+			tests/corpus/$${n#fuzz_} || exit 1; done
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIBS) $(PKG_LIBS)
+.PHONY: $(B)/all-fuzzers
+$(B)/all-fuzzers: $(FUZZERS)
+
+.PHONY: bench
+bench: deps all benches tools
+	$(Q)tests/bench/run
+
+# --- what a reader of the tree may rely on -------------------------------------------
+.PHONY: lint hdr-check cover
+lint: $(B)/lib/libpolicy.a
+	$(Q)tests/lint $(B)/lib/libpolicy.a
+
+hdr-check:
+	$(Q)for h in include/postern/*.h; do \
+		$(CC) $(CSTD) $(WARN) -Werror -Iinclude -Wno-unused -fsyntax-only -x c $$h || exit 1; done
+	$(Q)for h in base/*.h; do \
+		$(CC) $(CSTD) $(WARN) -Werror $(INC_base) -Wno-unused -fsyntax-only -x c $$h || exit 1; done
+	$(Q)for h in policy/*/*.h; do \
+		$(CC) $(CSTD) $(WARN) -Werror $(INC_policy) $(PKG_CFLAGS) -Wno-unused -fsyntax-only -x c $$h || exit 1; done
+	$(Q)for h in relay/*/*.h; do \
+		$(CC) $(CSTD) $(WARN) -Werror $(INC_relay) $(PKG_CFLAGS) -Wno-unused -fsyntax-only -x c $$h || exit 1; done
+	@echo "every header compiles alone"
+
+cover:
+	$(Q)$(MAKE) --no-print-directory B=build-cover OPT=-O0 CFLAGS='--coverage -fprofile-update=atomic' LDFLAGS=--coverage units replays
+	$(Q)B=build-cover MAKEFLAGS= OPT=-O0 CFLAGS='--coverage -fprofile-update=atomic' LDFLAGS=--coverage tests/run units replay
+	$(Q)find build-cover -name '*.gcda' | xargs gcov -n 2>/dev/null | awk -F"[':% ]" ' \
+		/^File/ {f = $$3} /^Lines executed/ && f !~ /^(\/usr|tests)/ {split($$0, a, /[:% ]/); \
+		printf "%6.1f %%  %5d lines  %s\n", a[3], $$NF, f; f = "/usr"}' | sort -k4
+
+# --- installation --------------------------------------------------------------------
+.PHONY: install deps demo run deb
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+		$(DESTDIR)$(SYSCONFDIR)/postern/policy.d \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -m 755 $(B)/posternd $(DESTDIR)$(PREFIX)/sbin/posternd
+	install -m 755 $(B)/postern $(DESTDIR)$(PREFIX)/bin/postern
+	[ -e $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml ] || \
+		install -m 644 etc/postern.yaml $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml
+	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
+		[ -e $$t ] || install -m 644 $$f $$t; done
+	install -m 644 etc/packs/*.yaml
+	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
+	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
+	install -m 644 systemd/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+
+deps:
+	$(Q)tests/deps
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/demo
+
+# The demo's set-up, left running until Ctrl-C.
+run: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/demo --run
+
+deb: all
+	$(Q)systemd/make-deb $(B) $(VERSION)
+
 clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# *\(make .*\)/\1/p' Makefile
+	@echo 'make            build posternd and postern in build/'
+	@echo 'make demo       see it work: a relay, a DNS server, a receiving MX, six messages'
+	@echo 'make run        the same, left running'
+	@echo 'make check      all tests (installs what they need)'
+	@echo 'make bench      beside Postfix, in one run'
+	@echo 'make fuzz       every parser, FUZZ_SECONDS each'
+	@echo 'make lint       the house rules; hdr-check: each header alone; cover: coverage'
+	@echo 'make install    DESTDIR= PREFIX=/usr SYSCONFDIR=/etc'
+	@echo 'make deb        a Debian package in build/'
+	@echo 'make deps       what building and testing need, with apt'
+	@echo 'make clean'
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -28,6 +28,7 @@ struct reader {
 	struct diags *d;
 	const struct conf_file *file;
 	bool stopped;
+	size_t duplicates;	/* errors that leave a whole tree */
 	/* The scalar read last: the usual culprit when libyaml stops behind it. */
 	yaml_mark_t last_start, last_end;
 	bool last_quoted;
@@ -539,10 +540,12 @@ read_pair(struct reader *r, const struct conf_node *map, struct table **keys, ya
 		diag_key(r->d, DIAG_ERROR, n, "use `groups:`", "`<<` is not used here");
 	else if (key->text.n == 0)
 		diag_key(r->d, DIAG_ERROR, n, NULL, "the key is missing before `:`");
-	else if ((was = key_seen(map, keys, n)) != NULL)
+	else if ((was = key_seen(map, keys, n)) != NULL) {
 		diag_key(r->d, DIAG_ERROR, n, arena_printf(r->d->arena, "first in line %u",
 		    was->key_line), "key `" SPAN_FMT "` given twice",
 		    SPAN_ARG(span_sub(key->text, 0, 60)));
+		r->duplicates++;
+	}
 	return n;
 }
 
@@ -684,7 +687,8 @@ conf_parse(const char *name, struct span text, struct diags *d)
 	yaml_parser_set_input_string(&r.yaml, (const unsigned char *)(text.p ? text.p : ""), text.n);
 	root = read_stream(&r);
 	yaml_parser_delete(&r.yaml);
-	if (d->errors > errors || r.stopped)
+	/* A key given twice leaves a tree worth checking further: all errors at once. */
+	if (d->errors > errors + r.duplicates || r.stopped)
 		return NULL;
 	if (root == NULL || (root->kind == CONF_SCALAR && !root->quoted && root->text.n == 0)) {
 		yaml_mark_t start = { 0 };

@@ -192,22 +192,28 @@ on_bad_input(const void *context, UConverterToUnicodeArgs *args, const char *uni
 	ucnv_cbToUWriteUChars(args, &replacement, 1, 0, err);
 }
 
+void
+icu_no_files(void)
+{
+	static bool told;
+	UErrorCode err = U_ZERO_ERROR;
+
+	if (!told)
+		udata_setFileAccess(UDATA_NO_FILES, &err);
+	told = true;
+}
+
 /* NULL: nobody knows that name. */
 static UConverter *
 converter(struct span label)
 {
-	static bool told;
 	const char *decoder = decoder_of(label);
 	struct kept *k;
 	UErrorCode err = U_ZERO_ERROR;
 	char name[sizeof(k->name)];
 	size_t n = 0;
 
-	if (!told) {
-		udata_setFileAccess(UDATA_NO_FILES, &err);
-		err = U_ZERO_ERROR;
-		told = true;
-	}
+	icu_no_files();
 	if (decoder)
 		label = span_str(decoder);
 	if (label.n >= sizeof(name))

@@ -11,5 +11,7 @@ uint32_t charset_decode(struct arena *a, struct span label, const struct text *i
     bool want_map, struct text *out);
 /* Two labels that mean the same decoder. */
 bool charset_same(struct span a, struct span b);
+/* Tells ICU to look into its own library only; before the first use of its data. */
+void icu_no_files(void);
 
 #endif

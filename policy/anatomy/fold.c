@@ -18,6 +18,7 @@
 #include <unicode/uscript.h>
 #include <unicode/ustring.h>
 
+#include "anatomy/charset.h"
 #include "anatomy/textmap.h"
 #include "postern/err.h"
 
@@ -76,6 +77,7 @@ fold_char(uint32_t c, char out[FOLD_MAX + 4])
 	}
 	if ((c >= 0x3040 && c < 0x3100) || (c >= 0xac00 && c < 0xd7a4))
 		return utf8_put(out, c);
+	icu_no_files();
 	U16_APPEND(src, nsrc, 2, (UChar32)c, bad);
 	nfkd = unorm2_getNFKDInstance(&err);
 	n = unorm2_normalize(nfkd, src, nsrc, flat, 64, &err);

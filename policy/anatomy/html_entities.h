@@ -1,5 +1,11 @@
 /* html_entities.h -- names of characters in HTML: all of HTML 4, and those of HTML 5 that
  * stand for ASCII, spaces and dashes. Sorted by strcmp. bare: readers take it without ";". */
+#ifndef ANATOMY_HTML_ENTITIES_H
+#define ANATOMY_HTML_ENTITIES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
 static const struct entity {
 	const char *name;
 	uint16_t c;
@@ -104,3 +110,5 @@ static const struct entity {
 	{ "yacute", 0xfd, 1 }, { "yen", 0xa5, 1 }, { "yuml", 0xff, 1 }, { "zeta", 0x3b6, 0 },
 	{ "zwj", 0x200d, 0 }, { "zwnj", 0x200c, 0 },
 };
+
+#endif

@@ -1,0 +1,456 @@
+/* conditions.c -- asks atoms of one message.
+ *
+ * What is the same for every recipient is answered once and kept. What
+ * depends on the recipient is one bit test, so it is not kept. Every step
+ * that can be long (a regular expression over a header) takes from a budget;
+ * when it is gone nothing is proved and the verdict says so.
+ */
+#include <stdio.h>
+
+#include "rules.h"
+
+/* --- beginning -------------------------------------------------------------------------- */
+
+static bool
+file_counts(const struct part *part)
+{
+	return part->attachment && part->type != TYPE_MULTIPART;
+}
+
+void
+eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
+    const struct envelope *env, const struct facts *facts, struct arena *a,
+    int64_t (*stopwatch)(void), int64_t *us_detect)
+{
+	size_t words = BITS_WORDS(p->sets.nsets) + 1;
+	int64_t from = stopwatch ? stopwatch() : 0;
+
+	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
+		.steps = EVAL_STEPS };
+	if (p->detectors)
+		detectors_run(p->detectors, an, a, &e->detection);
+	if (stopwatch && us_detect)
+		*us_detect = stopwatch() - from;
+	e->memo = arena_zalloc(a, p->natoms + 1);
+	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
+	e->from = arena_array(a, words, sizeof(*e->from));
+	e->header_from = arena_array(a, words, sizeof(*e->header_from));
+	addrsets_find(&p->sets, env->sender, e->from);
+	if (an->header_from.n)
+		addrsets_find(&p->sets, an->header_from, e->header_from);
+	for (size_t i = 0; i < an->nparts; i++) {
+		e->nfiles += file_counts(&an->parts[i]);
+		e->encrypted |= an->parts[i].encrypted;
+	}
+	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || facts->av == AV_UNSCANNABLE ||
+	    e->detection.undecided;
+}
+
+/* --- small matters ---------------------------------------------------------------------------- */
+
+static bool
+range_has(const struct range *r, uint64_t v)
+{
+	return (!r->has_over || v > r->over) && (!r->has_under || v < r->under);
+}
+
+static size_t
+utf8_step(struct span s, size_t i)
+{
+	do
+		i++;
+	while (i < s.n && ((unsigned char)s.p[i] & 0xc0) == 0x80);
+	return i;
+}
+
+/* Linear in practice and quadratic at worst: one place to come back to. */
+bool
+glob_match(struct span g, struct span s)
+{
+	size_t gi = 0, si = 0, star = SIZE_MAX, from = 0;
+
+	while (si < s.n) {
+		if (gi < g.n && g.p[gi] == '*') {
+			star = gi++;
+			from = si;
+		} else if (gi < g.n && g.p[gi] == '?') {
+			gi++;
+			si = utf8_step(s, si);
+		} else if (gi < g.n && ascii_lower(g.p[gi]) == ascii_lower(s.p[si])) {
+			gi++;
+			si++;
+		} else if (star != SIZE_MAX) {
+			gi = star + 1;
+			si = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (gi < g.n && g.p[gi] == '*')
+		gi++;
+	return gi == g.n;
+}
+
+/* Windows drops dots and spaces at the end of a name: "a.exe. " is an exe. */
+static struct span
+name_end(struct span s)
+{
+	while (s.n && (s.p[s.n - 1] == '.' || s.p[s.n - 1] == ' '))
+		s.n--;
+	return s;
+}
+
+static struct span
+extension(struct span name)
+{
+	struct span s = name_end(name);
+	size_t i = s.n;
+
+	while (i > 0 && s.p[i - 1] != '.')
+		i--;
+	return i ? span_from(s, i) : (struct span){ 0 };
+}
+
+static bool
+name_in(const struct spans *globs, struct span name)
+{
+	for (size_t i = 0; i < globs->n; i++)
+		if (glob_match(globs->v[i], name) || glob_match(globs->v[i], name_end(name)))
+			return true;
+	return globs->n == 0;
+}
+
+static bool
+extension_in(const struct spans *list, struct span name)
+{
+	struct span ext = extension(name);
+
+	for (size_t i = 0; i < list->n; i++)
+		if (ext.n && span_eq_nocase(list->v[i], ext))
+			return true;
+	return list->n == 0;
+}
+
+bool
+eval_file(const struct file_cond *f, const struct part *part)
+{
+	if (!file_counts(part))
+		return false;
+	if (f->has_types && !bit_has(f->types, part->type))
+		return false;
+	if (f->encrypted >= 0 && part->encrypted != (f->encrypted == 1))
+		return false;
+	if (f->mismatch >= 0 && !!(part->defects & DEFECT_TYPE_MISMATCH) != (f->mismatch == 1))
+		return false;
+	return range_has(&f->size, part->decoded.n) && range_has(&f->depth, part->depth) &&
+	    extension_in(&f->extensions, part->name) && name_in(&f->names, part->name);
+}
+
+static bool
+sets_any(const uint64_t *bits, const uint32_t *sets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bit_has(bits, sets[i]))
+			return true;
+	return false;
+}
+
+/* Every recipient, one by one, is in one of the sets (or, turned, in none). */
+static bool
+every_recipient(struct eval *e, const struct atom *a)
+{
+	const size_t words = BITS_WORDS(e->p->sets.nsets) + 1;
+	uint64_t *bits = e->every;
+
+	for (size_t i = 0; i < e->env->nrecipients; i++)
+		if (sets_any(bits + i * words, a->address.sets, a->address.n) == a->negate)
+			return false;
+	return true;
+}
+
+/* --- tallies --------------------------------------------------------------------------------------- */
+
+/* Counts once for each measure; values are compared by their hash, in a small open table. */
+static const struct tally *
+tally(struct eval *e, uint32_t index)
+{
+	const struct measure *m = &e->p->measures[index];
+	const struct detection *d = &e->detection;
+	struct tally *t = &e->tallies[index];
+	uint64_t *seen;
+	size_t cap = 16, n;
+
+	if (t->known)
+		return t;
+	t->known = true;
+	if (!d->first)
+		return t;
+	n = d->first[m->detector + 1] - d->first[m->detector];
+	if (n == 0)
+		return t;
+	while (cap < n * 2)
+		cap *= 2;
+	seen = arena_array(e->arena, cap, sizeof(*seen));
+	for (uint32_t i = d->first[m->detector]; i < d->first[m->detector + 1]; i++) {
+		const struct match *x = &d->matches[i];
+		uint64_t v = x->value ? x->value : 1;
+		size_t at = (size_t)(v * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (cap - 1);
+
+		if (x->confidence < m->floor || !(e->an->surfaces[x->surface].where & m->where))
+			continue;
+		t->count++;
+		while (seen[at] && seen[at] != v)
+			at = (at + 1) & (cap - 1);
+		t->distinct += !seen[at];
+		seen[at] = v;
+	}
+	return t;
+}
+
+static bool
+header_has(struct eval *e, const struct atom *a)
+{
+	const struct part *root = &e->an->parts[0];
+
+	for (size_t i = 0; i < root->nheaders; i++) {
+		const struct header *h = &root->headers[i];
+		struct detection d = { 0 };
+
+		if (!span_eq_nocase(h->name, a->header.name))
+			continue;
+		if (a->header.detector < 0)
+			return true;
+		if (e->steps < h->value.n + 64) {
+			e->steps = 0;
+			e->detection.undecided = e->unscannable = true;
+			return false;
+		}
+		e->steps -= h->value.n + 64;
+		detectors_run_text(e->p->detectors, (size_t)a->header.detector, h->value, e->arena, &d);
+		if (d.nmatches)
+			return true;
+		if (d.undecided)
+			e->detection.undecided = e->unscannable = true;
+	}
+	return false;
+}
+
+/* --- atoms ------------------------------------------------------------------------------------------- */
+
+static bool
+spans_have(const struct spans *s, struct span x)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (span_eq_nocase(s->v[i], x))
+			return true;
+	return false;
+}
+
+static bool
+atom_ask(struct eval *e, const struct atom *a)
+{
+	switch (a->kind) {
+	case ATOM_ADDRESS:
+		return sets_any(a->address.who == WHO_FROM ? e->from : e->header_from,
+		    a->address.sets, a->address.n);
+	case ATOM_CLIENT:
+		for (size_t i = 0; i < a->client.n; i++)
+			if (cidr_has(a->client.v[i], e->env->client))
+				return true;
+		return false;
+	case ATOM_USER:
+		return e->env->user.n && (a->names.n == 0 || spans_have(&a->names, e->env->user));
+	case ATOM_TLS:
+		return (e->env->tls.n > 0) == a->want;
+	case ATOM_LISTENER:
+		return spans_have(&a->names, e->env->listener);
+	case ATOM_DIRECTION:
+		return e->env->direction == a->direction || e->env->direction == DIRECTION_NONE;
+	case ATOM_RANGE:
+		switch (a->quantity.what) {
+		case QUANTITY_RECIPIENTS:
+			return range_has(&a->quantity.range, e->env->nrecipients);
+		case QUANTITY_SIZE:
+			return range_has(&a->quantity.range, e->an->raw.n);
+		case QUANTITY_ATTACHMENTS:
+			return range_has(&a->quantity.range, e->nfiles);
+		}
+		return false;
+	case ATOM_TEXT:
+	case ATOM_FINDS: {
+		const struct tally *t = tally(e, a->finds.measure);
+
+		return (a->finds.all ? t->count : t->distinct) >= a->finds.min;
+	}
+	case ATOM_HEADER:
+		return header_has(e, a);
+	case ATOM_FILE:
+		for (size_t i = 0; i < e->an->nparts; i++)
+			if (eval_file(a->file, &e->an->parts[i]))
+				return true;
+		return false;
+	case ATOM_VIRUS:
+		return (e->facts->av == AV_VIRUS) == a->want;
+	case ATOM_UNSCANNABLE:
+		return e->unscannable == a->want;
+	case ATOM_ENCRYPTED:
+		return e->encrypted == a->want;
+	case ATOM_DEFECT:
+		return (e->an->defects & a->defects) != 0;
+	}
+	return false;
+}
+
+static bool
+eval_atom(struct eval *e, uint32_t index)
+{
+	const struct atom *a = &e->p->atoms[index];
+
+	if (a->kind == ATOM_ADDRESS && a->address.who == WHO_TO)
+		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
+	if (!e->memo[index]) {
+		bool yes = a->kind == ATOM_ADDRESS && a->address.who == WHO_TO_ALL ?
+		    every_recipient(e, a) : atom_ask(e, a) != a->negate;
+
+		e->memo[index] = yes ? 2 : 1;
+	}
+	return e->memo[index] == 2;
+}
+
+bool
+eval_cond(struct eval *e, const struct cond *c)
+{
+	switch (c->op) {
+	case COND_ATOM:
+		return eval_atom(e, c->atom);
+	case COND_ANY:
+		return eval_any(e, c->kids, c->n);
+	case COND_ALL:
+		return eval_all(e, c->kids, c->n);
+	}
+	return false;
+}
+
+bool
+eval_all(struct eval *e, const struct cond *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!eval_cond(e, &c[i]))
+			return false;
+	return true;
+}
+
+bool
+eval_any(struct eval *e, const struct cond *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (eval_cond(e, &c[i]))
+			return true;
+	return false;
+}
+
+/* --- why not ---------------------------------------------------------------------------------------------- */
+
+static struct span
+say(struct eval *e, const char *text)
+{
+	return arena_span(e->arena, span_str(text));
+}
+
+static struct span
+range_why(struct eval *e, const struct atom *a)
+{
+	uint64_t v = a->quantity.what == QUANTITY_RECIPIENTS ? e->env->nrecipients :
+	    a->quantity.what == QUANTITY_SIZE ? e->an->raw.n : e->nfiles;
+	const struct range *r = &a->quantity.range;
+	bool low = r->has_over && v <= r->over;
+
+	return span_str(arena_printf(e->arena, SPAN_FMT ": %llu, %s %llu", SPAN_ARG(a->key),
+	    (unsigned long long)v, low ? "over" : "under",
+	    (unsigned long long)(low ? r->over : r->under)));
+}
+
+static struct span
+finds_why(struct eval *e, const struct atom *a, bool *partly)
+{
+	static const char *const confidences[] = { "none", "low", "medium", "high" };
+	const struct measure *m = &e->p->measures[a->finds.measure];
+	const struct tally *t = tally(e, a->finds.measure);
+	const struct detection *d = &e->detection;
+	uint32_t n = a->finds.all ? t->count : t->distinct, all;
+
+	if (n > 0) {
+		*partly = true;
+		return span_str(arena_printf(e->arena, SPAN_FMT ": %u %s, min %u", SPAN_ARG(a->key), n,
+		    a->finds.all ? "found" : "distinct", a->finds.min));
+	}
+	all = d->first ? d->first[m->detector + 1] - d->first[m->detector] : 0;
+	if (all > 0) {
+		*partly = true;
+		return span_str(arena_printf(e->arena,
+		    SPAN_FMT ": %u found, none with confidence %s in the places asked for",
+		    SPAN_ARG(a->key), all, confidences[m->floor]));
+	}
+	return span_str(arena_printf(e->arena, SPAN_FMT ": nothing found", SPAN_ARG(a->key)));
+}
+
+static struct span
+address_why(struct eval *e, const struct atom *a)
+{
+	struct span who = a->address.who == WHO_FROM ? e->env->sender : e->an->header_from;
+
+	if (a->address.who == WHO_TO)
+		return say(e, a->negate ? "to: this recipient is in the list" :
+		    "to: this recipient is not in the list");
+	if (a->address.who == WHO_TO_ALL)
+		return say(e, a->negate ? "to_all: a recipient is in the list" :
+		    "to_all: not every recipient is in the list");
+	return span_str(arena_printf(e->arena, SPAN_FMT ": <" SPAN_FMT "> is %sin the list",
+	    SPAN_ARG(a->key), SPAN_ARG(who), a->negate ? "" : "not "));
+}
+
+struct span
+eval_why_not(struct eval *e, const struct cond *c, bool *partly)
+{
+	const struct atom *a;
+
+	if (c->op != COND_ATOM) {
+		struct span first = { 0 };
+
+		for (uint32_t i = 0; i < c->n; i++) {
+			bool close = false;
+			struct span s;
+
+			if (eval_cond(e, &c->kids[i])) {
+				*partly = true;
+				continue;
+			}
+			s = eval_why_not(e, &c->kids[i], &close);
+			if (!first.n || (close && !*partly))
+				first = s;
+			*partly |= close;
+		}
+		return first;
+	}
+	a = &e->p->atoms[c->atom];
+	switch (a->kind) {
+	case ATOM_ADDRESS:
+		return address_why(e, a);
+	case ATOM_RANGE:
+		return range_why(e, a);
+	case ATOM_FINDS:
+		return finds_why(e, a, partly);
+	case ATOM_FILE:
+		*partly |= e->nfiles > 0;
+		return span_str(arena_printf(e->arena, "attachment: none of %llu is like that",
+		    (unsigned long long)e->nfiles));
+	case ATOM_VIRUS:
+	case ATOM_UNSCANNABLE:
+	case ATOM_ENCRYPTED:
+	case ATOM_TLS:
+		return span_str(arena_printf(e->arena, SPAN_FMT ": %s", SPAN_ARG(a->key),
+		    a->want ? "it is not" : "it is"));
+	default:
+		return span_str(arena_printf(e->arena, SPAN_FMT ": does not hold", SPAN_ARG(a->key)));
+	}
+}

@@ -1,0 +1,596 @@
+/* evaluate.c -- one message against the whole policy.
+ *
+ * Every rule that can hold is evaluated, for each recipient; the outcomes are
+ * joined by taking the most restrictive, so no order of rules can matter.
+ * Recipients that are in the same lists have the same verdict: they are one
+ * class and cost one evaluation.
+ *
+ * What no rule speaks of is decided by the defaults, always towards caution:
+ * a virus nobody judged is quarantined, content nobody could look into gets
+ * on_unscannable, a scanner that did not answer on_scan_error. A rule that was
+ * cancelled by `unless` or an exception has judged: that was its author's will.
+ */
+#include <stdlib.h>
+
+#include "rules.h"
+
+#define NEAR_MISSES 50
+
+struct class {			/* recipients with the same verdict */
+	uint64_t *bits;
+	struct decision decision;
+	const struct rule **edits;	/* hits that change the message, by id */
+	size_t nedits;
+};
+
+struct judge {
+	struct eval e;
+	struct verdict *out;
+	const struct policy_options *opt;
+	unsigned char *modes;	/* of each rule */
+	uint64_t *base;		/* rules woken by the message itself */
+	uint64_t *woken;	/* and by the recipient in hand */
+	const struct rule **hits;
+	size_t nhits;
+	uint32_t *shadow, *skipped;
+	size_t nshadow, nskipped;
+	bool virus_judged, unscannable_judged;
+};
+
+/* --- which rules to look at ------------------------------------------------------------------ */
+
+static void
+wake(const struct policy *p, uint32_t signal, uint64_t *rules)
+{
+	for (uint32_t i = p->signals.first[signal]; i < p->signals.first[signal + 1]; i++)
+		bit_set(rules, p->signals.rules[i]);
+}
+
+static void
+wake_sets(const struct policy *p, uint32_t base, const uint64_t *bits, uint64_t *rules)
+{
+	for (size_t w = 0; w < BITS_WORDS(p->sets.nsets); w++)
+		for (uint64_t x = bits[w]; x; x &= x - 1)
+			wake(p, base + (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)), rules);
+}
+
+static void
+wake_message(struct judge *j)
+{
+	const struct policy *p = j->e.p;
+	const struct signals *s = &p->signals;
+	const struct detection *d = &j->e.detection;
+
+	memcpy(j->base, s->always, BITS_WORDS(p->nrules) * sizeof(*j->base));
+	for (uint32_t i = s->detectors; d->first && i < s->from; i++)
+		if (d->first[i] < d->first[i + 1])
+			wake(p, i, j->base);
+	wake_sets(p, s->from, j->e.from, j->base);
+	wake_sets(p, s->header_from, j->e.header_from, j->base);
+	if (j->e.nfiles)
+		wake(p, s->flags + SIGNAL_FILES, j->base);
+	if (j->e.facts->av == AV_VIRUS)
+		wake(p, s->flags + SIGNAL_VIRUS, j->base);
+	if (j->e.unscannable)
+		wake(p, s->flags + SIGNAL_UNSCANNABLE, j->base);
+	if (j->e.encrypted)
+		wake(p, s->flags + SIGNAL_ENCRYPTED, j->base);
+	if (j->e.an->defects)
+		wake(p, s->flags + SIGNAL_DEFECT, j->base);
+}
+
+/* --- one class of recipients -------------------------------------------------------------------- */
+
+static bool
+excepted(struct eval *e, const struct rule *r)
+{
+	for (size_t i = 0; i < r->nexceptions; i++) {
+		const struct exception *x = &e->p->exceptions[r->exceptions[i]];
+
+		if ((!x->until || e->facts->now < x->until) && eval_all(e, x->when, x->nwhen))
+			return true;
+	}
+	return false;
+}
+
+static bool
+direction_fits(const struct eval *e, const struct rule *r)
+{
+	/* a direction nobody told may be either */
+	return r->direction == DIRECTION_NONE || e->env->direction == DIRECTION_NONE ||
+	    r->direction == e->env->direction;
+}
+
+static void
+rule_judge(struct judge *j, uint32_t i)
+{
+	const struct rule *r = &j->e.p->rules[i];
+
+	if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r) ||
+	    !eval_all(&j->e, r->when, r->nwhen))
+		return;
+	if (j->modes[i] == MODE_ENFORCE) {
+		j->virus_judged |= r->judges_virus;
+		j->unscannable_judged |= r->judges_unscannable;
+	}
+	if (eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r))
+		j->skipped[j->nskipped++] = i;
+	else if (j->modes[i] == MODE_SHADOW)
+		j->shadow[j->nshadow++] = i;
+	else
+		j->hits[j->nhits++] = r;
+}
+
+static void
+hit_default(struct judge *j, const char *id, enum outcome o, struct span queue, const char *text)
+{
+	struct rule *r;
+
+	if (o == OUTCOME_DELIVER)
+		return;
+	r = arena_zalloc(j->e.arena, sizeof(*r));
+	r->id = span_str(id);
+	r->severity = SEVERITY_LOW;
+	r->file_atom = -1;
+	r->then.outcome = o;
+	r->then.code = o == OUTCOME_REJECT ? SPAN_LIT("5.7.1") : SPAN_LIT("4.7.1");
+	r->then.text = span_str(text);
+	r->then.queue = queue;
+	if (o == OUTCOME_HOLD)
+		r->then.queue = j->e.p->contact.n ? j->e.p->contact : SPAN_LIT("postmaster");
+	j->hits[j->nhits++] = r;
+}
+
+static void
+hit_defaults(struct judge *j)
+{
+	const struct policy *p = j->e.p;
+
+	if (j->e.facts->av == AV_VIRUS && !j->virus_judged)
+		hit_default(j, "defaults/virus", OUTCOME_QUARANTINE, SPAN_LIT("virus"), "");
+	if (j->e.facts->av == AV_FAILED)
+		hit_default(j, "defaults/on_scan_error", p->on_scan_error, SPAN_LIT("unscannable"),
+		    "The message cannot be checked right now, try again later");
+	if (j->e.unscannable && !j->unscannable_judged)
+		hit_default(j, "defaults/on_unscannable", p->on_unscannable, SPAN_LIT("unscannable"),
+		    "The message could not be examined");
+}
+
+/* --- joining --------------------------------------------------------------------------------------- */
+
+/* Whose text or queue counts: the highest severity, then the first id. Hits are sorted by id. */
+static const struct rule *
+leader(const struct judge *j, enum outcome o)
+{
+	const struct rule *best = NULL;
+
+	for (size_t i = 0; i < j->nhits; i++)
+		if (j->hits[i]->then.outcome == o && (!best || j->hits[i]->severity > best->severity))
+			best = j->hits[i];
+	return best;
+}
+
+static void
+join_holds(struct judge *j, struct decision *d)
+{
+	int64_t shortest = 0;
+
+	for (size_t i = 0; i < j->nhits; i++) {
+		const struct effects *t = &j->hits[i]->then;
+		bool had = false;
+
+		if (t->outcome != OUTCOME_HOLD)
+			continue;
+		if (t->expires && (!shortest || t->expires < shortest ||
+		    (t->expires == shortest && t->on_expire > d->on_expire))) {
+			shortest = t->expires;
+			d->on_expire = t->on_expire;
+		}
+		for (size_t k = 0; k < i && !had; k++)
+			had = j->hits[k]->then.outcome == OUTCOME_HOLD &&
+			    span_eq(j->hits[k]->then.queue, t->queue);
+		if (!had)
+			d->queue = text_join(j->e.arena, d->queue, ",", t->queue);
+	}
+	d->expires = shortest ? j->e.facts->now + shortest : 0;
+}
+
+static void
+join_redirects(struct judge *j, struct decision *d)
+{
+	struct span *v;
+	size_t n = 0, max = 0;
+
+	for (size_t i = 0; i < j->nhits; i++)
+		max += j->hits[i]->then.redirect.n;
+	if (max == 0)
+		return;
+	v = arena_array(j->e.arena, max, sizeof(*v));
+	for (size_t i = 0; i < j->nhits; i++)
+		for (size_t k = 0; k < j->hits[i]->then.redirect.n; k++) {
+			struct span s = j->hits[i]->then.redirect.v[k];
+			bool had = false;
+
+			for (size_t x = 0; x < n && !had; x++)
+				had = span_eq(v[x], s);
+			if (!had)
+				v[n++] = s;
+		}
+	d->redirect = v;
+	d->nredirect = n;
+}
+
+static const struct span *
+ids_of(struct judge *j, const uint32_t *rules, size_t n)
+{
+	struct span *v = arena_array(j->e.arena, n ? n : 1, sizeof(*v));
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = j->e.p->rules[rules[i]].id;
+	return v;
+}
+
+static void
+join(struct judge *j, struct class *c)
+{
+	struct decision *d = &c->decision;
+	struct span *ids = arena_array(j->e.arena, j->nhits ? j->nhits : 1, sizeof(*ids));
+	const struct rule *r;
+	bool unedited;
+
+	d->outcome = OUTCOME_DELIVER;
+	for (size_t i = 0; i < j->nhits; i++) {
+		const struct effects *t = &j->hits[i]->then;
+
+		ids[i] = j->hits[i]->id;
+		if (t->outcome > d->outcome)
+			d->outcome = t->outcome;
+		if (t->require_tls > d->require_tls)
+			d->require_tls = t->require_tls;
+	}
+	d->rules = ids;
+	d->nrules = j->nhits;
+	d->shadow = ids_of(j, j->shadow, j->nshadow);
+	d->nshadow = j->nshadow;
+	d->skipped = ids_of(j, j->skipped, j->nskipped);
+	d->nskipped = j->nskipped;
+	switch (d->outcome) {
+	case OUTCOME_REJECT:
+	case OUTCOME_DEFER:
+		r = leader(j, d->outcome);
+		d->reply = expand_reply(&j->e, r, r->then.code, r->then.text.n ? r->then.text :
+		    SPAN_LIT("Refused by policy ($rule)"), REPLY_MAX);
+		break;
+	case OUTCOME_HOLD:
+		join_holds(j, d);
+		break;
+	case OUTCOME_QUARANTINE:
+		d->queue = leader(j, d->outcome)->then.queue;
+		break;
+	default:
+		break;
+	}
+	if (d->outcome <= OUTCOME_HOLD && d->outcome != OUTCOME_DISCARD)
+		join_redirects(j, d);
+	/* what is refused or dropped goes nowhere, so nothing is written for it */
+	unedited = d->outcome > OUTCOME_HOLD || d->outcome == OUTCOME_DISCARD;
+	c->edits = arena_array(j->e.arena, j->nhits ? j->nhits : 1, sizeof(*c->edits));
+	for (size_t i = 0; i < j->nhits && !unedited; i++)
+		if (effects_edit(&j->hits[i]->then))
+			c->edits[c->nedits++] = j->hits[i];
+}
+
+static void
+near_misses(struct judge *j)
+{
+	const struct policy *p = j->e.p;
+	struct verdict *v = j->out;
+
+	for (size_t i = 0; i < p->nrules && v->nnear_misses < NEAR_MISSES; i++) {
+		const struct rule *r = &p->rules[i];
+		const struct cond *failed = NULL;
+		size_t nfailed = 0;
+		bool partly = false, had = false;
+		struct span why;
+
+		if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r))
+			continue;
+		for (size_t k = 0; k < r->nwhen && nfailed < 2; k++)
+			if (!eval_cond(&j->e, &r->when[k])) {
+				failed = &r->when[k];
+				nfailed++;
+			}
+		if (nfailed != 1)
+			continue;
+		why = eval_why_not(&j->e, failed, &partly);
+		if (r->nwhen < 2 && !partly)
+			continue;
+		for (size_t k = 0; k < v->nnear_misses && !had; k++)
+			had = span_eq(v->near_misses[k].rule, r->id) &&
+			    span_eq(v->near_misses[k].text, why);
+		if (!had)
+			v->near_misses[v->nnear_misses++] = (struct near_miss){ r->id, why };
+	}
+}
+
+static void
+class_judge(struct judge *j, struct class *c)
+{
+	const struct policy *p = j->e.p;
+	size_t words = BITS_WORDS(p->nrules);
+
+	j->nhits = j->nshadow = j->nskipped = 0;
+	j->virus_judged = j->unscannable_judged = false;
+	j->e.to = c->bits;
+	memcpy(j->woken, j->base, words * sizeof(*j->woken));
+	wake_sets(p, p->signals.to, c->bits, j->woken);
+	for (size_t w = 0; w < words; w++)
+		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
+			if (j->e.steps == 0) {
+				j->e.detection.undecided = j->e.unscannable = true;
+				break;
+			}
+			j->e.steps--;
+			rule_judge(j, (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)));
+		}
+	hit_defaults(j);
+	*c = (struct class){ .bits = c->bits };
+	join(j, c);
+}
+
+/* --- variants ---------------------------------------------------------------------------------------- */
+
+static bool
+edits_equal(const struct variant *a, const struct edit *v, size_t n)
+{
+	if (a->nedits != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (a->edits[i].offset != v[i].offset || a->edits[i].size != v[i].size ||
+		    !span_eq(a->edits[i].with, v[i].with))
+			return false;
+	return true;
+}
+
+static uint16_t
+variant_of(struct judge *j, const struct class *classes, size_t at)
+{
+	const struct class *c = &classes[at];
+	struct verdict *v = j->out;
+	struct edit *edits;
+	size_t n;
+
+	if (c->nedits == 0)
+		return 0;
+	for (size_t i = 0; i < at; i++)
+		if (classes[i].nedits == c->nedits &&
+		    memcmp(classes[i].edits, c->edits, c->nedits * sizeof(*c->edits)) == 0)
+			return classes[i].decision.variant;
+	edits = edits_build(&j->e, c->edits, c->nedits, &n);
+	for (size_t i = 0; i < v->nvariants; i++)
+		if (edits_equal(&v->variants[i], edits, n))
+			return (uint16_t)i;
+	v->variants[v->nvariants] = (struct variant){ edits, n };
+	return (uint16_t)v->nvariants++;
+}
+
+/* --- findings ---------------------------------------------------------------------------------------- */
+
+struct seen {			/* while the matches of one detector are put together */
+	uint32_t surface;
+	uint64_t value;
+};
+
+static int
+seen_order(const void *a, const void *b)
+{
+	const struct seen *x = a, *y = b;
+
+	if (x->surface != y->surface)
+		return x->surface < y->surface ? -1 : 1;
+	return (x->value > y->value) - (x->value < y->value);
+}
+
+static void
+finding_add(struct finding *f, uint64_t *values, const struct match *m)
+{
+	struct place *places = (struct place *)f->places;
+	struct span *masked = (struct span *)f->masked;
+
+	f->count++;
+	if (m->confidence > f->confidence)
+		f->confidence = m->confidence;
+	if (f->nplaces < FINDING_PLACES)
+		places[f->nplaces++] = m->place;
+	for (size_t i = 0; i < f->nmasked; i++)
+		if (values[i] == m->value)
+			return;
+	if (f->nmasked < FINDING_PLACES) {
+		values[f->nmasked] = m->value;
+		masked[f->nmasked++] = m->masked;
+	}
+}
+
+static void
+detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t *n)
+{
+	const struct detection *d = &j->e.detection;
+	const struct anatomy *an = j->e.an;
+	struct arena *a = j->e.arena;
+	uint32_t from = d->first[detector], count = d->first[detector + 1] - from;
+	struct seen *seen = arena_array(a, count, sizeof(*seen));
+	struct finding **of = arena_array(a, an->nsurfaces, sizeof(*of));
+	uint64_t **values = arena_array(a, an->nsurfaces, sizeof(*values));
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct match *m = &d->matches[from + i];
+		const struct surface *s = &an->surfaces[m->surface];
+		struct finding *f = of[m->surface];
+
+		if (!f) {
+			f = of[m->surface] = &at[(*n)++];
+			*f = (struct finding){ .detector = detectors_id(j->e.p->detectors, detector),
+				.part = an->parts[s->part].number, .where = where_name(s->where),
+				.name = s->name,
+				.places = arena_array(a, FINDING_PLACES, sizeof(struct place)),
+				.masked = arena_array(a, FINDING_PLACES, sizeof(struct span)) };
+			values[m->surface] = arena_array(a, FINDING_PLACES, sizeof(uint64_t));
+		}
+		finding_add(f, values[m->surface], m);
+		seen[i] = (struct seen){ m->surface, m->value };
+	}
+	qsort(seen, count, sizeof(*seen), seen_order);
+	for (uint32_t i = 0; i < count; i++)
+		if (i == 0 || seen_order(&seen[i - 1], &seen[i]) != 0)
+			of[seen[i].surface]->distinct++;
+}
+
+static void
+findings(struct judge *j)
+{
+	const struct detection *d = &j->e.detection;
+	uint32_t ndet = d->first && j->e.p->detectors ?
+	    (uint32_t)detectors_count(j->e.p->detectors) : 0;
+	size_t max = 0, n = 0;
+
+	for (uint32_t i = 0; i < ndet; i++) {
+		size_t count = d->first[i + 1] - d->first[i];
+
+		max += count < j->e.an->nsurfaces ? count : j->e.an->nsurfaces;
+	}
+	if (max == 0)
+		return;
+	j->out->findings = arena_array(j->e.arena, max, sizeof(*j->out->findings));
+	for (uint32_t i = 0; i < ndet; i++) {
+		struct span id = detectors_id(j->e.p->detectors, i);
+
+		if (d->first[i] < d->first[i + 1] && !(id.n && id.p[0] == ' '))
+			detector_findings(j, i, j->out->findings, &n);
+	}
+	j->out->nfindings = n;
+}
+
+/* --- the whole -------------------------------------------------------------------------------------- */
+
+static void
+set_modes(struct judge *j)
+{
+	static const char *const names[] = { "off", "shadow", "enforce" };
+	const struct policy *p = j->e.p;
+
+	j->modes = arena_alloc(j->e.arena, p->nrules + 1);
+	for (size_t i = 0; i < p->nrules; i++)
+		j->modes[i] = (unsigned char)p->rules[i].mode;
+	for (size_t k = 0; j->opt && k < j->opt->nas_if; k++) {
+		const struct rule *r = policy_rule(p, j->opt->as_if[k].rule);
+
+		for (unsigned char m = 0; r && m < 3; m++)
+			if (span_is(j->opt->as_if[k].mode, names[m]))
+				j->modes[r - p->rules] = m;
+	}
+}
+
+/* Puts each recipient into a class; recipients in the same sets share one. */
+static size_t
+classify(struct judge *j, struct class *classes, uint32_t *of)
+{
+	static const uint8_t key[16] = "recipient class";
+	const struct envelope *env = j->e.env;
+	size_t words = BITS_WORDS(j->e.p->sets.nsets) + 1, n = 0, cap = 16;
+	uint32_t *slots;
+
+	while (cap < env->nrecipients * 2)
+		cap *= 2;
+	slots = arena_array(j->e.arena, cap, sizeof(*slots));
+	j->e.every = arena_array(j->e.arena, env->nrecipients * words + 1, sizeof(uint64_t));
+	for (size_t i = 0; i < env->nrecipients; i++) {
+		uint64_t *bits = j->e.every + i * words;
+		size_t at;
+
+		addrsets_find(&j->e.p->sets, env->recipients[i].address, bits);
+		at = env->nrecipients == 1 ? 0 :
+		    (size_t)siphash(key, bits, words * sizeof(*bits)) & (cap - 1);
+		while (slots[at] && memcmp(classes[slots[at] - 1].bits, bits,
+		    words * sizeof(*bits)) != 0)
+			at = (at + 1) & (cap - 1);
+		if (!slots[at]) {
+			classes[n].bits = bits;
+			slots[at] = (uint32_t)++n;
+		}
+		of[i] = slots[at] - 1;
+	}
+	return n;
+}
+
+/* A condition that gave up only now makes the message unscannable: rules that ask for that
+ * have already been asked. Once more, with what is known. */
+static void
+judge_classes(struct judge *j, struct class *classes, size_t n)
+{
+	const struct policy *p = j->e.p;
+	bool before = j->e.unscannable;
+
+	for (size_t i = 0; i < n; i++)
+		class_judge(j, &classes[i]);
+	if (j->e.unscannable == before)
+		return;
+	for (size_t i = 0; i < p->natoms; i++)
+		if (p->atoms[i].kind == ATOM_UNSCANNABLE)
+			j->e.memo[i] = 0;
+	wake(p, p->signals.flags + SIGNAL_UNSCANNABLE, j->base);
+	if (j->e.steps == 0)
+		j->e.steps = EVAL_STEPS;
+	for (size_t i = 0; i < n; i++)
+		class_judge(j, &classes[i]);
+}
+
+void
+policy_judge(const struct policy *p, const struct anatomy *an, const struct envelope *env,
+    const struct facts *facts, const struct policy_options *opt, struct arena *a,
+    struct verdict *out)
+{
+	int64_t (*watch)(void) = opt ? opt->stopwatch : NULL;
+	int64_t from = watch ? watch() : 0;
+	struct judge j = { .out = out, .opt = opt };
+	struct class *classes;
+	uint32_t *of;
+	size_t n;
+
+	ASSERT(!p->limits_only && an->nparts > 0 && env->nrecipients <= ENVELOPE_RECIPIENTS_MAX);
+	*out = (struct verdict){ 0 };
+	eval_begin(&j.e, p, an, env, facts, a, watch, &out->us_detect);
+	set_modes(&j);
+	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
+	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
+	j.hits = arena_array(a, p->nrules + 4, sizeof(*j.hits));
+	j.shadow = arena_array(a, p->nrules + 1, sizeof(*j.shadow));
+	j.skipped = arena_array(a, p->nrules + 1, sizeof(*j.skipped));
+	classes = arena_array(a, env->nrecipients + 1, sizeof(*classes));
+	of = arena_array(a, env->nrecipients + 1, sizeof(*of));
+	n = classify(&j, classes, of);
+	wake_message(&j);
+	judge_classes(&j, classes, n);
+
+	out->variants = arena_array(a, n + 1, sizeof(*out->variants));
+	out->nvariants = 1;
+	for (size_t i = 0; i < n; i++)
+		classes[i].decision.variant = variant_of(&j, classes, i);
+	out->decisions = arena_array(a, env->nrecipients + 1, sizeof(*out->decisions));
+	out->ndecisions = env->nrecipients;
+	for (size_t i = 0; i < env->nrecipients; i++) {
+		out->decisions[i] = classes[of[i]].decision;
+		ASSERT(out->decisions[i].outcome != OUTCOME_UNJUDGED);
+	}
+	findings(&j);
+	if (opt && opt->near_misses) {
+		out->near_misses = arena_array(a, NEAR_MISSES, sizeof(*out->near_misses));
+		for (size_t i = 0; i < n; i++) {
+			j.e.to = classes[i].bits;
+			near_misses(&j);
+		}
+	}
+	out->unscannable = j.e.unscannable;
+	out->undecided = j.e.detection.undecided;
+	if (watch)
+		out->us_evaluate = watch() - from - out->us_detect;
+}

@@ -1,0 +1,191 @@
+/* explain.c -- a verdict as the JSON object of `postern explain --json`. */
+#include "id.h"
+#include "json.h"
+#include "rules.h"
+
+static void
+put_spans(struct json *j, const char *key, const struct span *v, size_t n)
+{
+	json_key(j, key);
+	json_array(j);
+	for (size_t i = 0; i < n; i++)
+		json_str(j, v[i]);
+	json_end_array(j);
+}
+
+static void
+put_recipient(struct json *j, struct span address, const struct decision *d)
+{
+	static const char *const tls[] = { NULL, "opportunistic", "encrypted", "verified", "dane" };
+
+	json_object(j);
+	json_kstr(j, "address", address);
+	json_kcstr(j, "outcome", outcome_name(d->outcome));
+	json_key(j, "reply");
+	if (d->reply.n)
+		json_str(j, d->reply);
+	else
+		json_null(j);
+	put_spans(j, "rules", d->rules, d->nrules);
+	put_spans(j, "shadow", d->shadow, d->nshadow);
+	put_spans(j, "skipped", d->skipped, d->nskipped);
+	if (d->queue.n)
+		json_kstr(j, "queue", d->queue);
+	if (d->expires) {
+		json_kint(j, "expires", d->expires / 1000000);
+		json_kcstr(j, "on_expire", outcome_name(d->on_expire));
+	}
+	if (d->nredirect)
+		put_spans(j, "redirect", d->redirect, d->nredirect);
+	if (d->require_tls)
+		json_kcstr(j, "require_tls", tls[d->require_tls]);
+	if (d->variant)
+		json_kuint(j, "variant", d->variant);
+	json_end_object(j);
+}
+
+static void
+put_finding(struct json *j, const struct finding *f)
+{
+	json_object(j);
+	json_kstr(j, "detector", f->detector);
+	json_kcstr(j, "confidence", confidence_name(f->confidence));
+	json_kuint(j, "count", f->count);
+	json_kuint(j, "distinct", f->distinct);
+	json_kstr(j, "part", f->part);
+	json_kcstr(j, "where", f->where);
+	json_kstr(j, "name", f->name);
+	json_key(j, "offsets");
+	json_array(j);
+	for (size_t i = 0; i < f->nplaces; i++) {
+		json_array(j);
+		json_uint(j, f->places[i].from);
+		json_uint(j, f->places[i].to);
+		json_end_array(j);
+	}
+	json_end_array(j);
+	put_spans(j, "masked", f->masked, f->nmasked);
+	json_end_object(j);
+}
+
+static void
+put_part(struct json *j, const struct part *p)
+{
+	json_object(j);
+	json_kstr(j, "part", p->number);
+	json_kcstr(j, "type", part_type_name(p->type));
+	json_kstr(j, "declared", p->declared);
+	json_kstr(j, "name", p->name);
+	json_kuint(j, "size", p->decoded.n);
+	json_kbool(j, "encrypted", p->encrypted);
+	json_kbool(j, "attachment", p->attachment);
+	json_end_object(j);
+}
+
+static void
+put_edits(struct json *j, const struct verdict *v)
+{
+	json_key(j, "edits");
+	json_array(j);
+	for (size_t i = 1; i < v->nvariants; i++)
+		for (size_t k = 0; k < v->variants[i].nedits; k++) {
+			const struct edit *e = &v->variants[i].edits[k];
+
+			json_object(j);
+			json_kuint(j, "variant", i);
+			json_kstr(j, "rule", e->rule);
+			json_kuint(j, "offset", e->offset);
+			json_kuint(j, "size", e->size);
+			json_kstr(j, "with", e->with);
+			json_end_object(j);
+		}
+	json_end_array(j);
+}
+
+static void
+put_ms(struct json *j, const char *key, double v)
+{
+	if (v < 0)
+		return;
+	json_key(j, key);
+	json_num(j, v);
+}
+
+static void
+put_times(struct json *j, const struct explain_times *ms)
+{
+	json_key(j, "ms");
+	json_object(j);
+	if (ms) {
+		put_ms(j, "anatomy", ms->anatomy);
+		put_ms(j, "antivirus", ms->antivirus);
+		put_ms(j, "detect", ms->detect);
+		put_ms(j, "evaluate", ms->evaluate);
+	}
+	json_end_object(j);
+}
+
+static void
+put_defects(struct json *j, uint32_t defects)
+{
+	json_key(j, "defects");
+	json_array(j);
+	for (uint32_t bit = 1; bit; bit <<= 1)
+		if (defects & bit)
+			json_cstr(j, defect_name(bit));
+	json_end_array(j);
+}
+
+void
+verdict_explain(const struct verdict *v, const struct policy *p, const struct anatomy *an,
+    const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
+    struct json *j)
+{
+	char id[ID_SIZE];
+
+	json_object(j);
+	json_kuint(j, "v", 1);
+	json_kcstr(j, "id", env->id ? id_format(env->id, id) : NULL);
+	json_kcstr(j, "policy", policy_hash(p));
+	json_key(j, "virus");
+	if (facts->av == AV_VIRUS) {
+		json_object(j);
+		json_kstr(j, "name", facts->av_name);
+		json_kstr(j, "engine", facts->av_engine);
+		json_kstr(j, "part", facts->av_part);
+		json_end_object(j);
+	} else {
+		json_null(j);
+	}
+	json_key(j, "recipients");
+	json_array(j);
+	for (size_t i = 0; i < v->ndecisions && i < env->nrecipients; i++)
+		put_recipient(j, env->recipients[i].address, &v->decisions[i]);
+	json_end_array(j);
+	json_key(j, "findings");
+	json_array(j);
+	for (size_t i = 0; i < v->nfindings; i++)
+		put_finding(j, &v->findings[i]);
+	json_end_array(j);
+	json_key(j, "parts");
+	json_array(j);
+	for (size_t i = 0; i < an->nparts; i++)
+		if (an->parts[i].type != TYPE_MULTIPART)
+			put_part(j, &an->parts[i]);
+	json_end_array(j);
+	put_defects(j, an->defects);
+	put_edits(j, v);
+	json_key(j, "near_misses");
+	json_array(j);
+	for (size_t i = 0; i < v->nnear_misses; i++) {
+		json_object(j);
+		json_kstr(j, "rule", v->near_misses[i].rule);
+		json_kstr(j, "text", v->near_misses[i].text);
+		json_end_object(j);
+	}
+	json_end_array(j);
+	json_kbool(j, "unscannable", v->unscannable);
+	json_kbool(j, "undecided", v->undecided);
+	put_times(j, ms);
+	json_end_object(j);
+}

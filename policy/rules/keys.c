@@ -1,0 +1,425 @@
+/* keys.c -- the one table of keys of the policy language.
+ *
+ * Each row is a key: where it stands, what it takes, its default, what it
+ * means. The parser, the did-you-mean, the manual's tables and the JSON Schema
+ * all read this table; nothing else lists keys. A key that belongs to the
+ * language but that nothing enforces yet says so (`later`): an administrator
+ * who writes it is told, a rule that would silently do nothing is never
+ * accepted.
+ */
+#include <stddef.h>
+
+#include "load.h"
+
+const char *const mode_names[] = { "off", "shadow", "enforce", NULL };
+const char *const severity_names[] = { "low", "medium", "high", "critical", NULL };
+const char *const direction_names[] = { "any", "outbound", "inbound", NULL };
+const char *const confidence_names[] = { "low", "medium", "high", NULL };
+static const char *const count_names[] = { "distinct", "all", NULL };
+static const char *const expire_names[] = { "reject", "quarantine", "discard", "deliver", NULL };
+static const char *const per_names[] = { "client", "sender", "sender_domain", "user", NULL };
+
+#define ROW(s, k, t, o, f, n, sh, d, h) { SECTION_##s, k, t, o, f, n, sh, d, h, false }
+#define SHAPE(s, k, f, sh, d, h) ROW(s, k, KEY_SHAPE, 0, f, NULL, sh, d, h)
+#define FIELD(s, k, t, st, m, d, h) ROW(s, k, t, offsetof(struct st, m), NULL, NULL, NULL, d, h)
+#define NODE(s, k, st, m, sh, d, h) ROW(s, k, KEY_NODE, offsetof(struct st, m), NULL, NULL, sh, d, h)
+#define ENUM(s, k, st, m, n, d, h) ROW(s, k, KEY_ENUM, offsetof(struct st, m), NULL, n, NULL, d, h)
+#define LATER(s, k, sh, h) { SECTION_##s, k, KEY_SHAPE, 0, NULL, NULL, sh, NULL, h, true }
+
+#define S_ADDRESSES "address, domain, .domain or group:NAME; a list of them; or {not: ...}"
+#define S_RANGE "{over: N}, {under: N}"
+#define S_TEXT "{words: [...]} or {pattern: '...'}"
+
+const struct key policy_keys[] = {
+	SHAPE(TOP, "version", version_read, "1", "1", "version of the language"),
+	SHAPE(TOP, "use", use_read, "list of packs", NULL, "packs of detectors and rules to load"),
+	SHAPE(TOP, "defaults", defaults_read, "map", NULL, "what holds where no rule speaks"),
+	SHAPE(TOP, "networks", networks_read, "map of lists of addresses and CIDRs", NULL, "names for networks"),
+	SHAPE(TOP, "groups", groups_read, "map of lists of addresses", NULL, "names for lists of addresses"),
+	LATER(TOP, "schedules", "map", "names for times of the week"),
+	SHAPE(TOP, "detectors", detectors_read, "map of detectors", NULL, "what to look for in texts"),
+	SHAPE(TOP, "rules", rules_read, "list of rules", NULL, "what to do with which messages"),
+	SHAPE(TOP, "exceptions", exceptions_read, "list of exceptions", NULL, "where rules do not hold, and until when"),
+	SHAPE(TOP, "limits", limits_read, "list of limits", NULL, "how much anyone may send in a time"),
+	LATER(TOP, "spam", "map", "classes of spam, and what each domain does with them"),
+
+	SHAPE(DEFAULTS, "on_scan_error", default_scan_error, "defer, reject, hold, quarantine", "defer",
+	    "outcome when the antivirus does not answer"),
+	SHAPE(DEFAULTS, "on_unscannable", default_unscannable, "hold, quarantine, reject, defer, deliver", "hold",
+	    "outcome when something could not be looked into"),
+	FIELD(DEFAULTS, "contact", KEY_TEXT, policy, contact, NULL, "address of the people who decide about what is held by default"),
+
+	NODE(DETECTOR, "words", detector_src, words, "list of words and phrases", NULL,
+	    "whole words, any case, accents folded"),
+	NODE(DETECTOR, "pattern", detector_src, pattern, "regular expression (PCRE2) in single quotes", NULL,
+	    "what a match looks like"),
+	LATER(DETECTOR, "lexicon", "file:PATH", "weighted words"),
+	LATER(DETECTOR, "score", "map", "thresholds of a lexicon"),
+	LATER(DETECTOR, "fingerprint", "dir:PATH", "documents whose passages are recognised"),
+	LATER(DETECTOR, "overlap", "map", "thresholds of fingerprints"),
+	LATER(DETECTOR, "exact", "file:PATH", "index of exact data"),
+	LATER(DETECTOR, "columns", "map", "columns of exact data that must stand together"),
+	NODE(DETECTOR, "near", detector_src, near, "{words: [...], within: N}", NULL,
+	    "words that raise the confidence of a match"),
+	NODE(DETECTOR, "confidence", detector_src, confidence, "low, medium, high or {alone: ..., near: ...}",
+	    "{alone: medium, near: high}", "how sure a match is"),
+	NODE(DETECTOR, "mask", detector_src, mask, "last-N or all", "last-2", "how much of a match evidence shows"),
+	NODE(DETECTOR, "samples", detector_src, samples, "{match: [...], no_match: [...]}", NULL,
+	    "texts tried at every load; one that fails refuses the policy"),
+	FIELD(NEAR, "words", KEY_TEXTS, near_src, words, NULL, "words of which one must stand near"),
+	FIELD(NEAR, "within", KEY_UINT, near_src, within, "60", "characters between match and word, at most"),
+	ENUM(CONFIDENCE, "alone", confidence_src, alone, confidence_names, "medium", "without a word near"),
+	ENUM(CONFIDENCE, "near", confidence_src, near, confidence_names, "high", "with a word near"),
+	NODE(SAMPLES, "match", samples_src, match, "list of texts", NULL, "must be found"),
+	NODE(SAMPLES, "no_match", samples_src, no_match, "list of texts", NULL, "must not be found"),
+
+	FIELD(RULE, "id", KEY_ID, rule, id, NULL, "its name, once in the policy"),
+	SHAPE(RULE, "title", rule_title, "text, or texts by language", NULL, "for people"),
+	ENUM(RULE, "direction", rule, direction, direction_names, "any", "mail that leaves or mail that comes in"),
+	ENUM(RULE, "severity", rule, severity, severity_names, "medium", "whose text wins, and how loud it is"),
+	FIELD(RULE, "tags", KEY_TEXTS, rule, tags, NULL, "words to find rules by"),
+	ENUM(RULE, "mode", rule, mode, mode_names, "enforce", "shadow: evaluated and recorded, without effect"),
+	FIELD(RULE, "review_by", KEY_DATE, rule, review_by, NULL, "when to look at it again; shadow needs it"),
+	SHAPE(RULE, "when", rule_when, "conditions, which must all hold", NULL, "without: every message"),
+	SHAPE(RULE, "unless", rule_unless, "conditions, of which one is enough", NULL, "cancels the rule"),
+	SHAPE(RULE, "then", rule_then, "outcome and modifications", NULL, "what happens"),
+
+	SHAPE(WHEN, "from", cond_from, S_ADDRESSES, NULL, "the envelope sender is in the list"),
+	SHAPE(WHEN, "header_from", cond_header_from, S_ADDRESSES, NULL, "the address in From: is in the list"),
+	SHAPE(WHEN, "to", cond_to, S_ADDRESSES, NULL, "this recipient is in the list"),
+	SHAPE(WHEN, "to_all", cond_to_all, S_ADDRESSES, NULL, "every recipient is in the list; with not: none is"),
+	SHAPE(WHEN, "client", cond_client, "address, CIDR, network:NAME, a list, {not: ...}", NULL,
+	    "the peer's address is in the list"),
+	SHAPE(WHEN, "authenticated", cond_authenticated, "true, false or user names", NULL,
+	    "the session logged in"),
+	SHAPE(WHEN, "tls", cond_tls, "true or false", NULL, "the session is encrypted"),
+	SHAPE(WHEN, "listener", cond_listener, "name or list", NULL, "the listener of postern.yaml it came by"),
+	SHAPE(WHEN, "direction", cond_direction, "outbound or inbound", NULL, "as the rule's own `direction`"),
+	SHAPE(WHEN, "recipients", cond_recipients, S_RANGE, NULL, "their number"),
+	SHAPE(WHEN, "size", cond_size, "{over: SIZE}, {under: SIZE}", NULL, "of the whole message"),
+	SHAPE(WHEN, "attachments", cond_attachments, S_RANGE, NULL, "their number"),
+	SHAPE(WHEN, "subject", cond_subject, S_TEXT, NULL, "in the subject"),
+	SHAPE(WHEN, "header", cond_header, "{Name: " S_TEXT "}", NULL, "in that header, any of its occurrences"),
+	SHAPE(WHEN, "body", cond_body, S_TEXT, NULL, "in the body's texts"),
+	SHAPE(WHEN, "text", cond_text, S_TEXT, NULL, "in all visible text: subject, body and attachments"),
+	SHAPE(WHEN, "finds", cond_finds, "detectors, any: [...], all: [...]", NULL, "what detectors found"),
+	SHAPE(WHEN, "attachment", cond_attachment, "map", NULL, "one file has all of these"),
+	SHAPE(WHEN, "virus", cond_virus, "true or false", NULL, "the antivirus found something"),
+	SHAPE(WHEN, "unscannable", cond_unscannable, "true or false", NULL, "something could not be looked into"),
+	SHAPE(WHEN, "encrypted", cond_encrypted, "true or false", NULL, "some part is encrypted"),
+	SHAPE(WHEN, "defect", cond_defect, "name or list", NULL, "the message breaks the format in this way"),
+	LATER(WHEN, "url", "map", "addresses of pages in the text"),
+	LATER(WHEN, "spf", "result", "of the sender's domain"),
+	LATER(WHEN, "dkim", "result", "of the signatures"),
+	LATER(WHEN, "dmarc", "result", "of the From: domain"),
+	LATER(WHEN, "dnsbl", "name or list", "the client is on the list"),
+	LATER(WHEN, "spam", "class", "what the spam filter says"),
+	LATER(WHEN, "reputation", "map", "what is known of the client"),
+	LATER(WHEN, "schedule", "name", "the moment falls in it"),
+
+	NODE(RANGE, "over", range_src, over, "number or size", NULL, "more than"),
+	NODE(RANGE, "under", range_src, under, "number or size", NULL, "less than"),
+	NODE(TEXT, "words", text_src, words, "word or list", NULL, "whole words, any case, accents folded"),
+	NODE(TEXT, "pattern", text_src, pattern, "regular expression (PCRE2) in single quotes", NULL,
+	    "what it looks like"),
+	NODE(HEADER_TEXT, "words", text_src, words, "word or list", NULL, "whole words, any case, accents folded"),
+	NODE(HEADER_TEXT, "pattern", text_src, pattern, "regular expression (PCRE2) in single quotes", NULL,
+	    "what it looks like"),
+	SHAPE(HEADER_TEXT, "present", text_present, "true or false", NULL, "the header stands, or does not"),
+	FIELD(FINDS, "min", KEY_UINT, finds_src, min, "1", "so many at least"),
+	ENUM(FINDS, "count", finds_src, count, count_names, "distinct", "different values, or all of them"),
+	ENUM(FINDS, "confidence", finds_src, confidence, confidence_names, "low", "at least so sure"),
+	SHAPE(FINDS, "in", finds_where, "subject, body, attachment, header; a list", "all four", "where to look"),
+	SHAPE(ATTACHMENT, "type", file_type, "type or class, or a list", NULL, "true type, by content"),
+	SHAPE(ATTACHMENT, "name", file_names, "glob or list", NULL, "its name; * and ? stand for anything"),
+	SHAPE(ATTACHMENT, "extension", file_extensions, "extension or list", NULL, "last extension of its name"),
+	SHAPE(ATTACHMENT, "size", file_size, "{over: SIZE}, {under: SIZE}", NULL, "decoded"),
+	SHAPE(ATTACHMENT, "encrypted", file_encrypted, "true or false", NULL, "it can only be opened with a key"),
+	SHAPE(ATTACHMENT, "mismatch", file_mismatch, "true or false", NULL, "its name says one type, its bytes another"),
+	SHAPE(ATTACHMENT, "depth", file_depth, "N, or {over: N}, {under: N}", NULL, "levels of nesting above it; N: at most"),
+
+	SHAPE(THEN, "reject", then_reject, "\"5.7.1 text\" or true", NULL, "refused; the sender is told the text"),
+	SHAPE(THEN, "defer", then_defer, "\"4.7.1 text\" or true", NULL, "refused for now; the sender tries again"),
+	SHAPE(THEN, "hold", then_hold, "group or address, or {for: ..., expires: ..., on_expire: ...}", NULL,
+	    "waits until these people decide"),
+	SHAPE(THEN, "quarantine", then_quarantine, "name or true", NULL, "kept away"),
+	SHAPE(THEN, "discard", then_discard, "true", NULL, "dropped, and journalled"),
+	SHAPE(THEN, "redirect", then_redirect, "address or list", NULL, "goes to these instead"),
+	SHAPE(THEN, "deliver", then_deliver, "true", NULL, "goes its way, as without a rule"),
+	LATER(THEN, "strip_attachment", "map", "takes files out, and leaves a notice"),
+	LATER(THEN, "redact", "detectors or this", "blackens what matched"),
+	LATER(THEN, "append_text", "text", "adds a text to the body"),
+	SHAPE(THEN, "add_header", then_add_header, "{Name: text}", NULL, "adds header fields on top"),
+	SHAPE(THEN, "remove_header", then_remove_header, "name or list; * may end it", NULL, "takes header fields away"),
+	SHAPE(THEN, "prefix_subject", then_prefix_subject, "text", NULL, "put before the subject, never twice"),
+	SHAPE(THEN, "require_tls", then_require_tls, "opportunistic, encrypted, verified, dane", NULL,
+	    "how well the way out must be protected"),
+	LATER(THEN, "notify", "map or address", "who is told"),
+	LATER(THEN, "bcc", "address or list", "who gets a copy"),
+	SHAPE(HOLD, "for", hold_for, "group or address", NULL, "who decides"),
+	FIELD(HOLD, "expires", KEY_DURATION, hold_src, expires, "never", "how long it waits"),
+	ENUM(HOLD, "on_expire", hold_src, on_expire, expire_names, "reject", "what happens then"),
+
+	FIELD(EXCEPTION, "id", KEY_ID, exception, id, NULL, "its name, once in the policy"),
+	NODE(EXCEPTION, "rules", exception_src, rules, "id or list", NULL, "which rules do not hold"),
+	NODE(EXCEPTION, "tags", exception_src, tags, "tag or list", NULL, "or all rules with one of these tags"),
+	SHAPE(EXCEPTION, "when", exception_when, "conditions, which must all hold", NULL, "for which messages"),
+	FIELD(EXCEPTION, "reason", KEY_TEXT, exception, reason, NULL, "why, for those who read it later"),
+	NODE(EXCEPTION, "until", exception_src, until, "date", NULL, "last day on which it holds"),
+
+	FIELD(LIMIT, "id", KEY_ID, limit_rule, id, NULL, "its name, once in the policy"),
+	ENUM(LIMIT, "per", limit_src, per, per_names, NULL, "what is counted for each of"),
+	LATER(LIMIT, "match", "list", "for which of them"),
+	SHAPE(LIMIT, "allow", limit_allow, "N messages / TIME, N recipients / TIME, N connections", NULL,
+	    "how much may pass"),
+	SHAPE(LIMIT, "then", limit_then, "defer, reject or {hold: ...}", "defer", "what happens above it"),
+	SHAPE(LIMIT_THEN, "reject", limit_reject, "true", NULL, "refused"),
+	SHAPE(LIMIT_THEN, "defer", limit_defer, "true", NULL, "refused for now"),
+	SHAPE(LIMIT_THEN, "hold", limit_hold, "group or address, or {for: ...}", NULL, "waits until these people decide"),
+	LATER(LIMIT_THEN, "notify", "address", "who is told"),
+	LATER(LIMIT_THEN, "wait", "true", "messages wait in the queue"),
+
+	SHAPE(TESTS, "version", version_read, "1", "1", "version of the language"),
+	SHAPE(TESTS, "tests", tests_nothing, "list of tests", NULL, "messages and what becomes of them"),
+	FIELD(TEST, "name", KEY_TEXT, test_src, name, NULL, "what it shows"),
+	ENUM(TEST, "direction", test_src, direction, direction_names, "outbound", "mail that leaves or comes in"),
+	FIELD(TEST, "client", KEY_TEXT, test_src, client, NULL, "address of the peer"),
+	FIELD(TEST, "from", KEY_TEXT, test_src, from, NULL, "envelope sender; <> for none"),
+	FIELD(TEST, "to", KEY_TEXTS, test_src, to, NULL, "recipients"),
+	FIELD(TEST, "authenticated", KEY_TEXT, test_src, user, NULL, "user who logged in"),
+	FIELD(TEST, "tls", KEY_TEXT, test_src, tls, NULL, "as in TLSv1.3"),
+	FIELD(TEST, "listener", KEY_TEXT, test_src, listener, NULL, "listener it came by"),
+	FIELD(TEST, "helo", KEY_TEXT, test_src, helo, NULL, "name the peer gave"),
+	FIELD(TEST, "now", KEY_DATE, test_src, now, "today", "the day on which it happens"),
+	FIELD(TEST, "virus", KEY_TEXT, test_src, virus, NULL, "the antivirus finds this"),
+	FIELD(TEST, "unscannable", KEY_BOOL, test_src, unscannable, "false", "the antivirus cannot look into it"),
+	FIELD(TEST, "scan_error", KEY_BOOL, test_src, scan_error, "false", "the antivirus does not answer"),
+	NODE(TEST, "message", test_src, message, "map", NULL, "the message"),
+	NODE(TEST, "as_if", test_src, as_if, "map of rule ids to modes", NULL, "modes for this test"),
+	NODE(TEST, "expect", test_src, expect, "map of recipients", NULL, "what becomes of it; `all` for every recipient"),
+	NODE(MESSAGE, "subject", message_src, subject, "text", NULL, "its subject"),
+	NODE(MESSAGE, "body", message_src, body, "text", NULL, "its text"),
+	NODE(MESSAGE, "html", message_src, html, "text", NULL, "its text, as HTML"),
+	NODE(MESSAGE, "headers", message_src, headers, "{Name: text}", NULL, "further header fields"),
+	NODE(MESSAGE, "attachments", message_src, attachments, "list", NULL, "its files"),
+	NODE(MESSAGE, "eml", message_src, eml, "path", NULL, "a whole message in a file"),
+	NODE(MESSAGE, "same_as", message_src, same_as, "number", NULL, "the message of that test of the file"),
+	FIELD(FILE, "name", KEY_TEXT, file_src, name, NULL, "file name"),
+	FIELD(FILE, "type", KEY_TEXT, file_src, type, "application/octet-stream", "declared type"),
+	NODE(FILE, "text", file_src, text, "text", NULL, "what is in it"),
+	NODE(FILE, "base64", file_src, base64, "base64", NULL, "what is in it"),
+	NODE(FILE, "file", file_src, file, "path", NULL, "what is in it"),
+	NODE(EXPECT, "outcome", expect_src, outcome, "outcome", NULL, "what happens"),
+	NODE(EXPECT, "rules", expect_src, rules, "list of ids", NULL, "the rules that hit, all of them"),
+	NODE(EXPECT, "shadow", expect_src, shadow, "list of ids", NULL, "the shadow rules that would have"),
+	NODE(EXPECT, "skipped", expect_src, skipped, "list of ids", NULL, "the rules that were cancelled"),
+	NODE(EXPECT, "reply", expect_src, reply, "text", NULL, "stands in the reply"),
+	NODE(EXPECT, "queue", expect_src, queue, "name", NULL, "of the quarantine, or who decides"),
+	NODE(EXPECT, "redirect", expect_src, redirect, "list of addresses", NULL, "where it goes instead"),
+	NODE(EXPECT, "subject", expect_src, subject, "text", NULL, "the subject as it is delivered"),
+	NODE(EXPECT, "header", expect_src, header, "{Name: text}", NULL, "a header field as it is delivered"),
+};
+const size_t npolicy_keys = sizeof(policy_keys) / sizeof(policy_keys[0]);
+
+static const char *const section_names[SECTION_COUNT] = {
+	[SECTION_TOP] = "the policy", [SECTION_DEFAULTS] = "defaults",
+	[SECTION_DETECTOR] = "a detector", [SECTION_NEAR] = "near",
+	[SECTION_CONFIDENCE] = "confidence", [SECTION_SAMPLES] = "samples",
+	[SECTION_RULE] = "a rule", [SECTION_WHEN] = "when", [SECTION_NOT] = "not",
+	[SECTION_RANGE] = "a range", [SECTION_TEXT] = "a text condition",
+	[SECTION_HEADER_TEXT] = "header", [SECTION_FINDS] = "finds",
+	[SECTION_ATTACHMENT] = "attachment", [SECTION_THEN] = "then", [SECTION_HOLD] = "hold",
+	[SECTION_EXCEPTION] = "an exception", [SECTION_LIMIT] = "a limit",
+	[SECTION_LIMIT_THEN] = "then", [SECTION_TESTS] = "the tests", [SECTION_TEST] = "a test",
+	[SECTION_MESSAGE] = "message", [SECTION_FILE] = "attachments", [SECTION_EXPECT] = "expect",
+};
+
+/* What people write who come from elsewhere, and what it is called here. */
+static const struct {
+	enum section section;
+	const char *wrong, *hint;
+} slips[] = {
+	{ SECTION_WHEN, "recipient", "did you mean `to`?  (`recipients` counts them)" },
+	{ SECTION_WHEN, "rcpt", "did you mean `to`?" },
+	{ SECTION_WHEN, "rcpt_to", "did you mean `to`?" },
+	{ SECTION_WHEN, "sender", "did you mean `from`?" },
+	{ SECTION_WHEN, "mail_from", "did you mean `from`?" },
+	{ SECTION_WHEN, "ip", "did you mean `client`?" },
+	{ SECTION_WHEN, "network", "did you mean `client`?" },
+	{ SECTION_WHEN, "detector", "did you mean `finds`?" },
+	{ SECTION_WHEN, "detectors", "did you mean `finds`?" },
+	{ SECTION_WHEN, "content", "did you mean `text`?" },
+	{ SECTION_WHEN, "file", "did you mean `attachment`?" },
+	{ SECTION_WHEN, "extension", "write `attachment: {extension: ...}`" },
+	{ SECTION_WHEN, "filename", "write `attachment: {name: ...}`" },
+	{ SECTION_WHEN, "type", "write `attachment: {type: ...}`" },
+	{ SECTION_WHEN, "not", "use `unless:`, or {not: ...} within one list" },
+	{ SECTION_WHEN, "and", "every key of `when` must hold already" },
+	{ SECTION_WHEN, "or", "write two rules, or a list of values" },
+	{ SECTION_WHEN, "any", "`any` stands within `finds`; else write two rules" },
+	{ SECTION_WHEN, "all", "`all` stands within `finds`; every key of `when` must hold already" },
+	{ SECTION_RULE, "name", "did you mean `id`?" },
+	{ SECTION_RULE, "if", "did you mean `when`?" },
+	{ SECTION_RULE, "conditions", "did you mean `when`?" },
+	{ SECTION_RULE, "match", "did you mean `when`?" },
+	{ SECTION_RULE, "except", "did you mean `unless`?" },
+	{ SECTION_RULE, "action", "did you mean `then`?" },
+	{ SECTION_RULE, "actions", "did you mean `then`?" },
+	{ SECTION_RULE, "enabled", "did you mean `mode`?  (off, shadow or enforce)" },
+	{ SECTION_RULE, "priority", "the order of rules never matters: the most restrictive outcome wins" },
+	{ SECTION_RULE, "order", "the order of rules never matters: the most restrictive outcome wins" },
+	{ SECTION_RULE, "stop", "no rule is final: every rule is evaluated" },
+	{ SECTION_RULE, "final", "no rule is final: every rule is evaluated" },
+	{ SECTION_RULE, "description", "did you mean `title`?" },
+	{ SECTION_THEN, "block", "did you mean `reject`?" },
+	{ SECTION_THEN, "drop", "did you mean `discard`?" },
+	{ SECTION_THEN, "delete", "did you mean `discard`?" },
+	{ SECTION_THEN, "accept", "did you mean `deliver`?" },
+	{ SECTION_THEN, "allow", "did you mean `deliver`?  (it lifts no other rule: see `exceptions:`)" },
+	{ SECTION_THEN, "tag", "did you mean `prefix_subject` or `add_header`?" },
+	{ SECTION_THEN, "forward", "did you mean `redirect`?" },
+	{ SECTION_THEN, "stop", "no rule is final: every rule is evaluated" },
+	{ SECTION_DETECTOR, "regex", "did you mean `pattern`?" },
+	{ SECTION_DETECTOR, "keywords", "did you mean `words`?" },
+	{ SECTION_TEXT, "contains", "did you mean `words`?" },
+	{ SECTION_TEXT, "regex", "did you mean `pattern`?" },
+	{ SECTION_HEADER_TEXT, "contains", "did you mean `words`?" },
+	{ SECTION_HEADER_TEXT, "regex", "did you mean `pattern`?" },
+	{ SECTION_HEADER_TEXT, "exists", "did you mean `present`?" },
+	{ SECTION_FINDS, "minimum", "did you mean `min`?" },
+	{ SECTION_FINDS, "at_least", "did you mean `min`?" },
+	{ SECTION_FINDS, "where", "did you mean `in`?" },
+	{ SECTION_ATTACHMENT, "ext", "did you mean `extension`?" },
+	{ SECTION_ATTACHMENT, "filename", "did you mean `name`?" },
+	{ SECTION_ATTACHMENT, "mime", "did you mean `type`?" },
+	{ SECTION_RANGE, "min", "did you mean `over`?" },
+	{ SECTION_RANGE, "max", "did you mean `under`?" },
+	{ SECTION_EXCEPTION, "rule", "did you mean `rules`?" },
+	{ SECTION_EXCEPTION, "expires", "did you mean `until`?" },
+	{ SECTION_TOP, "rule", "did you mean `rules`?" },
+	{ SECTION_TOP, "lists", "did you mean `groups`?" },
+	{ SECTION_TOP, "include", "all files of the folder are one policy; packs come with `use:`" },
+};
+
+const char *
+section_name(enum section s)
+{
+	return section_names[s];
+}
+
+const char *const *
+keys_names(enum section s)
+{
+	static const char *names[SECTION_COUNT][48];
+	size_t n = 0;
+
+	if (names[s][0])
+		return names[s];
+	for (size_t i = 0; i < npolicy_keys; i++)
+		if (policy_keys[i].section == s) {
+			ASSERT(n + 1 < sizeof(names[s]) / sizeof(names[s][0]));
+			names[s][n++] = policy_keys[i].name;
+		}
+	return names[s];
+}
+
+void
+keys_unknown(struct load *ld, const struct conf_node *node, enum section s)
+{
+	const char *hint = NULL;
+	bool quoted = s != SECTION_TOP && s != SECTION_RULE && s != SECTION_DETECTOR &&
+	    s != SECTION_EXCEPTION && s != SECTION_LIMIT && s != SECTION_RANGE &&
+	    s != SECTION_TEXT && s != SECTION_TESTS && s != SECTION_TEST;
+	const char *tick = quoted ? "`" : "";
+
+	for (size_t i = 0; i < sizeof(slips) / sizeof(slips[0]) && !hint; i++)
+		if (slips[i].section == s && span_is(node->key, slips[i].wrong))
+			hint = slips[i].hint;
+	if (!hint)
+		hint = nearest_hint(ld, conf_nearest(node->key, keys_names(s)));
+	for (size_t i = 0; i < npolicy_keys && !hint; i++)	/* right word, wrong place */
+		if (policy_keys[i].section != s && policy_keys[i].section <= SECTION_LIMIT &&
+		    span_is(node->key, policy_keys[i].name))
+			hint = arena_printf(ld->d->arena, "`%s` belongs into %s", policy_keys[i].name,
+			    section_name(policy_keys[i].section));
+	diag_key(ld->d, DIAG_ERROR, node, hint, "unknown key `" SPAN_FMT "` in %s%s%s",
+	    SPAN_ARG(node->key), tick, section_name(s), tick);
+}
+
+void
+keys_later(struct load *ld, const struct conf_node *node)
+{
+	diag_key(ld->d, DIAG_ERROR, node, NULL, "`" SPAN_FMT "` is not available in this version",
+	    SPAN_ARG(node->key));
+}
+
+static void
+key_read(struct load *ld, struct conf_node *n, const struct key *k, void *obj)
+{
+	char *at = obj ? (char *)obj + k->offset : NULL;
+
+	switch (k->type) {
+	case KEY_TEXT: {
+		struct span s;
+
+		if (conf_text(ld->d, n, k->name, &s))
+			*(struct span *)at = arena_span(ld->a, s);
+		break;
+	}
+	case KEY_TEXTS:
+		read_texts(ld, n, k->name, (struct spans *)at);
+		break;
+	case KEY_BOOL:
+		conf_bool(ld->d, n, (bool *)at);
+		break;
+	case KEY_UINT:
+		conf_uint(ld->d, n, 1, UINT32_MAX, (uint64_t *)at);
+		break;
+	case KEY_SIZE:
+		conf_size(ld->d, n, (uint64_t *)at);
+		break;
+	case KEY_DURATION:
+		conf_duration(ld->d, n, (int64_t *)at);
+		break;
+	case KEY_DATE:
+		read_date(ld, n, (int64_t *)at);
+		break;
+	case KEY_ENUM: {
+		int v;
+
+		if (conf_enum(ld->d, n, k->names, &v))
+			*(int *)at = v;
+		break;
+	}
+	case KEY_ID:
+		read_id(ld, n, (struct span *)at);
+		break;
+	case KEY_NODE:
+		*(struct conf_node **)at = n;
+		break;
+	case KEY_SHAPE:
+		k->parse(ld, n, obj);
+		break;
+	}
+}
+
+bool
+keys_read(struct load *ld, struct conf_node *map, enum section s, void *obj)
+{
+	if (!conf_want(ld->d, map, CONF_MAP, section_name(s)))
+		return false;
+	CONF_EACH (n, map) {
+		const struct key *k = NULL;
+
+		for (size_t i = 0; i < npolicy_keys && !k; i++)
+			if (policy_keys[i].section == s && span_is(n->key, policy_keys[i].name))
+				k = &policy_keys[i];
+		if (!k)
+			keys_unknown(ld, n, s);
+		else if (k->later)
+			keys_later(ld, n);
+		else
+			key_read(ld, n, k, obj);
+	}
+	return true;
+}

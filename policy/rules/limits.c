@@ -1,0 +1,167 @@
+/* limits.c -- how much anyone may send: compiled for the receiver, which counts.
+ *
+ * The policy only says what is allowed; it keeps no count.
+ */
+#include "load.h"
+
+/* "6000 recipients / 1h", "10 connections" */
+void
+limit_allow(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const struct { const char *name; enum limit_unit unit; } units[] = {
+		{ "message", LIMIT_MESSAGES }, { "messages", LIMIT_MESSAGES },
+		{ "recipient", LIMIT_RECIPIENTS }, { "recipients", LIMIT_RECIPIENTS },
+		{ "connection", LIMIT_CONNECTIONS }, { "connections", LIMIT_CONNECTIONS },
+	};
+	struct limit_src *l = obj;
+	struct span s, count, unit, window;
+	size_t at;
+	bool known = false;
+
+	l->allow = n;
+	if (!conf_text(ld->d, n, "as in 300 recipients / 1h", &s))
+		return;
+	at = span_find(s, '/');
+	window = span_trim(span_from(s, at + (at < s.n)));
+	s = span_trim(span_sub(s, 0, at));
+	count = span_sub(s, 0, span_find(s, ' '));
+	unit = span_trim(span_from(s, count.n));
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (span_is(unit, units[i].name)) {
+			l->rule.unit = units[i].unit;
+			known = true;
+		}
+	if (!known || !parse_uint(count, UINT32_MAX, &l->rule.allow) || l->rule.allow == 0) {
+		diag_at(ld->d, DIAG_ERROR, n, "as in 300 recipients / 1h, 500 messages / 1d, 10 connections",
+		    "cannot read this limit");
+		return;
+	}
+	if (l->rule.unit == LIMIT_CONNECTIONS) {
+		if (window.n)
+			diag_at(ld->d, DIAG_ERROR, n, "as in 10 connections",
+			    "connections are counted at one time, not over a time");
+		return;
+	}
+	if (!parse_duration(window, &l->rule.window) || l->rule.window <= 0)
+		diag_at(ld->d, DIAG_ERROR, n, "as in 300 recipients / 1h", "the time is missing or wrong");
+}
+
+void
+limit_reject(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct limit_src *l = obj;
+	bool b;
+
+	if (conf_bool(ld->d, n, &b) && b)
+		l->rule.then = OUTCOME_REJECT;
+}
+
+void
+limit_defer(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct limit_src *l = obj;
+	bool b;
+
+	if (conf_bool(ld->d, n, &b) && b && l->rule.then < OUTCOME_DEFER)
+		l->rule.then = OUTCOME_DEFER;
+}
+
+void
+limit_hold(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct limit_src *l = obj;
+	struct conf_node *who = n;
+
+	if (n->kind == CONF_MAP) {
+		who = conf_get(n, "for");
+		CONF_EACH (c, n)
+			if (!span_is(c->key, "for"))
+				diag_key(ld->d, DIAG_ERROR, c, NULL,
+				    "`" SPAN_FMT "`: the `hold` of a limit takes only `for`",
+				    SPAN_ARG(c->key));
+		if (!who) {
+			diag_key(ld->d, DIAG_ERROR, n, "as in {for: group:dpo}",
+			    "`hold` needs `for`: who decides");
+			return;
+		}
+	}
+	if (read_decider(ld, who, &l->rule.queue) && l->rule.then < OUTCOME_HOLD)
+		l->rule.then = OUTCOME_HOLD;
+}
+
+void
+limit_then(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const names[] = { "defer", "reject", NULL };
+	struct limit_src *l = obj;
+	int i;
+
+	l->then = n;
+	l->rule.then = OUTCOME_DELIVER;
+	if (n->kind == CONF_MAP) {
+		if (keys_read(ld, n, SECTION_LIMIT_THEN, l) && n->count == 0)
+			diag_at(ld->d, DIAG_ERROR, n, NULL, "`then` says nothing");
+	} else if (n->kind == CONF_SCALAR && (span_is(n->text, "wait") || span_is(n->text, "notify"))) {
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "` is not available in this version",
+		    SPAN_ARG(n->text));
+	} else if (conf_enum(ld->d, n, names, &i)) {
+		l->rule.then = i == 0 ? OUTCOME_DEFER : OUTCOME_REJECT;
+	}
+}
+
+static void
+limit_read(struct load *ld, struct conf_node *n)
+{
+	static const enum limit_key keys[] = { LIMIT_CLIENT, LIMIT_SENDER, LIMIT_SENDER_DOMAIN,
+		LIMIT_USER };
+	struct limit_src *l = arena_zalloc(ld->tmp, sizeof(*l));
+	struct conf_node *per = conf_get(n, "per");
+	size_t errors = ld->d->errors;
+
+	l->per = -1;
+	l->rule.then = OUTCOME_DEFER;
+	if (per && per->kind == CONF_SCALAR && span_is(per->text, "destination")) {
+		diag_at(ld->d, DIAG_ERROR, per, NULL,
+		    "limits per destination are not available in this version");
+		return;
+	}
+	if (!keys_read(ld, n, SECTION_LIMIT, l))
+		return;
+	if (ld->d->errors > errors)
+		return;
+	if (!conf_get(n, "id"))
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "a limit needs an `id`");
+	if (!per)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "a limit needs `per`: what is counted for each of");
+	if (!l->allow)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "a limit needs `allow`");
+	if (l->rule.unit == LIMIT_CONNECTIONS && l->per > 0 && ld->d->errors == errors)
+		diag_at(ld->d, DIAG_ERROR, per, NULL, "connections are counted per client");
+	if (l->per >= 0)
+		l->rule.per = keys[l->per];
+	if (l->rule.id.n && ld->d->errors == errors)
+		pendings_add(ld, &ld->limits, "limit", l->rule.id, conf_get(n, "id"), l);
+}
+
+void
+limits_read(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct policy *p = ld->p;
+	size_t k = 0;
+
+	if (!conf_want(ld->d, n, CONF_LIST, "a list of limits"))
+		return;
+	CONF_EACH (c, n)
+		limit_read(ld, c);
+	p->limits = arena_array(ld->a, ld->limits.n + 1, sizeof(*p->limits));
+	for (struct pending *q = ld->limits.first; q; q = q->next)
+		p->limits[k++] = ((struct limit_src *)q->value)->rule;
+	p->nlimits = k;
+}
+
+const struct limit_rule *
+policy_limits(const struct policy *p, size_t *n)
+{
+	*n = p->nlimits;
+	return p->limits;
+}

@@ -1,0 +1,261 @@
+/* load.h -- the loader's own structures; gone once the policy is compiled. */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include "conf.h"
+#include "rules.h"
+
+struct pending {		/* an id seen, and where, for duplicates and did-you-mean */
+	struct span id;
+	const struct conf_node *node;
+	void *value;
+	struct pending *next;
+};
+struct pendings {
+	struct pending *first, **tail;
+	struct table *by_id;
+	size_t n;
+};
+
+struct group {
+	struct span name;
+	const struct conf_node *node;	/* NULL: our own domains, from the configuration */
+	uint32_t set;
+	unsigned char state;	/* 0 untouched, 1 being read, 2 done */
+	bool used;
+};
+struct network {
+	struct span name;
+	struct cidr *v;
+	size_t n;
+	bool used;
+};
+struct custom {			/* a detector of the policy */
+	struct span id;
+	struct conf_node *node;
+	int index;		/* in the set, -1: broken */
+	bool used;
+	struct conf_node *samples;
+	struct conf_node *pattern;	/* node of its regular expression, or NULL */
+};
+struct pattern_src {		/* a regular expression, and where it stands */
+	struct conf_node *node;
+	int index;		/* of its detector */
+	struct pattern_src *next;
+};
+struct rule_src {
+	struct rule rule;
+	const struct conf_node *node, *then, *when, *unless;
+	uint32_t *exceptions;
+	size_t nexceptions, capexceptions;
+	const struct conf_node *outcome_nodes[OUTCOME_COUNT];
+	uint32_t *detectors;
+	size_t ndetectors, capdetectors;
+	bool asks_virus, asks_unscannable;
+};
+struct exception_src {
+	struct exception ex;
+	struct conf_node *node, *rules, *tags, *until;
+};
+
+struct load {
+	struct policy *p;
+	struct arena *a;	/* the policy's */
+	struct arena *tmp;	/* dies with the load */
+	const struct policy_env *env;
+	struct diags *d;
+	struct pendings groups, networks, customs, rules, exceptions, limits;
+	struct table *inline_sets, *atoms, *measures, *hidden, *files;
+	size_t cap_atoms, cap_measures;
+	struct spans packs;	/* in use */
+	struct span pack;	/* being read, else empty */
+	struct rule_src *rule;	/* whose conditions are being read */
+	const struct conf_node *on_scan_error, *on_unscannable;
+	struct pattern_src *patterns;
+	uint64_t hash;
+};
+
+/* --- keys.c: the one table of keys -------------------------------------------------- */
+
+enum section {
+	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_NEAR, SECTION_CONFIDENCE,
+	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
+	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
+	SECTION_EXCEPTION, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_TESTS, SECTION_TEST,
+	SECTION_MESSAGE, SECTION_FILE, SECTION_EXPECT, SECTION_COUNT
+};
+enum key_type {
+	KEY_TEXT, KEY_TEXTS, KEY_BOOL, KEY_UINT, KEY_SIZE, KEY_DURATION, KEY_DATE, KEY_ENUM,
+	KEY_ID, KEY_NODE,	/* kept as it is, for the section's function */
+	KEY_SHAPE		/* anything else: its function reads it, `shape` describes it */
+};
+typedef void key_fn(struct load *, struct conf_node *, void *);
+
+struct key {
+	enum section section;
+	const char *name;
+	enum key_type type;
+	size_t offset;		/* of the field in the section's struct */
+	key_fn *parse;		/* KEY_SHAPE */
+	const char *const *names;	/* KEY_ENUM */
+	const char *shape;	/* what may stand there, for the manual and JSON Schema */
+	const char *deflt;	/* NULL: none */
+	const char *help;
+	bool later;		/* part of the language, not available in this version */
+};
+extern const struct key policy_keys[];
+extern const size_t npolicy_keys;
+const char *section_name(enum section s);
+
+/* Reads a map by the table into obj. false when it is no map. */
+bool keys_read(struct load *ld, struct conf_node *map, enum section s, void *obj);
+/* Only the complaint about one key that is none of the section's. */
+void keys_unknown(struct load *ld, const struct conf_node *node, enum section s);
+/* NULL-terminated names of a section, those not available yet included. */
+const char *const *keys_names(enum section s);
+void keys_later(struct load *ld, const struct conf_node *node);	/* "not available in this version" */
+
+/* The structs that sections without one of their own are read into. */
+struct detector_src {
+	struct conf_node *words, *pattern, *near, *confidence, *mask, *samples;
+};
+struct near_src {
+	struct spans words;
+	uint64_t within;
+};
+struct confidence_src {
+	int alone, near;
+};
+struct samples_src {
+	struct conf_node *match, *no_match;
+};
+struct text_src {
+	struct conf_node *words, *pattern;
+	int present;		/* -1 not asked, else 0 or 1 */
+};
+struct range_src {
+	struct conf_node *over, *under;
+};
+struct finds_src {
+	uint64_t min;
+	int count, confidence;
+	unsigned where;
+};
+struct hold_src {
+	struct span decider;
+	int64_t expires;
+	int on_expire;
+};
+struct limit_src {
+	struct limit_rule rule;
+	int per;
+	const struct conf_node *allow, *then;
+};
+
+struct test_src {
+	struct span name, client, from, user, tls, listener, helo, virus;
+	struct spans to;
+	int direction;
+	bool unscannable, scan_error;
+	int64_t now;
+	struct conf_node *message, *as_if, *expect;
+};
+struct message_src {
+	struct conf_node *subject, *body, *html, *headers, *attachments, *eml, *same_as;
+};
+struct file_src {
+	struct span name, type;
+	struct conf_node *text, *base64, *file;
+};
+struct expect_src {
+	struct conf_node *outcome, *rules, *shadow, *skipped, *reply, *queue, *subject, *header,
+	    *redirect;
+};
+
+/* --- shared readers ------------------------------------------------------------------ */
+
+bool read_texts(struct load *ld, struct conf_node *n, const char *what, struct spans *out);
+bool read_date(struct load *ld, struct conf_node *n, int64_t *us);	/* 0:00 UTC of that day */
+bool parse_date(struct span s, int64_t *us);
+bool read_id(struct load *ld, struct conf_node *n, struct span *out);
+bool read_template(struct load *ld, struct conf_node *n, struct span *out);
+bool read_range(struct load *ld, struct conf_node *n, bool sizes, struct range *out);
+void pendings_init(struct pendings *l);
+void pendings_free(struct pendings *l);
+/* NULL, with an error, when the id stands already. */
+struct pending *pendings_add(struct load *ld, struct pendings *l, const char *what,
+    struct span id, const struct conf_node *node, void *value);
+void *pendings_get(const struct pendings *l, struct span id);
+/* The nearest id, or NULL. */
+const char *pendings_nearest(struct load *ld, const struct pendings *l, struct span word);
+const char *nearest_hint(struct load *ld, const char *nearest);	/* "did you mean `x`?" or NULL */
+bool load_file(struct load *ld, const struct conf_node *at, struct span path, struct span *text);
+/* Puts v into an array that grows in the arena. */
+void push_u32(struct arena *a, uint32_t **v, size_t *n, size_t *cap, uint32_t x);
+
+/* lists.c */
+void groups_read(struct load *ld, struct conf_node *n, void *obj);
+void networks_read(struct load *ld, struct conf_node *n, void *obj);
+void lists_builtin(struct load *ld);	/* networks and our-domains of the configuration */
+void lists_resolve(struct load *ld);	/* every group, also those nobody asks for */
+/* A list of addresses and groups: the sets it is made of. false: an error was said. */
+bool read_addresses(struct load *ld, struct conf_node *n, const uint32_t **sets, size_t *nsets);
+bool read_cidrs(struct load *ld, struct conf_node *n, const struct cidr **v, size_t *nv);
+/* "group:dpo", "dpo" or an address: who decides. */
+bool read_decider(struct load *ld, struct conf_node *n, struct span *out);
+
+/* load_detectors.c */
+void detectors_read(struct load *ld, struct conf_node *n, void *obj);
+void detectors_finish(struct load *ld);	/* compile, samples */
+/* The name stands as the key of at, or as its value. -1: an error was said. */
+int detector_resolve(struct load *ld, const struct conf_node *at, bool is_key, struct span name);
+/* A detector of a condition alone; -1 when an error was said. */
+int detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *pattern);
+
+/* load_conditions.c */
+struct conds {			/* being collected */
+	struct cond *v;
+	size_t n, cap;
+};
+void conds_push(struct load *ld, struct conds *c, struct cond one);
+/* The atom of that canonical spelling, made when it is new; releases key. */
+struct cond atom_intern(struct load *ld, const struct atom *atom, struct buf *key);
+void key_begin(struct buf *b, const char *what);
+void key_texts(struct buf *b, const struct spans *s);
+void when_read(struct load *ld, struct conf_node *n, const struct cond **v, size_t *nv);
+void conds_sort(struct conds *c);
+key_fn cond_from, cond_header_from, cond_to, cond_to_all, cond_client, cond_authenticated,
+    cond_tls, cond_listener, cond_direction, cond_recipients, cond_size, cond_attachments,
+    cond_subject, cond_header, cond_body, cond_text, cond_finds, cond_attachment, cond_virus,
+    cond_unscannable, cond_encrypted, cond_defect;
+key_fn file_type, file_names, file_extensions, file_size, file_depth, file_encrypted,
+    file_mismatch;
+key_fn finds_where, text_present;
+
+/* load_rules.c */
+key_fn rules_read, exceptions_read, rule_title, rule_when, rule_unless, rule_then;
+key_fn then_reject, then_defer, then_hold, then_quarantine, then_discard, then_redirect,
+    then_deliver, then_add_header, then_remove_header, then_prefix_subject,
+    then_require_tls;
+key_fn hold_for, exception_when;
+void rules_finish(struct load *ld);	/* sort, exceptions, signals */
+extern const char *const mode_names[], *const severity_names[], *const direction_names[],
+    *const confidence_names[];
+
+/* limits.c */
+key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_hold;
+
+/* load.c */
+key_fn use_read, defaults_read, version_read, default_scan_error, default_unscannable;
+
+/* policy_tests.c */
+key_fn tests_nothing;
+
+/* lint_pattern.c: a text on which the pattern takes exponential time, or an empty span. It is
+ * proved: the detector has given up on it. */
+struct span pattern_attack(struct load *ld, const struct pattern_src *p);
+
+/* lint.c: warnings about what is legal and surely not meant */
+void policy_lint(struct load *ld);
+
+#endif

@@ -1,0 +1,714 @@
+/* load_rules.c -- rules, what they do, and the exceptions from them.
+ *
+ * Rules end up sorted by id: no order of writing survives into the policy. A
+ * rule of a pack gives way to one of the policy with the same id.
+ *
+ * Long because a rule, what it does and the exceptions from it are one grammar.
+ */
+#include <stdlib.h>
+
+#include "load.h"
+
+#define HEADER_TEXT_MAX 2000
+#define DAY_US (INT64_C(86400) * 1000000)
+
+/* --- small keys of a rule --------------------------------------------------------------- */
+
+void
+rule_title(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule *r = obj;
+	struct span s;
+
+	if (n->kind == CONF_MAP) {
+		CONF_EACH (c, n)
+			if (conf_text(ld->d, c, "a text", &s) && (span_is(c->key, "en") || !r->title.n))
+				r->title = arena_span(ld->a, s);
+	} else if (conf_text(ld->d, n, "a text", &s)) {
+		r->title = arena_span(ld->a, s);
+	}
+}
+
+void
+rule_when(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+
+	ld->rule = src;
+	src->when = n;
+	when_read(ld, n, &src->rule.when, &src->rule.nwhen);
+	ld->rule = NULL;
+}
+
+void
+rule_unless(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+
+	src->unless = n;
+	when_read(ld, n, &src->rule.unless, &src->rule.nunless);
+}
+
+/* --- outcomes ----------------------------------------------------------------------------- */
+
+/* Notes that the rule asks for this outcome; true when it is its strictest so far. */
+static bool
+outcome_take(struct rule_src *src, enum outcome o, const struct conf_node *n)
+{
+	src->outcome_nodes[o] = n;
+	if (o <= src->rule.then.outcome)
+		return false;
+	src->rule.then.outcome = o;
+	return true;
+}
+
+static bool
+want_true(struct load *ld, struct conf_node *n)
+{
+	bool b;
+
+	if (!conf_bool(ld->d, n, &b))
+		return false;
+	if (!b)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "leave `" SPAN_FMT "` out instead", SPAN_ARG(n->key));
+	return b;
+}
+
+/* "5.7.1 " at the front of a text: its length, or 0. */
+static size_t
+enhanced_code(struct span s)
+{
+	size_t i = 0;
+
+	if (s.n < 6 || s.p[0] < '0' || s.p[0] > '9' || s.p[1] != '.')
+		return 0;
+	for (int part = 0; part < 2; part++) {
+		size_t from = i = part ? i + 1 : 2;
+
+		while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9' && i - from < 3)
+			i++;
+		if (i == from || i == s.n || s.p[i] != (part ? ' ' : '.'))
+			return 0;
+	}
+	return i;
+}
+
+static void
+then_reply(struct load *ld, struct conf_node *n, struct rule_src *src, enum outcome o,
+    char class, const char *deflt)
+{
+	struct span s = { 0 }, code = span_str(deflt);
+	size_t len;
+
+	if (n->kind == CONF_SCALAR && !n->quoted && span_is(n->text, "true")) {
+		/* the usual text */
+	} else if (!read_template(ld, n, &s)) {
+		return;
+	} else if (s.n == 0) {
+		diag_at(ld->d, DIAG_ERROR, n, "or write `true`", "an empty text");
+		return;
+	}
+	if ((len = enhanced_code(s)) > 0) {
+		code = span_sub(s, 0, len);
+		s = span_trim(span_from(s, len));
+		if (code.p[0] != class) {
+			diag_at(ld->d, DIAG_ERROR, n, NULL, "the code of `" SPAN_FMT "` begins with %c",
+			    SPAN_ARG(n->key), class);
+			return;
+		}
+	} else if (s.n > 4 && s.p[3] == ' ' && (s.p[0] == '4' || s.p[0] == '5') && s.p[1] >= '0' &&
+	    s.p[1] <= '9' && s.p[2] >= '0' && s.p[2] <= '9') {
+		diag_at(ld->d, DIAG_ERROR, n, "as in \"5.7.1 text\"",
+		    "leave the reply code out: `" SPAN_FMT "` is sent as %s", SPAN_ARG(n->key),
+		    class == '5' ? "550" : "451");
+		return;
+	}
+	if (s.n > REPLY_MAX - 80) {
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "a reply holds %d bytes, this is %zu",
+		    REPLY_MAX - 80, s.n);
+		return;
+	}
+	if (outcome_take(src, o, n)) {
+		src->rule.then.code = code;
+		src->rule.then.text = s;
+	}
+}
+
+void
+then_reject(struct load *ld, struct conf_node *n, void *obj)
+{
+	then_reply(ld, n, obj, OUTCOME_REJECT, '5', "5.7.1");
+}
+
+void
+then_defer(struct load *ld, struct conf_node *n, void *obj)
+{
+	then_reply(ld, n, obj, OUTCOME_DEFER, '4', "4.7.1");
+}
+
+void
+hold_for(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct hold_src *h = obj;
+
+	read_decider(ld, n, &h->decider);
+}
+
+void
+then_hold(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const enum outcome expire[] = { OUTCOME_REJECT, OUTCOME_QUARANTINE, OUTCOME_DISCARD,
+		OUTCOME_DELIVER };
+	struct rule_src *src = obj;
+	struct hold_src h = { 0 };
+	size_t errors = ld->d->errors;
+
+	if (n->kind == CONF_MAP) {
+		keys_read(ld, n, SECTION_HOLD, &h);
+		if (ld->d->errors == errors && !h.decider.n)
+			diag_key(ld->d, DIAG_ERROR, n, "as in {for: group:dpo}",
+			    "`hold` needs `for`: who decides");
+		if (conf_get(n, "on_expire") && !h.expires && ld->d->errors == errors)
+			diag_key(ld->d, DIAG_ERROR, conf_get(n, "on_expire"), NULL,
+			    "`on_expire` without `expires`");
+	} else {
+		if (n->kind == CONF_SCALAR && !n->quoted && span_is(n->text, "true"))
+			diag_at(ld->d, DIAG_ERROR, n, "as in {for: group:dpo}",
+			    "`hold` needs a group or an address: who decides");
+		else
+			read_decider(ld, n, &h.decider);
+	}
+	if (ld->d->errors > errors || !outcome_take(src, OUTCOME_HOLD, n))
+		return;
+	src->rule.then.queue = h.decider;
+	src->rule.then.expires = h.expires;
+	src->rule.then.on_expire = h.expires ? expire[h.on_expire] : OUTCOME_UNJUDGED;
+}
+
+void
+then_quarantine(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct span name = SPAN_LIT("quarantine");
+
+	if (!(n->kind == CONF_SCALAR && !n->quoted && span_is(n->text, "true")) &&
+	    !read_id(ld, n, &name))
+		return;
+	if (outcome_take(src, OUTCOME_QUARANTINE, n))
+		src->rule.then.queue = name;
+}
+
+void
+then_discard(struct load *ld, struct conf_node *n, void *obj)
+{
+	if (want_true(ld, n))
+		outcome_take(obj, OUTCOME_DISCARD, n);
+}
+
+void
+then_deliver(struct load *ld, struct conf_node *n, void *obj)
+{
+	if (want_true(ld, n))
+		outcome_take(obj, OUTCOME_DELIVER, n);
+}
+
+void
+then_redirect(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct spans items = { 0 };
+	struct conf_node *at = n->kind == CONF_LIST ? n->first : n;
+	struct span *v;
+	size_t errors = ld->d->errors;
+
+	if (!read_texts(ld, n, "an address", &items))
+		return;
+	v = arena_array(ld->a, items.n ? items.n : 1, sizeof(*v));
+	for (size_t i = 0; i < items.n; i++, at = at->next) {
+		struct err err = { 0 };
+		struct span normal;
+
+		if (span_find(items.v[i], '@') == items.v[i].n)
+			diag_at(ld->d, DIAG_ERROR, at, NULL, "`" SPAN_FMT "` is not an address",
+			    SPAN_ARG(items.v[i]));
+		else if (!addrpattern_normalise(ld->tmp, items.v[i], &normal, &err) || !normal.n)
+			diag_at(ld->d, DIAG_ERROR, at, NULL, "%s",
+			    err.text[0] ? err.text : "expected an address");
+		else
+			v[i] = mailaddr_normalise(ld->a, items.v[i]);
+	}
+	if (items.n == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty list: the message would go nowhere");
+	if (ld->d->errors == errors && outcome_take(src, OUTCOME_REDIRECT, n))
+		src->rule.then.redirect = (struct spans){ v, items.n };
+}
+
+/* --- modifications -------------------------------------------------------------------------- */
+
+/* RFC 5322, 2.2: any printable ASCII but the colon. */
+static bool
+header_name_fine(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] >= 0x7f || s.p[i] == ':')
+			return false;
+	return s.n > 0 && s.n <= 76;
+}
+
+static bool
+header_is_structure(struct span s)
+{
+	return span_starts_nocase(s, SPAN_LIT("content-")) || span_is_nocase(s, "mime-version");
+}
+
+void
+then_add_header(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const ours[] = { "received", "return-path", "dkim-signature", "bcc",
+		"from", "date", "message-id", "to", "cc", "sender", NULL };
+	struct rule_src *src = obj;
+	struct header_add *v;
+	size_t k = 0;
+
+	if (!conf_want(ld->d, n, CONF_MAP, "{Name: text}"))
+		return;
+	v = arena_array(ld->a, n->count ? n->count : 1, sizeof(*v));
+	if (n->count == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "expected {Name: text}");
+	CONF_EACH (c, n) {
+		struct span text;
+		const char *bad = NULL;
+
+		if (!header_name_fine(c->key)) {
+			diag_key(ld->d, DIAG_ERROR, c, NULL, "`" SPAN_FMT "` is no header name",
+			    SPAN_ARG(c->key));
+			continue;
+		}
+		for (size_t i = 0; ours[i]; i++)
+			if (span_is_nocase(c->key, ours[i]))
+				bad = "the message's own fields cannot be added";
+		if (span_is_nocase(c->key, "subject"))
+			bad = "use `prefix_subject`";
+		if (header_is_structure(c->key))
+			bad = "it would change how the message is read";
+		if (bad) {
+			diag_key(ld->d, DIAG_ERROR, c, NULL, "`" SPAN_FMT "`: %s", SPAN_ARG(c->key), bad);
+			continue;
+		}
+		if (!read_template(ld, c, &text))
+			continue;
+		if (text.n > HEADER_TEXT_MAX) {
+			diag_at(ld->d, DIAG_ERROR, c, NULL, "a header holds %d bytes, this is %zu",
+			    HEADER_TEXT_MAX, text.n);
+			continue;
+		}
+		v[k++] = (struct header_add){ arena_span(ld->a, c->key), text };
+	}
+	src->rule.then.add = v;
+	src->rule.then.nadd = k;
+}
+
+void
+then_remove_header(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct spans items = { 0 };
+	struct conf_node *at = n->kind == CONF_LIST ? n->first : n;
+
+	if (!read_texts(ld, n, "a header name", &items))
+		return;
+	if (items.n == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "expected a header name");
+	for (size_t i = 0; i < items.n; i++, at = at->next) {
+		struct span s = items.v[i], stem = s;
+
+		if (stem.n && stem.p[stem.n - 1] == '*')
+			stem.n--;
+		if (stem.n < 3 || !header_name_fine(stem) || span_find(stem, '*') < stem.n)
+			diag_at(ld->d, DIAG_ERROR, at, "a `*` may stand at the end, after three letters",
+			    "`" SPAN_FMT "` is no header name", SPAN_ARG(s));
+		else if (header_is_structure(stem) || span_is_nocase(s, "from") ||
+		    (stem.n < s.n && (span_starts_nocase(SPAN_LIT("content-"), stem) ||
+		    span_starts_nocase(SPAN_LIT("mime-version"), stem) ||
+		    span_starts_nocase(SPAN_LIT("from"), stem))))
+			diag_at(ld->d, DIAG_ERROR, at, NULL,
+			    "`" SPAN_FMT "`: it would change how the message is read", SPAN_ARG(s));
+	}
+	src->rule.then.remove = items;
+}
+
+void
+then_prefix_subject(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct span s;
+
+	if (!read_template(ld, n, &s))
+		return;
+	if (span_trim(s).n == 0 || s.n > 200)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "expected a text of 1 to 200 bytes");
+	else
+		src->rule.then.prefix = arena_span(ld->a, span_trim(s));
+}
+
+void
+then_require_tls(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const names[] = { "opportunistic", "encrypted", "verified", "dane", NULL };
+	struct rule_src *src = obj;
+	int i;
+
+	if (!conf_enum(ld->d, n, names, &i))
+		return;
+	if (i + TLS_OPPORTUNISTIC > TLS_ENCRYPTED)
+		diag_at(ld->d, DIAG_ERROR, n, "`encrypted` is", "`%s` is not available in this version",
+		    names[i]);
+	else
+		src->rule.then.require_tls = (enum require_tls)(i + TLS_OPPORTUNISTIC);
+}
+
+void
+rule_then(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const alone[] = { "reject", "defer", "discard", "deliver", NULL };
+	struct rule_src *src = obj;
+	const char *usual[] = { "5.7.1", "4.7.1", "", "" };
+	enum outcome o;
+	int i;
+
+	src->then = n;
+	if (n->kind == CONF_SCALAR) {	/* `then: discard` */
+		if (span_is(n->text, "hold") || span_is(n->text, "redirect")) {
+			diag_at(ld->d, DIAG_ERROR, n,
+			    span_is(n->text, "hold") ? "as in {hold: group:dpo}" : "as in {redirect: a@b}",
+			    "`" SPAN_FMT "` needs to know for whom", SPAN_ARG(n->text));
+		} else if (span_is(n->text, "quarantine")) {
+			outcome_take(src, OUTCOME_QUARANTINE, n);
+			src->rule.then.queue = SPAN_LIT("quarantine");
+		} else if (conf_enum(ld->d, n, alone, &i)) {
+			outcome_from_name(span_str(alone[i]), &o);
+			outcome_take(src, o, n);
+			src->rule.then.code = span_str(usual[i]);
+		}
+		return;
+	}
+	if (keys_read(ld, n, SECTION_THEN, src) && n->count == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "`then` says nothing");
+}
+
+/* --- rules -------------------------------------------------------------------------------------- */
+
+static void
+rule_read(struct load *ld, struct conf_node *n)
+{
+	struct rule_src *src = arena_zalloc(ld->tmp, sizeof(*src));
+	struct rule *r = &src->rule;
+	size_t errors = ld->d->errors;
+
+	src->node = n;
+	r->severity = SEVERITY_MEDIUM;
+	r->mode = MODE_ENFORCE;
+	r->file_atom = -1;
+	r->from_pack = ld->pack.n > 0;
+	if (r->from_pack) {
+		struct conf_node *id = conf_get(n, "id");
+
+		if (id && pendings_get(&ld->rules, id->text))
+			return;
+	}
+	if (!keys_read(ld, n, SECTION_RULE, src))
+		return;
+	if (!conf_get(n, "id") && ld->d->errors == errors)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "a rule needs an `id`");
+	if (!conf_get(n, "then") && ld->d->errors == errors)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "rule `" SPAN_FMT "` needs `then`", SPAN_ARG(r->id));
+	if (r->mode == MODE_SHADOW && !conf_get(n, "review_by"))
+		diag_at(ld->d, DIAG_ERROR, conf_get(n, "mode"), "as in review_by: 2027-03-01",
+		    "a shadow rule needs `review_by`");
+	if (r->review_by && ld->env->now >= r->review_by + DAY_US)
+		diag_at(ld->d, DIAG_WARNING, conf_get(n, "review_by"), NULL,
+		    "rule `" SPAN_FMT "` was to be reviewed by this date", SPAN_ARG(r->id));
+	r->judges_virus = src->asks_virus && r->then.outcome != OUTCOME_UNJUDGED;
+	r->judges_unscannable = src->asks_unscannable && r->then.outcome != OUTCOME_UNJUDGED;
+	r->detectors = src->detectors;
+	r->ndetectors = src->ndetectors;
+	if (r->id.n)
+		pendings_add(ld, &ld->rules, "rule", r->id, conf_get(n, "id"), src);
+}
+
+void
+rules_read(struct load *ld, struct conf_node *n, void *obj)
+{
+	if (conf_want(ld->d, n, CONF_LIST, "a list of rules"))
+		CONF_EACH (c, n)
+			rule_read(ld, c);
+}
+
+/* --- exceptions ---------------------------------------------------------------------------------- */
+
+void
+exception_when(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct exception_src *src = obj;
+
+	when_read(ld, n, &src->ex.when, &src->ex.nwhen);
+}
+
+void
+exceptions_read(struct load *ld, struct conf_node *n, void *obj)
+{
+	size_t errors;
+
+	if (!conf_want(ld->d, n, CONF_LIST, "a list of exceptions"))
+		return;
+	CONF_EACH (c, n) {
+		struct exception_src *src = arena_zalloc(ld->tmp, sizeof(*src));
+
+		src->node = c;
+		errors = ld->d->errors;
+		if (!keys_read(ld, c, SECTION_EXCEPTION, src) || ld->d->errors > errors)
+			continue;
+		if (!conf_get(c, "id"))
+			diag_at(ld->d, DIAG_ERROR, c, NULL, "an exception needs an `id`");
+		if (!src->rules && !src->tags)
+			diag_at(ld->d, DIAG_ERROR, c, NULL, "an exception needs `rules` or `tags`");
+		if (!src->until) {
+			diag_at(ld->d, DIAG_ERROR, c, "as in until: 2027-12-31",
+			    "an exception needs `until`: the last day on which it holds");
+		} else if (read_date(ld, src->until, &src->ex.until)) {
+			src->ex.until += DAY_US;
+			if (ld->env->now >= src->ex.until)
+				/* Not an error: a gateway must start again on the day after, too. */
+				diag_at(ld->d, DIAG_WARNING, src->until, "prolong it, or take it out",
+				    "exception `" SPAN_FMT "` has expired: it has no effect",
+				    SPAN_ARG(src->ex.id));
+		}
+		if (src->ex.id.n)
+			pendings_add(ld, &ld->exceptions, "exception", src->ex.id, conf_get(c, "id"), src);
+	}
+}
+
+static void
+exception_link(struct load *ld, struct rule_src *r, uint32_t e)
+{
+	for (size_t i = 0; i < r->nexceptions; i++)
+		if (r->exceptions[i] == e)
+			return;
+	push_u32(ld->a, &r->exceptions, &r->nexceptions, &r->capexceptions, e);
+}
+
+static void
+exception_resolve(struct load *ld, struct exception_src *x, uint32_t e)
+{
+	struct spans ids = { 0 }, tags = { 0 };
+	struct conf_node *at;
+
+	if (x->rules && read_texts(ld, x->rules, "rules", &ids)) {
+		at = x->rules->kind == CONF_LIST ? x->rules->first : x->rules;
+		for (size_t i = 0; i < ids.n; i++, at = at->next) {
+			struct rule_src *r = pendings_get(&ld->rules, ids.v[i]);
+
+			if (r)
+				exception_link(ld, r, e);
+			else
+				diag_at(ld->d, DIAG_ERROR, at,
+				    nearest_hint(ld, pendings_nearest(ld, &ld->rules, ids.v[i])),
+				    "unknown rule `" SPAN_FMT "`", SPAN_ARG(ids.v[i]));
+		}
+	}
+	if (x->tags && read_texts(ld, x->tags, "tags", &tags)) {
+		at = x->tags->kind == CONF_LIST ? x->tags->first : x->tags;
+		for (size_t i = 0; i < tags.n; i++, at = at->next) {
+			bool any = false;
+
+			for (struct pending *p = ld->rules.first; p; p = p->next) {
+				struct rule_src *r = p->value;
+
+				for (size_t k = 0; k < r->rule.tags.n; k++)
+					if (span_eq(r->rule.tags.v[k], tags.v[i])) {
+						exception_link(ld, r, e);
+						any = true;
+					}
+			}
+			if (!any)
+				diag_at(ld->d, DIAG_ERROR, at, NULL, "no rule has the tag `" SPAN_FMT "`",
+				    SPAN_ARG(tags.v[i]));
+		}
+	}
+}
+
+/* --- signals: what each rule waits for --------------------------------------------------------------- */
+
+/* The numbers of the signals one of which must be there for the condition to hold, and how
+ * rare they are (lower is rarer). false: no such thing. */
+struct wake {
+	uint32_t *v;
+	size_t n, cap;
+	unsigned rank;
+};
+#define RANK_NONE 1000
+
+static void cond_wake(struct load *ld, const struct cond *c, struct wake *w);
+
+static void
+atom_wake(struct load *ld, const struct atom *a, struct wake *w)
+{
+	const struct signals *s = &ld->p->signals;
+	uint32_t base;
+
+	if (a->negate)
+		return;
+	switch (a->kind) {
+	case ATOM_FINDS:
+	case ATOM_TEXT:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap,
+		    s->detectors + ld->p->measures[a->finds.measure].detector);
+		w->rank = 2;
+		break;
+	case ATOM_ADDRESS:
+		base = a->address.who == WHO_FROM ? s->from : a->address.who == WHO_HEADER_FROM ?
+		    s->header_from : s->to;
+		w->rank = 4;
+		for (size_t i = 0; i < a->address.n; i++) {
+			push_u32(ld->tmp, &w->v, &w->n, &w->cap, base + a->address.sets[i]);
+			if (ld->p->sets.names[a->address.sets[i]].n)
+				w->rank = 6;	/* a group, likely our own people */
+		}
+		break;
+	case ATOM_FILE:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_FILES);
+		w->rank = 5;
+		break;
+	case ATOM_VIRUS:
+	case ATOM_UNSCANNABLE:
+	case ATOM_ENCRYPTED:
+		if (!a->want)
+			break;
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + (a->kind == ATOM_VIRUS ?
+		    SIGNAL_VIRUS : a->kind == ATOM_ENCRYPTED ? SIGNAL_ENCRYPTED : SIGNAL_UNSCANNABLE));
+		w->rank = 1;
+		break;
+	case ATOM_DEFECT:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_DEFECT);
+		w->rank = 3;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+cond_wake(struct load *ld, const struct cond *c, struct wake *w)
+{
+	*w = (struct wake){ .rank = RANK_NONE };
+	if (c->op == COND_ATOM) {
+		atom_wake(ld, &ld->p->atoms[c->atom], w);
+	} else if (c->op == COND_ALL) {
+		for (uint32_t i = 0; i < c->n; i++) {
+			struct wake kid;
+
+			cond_wake(ld, &c->kids[i], &kid);
+			if (kid.rank < w->rank)
+				*w = kid;
+		}
+	} else {
+		w->rank = 0;
+		for (uint32_t i = 0; i < c->n; i++) {
+			struct wake kid;
+
+			cond_wake(ld, &c->kids[i], &kid);
+			for (size_t k = 0; k < kid.n; k++)
+				push_u32(ld->tmp, &w->v, &w->n, &w->cap, kid.v[k]);
+			if (kid.rank > w->rank)
+				w->rank = kid.rank;
+		}
+	}
+}
+
+static void
+signals_build(struct load *ld)
+{
+	struct policy *p = ld->p;
+	struct signals *s = &p->signals;
+	uint32_t ndet = p->detectors ? (uint32_t)detectors_count(p->detectors) : 0, *first, *rules, *at;
+	struct wake *wakes = arena_array(ld->tmp, p->nrules + 1, sizeof(*wakes));
+	uint64_t *always = arena_array(ld->a, BITS_WORDS(p->nrules) + 1, sizeof(*always));
+	size_t total = 0;
+
+	s->detectors = 0;
+	s->from = ndet;
+	s->header_from = s->from + p->sets.nsets;
+	s->to = s->header_from + p->sets.nsets;
+	s->flags = s->to + p->sets.nsets;
+	s->n = s->flags + SIGNAL_FLAGS;
+	for (size_t i = 0; i < p->nrules; i++) {
+		wakes[i].rank = RANK_NONE;
+		for (size_t k = 0; k < p->rules[i].nwhen; k++) {
+			struct wake w;
+
+			cond_wake(ld, &p->rules[i].when[k], &w);
+			if (w.rank < wakes[i].rank)
+				wakes[i] = w;
+		}
+		if (wakes[i].rank == RANK_NONE) {
+			wakes[i].n = 0;
+			bit_set(always, i);
+		}
+		total += wakes[i].n;
+	}
+	first = arena_array(ld->a, s->n + 1, sizeof(*first));
+	at = arena_array(ld->tmp, s->n + 1, sizeof(*at));
+	rules = arena_array(ld->a, total + 1, sizeof(*rules));
+	for (size_t i = 0; i < p->nrules; i++)
+		for (size_t k = 0; k < wakes[i].n; k++)
+			first[wakes[i].v[k] + 1]++;
+	for (uint32_t i = 0; i < s->n; i++)
+		first[i + 1] += first[i];
+	memcpy(at, first, (s->n + 1) * sizeof(*at));
+	for (size_t i = 0; i < p->nrules; i++)
+		for (size_t k = 0; k < wakes[i].n; k++)
+			rules[at[wakes[i].v[k]]++] = (uint32_t)i;
+	s->first = first;
+	s->rules = rules;
+	s->always = always;
+}
+
+static int
+rule_order(const void *a, const void *b)
+{
+	const struct rule_src *const *x = a, *const *y = b;
+	struct span s = (*x)->rule.id, t = (*y)->rule.id;
+	size_t n = s.n < t.n ? s.n : t.n;
+	int r = n ? memcmp(s.p, t.p, n) : 0;
+
+	return r ? r : (s.n > t.n) - (s.n < t.n);
+}
+
+void
+rules_finish(struct load *ld)
+{
+	struct policy *p = ld->p;
+	struct rule_src **order = arena_array(ld->tmp, ld->rules.n + 1, sizeof(*order));
+	size_t n = 0;
+
+	p->exceptions = arena_array(ld->a, ld->exceptions.n + 1, sizeof(*p->exceptions));
+	for (struct pending *q = ld->exceptions.first; q; q = q->next) {
+		struct exception_src *x = q->value;
+
+		exception_resolve(ld, x, (uint32_t)p->nexceptions);
+		p->exceptions[p->nexceptions++] = x->ex;
+	}
+	for (struct pending *q = ld->rules.first; q; q = q->next)
+		order[n++] = q->value;
+	if (n)
+		qsort(order, n, sizeof(*order), rule_order);
+	p->rules = arena_array(ld->a, n + 1, sizeof(*p->rules));
+	for (size_t i = 0; i < n; i++) {
+		order[i]->rule.exceptions = order[i]->exceptions;
+		order[i]->rule.nexceptions = order[i]->nexceptions;
+		p->rules[i] = order[i]->rule;
+	}
+	p->nrules = n;
+	if (!ld->d->errors)
+		signals_build(ld);
+}

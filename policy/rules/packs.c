@@ -1,0 +1,62 @@
+/* packs.c -- packs that come with the program: `use: [postern/base, ...]`.
+ *
+ * A pack gives built-in detectors, and may carry rules, groups and networks of
+ * its own, written in the language itself. What a policy defines under the
+ * same id takes the pack's place.
+ *
+ * A built-in detector whose name begins with a country ("fr-nir") is in the
+ * pack of that country's identifiers, any other in postern/base.
+ */
+#include "rules.h"
+
+static const char base_text[] =
+    "# postern/base: what every policy needs.\n"
+    "version: 1\n"
+    "rules:\n"
+    "  - id: virus\n"
+    "    title: {en: Virus, fr: Virus}\n"
+    "    severity: critical\n"
+    "    tags: [virus]\n"
+    "    when: {virus: true}\n"
+    "    then: {quarantine: virus}\n";
+
+static const char empty_text[] = "version: 1\n";
+
+#define COUNTRIES(X) \
+	X("fr") X("uk") X("us") X("de") X("es") X("it") X("be") X("nl") X("ch") X("pt") X("pl") \
+	X("se") X("no") X("fi") X("dk") X("ie") X("ca") X("au") X("in") X("cn") X("br") X("kr") X("za")
+
+const char *const pack_names[] = {
+	"postern/base",
+#define X(c) "postern/" c "-identifiers",
+	COUNTRIES(X)
+#undef X
+	NULL
+};
+
+const char *
+pack_text(struct span name)
+{
+	for (size_t i = 0; pack_names[i]; i++)
+		if (span_is(name, pack_names[i]))
+			return i == 0 ? base_text : empty_text;
+	return NULL;
+}
+
+const char *
+pack_of_detector(const char *detector)
+{
+	for (size_t i = 1; pack_names[i]; i++) {
+		const char *country = pack_names[i] + sizeof("postern/") - 1;
+
+		if (strncmp(detector, country, 3) == 0)
+			return pack_names[i];
+	}
+	return pack_names[0];
+}
+
+bool
+pack_has_detector(struct span pack, const char *detector)
+{
+	return span_is(pack, pack_of_detector(detector));
+}

@@ -1,0 +1,281 @@
+/* rules.h -- the compiled policy, as the rooms of policy/rules/ share it.
+ *
+ * What is asked of a message is an *atom* ("the sender is in this list",
+ * "this detector found three values"). Equal atoms of different rules are one
+ * atom, answered at most once for each message. A rule is an AND of
+ * conditions over atoms, plus an OR of conditions that cancel it.
+ *
+ * So that cost grows with matches and not with rules, each rule hangs on one
+ * *signal*: something without which it cannot hold and which one pass over
+ * the facts finds for all rules together (a detector that found something, a
+ * list the address is in). Rules of silent signals are never looked at.
+ *
+ * Rules are sorted by id, so neither the order of rules in a file nor of
+ * files can show in a verdict.
+ */
+#ifndef RULES_H
+#define RULES_H
+
+#include "addr.h"
+#include "detect/detect.h"
+#include "postern/policy.h"
+#include "table.h"
+
+enum mode { MODE_OFF, MODE_SHADOW, MODE_ENFORCE };
+enum severity { SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
+
+struct spans {
+	const struct span *v;
+	size_t n;
+};
+
+/* --- sets of addresses: each named group, and each distinct inline list ------------- */
+
+/* All patterns of all sets in one table: pattern -> sets that hold it. One
+ * address costs as many look-ups as its domain has labels, whatever the
+ * number and size of the sets. */
+struct addrsets {
+	struct arena *arena;
+	struct table *patterns;	/* "a@b", "b", ".b", "" for the null sender -> struct setlist */
+	uint32_t nsets;
+	struct span *names;	/* of groups; empty for inline lists */
+	size_t *counts;		/* patterns in each */
+	size_t cap;
+};
+struct setlist {
+	uint32_t n, cap;
+	uint32_t *ids;
+};
+
+uint32_t addrsets_new(struct addrsets *s, struct span name);
+int addrsets_add(struct addrsets *s, uint32_t set, struct span pattern, struct err *err);
+/* One bit for each set the address is in. bits has BITS_WORDS(s->nsets) cleared words. */
+void addrsets_find(const struct addrsets *s, struct span addr, uint64_t *bits);
+/* The spelling patterns are kept in; false with err when it is no pattern. */
+bool addrpattern_normalise(struct arena *a, struct span pattern, struct span *out,
+    struct err *err);
+
+#define BITS_WORDS(n) (((size_t)(n) + 63) / 64)
+static inline bool
+bit_has(const uint64_t *bits, size_t i)
+{
+	return bits[i / 64] >> (i % 64) & 1;
+}
+static inline void
+bit_set(uint64_t *bits, size_t i)
+{
+	bits[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+/* --- atoms ------------------------------------------------------------------------- */
+
+enum atom_kind {
+	ATOM_ADDRESS, ATOM_CLIENT, ATOM_USER, ATOM_TLS, ATOM_LISTENER, ATOM_DIRECTION,
+	ATOM_RANGE, ATOM_TEXT, ATOM_HEADER, ATOM_FINDS, ATOM_FILE, ATOM_VIRUS,
+	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT
+};
+enum who { WHO_FROM, WHO_HEADER_FROM, WHO_TO, WHO_TO_ALL };
+enum quantity { QUANTITY_RECIPIENTS, QUANTITY_SIZE, QUANTITY_ATTACHMENTS };
+
+struct range {
+	bool has_over, has_under;
+	uint64_t over, under;
+};
+
+#define TYPE_WORDS BITS_WORDS(TYPE_COUNT)
+
+struct file_cond {		/* all about the same file */
+	bool has_types;
+	uint64_t types[TYPE_WORDS];
+	struct spans names;	/* globs, lower case */
+	struct spans extensions;	/* lower case, no dot */
+	struct range size;
+	struct range depth;
+	signed char encrypted, mismatch;	/* -1 not asked, 0 no, 1 yes */
+};
+
+/* How often a detector matched with at least this confidence in these places. */
+struct measure {
+	uint32_t detector;	/* index in policy.detectors */
+	enum confidence floor;
+	unsigned where;		/* enum where, or-ed */
+};
+
+struct atom {
+	enum atom_kind kind;
+	bool negate;
+	struct span key;	/* the YAML key, for people: "from", "finds fr-nir" */
+	union {
+		struct { enum who who; const uint32_t *sets; size_t n; } address;
+		struct { const struct cidr *v; size_t n; } client;
+		struct spans names;		/* users, listeners */
+		bool want;
+		enum direction direction;
+		struct { enum quantity what; struct range range; } quantity;
+		struct { uint32_t measure, min; bool all; } finds;	/* and ATOM_TEXT */
+		struct { struct span name; int detector; } header;	/* -1: its presence */
+		const struct file_cond *file;
+		uint32_t defects;
+	};
+};
+
+enum cond_op { COND_ATOM, COND_ANY, COND_ALL };
+struct cond {
+	enum cond_op op;
+	unsigned char cost;	/* cheap conditions are asked first */
+	uint32_t atom;
+	uint32_t n;
+	const struct cond *kids;
+};
+
+/* --- rules ------------------------------------------------------------------------- */
+
+struct header_add {
+	struct span name;
+	struct span value;	/* a text with variables */
+};
+
+struct effects {
+	enum outcome outcome;	/* UNJUDGED: modifications only */
+	struct span code;	/* "5.7.1" */
+	struct span text;	/* a text with variables; empty: the usual one */
+	struct span queue;
+	int64_t expires;	/* hold: microseconds from now, 0 never */
+	enum outcome on_expire;
+	struct spans redirect;
+	enum require_tls require_tls;
+	const struct header_add *add;
+	size_t nadd;
+	struct spans remove;	/* names, a `*` may stand at the end */
+	struct span prefix;
+};
+
+struct exception {
+	struct span id;
+	struct span reason;
+	const struct cond *when;
+	size_t nwhen;
+	int64_t until;		/* first microsecond at which it no longer holds; 0: never */
+};
+
+struct rule {
+	struct span id;
+	struct span title;	/* in English, or the first language there is */
+	struct spans tags;
+	enum direction direction;	/* NONE: any */
+	enum severity severity;
+	enum mode mode;
+	int64_t review_by;	/* 0: none */
+	const struct cond *when, *unless;
+	size_t nwhen, nunless;
+	struct effects then;
+	const uint32_t *exceptions;
+	size_t nexceptions;
+	const uint32_t *detectors;	/* that its `finds` name, for $findings */
+	size_t ndetectors;
+	int file_atom;		/* of its `attachment`, for $filenames; -1: none */
+	bool judges_virus;	/* asks for `virus: true` and has an outcome of its own */
+	bool judges_unscannable;
+	bool from_pack;
+};
+
+/* Signals: one space of numbers for all that can wake a rule. */
+enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
+	SIGNAL_DEFECT, SIGNAL_FLAGS };
+struct signals {
+	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
+	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
+	const uint32_t *rules;
+	const uint64_t *always;	/* rules without a signal; one bit for each rule */
+};
+
+struct policy {
+	struct arena *arena;
+	char hash[17];
+	struct addrsets sets;
+	struct rule *rules;	/* sorted by id */
+	size_t nrules;
+	struct exception *exceptions;
+	size_t nexceptions;
+	struct atom *atoms;
+	size_t natoms;
+	struct measure *measures;
+	size_t nmeasures;
+	struct detectors *detectors;	/* NULL: none */
+	struct signals signals;
+	struct limit_rule *limits;
+	size_t nlimits;
+	enum outcome on_scan_error, on_unscannable;
+	struct span contact;
+	bool limits_only;
+};
+
+const struct rule *policy_rule(const struct policy *p, struct span id);	/* or NULL */
+
+/* --- one message ------------------------------------------------------------------- */
+
+struct tally {			/* the answer to a measure */
+	bool known;
+	uint32_t count, distinct;
+};
+
+struct eval {
+	const struct policy *p;
+	const struct anatomy *an;
+	const struct envelope *env;
+	const struct facts *facts;
+	struct arena *arena;
+	struct detection detection;
+	unsigned char *memo;	/* for each atom: 0 not asked yet, 1 no, 2 yes */
+	struct tally *tallies;
+	uint64_t *from, *header_from;	/* sets of the sender */
+	uint64_t *to;		/* sets of the recipient in hand */
+	uint64_t *every;	/* sets of each recipient, BITS_WORDS(nsets) + 1 words apiece */
+	uint64_t nfiles;
+	bool unscannable, encrypted;
+	uint64_t steps;		/* left; at 0 the verdict is undecided */
+};
+#define EVAL_STEPS (UINT64_C(20) << 20)
+
+/* Everything but e->to; runs the detectors. */
+void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
+    const struct envelope *env, const struct facts *facts, struct arena *a,
+    int64_t (*stopwatch)(void), int64_t *us_detect);
+bool eval_cond(struct eval *e, const struct cond *c);
+bool eval_all(struct eval *e, const struct cond *c, size_t n);
+bool eval_any(struct eval *e, const struct cond *c, size_t n);
+bool eval_file(const struct file_cond *f, const struct part *part);
+/* Why a condition does not hold, for near misses; true in *partly when it came close. */
+struct span eval_why_not(struct eval *e, const struct cond *c, bool *partly);
+
+bool glob_match(struct span glob, struct span name);	/* * and ?, without ASCII case */
+
+/* --- expand.c: texts with variables ----------------------------------------------- */
+
+/* x, between, y; y alone when x is empty. */
+struct span text_join(struct arena *a, struct span x, const char *between, struct span y);
+/* false, with the bad variable and its `$`, when the text names one there is not. */
+bool expand_check(struct span text, struct span *bad);
+/* One line: control characters become spaces, variables are bounded. */
+struct span expand_text(struct eval *e, const struct rule *r, struct span text);
+/* The same, in the ASCII an SMTP reply may hold (RFC 5321, 4.2), at most max bytes. */
+struct span expand_reply(struct eval *e, const struct rule *r, struct span code,
+    struct span text, size_t max);
+#define REPLY_MAX 480		/* RFC 5321, 4.5.3.1.5: 512 with the code and CRLF */
+
+/* --- edits.c ------------------------------------------------------------------------ */
+
+bool effects_edit(const struct effects *t);	/* asks for a change of the message */
+/* The edits of these rules together, sorted; *n may be 0. */
+struct edit *edits_build(struct eval *e, const struct rule *const *rules, size_t nrules,
+    size_t *n);
+
+/* --- limits.c, lint.c, packs.c ------------------------------------------------------ */
+
+/* Text of a pack, or NULL; the names for did-you-mean are NULL-terminated. */
+const char *pack_text(struct span name);
+bool pack_has_detector(struct span pack, const char *detector);
+const char *pack_of_detector(const char *detector);
+extern const char *const pack_names[];
+
+#endif

@@ -1,0 +1,215 @@
+/* cli_main.c -- `postern [-c FILE] [--json] COMMAND …`: the table, the options, the help.
+ *
+ * -c and --json may stand anywhere up to a `--`; all else belongs to the
+ * command. A command that does not exist is answered with the nearest one.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "id.h"
+
+static int cmd_help(int argc, char **argv, const struct cli *cli);
+static int cmd_version(int argc, char **argv, const struct cli *cli);
+
+/* A file is judged, an id is looked up. */
+static int
+explain_either(int argc, char **argv, const struct cli *cli)
+{
+	uint64_t id;
+
+	if (argc == 2 && id_parse(span_str(argv[1]), &id) && access(argv[1], F_OK) == -1)
+		return cmd_explain_id(argv[1], cli);
+	return cmd_explain(argc, argv, cli);
+}
+
+#define KEPT_USAGE(name) \
+	name " list [SELECTOR] [--all] [--limit N]\n" \
+	name " show ID [--raw]\n" \
+	name " release|delete SELECTOR [--yes]\n" \
+	name " reject SELECTOR [--text REASON] [--yes]\n" \
+	"  SELECTOR: an id, all, or queue=NAME,from=WHO,to=WHO,older=2h,newer=7d\n" \
+	"  (WHO: an address or a domain)"
+
+const struct command commands[] = {
+	{ "check", "validate configuration and policy, all errors at once",
+	    "check [DIR|FILE]", cmd_check },
+	{ "test", "run the tests written in the policy", "test [FILE...]", cmd_test },
+	{ "explain", "why: the verdict on a message file, or on one that passed",
+	    "explain FILE.eml [--direction D] [--client IP] [--from A] [--to B,C]\n"
+	    "explain ID", explain_either },
+	{ "trace", "find messages: by id, address, domain, client or a word",
+	    "trace QUERY [--limit N] [--events]", cmd_trace },
+	{ "tail", "the journal as it happens, until Ctrl-C", "tail", cmd_tail },
+	{ "queue", "the queue, and the operator's hand on it",
+	    "queue [--by site|sender|reason]\n"
+	    "queue show SELECTOR\n"
+	    "queue retry|hold|release SELECTOR [--yes]\n"
+	    "queue fail SELECTOR [--silent] [--yes]\n"
+	    "queue pause|resume SITE\n"
+	    "  SELECTOR: an id, a site, a sender's address, or all", cmd_queue },
+	{ "held", "messages that wait for somebody's decision", KEPT_USAGE("held"), cmd_held },
+	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
+	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN", cmd_route },
+	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
+	{ "limits", "what the limits count now", "limits [show]\nlimits reset KEY", cmd_limits },
+	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },
+	{ "version", "print the version", "version", cmd_version },
+	{ "help", "this list, or how a command is used", "help [COMMAND]", cmd_help },
+	{ NULL, NULL, NULL, NULL },
+};
+
+const struct command *
+command_find(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+static void
+put_usage(const struct command *c, FILE *to)
+{
+	const char *line = c->usage, *eol;
+	const char *head = "usage: postern ";
+
+	for (; line; line = eol ? eol + 1 : NULL) {
+		int n;
+
+		eol = strchr(line, '\n');
+		n = eol ? (int)(eol - line) : (int)strlen(line);
+		if (*line == ' ')	/* an explanation, not a form */
+			fprintf(to, "     %.*s\n", n, line);
+		else
+			fprintf(to, "%s%.*s\n", head, n, line);
+		head = "       postern ";
+	}
+}
+
+int
+command_usage(const char *name)
+{
+	put_usage(command_find(name), stderr);
+	return CLI_USAGE;
+}
+
+static void
+put_help(FILE *to)
+{
+	fputs("usage: postern [-c FILE] [--json] COMMAND ...\n\n", to);
+	for (const struct command *c = commands; c->name; c++)
+		fprintf(to, "  %-11s %s\n", c->name, c->help);
+	fputs("\n  -c FILE     the configuration (" CLI_CONFIG_DEFAULT ")\n"
+	    "  --json      answers as JSON, one object a line\n\n"
+	    "`postern help COMMAND` says how one is used. Exit status: 0 fine, 1 findings,\n"
+	    "2 wrong usage, 3 posternd does not answer.\n", to);
+}
+
+static int
+unknown(const char *name)
+{
+	const char *names[64], *near;
+	size_t n = 0;
+
+	for (const struct command *c = commands; c->name && n < 63; c++)
+		names[n++] = c->name;
+	names[n] = NULL;
+	near = conf_nearest(span_str(name), names);
+	fprintf(stderr, "postern: there is no command `%s`", name);
+	if (near)
+		fprintf(stderr, "; did you mean `%s`?\n", near);
+	else
+		fputs("; `postern help` lists them\n", stderr);
+	return CLI_USAGE;
+}
+
+static int
+cmd_help(int argc, char **argv, const struct cli *cli)
+{
+	const struct command *c;
+
+	if (argc < 2) {
+		put_help(stdout);
+		return CLI_OK;
+	}
+	if ((c = command_find(argv[1])) == NULL)
+		return unknown(argv[1]);
+	put_usage(c, stdout);
+	printf("\n%s\n", c->help);
+	return CLI_OK;
+}
+
+static int
+cmd_version(int argc, char **argv, const struct cli *cli)
+{
+	if (cli->json)
+		puts("{\"v\":1,\"version\":\"" POSTERN_VERSION "\"}");
+	else
+		puts("postern " POSTERN_VERSION);
+	return CLI_OK;
+}
+
+/* Takes -c FILE and --json out of argv; -1: said on stderr. */
+static int
+options(int *argc, char **argv, struct cli *cli)
+{
+	int n = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			while (i < *argc)
+				argv[n++] = argv[i++];
+		} else if (strcmp(argv[i], "--json") == 0) {
+			cli->json = true;
+		} else if (strcmp(argv[i], "-c") == 0) {
+			if (++i == *argc) {
+				fputs("postern: -c wants a file\n", stderr);
+				return -1;
+			}
+			cli->config_path = argv[i];
+		} else {
+			argv[n++] = argv[i];
+		}
+	}
+	argv[n] = NULL;
+	*argc = n;
+	return 0;
+}
+
+int
+cli_main(int argc, char **argv)
+{
+	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+	struct cli cli = { .config_path = CLI_CONFIG_DEFAULT };
+	const struct command *c;
+	int status;
+
+	if (options(&argc, argv, &cli) == -1)
+		return CLI_USAGE;
+	cli.colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour) &&
+	    !(term && strcmp(term, "dumb") == 0);
+	if (argc < 2) {
+		put_help(stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		put_help(stdout);
+		return CLI_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+		return cmd_version(1, argv + 1, &cli);
+	if ((c = command_find(argv[1])) == NULL)
+		return unknown(argv[1]);
+	if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
+		put_usage(c, stdout);
+		return CLI_OK;
+	}
+	status = c->run(argc - 1, argv + 1, &cli);
+	config_free(&cli.conf);
+	if (fflush(stdout) != 0 && status == CLI_OK)
+		status = CLI_FINDINGS;
+	return status;
+}

@@ -1,0 +1,146 @@
+/* cmd_check.c -- `postern check [DIR|FILE]`: configuration and policy, all errors at once.
+ *
+ * Without an argument: the configuration, the keys it names and its policy
+ * folder. A folder is a policy; a file is a configuration or a policy, told by
+ * its keys. `posternd -n` and every reload go through here.
+ */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/diag_out.h"
+#include "fs.h"
+#include "scanner/load_policy.h"
+#include "signer/dkim_sign.h"
+
+struct check {
+	const struct cli *cli;
+	struct arena *arena;
+	struct diags diags;
+	struct config *conf;
+	struct policy *policy;
+};
+
+/* Keys of a policy that no configuration has. */
+static bool
+looks_like_policy(const struct conf_node *root)
+{
+	static const char *const keys[] = { "rules", "detectors", "groups", "use", "exceptions",
+		"limits", "defaults", "schedules", "spam", NULL };
+
+	if (conf_get(root, "hostname") || conf_get(root, "listeners") || conf_get(root, "spool"))
+		return false;
+	for (size_t i = 0; keys[i]; i++)
+		if (conf_get(root, keys[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_policy_file(struct check *c, const char *path)
+{
+	struct arena *a = arena_new(0);
+	struct diags d;
+	struct span text;
+	bool is = false;
+
+	diags_init(&d, a);
+	if (fs_read(a, path, POLICY_FILE_MAX, &text, NULL) == 0)
+		is = looks_like_policy(conf_parse(path, text, &d));
+	arena_free(&a);
+	return is;
+}
+
+/* The keys are read as the signer will read them; what this user may not read is left out. */
+static void
+check_keys(struct check *c, const char *shown)
+{
+	struct conf_file *file = arena_zalloc(c->arena, sizeof(*file));
+	struct err err;
+
+	file->name = arena_str(c->arena, span_str(shown));
+	fs_read(c->arena, c->conf->path, 4u << 20, &file->text, NULL);
+	for (size_t i = 0; i < c->conf->ndomains; i++)
+		for (size_t k = 0; k < c->conf->domains[i].ndkim; k++) {
+			const struct conf_dkim *dk = &c->conf->domains[i].dkim[k];
+			const char *path = fs_beside(c->arena, c->conf->path, dk->key);
+			struct conf_node at = { .file = file, .line = dk->line, .column = 1,
+				.width = 1 };
+			struct dkim_key *key;
+
+			if (access(path, R_OK) == -1 && access(path, F_OK) == 0)
+				continue;
+			key = dkim_key_load(c->conf->domains[i].name, dk->selector, path,
+			    dk->ed25519, &err);
+			if (key == NULL)
+				diag_at(&c->diags, DIAG_ERROR, &at, NULL, "%s", err.text);
+			dkim_key_free(&key);
+		}
+	if (c->conf->av != AV_OFF && access(c->conf->av_databases, F_OK) == -1)
+		diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "antivirus databases %s are not there",
+		    c->conf->av_databases);
+}
+
+static void
+check_config(struct check *c, const char *path)
+{
+	c->conf = config_read(path, c->arena, &c->diags);
+	if (c->conf == NULL)
+		return;
+	check_keys(c, path);
+	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
+}
+
+static void
+report(struct check *c)
+{
+	diags_show(&c->diags, c->cli, stderr);
+	if (c->cli->json || (c->cli->quiet && c->diags.errors == 0))
+		return;
+	if (c->diags.errors)
+		fprintf(stderr, "%zu error%s, %zu warning%s\n", c->diags.errors,
+		    c->diags.errors == 1 ? "" : "s", c->diags.warnings,
+		    c->diags.warnings == 1 ? "" : "s");
+	else if (c->policy)
+		printf("fine: policy %s, %zu rule%s\n", policy_hash(c->policy),
+		    policy_rule_count(c->policy), policy_rule_count(c->policy) == 1 ? "" : "s");
+}
+
+int
+cmd_check(int argc, char **argv, const struct cli *cli)
+{
+	struct check c = { .cli = cli };
+	struct stat st;
+	int status;
+
+	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+		fprintf(stderr, "usage: postern check [DIR|FILE]\n");
+		return CLI_USAGE;
+	}
+	c.arena = arena_new(64u << 10);
+	diags_init(&c.diags, c.arena);
+	if (argc < 2) {
+		check_config(&c, cli->config_path);
+	} else if (stat(argv[1], &st) == -1) {
+		struct err err;
+
+		err_errno(&err, "%s", argv[1]);
+		diag_at(&c.diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+	} else if (S_ISDIR(st.st_mode)) {
+		c.conf = config_read_quiet(cli);
+		c.policy = policy_load_dir(argv[1], argv[1], c.conf, false, c.arena, &c.diags);
+	} else if (is_policy_file(&c, argv[1])) {
+		c.conf = config_read_quiet(cli);
+		c.policy = policy_load_file(argv[1], c.conf, c.arena, &c.diags);
+	} else {
+		check_config(&c, argv[1]);
+	}
+	report(&c);
+	status = c.diags.errors ? CLI_FINDINGS : CLI_OK;
+	if (c.policy)
+		policy_free(&c.policy);
+	config_free(&c.conf);
+	arena_free(&c.arena);
+	return status;
+}

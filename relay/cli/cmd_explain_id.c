@@ -1,0 +1,218 @@
+/* cmd_explain_id.c -- `postern explain ID`: the record that the store keeps of a verdict.
+ *
+ * Evidence is shown as it was stored: masked. The layout is that of `explain FILE`.
+ */
+#include <stdio.h>
+
+#include "cli/acts.h"
+#include "cli/commands.h"
+#include "cli/control_client.h"
+#include "cli/page.h"
+
+#define PAGE_MAX ((size_t)64 << 20)
+
+static void
+put_list(struct buf *o, const char *what, const struct jval *list)
+{
+	const struct jval *v;
+
+	if (jval_count(list) == 0)
+		return;
+	buf_printf(o, "    %s ", what);
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		if (i)
+			buf_puts(o, ", ");
+		page_text(o, jval_str(v));
+	}
+	buf_putc(o, '\n');
+}
+
+static void
+put_recipient(struct buf *o, const struct cli *cli, const struct jval *r)
+{
+	struct span outcome = jval_text(r, "outcome"), queue = jval_text(r, "queue");
+	enum page_colour c = page_colour_of(outcome);
+
+	page_text(o, jval_text(r, "address"));
+	buf_puts(o, ": ");
+	page_begin(o, cli, c);
+	page_text(o, outcome);
+	page_end(o, cli, c);
+	if (queue.n) {
+		buf_puts(o, span_is(outcome, "hold") ? " for " : " in ");
+		page_text(o, queue);
+	}
+	buf_putc(o, '\n');
+	put_list(o, "because of", jval_get(r, "rules"));
+	put_list(o, "would also hit (shadow):", jval_get(r, "shadow"));
+	put_list(o, "cancelled by an exception:", jval_get(r, "skipped"));
+	put_list(o, "goes to", jval_get(r, "redirect"));
+	if (jval_text(r, "reply").n) {
+		buf_puts(o, "    answer: ");
+		page_text(o, jval_text(r, "reply"));
+		buf_putc(o, '\n');
+	}
+}
+
+static void
+put_finding(struct buf *o, const struct jval *f)
+{
+	const struct jval *at = jval_get(f, "offsets"), *masked = jval_get(f, "masked"), *v;
+
+	buf_puts(o, "  ");
+	page_text(o, jval_text(f, "detector"));
+	buf_puts(o, ": ");
+	page_text(o, jval_text(f, "confidence"));
+	buf_printf(o, ", %lld found, %lld different, in the ", (long long)jval_int(f, "count", 0),
+	    (long long)jval_int(f, "distinct", 0));
+	page_text(o, jval_text(f, "where"));
+	if (jval_text(f, "part").n) {
+		buf_puts(o, ", part ");
+		page_text(o, jval_text(f, "part"));
+	}
+	if (jval_text(f, "name").n) {
+		buf_puts(o, " (");
+		page_text(o, jval_text(f, "name"));
+		buf_puts(o, ")");
+	}
+	buf_putc(o, '\n');
+	for (size_t i = 0; (v = jval_at(at, i)) != NULL; i++)
+		buf_printf(o, "%s%.0f-%.0f", i ? ", " : "    at ", jval_num(jval_at(v, 0), 0),
+		    jval_num(jval_at(v, 1), 0));
+	for (size_t i = 0; (v = jval_at(masked, i)) != NULL; i++) {
+		buf_puts(o, i ? ", " : ": ");
+		page_text(o, jval_str(v));
+	}
+	if (jval_count(at) || jval_count(masked))
+		buf_putc(o, '\n');
+}
+
+static void
+put_part(struct buf *o, const struct jval *p)
+{
+	buf_puts(o, "  ");
+	page_text(o, jval_text(p, "part").n ? jval_text(p, "part") : SPAN_LIT("-"));
+	buf_puts(o, "  ");
+	page_text(o, jval_text(p, "type"));
+	buf_puts(o, " (declared ");
+	page_text(o, jval_text(p, "declared"));
+	buf_printf(o, "), %lld bytes", (long long)jval_int(p, "size", 0));
+	if (jval_text(p, "name").n) {
+		buf_puts(o, ", ");
+		page_text(o, jval_text(p, "name"));
+	}
+	buf_puts(o, jval_bool(p, "encrypted") ? ", encrypted\n" : "\n");
+}
+
+static void
+put_words(struct buf *o, const char *what, const struct jval *list)
+{
+	const struct jval *v;
+
+	if (jval_count(list) == 0)
+		return;
+	buf_printf(o, "%s:", what);
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		buf_putc(o, ' ');
+		page_text(o, jval_str(v));
+	}
+	buf_putc(o, '\n');
+}
+
+static void
+put_virus(struct buf *o, const struct jval *v)
+{
+	if (!jval_is_object(v))
+		return;
+	buf_puts(o, "antivirus: found ");
+	page_text(o, jval_text(v, "name"));
+	if (jval_text(v, "part").n) {
+		buf_puts(o, " in part ");
+		page_text(o, jval_text(v, "part"));
+	}
+	if (jval_text(v, "engine").n) {
+		buf_puts(o, " (");
+		page_text(o, jval_text(v, "engine"));
+		buf_puts(o, ")");
+	}
+	buf_putc(o, '\n');
+}
+
+static void
+put_misses(struct buf *o, const struct jval *list)
+{
+	const struct jval *v;
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		buf_puts(o, i ? "  " : "near misses:\n  ");
+		if (jval_is_object(v)) {
+			page_text(o, jval_text(v, "rule"));
+			buf_puts(o, ": ");
+			page_text(o, jval_text(v, "text"));
+		} else {
+			page_text(o, jval_str(v));
+		}
+		buf_putc(o, '\n');
+	}
+}
+
+void
+record_put(struct buf *o, const struct cli *cli, const struct jval *record)
+{
+	const struct jval *list, *v;
+
+	if (jval_text(record, "policy").n) {
+		buf_puts(o, "policy ");
+		page_text(o, jval_text(record, "policy"));
+		buf_putc(o, '\n');
+	}
+	list = jval_get(record, "recipients");
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++)
+		put_recipient(o, cli, v);
+	put_virus(o, jval_get(record, "virus"));
+	if (jval_bool(record, "unscannable"))
+		buf_puts(o, "the message is unscannable\n");
+	list = jval_get(record, "findings");
+	buf_puts(o, jval_count(list) ? "findings:\n" : "findings: none\n");
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++)
+		put_finding(o, v);
+	put_misses(o, jval_get(record, "near_misses"));
+	if (jval_count(jval_get(record, "edits")))
+		buf_printf(o, "edits: %zu\n", jval_count(jval_get(record, "edits")));
+	list = jval_get(record, "parts");
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		if (i == 0)
+			buf_puts(o, "parts:\n");
+		put_part(o, v);
+	}
+	put_words(o, "defects", jval_get(record, "defects"));
+}
+
+struct explaining {
+	const struct cli *cli;
+	struct buf out;
+};
+
+static void
+explain_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct explaining *e = ctx;
+
+	record_put(&e->out, e->cli, v);
+}
+
+int
+cmd_explain_id(const char *id, const struct cli *cli)
+{
+	struct explaining e = { .cli = cli };
+	struct request r;
+	int status;
+
+	buf_init(&e.out, PAGE_MAX);
+	request_begin(&r, "explain");
+	json_kcstr(&r.j, "id", id);
+	status = control_ask(cli, &r, CONTROL_SHOW, explain_line, &e);
+	page_flush(&e.out);
+	buf_release(&e.out);
+	return status;
+}

@@ -1,0 +1,91 @@
+/* cmd_route.c -- `postern route`: where mail for an address would go. Nothing is sent. */
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "cli/control_client.h"
+#include "cli/page.h"
+
+struct routing {
+	const struct cli *cli;
+	struct buf out;
+	bool bad;
+};
+
+static void
+put_targets(struct routing *t, const struct jval *list)
+{
+	static const char *const titles[] = { "pref", "host", "address", "port", NULL };
+	const struct jval *v;
+	struct grid g;
+
+	if (jval_count(list) == 0)
+		return;
+	grid_init(&g, t->cli, titles, "rllr");
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		grid_number(&g, jval_int(v, "preference", 0));
+		grid_text(&g, jval_text(v, "host"));
+		grid_text(&g, jval_text(v, "address"));
+		grid_number(&g, jval_int(v, "port", 0));
+	}
+	grid_print(&g, &t->out, "  ");
+	grid_release(&g);
+}
+
+static const struct jval *
+targets_of(const struct jval *v)
+{
+	static const char *const keys[] = { "targets", "hosts", "addresses" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (jval_count(jval_get(v, keys[i])) > 0)
+			return jval_get(v, keys[i]);
+	return NULL;
+}
+
+static void
+route_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct routing *t = ctx;
+	struct buf *o = &t->out;
+	struct span kind = jval_text(v, "kind");
+
+	page_text(o, jval_text(v, "domain"));
+	if (!jval_bool(v, "ok")) {
+		t->bad = true;
+		buf_puts(o, ": mail would be ");
+		page_text(o, jval_text(v, "status"));
+		buf_puts(o, ": ");
+		page_text(o, jval_text(v, "dsn"));
+		buf_putc(o, ' ');
+		page_text(o, jval_text(v, "error"));
+		buf_putc(o, '\n');
+		return;
+	}
+	buf_puts(o, span_is(kind, "mx") ? ": by its MX\n" : span_is(kind, "static") ?
+	    ": by a route in postern.yaml\n" : span_is(kind, "address") ?
+	    ": it has no MX, by its address\n" : ": as written\n");
+	put_targets(t, targets_of(v));
+	buf_puts(o, "  TLS: ");
+	page_text(o, jval_text(jval_get(v, "tls"), "floor"));
+	buf_printf(o, "; at most %lld connections, %lld messages on each\n",
+	    (long long)jval_int(jval_get(v, "limits"), "connections", 0),
+	    (long long)jval_int(jval_get(v, "limits"), "messages_per_connection", 0));
+}
+
+int
+cmd_route(int argc, char **argv, const struct cli *cli)
+{
+	struct routing t = { .cli = cli };
+	struct request r;
+	int status;
+
+	if (argc != 2 || argv[1][0] == '-')
+		return command_usage("route");
+	buf_init(&t.out, 4u << 20);
+	request_begin(&r, "route");
+	json_kcstr(&r.j, "address", argv[1]);
+	status = control_ask(cli, &r, CONTROL_SHOW, route_line, &t);
+	page_flush(&t.out);
+	buf_release(&t.out);
+	return status == CLI_OK && t.bad ? CLI_FINDINGS : status;
+}

@@ -1,0 +1,447 @@
+/* cmd_status.c -- `postern status`, `reload`, `limits`.
+ *
+ * status is one page for somebody who is tired: what is wrong stands on top,
+ * in words, with the command that shows more. It asks master, queue and
+ * store; what does not answer is itself something that is wrong.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/control_client.h"
+#include "cli/page.h"
+#include "clock.h"
+#include "ipc/role.h"
+
+#define ANSWER_MAX (4u << 20)
+#define OLD_US (4 * 3600 * US_PER_SEC)
+#define STUCK_S 15
+#define FREE_LOW (UINT64_C(1) << 30)
+
+struct answer {
+	struct buf text;
+	struct jval *v;
+};
+
+struct status_page {
+	const struct cli *cli;
+	struct answer master, queue, journal;
+	struct buf out;
+	struct {
+		bool bad;	/* else only worth knowing */
+		char text[200];
+	} notes[24];
+	size_t n, nbad;
+};
+
+static void
+first_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct answer *a = ctx;
+
+	if (a->v == NULL) {
+		buf_span(&a->text, text);
+		a->v = jval_parse(text, NULL);
+	}
+}
+
+static void __attribute__((format(printf, 3, 4)))
+note(struct status_page *p, bool bad, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (p->n == sizeof(p->notes) / sizeof(p->notes[0]))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(p->notes[p->n].text, sizeof(p->notes[p->n].text), fmt, ap);
+	va_end(ap);
+	p->notes[p->n++].bad = bad;
+	p->nbad += bad;
+}
+
+/* ---- what needs attention ---- */
+
+static void
+look_at_processes(struct status_page *p)
+{
+	static const enum role needed[] = { ROLE_RECEIVER, ROLE_SCANNER, ROLE_SIGNER, ROLE_QUEUE,
+		ROLE_DELIVERY, ROLE_STORE };
+	const struct jval *list = jval_get(p->master.v, "processes"), *v;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		bool ready = false;
+
+		for (size_t k = 0; (v = jval_at(list, k)) != NULL; k++)
+			ready |= span_is(jval_text(v, "role"), role_name(needed[i])) &&
+			    span_is(jval_text(v, "state"), "ready");
+		if (!ready)
+			note(p, true, "no %s is ready: the log says why", role_name(needed[i]));
+	}
+	for (size_t k = 0; (v = jval_at(list, k)) != NULL; k++)
+		if (span_is(jval_text(v, "state"), "starting") &&
+		    jval_int(v, "seconds", 0) > STUCK_S)
+			note(p, true, SPAN_FMT "[%lld] has been starting for %llds",
+			    SPAN_ARG(jval_text(v, "role")), (long long)jval_int(v, "pid", 0),
+			    (long long)jval_int(v, "seconds", 0));
+}
+
+static void
+look_at_counters(struct status_page *p)
+{
+	const struct jval *c = jval_get(p->master.v, "counters");
+	long long restarts = jval_int(c, "role_restarts", 0), lost, errors;
+
+	lost = jval_int(c, "journal_events_lost", 0);
+	errors = jval_int(c, "scan_errors", 0);
+	if (restarts > 0)
+		note(p, true, "%lld times a process died and was started again: the log says why",
+		    restarts);
+	if (errors > 0)
+		note(p, true, "%lld times a scanner died or did not answer", errors);
+	if (lost > 0)
+		note(p, false, "%lld events are missing in the journal: the store was away", lost);
+}
+
+static void
+look_at_queue(struct status_page *p)
+{
+	const struct jval *q = p->queue.v, *spool = jval_get(q, "spool");
+	int64_t oldest = page_when(q, "oldest"), free_bytes = jval_int(spool, "free_bytes", -1);
+
+	if (q == NULL) {
+		note(p, true, "the queue does not answer");
+		return;
+	}
+	if (jval_bool(q, "refusing"))
+		note(p, true, "new messages are refused: the spool cannot take them");
+	if (jval_has(q, "store") && !jval_bool(q, "store"))
+		note(p, true, "the queue has no store: holds and quarantine wait in the spool");
+	if (jval_has(q, "deliveries") && jval_int(q, "deliveries", 0) == 0)
+		note(p, true, "the queue has nobody who delivers");
+	if (oldest && clock_real() - oldest > OLD_US)
+		note(p, false, "the oldest message has been in the queue for %lldh: "
+		    "`postern queue --by reason`",
+		    (long long)((clock_real() - oldest) / US_PER_SEC / 3600));
+	if (free_bytes > 0 && (uint64_t)free_bytes < FREE_LOW)
+		note(p, true, "the spool's disk has only %lld MB left", (long long)free_bytes / 1000000);
+	if (jval_int(spool, "damaged", 0) > 0)
+		note(p, true, "%lld records of the spool are damaged: the log names them",
+		    (long long)jval_int(spool, "damaged", 0));
+}
+
+static void
+look_at_journal(struct status_page *p)
+{
+	long long held = jval_int(p->journal.v, "held", 0);
+	long long quarantined = jval_int(p->journal.v, "quarantined", 0);
+
+	if (p->journal.v == NULL)
+		note(p, true, "the store does not answer: no journal, no decisions");
+	if (held > 0)
+		note(p, false, "%lld %s for a decision: `postern held list`", held,
+		    held == 1 ? "message waits" : "messages wait");
+	if (quarantined > 0)
+		note(p, false, "%lld in quarantine: `postern quarantine list`", quarantined);
+}
+
+/* ---- the page ---- */
+
+static void
+title(struct status_page *p, const char *text)
+{
+	buf_putc(&p->out, '\n');
+	page_begin(&p->out, p->cli, BOLD);
+	buf_puts(&p->out, text);
+	page_end(&p->out, p->cli, BOLD);
+	buf_putc(&p->out, '\n');
+}
+
+static void
+put_top(struct status_page *p)
+{
+	struct buf *o = &p->out;
+	struct span state = jval_text(p->master.v, "state");
+
+	page_begin(o, p->cli, BOLD);
+	buf_puts(o, "Postern ");
+	page_text(o, jval_text(p->master.v, "version"));
+	page_end(o, p->cli, BOLD);
+	buf_puts(o, " on ");
+	page_text(o, jval_text(p->master.v, "hostname"));
+	buf_puts(o, ": ");
+	page_begin(o, p->cli, p->nbad ? RED : page_colour_of(state));
+	page_text(o, state);
+	if (p->nbad)
+		buf_puts(o, ", but not well");
+	page_end(o, p->cli, p->nbad ? RED : page_colour_of(state));
+	buf_puts(o, ", up ");
+	page_age(o, jval_int(p->master.v, "uptime", 0) * US_PER_SEC);
+	buf_puts(o, ", ");
+	page_text(o, jval_text(p->master.v, "config"));
+	buf_putc(o, '\n');
+	if (p->n == 0) {
+		buf_puts(o, "nothing needs attention\n");
+		return;
+	}
+	title(p, "needs attention");
+	for (size_t i = 0; i < p->n; i++) {
+		enum page_colour c = p->notes[i].bad ? RED : YELLOW;
+
+		page_begin(o, p->cli, c);
+		buf_puts(o, p->notes[i].bad ? "  ! " : "  - ");
+		page_text(o, span_str(p->notes[i].text));
+		page_end(o, p->cli, c);
+		buf_putc(o, '\n');
+	}
+}
+
+static void
+put_mail(struct status_page *p)
+{
+	struct buf *o = &p->out;
+	const struct jval *by = jval_get(p->journal.v, "recipients"), *v;
+	const struct jval *c = jval_get(p->master.v, "counters"), *q = p->queue.v;
+	int64_t oldest = page_when(q, "oldest");
+	struct span key;
+
+	title(p, "mail");
+	buf_printf(o, "  since the start: %lld accepted, %lld delivered, %lld put off, %lld failed, "
+	    "%lld refused\n", (long long)jval_int(c, "messages_received", 0),
+	    (long long)jval_int(c, "deliveries_sent", 0),
+	    (long long)jval_int(c, "deliveries_deferred", 0),
+	    (long long)jval_int(c, "deliveries_failed", 0),
+	    (long long)jval_int(c, "smtpd_rejects", 0));
+	if (jval_count(by) > 0) {
+		buf_printf(o, "  recipients of the last %lldh:",
+		    (long long)jval_int(p->journal.v, "hours", 24));
+		for (size_t i = 0; (v = jval_member(by, i, &key)) != NULL; i++) {
+			buf_printf(o, "%s %.0f ", i ? "," : "", jval_num(v, 0));
+			page_text(o, key);
+		}
+		buf_putc(o, '\n');
+	}
+	if (q == NULL)
+		return;
+	buf_puts(o, "  in the queue: ");
+	page_count(o, (uint64_t)jval_int(q, "messages", 0), "message", "messages");
+	buf_printf(o, " for %lld sites, %lld being delivered", (long long)jval_int(q, "sites", 0),
+	    (long long)jval_int(q, "active", 0));
+	if (oldest) {
+		buf_puts(o, ", the oldest for ");
+		page_age(o, clock_real() - oldest);
+	}
+	buf_putc(o, '\n');
+}
+
+static void
+put_processes(struct status_page *p)
+{
+	static const char *const titles[] = { "process", "pid", "state", "up", NULL };
+	const struct jval *list = jval_get(p->master.v, "processes"), *v;
+	struct grid g;
+
+	title(p, "processes");
+	grid_init(&g, p->cli, titles, "lrlr");
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		struct buf *o = grid_cell(&g);
+
+		page_text(o, jval_text(v, "role"));
+		buf_puts(o, jval_bool(v, "worker") ? " worker" : "");
+		grid_done(&g, PLAIN);
+		grid_number(&g, jval_int(v, "pid", 0));
+		page_text(grid_cell(&g), jval_text(v, "state"));
+		grid_done(&g, page_colour_of(jval_text(v, "state")));
+		page_age(grid_cell(&g), jval_int(v, "seconds", 0) * US_PER_SEC);
+		grid_done(&g, PLAIN);
+	}
+	grid_print(&g, &p->out, "  ");
+	grid_release(&g);
+	list = jval_get(p->master.v, "listeners");
+	buf_puts(&p->out, "  listening:");
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		buf_puts(&p->out, i ? ", " : " ");
+		page_text(&p->out, jval_text(v, "name"));
+		buf_puts(&p->out, " on ");
+		page_text(&p->out, jval_text(v, "address"));
+		buf_printf(&p->out, " port %lld", (long long)jval_int(v, "port", 0));
+	}
+	buf_putc(&p->out, '\n');
+}
+
+/* The master's object, and what the others said inside it. */
+static void
+put_json(struct status_page *p)
+{
+	struct buf *o = &p->out;
+	struct span head = buf_data(&p->master.text);
+	struct json j;
+
+	buf_span(o, span_sub(head, 0, head.n - 1));
+	buf_puts(o, ",\"queue\":");
+	buf_span(o, p->queue.v ? buf_data(&p->queue.text) : SPAN_LIT("null"));
+	buf_puts(o, ",\"journal\":");
+	buf_span(o, p->journal.v ? buf_data(&p->journal.text) : SPAN_LIT("null"));
+	buf_puts(o, ",\"attention\":");
+	json_begin(&j, o);
+	json_array(&j);
+	for (size_t i = 0; i < p->n; i++) {
+		json_object(&j);
+		json_kbool(&j, "bad", p->notes[i].bad);
+		json_kcstr(&j, "text", p->notes[i].text);
+		json_end_object(&j);
+	}
+	json_end_array(&j);
+	buf_puts(o, "}\n");
+}
+
+static void
+answer_release(struct answer *a)
+{
+	buf_release(&a->text);
+	jval_free(&a->v);
+}
+
+int
+cmd_status(int argc, char **argv, const struct cli *cli)
+{
+	struct status_page p = { .cli = cli };
+	struct request r;
+	int status;
+
+	if (argc != 1)
+		return command_usage("status");
+	buf_init(&p.master.text, ANSWER_MAX);
+	buf_init(&p.queue.text, ANSWER_MAX);
+	buf_init(&p.journal.text, ANSWER_MAX);
+	buf_init(&p.out, 4 * ANSWER_MAX);
+	request_begin(&r, "status");
+	status = control_ask(cli, &r, CONTROL_READ, first_line, &p.master);
+	if (status == CLI_OK && jval_is_object(p.master.v)) {
+		request_begin(&r, "queue.summary");
+		control_ask_quietly(cli, &r, first_line, &p.queue);
+		request_begin(&r, "journal.stats");
+		control_ask_quietly(cli, &r, first_line, &p.journal);
+		look_at_processes(&p);
+		look_at_queue(&p);
+		look_at_counters(&p);
+		look_at_journal(&p);
+		if (cli->json) {
+			put_json(&p);
+		} else {
+			put_top(&p);
+			put_mail(&p);
+			put_processes(&p);
+		}
+		page_flush(&p.out);
+		if (p.nbad)
+			status = CLI_FINDINGS;
+	}
+	answer_release(&p.master);
+	answer_release(&p.queue);
+	answer_release(&p.journal);
+	buf_release(&p.out);
+	return status;
+}
+
+/* ---- reload ---- */
+
+static void
+reload_line(void *ctx, const struct jval *v, struct span text)
+{
+	bool ok = jval_bool(v, "ok");
+	struct buf o;
+
+	buf_init(&o, 1u << 20);
+	page_lines(&o, "", jval_text(v, ok ? "text" : "error"));
+	if (!ok)
+		buf_puts(&o, "not reloaded: what runs goes on as it was\n");
+	else if (buf_size(&o) == 0)
+		buf_puts(&o, "reloaded\n");
+	fwrite(buf_data(&o).p, 1, buf_size(&o), ok ? stdout : stderr);
+	buf_release(&o);
+}
+
+int
+cmd_reload(int argc, char **argv, const struct cli *cli)
+{
+	struct request r;
+
+	if (argc != 1)
+		return command_usage("reload");
+	request_begin(&r, "reload");
+	return control_ask(cli, &r, CONTROL_SHOW, reload_line, NULL);
+}
+
+/* ---- limits ---- */
+
+static void
+limit_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct grid *g = ctx;
+	int64_t now = clock_real(), free_at = page_when(v, "free_at");
+	int64_t used = jval_int(v, "used", 0), allow = jval_int(v, "allow", 0);
+
+	grid_text(g, jval_text(v, "limit"));
+	grid_text(g, jval_text(v, "key"));
+	buf_printf(grid_cell(g), "%lld of %lld ", (long long)used, (long long)allow);
+	page_text(&g->text, jval_text(v, "unit"));
+	grid_done(g, allow > 0 && used >= allow ? RED : PLAIN);
+	page_age(grid_cell(g), jval_int(v, "window", 0) * US_PER_SEC);
+	grid_done(g, PLAIN);
+	if (free_at > now)
+		page_age(grid_cell(g), free_at - now);
+	else
+		buf_puts(grid_cell(g), "-");
+	grid_done(g, PLAIN);
+}
+
+static int
+limits_show(const struct cli *cli)
+{
+	static const char *const titles[] = { "limit", "who", "used", "in", "empty in", NULL };
+	struct request r;
+	struct grid g;
+	struct buf out;
+	int status;
+
+	grid_init(&g, cli, titles, "llrrr");
+	request_begin(&r, "limits.show");
+	status = control_ask(cli, &r, CONTROL_SHOW, limit_line, &g);
+	buf_init(&out, 64u << 20);
+	if (grid_rows(&g) > 0)
+		grid_print(&g, &out, "");
+	else if (status == CLI_OK && !cli->json)
+		buf_puts(&out, "no limit has counted anything\n");
+	page_flush(&out);
+	buf_release(&out);
+	grid_release(&g);
+	return status;
+}
+
+static void
+reset_line(void *ctx, const struct jval *v, struct span text)
+{
+	*(bool *)ctx = jval_bool(v, "reset");
+}
+
+int
+cmd_limits(int argc, char **argv, const struct cli *cli)
+{
+	bool reset = false;
+	struct request r;
+	int status;
+
+	if (argc == 1 || (argc == 2 && strcmp(argv[1], "show") == 0))
+		return limits_show(cli);
+	if (argc != 3 || strcmp(argv[1], "reset") != 0)
+		return command_usage("limits");
+	request_begin(&r, "limits.reset");
+	json_kcstr(&r.j, "key", argv[2]);
+	status = control_ask(cli, &r, CONTROL_SHOW, reset_line, &reset);
+	if (status == CLI_OK && !cli->json) {
+		puts(reset ? "forgotten" : "nothing is counted under this key");
+		return reset ? CLI_OK : CLI_FINDINGS;
+	}
+	return status;
+}

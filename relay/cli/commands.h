@@ -1,0 +1,34 @@
+/* commands.h -- the one table of what `postern` can do, and the way in. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+struct command {
+	const char *name;
+	const char *help;	/* one line */
+	const char *usage;	/* lines behind "usage: postern "; '\n' between them */
+	int (*run)(int argc, char **argv, const struct cli *cli);
+};
+
+extern const struct command commands[];		/* name NULL behind the last */
+const struct command *command_find(const char *name);	/* NULL: no such */
+/* Says on stderr how `name` is used; CLI_USAGE. */
+int command_usage(const char *name);
+
+/* The whole tool: options, command, exit status. */
+int cli_main(int argc, char **argv);
+
+int cmd_held(int argc, char **argv, const struct cli *cli);
+int cmd_limits(int argc, char **argv, const struct cli *cli);
+int cmd_quarantine(int argc, char **argv, const struct cli *cli);
+int cmd_queue(int argc, char **argv, const struct cli *cli);
+int cmd_reload(int argc, char **argv, const struct cli *cli);
+int cmd_route(int argc, char **argv, const struct cli *cli);
+int cmd_status(int argc, char **argv, const struct cli *cli);
+int cmd_tail(int argc, char **argv, const struct cli *cli);
+int cmd_trace(int argc, char **argv, const struct cli *cli);
+/* `explain ID`: the record the store has of a message that passed. */
+int cmd_explain_id(const char *id, const struct cli *cli);
+
+#endif

@@ -1,0 +1,420 @@
+/* delivery.c -- the role that carries messages to other servers.
+ *
+ * The queue announces segments of the spool and hands over jobs (DELIVER);
+ * each ends in one RESULT with the same ticket. Nothing is kept here: what is
+ * lost when this process dies, the queue hands out again.
+ *
+ * DNS runs inside the event loop (resolver.c), so there is no thread, no
+ * helper process, and no file is opened once the sandbox is entered.
+ */
+#include <event2/event.h>
+#include <ifaddrs.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "delivery/report.h"
+#include "delivery/resolver.h"
+#include "delivery/route.h"
+#include "delivery/segment.h"
+#include "delivery/transport.h"
+#include "json.h"
+#include "log.h"
+#include "master/runtime.h"
+
+#define GRACE_SECONDS 8		/* for what is running when the role retires */
+#define DNS_SERVERS_MAX 8
+
+struct delivery {
+	struct runtime *rt;
+	struct carrier carrier;
+	struct segments *segments;
+	struct link *queue;
+	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
+	struct buf out;
+	struct arena *arena;		/* as long as the process */
+	struct conf_host dns[DNS_SERVERS_MAX];
+	size_t ndns;
+	struct event *grace;
+};
+
+/* A job and the channel it came through. */
+struct order {
+	struct job job;		/* first */
+	uint32_t epoch;
+};
+
+/* --- start --- */
+
+static void
+own_address(struct delivery *d, struct own_socket **list, size_t *n, struct ip ip, uint16_t port)
+{
+	*list = arena_grow(d->arena, *list, *n * sizeof(**list), (*n + 1) * sizeof(**list));
+	(*list)[(*n)++] = (struct own_socket){ ip, port };
+}
+
+static bool
+is_any(struct ip ip)
+{
+	static const struct ip any4 = { .family = 4 }, any6 = { .family = 6 };
+
+	return ip_eq(ip, any4) || ip_eq(ip, any6);
+}
+
+/* Where we can be reached, so that mail to ourselves is seen as the loop it is. */
+static int
+know_thyself(struct delivery *d, struct err *err)
+{
+	const struct config *conf = d->rt->conf;
+	struct plan_world *w = &d->carrier.world;
+	struct own_socket *own = NULL;
+	struct ifaddrs *all;
+	size_t n = 0;
+	bool have6 = false;
+
+	if (getifaddrs(&all) == -1)
+		return err_errno(err, "getifaddrs");
+	for (size_t i = 0; i < conf->nlisteners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+
+		if (!is_any(l->ip)) {
+			own_address(d, &own, &n, l->ip, l->port);
+			continue;
+		}
+		for (struct ifaddrs *a = all; a; a = a->ifa_next) {
+			struct ip ip = { 0 };
+
+			if (a->ifa_addr)
+				ip = ip_from_sockaddr(a->ifa_addr, NULL);
+			if (ip.family == 4 || (ip.family == 6 && l->ip.family == 6))
+				own_address(d, &own, &n, ip, l->port);
+		}
+	}
+	for (struct ifaddrs *a = all; a; a = a->ifa_next)
+		have6 |= a->ifa_addr && a->ifa_addr->sa_family == AF_INET6;
+	freeifaddrs(all);
+	w->name = conf->delivery.hello;
+	w->own = own;
+	w->nown = n;
+	w->no6 = !have6;
+	if (conf->delivery.nsources) {
+		w->no4 = w->no6 = true;
+		for (size_t i = 0; i < conf->delivery.nsources; i++) {
+			w->no4 &= conf->delivery.sources[i].family != 4;
+			w->no6 &= conf->delivery.sources[i].family != 6;
+		}
+	}
+	return 0;
+}
+
+static int
+delivery_start(struct runtime *rt, struct err *err)
+{
+	struct delivery *d = calloc(1, sizeof(*d));
+
+	ASSERT(d != NULL);
+	rt->state = d;
+	d->rt = rt;
+	d->arena = arena_new(0);
+	buf_init(&d->out, FRAME_BIG);
+	d->segments = segments_new();
+	if (know_thyself(d, err) == -1)
+		return -1;
+	if (rt->conf->ndns == 0)
+		d->ndns = resolver_system_servers(d->dns, DNS_SERVERS_MAX, d->arena);
+	if ((d->carrier.tls = transport_context(err)) == NULL)
+		return -1;
+	return 0;
+}
+
+static void job_over(void *ctx, struct job *job);
+
+static int
+delivery_run(struct runtime *rt, struct err *err)
+{
+	struct delivery *d = rt->state;
+	struct carrier *c = &d->carrier;
+
+	c->base = rt->base;
+	c->conf = rt->conf;
+	c->done = job_over;
+	c->ctx = d;
+	if (rt->conf->ndns)
+		c->resolver = resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, err);
+	else
+		c->resolver = resolver_new(rt->base, d->dns, d->ndns, err);
+	if (c->resolver == NULL)
+		return -1;
+	carrier_init(c);
+	return 0;
+}
+
+/* --- the end --- */
+
+static void
+maybe_finish(struct delivery *d)
+{
+	if (!d->rt->retiring || d->carrier.njobs > 0)
+		return;
+	if (d->queue)
+		link_flush(d->queue);	/* the loop ends before the turn does */
+	runtime_finish(d->rt);
+}
+
+static void
+grace_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct delivery *d = arg;
+
+	carrier_cut(&d->carrier);
+	maybe_finish(d);
+}
+
+static void
+delivery_retire(struct runtime *rt)
+{
+	static const struct timeval grace = { GRACE_SECONDS, 0 };
+	struct delivery *d = rt->state;
+
+	carrier_retire(&d->carrier);
+	d->grace = evtimer_new(rt->base, grace_over, d);
+	ASSERT(d->grace != NULL);
+	evtimer_add(d->grace, &grace);
+	maybe_finish(d);
+}
+
+/* --- the queue --- */
+
+static void
+delivery_peer_up(struct runtime *rt, struct link *l)
+{
+	struct delivery *d = rt->state;
+
+	if (link_peer(l) == ROLE_QUEUE)
+		d->queue = l;
+}
+
+static void
+delivery_peer_down(struct runtime *rt, struct link *l)
+{
+	struct delivery *d = rt->state;
+
+	if (l != d->queue)
+		return;
+	/* The next queue hands everything out again. What is not promised yet is dropped, so
+	 * that it does not arrive twice; the rest ends without a reader. */
+	d->queue = NULL;
+	d->epoch++;
+	carrier_abandon(&d->carrier);
+	segments_drop_all(d->segments);
+}
+
+static void
+job_over(void *ctx, struct job *job)
+{
+	struct delivery *d = ctx;
+	struct order *o = (struct order *)job;
+	struct arena *a = job->arena;
+
+	if (!job->handed_back)
+		report_log(job);
+	if (d->queue && o->epoch == d->epoch) {
+		buf_reset(&d->out);
+		report_result(&d->out, job);
+		if (buf_failed(&d->out) ||
+		    link_send(d->queue, FRAME_RESULT, job->ticket, buf_data(&d->out), -1) == -1)
+			log_msg(LOG_LVL_ERROR, job->d.id, "the result cannot be told to the queue");
+	}
+	segment_release(job->mapping);
+	arena_free(&a);
+	maybe_finish(d);
+}
+
+static int
+deliver(struct delivery *d, struct frame *f)
+{
+	struct arena *a = arena_new(0);
+	struct span body = arena_span(a, f->body);
+	struct order *o = arena_zalloc(a, sizeof(*o));
+	struct job *job = &o->job;
+	struct err err;
+
+	job->arena = a;
+	job->ticket = f->ticket;
+	o->epoch = d->epoch;
+	if (deliver_decode(body, f->fd, a, &job->d) == -1 || job->d.nrecipients == 0) {
+		arena_free(&a);
+		return -1;
+	}
+	job->results = arena_array(a, job->d.nrecipients, sizeof(*job->results));
+	job->mapping = segment_bytes(d->segments, &job->d.ref, f->fd, &job->bytes, &err);
+	if (job->mapping == NULL) {
+		struct smtp_result why;
+
+		log_msg(LOG_LVL_ERROR, job->d.id, "the message cannot be read: %s", err.text);
+		smtp_result_set(&why, CLIENT_BODY, RCPT_DEFERRED, FAIL_LOCAL, "4.3.0",
+		    SPAN_LIT("the message cannot be read from the spool"), false);
+		job_fail_rest(job, &why);
+	}
+	carrier_take(&d->carrier, job);
+	return 0;
+}
+
+static int
+delivery_frame(struct runtime *rt, struct link *l, struct frame *f)
+{
+	struct delivery *d = rt->state;
+	struct msg_segment m;
+
+	switch (f->type) {
+	case FRAME_SEGMENT:
+		if (segment_decode(f->body, f->fd, d->arena, &m) == -1 || f->fd == -1)
+			return -1;
+		segments_add(d->segments, m.number, f->fd);
+		f->fd = -1;
+		return 0;
+	case FRAME_SEGMENT_DROP:
+		if (segment_decode(f->body, f->fd, d->arena, &m) == -1)
+			return -1;
+		segments_drop(d->segments, m.number);
+		return 0;
+	case FRAME_DELIVER:
+		return deliver(d, f);
+	default:
+		return -1;
+	}
+}
+
+/* --- postern route ADDRESS --- */
+
+struct ask {
+	struct delivery *d;
+	struct reply *reply;
+	struct routing *routing;
+	struct arena *arena;
+	struct span address, domain;
+};
+
+static void
+write_targets(struct json *j, const struct plan *p)
+{
+	json_key(j, "targets");
+	json_array(j);
+	for (size_t i = 0; i < p->ntargets; i++) {
+		const struct target *t = &p->targets[i];
+		char ip[IP_TEXT_MAX];
+
+		json_object(j);
+		json_kint(j, "preference", t->pref);
+		json_kcstr(j, "host", p->hosts[t->host].name);
+		json_kcstr(j, "address", ip_format(t->ip, ip));
+		json_kint(j, "port", t->port);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+static void
+tell_route(void *ctx, struct route *route)
+{
+	static const char *const kinds[] = { [PLAN_MX] = "mx", [PLAN_IMPLICIT] = "address",
+		[PLAN_STATIC] = "static" };
+	static const char *const floors[] = { [FLOOR_NONE] = "none",
+		[FLOOR_OPPORTUNISTIC] = "opportunistic", [FLOOR_ENCRYPTED] = "encrypted" };
+	struct ask *ask = ctx;
+	const struct conf_delivery *conf = &ask->d->rt->conf->delivery;
+	const struct plan *p = &route->plan;
+	struct arena *a = ask->arena;
+	struct json j;
+
+	json_begin(&j, reply_buf(ask->reply));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kstr(&j, "address", ask->address);
+	json_kstr(&j, "domain", ask->domain);
+	json_kbool(&j, "ok", route->ok);
+	json_kcstr(&j, "kind", p->nhosts && ask->domain.p[0] == '[' ? "literal" : kinds[p->kind]);
+	write_targets(&j, p);
+	if (!route->ok) {
+		json_kcstr(&j, "status", p->status == RCPT_FAILED ? "bounced" : "deferred");
+		json_kcstr(&j, "dsn", p->dsn);
+		json_kcstr(&j, "error", p->text);
+	}
+	json_key(&j, "tls");
+	json_object(&j);
+	json_kcstr(&j, "floor", floors[conf->floor]);
+	json_end_object(&j);
+	json_key(&j, "limits");
+	json_object(&j);
+	json_kint(&j, "connections", conf->site_connections);
+	json_kint(&j, "messages_per_connection", conf->site_messages);
+	json_end_object(&j);
+	json_end_object(&j);
+	buf_putc(reply_buf(ask->reply), '\n');
+	reply_end(&ask->reply);
+	route_unref(&route);
+	arena_free(&a);
+}
+
+static void
+refuse_client(struct runtime *rt, int fd, const char *why)
+{
+	struct reply *r = reply_new(rt, fd);
+	struct json j;
+
+	json_begin(&j, reply_buf(r));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kcstr(&j, "error", why);
+	json_end_object(&j);
+	buf_putc(reply_buf(r), '\n');
+	reply_end(&r);
+}
+
+static void
+delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
+{
+	struct delivery *d = rt->state;
+	struct arena *a = arena_new(0);
+	struct ask *ask = arena_zalloc(a, sizeof(*ask));
+	struct diags diags;
+	struct conf_node *root;
+	struct span cmd, text, local, domain;
+
+	/* JSON is YAML, and base's reader is bounded. */
+	diags_init(&diags, a);
+	root = conf_parse("request", arena_span(a, request), &diags);
+	if (root == NULL || !conf_get(root, "cmd") || !conf_get(root, "address") ||
+	    !conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd) || !span_is(cmd, "route") ||
+	    !conf_text(&diags, conf_get(root, "address"), "address", &text)) {
+		arena_free(&a);
+		refuse_client(rt, fd, "unknown command");
+		return;
+	}
+	ask->d = d;
+	ask->arena = a;
+	ask->address = mailaddr_normalise(a, text);
+	if (!mailaddr_split(ask->address, &local, &domain) &&
+	    !(text.n && text.p[0] == '[' ? (domain = text, true) :
+	    domain_normalise(a, text, &domain))) {
+		arena_free(&a);
+		refuse_client(rt, fd, "not a mail address or domain");
+		return;
+	}
+	ask->domain = domain;
+	ask->reply = reply_new(rt, fd);
+	ask->routing = route_find(&d->carrier, domain, tell_route, ask);
+}
+
+static const struct sandbox delivery_sandbox = { .may = SANDBOX_NET_CLIENT };
+
+const struct role_ops delivery_ops = {
+	.role = ROLE_DELIVERY,
+	.sandbox = &delivery_sandbox,
+	.start = delivery_start,
+	.run = delivery_run,
+	.peer_up = delivery_peer_up,
+	.peer_down = delivery_peer_down,
+	.frame = delivery_frame,
+	.client = delivery_client,
+	.retire = delivery_retire,
+};

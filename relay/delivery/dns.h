@@ -1,0 +1,47 @@
+/* dns.h -- DNS answers as values, and how they are read off the wire.
+ *
+ * Pure. The resolver (libunbound) has checked the packet already; it is still
+ * read as if a stranger had written it: bounded, no pointer followed forward,
+ * names kept only when they are host names.
+ */
+#ifndef DELIVERY_DNS_H
+#define DELIVERY_DNS_H
+
+#include "postern/ip.h"
+#include "postern/span.h"
+
+#define DNS_NAME_MAX 254	/* text with its NUL */
+#define DNS_RECORDS_MAX 40	/* more are ignored */
+
+enum { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28 };
+
+enum dns_status {
+	DNS_OK,		/* records */
+	DNS_NODATA,	/* the name exists, nothing of that type */
+	DNS_NXDOMAIN,
+	DNS_SERVFAIL,	/* or any other refusal, or a packet that cannot be read */
+	DNS_TIMEOUT,
+	DNS_BOGUS,	/* DNSSEC says it is forged; no record is ever taken from it */
+};
+const char *dns_status_text(enum dns_status s);		/* for people */
+
+struct dns_record {
+	uint16_t pref;			/* MX */
+	char name[DNS_NAME_MAX];	/* MX: lower case, "" the root */
+	struct ip ip;			/* A, AAAA */
+};
+
+struct dns_answer {
+	enum dns_status status;
+	bool secure;			/* proved by DNSSEC */
+	uint32_t ttl;			/* the smallest, seconds */
+	size_t n;
+	struct dns_record records[DNS_RECORDS_MAX];
+};
+
+/* Reads the records of `type` in the answer section, whatever name a CNAME led to. */
+void dns_read(struct span packet, uint16_t type, struct dns_answer *out);
+/* A name as it may be asked for: labels of 1..63 bytes, 253 in all. */
+bool dns_name_ok(struct span name);
+
+#endif

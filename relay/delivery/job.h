@@ -1,0 +1,91 @@
+/* job.h -- what the files of delivery share: one message for one site on its
+ * way, and the world it travels in.
+ *
+ * A job is made from a DELIVER frame, waits in its site, is carried by one
+ * session at a time and ends in carrier->done(), which frees it. All texts of
+ * a job live in its arena.
+ */
+#ifndef DELIVERY_JOB_H
+#define DELIVERY_JOB_H
+
+#include "delivery/mx.h"
+#include "delivery/smtp_client.h"
+
+struct event;
+struct event_base;
+struct session;
+struct site;
+struct table;
+
+struct job {
+	struct job *next;
+	struct arena *arena;
+	uint64_t ticket;
+	struct msg_deliver d;
+	struct span bytes;		/* the message; stays mapped as long as the job lives */
+	void *mapping;			/* segment.c's */
+	struct smtp_result *results;	/* one for each recipient */
+	size_t at;			/* first recipient that no transaction has had yet */
+	bool eightbit;
+	bool requeued;			/* met a connection that had died idle: once is enough */
+	bool handed_back;
+	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real */
+	struct span relay;		/* "mx1.example.net[203.0.113.9]:25"; "none" */
+	struct span tls;
+};
+
+/* A route found, shared by a site and its sessions. */
+struct route {
+	unsigned refs;
+	bool ok;
+	int64_t expires;			/* clock_mono */
+	int64_t bad_until[PLAN_TARGETS_MAX];	/* targets that failed lately are tried last */
+	struct plan plan;
+};
+
+struct carrier {
+	struct event_base *base;
+	const struct config *conf;
+	struct resolver *resolver;
+	struct ssl_ctx_st *tls;			/* NULL: no TLS */
+	struct plan_world world;
+	struct table *sites;
+	struct site *dirty;			/* sites that want to be looked at */
+	struct event *kick;			/* … in the next turn */
+	struct event *tick;			/* once a second: time limits of all sessions */
+	struct session *sessions;
+	struct session *dead;			/* freed at the end of the turn */
+	size_t nsessions;
+	size_t njobs;
+	size_t source_at[2];
+	bool retiring;
+	/* The job is over: every recipient has its result, or it is handed back. Takes it. */
+	void (*done)(void *ctx, struct job *job);
+	void *ctx;
+};
+
+/* c->base, conf, resolver, tls, world, done and ctx are set by the caller. */
+void carrier_init(struct carrier *c);
+/* All jobs and sessions are dropped without a word; nothing is called back. */
+void carrier_release(struct carrier *c);
+/* Takes the job: d, bytes, arena and results are set. */
+void carrier_take(struct carrier *c, struct job *job);
+/* Waiting jobs are handed back, idle connections say goodbye. */
+void carrier_retire(struct carrier *c);
+/* What is still running is cut off: handed back where nothing was promised yet. */
+void carrier_cut(struct carrier *c);
+
+/* The queue is gone: all jobs are handed back but those whose message may be taken already. */
+void carrier_abandon(struct carrier *c);
+
+/* Gives every recipient without a result this one; its text is copied. */
+void job_fail_rest(struct job *job, const struct smtp_result *why);
+void job_done(struct carrier *c, struct job *job);
+
+static inline bool
+job_needs_tls(const struct job *job)
+{
+	return job->d.require_tls >= TLS_ENCRYPTED;
+}
+
+#endif

@@ -1,0 +1,82 @@
+/* mx.h -- from DNS answers to the servers to try, in order (RFC 5321, 5.1).
+ *
+ * Pure: answers, randomness and what is known of ourselves come from outside.
+ *
+ *	plan_literal / plan_hosts / plan_mx      which hosts
+ *	plan_address, for each host and family   their addresses
+ *	plan_finish                              targets in order, or why there are none
+ *
+ * Hosts of lower preference come first, equal ones in random order; within a
+ * host IPv6 and IPv4 alternate. What points to ourselves, by name or by
+ * address and port, is cut with all that is no better (mail loops).
+ */
+#ifndef DELIVERY_MX_H
+#define DELIVERY_MX_H
+
+#include "addr.h"
+#include "delivery/dns.h"
+#include "delivery/reply.h"
+#include "ipc/messages.h"
+#include "master/config.h"
+
+#define PLAN_HOSTS_MAX 20
+#define PLAN_ADDRS_MAX 16	/* of one host */
+#define PLAN_TARGETS_MAX 64
+
+struct own_socket {		/* where we listen ourselves */
+	struct ip ip;
+	uint16_t port;
+};
+
+struct plan_world {
+	struct span name;			/* our host name */
+	const struct own_socket *own;
+	size_t nown;
+	bool no4, no6;				/* families that cannot be used */
+	uint32_t (*random)(void *ctx);
+	void *random_ctx;
+};
+
+struct plan_host {
+	uint16_t pref;
+	uint16_t port;
+	char name[DNS_NAME_MAX];
+	bool literal;				/* the address is known, name is for people */
+	struct ip addrs[PLAN_ADDRS_MAX];
+	size_t naddrs;
+	enum dns_status status[2];		/* of the A and the AAAA question */
+	bool asked[2];
+};
+
+struct target {
+	struct ip ip;
+	uint16_t port, pref;
+	uint16_t host;				/* index in plan.hosts */
+};
+
+struct plan {
+	char domain[DNS_NAME_MAX + 2];		/* room for the brackets of a literal */
+	struct plan_host hosts[PLAN_HOSTS_MAX];
+	size_t nhosts;
+	enum { PLAN_MX, PLAN_IMPLICIT, PLAN_STATIC } kind;
+	struct target targets[PLAN_TARGETS_MAX];
+	size_t ntargets;
+	uint32_t ttl;				/* seconds the plan may be kept */
+	/* when a step returned false: */
+	enum rcpt_status status;
+	char dsn[DSN_TEXT_MAX];
+	char text[512];
+};
+
+void plan_init(struct plan *p, struct span domain);
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]". false: it is none (or not readable). */
+bool plan_literal(struct plan *p, uint16_t port);
+/* Static next hops, in their order. */
+void plan_hosts(struct plan *p, const struct conf_host *hosts, size_t n);
+/* What the MX question brought. false: nowhere to go, and why. */
+bool plan_mx(struct plan *p, const struct dns_answer *a, uint16_t port, const struct plan_world *w);
+/* What the A (family 4) or AAAA question for host i brought. */
+void plan_address(struct plan *p, size_t i, uint8_t family, const struct dns_answer *a);
+bool plan_finish(struct plan *p, const struct plan_world *w);
+
+#endif

@@ -1,0 +1,101 @@
+/* report.c -- what became of a job; see report.h. */
+#include <stdio.h>
+
+#include "clock.h"
+#include "delivery/report.h"
+#include "id.h"
+#include "log.h"
+#include "master/counters.h"
+
+#define REPLIES_MAX (3u << 20)	/* all texts of one RESULT: below FRAME_BIG */
+
+const char *
+report_delay(int64_t us, char text[DELAY_TEXT_MAX])
+{
+	size_t n;
+
+	if (us < 0)
+		us = 0;
+	if (us >= 10 * US_PER_SEC) {
+		snprintf(text, DELAY_TEXT_MAX, "%lld", (long long)((us + US_PER_SEC / 2) / US_PER_SEC));
+		return text;
+	}
+	/* two digits that count */
+	snprintf(text, DELAY_TEXT_MAX, us >= US_PER_SEC ? "%.1f" : us >= 100000 ? "%.2f" : "%.3f",
+	    (double)us / US_PER_SEC);
+	for (n = strlen(text); n && text[n - 1] == '0'; n--)
+		text[n - 1] = '\0';
+	if (n && text[n - 1] == '.')
+		text[n - 1] = '\0';
+	return text;
+}
+
+static void
+log_recipient(const struct job *job, size_t i, const char *delays)
+{
+	static const char *const words[] = { [RCPT_SENT] = "sent", [RCPT_DEFERRED] = "deferred",
+		[RCPT_FAILED] = "bounced" };
+	const struct smtp_result *r = &job->results[i];
+	struct span host = span_sub(job->relay, 0, span_find(job->relay, ']') + 1);
+	char total[DELAY_TEXT_MAX];
+
+	report_delay(job->t_end - job->d.received, total);
+	if (r->remote && r->status != RCPT_SENT)
+		log_msg(LOG_LVL_INFO, job->d.id, "to=<" SPAN_FMT ">, relay=" SPAN_FMT
+		    ", delay=%s, delays=%s, dsn=%s, status=%s (host " SPAN_FMT " said: " SPAN_FMT
+		    " (in reply to %s command))", SPAN_ARG(job->d.recipients[i].address),
+		    SPAN_ARG(job->relay), total, delays, r->dsn, words[r->status], SPAN_ARG(host),
+		    SPAN_ARG(r->reply), client_state_command(r->when));
+	else
+		log_msg(LOG_LVL_INFO, job->d.id, "to=<" SPAN_FMT ">, relay=" SPAN_FMT
+		    ", delay=%s, delays=%s, dsn=%s, status=%s (" SPAN_FMT ")",
+		    SPAN_ARG(job->d.recipients[i].address), SPAN_ARG(job->relay), total, delays,
+		    r->dsn, words[r->status], SPAN_ARG(r->reply));
+}
+
+void
+report_log(const struct job *job)
+{
+	char a[DELAY_TEXT_MAX], b[DELAY_TEXT_MAX], c[DELAY_TEXT_MAX], d[DELAY_TEXT_MAX];
+	char delays[4 * DELAY_TEXT_MAX + 4];
+	unsigned counts[3] = { 0 };
+
+	snprintf(delays, sizeof(delays), "%s/%s/%s/%s",
+	    report_delay(job->d.started - job->d.received, a),
+	    report_delay(job->t_conn - job->d.started, b),
+	    report_delay(job->t_ready - job->t_conn, c),
+	    report_delay(job->t_end - job->t_ready, d));
+	for (size_t i = 0; i < job->d.nrecipients; i++) {
+		log_recipient(job, i, delays);
+		counts[job->results[i].status]++;
+	}
+	if (counts[RCPT_SENT])
+		counter_add(COUNTER_DELIVERED, counts[RCPT_SENT]);
+	if (counts[RCPT_DEFERRED])
+		counter_add(COUNTER_DEFERRED, counts[RCPT_DEFERRED]);
+	if (counts[RCPT_FAILED])
+		counter_add(COUNTER_FAILED, counts[RCPT_FAILED]);
+}
+
+void
+report_result(struct buf *b, const struct job *job)
+{
+	size_t n = job->d.nrecipients;
+	size_t room = REPLIES_MAX / (n ? n : 1);
+	struct msg_result m = { .id = job->d.id, .site = job->d.site, .t_start = job->t_start,
+		.t_conn = job->t_conn, .t_ready = job->t_ready, .t_end = job->t_end,
+		.tls = job->tls, .handed_back = job->handed_back };
+
+	if (!job->handed_back) {
+		m.rcpts = arena_array(job->arena, n, sizeof(*m.rcpts));
+		m.nrcpts = n;
+	}
+	for (size_t i = 0; i < m.nrcpts; i++) {
+		const struct smtp_result *r = &job->results[i];
+
+		m.rcpts[i] = (struct rcpt_result){ .index = job->d.index[i], .status = r->status,
+			.cls = r->cls, .dsn = span_str(r->dsn), .reply = span_sub(r->reply, 0, room),
+			.relay = job->relay, .remote = r->remote };
+	}
+	result_encode(b, &m);
+}

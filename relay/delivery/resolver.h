@@ -1,0 +1,34 @@
+/* resolver.h -- DNS questions in the event loop, through libunbound.
+ *
+ * libunbound runs inside our own libevent base (ub_ctx_create_event): no
+ * thread, no helper process, no file once it is made. Answers never come
+ * from within resolver_ask. A question has its own time limit, since a dead
+ * server keeps libunbound busy for 17 seconds.
+ */
+#ifndef DELIVERY_RESOLVER_H
+#define DELIVERY_RESOLVER_H
+
+#include "delivery/dns.h"
+#include "master/config.h"
+#include "postern/err.h"
+
+struct event_base;
+struct resolver;
+struct question;
+
+#define RESOLVER_PATIENCE (INT64_C(8) * 1000000)
+
+typedef void resolver_cb(void *ctx, const struct dns_answer *a);
+
+/* The servers of /etc/resolv.conf as forwarders; reads files, so before the sandbox. */
+size_t resolver_system_servers(struct conf_host *out, size_t max, struct arena *a);
+/* servers: forwarders; none: libunbound asks the roots itself. */
+struct resolver *resolver_new(struct event_base *base, const struct conf_host *servers,
+    size_t n, struct err *err);
+void resolver_free(struct resolver **r);
+/* name must pass dns_name_ok. */
+struct question *resolver_ask(struct resolver *r, const char *name, uint16_t type,
+    resolver_cb *cb, void *ctx);
+void resolver_cancel(struct question **q);	/* NULL-safe; the callback will not come */
+
+#endif

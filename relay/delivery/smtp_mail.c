@@ -1,0 +1,282 @@
+/* smtp_mail.c -- one mail transaction of the SMTP client.
+ *
+ * With PIPELINING the envelope and DATA leave together and the answers come
+ * one by one; when nobody is left at a 354, an empty message to no one
+ * ends the transaction. A refusal touches only whom it names: RCPT one recipient, MAIL, DATA
+ * and the dot all that were accepted before.
+ */
+#include <stdio.h>
+
+#include "delivery/smtp_states.h"
+#include "postern/err.h"
+
+/* No control byte may enter a command line; a space ends a parameter. */
+static bool
+sayable(struct span s, bool space)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < (space ? ' ' : '!') || s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+/* <> of a path would end it early where a server does not read quotes. */
+static bool
+sayable_path(struct span s)
+{
+	return s.n <= 1024 && sayable(s, true) && span_find(s, '<') == s.n && span_find(s, '>') == s.n;
+}
+
+static bool
+refuse(struct smtp_message *msg, enum fail_class cls, const char *dsn, const char *text)
+{
+	for (size_t i = 0; i < msg->n; i++)
+		if (!msg->results[i].set)
+			smtp_result_set(&msg->results[i], CLIENT_MAIL, RCPT_FAILED, cls, dsn,
+			    span_str(text), false);
+	return false;
+}
+
+/* Can this server, can SMTP carry it at all? */
+static bool
+can_carry(const struct smtp_client *m, struct smtp_message *msg)
+{
+	bool utf8 = span_has_8bit(msg->sender);
+
+	for (size_t i = 0; i < msg->n; i++) {
+		if (!sayable_path(msg->recipients[i].address))
+			return refuse(msg, FAIL_LOCAL, "5.1.3", "a recipient's address cannot be said in SMTP");
+		utf8 |= span_has_8bit(msg->recipients[i].address);
+	}
+	if (!sayable_path(msg->sender))
+		return refuse(msg, FAIL_LOCAL, "5.1.7", "the sender's address cannot be said in SMTP");
+	utf8 |= (msg->flags & ENVELOPE_SMTPUTF8) != 0;
+	if (utf8 && !(m->caps & CAP_SMTPUTF8))
+		return refuse(msg, FAIL_MESSAGE, "5.6.7",
+		    arena_printf(msg->arena, "SMTPUTF8 is required, but was not offered by host "
+		    SPAN_FMT, SPAN_ARG(m->peer)));
+	if (m->size_limit && msg->bytes.n > m->size_limit)
+		return refuse(msg, FAIL_MESSAGE, "5.3.4", arena_printf(msg->arena,
+		    "message size %zu exceeds size limit %llu of server " SPAN_FMT, msg->bytes.n,
+		    (unsigned long long)m->size_limit, SPAN_ARG(m->peer)));
+	if (msg->eightbit && !(m->caps & CAP_8BITMIME))
+		return refuse(msg, FAIL_MESSAGE, "5.6.3",
+		    arena_printf(msg->arena, "the message has 8-bit text, and 8BITMIME was not offered by host "
+		    SPAN_FMT, SPAN_ARG(m->peer)));
+	return true;
+}
+
+bool
+smtp_client_message(struct smtp_client *m, struct smtp_message *msg)
+{
+	ASSERT(m->state == CLIENT_IDLE && m->msg == NULL);
+	ASSERT(msg->n > 0 && msg->n <= SMTP_RCPT_MAX);
+	m->heard = false;
+	if (!can_carry(m, msg))
+		return false;
+	m->msg = msg;
+	m->rcpt = m->accepted = 0;
+	m->doomed = m->ahead = false;
+	if (m->need_rset)
+		client_enter(m, CLIENT_RSET);
+	else
+		client_enter(m, CLIENT_MAIL);
+	return true;
+}
+
+void
+perform_rset(struct smtp_client *m)
+{
+	buf_puts(&m->say, "RSET\r\n");
+	if (m->caps & CAP_PIPELINING)
+		perform_mail(m);
+}
+
+void
+rset_response(struct smtp_client *m)
+{
+	if (m->reply.code / 100 != 2) {
+		client_fail_reply(m, FAIL_SITE);
+		m->fail.status = RCPT_DEFERRED;
+		return;
+	}
+	m->need_rset = false;
+	client_enter(m, CLIENT_MAIL);
+}
+
+void
+perform_mail(struct smtp_client *m)
+{
+	const struct smtp_message *msg = m->msg;
+	struct buf *b = &m->say;
+
+	buf_puts(b, "MAIL FROM:<");
+	buf_span(b, msg->sender);
+	buf_putc(b, '>');
+	if (m->caps & CAP_SIZE)
+		buf_printf(b, " SIZE=%zu", msg->bytes.n);
+	if (msg->eightbit)
+		buf_puts(b, " BODY=8BITMIME");
+	if ((msg->flags & ENVELOPE_SMTPUTF8) || span_has_8bit(msg->sender))
+		buf_puts(b, " SMTPUTF8");
+	if (m->caps & CAP_DSN) {
+		if (msg->ret != RET_NONE)
+			buf_puts(b, msg->ret == RET_FULL ? " RET=FULL" : " RET=HDRS");
+		if (msg->envid.n && msg->envid.n <= 100 && sayable(msg->envid, false)) {
+			buf_puts(b, " ENVID=");
+			buf_span(b, msg->envid);
+		}
+	}
+	buf_puts(b, "\r\n");
+	if (m->caps & CAP_PIPELINING) {
+		for (m->rcpt = 0; m->rcpt < msg->n; m->rcpt++)
+			perform_rcpt(m);
+		m->rcpt = 0;
+		perform_data(m);
+		m->ahead = true;
+	}
+	ASSERT(!buf_failed(b));
+}
+
+void
+mail_response(struct smtp_client *m)
+{
+	int class = m->reply.code / 100;
+
+	if (class == 3) {
+		client_fail_nonsense(m);
+		return;
+	}
+	if (class != 2) {
+		client_settle(m, 0, m->msg->n, class == 4 ? FAIL_SITE : FAIL_MESSAGE);
+		m->doomed = true;
+		if (!m->ahead) {
+			client_finish(m);
+			return;
+		}
+	} else
+		m->need_rset = true;
+	client_enter(m, CLIENT_RCPT);
+}
+
+void
+perform_rcpt(struct smtp_client *m)
+{
+	static const struct { uint8_t bit; const char *word; } notify[] = {
+		{ NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" }, { NOTIFY_FAILURE, "FAILURE" },
+		{ NOTIFY_DELAY, "DELAY" },
+	};
+	const struct recipient *r = &m->msg->recipients[m->rcpt];
+	struct buf *b = &m->say;
+	char sep = '=';
+
+	buf_puts(b, "RCPT TO:<");
+	buf_span(b, r->address);
+	buf_putc(b, '>');
+	if (m->caps & CAP_DSN) {
+		if (r->notify != NOTIFY_DEFAULT)
+			buf_puts(b, " NOTIFY");
+		for (size_t i = 0; i < sizeof(notify) / sizeof(*notify); i++) {
+			/* NEVER stands alone (RFC 3461, 4.1) */
+			if ((r->notify & notify[i].bit) == 0 || ((r->notify & NOTIFY_NEVER) && i))
+				continue;
+			buf_putc(b, sep);
+			buf_puts(b, notify[i].word);
+			sep = ',';
+		}
+		if (r->orcpt.n && r->orcpt.n <= 500 && sayable(r->orcpt, false)) {
+			buf_puts(b, " ORCPT=");
+			buf_span(b, r->orcpt);
+		}
+	}
+	buf_puts(b, "\r\n");
+}
+
+void
+rcpt_response(struct smtp_client *m)
+{
+	int class = m->reply.code / 100;
+
+	if (!m->doomed) {
+		if (class == 3) {
+			client_fail_nonsense(m);
+			return;
+		}
+		if (class == 2)
+			m->accepted++;
+		else {
+			client_settle(m, m->rcpt, m->rcpt + 1, FAIL_RECIPIENT);
+			if (m->reply.code == 552) {
+				/* An old way to say "too many recipients" (RFC 5321, 4.5.3.1.10) */
+				m->msg->results[m->rcpt].status = RCPT_DEFERRED;
+				m->msg->results[m->rcpt].dsn[0] = '4';
+			}
+		}
+	}
+	/* counted only now: accepted <= rcpt holds at every change of state */
+	m->rcpt++;
+	if (m->rcpt < m->msg->n)
+		client_enter(m, CLIENT_RCPT);
+	else if (m->accepted == 0 && !m->ahead)
+		client_finish(m);
+	else
+		client_enter(m, CLIENT_DATA);
+}
+
+void
+perform_data(struct smtp_client *m)
+{
+	buf_puts(&m->say, "DATA\r\n");
+}
+
+void
+data_response(struct smtp_client *m)
+{
+	int class = m->reply.code / 100;
+
+	if (class < 4 && m->reply.code != 354) {
+		client_fail_nonsense(m);
+	} else if (class == 3 && m->accepted == 0) {
+		/* Pipelined, and nobody is left: an empty message to no one (RFC 2920, 3.1). */
+		buf_puts(&m->say, ".\r\n");
+		m->need_rset = false;
+		client_set(m, CLIENT_DOT);
+	} else if (class == 3) {
+		client_enter(m, CLIENT_BODY);
+	} else {
+		client_settle(m, 0, m->msg->n, FAIL_MESSAGE);
+		client_finish(m);
+	}
+}
+
+void
+perform_body(struct smtp_client *m)
+{
+	dotstuff_init(&m->body, m->msg->bytes);
+	m->out_at = m->out_n = 0;
+}
+
+/* An answer before the dot: the server has had enough, and we stand in the middle. */
+void
+body_response(struct smtp_client *m)
+{
+	if (m->reply.code / 100 < 4) {
+		client_fail_nonsense(m);
+		return;
+	}
+	client_settle(m, 0, m->msg->n, m->reply.code == 421 ? FAIL_SITE : FAIL_MESSAGE);
+	client_fail_reply(m, FAIL_SITE);
+}
+
+void
+dot_response(struct smtp_client *m)
+{
+	if (m->reply.code / 100 == 3) {
+		client_fail_nonsense(m);
+		return;
+	}
+	m->need_rset = false;
+	if (m->accepted)
+		client_settle(m, 0, m->msg->n, FAIL_MESSAGE);
+	client_finish(m);
+}

@@ -1,0 +1,41 @@
+/* transport.h -- bytes over a connected socket, with or without TLS, never blocking. */
+#ifndef DELIVERY_TRANSPORT_H
+#define DELIVERY_TRANSPORT_H
+
+#include <sys/types.h>
+
+#include "postern/arena.h"
+#include "postern/err.h"
+#include "postern/span.h"
+
+struct ssl_ctx_st;
+struct ssl_st;
+
+struct transport {
+	int fd;			/* -1: none */
+	struct ssl_st *ssl;	/* NULL: plain */
+	bool wants_write;	/* the last call that returned TRANSPORT_AGAIN waits for room */
+};
+
+#define TRANSPORT_AGAIN (-1)
+#define TRANSPORT_BROKEN (-2)	/* err says why */
+
+/* The client's context: versions and ciphers as the system's OpenSSL is configured, its roots to
+ * tell "verified" from "unverified". Reads files: before the sandbox. */
+struct ssl_ctx_st *transport_context(struct err *err);
+void transport_context_free(struct ssl_ctx_st **ctx);
+
+void transport_close(struct transport *t);
+/* Bytes read; 0: the end (with TLS also one without a goodbye: nothing a server says between
+ * commands is made whole by it). */
+ssize_t transport_read(struct transport *t, void *p, size_t n, struct err *err);
+/* Bytes taken, more than 0. */
+ssize_t transport_write(struct transport *t, const struct span *v, size_t n, struct err *err);
+/* From here on TLS; name: SNI and what the certificate should say. */
+int transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name, struct err *err);
+/* 0 done, TRANSPORT_AGAIN, TRANSPORT_BROKEN */
+int transport_handshake(struct transport *t, struct err *err);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" without TLS */
+struct span transport_tls_text(const struct transport *t, struct arena *a);
+
+#endif

@@ -1,0 +1,45 @@
+/* codec.h -- numbers and texts in and out of frame bodies and spool records.
+ *
+ * Little-endian, fixed width; texts carry a 32-bit length. A decoder that is
+ * asked for more than there is turns bad and yields zeros: check dec_done()
+ * once at the end, before using anything.
+ */
+#ifndef IPC_CODEC_H
+#define IPC_CODEC_H
+
+#include "buf.h"
+#include "postern/ip.h"
+#include "postern/span.h"
+
+struct enc {
+	struct buf *b;
+};
+
+struct dec {
+	const char *p, *end;
+	bool bad;
+};
+
+void enc_u8(struct enc *e, uint8_t v);
+void enc_u16(struct enc *e, uint16_t v);
+void enc_u32(struct enc *e, uint32_t v);
+void enc_u64(struct enc *e, uint64_t v);
+void enc_i64(struct enc *e, int64_t v);
+void enc_span(struct enc *e, struct span s);
+void enc_ip(struct enc *e, struct ip ip);
+
+void dec_init(struct dec *d, struct span body);
+uint8_t dec_u8(struct dec *d);
+uint16_t dec_u16(struct dec *d);
+uint32_t dec_u32(struct dec *d);
+uint64_t dec_u64(struct dec *d);
+int64_t dec_i64(struct dec *d);
+struct span dec_span(struct dec *d);	/* borrowed from the body */
+struct ip dec_ip(struct dec *d);
+/* A count that must not exceed max, nor what the rest of the body could hold at `each` bytes. */
+uint32_t dec_count(struct dec *d, uint32_t max, uint32_t each);
+/* An enum value below limit. */
+uint32_t dec_enum(struct dec *d, uint32_t limit);
+bool dec_done(const struct dec *d);	/* not bad, and nothing left over */
+
+#endif

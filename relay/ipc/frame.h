@@ -1,0 +1,88 @@
+/* frame.h -- the typed, length-checked frames the roles speak, and the one
+ * table of who may send what to whom.
+ *
+ * On the wire (a stream socketpair on one machine, host byte order): struct
+ * frame_head, then head.size bytes of body, encoded by the codec named in the
+ * table (messages.h), never a memcpy of a struct. A frame that does not
+ * decode, or that a role may not send, costs its sender its life, never the
+ * receiver's.
+ */
+#ifndef IPC_FRAME_H
+#define IPC_FRAME_H
+
+#include "ipc/role.h"
+#include "postern/span.h"
+
+#define R(name) (1u << ROLE_##name)
+#define R_ANY (R(RECEIVER) | R(SCANNER) | R(SIGNER) | R(QUEUE) | R(DELIVERY) | R(STORE) | \
+	R(VERIFIER) | R(CONSOLE))
+
+#define FRAME_SMALL (64u << 10)
+#define FRAME_BIG (4u << 20)	/* the hard bound of every body */
+
+/* X(NAME, from, to, largest body, file descriptors) */
+#define FRAMES(X) \
+	/* control: master and role */ \
+	X(LISTENER, R(MASTER), R(RECEIVER), FRAME_SMALL, 1)	/* a bound socket */ \
+	X(GO, R(MASTER), R_ANY, FRAME_SMALL, 0)			/* everything was handed over: work */ \
+	X(READY, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* loaded and sandboxed */ \
+	X(PEER, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* a channel to another role */ \
+	X(CONFIG, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* postern.yaml anew, a sealed memfd */ \
+	X(RETIRE, R(MASTER), R_ANY, FRAME_SMALL, 0)		/* finish what is under way, then exit 0 */ \
+	X(WORKER, R(SCANNER), R(MASTER), FRAME_SMALL, 1)	/* the parent forked a worker: its control channel */ \
+	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \
+	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \
+	/* the way of a message */ \
+	X(SCAN, R(RECEIVER), R(SCANNER), FRAME_BIG, 1) \
+	X(VERDICT, R(SCANNER), R(RECEIVER), FRAME_BIG, 0) \
+	X(SIGN, R(RECEIVER) | R(QUEUE), R(SIGNER), FRAME_BIG, 1) \
+	X(SIGNED, R(SIGNER), R(RECEIVER) | R(QUEUE), FRAME_SMALL, 0) \
+	X(SUBMIT, R(RECEIVER) | R(STORE), R(QUEUE), FRAME_BIG, 1) \
+	X(ACCEPTED, R(QUEUE), R(RECEIVER) | R(STORE), FRAME_SMALL, 0) \
+	X(SEGMENT, R(QUEUE), R(DELIVERY) | R(STORE), FRAME_SMALL, 1)	/* a spool segment, read-only */ \
+	X(SEGMENT_DROP, R(QUEUE), R(DELIVERY) | R(STORE), FRAME_SMALL, 0) \
+	X(DELIVER, R(QUEUE), R(DELIVERY), FRAME_BIG, 1) \
+	X(RESULT, R(DELIVERY), R(QUEUE), FRAME_BIG, 0) \
+	X(KEEP, R(QUEUE), R(STORE), FRAME_BIG, 1) \
+	X(KEPT, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
+	X(EVENT, R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
+	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0)
+
+enum frame_type {
+	FRAME_NONE,
+#define X(name, from, to, max, fds) FRAME_##name,
+	FRAMES(X)
+#undef X
+	FRAME_COUNT
+};
+const char *frame_name(enum frame_type t);
+struct frame_rule {		/* a row of the table */
+	const char *name;
+	uint32_t from, to;	/* 1 << role */
+	uint32_t max_body;
+	uint16_t max_fds;
+};
+const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
+
+/* Who has a channel to whom: the master hands both ends out. X(one, other) */
+#define LINKS(X) \
+	X(RECEIVER, SCANNER) X(RECEIVER, SIGNER) X(RECEIVER, QUEUE) X(RECEIVER, STORE) \
+	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE)
+
+/* A request is known by its ticket, never by a pointer: the answer carries the
+ * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */
+struct frame_head {
+	uint32_t size;
+	uint16_t type;
+	uint16_t nfds;
+	uint64_t ticket;
+};
+
+struct frame {
+	enum frame_type type;
+	uint64_t ticket;
+	struct span body;	/* borrowed until the channel reads again */
+	int fd;			/* -1: none. The handler owns it and sets it to -1 when it keeps it */
+};
+
+#endif

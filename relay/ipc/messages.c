@@ -1,0 +1,476 @@
+/* messages.c -- codecs of the frame bodies; see messages.h.
+ *
+ * Longer than most files because it is the one place where both directions of
+ * every body stand side by side: a field that is encoded is decoded a few
+ * lines below. Encoders write into a buf whose maximum the caller chose;
+ * link_send and the caller check buf_failed.
+ */
+#include "ipc/messages.h"
+
+#define EACH_RCPT 4	/* least bytes an encoded recipient, decision … takes: bounds the counts */
+
+const char *
+event_name(enum event_kind k)
+{
+	static const char *const names[EVENT_COUNT] = {
+#define X(name, text) [EVENT_##name] = text,
+		EVENTS(X)
+#undef X
+	};
+
+	ASSERT(k < EVENT_COUNT);
+	return names[k];
+}
+
+/* ---- shared pieces ---- */
+
+static void
+recipients_encode(struct enc *e, const struct recipient *r, size_t n)
+{
+	enc_u32(e, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		enc_span(e, r[i].address);
+		enc_span(e, r[i].orcpt);
+		enc_u8(e, r[i].notify);
+	}
+}
+
+static struct recipient *
+recipients_decode(struct dec *d, struct arena *a, size_t *n)
+{
+	struct recipient *r;
+
+	*n = dec_count(d, ENVELOPE_RECIPIENTS_MAX, EACH_RCPT);
+	r = arena_array(a, *n, sizeof(*r));
+	for (size_t i = 0; i < *n; i++) {
+		r[i].address = dec_span(d);
+		r[i].orcpt = dec_span(d);
+		r[i].notify = dec_u8(d);
+	}
+	return r;
+}
+
+void
+envelope_encode(struct enc *e, const struct envelope *env)
+{
+	enc_u64(e, env->id);
+	enc_u8(e, (uint8_t)env->direction);
+	enc_span(e, env->listener);
+	enc_ip(e, env->client);
+	enc_u16(e, env->client_port);
+	enc_span(e, env->client_name);
+	enc_span(e, env->helo);
+	enc_span(e, env->user);
+	enc_span(e, env->tls);
+	enc_u32(e, env->flags);
+	enc_u8(e, (uint8_t)env->ret);
+	enc_span(e, env->envid);
+	enc_i64(e, env->received);
+	enc_span(e, env->sender);
+	recipients_encode(e, env->recipients, env->nrecipients);
+}
+
+void
+envelope_decode(struct dec *d, struct arena *a, struct envelope *env)
+{
+	*env = (struct envelope){ 0 };
+	env->id = dec_u64(d);
+	env->direction = (enum direction)dec_enum(d, DIRECTION_INBOUND + 1);
+	env->listener = dec_span(d);
+	env->client = dec_ip(d);
+	env->client_port = dec_u16(d);
+	env->client_name = dec_span(d);
+	env->helo = dec_span(d);
+	env->user = dec_span(d);
+	env->tls = dec_span(d);
+	env->flags = dec_u32(d);
+	env->ret = (enum dsn_ret)dec_enum(d, RET_HDRS + 1);
+	env->envid = dec_span(d);
+	env->received = dec_i64(d);
+	env->sender = dec_span(d);
+	env->recipients = recipients_decode(d, a, &env->nrecipients);
+}
+
+static void
+decisions_encode(struct enc *e, const struct msg_decision *m, size_t n)
+{
+	enc_u32(e, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		enc_u8(e, (uint8_t)m[i].outcome);
+		enc_u16(e, m[i].variant);
+		enc_u8(e, (uint8_t)m[i].require_tls);
+		enc_span(e, m[i].reply);
+		enc_span(e, m[i].queue);
+		enc_i64(e, m[i].expires);
+		enc_u8(e, (uint8_t)m[i].on_expire);
+		enc_span(e, m[i].rule);
+		enc_u32(e, (uint32_t)m[i].nredirect);
+		for (size_t k = 0; k < m[i].nredirect; k++)
+			enc_span(e, m[i].redirect[k]);
+	}
+}
+
+static struct msg_decision *
+decisions_decode(struct dec *d, struct arena *a, size_t *n)
+{
+	struct msg_decision *m;
+
+	*n = dec_count(d, ENVELOPE_RECIPIENTS_MAX, EACH_RCPT);
+	m = arena_array(a, *n, sizeof(*m));
+	for (size_t i = 0; i < *n; i++) {
+		m[i].outcome = (enum outcome)dec_enum(d, OUTCOME_COUNT);
+		m[i].variant = dec_u16(d);
+		m[i].require_tls = (enum require_tls)dec_enum(d, TLS_DANE + 1);
+		m[i].reply = dec_span(d);
+		m[i].queue = dec_span(d);
+		m[i].expires = dec_i64(d);
+		m[i].on_expire = (enum outcome)dec_enum(d, OUTCOME_COUNT);
+		m[i].rule = dec_span(d);
+		m[i].nredirect = dec_count(d, ENVELOPE_RECIPIENTS_MAX, 4);
+		m[i].redirect = arena_array(a, m[i].nredirect, sizeof(struct span));
+		for (size_t k = 0; k < m[i].nredirect; k++)
+			m[i].redirect[k] = dec_span(d);
+	}
+	return m;
+}
+
+static void
+ref_encode(struct enc *e, const struct spool_ref *r)
+{
+	enc_u32(e, r->segment);
+	enc_u64(e, r->offset);
+	enc_u64(e, r->size);
+}
+
+static void
+ref_decode(struct dec *d, int fd, struct spool_ref *r)
+{
+	r->segment = dec_u32(d);
+	r->offset = dec_u64(d);
+	r->size = dec_u64(d);
+	if ((r->segment == 0) != (fd != -1) || r->offset > INT64_MAX || r->size > INT64_MAX)
+		d->bad = true;
+}
+
+#define ENCODE(name) \
+void \
+name##_encode(struct buf *b, const struct msg_##name *m) \
+{ \
+	struct enc e = { b };
+#define DECODE(name) \
+int \
+name##_decode(struct span body, int fd, struct arena *a, struct msg_##name *m) \
+{ \
+	struct dec d; \
+	dec_init(&d, body); \
+	*m = (struct msg_##name){ 0 };
+#define DECODED	return dec_done(&d) ? 0 : -1; }
+
+/* ---- control ---- */
+
+ENCODE(listener)
+	enc_u32(&e, m->index);
+}
+DECODE(listener)
+	m->index = dec_u32(&d);
+	if (fd == -1)
+		d.bad = true;
+DECODED
+
+ENCODE(peer)
+	enc_u8(&e, (uint8_t)m->role);
+	enc_u32(&e, m->instance);
+}
+DECODE(peer)
+	m->role = (enum role)dec_enum(&d, ROLE_COUNT);
+	m->instance = dec_u32(&d);
+DECODED
+
+ENCODE(worker)
+	enc_u32(&e, m->instance);
+	enc_u32(&e, m->pid);
+}
+DECODE(worker)
+	m->instance = dec_u32(&d);
+	m->pid = dec_u32(&d);
+	if (fd == -1)
+		d.bad = true;
+DECODED
+
+ENCODE(client)
+	enc_u32(&e, m->uid);
+	enc_span(&e, m->request);
+}
+DECODE(client)
+	m->uid = dec_u32(&d);
+	m->request = dec_span(&d);
+	if (fd == -1)
+		d.bad = true;
+DECODED
+
+/* ---- the way of a message ---- */
+
+ENCODE(scan)
+	envelope_encode(&e, &m->env);
+	payload_encode(&e, &m->payload);
+}
+DECODE(scan)
+	envelope_decode(&d, a, &m->env);
+	payload_decode(&d, fd, a, &m->payload);
+DECODED
+
+ENCODE(verdict)
+	enc_u8(&e, m->unscannable);
+	decisions_encode(&e, m->decisions, m->ndecisions);
+	enc_u32(&e, (uint32_t)m->nvariants);
+	for (size_t i = 0; i < m->nvariants; i++) {
+		enc_u32(&e, (uint32_t)m->variants[i].nedits);
+		for (size_t k = 0; k < m->variants[i].nedits; k++) {
+			const struct edit *ed = &m->variants[i].edits[k];
+
+			enc_u64(&e, ed->offset);
+			enc_u64(&e, ed->size);
+			enc_span(&e, ed->with);
+			enc_span(&e, ed->rule);
+		}
+	}
+	enc_span(&e, m->record);
+}
+DECODE(verdict)
+	m->unscannable = dec_enum(&d, 2);
+	m->decisions = decisions_decode(&d, a, &m->ndecisions);
+	m->nvariants = dec_count(&d, ENVELOPE_RECIPIENTS_MAX + 1, 4);
+	m->variants = arena_array(a, m->nvariants, sizeof(*m->variants));
+	for (size_t i = 0; i < m->nvariants; i++) {
+		struct variant *v = &m->variants[i];
+
+		v->nedits = dec_count(&d, PAYLOAD_PIECES_MAX / 2, 24);
+		v->edits = arena_array(a, v->nedits, sizeof(*v->edits));
+		for (size_t k = 0; k < v->nedits; k++) {
+			v->edits[k].offset = dec_u64(&d);
+			v->edits[k].size = dec_u64(&d);
+			v->edits[k].with = dec_span(&d);
+			v->edits[k].rule = dec_span(&d);
+		}
+	}
+	for (size_t i = 0; i < m->ndecisions; i++)
+		if (m->decisions[i].variant >= m->nvariants)
+			d.bad = true;
+	m->record = dec_span(&d);
+	if (m->record.n > RECORD_MAX)
+		d.bad = true;
+DECODED
+
+ENCODE(sign)
+	enc_u64(&e, m->id);
+	enc_span(&e, m->domain);
+	payload_encode(&e, &m->payload);
+}
+DECODE(sign)
+	m->id = dec_u64(&d);
+	m->domain = dec_span(&d);
+	payload_decode(&d, fd, a, &m->payload);
+DECODED
+
+ENCODE(signed)
+	enc_u8(&e, (uint8_t)m->status);
+	enc_span(&e, m->headers);
+	enc_span(&e, m->text);
+}
+DECODE(signed)
+	m->status = (enum sign_status)dec_enum(&d, SIGN_FAILED + 1);
+	m->headers = dec_span(&d);
+	m->text = dec_span(&d);
+DECODED
+
+ENCODE(submit)
+	envelope_encode(&e, &m->env);
+	enc_u64(&e, m->parent);
+	decisions_encode(&e, m->decisions, m->ndecisions);
+	enc_span(&e, m->record);
+	payload_encode(&e, &m->payload);
+}
+DECODE(submit)
+	envelope_decode(&d, a, &m->env);
+	m->parent = dec_u64(&d);
+	m->decisions = decisions_decode(&d, a, &m->ndecisions);
+	m->record = dec_span(&d);
+	payload_decode(&d, fd, a, &m->payload);
+	if (m->ndecisions != m->env.nrecipients || m->ndecisions == 0)
+		d.bad = true;
+	for (size_t i = 0; i < m->ndecisions; i++)	/* never deliver unjudged */
+		if (m->decisions[i].outcome == OUTCOME_UNJUDGED ||
+		    m->decisions[i].outcome == OUTCOME_DEFER)
+			d.bad = true;
+DECODED
+
+ENCODE(accepted)
+	enc_u64(&e, m->id);
+	enc_u8(&e, (uint8_t)m->status);
+	enc_span(&e, m->text);
+}
+DECODE(accepted)
+	m->id = dec_u64(&d);
+	m->status = (enum accept_status)dec_enum(&d, ACCEPT_IO + 1);
+	m->text = dec_span(&d);
+DECODED
+
+ENCODE(segment)
+	enc_u32(&e, m->number);
+}
+DECODE(segment)
+	m->number = dec_u32(&d);
+	if (m->number == 0)
+		d.bad = true;
+DECODED
+
+ENCODE(deliver)
+	enc_u64(&e, m->id);
+	enc_i64(&e, m->received);
+	enc_i64(&e, m->started);
+	enc_span(&e, m->site);
+	enc_span(&e, m->sender);
+	enc_span(&e, m->envid);
+	enc_u8(&e, (uint8_t)m->ret);
+	enc_u32(&e, m->flags);
+	enc_u8(&e, (uint8_t)m->require_tls);
+	recipients_encode(&e, m->recipients, m->nrecipients);
+	for (size_t i = 0; i < m->nrecipients; i++)
+		enc_u16(&e, m->index[i]);
+	ref_encode(&e, &m->ref);
+}
+DECODE(deliver)
+	m->id = dec_u64(&d);
+	m->received = dec_i64(&d);
+	m->started = dec_i64(&d);
+	m->site = dec_span(&d);
+	m->sender = dec_span(&d);
+	m->envid = dec_span(&d);
+	m->ret = (enum dsn_ret)dec_enum(&d, RET_HDRS + 1);
+	m->flags = dec_u32(&d);
+	m->require_tls = (enum require_tls)dec_enum(&d, TLS_DANE + 1);
+	m->recipients = recipients_decode(&d, a, &m->nrecipients);
+	m->index = arena_array(a, m->nrecipients, sizeof(*m->index));
+	for (size_t i = 0; i < m->nrecipients; i++)
+		m->index[i] = dec_u16(&d);
+	ref_decode(&d, fd, &m->ref);
+	if (m->nrecipients == 0)
+		d.bad = true;
+DECODED
+
+ENCODE(result)
+	enc_u64(&e, m->id);
+	enc_span(&e, m->site);
+	enc_i64(&e, m->t_start);
+	enc_i64(&e, m->t_conn);
+	enc_i64(&e, m->t_ready);
+	enc_i64(&e, m->t_end);
+	enc_span(&e, m->tls);
+	enc_u8(&e, m->handed_back);
+	enc_u32(&e, (uint32_t)m->nrcpts);
+	for (size_t i = 0; i < m->nrcpts; i++) {
+		const struct rcpt_result *r = &m->rcpts[i];
+
+		enc_u16(&e, r->index);
+		enc_u8(&e, (uint8_t)r->status);
+		enc_u8(&e, (uint8_t)r->cls);
+		enc_span(&e, r->dsn);
+		enc_span(&e, r->reply);
+		enc_span(&e, r->relay);
+		enc_u8(&e, r->remote);
+	}
+}
+DECODE(result)
+	m->id = dec_u64(&d);
+	m->site = dec_span(&d);
+	m->t_start = dec_i64(&d);
+	m->t_conn = dec_i64(&d);
+	m->t_ready = dec_i64(&d);
+	m->t_end = dec_i64(&d);
+	m->tls = dec_span(&d);
+	m->handed_back = dec_enum(&d, 2);
+	m->nrcpts = dec_count(&d, ENVELOPE_RECIPIENTS_MAX, 17);
+	m->rcpts = arena_array(a, m->nrcpts, sizeof(*m->rcpts));
+	for (size_t i = 0; i < m->nrcpts; i++) {
+		struct rcpt_result *r = &m->rcpts[i];
+
+		r->index = dec_u16(&d);
+		r->status = (enum rcpt_status)dec_enum(&d, RCPT_FAILED + 1);
+		r->cls = (enum fail_class)dec_enum(&d, FAIL_CLASSES);
+		r->dsn = dec_span(&d);
+		r->reply = dec_span(&d);
+		r->relay = dec_span(&d);
+		r->remote = dec_enum(&d, 2);
+	}
+DECODED
+
+ENCODE(keep)
+	enc_u8(&e, (uint8_t)m->kind);
+	enc_span(&e, m->queue);
+	enc_i64(&e, m->expires);
+	enc_u8(&e, (uint8_t)m->on_expire);
+	envelope_encode(&e, &m->env);
+	enc_u64(&e, m->parent);
+	enc_span(&e, m->record);
+	ref_encode(&e, &m->ref);
+}
+DECODE(keep)
+	m->kind = (enum outcome)dec_enum(&d, OUTCOME_COUNT);
+	m->queue = dec_span(&d);
+	m->expires = dec_i64(&d);
+	m->on_expire = (enum outcome)dec_enum(&d, OUTCOME_COUNT);
+	envelope_decode(&d, a, &m->env);
+	m->parent = dec_u64(&d);
+	m->record = dec_span(&d);
+	ref_decode(&d, fd, &m->ref);
+	if (m->kind != OUTCOME_HOLD && m->kind != OUTCOME_QUARANTINE)
+		d.bad = true;
+DECODED
+
+ENCODE(kept)
+	enc_u8(&e, m->ok);
+	enc_span(&e, m->text);
+}
+DECODE(kept)
+	m->ok = dec_enum(&d, 2);
+	m->text = dec_span(&d);
+DECODED
+
+ENCODE(event)
+	enc_u64(&e, m->seq);
+	enc_u8(&e, (uint8_t)m->kind);
+	enc_u64(&e, m->id);
+	enc_u64(&e, m->parent);
+	enc_i64(&e, m->time);
+	enc_u64(&e, m->size);
+	enc_u8(&e, m->has_env);
+	if (m->has_env)
+		envelope_encode(&e, &m->env);
+	enc_span(&e, m->rcpt);
+	enc_span(&e, m->outcome);
+	enc_span(&e, m->dsn);
+	enc_span(&e, m->relay);
+	enc_span(&e, m->reply);
+	enc_span(&e, m->tls);
+	enc_span(&e, m->by);
+	enc_span(&e, m->record);
+}
+DECODE(event)
+	m->seq = dec_u64(&d);
+	m->kind = (enum event_kind)dec_enum(&d, EVENT_COUNT);
+	m->id = dec_u64(&d);
+	m->parent = dec_u64(&d);
+	m->time = dec_i64(&d);
+	m->size = dec_u64(&d);
+	m->has_env = dec_enum(&d, 2);
+	if (m->has_env)
+		envelope_decode(&d, a, &m->env);
+	m->rcpt = dec_span(&d);
+	m->outcome = dec_span(&d);
+	m->dsn = dec_span(&d);
+	m->relay = dec_span(&d);
+	m->reply = dec_span(&d);
+	m->tls = dec_span(&d);
+	m->by = dec_span(&d);
+	m->record = dec_span(&d);
+DECODED

@@ -1,0 +1,202 @@
+/* messages.h -- the bodies of the frames, as structs with their codecs.
+ *
+ * X_encode appends to a buf; X_decode checks everything (counts, enums,
+ * ranges, nothing left over), borrows texts from the body and puts arrays in
+ * the arena. It returns -1 for a body that breaks the rules.
+ */
+#ifndef IPC_MESSAGES_H
+#define IPC_MESSAGES_H
+
+#include "ipc/payload.h"
+#include "ipc/role.h"
+#include "postern/envelope.h"
+#include "postern/verdict.h"
+
+void envelope_encode(struct enc *e, const struct envelope *env);
+void envelope_decode(struct dec *d, struct arena *a, struct envelope *env);
+
+/* ---- control ---- */
+struct msg_listener { uint32_t index; };	/* in config.listeners */
+struct msg_peer { enum role role; uint32_t instance; };	/* also READY (own), FAULT (whom) */
+struct msg_worker { uint32_t instance; uint32_t pid; };
+struct msg_client { uint32_t uid; struct span request; };	/* one JSON object */
+
+/* ---- SCAN: the message as received; ticket answers with VERDICT ---- */
+struct msg_scan {
+	struct envelope env;
+	struct payload payload;
+};
+/* ---- VERDICT ---- */
+struct msg_decision {
+	enum outcome outcome;
+	uint16_t variant;
+	enum require_tls require_tls;
+	struct span reply;	/* "5.7.1 text (ref ID)" */
+	struct span queue;	/* hold: who decides; quarantine: its name */
+	int64_t expires;
+	enum outcome on_expire;
+	struct span rule;	/* the first rule that hit, for logs; "" none */
+	struct span *redirect;
+	size_t nredirect;
+};
+struct msg_verdict {
+	bool unscannable;
+	struct msg_decision *decisions;	/* as many as recipients in the envelope */
+	size_t ndecisions;
+	struct variant *variants;	/* edits on the message as received */
+	size_t nvariants;
+	struct span record;	/* the JSON of verdict_explain, at most RECORD_MAX bytes */
+};
+#define RECORD_MAX (256u << 10)
+
+/* ---- SIGN: the edited bytes ---- */
+struct msg_sign {
+	uint64_t id;
+	struct span domain;	/* whose keys: the domain of the author (From:), else of the sender */
+	struct payload payload;
+};
+enum sign_status { SIGN_OK, SIGN_NO_KEY, SIGN_FAILED };
+struct msg_signed {
+	enum sign_status status;
+	struct span headers;	/* whole header fields with CRLF, to stand on top */
+	struct span text;	/* SIGN_FAILED: why */
+};
+
+/* ---- SUBMIT: the final bytes and what is to be done for each recipient ---- */
+struct msg_submit {
+	struct envelope env;	/* env.id names the entry; unique in the queue */
+	uint64_t parent;	/* the id told to the client when a message was split, or the kept message released; 0 */
+	struct msg_decision *decisions;	/* one for each recipient: DELIVER REDIRECT DISCARD QUARANTINE HOLD REJECT */
+	size_t ndecisions;
+	struct span record;	/* JSON, kept with the message */
+	struct payload payload;
+};
+enum accept_status { ACCEPT_OK, ACCEPT_FULL, ACCEPT_IO };	/* 250; 452; 451 */
+struct msg_accepted {
+	uint64_t id;
+	enum accept_status status;
+	struct span text;	/* why not */
+};
+
+/* ---- SEGMENT: number and a read-only descriptor; DELIVER and KEEP refer to it ---- */
+struct msg_segment { uint32_t number; };
+
+/* Where a message's bytes lie: in a segment announced before, or (segment 0) in the
+ * frame's own descriptor. */
+struct spool_ref {
+	uint32_t segment;
+	uint64_t offset;
+	uint64_t size;
+};
+
+/* ---- DELIVER: one message, recipients of one site; ticket answers with RESULT ---- */
+struct msg_deliver {
+	uint64_t id;
+	int64_t received;	/* of the message, Unix microseconds */
+	int64_t started;	/* when this attempt was handed over */
+	struct span site;	/* the destination domain (A-labels) or address literal, as `site` everywhere */
+	struct span sender;
+	struct span envid;
+	enum dsn_ret ret;
+	uint32_t flags;		/* ENVELOPE_8BITMIME, _SMTPUTF8, _REQUIRETLS */
+	enum require_tls require_tls;
+	struct recipient *recipients;
+	uint16_t *index;	/* of each recipient in the message */
+	size_t nrecipients;
+	struct spool_ref ref;
+};
+/* ---- RESULT ---- */
+enum rcpt_status { RCPT_SENT, RCPT_DEFERRED, RCPT_FAILED };
+enum fail_class { FAIL_NONE, FAIL_DNS, FAIL_CONNECT, FAIL_TLS, FAIL_GREETING, FAIL_SITE /* 421 or
+	4xx before RCPT */, FAIL_RECIPIENT, FAIL_MESSAGE, FAIL_LOCAL, FAIL_CLASSES };
+struct rcpt_result {
+	uint16_t index;
+	enum rcpt_status status;
+	enum fail_class cls;
+	struct span dsn;	/* "2.0.0" */
+	struct span reply;	/* remote reply word for word, lines joined by a space; or our own reason */
+	struct span relay;	/* "mx1.example.net[203.0.113.9]:25"; "none" */
+	bool remote;		/* the reply is the remote server's, not ours */
+};
+struct msg_result {
+	uint64_t id;
+	struct span site;
+	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real: job taken, connecting, session ready, done */
+	struct span tls;	/* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" none */
+	bool handed_back;	/* RETIRE: not tried; queue it as it was */
+	struct rcpt_result *rcpts;
+	size_t nrcpts;
+};
+
+/* ---- KEEP: quarantine and hold; ticket answers with KEPT once it is committed ---- */
+struct msg_keep {
+	enum outcome kind;	/* HOLD or QUARANTINE */
+	struct span queue;
+	int64_t expires;
+	enum outcome on_expire;
+	struct envelope env;	/* with just the recipients kept */
+	uint64_t parent;
+	struct span record;
+	struct spool_ref ref;
+};
+struct msg_kept {
+	bool ok;
+	struct span text;	/* why not */
+};
+
+/* ---- EVENT: one line of a message's life, for the journal ---- */
+/* X(NAME, "name") */
+#define EVENTS(X) \
+	X(REFUSED, "refused")		/* receiver: 4xx/5xx before or after DATA; env as far as known */ \
+	X(ACCEPTED, "accepted")		/* queue: env, record */ \
+	X(SENT, "sent") X(DEFERRED, "deferred") X(FAILED, "failed") \
+	X(HELD, "held") X(QUARANTINED, "quarantined") X(DISCARDED, "discarded") X(REJECTED, "rejected") \
+	X(BOUNCED, "bounced")		/* a DSN was queued; parent: its id */ \
+	X(DELAYED, "delayed")		/* delay notice queued */ \
+	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator")
+enum event_kind {
+#define X(name, text) EVENT_##name,
+	EVENTS(X)
+#undef X
+	EVENT_COUNT
+};
+const char *event_name(enum event_kind k);
+struct msg_event {
+	uint64_t seq;		/* of the sender, rising; 0: not to be acknowledged */
+	enum event_kind kind;
+	uint64_t id;
+	uint64_t parent;
+	int64_t time;		/* Unix microseconds */
+	uint64_t size;
+	bool has_env;
+	struct envelope env;	/* REFUSED, ACCEPTED */
+	struct span rcpt;	/* the recipient concerned; "" all */
+	struct span outcome;	/* outcome_name, or "" */
+	struct span dsn, relay, reply, tls;
+	struct span by;		/* operator acts: who */
+	struct span record;	/* ACCEPTED: JSON */
+};
+
+#define MSG_CODEC(name) \
+	void name##_encode(struct buf *b, const struct msg_##name *m); \
+	int name##_decode(struct span body, int fd, struct arena *a, struct msg_##name *m)
+MSG_CODEC(listener);
+MSG_CODEC(peer);
+MSG_CODEC(worker);
+MSG_CODEC(client);
+MSG_CODEC(scan);
+MSG_CODEC(verdict);
+MSG_CODEC(sign);
+MSG_CODEC(signed);
+MSG_CODEC(submit);
+MSG_CODEC(accepted);
+MSG_CODEC(segment);
+MSG_CODEC(deliver);
+MSG_CODEC(result);
+MSG_CODEC(keep);
+MSG_CODEC(kept);
+MSG_CODEC(event);
+/* EVENT_ACK has no body: its ticket is the highest seq committed. GO, RETIRE: no body.
+ * READY, FAULT: msg_peer. SEGMENT_DROP: msg_segment. */
+
+#endif

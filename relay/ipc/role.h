@@ -1,0 +1,30 @@
+/* role.h -- the roles of the house; one process (or several) for each trust. */
+#ifndef IPC_ROLE_H
+#define IPC_ROLE_H
+
+#include <stdint.h>
+
+/* X(NAME, "name", "account") */
+#define ROLES(X) \
+	X(MASTER, "master", "root") \
+	X(RECEIVER, "receiver", "_postern-receiver") \
+	X(SCANNER, "scanner", "_postern-scanner") \
+	X(SIGNER, "signer", "_postern-signer") \
+	X(QUEUE, "queue", "_postern-queue") \
+	X(DELIVERY, "delivery", "_postern-delivery") \
+	X(STORE, "store", "_postern-store") \
+	X(VERIFIER, "verifier", "_postern-verifier") \
+	X(CONSOLE, "console", "_postern-console")
+
+enum role {
+	ROLE_NONE,
+#define X(name, text, account) ROLE_##name,
+	ROLES(X)
+#undef X
+	ROLE_COUNT
+};
+const char *role_name(enum role r);		/* "receiver" */
+const char *role_account(enum role r);		/* "_postern-receiver" */
+enum role role_from_name(const char *name);	/* ROLE_NONE: no such */
+
+#endif

@@ -1,0 +1,804 @@
+/* config.c -- postern.yaml into struct config; see config.h.
+ *
+ * Each section has a function and its list of known keys, so that a key that
+ * is not in the list is an error with a did-you-mean. A key of the
+ * configuration page that this version does not honour yet is an error that
+ * says so, never something silently accepted. Nothing is opened here.
+ *
+ * Long because every section of the file is read in this one place, one after the other.
+ */
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "master/config.h"
+
+#define MINUTE (INT64_C(60) * 1000000)
+
+struct reader {
+	struct config *c;
+	struct diags *d;
+	struct arena *a;
+};
+
+static void
+error_at(struct reader *r, const struct conf_node *n, const char *hint, const char *text)
+{
+	diag_at(r->d, DIAG_ERROR, n, hint, "%s", text);
+}
+
+static const char *
+path_of(struct reader *r, struct span s)
+{
+	return fs_beside(r->a, r->c->path, s);
+}
+
+static bool
+text_of(struct reader *r, const struct conf_node *n, const char *what, struct span *out)
+{
+	struct span s;
+
+	if (n == NULL || !conf_text(r->d, n, what, &s))
+		return false;
+	*out = arena_span(r->a, s);
+	return true;
+}
+
+static void
+duration_of(struct reader *r, const struct conf_node *map, const char *key, int64_t *out)
+{
+	const struct conf_node *n = conf_get(map, key);
+
+	if (n)
+		conf_duration(r->d, n, out);
+}
+
+static void
+u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t min, uint64_t max,
+    uint32_t *out)
+{
+	const struct conf_node *n = conf_get(map, key);
+	uint64_t v;
+
+	if (n && conf_uint(r->d, n, min, max, &v))
+		*out = (uint32_t)v;
+}
+
+/* ---- networks ---- */
+
+static void
+read_networks(struct reader *r, const struct conf_node *map)
+{
+	struct conf_net *nets;
+	size_t k = 0;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "networks by name"))
+		return;
+	nets = arena_array(r->a, map->count, sizeof(*nets));
+	CONF_EACH(n, map) {
+		struct conf_net *net = &nets[k];
+		struct cidr *cidrs;
+		struct span *texts;
+		struct err err;
+
+		if (!conf_want(r->d, n, CONF_LIST, "a list of addresses and networks"))
+			continue;
+		net->name = arena_span(r->a, n->key);
+		net->cidrs = cidrs = arena_array(r->a, n->count, sizeof(*cidrs));
+		net->texts = texts = arena_array(r->a, n->count, sizeof(*texts));
+		CONF_EACH(item, n) {
+			struct span s;
+
+			if (!conf_text(r->d, item, "an address or network", &s))
+				continue;
+			if (cidr_parse(s, &cidrs[net->n], &err) == -1) {
+				diag_at(r->d, DIAG_ERROR, item, NULL, "%s", err.text);
+				continue;
+			}
+			texts[net->n++] = arena_span(r->a, s);
+		}
+		k++;
+	}
+	r->c->networks = nets;
+	r->c->nnetworks = k;
+}
+
+static const struct conf_net *
+network_find(const struct config *c, struct span name)
+{
+	for (size_t i = 0; i < c->nnetworks; i++)
+		if (span_eq(c->networks[i].name, name))
+			return &c->networks[i];
+	return NULL;
+}
+
+static const char *
+network_hint(struct reader *r, struct span name)
+{
+	const char **names = arena_array(r->a, r->c->nnetworks + 1, sizeof(*names));
+	const char *near;
+
+	for (size_t i = 0; i < r->c->nnetworks; i++)
+		names[i] = r->c->networks[i].name.p;
+	near = conf_nearest(name, names);
+	return near ? arena_printf(r->a, "did you mean `network:%s`?", near) : NULL;
+}
+
+/* A list of networks, by name or written out: allow, proxy_protocol … */
+static size_t
+read_allow(struct reader *r, const struct conf_node *list, const struct cidr **cidrs,
+    const struct span **nets)
+{
+	static const struct span head = { "network:", 8 };
+	struct cidr *out;
+	struct span *from;
+	size_t n = 0, room = 0;
+
+	if (!conf_want(r->d, list, CONF_LIST, "a list of networks"))
+		return 0;
+	CONF_EACH(item, list) {
+		const struct conf_net *net = NULL;
+
+		if (item->kind == CONF_SCALAR && span_starts(item->text, head))
+			net = network_find(r->c, span_from(item->text, head.n));
+		room += net ? net->n : 1;
+	}
+	out = arena_array(r->a, room, sizeof(*out));
+	from = arena_array(r->a, room, sizeof(*from));
+	CONF_EACH(item, list) {
+		struct span s;
+		struct err err;
+
+		if (!conf_text(r->d, item, "network:NAME, an address or a network", &s))
+			continue;
+		if (span_starts(s, head)) {
+			const struct conf_net *net = network_find(r->c, span_from(s, head.n));
+
+			if (net == NULL) {
+				diag_at(r->d, DIAG_ERROR, item, network_hint(r, span_from(s, head.n)),
+				    "no network `" SPAN_FMT "`", SPAN_ARG(span_from(s, head.n)));
+				continue;
+			}
+			for (size_t i = 0; i < net->n; i++) {
+				out[n] = net->cidrs[i];
+				from[n++] = net->name;
+			}
+			continue;
+		}
+		if (cidr_parse(s, &out[n], &err) == -1) {
+			diag_at(r->d, DIAG_ERROR, item, NULL, "%s", err.text);
+			continue;
+		}
+		n++;
+	}
+	*cidrs = out;
+	*nets = from;
+	return n;
+}
+
+/* ---- hosts ---- */
+
+static bool
+read_host(struct reader *r, const struct conf_node *n, uint16_t port, struct conf_host *h)
+{
+	struct span s, host;
+	struct err err;
+
+	if (!conf_text(r->d, n, "a host or address, with or without a port", &s))
+		return false;
+	if (hostport_parse(s, port, &host, &h->port, &err) == -1) {
+		diag_at(r->d, DIAG_ERROR, n, NULL, "%s", err.text);
+		return false;
+	}
+	if (!ip_parse(host, &h->ip)) {
+		h->ip = (struct ip){ 0 };
+		if (!domain_normalise(r->a, host, &h->name)) {
+			diag_at(r->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT
+			    "` is neither an address nor a host name", SPAN_ARG(host));
+			return false;
+		}
+	} else {
+		h->name = arena_span(r->a, host);
+	}
+	return true;
+}
+
+static size_t
+read_hosts(struct reader *r, const struct conf_node *list, uint16_t port,
+    const struct conf_host **out)
+{
+	struct conf_host *h;
+	size_t n = 0;
+
+	if (list->kind == CONF_MAP) {
+		error_at(r, list, "name the hosts", "look-ups by LDAP are not in this version");
+		return 0;
+	}
+	if (!conf_want(r->d, list, CONF_LIST, "a list of hosts"))
+		return 0;
+	h = arena_array(r->a, list->count, sizeof(*h));
+	CONF_EACH(item, list)
+		if (read_host(r, item, port, &h[n]))
+			n++;
+	if (list->count == 0)
+		error_at(r, list, NULL, "an empty list of hosts");
+	*out = h;
+	return n;
+}
+
+/* ---- listeners ---- */
+
+static void
+read_listener_limits(struct reader *r, const struct conf_node *map, struct listener_limits *l)
+{
+	static const char *const known[] = { "sessions", "sessions_per_client", "recipients",
+		"errors", "command_timeout", "data_timeout", NULL };
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "limits"))
+		return;
+	conf_check_keys(r->d, map, "limits", known);
+	u32_of(r, map, "sessions", 1, 1000000, &l->sessions);
+	u32_of(r, map, "sessions_per_client", 1, 1000000, &l->sessions_per_client);
+	u32_of(r, map, "recipients", 1, ENVELOPE_RECIPIENTS_MAX, &l->recipients);
+	u32_of(r, map, "errors", 1, 10000, &l->errors);
+	duration_of(r, map, "command_timeout", &l->command_timeout);
+	duration_of(r, map, "data_timeout", &l->data_timeout);
+}
+
+/* Keys of the page that this version cannot honour: an error when they ask for something. */
+static void
+refuse_later(struct reader *r, const struct conf_node *map, const char *const *keys)
+{
+	for (; *keys; keys++) {
+		const struct conf_node *n = conf_get(map, *keys);
+
+		if (n && !(n->kind == CONF_SCALAR && span_is(n->text, "off")))
+			diag_key(r->d, DIAG_ERROR, n, NULL, "`%s` is not in this version", *keys);
+	}
+}
+
+static void
+read_listener(struct reader *r, const struct conf_node *n, struct conf_listener *l)
+{
+	static const char *const known[] = { "name", "address", "direction", "allow", "tls", "auth",
+		"proxy_protocol", "xclient", "max_size", "limits", NULL };
+	static const char *const later[] = { "tls", "auth", "proxy_protocol", "xclient", NULL };
+	static const char *const directions[] = { "outbound", "inbound", "auto", NULL };
+	const struct conf_node *k;
+	struct span s;
+	struct err err;
+	int v;
+
+	*l = (struct conf_listener){ .line = n->line, .direction = LISTEN_OUTBOUND,
+		.max_size = UINT64_C(20000000), .limits = { 1000, 100, 1000, 20,
+		5 * MINUTE, 10 * MINUTE } };
+	if (!conf_want(r->d, n, CONF_MAP, "a listener: {name, address, direction, allow}"))
+		return;
+	conf_check_keys(r->d, n, "listeners", known);
+	refuse_later(r, n, later);
+	if (!text_of(r, conf_get(n, "name"), "a name", &l->name))
+		error_at(r, n, NULL, "a listener needs a `name`");
+	if ((k = conf_get(n, "address")) == NULL)
+		error_at(r, n, "\"0.0.0.0:8025\"", "a listener needs an `address`");
+	else if (conf_text(r->d, k, "address:port", &s) &&
+	    hostport_parse_ip(s, 0, &l->ip, &l->port, &err) == -1)
+		diag_at(r->d, DIAG_ERROR, k, NULL, "%s", err.text);
+	if ((k = conf_get(n, "direction")) && conf_enum(r->d, k, directions, &v))
+		l->direction = (enum listener_direction)v;
+	if ((k = conf_get(n, "allow"))) {
+		l->line = k->key_line;
+		l->nallow = read_allow(r, k, &l->allow, &l->allow_net);
+	}
+	if (l->nallow == 0 && l->direction != LISTEN_INBOUND)
+		diag_at(r->d, DIAG_WARNING, n, "allow: [network:NAME]",
+		    "listener `" SPAN_FMT "` permits nobody to relay", SPAN_ARG(l->name));
+	if ((k = conf_get(n, "max_size")))
+		conf_size(r->d, k, &l->max_size);
+	if (l->max_size > UINT64_C(1) << 30)
+		error_at(r, k, NULL, "`max_size` may be 1 GiB at most");
+	read_listener_limits(r, conf_get(n, "limits"), &l->limits);
+}
+
+static void
+read_listeners(struct reader *r, const struct conf_node *list)
+{
+	struct conf_listener *l;
+	size_t n = 0;
+
+	if (list == NULL) {
+		error_at(r, NULL, NULL, "`listeners` is missing: nothing would be received");
+		return;
+	}
+	if (!conf_want(r->d, list, CONF_LIST, "a list of listeners"))
+		return;
+	l = arena_array(r->a, list->count, sizeof(*l));
+	CONF_EACH(item, list) {
+		read_listener(r, item, &l[n]);
+		for (size_t i = 0; i < n; i++)
+			if (l[n].name.n && span_eq(l[i].name, l[n].name))
+				diag_at(r->d, DIAG_ERROR, item, NULL, "listener `" SPAN_FMT
+				    "` stands twice", SPAN_ARG(l[n].name));
+		n++;
+	}
+	if (n == 0)
+		error_at(r, list, NULL, "`listeners` is empty: nothing would be received");
+	r->c->listeners = l;
+	r->c->nlisteners = n;
+}
+
+/* ---- domains ---- */
+
+static void
+read_dkim(struct reader *r, const struct conf_node *list, struct conf_domain *dom)
+{
+	static const char *const known[] = { "selector", "key", "algorithm", NULL };
+	static const char *const algorithms[] = { "rsa-sha256", "ed25519-sha256", NULL };
+	struct conf_dkim *out;
+
+	if (!conf_want(r->d, list, CONF_LIST, "a list of keys: [{selector, key}]"))
+		return;
+	out = arena_array(r->a, list->count, sizeof(*out));
+	CONF_EACH(n, list) {
+		struct conf_dkim *k = &out[dom->ndkim];
+		const struct conf_node *alg;
+		int v = 0;
+
+		if (!conf_want(r->d, n, CONF_MAP, "a key: {selector, key, algorithm}"))
+			continue;
+		conf_check_keys(r->d, n, "dkim", known);
+		k->line = n->line;
+		if (!text_of(r, conf_get(n, "selector"), "a selector", &k->selector))
+			error_at(r, n, NULL, "a key needs its `selector`");
+		if (!text_of(r, conf_get(n, "key"), "a file", &k->key))
+			error_at(r, n, NULL, "a key needs its file: `key`");
+		else
+			k->key = span_str(path_of(r, k->key));
+		if ((alg = conf_get(n, "algorithm")) && conf_enum(r->d, alg, algorithms, &v))
+			k->ed25519 = v == 1;
+		dom->ndkim++;
+	}
+	dom->dkim = out;
+}
+
+static void
+read_recipients(struct reader *r, const struct conf_node *n, struct conf_domain *dom)
+{
+	static const struct span file = { "file:", 5 };
+	struct span s;
+
+	dom->recipients = RECIPIENTS_ANY;
+	if (n == NULL || !conf_text(r->d, n, "any or \"file:PATH\"", &s))
+		return;
+	if (span_starts(s, file)) {
+		dom->recipients = RECIPIENTS_FILE;
+		dom->recipients_file = span_str(path_of(r, span_from(s, file.n)));
+	} else if (span_is(s, "callout") || span_is(s, "ldap")) {
+		diag_at(r->d, DIAG_ERROR, n, "any, or \"file:PATH\"", "`recipients: " SPAN_FMT
+		    "` is not in this version", SPAN_ARG(s));
+	} else if (!span_is(s, "any")) {
+		diag_at(r->d, DIAG_ERROR, n, "any, or \"file:PATH\"", "`" SPAN_FMT
+		    "` is no way to check recipients", SPAN_ARG(s));
+	}
+}
+
+static void
+read_domains(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "deliver_to", "recipients", "dkim", "max_size", NULL };
+	struct conf_domain *out;
+	size_t n = 0;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "domains by name"))
+		return;
+	out = arena_array(r->a, map->count, sizeof(*out));
+	CONF_EACH(node, map) {
+		struct conf_domain *dom = &out[n];
+		const struct conf_node *k;
+
+		if (!domain_normalise(r->a, node->key, &dom->name)) {
+			diag_key(r->d, DIAG_ERROR, node, NULL, "`" SPAN_FMT "` is no domain name",
+			    SPAN_ARG(node->key));
+			continue;
+		}
+		n++;
+		if (!conf_want(r->d, node, CONF_MAP, "what is known of the domain"))
+			continue;
+		conf_check_keys(r->d, node, "domains", known);
+		if ((k = conf_get(node, "deliver_to")))
+			dom->ndeliver_to = read_hosts(r, k, 25, &dom->deliver_to);
+		read_recipients(r, conf_get(node, "recipients"), dom);
+		if ((k = conf_get(node, "dkim")))
+			read_dkim(r, k, dom);
+		if ((k = conf_get(node, "max_size")))
+			conf_size(r->d, k, &dom->max_size);
+	}
+	r->c->domains = out;
+	r->c->ndomains = n;
+}
+
+/* ---- delivery ---- */
+
+static void
+read_retry(struct reader *r, const struct conf_node *list, struct conf_delivery *dl)
+{
+	int64_t *out;
+	size_t n = 0;
+
+	if (!conf_want(r->d, list, CONF_LIST, "a list of durations: [1m, 5m, 15m]"))
+		return;
+	out = arena_array(r->a, list->count, sizeof(*out));
+	CONF_EACH(item, list)
+		if (conf_duration(r->d, item, &out[n])) {
+			if (out[n] < 1000000)
+				error_at(r, item, NULL, "a retry sooner than one second");
+			n++;
+		}
+	if (n == 0) {
+		error_at(r, list, "[1m, 5m, 15m, 30m, 1h]", "an empty list of retries");
+		return;
+	}
+	dl->retry = out;
+	dl->nretry = n;
+}
+
+static void
+read_routes(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
+{
+	struct conf_route *out;
+	size_t n = 0;
+
+	if (!conf_want(r->d, map, CONF_MAP, "next hops by domain"))
+		return;
+	out = arena_array(r->a, map->count, sizeof(*out));
+	CONF_EACH(node, map) {
+		struct conf_route *rt = &out[n];
+		bool sub = node->key.n > 1 && node->key.p[0] == '.';
+		struct span name;
+
+		if (span_is(node->key, "*")) {
+			rt->domain = SPAN_LIT("*");
+		} else if (!domain_normalise(r->a, span_from(node->key, sub), &name)) {
+			diag_key(r->d, DIAG_ERROR, node, NULL, "`" SPAN_FMT "` is no domain name",
+			    SPAN_ARG(node->key));
+			continue;
+		} else {
+			rt->domain = sub ? span_str(arena_printf(r->a, "." SPAN_FMT,
+			    SPAN_ARG(name))) : name;
+		}
+		rt->nhosts = read_hosts(r, node, dl->port, &rt->hosts);
+		n++;
+	}
+	dl->routes = out;
+	dl->nroutes = n;
+}
+
+static void
+read_sources(struct reader *r, const struct conf_node *list, struct conf_delivery *dl)
+{
+	struct ip *out;
+
+	if (!conf_want(r->d, list, CONF_LIST, "a list of our own addresses"))
+		return;
+	out = arena_array(r->a, list->count, sizeof(*out));
+	CONF_EACH(item, list) {
+		struct span s;
+
+		if (!conf_text(r->d, item, "an address", &s))
+			continue;
+		if (!ip_parse(s, &out[dl->nsources]))
+			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no address",
+			    SPAN_ARG(s));
+		else
+			dl->nsources++;
+	}
+	dl->sources = out;
+}
+
+static void
+read_delivery_tls(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
+{
+	static const char *const known[] = { "policy", "floor", NULL };
+	static const char *const floors[] = { "none", "opportunistic", "encrypted", NULL };
+	static const char *const policies[] = { "none", NULL };
+	const struct conf_node *n;
+	int v;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{policy, floor}"))
+		return;
+	conf_check_keys(r->d, map, "tls", known);
+	if ((n = conf_get(map, "floor")) && conf_enum(r->d, n, floors, &v))
+		dl->floor = (enum tls_floor)v;
+	if ((n = conf_get(map, "policy")) && n->kind == CONF_SCALAR &&
+	    (span_is(n->text, "dane") || span_is(n->text, "mta-sts") ||
+	    span_is(n->text, "dane+mta-sts")))
+		diag_at(r->d, DIAG_ERROR, n, "none", "DANE and MTA-STS are not in this version");
+	else if (n)
+		conf_enum(r->d, n, policies, &v);
+}
+
+static void
+read_delivery(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "port", "hello", "source", "routes", "retry",
+		"delay_notice", "expire", "per_site", "tls", "processes", NULL };
+	static const char *const site[] = { "connections", "messages_per_connection", NULL };
+	static const int64_t retry[] = { MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE,
+		120 * MINUTE, 240 * MINUTE };
+	struct conf_delivery *dl = &r->c->delivery;
+	const struct conf_node *n;
+	uint64_t v;
+
+	*dl = (struct conf_delivery){ .port = 25, .hello = r->c->hostname, .retry = retry,
+		.nretry = sizeof(retry) / sizeof(retry[0]), .delay_notice = 240 * MINUTE,
+		.expire = 5 * 24 * 60 * MINUTE, .site_connections = 20, .site_messages = 100,
+		.processes = 1, .floor = FLOOR_OPPORTUNISTIC };
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "settings of the delivery"))
+		return;
+	conf_check_keys(r->d, map, "delivery", known);
+	if ((n = conf_get(map, "port")) && conf_uint(r->d, n, 1, 65535, &v))
+		dl->port = (uint16_t)v;
+	text_of(r, conf_get(map, "hello"), "a host name", &dl->hello);
+	if ((n = conf_get(map, "source")))
+		read_sources(r, n, dl);
+	if ((n = conf_get(map, "routes")))
+		read_routes(r, n, dl);
+	if ((n = conf_get(map, "retry")))
+		read_retry(r, n, dl);
+	duration_of(r, map, "delay_notice", &dl->delay_notice);
+	duration_of(r, map, "expire", &dl->expire);
+	u32_of(r, map, "processes", 1, 64, &dl->processes);
+	if ((n = conf_get(map, "per_site")) && conf_want(r->d, n, CONF_MAP, "{connections, …}")) {
+		conf_check_keys(r->d, n, "per_site", site);
+		u32_of(r, n, "connections", 1, 1000, &dl->site_connections);
+		u32_of(r, n, "messages_per_connection", 1, 100000, &dl->site_messages);
+	}
+	read_delivery_tls(r, conf_get(map, "tls"), dl);
+}
+
+/* ---- the rest ---- */
+
+static void
+read_dns(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "servers", "dnssec", NULL };
+	const struct conf_node *n;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec}"))
+		return;
+	conf_check_keys(r->d, map, "dns", known);
+	if ((n = conf_get(map, "servers"))) {
+		r->c->ndns = read_hosts(r, n, 53, &r->c->dns);
+		for (size_t i = 0; i < r->c->ndns; i++)
+			if (r->c->dns[i].ip.family == 0)
+				diag_at(r->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "`: a DNS server "
+				    "is named by its address", SPAN_ARG(r->c->dns[i].name));
+	}
+	if ((n = conf_get(map, "dnssec")))
+		conf_bool(r->d, n, &r->c->dnssec);
+}
+
+static void
+read_antivirus(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "engine", "databases", "socket", NULL };
+	static const char *const engines[] = { "libclamav", "off", NULL };
+	const struct conf_node *n;
+	struct span s;
+	int v;
+
+	r->c->av = AV_LIBCLAMAV;
+	r->c->av_databases = "/var/lib/clamav";
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{engine, databases}"))
+		return;
+	conf_check_keys(r->d, map, "antivirus", known);
+	if ((n = conf_get(map, "engine")) && n->kind == CONF_SCALAR && span_is(n->text, "clamd"))
+		error_at(r, n, "libclamav", "`engine: clamd` is not in this version");
+	else if (n && conf_enum(r->d, n, engines, &v))
+		r->c->av = (enum av_engine)v;
+	if ((n = conf_get(map, "databases")) && conf_text(r->d, n, "a folder", &s))
+		r->c->av_databases = path_of(r, s);
+}
+
+static void
+read_scanners(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "processes", "timeout", NULL };
+	const struct conf_node *n;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	r->c->scanners = cpus < 1 ? 1 : cpus > 64 ? 64 : (uint32_t)cpus;
+	r->c->scan_timeout = MINUTE;
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{processes, timeout}"))
+		return;
+	conf_check_keys(r->d, map, "scanners", known);
+	if ((n = conf_get(map, "processes")) && !(n->kind == CONF_SCALAR && span_is(n->text, "auto")))
+		u32_of(r, map, "processes", 1, 256, &r->c->scanners);
+	duration_of(r, map, "timeout", &r->c->scan_timeout);
+}
+
+static void
+read_log(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "to", "format", NULL };
+	static const char *const formats[] = { "text", "json", NULL };
+	const struct conf_node *n;
+	struct span s;
+	int v;
+
+	r->c->log_to = SPAN_LIT("journal");
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{to, format}"))
+		return;
+	conf_check_keys(r->d, map, "log", known);
+	if ((n = conf_get(map, "to")) && conf_text(r->d, n, "journal, stderr or file:PATH", &s)) {
+		if (span_starts(s, SPAN_LIT("file:")))
+			r->c->log_to = span_str(arena_printf(r->a, "file:%s",
+			    path_of(r, span_from(s, 5))));
+		else if (span_is(s, "journal") || span_is(s, "stderr"))
+			r->c->log_to = arena_span(r->a, s);
+		else
+			error_at(r, n, NULL, "the log goes to `journal`, `stderr` or `file:PATH`");
+	}
+	if ((n = conf_get(map, "format")) && conf_enum(r->d, n, formats, &v))
+		r->c->log_format = v ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+}
+
+static void
+read_store(struct reader *r, const struct conf_node *n)
+{
+	static const struct span sqlite = { "sqlite:", 7 };
+	struct span s = SPAN_LIT("sqlite:/var/lib/postern/store.db");
+
+	if (n && !conf_text(r->d, n, "sqlite:PATH", &s))
+		return;
+	if (!span_starts(s, sqlite)) {
+		diag_at(r->d, DIAG_ERROR, n, "sqlite:/var/lib/postern/store.db",
+		    "only `sqlite:PATH` is in this version");
+		return;
+	}
+	r->c->store = arena_span(r->a, s);
+	r->c->store_path = path_of(r, span_from(s, sqlite.n));
+}
+
+static void
+read_metrics(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "address", NULL };
+	const struct conf_node *n;
+	struct span s;
+	struct err err;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{address}"))
+		return;
+	conf_check_keys(r->d, map, "metrics", known);
+	if ((n = conf_get(map, "address")) && conf_text(r->d, n, "address:port", &s) &&
+	    hostport_parse_ip(s, 0, &r->c->metrics_ip, &r->c->metrics_port, &err) == -1)
+		diag_at(r->d, DIAG_ERROR, n, NULL, "%s", err.text);
+}
+
+static void
+read_top(struct reader *r, const struct conf_node *root)
+{
+	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
+		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "dns",
+		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster", NULL };
+	static const char *const later[] = { "tls", "console", "metrics", NULL };
+	struct config *c = r->c;
+	struct span s;
+	const struct conf_node *n;
+	char host[256] = "";
+
+	conf_check_keys(r->d, root, "postern.yaml", known);
+	refuse_later(r, root, later);
+	if ((n = conf_get(root, "version")) == NULL)
+		error_at(r, root, "version: 1", "`version` is missing");
+	else if (n->kind != CONF_SCALAR || !span_is(n->text, "1"))
+		error_at(r, n, "version: 1", "this program reads version 1");
+	if (!text_of(r, conf_get(root, "hostname"), "a host name", &c->hostname)) {
+		gethostname(host, sizeof(host) - 1);
+		c->hostname = arena_span(r->a, span_str(host));
+	}
+	if (!domain_normalise(r->a, c->hostname, &s))
+		diag_at(r->d, DIAG_ERROR, conf_get(root, "hostname"), NULL,
+		    "`" SPAN_FMT "` is no host name", SPAN_ARG(c->hostname));
+	s = SPAN_LIT("/run/postern");
+	text_of(r, conf_get(root, "run"), "a folder", &s);
+	c->run = path_of(r, s);
+	s = SPAN_LIT("/var/spool/postern");
+	text_of(r, conf_get(root, "spool"), "a folder", &s);
+	c->spool = path_of(r, s);
+	s = SPAN_LIT("policy.d");
+	text_of(r, conf_get(root, "policy"), "a folder", &s);
+	c->policy_dir = path_of(r, s);
+	read_store(r, conf_get(root, "store"));
+	if ((n = conf_get(root, "counters")) && !(n->kind == CONF_SCALAR && span_is(n->text, "local")))
+		error_at(r, n, "local", "only `counters: local` is in this version");
+	if (!text_of(r, conf_get(root, "postmaster"), "an address", &c->postmaster))
+		c->postmaster = span_str(arena_printf(r->a, "postmaster@" SPAN_FMT,
+		    SPAN_ARG(c->hostname)));
+	c->receivers = 1;
+	u32_of(r, root, "receivers", 1, 64, &c->receivers);
+}
+
+struct config *
+config_parse(const char *path, const char *shown, struct span text, struct diags *d)
+{
+	struct arena *a = arena_new(16384);
+	struct config *c = arena_zalloc(a, sizeof(*c));
+	struct reader r = { .c = c, .d = d, .a = a };
+	struct conf_node *root = conf_parse(shown, text, d);
+
+	c->arena = a;
+	c->path = arena_str(a, span_str(path));
+	c->dnssec = true;
+	if (root) {
+		read_networks(&r, conf_get(root, "networks"));
+		read_top(&r, root);
+		read_listeners(&r, conf_get(root, "listeners"));
+		read_domains(&r, conf_get(root, "domains"));
+		read_delivery(&r, conf_get(root, "delivery"));
+		read_dns(&r, conf_get(root, "dns"));
+		read_antivirus(&r, conf_get(root, "antivirus"));
+		read_scanners(&r, conf_get(root, "scanners"));
+		read_metrics(&r, conf_get(root, "metrics"));
+		read_log(&r, conf_get(root, "log"));
+	}
+	if (d->errors) {
+		config_free(&c);
+		return NULL;
+	}
+	return c;
+}
+
+void
+config_free(struct config **cp)
+{
+	struct arena *a;
+
+	if (*cp == NULL)
+		return;
+	a = (*cp)->arena;
+	*cp = NULL;
+	arena_free(&a);
+}
+
+const struct conf_domain *
+config_domain(const struct config *c, struct span domain)
+{
+	for (size_t i = 0; i < c->ndomains; i++)
+		if (span_eq_nocase(c->domains[i].name, domain))
+			return &c->domains[i];
+	return NULL;
+}
+
+const struct conf_host *
+config_route(const struct config *c, struct span domain, size_t *n)
+{
+	const struct conf_route *best = NULL;
+	const struct conf_domain *own;
+
+	/* The most specific wins: the domain itself, the longest parent, "*". */
+	for (size_t i = 0; i < c->delivery.nroutes; i++) {
+		const struct conf_route *rt = &c->delivery.routes[i];
+
+		if (span_eq_nocase(rt->domain, domain)) {
+			*n = rt->nhosts;
+			return rt->hosts;
+		}
+		if (rt->domain.n && rt->domain.p[0] == '.' && span_ends_nocase(domain, rt->domain) &&
+		    domain.n > rt->domain.n && (best == NULL || rt->domain.n > best->domain.n))
+			best = rt;
+	}
+	own = config_domain(c, domain);
+	if (own && own->ndeliver_to) {
+		*n = own->ndeliver_to;
+		return own->deliver_to;
+	}
+	for (size_t i = 0; best == NULL && i < c->delivery.nroutes; i++)
+		if (span_is(c->delivery.routes[i].domain, "*"))
+			best = &c->delivery.routes[i];
+	if (best == NULL)
+		return NULL;
+	*n = best->nhosts;
+	return best->hosts;
+}

@@ -1,0 +1,139 @@
+/* config.h -- postern.yaml, read and checked.
+ *
+ * The keys are those of the configuration page; every error has its place.
+ * What stands here is what roles need; texts live in the arena of the config.
+ * Paths are absolute or relative to the folder of the file (fs_beside).
+ */
+#ifndef MASTER_CONFIG_H
+#define MASTER_CONFIG_H
+
+#include "addr.h"
+#include "conf.h"
+#include "log.h"
+#include "postern/envelope.h"
+
+struct conf_net {
+	struct span name;
+	const struct cidr *cidrs;
+	size_t n;
+	const struct span *texts;	/* as written */
+};
+
+struct conf_host {
+	struct span name;	/* as written, without the port */
+	struct ip ip;		/* family 0: a name, to be resolved (A/AAAA, no MX) */
+	uint16_t port;
+};
+
+enum listener_direction { LISTEN_OUTBOUND, LISTEN_INBOUND, LISTEN_AUTO };
+enum listener_tls { LISTEN_TLS_OFF, LISTEN_TLS_OFFERED, LISTEN_TLS_REQUIRED };
+
+struct listener_limits {
+	uint32_t sessions;		/* 1000 */
+	uint32_t sessions_per_client;	/* 100 */
+	uint32_t recipients;		/* 1000 for each message */
+	uint32_t errors;		/* 20, then 421 */
+	int64_t command_timeout;	/* 5m, microseconds */
+	int64_t data_timeout;		/* 10m for a whole DATA without progress: see receiver */
+};
+
+struct conf_listener {
+	struct span name;
+	struct ip ip;
+	uint16_t port;
+	uint32_t line;		/* of `allow` (or of the listener) in postern.yaml, for the log */
+	enum listener_direction direction;
+	const struct cidr *allow;
+	const struct span *allow_net;	/* name of the network each came from; "" written directly */
+	size_t nallow;
+	enum listener_tls tls;
+	uint64_t max_size;	/* 20 MB unless given */
+	struct listener_limits limits;
+};
+
+enum recipients_check { RECIPIENTS_ANY, RECIPIENTS_FILE };
+
+struct conf_dkim {
+	struct span selector;
+	struct span key;	/* path */
+	bool ed25519;
+	uint32_t line;
+};
+
+struct conf_domain {
+	struct span name;	/* A-labels, lower case */
+	const struct conf_host *deliver_to;
+	size_t ndeliver_to;
+	enum recipients_check recipients;
+	struct span recipients_file;
+	const struct conf_dkim *dkim;
+	size_t ndkim;
+	uint64_t max_size;	/* 0: the listener's */
+};
+
+struct conf_route {
+	struct span domain;	/* A-labels; ".domain": its subdomains; "*": everything else */
+	const struct conf_host *hosts;
+	size_t nhosts;
+};
+
+enum tls_floor { FLOOR_NONE, FLOOR_OPPORTUNISTIC, FLOOR_ENCRYPTED };
+
+struct conf_delivery {
+	uint16_t port;			/* 25 */
+	struct span hello;		/* hostname */
+	const struct ip *sources;
+	size_t nsources;
+	const struct conf_route *routes;
+	size_t nroutes;
+	const int64_t *retry;		/* microseconds; the last repeats */
+	size_t nretry;
+	int64_t delay_notice, expire;
+	uint32_t site_connections;		/* 20 */
+	uint32_t site_messages;			/* 100 on one connection */
+	uint32_t processes;			/* 1 */
+	enum tls_floor floor;
+};
+
+enum av_engine { AV_LIBCLAMAV, AV_OFF };
+
+struct config {
+	struct arena *arena;
+	const char *path;		/* of postern.yaml, absolute */
+	struct span hostname;
+	const char *run, *spool;	/* absolute */
+	struct span store;		/* "sqlite:PATH" */
+	const char *store_path;		/* absolute, for sqlite */
+	const char *policy_dir;		/* absolute */
+	const struct conf_net *networks;
+	size_t nnetworks;
+	const struct conf_listener *listeners;
+	size_t nlisteners;
+	const char *tls_certificate, *tls_key;	/* NULL: none */
+	const struct conf_domain *domains;
+	size_t ndomains;
+	struct conf_delivery delivery;
+	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
+	size_t ndns;
+	bool dnssec;
+	enum av_engine av;
+	const char *av_databases;
+	uint32_t scanners;		/* processes; `auto`: the number of processors */
+	int64_t scan_timeout;
+	uint32_t receivers;		/* processes, 1 */
+	struct ip metrics_ip;		/* family 0: none */
+	uint16_t metrics_port;
+	struct span log_to;
+	enum log_format log_format;
+	struct span postmaster;		/* address; default postmaster@HOSTNAME */
+};
+
+/* Reads and checks `text` as the file `path` (shown as `shown`). NULL when d has errors. */
+struct config *config_parse(const char *path, const char *shown, struct span text, struct diags *d);
+void config_free(struct config **c);
+const struct conf_domain *config_domain(const struct config *c, struct span domain);
+/* The static next hops for a destination domain: an entry of `routes`, else deliver_to of
+ * one of our domains, else NULL (then MX). */
+const struct conf_host *config_route(const struct config *c, struct span domain, size_t *n);
+
+#endif

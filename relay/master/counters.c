@@ -1,0 +1,80 @@
+/* counters.c -- numbers that outlive the process that counts; see counters.h. */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "master/counters.h"
+
+#define SHARED_MAGIC UINT64_C(0x706f737465726e31)
+
+_Static_assert(COUNTER_COUNT <= 64, "struct shared has room for 64 counters");
+
+static struct shared *mapped;
+
+static const struct { const char *name, *help; } names[COUNTER_COUNT] = {
+#define X(name, metric, help) [COUNTER_##name] = { metric, help },
+	COUNTERS(X)
+#undef X
+};
+
+const char *
+counter_name(enum counter c)
+{
+	ASSERT(c < COUNTER_COUNT);
+	return names[c].name;
+}
+
+const char *
+counter_help(enum counter c)
+{
+	ASSERT(c < COUNTER_COUNT);
+	return names[c].help;
+}
+
+int
+shared_create(struct err *err)
+{
+	static const uint64_t magic = SHARED_MAGIC;
+	int fd = fs_memfd("postern-shared", err);
+
+	if (fd == -1)
+		return -1;
+	if (fs_truncate(fd, sizeof(struct shared), err) == -1 ||
+	    fs_pwrite_all(fd, &magic, sizeof(magic), 0, err) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+struct shared *
+shared_map(int fd, struct err *err)
+{
+	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (s == MAP_FAILED) {
+		err_errno(err, "mapping the shared counters");
+		return NULL;
+	}
+	if (s->magic != SHARED_MAGIC) {
+		err_set(err, 0, "descriptor %d is not the shared counters", fd);
+		munmap(s, sizeof(*s));
+		return NULL;
+	}
+	mapped = s;
+	return s;
+}
+
+void
+counter_add(enum counter c, int64_t n)
+{
+	if (mapped)
+		__atomic_fetch_add(&mapped->counters[c], (uint64_t)n, __ATOMIC_RELAXED);
+}
+
+uint64_t
+counter_get(enum counter c)
+{
+	return mapped ? __atomic_load_n(&mapped->counters[c], __ATOMIC_RELAXED) : 0;
+}

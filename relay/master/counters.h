@@ -1,0 +1,71 @@
+/* counters.h -- what all processes count, in memory they share.
+ *
+ * One table; each entry is a relaxed atomic 64-bit number that survives the
+ * process that counts. `postern status` and later /metrics read it.
+ */
+#ifndef MASTER_COUNTERS_H
+#define MASTER_COUNTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "postern/err.h"
+
+/* X(NAME, "metric_name", "help") */
+#define COUNTERS(X) \
+	X(CONNECTIONS, "smtpd_connections", "connections accepted") \
+	X(CONNECTIONS_REFUSED, "smtpd_connections_refused", "connections refused: not permitted, or over a limit") \
+	X(SESSIONS, "smtpd_sessions", "sessions open now") \
+	X(REFUSED, "smtpd_rejects", "commands and messages refused with 4xx or 5xx") \
+	X(RECEIVED, "messages_received", "messages acknowledged with 250") \
+	X(LIMIT_HITS, "limit_hits", "times a limit refused something") \
+	X(SCANS, "scans", "messages judged") \
+	X(SCAN_ERRORS, "scan_errors", "scanners that died or did not answer") \
+	X(AV_SCANS, "av_scans", "messages the antivirus engine looked at") \
+	X(SIGNATURES, "dkim_signatures", "DKIM signatures made") \
+	X(OUT_DELIVER, "outcome_deliver", "recipients judged deliver") \
+	X(OUT_REJECT, "outcome_reject", "recipients judged reject") \
+	X(OUT_DEFER, "outcome_defer", "recipients judged defer") \
+	X(OUT_HOLD, "outcome_hold", "recipients judged hold") \
+	X(OUT_QUARANTINE, "outcome_quarantine", "recipients judged quarantine") \
+	X(OUT_DISCARD, "outcome_discard", "recipients judged discard") \
+	X(OUT_REDIRECT, "outcome_redirect", "recipients judged redirect") \
+	X(SYNCS, "spool_syncs", "fdatasync calls on the spool") \
+	X(QUEUED, "queue_messages", "messages in the queue now") \
+	X(DELIVERED, "deliveries_sent", "recipients delivered") \
+	X(DEFERRED, "deliveries_deferred", "attempts put off") \
+	X(FAILED, "deliveries_failed", "recipients failed for good") \
+	X(BOUNCES, "bounces", "delivery status notifications queued") \
+	X(OUT_CONNECTIONS, "smtp_connections", "outgoing connections opened") \
+	X(OUT_TLS, "smtp_tls_connections", "outgoing connections with TLS") \
+	X(HELD, "held_messages", "messages put on hold") \
+	X(QUARANTINED, "quarantined_messages", "messages put in quarantine") \
+	X(EVENTS, "journal_events", "events written to the journal") \
+	X(EVENTS_LOST, "journal_events_lost", "refusals not journalled because the store was away") \
+	X(RESTARTS, "role_restarts", "processes restarted after they died")
+
+enum counter {
+#define X(name, metric, help) COUNTER_##name,
+	COUNTERS(X)
+#undef X
+	COUNTER_COUNT
+};
+const char *counter_name(enum counter c);
+const char *counter_help(enum counter c);
+
+/* The shared mapping: counters first, then the limits table of the receivers. */
+#define LIMITS_BYTES ((size_t)8 << 20)
+struct shared {
+	uint64_t magic;
+	_Alignas(64) uint64_t counters[64];
+	_Alignas(4096) unsigned char limits[LIMITS_BYTES];
+};
+
+/* Creates the memfd (master) / maps it (roles). Unmapped: counting goes nowhere. */
+int shared_create(struct err *err);
+struct shared *shared_map(int fd, struct err *err);
+
+void counter_add(enum counter c, int64_t n);
+uint64_t counter_get(enum counter c);
+
+#endif

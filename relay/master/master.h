@@ -1,0 +1,101 @@
+/* master.h -- the master's own books: processes, generations, listening sockets.
+ *
+ * A process is STARTING until its READY, then READY, then RETIRING until it
+ * is reaped. A generation is one reading of the configuration: a reload
+ * starts a new one of receiver, scanner, signer and delivery beside the old,
+ * and only when all of it is ready does the old one retire. Queue and store
+ * live through reloads. The master never reads a byte from the network.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <sys/types.h>
+
+#include "ipc/channel.h"
+#include "ipc/messages.h"
+#include "master/config.h"
+#include "master/counters.h"
+
+struct event;
+struct event_base;
+
+enum proc_state { PROC_STARTING, PROC_READY, PROC_RETIRING };
+
+struct proc {
+	enum role role;
+	enum proc_state state;
+	bool worker;		/* a scanner's worker: its parent reaps it */
+	pid_t pid;
+	uint32_t instance, generation;
+	uint32_t parent;	/* worker: its parent's instance */
+	struct link *control;	/* NULL once it is gone */
+	int64_t started;	/* clock_mono */
+	struct proc *next;
+};
+
+struct bound {			/* a listening socket, kept for the receivers to come */
+	struct ip ip;
+	uint16_t port;
+	int fd;
+	struct bound *next;
+};
+
+struct generation {
+	uint32_t number;
+	struct config *conf;	/* NULL: there is none */
+	int fd;			/* the sealed memfd of its postern.yaml */
+};
+
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
+
+struct master {
+	const char *path;	/* postern.yaml, absolute */
+	const char *exe;
+	bool foreground;
+	enum phase phase;
+	struct event_base *base;
+	struct event *tick, *sig[5];
+	struct generation now, next;
+	struct proc *procs;
+	struct bound *bound;
+	int shared_fd, pid_fd, control_fd;
+	struct event *control_event;
+	uint32_t last_instance, last_generation;
+	int64_t since;		/* clock_real at the start */
+	int64_t stop_by;	/* clock_mono: then what is left is killed */
+	struct { int64_t not_before, delay; } respawn[ROLE_COUNT];
+	pid_t check;		/* running `posternd -n` before a reload; 0: none */
+	int check_fd;		/* what it says */
+	struct buf check_out;
+	int status;
+	struct arena *scratch;
+	struct waiting *waiting;	/* control clients that wait for the end of a reload */
+};
+
+/* processes.c */
+int proc_start(struct master *m, enum role role, const struct generation *g, struct err *err);
+void proc_reap(struct master *m);
+void proc_retire(struct master *m, struct proc *p);
+void proc_kill(struct proc *p);
+size_t proc_count(const struct master *m, enum role role, uint32_t generation, int state);
+/* Starts what the current generation lacks, as far as the back-off allows. */
+void procs_fill(struct master *m);
+bool generation_ready(const struct master *m, const struct generation *g);
+void generation_listen(struct master *m, const struct generation *g);
+
+/* reload.c */
+void reload_begin(struct master *m);
+void reload_check_done(struct master *m, int status);
+void reload_advance(struct master *m);	/* a process of the next generation became ready */
+void reload_failed(struct master *m, const char *why);
+
+/* control.c */
+int control_open(struct master *m, struct err *err);
+void control_reload_done(struct master *m, bool ok, struct span text);
+
+/* posternd.c */
+int generation_load(struct master *m, struct generation *g, bool print, struct err *err);
+int generation_bind(struct master *m, const struct generation *g, struct err *err);
+void master_stop(struct master *m);
+
+#endif

@@ -1,0 +1,167 @@
+/* reload.c -- a new configuration beside the running one; see master.h.
+ *
+ * SIGHUP or `postern reload`: the configuration and the policy are checked by
+ * a process of their own (`posternd -n`); with an error the running ones stay,
+ * whole. Else a new generation is started, and only when all of it is ready
+ * does it take over the listening sockets and the old one retires.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "log.h"
+#include "master/master.h"
+
+void
+reload_begin(struct master *m)
+{
+	int pipefd[2];
+
+	if (m->phase != PHASE_RUNNING || m->check || m->next.conf) {
+		control_reload_done(m, false, SPAN_LIT("a start or reload is under way"));
+		return;
+	}
+	if (pipe2(pipefd, O_CLOEXEC | O_NONBLOCK) == -1) {
+		log_error("reload: %s", strerror(errno));
+		return;
+	}
+	if ((m->check = fork()) == 0) {
+		dup2(pipefd[1], 1);
+		dup2(pipefd[1], 2);
+		fcntl(1, F_SETFL, 0);
+		execl(m->exe, "posternd", "-n", "-c", m->path, (char *)NULL);
+		_exit(127);
+	}
+	close(pipefd[1]);
+	if (m->check == -1) {
+		m->check = 0;
+		close(pipefd[0]);
+		log_error("reload: %s", strerror(errno));
+		return;
+	}
+	m->check_fd = pipefd[0];
+	log_info("reload: checking %s", m->path);
+}
+
+/* What the check said, as far as it is short enough for a pipe. */
+static struct span
+check_output(struct master *m)
+{
+	char *room;
+	ssize_t n;
+
+	buf_reset(&m->check_out);
+	while ((room = buf_room(&m->check_out, 4096)) != NULL &&
+	    (n = read(m->check_fd, room, 4096)) > 0)
+		buf_commit(&m->check_out, (size_t)n);
+	close(m->check_fd);
+	m->check_fd = -1;
+	return buf_data(&m->check_out);
+}
+
+static void
+log_lines(struct span text)
+{
+	while (text.n) {
+		size_t eol = span_find(text, '\n');
+
+		if (eol)
+			log_error("reload: " SPAN_FMT, SPAN_ARG(span_sub(text, 0, eol)));
+		text = span_from(text, eol + 1);
+	}
+}
+
+void
+reload_check_done(struct master *m, int status)
+{
+	struct span said = check_output(m);
+	struct err err;
+
+	if (m->phase != PHASE_RUNNING)
+		return;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+		log_error("reload refused: %s has errors; the running configuration stays", m->path);
+		log_lines(said);
+		control_reload_done(m, false, said);
+		return;
+	}
+	m->next.number = ++m->last_generation;
+	if (generation_load(m, &m->next, false, &err) == -1 ||
+	    generation_bind(m, &m->next, &err) == -1) {
+		reload_failed(m, err.text);
+		return;
+	}
+	procs_fill(m);
+}
+
+static void
+generation_free(struct generation *g)
+{
+	config_free(&g->conf);
+	if (g->fd != -1)
+		close(g->fd);
+	*g = (struct generation){ .fd = -1 };
+}
+
+void
+reload_failed(struct master *m, const char *why)
+{
+	log_error("reload failed: %s; the running configuration stays", why);
+	for (struct proc *p = m->procs; p; p = p->next)
+		if (p->generation == m->next.number && !p->worker) {
+			p->state = PROC_RETIRING;
+			proc_kill(p);
+		}
+	generation_free(&m->next);
+	control_reload_done(m, false, span_str(why));
+}
+
+static void
+unbind_unused(struct master *m)
+{
+	for (struct bound **bp = &m->bound; *bp; ) {
+		struct bound *b = *bp;
+		bool used = false;
+
+		for (size_t i = 0; i < m->now.conf->nlisteners; i++)
+			used |= m->now.conf->listeners[i].port == b->port &&
+			    ip_eq(m->now.conf->listeners[i].ip, b->ip);
+		if (used) {
+			bp = &b->next;
+			continue;
+		}
+		*bp = b->next;
+		close(b->fd);
+		free(b);
+	}
+}
+
+void
+reload_advance(struct master *m)
+{
+	uint32_t old = m->now.number;
+
+	if (!generation_ready(m, &m->next))
+		return;
+	generation_free(&m->now);
+	m->now = m->next;
+	m->next = (struct generation){ .fd = -1 };
+	generation_listen(m, &m->now);
+	for (struct proc *p = m->procs; p; p = p->next) {
+		if (p->role == ROLE_QUEUE || p->role == ROLE_STORE) {
+			p->generation = m->now.number;
+			if (p->control)
+				link_send(p->control, FRAME_CONFIG, 0, (struct span){ 0 },
+				    fcntl(m->now.fd, F_DUPFD_CLOEXEC, 10));
+		} else if (p->generation == old) {
+			proc_retire(m, p);
+		}
+	}
+	unbind_unused(m);
+	log_info("reload: the new configuration is in force");
+	control_reload_done(m, true, (struct span){ 0 });
+}

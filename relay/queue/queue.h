@@ -1,0 +1,123 @@
+/* queue.h -- what the files of the queue role share. */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include "id.h"
+#include "master/runtime.h"
+#include "queue/message.h"
+#include "table.h"
+
+#define QUEUE_LINKS_MAX 64
+#define STORE_SITE "store"
+#define LOCAL_SITE "local"
+
+/* A submitted message, or a notice of ours, that waits for the sync. */
+struct awaiting {
+	struct message *m;
+	struct link *from;	/* NULL: nobody to answer (a notice, or the link went) */
+	uint64_t ticket;
+	struct buf event;	/* ACCEPTED, encoded */
+	bool notice;
+	/* a notice: whose settling goes on once it is durable */
+	uint64_t about;
+	uint16_t leg;
+	struct arena *arena;	/* holds the fates */
+	struct fate *fates;
+	size_t nfates;
+	int kind;		/* enum dsn_kind */
+};
+
+/* A job that is at a delivery process or at the store. */
+struct flight {
+	uint64_t id;
+	struct link *to;
+	uint32_t segment;	/* pinned; 0: none */
+	uint16_t leg;
+};
+
+/* What became of one target. */
+struct fate {
+	uint16_t target;
+	enum target_status status;	/* PENDING: put off */
+	enum fail_class cls;
+	struct span dsn, reply, relay, tls;
+	bool remote;
+};
+
+struct queue_event_entry;
+
+struct queue {
+	struct runtime *rt;
+	struct spool *sp;
+	struct schedule *out, *inner;	/* to other hosts; to the store and to ourselves */
+	struct wheel lives;
+	struct idtable *flights;
+	uint64_t last_ticket;
+	struct link *delivery[QUEUE_LINKS_MAX];
+	size_t ndelivery;
+	struct link *store;
+	struct awaiting *awaiting;
+	size_t nawaiting, cap_awaiting;
+	struct event *turn, *timer, *lazy, *idle;
+	bool turning;			/* `turn` is active */
+	struct id_source ids;
+	struct arena *scratch;		/* of one frame; reset by whoever begins one */
+	struct arena *work;		/* of one message in the work at the end of a turn */
+	struct event_log *events;
+	bool full;			/* the last batch was refused: said once */
+	bool finishing;
+	int64_t retire_by;		/* clock_mono */
+};
+
+/* queue.c */
+extern const struct spool_ops queue_spool_ops;
+void queue_turn(struct queue *q);		/* do what is due at the end of this turn */
+struct message *queue_find(struct queue *q, uint64_t id);
+int queue_plan(struct queue *q, const struct message *m, struct arena *a, struct stored *s,
+    struct plan *p, struct err *err);
+uint64_t queue_new_id(struct queue *q);
+
+/* queue_submit.c */
+int queue_submit(struct queue *q, struct link *from, struct frame *f);
+struct awaiting *queue_await(struct queue *q, struct message *m);
+/* Appends and puts it among the awaiting; -1: refused at once (status says why). */
+int queue_append(struct queue *q, struct stored *s, struct span record, struct payload *payload,
+    struct awaiting **aw, enum accept_status *status, struct err *err);
+void queue_sync(struct queue *q);
+void queue_note_accepted(struct awaiting *aw, const struct stored *s, struct span record);
+void queue_forget_link(struct queue *q, struct link *l);
+
+/* queue_work.c */
+void queue_schedule(struct queue *q, struct message *m, struct leg *l, int64_t when);
+void queue_schedule_all(struct queue *q, struct message *m, const struct plan *p);
+void queue_unschedule(struct queue *q, struct leg *l);
+void queue_dispatch(struct queue *q);
+int queue_result(struct queue *q, struct link *from, struct frame *f);
+int queue_kept(struct queue *q, struct link *from, struct frame *f);
+void queue_link_lost(struct queue *q, struct link *l);
+struct schedule *queue_schedule_of(struct queue *q, const struct leg *l);
+
+/* queue_settle.c */
+/* The leg is idle and these outcomes are known: record, tell, notify, go on. */
+void queue_settle(struct queue *q, struct message *m, struct leg *l, const struct stored *s,
+    const struct plan *p, const struct fate *o, size_t n);
+void queue_notice_done(struct queue *q, struct awaiting *aw, bool durable);
+void queue_lives(struct queue *q);
+void queue_live(struct queue *q, struct message *m);	/* arms the next of notice and expiry */
+void queue_finish(struct queue *q, struct message *m);
+void queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    const struct fate *o, size_t n);
+
+/* queue_events.c */
+struct event_log *events_new(void);
+void events_free(struct event_log **e);
+void queue_event(struct queue *q, const struct msg_event *m);
+void queue_event_encoded(struct queue *q, struct buf *b);	/* body with seq 0 */
+void queue_events_resend(struct queue *q);
+int queue_events_ack(struct queue *q, uint64_t seq);
+size_t queue_events_waiting(const struct queue *q);
+
+/* queue_control.c */
+void queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
+
+#endif

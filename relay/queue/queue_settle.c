@@ -1,0 +1,472 @@
+/* queue_settle.c -- what became of a leg: recorded, told, and what follows from it.
+ *
+ * A recipient is failed for good only after the notice about it is durable:
+ * queue_settle() buffers the notice, queue_notice_done() goes on when the sync
+ * has answered. A notice that cannot be stored puts the failure off; a crash
+ * in between repeats the attempt. Never the other way: no failure is ever
+ * forgotten without the sender having been told.
+ *
+ * The null sender is never written to: what fails there is logged and journalled.
+ */
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "clock.h"
+#include "queue/dsn.h"
+#include "queue/queue.h"
+
+#define LEG_NONE UINT16_MAX
+#define LIVES_PER_TURN 500
+#define LIFE_AGAIN (60 * US_PER_SEC)
+
+static bool
+final_failure(enum target_status s)
+{
+	return s == TARGET_FAILED || s == TARGET_EXPIRED || s == TARGET_REFUSED;
+}
+
+/* ---- recording ---- */
+
+static const struct fate *
+fate_of(const struct fate *o, size_t n, size_t target)
+{
+	for (size_t i = 0; i < n; i++)
+		if (o[i].target == target)
+			return &o[i];
+	return NULL;
+}
+
+static void
+texts_of_old(struct queue *q, const struct leg *l, struct arena *a, struct state *new)
+{
+	struct state old;
+
+	if (l->at.segment == 0 || spool_read_state(q->sp, &l->at, a, &old, NULL) == -1)
+		return;
+	for (size_t i = 0; i < new->ntargets; i++)
+		for (size_t k = 0; k < old.ntargets; k++)
+			if (old.targets[k].target == new->targets[i].target) {
+				struct target_state *t = &new->targets[i];
+
+				t->cls = old.targets[k].cls;
+				t->dsn = old.targets[k].dsn;
+				t->reply = old.targets[k].reply;
+				t->relay = old.targets[k].relay;
+			}
+}
+
+/* Writes the STATE of a leg; without fates (flags changed) the texts of the one before stay. */
+void
+queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    const struct fate *o, size_t n)
+{
+	const uint8_t *status = message_status(m);
+	struct arena *a = arena_new(0);
+	struct state st = { .time = clock_real(), .next = l->job.node.when,
+		.attempts = l->attempts };
+
+	st.targets = arena_array(a, p->ntargets, sizeof(*st.targets));
+	for (size_t i = 0, k = 0; i < p->ntargets; i++) {
+		const struct fate *f;
+
+		if (p->targets[i].leg != l->index)
+			continue;
+		/* Fates mostly come in the order of their targets. */
+		f = k < n && o[k].target == i ? &o[k++] : fate_of(o, n, i);
+		st.targets[st.ntargets++] = f ? (struct target_state){ .target = (uint16_t)i,
+			.status = status[i], .cls = f->cls, .dsn = f->dsn,
+			.reply = span_sub(f->reply, 0, 1024), .relay = f->relay } :
+			(struct target_state){ .target = (uint16_t)i, .status = status[i] };
+	}
+	if (n == 0)
+		texts_of_old(q, l, a, &st);
+	spool_state(q->sp, &m->item, &l->at, m->flags, &st);
+	arena_free(&a);
+}
+
+static void
+tell(struct queue *q, struct message *m, const struct leg *l, const struct stored *s,
+    const struct plan *p, const struct fate *o)
+{
+	static const enum event_kind kinds[TARGET_STATUSES] = {
+		[TARGET_PENDING] = EVENT_DEFERRED, [TARGET_SENT] = EVENT_SENT,
+		[TARGET_FAILED] = EVENT_FAILED, [TARGET_EXPIRED] = EVENT_EXPIRED,
+		[TARGET_KEPT] = EVENT_QUARANTINED, [TARGET_DISCARDED] = EVENT_DISCARDED,
+		[TARGET_REFUSED] = EVENT_REJECTED, [TARGET_DROPPED] = EVENT_FAILED };
+	const struct msg_decision *d = &s->decisions[p->targets[o->target].recipient];
+	struct msg_event ev = { .kind = kinds[o->status], .id = m->item.id, .time = clock_real(),
+		.size = m->size, .rcpt = p->targets[o->target].rcpt.address,
+		.outcome = span_str(outcome_name(d->outcome)), .dsn = o->dsn,
+		.relay = o->relay, .reply = o->reply, .tls = o->tls };
+
+	if (o->status == TARGET_KEPT) {
+		bool hold = d->outcome == OUTCOME_HOLD;
+
+		ev.kind = hold ? EVENT_HELD : EVENT_QUARANTINED;
+		counter_add(hold ? COUNTER_HELD : COUNTER_QUARANTINED, 1);
+	}
+	if (o->status == TARGET_EXPIRED || o->status == TARGET_REFUSED)
+		counter_add(COUNTER_FAILED, 1);
+	/* Deliveries log what they did themselves. */
+	if (l->kind != LEG_DELIVER || o->status == TARGET_EXPIRED || o->status == TARGET_DROPPED)
+		log_msg(LOG_LVL_INFO, m->item.id, "to=<" SPAN_FMT ">, relay=none, dsn=" SPAN_FMT
+		    ", status=%s (" SPAN_FMT ")", SPAN_ARG(ev.rcpt), SPAN_ARG(o->dsn),
+		    o->status == TARGET_KEPT ? d->outcome == OUTCOME_HOLD ? "held" :
+		    "quarantined" : target_status_name(o->status), SPAN_ARG(o->reply));
+	queue_event(q, &ev);
+}
+
+void
+queue_finish(struct queue *q, struct message *m)
+{
+	if (m->item.state != ITEM_LIVE)
+		return;
+	for (size_t i = 0; i < m->nlegs; i++)
+		queue_unschedule(q, &m->legs[i]);
+	if (m->life.next != NULL)
+		wheel_remove(&q->lives, &m->life);
+	spool_finish(q->sp, &m->item);
+}
+
+/* All is known and told to whom it concerns. */
+static void
+conclude(struct queue *q, struct message *m, struct leg *l, const struct stored *s,
+    const struct plan *p, const struct fate *o, size_t n)
+{
+	uint8_t *status = message_status(m);
+	bool pending;
+
+	for (size_t i = 0; i < n; i++) {
+		status[o[i].target] = (uint8_t)o[i].status;
+		l->last = (uint8_t)o[i].cls;
+		tell(q, m, l, s, p, &o[i]);
+	}
+	pending = leg_pending(m, p, l);
+	if (!pending && message_done(m)) {
+		queue_finish(q, m);
+		return;
+	}
+	if (pending)
+		l->job.node.when = l->kind == LEG_DELIVER ?
+		    schedule_retry_at(q->out, l->attempts) : clock_real() + LIFE_AGAIN;
+	queue_remember(q, m, l, p, o, n);
+	if (pending && !(m->flags & STATE_HELD))
+		schedule_add(queue_schedule_of(q, l), &l->job, l->kind == LEG_DELIVER ?
+		    p->legs[l->index].site : l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) :
+		    SPAN_LIT(LOCAL_SITE), l->job.node.when);
+}
+
+/* ---- notices ---- */
+
+static void
+copy_fates(struct awaiting *aw, struct arena *a, const struct fate *o, size_t n)
+{
+	aw->arena = a;
+	aw->nfates = n;
+	aw->fates = arena_array(a, n, sizeof(*o));
+	for (size_t i = 0; i < n; i++) {
+		aw->fates[i] = o[i];
+		aw->fates[i].dsn = arena_span(a, o[i].dsn);
+		aw->fates[i].reply = arena_span(a, span_sub(o[i].reply, 0, 1024));
+		aw->fates[i].relay = arena_span(a, o[i].relay);
+		aw->fates[i].tls = arena_span(a, o[i].tls);
+	}
+}
+
+static bool
+about(enum dsn_kind kind, const struct stored *s, const struct plan *p, const struct fate *o)
+{
+	return (kind == DSN_DELAYED || final_failure(o->status)) &&
+	    dsn_wanted(kind, s->env.sender, p->targets[o->target].rcpt.notify);
+}
+
+static void
+notice_text(struct queue *q, const struct message *m, const struct stored *s,
+    const struct plan *p, enum dsn_kind kind, const struct fate *o, size_t n, struct arena *a,
+    uint64_t id, struct buf *out, bool *eightbit)
+{
+	const struct config *c = q->rt->conf;
+	struct dsn d = { .kind = kind, .id = id, .about = m->item.id, .hostname = c->hostname,
+		.postmaster = c->postmaster, .to = s->env.sender, .envid = s->env.envid,
+		.now = clock_real(), .received = s->env.received,
+		.until = m->since + c->delivery.expire };
+	struct dsn_recipient *r = arena_array(a, n, sizeof(*r));
+
+	for (size_t i = 0; i < n; i++) {
+		const struct target *t = &p->targets[o[i].target];
+
+		/* The sender sees the address he wrote, not where policy sent it. */
+		if (about(kind, s, p, &o[i]))
+			r[d.nrecipients++] = (struct dsn_recipient){ .address = t->original,
+				.orcpt = t->rcpt.orcpt, .status = o[i].dsn, .reply = o[i].reply,
+				.relay = o[i].relay, .remote = o[i].remote };
+	}
+	d.recipients = r;
+	if (getrandom(&d.random, sizeof(d.random), 0) != (ssize_t)sizeof(d.random))
+		d.random = id;
+	if (spool_read_head(q->sp, &m->item, s, DSN_HEADERS_MAX, a, &d.head, NULL) == -1)
+		d.head = (struct span){ 0 };
+	dsn_build(out, &d, eightbit);
+}
+
+/* false: it could not even be buffered. */
+static bool
+notice(struct queue *q, struct message *m, uint16_t leg, const struct stored *s,
+    const struct plan *p, enum dsn_kind kind, const struct fate *o, size_t n)
+{
+	struct arena *a = arena_new(0);
+	struct recipient rcpt = { .address = s->env.sender };
+	struct msg_decision dec = { .outcome = OUTCOME_DELIVER };
+	struct stored ns = { .parent = m->item.id, .decisions = &dec, .ndecisions = 1,
+		.env = { .id = queue_new_id(q), .received = clock_real(),
+		.helo = q->rt->conf->hostname, .recipients = &rcpt, .nrecipients = 1,
+		.direction = s->env.direction == DIRECTION_OUTBOUND ? DIRECTION_INBOUND :
+		DIRECTION_OUTBOUND, .flags = s->env.flags & ENVELOPE_SMTPUTF8 } };
+	struct payload payload;
+	struct awaiting *aw;
+	enum accept_status status;
+	struct buf text;
+	struct err err;
+	bool eightbit, ok = false;
+
+	buf_init(&text, DSN_SIZE_MAX);
+	notice_text(q, m, s, p, kind, o, n, a, ns.env.id, &text, &eightbit);
+	if (eightbit)
+		ns.env.flags |= ENVELOPE_8BITMIME;
+	payload_from_span(&payload, buf_data(&text), a);
+	if (buf_failed(&text) || queue_append(q, &ns, (struct span){ 0 }, &payload, &aw, &status,
+	    &err) == -1) {
+		log_msg(LOG_LVL_WARN, m->item.id, "the notice to its sender is put off: %s",
+		    buf_failed(&text) ? "too large" : err.text);
+		arena_free(&a);
+	} else {
+		aw->notice = true;
+		aw->about = m->item.id;
+		aw->leg = leg;
+		aw->kind = kind;
+		copy_fates(aw, a, o, n);
+		queue_note_accepted(aw, &ns, (struct span){ 0 });
+		ok = true;
+	}
+	buf_release(&text);
+	return ok;
+}
+
+void
+queue_settle(struct queue *q, struct message *m, struct leg *l, const struct stored *s,
+    const struct plan *p, const struct fate *in, size_t n)
+{
+	struct fate *o = arena_array(q->scratch, n, sizeof(*o));
+	bool expired = clock_real() >= m->since + q->rt->conf->delivery.expire;
+	enum dsn_kind kind = DSN_EXPIRED;
+	bool wanted = false;
+
+	for (size_t i = 0; i < n; i++) {
+		o[i] = in[i];
+		if (expired && l->kind == LEG_DELIVER && o[i].status == TARGET_PENDING)
+			o[i].status = TARGET_EXPIRED;
+		wanted = wanted || about(DSN_FAILED, s, p, &o[i]);
+		if (o[i].status == TARGET_FAILED || o[i].status == TARGET_REFUSED)
+			kind = DSN_FAILED;
+		if (final_failure(o[i].status) && s->env.sender.n == 0)
+			log_msg(LOG_LVL_WARN, m->item.id, "a notice that cannot be delivered to "
+			    "<" SPAN_FMT "> ends here: " SPAN_FMT,
+			    SPAN_ARG(p->targets[o[i].target].rcpt.address), SPAN_ARG(o[i].reply));
+	}
+	if (wanted) {
+		if (notice(q, m, l->index, s, p, kind, o, n)) {
+			l->settling = true;
+			return;
+		}
+		for (size_t i = 0; i < n; i++)
+			if (final_failure(o[i].status))
+				o[i].status = TARGET_PENDING;
+	}
+	conclude(q, m, l, s, p, o, n);
+}
+
+static void
+delay_noticed(struct queue *q, struct message *m, const struct stored *s, const struct plan *p,
+    struct awaiting *aw)
+{
+	struct msg_event ev = { .kind = EVENT_DELAYED, .id = m->item.id,
+		.parent = aw->m->item.id, .time = clock_real() };
+
+	m->flags |= STATE_NOTICED;
+	queue_remember(q, m, &m->legs[p->targets[aw->fates[0].target].leg], p, NULL, 0);
+	log_msg(LOG_LVL_INFO, m->item.id, "sender delay notification queued");
+	queue_event(q, &ev);
+}
+
+void
+queue_notice_done(struct queue *q, struct awaiting *aw, bool durable)
+{
+	struct message *m = queue_find(q, aw->about);
+	struct stored s;
+	struct plan p;
+	struct err err;
+	char id[ID_SIZE];
+
+	if (m == NULL || m->item.state != ITEM_LIVE)
+		return;
+	arena_reset(q->work);
+	if (queue_plan(q, m, q->work, &s, &p, &err) == -1) {
+		log_msg(LOG_LVL_ERROR, m->item.id, "not settled: %s", err.text);
+		return;
+	}
+	if (durable)
+		counter_add(COUNTER_BOUNCES, 1);
+	if (aw->leg == LEG_NONE) {
+		if (durable)
+			delay_noticed(q, m, &s, &p, aw);
+		return;
+	}
+	m->legs[aw->leg].settling = false;
+	if (durable) {
+		struct msg_event ev = { .kind = EVENT_BOUNCED, .id = m->item.id,
+			.parent = aw->m->item.id, .time = clock_real() };
+
+		log_msg(LOG_LVL_INFO, m->item.id, "sender non-delivery notification: %s",
+		    id_format(aw->m->item.id, id));
+		queue_event(q, &ev);
+	}
+	for (size_t i = 0; !durable && i < aw->nfates; i++)
+		if (final_failure(aw->fates[i].status))
+			aw->fates[i].status = TARGET_PENDING;
+	conclude(q, m, &m->legs[aw->leg], &s, &p, aw->fates, aw->nfates);
+}
+
+/* ---- delay and expiry ---- */
+
+static bool
+lives(const struct message *m)
+{
+	for (size_t i = 0; i < m->nlegs; i++)
+		if (m->legs[i].kind == LEG_DELIVER)
+			return !(m->flags & STATE_HELD);
+	return false;
+}
+
+static void
+live_at_least(struct queue *q, struct message *m, int64_t earliest)
+{
+	const struct conf_delivery *d = &q->rt->conf->delivery;
+	int64_t when = m->since + d->expire;
+
+	if (m->life.next != NULL)
+		wheel_remove(&q->lives, &m->life);
+	if (!lives(m) || m->item.state == ITEM_FINISHING)
+		return;
+	if (d->delay_notice > 0 && d->delay_notice < d->expire && !(m->flags & STATE_NOTICED))
+		when = m->since + d->delay_notice;
+	wheel_add(&q->lives, &m->life, when > earliest ? when : earliest);
+}
+
+void
+queue_live(struct queue *q, struct message *m)
+{
+	live_at_least(q, m, 0);
+}
+
+/* What is pending of the leg, with the words of its latest attempt. */
+static size_t
+last_fates(struct queue *q, struct message *m, const struct leg *l, const struct plan *p,
+    enum target_status become, struct arena *a, struct fate **out)
+{
+	const uint8_t *status = message_status(m);
+	struct fate *o = arena_array(a, p->ntargets, sizeof(*o));
+	struct state st = { 0 };
+	size_t n = 0;
+
+	if (l->at.segment != 0)
+		(void)spool_read_state(q->sp, &l->at, a, &st, NULL);
+	for (size_t i = 0; i < p->ntargets; i++) {
+		if (p->targets[i].leg != l->index || status[i] != TARGET_PENDING)
+			continue;
+		o[n] = (struct fate){ .target = (uint16_t)i, .status = become,
+			.dsn = SPAN_LIT("4.4.7"), .relay = SPAN_LIT("none"),
+			.reply = SPAN_LIT("not tried in time") };
+		for (size_t k = 0; k < st.ntargets; k++)
+			if (st.targets[k].target == i && st.targets[k].reply.n > 0) {
+				o[n].dsn = st.targets[k].dsn;
+				o[n].reply = st.targets[k].reply;
+				o[n].relay = st.targets[k].relay;
+				o[n].cls = st.targets[k].cls;
+			}
+		n++;
+	}
+	*out = o;
+	return n;
+}
+
+static void
+expire(struct queue *q, struct message *m, const struct stored *s, const struct plan *p)
+{
+	for (size_t i = 0; i < m->nlegs; i++) {
+		struct leg *l = &m->legs[i];
+		struct fate *o;
+		size_t n;
+
+		if (l->kind != LEG_DELIVER || l->job.state == JOB_OUT || l->settling)
+			continue;
+		n = last_fates(q, m, l, p, TARGET_EXPIRED, q->work, &o);
+		if (n == 0)
+			continue;
+		queue_unschedule(q, l);
+		queue_settle(q, m, l, s, p, o, n);
+	}
+}
+
+static void
+delay(struct queue *q, struct message *m, const struct stored *s, const struct plan *p)
+{
+	struct fate *all = arena_array(q->work, p->ntargets, sizeof(*all)), *o;
+	size_t n = 0, k;
+	bool wanted = false;
+
+	for (size_t i = 0; i < m->nlegs; i++) {
+		if (m->legs[i].kind != LEG_DELIVER)
+			continue;
+		k = last_fates(q, m, &m->legs[i], p, TARGET_PENDING, q->work, &o);
+		for (size_t x = 0; x < k; x++) {
+			wanted = wanted || about(DSN_DELAYED, s, p, &o[x]);
+			all[n++] = o[x];
+		}
+	}
+	if (!wanted)
+		m->flags |= STATE_NOTICED;	/* nobody is told: nothing to record */
+	else
+		(void)notice(q, m, LEG_NONE, s, p, DSN_DELAYED, all, n);
+}
+
+void
+queue_lives(struct queue *q)
+{
+	int64_t now = clock_real(), expire_after = q->rt->conf->delivery.expire;
+	struct wheel_node *node;
+	int n = 0;
+
+	wheel_advance(&q->lives, now);
+	if (q->rt->retiring)
+		return;
+	while (n++ < LIVES_PER_TURN && (node = wheel_pop(&q->lives)) != NULL) {
+		struct message *m = message_of_life(node);
+		struct stored s;
+		struct plan p;
+		struct err err;
+
+		arena_reset(q->work);
+		arena_reset(q->scratch);
+		if (m->item.state == ITEM_LIVE && queue_plan(q, m, q->work, &s, &p, &err) == 0) {
+			if (now >= m->since + expire_after)
+				expire(q, m, &s, &p);
+			else if (!(m->flags & STATE_NOTICED))
+				delay(q, m, &s, &p);
+		}
+		/* A leg that is out, or a notice that waits, is looked at again later. */
+		if (m->item.state == ITEM_LIVE)
+			live_at_least(q, m, now + LIFE_AGAIN);
+	}
+	if (n > LIVES_PER_TURN)
+		queue_turn(q);
+}

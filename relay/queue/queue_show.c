@@ -1,0 +1,326 @@
+/* queue_show.c -- messages and sites as JSON, for people: above all, why something is still here. */
+#include <stdlib.h>
+
+#include "clock.h"
+#include "json.h"
+#include "queue/queue_show.h"
+
+static const char *const class_names[FAIL_CLASSES] = { "", "dns", "connect", "tls", "greeting",
+	"site", "recipient", "message", "local" };
+
+static void
+put_id(struct json *j, const char *key, uint64_t id)
+{
+	char text[ID_SIZE];
+
+	json_kcstr(j, key, id ? id_format(id, text) : NULL);
+}
+
+static void
+put_time(struct json *j, const char *key, int64_t us)
+{
+	json_key(j, key);
+	if (us == 0)
+		json_null(j);
+	else
+		json_num(j, (double)us / US_PER_SEC);
+}
+
+/* One word for programs, one phrase for people. */
+static void
+put_why(struct json *j, const struct queue *q, const struct message *m, const struct leg *l)
+{
+	struct site_info site;
+	const char *state, *why;
+
+	schedule_job_info(&l->job, &site);
+	if (m->flags & STATE_HELD)
+		state = "held", why = "held by an operator; `queue release` lets it go";
+	else if (l->settling)
+		state = "settling", why = "its outcome is being recorded";
+	else if (l->job.state == JOB_OUT)
+		state = "active", why = l->kind == LEG_KEEP ? "the store has it" :
+		    "being delivered now";
+	else if (site.paused && l->kind == LEG_KEEP)
+		state = "paused", why = "waits for the store to come back";
+	else if (site.paused)
+		state = "paused", why = "its site is paused; `queue resume` lets it go";
+	else if (l->job.state == JOB_READY && site.rests_until)
+		state = "resting", why = "its site could not be reached and rests";
+	else if (l->job.state == JOB_READY && site.out >= site.window)
+		state = "ready", why = "waits for its turn: the site's window is full";
+	else if (l->job.state == JOB_READY)
+		state = "ready", why = q->ndelivery ? "waits for its turn" :
+		    "waits for a delivery process";
+	else if (l->job.state == JOB_WAITING)
+		state = "deferred", why = "waits for its next try";
+	else
+		state = "done", why = "nothing is left to do";
+	json_kcstr(j, "state", state);
+	json_kcstr(j, "why", why);
+	if (site.rests_until && l->job.state == JOB_READY)
+		put_time(j, "rests_until", site.rests_until);
+}
+
+static void
+put_target(struct json *j, struct message *m, const struct stored *s, const struct plan *p,
+    size_t i, const struct target_state *t)
+{
+	const struct target *x = &p->targets[i];
+	const struct msg_decision *d = &s->decisions[x->recipient];
+
+	json_object(j);
+	json_kstr(j, "address", x->rcpt.address);
+	if (!span_eq(x->rcpt.address, x->original))
+		json_kstr(j, "original", x->original);
+	json_kcstr(j, "status", target_status_name(message_status(m)[i]));
+	json_kcstr(j, "outcome", outcome_name(d->outcome));
+	if (d->rule.n)
+		json_kstr(j, "rule", d->rule);
+	if (d->queue.n)
+		json_kstr(j, "queue", d->queue);
+	if (t && t->reply.n) {
+		json_kstr(j, "dsn", t->dsn);
+		json_kstr(j, "reply", t->reply);
+		json_kstr(j, "relay", t->relay);
+	}
+	json_end_object(j);
+}
+
+static void
+put_leg(struct json *j, struct queue *q, struct message *m, const struct stored *s,
+    const struct plan *p, const struct leg *l, struct arena *a, size_t max)
+{
+	struct state st = { 0 };
+	size_t shown = 0;
+
+	if (l->at.segment != 0)
+		(void)spool_read_state(q->sp, &l->at, a, &st, NULL);
+	json_object(j);
+	json_kcstr(j, "kind", leg_kind_name(l->kind));
+	if (l->kind == LEG_DELIVER)
+		json_kstr(j, "site", p->legs[l->index].site);
+	put_why(j, q, m, l);
+	json_kuint(j, "attempts", l->attempts);
+	if (l->job.state == JOB_WAITING)
+		put_time(j, "next", l->job.node.when);
+	if (l->last)
+		json_kcstr(j, "last", class_names[l->last]);
+	if (st.time)
+		put_time(j, "last_change", st.time);
+	json_key(j, "recipients");
+	json_array(j);
+	for (size_t i = 0; i < p->ntargets && shown < max; i++) {
+		const struct target_state *t = NULL;
+
+		if (p->targets[i].leg != l->index)
+			continue;
+		for (size_t k = 0; k < st.ntargets && !t; k++)
+			if (st.targets[k].target == i)
+				t = &st.targets[k];
+		put_target(j, m, s, p, i, t);
+		shown++;
+	}
+	json_end_array(j);
+	json_end_object(j);
+}
+
+void
+queue_show_message(struct json *j, struct queue *q, struct message *m, bool whole)
+{
+	struct arena *a = arena_new(0);
+	struct stored s;
+	struct plan p;
+	struct err err;
+	size_t max = whole ? TARGETS_MAX : 20, shown = 0;
+
+	json_object(j);
+	json_kint(j, "v", 1);
+	put_id(j, "id", m->item.id);
+	if (queue_plan(q, m, a, &s, &p, &err) == -1) {
+		json_kcstr(j, "error", err.text);
+		json_end_object(j);
+		arena_free(&a);
+		return;
+	}
+	put_id(j, "parent", s.parent);
+	json_kstr(j, "sender", s.env.sender);
+	json_kuint(j, "size", m->size);
+	put_time(j, "received", s.env.received);
+	put_time(j, "since", m->since);
+	json_kbool(j, "held", (m->flags & STATE_HELD) != 0);
+	if (whole) {
+		json_kbool(j, "delay_noticed", (m->flags & STATE_NOTICED) != 0);
+		put_time(j, "expires", m->since + q->rt->conf->delivery.expire);
+		json_kstr(j, "helo", s.env.helo);
+		json_kuint(j, "segment", m->item.at.segment);
+		json_kuint(j, "offset", m->item.at.offset);
+	}
+	json_key(j, "legs");
+	json_array(j);
+	for (size_t i = 0; i < m->nlegs && shown < max; i++)
+		if (whole || leg_pending(m, &p, &m->legs[i])) {
+			put_leg(j, q, m, &s, &p, &m->legs[i], a, max);
+			shown++;
+		}
+	json_end_array(j);
+	json_end_object(j);
+	arena_free(&a);
+}
+
+void
+queue_show_site(struct json *j, const struct site_info *t)
+{
+	json_object(j);
+	json_kint(j, "v", 1);
+	json_kstr(j, "site", t->name);
+	json_kuint(j, "messages", t->waiting + t->ready + t->out);
+	json_kuint(j, "deferred", t->waiting);
+	json_kuint(j, "ready", t->ready);
+	json_kuint(j, "active", t->out);
+	json_kuint(j, "window", t->window);
+	json_kuint(j, "failures", t->failures);
+	json_kcstr(j, "last", t->last ? class_names[t->last] : NULL);
+	put_time(j, "rests_until", t->rests_until);
+	json_kbool(j, "paused", t->paused);
+	json_end_object(j);
+}
+
+void
+queue_show_summary(struct json *j, struct queue *q)
+{
+	struct spool_stats st;
+	struct spool_item *it;
+	int64_t oldest = 0;
+	size_t at = 0, held = 0;
+
+	while ((it = spool_next(q->sp, &at)) != NULL) {
+		struct message *m = message_of_item(it);
+
+		held += (m->flags & STATE_HELD) != 0;
+		if (oldest == 0 || m->since < oldest)
+			oldest = m->since;
+	}
+	spool_stats(q->sp, &st);
+	json_object(j);
+	json_kint(j, "v", 1);
+	json_kuint(j, "messages", st.messages);
+	json_kuint(j, "held", held);
+	json_kuint(j, "active", schedule_out(q->out) + schedule_out(q->inner));
+	json_kuint(j, "sites", schedule_sites(q->out));
+	put_time(j, "oldest", oldest);
+	json_kbool(j, "refusing", q->full);
+	json_kbool(j, "store", q->store != NULL);
+	json_kuint(j, "deliveries", q->ndelivery);
+	json_kuint(j, "events_waiting", queue_events_waiting(q));
+	json_key(j, "spool");
+	json_object(j);
+	json_kuint(j, "segments", st.segments);
+	json_kuint(j, "bytes", st.bytes);
+	json_kuint(j, "live_bytes", st.live_bytes);
+	json_kuint(j, "free_bytes", st.free_bytes);
+	json_kuint(j, "syncs", st.syncs);
+	json_kuint(j, "failures", st.failures);
+	json_kuint(j, "damaged", st.damaged);
+	json_kuint(j, "compacted_bytes", st.compacted);
+	json_end_object(j);
+	json_end_object(j);
+}
+
+/* ---- messages put together by a text ---- */
+
+struct group {
+	size_t messages;
+	uint64_t bytes;
+	int64_t oldest;
+	size_t n;
+	char key[];
+};
+
+static struct span
+reason_of(struct queue *q, const struct message *m, struct arena *a)
+{
+	struct state st;
+
+	if (m->flags & STATE_HELD)
+		return SPAN_LIT("held by an operator");
+	for (size_t i = 0; i < m->nlegs; i++)
+		if (m->legs[i].at.segment != 0 &&
+		    spool_read_state(q->sp, &m->legs[i].at, a, &st, NULL) == 0)
+			for (size_t k = 0; k < st.ntargets; k++)
+				if (st.targets[k].status == TARGET_PENDING && st.targets[k].reply.n)
+					return span_sub(st.targets[k].reply, 0, 200);
+	return SPAN_LIT("not tried yet");
+}
+
+static int
+larger_first(const void *a, const void *b)
+{
+	const struct group *x = *(struct group *const *)a, *y = *(struct group *const *)b;
+
+	return x->messages > y->messages ? -1 : x->messages < y->messages;
+}
+
+void
+queue_show_groups(struct buf *out, struct queue *q, bool by_sender, size_t limit)
+{
+	struct table *groups = table_new();
+	struct arena *a = arena_new(0);
+	struct group **list;
+	struct spool_item *it;
+	struct span key;
+	size_t at = 0, n = 0;
+	void *v;
+
+	while ((it = spool_next(q->sp, &at)) != NULL) {
+		struct message *m = message_of_item(it);
+		struct group *g;
+		struct stored s;
+
+		arena_reset(a);
+		if (!by_sender)
+			key = reason_of(q, m, a);
+		else if (it->state == ITEM_LIVE && spool_read(q->sp, it, a, &s, NULL) == 0)
+			key = s.env.sender;
+		else
+			continue;
+		if ((g = table_get(groups, key)) == NULL) {
+			g = calloc(1, sizeof(*g) + key.n + 1);
+			ASSERT(g != NULL);
+			if (key.n)
+				memcpy(g->key, key.p, key.n);
+			g->n = key.n;
+			g->oldest = m->since;
+			table_put(groups, span_make(g->key, g->n), g);
+		}
+		g->messages++;
+		g->bytes += m->size;
+		if (m->since < g->oldest)
+			g->oldest = m->since;
+	}
+	list = calloc(table_count(groups) + 1, sizeof(struct group *));
+	ASSERT(list != NULL);
+	for (at = 0; table_next(groups, &at, &key, &v); )
+		list[n++] = v;
+	qsort(list, n, sizeof(struct group *), larger_first);
+	for (size_t i = 0; i < n; i++) {
+		struct json j;
+
+		if (i < limit) {
+			json_begin(&j, out);
+			json_object(&j);
+			json_kint(&j, "v", 1);
+			json_kstr(&j, by_sender ? "sender" : "reason",
+			    span_make(list[i]->key, list[i]->n));
+			json_kuint(&j, "messages", list[i]->messages);
+			json_kuint(&j, "bytes", list[i]->bytes);
+			put_time(&j, "oldest", list[i]->oldest);
+			json_end_object(&j);
+			buf_putc(out, '\n');
+		}
+		free(list[i]);
+	}
+	free(list);
+	table_free(&groups);
+	arena_free(&a);
+}

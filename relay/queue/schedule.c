@@ -1,0 +1,438 @@
+/* schedule.c -- sites in turn, jobs in order; see schedule.h.
+ *
+ * A site is in the ring exactly when it may be given a job (eligible()); each
+ * change of what that depends on ends in site_settle(), which also frees a
+ * site that nothing needs any more.
+ */
+#include <stdlib.h>
+
+#include "postern/err.h"
+#include "queue/schedule.h"
+#include "table.h"
+
+#define WINDOW_START 5
+#define REST_MAX (INT64_C(1800) * 1000000)
+
+struct site {
+	struct wheel_node rest;		/* while it rests: in schedule.resting */
+	struct wheel_node turn;		/* while eligible: in schedule.ring */
+	struct wheel_list line;		/* ready jobs */
+	size_t waiting, ready, out;
+	uint32_t window;
+	unsigned failures;
+	enum fail_class last;
+	bool resting, paused;
+	uint32_t n;
+	char name[];
+};
+
+struct schedule {
+	struct schedule_conf conf;
+	int64_t now;
+	struct wheel jobs, resting;
+	struct wheel_list ring;
+	struct table *sites;
+	uint32_t out;
+};
+
+#define CONTAINER(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+
+struct schedule *
+schedule_new(const struct schedule_conf *conf, int64_t now)
+{
+	struct schedule *s = calloc(1, sizeof(*s));
+
+	ASSERT(s != NULL);
+	schedule_configure(s, conf);
+	s->now = now;
+	wheel_init(&s->jobs, now);
+	wheel_init(&s->resting, now);
+	wheel_list_init(&s->ring);
+	s->sites = table_new();
+	return s;
+}
+
+void
+schedule_configure(struct schedule *s, const struct schedule_conf *conf)
+{
+	ASSERT(conf->nretry > 0 && conf->window > 0 && conf->total > 0);
+	s->conf = *conf;
+}
+
+void
+schedule_free(struct schedule **sp)
+{
+	struct schedule *s = *sp;
+	struct span name;
+	void *site;
+	size_t at = 0;
+
+	if (s == NULL)
+		return;
+	while (table_next(s->sites, &at, &name, &site))
+		free(site);
+	table_free(&s->sites);
+	free(s);
+	*sp = NULL;
+}
+
+/* ---- sites ---- */
+
+static struct site *
+site_get(struct schedule *s, struct span name)
+{
+	struct site *t = table_get(s->sites, name);
+
+	if (t != NULL)
+		return t;
+	t = calloc(1, sizeof(*t) + name.n + 1);
+	ASSERT(t != NULL);
+	if (name.n)
+		memcpy(t->name, name.p, name.n);
+	t->n = (uint32_t)name.n;
+	wheel_list_init(&t->line);
+	t->window = s->conf.window < WINDOW_START ? s->conf.window : WINDOW_START;
+	table_put(s->sites, span_make(t->name, t->n), t);
+	return t;
+}
+
+static bool
+eligible(const struct site *t)
+{
+	return t->ready > 0 && !t->paused && !t->resting && t->out < t->window;
+}
+
+static void
+site_settle(struct schedule *s, struct site *t)
+{
+	bool in_ring = t->turn.next != NULL;
+
+	if (eligible(t) != in_ring) {
+		if (in_ring)
+			wheel_node_unlink(&t->turn);
+		else
+			wheel_list_push(&s->ring, &t->turn);
+	}
+	if (t->waiting + t->ready + t->out == 0 && !t->paused && !t->resting) {
+		table_remove(s->sites, span_make(t->name, t->n));
+		free(t);
+	}
+}
+
+static void
+site_rest(struct schedule *s, struct site *t, enum fail_class cls)
+{
+	int64_t d;
+
+	t->failures++;
+	t->last = cls;
+	t->window = 1;
+	d = s->conf.retry[t->failures <= s->conf.nretry ? t->failures - 1 : s->conf.nretry - 1];
+	if (d > REST_MAX)
+		d = REST_MAX;
+	if (s->conf.jitter)
+		d += s->conf.jitter(s->conf.ctx, d / 10);
+	t->resting = true;
+	wheel_add(&s->resting, &t->rest, s->now + d);
+}
+
+static void
+site_heard(struct schedule *s, struct site *t, enum fail_class cls)
+{
+	switch (cls) {
+	case FAIL_DNS:
+	case FAIL_CONNECT:
+	case FAIL_TLS:
+	case FAIL_GREETING:
+		/* All that were out when it went down fail together: that is one failure. */
+		if (!t->resting)
+			site_rest(s, t, cls);
+		break;
+	case FAIL_SITE:
+		if (t->window > 1)
+			t->window /= 2;
+		else if (!t->resting)
+			site_rest(s, t, cls);
+		break;
+	case FAIL_LOCAL:
+		break;
+	default:
+		t->failures = 0;
+		t->last = FAIL_NONE;
+		if (t->window < s->conf.window)
+			t->window++;
+		if (t->resting) {
+			wheel_remove(&s->resting, &t->rest);
+			t->resting = false;
+		}
+	}
+	if (t->window > s->conf.window)
+		t->window = s->conf.window;
+}
+
+/* ---- jobs ---- */
+
+static void
+job_ready(struct schedule *s, struct job *j, bool first)
+{
+	struct site *t = j->site;
+
+	j->state = JOB_READY;
+	if (first)
+		wheel_list_push_front(&t->line, &j->node);
+	else
+		wheel_list_push(&t->line, &j->node);
+	t->ready++;
+	site_settle(s, t);
+}
+
+void
+schedule_add(struct schedule *s, struct job *j, struct span site, int64_t when)
+{
+	ASSERT(j->state == JOB_IDLE);
+	j->site = site_get(s, site);
+	if (when <= s->now) {
+		j->node.when = when;
+		job_ready(s, j, false);
+		return;
+	}
+	j->state = JOB_WAITING;
+	j->site->waiting++;
+	wheel_add(&s->jobs, &j->node, when);
+}
+
+static void
+job_idle(struct schedule *s, struct job *j)
+{
+	struct site *t = j->site;
+
+	j->state = JOB_IDLE;
+	j->site = NULL;
+	site_settle(s, t);
+}
+
+void
+schedule_remove(struct schedule *s, struct job *j)
+{
+	switch (j->state) {
+	case JOB_IDLE:
+		return;
+	case JOB_WAITING:
+		wheel_remove(&s->jobs, &j->node);
+		j->site->waiting--;
+		break;
+	case JOB_READY:
+		wheel_node_unlink(&j->node);
+		j->site->ready--;
+		break;
+	default:
+		ASSERT(!"a job that is out");
+	}
+	job_idle(s, j);
+}
+
+void
+schedule_move(struct schedule *s, struct job *j, int64_t when)
+{
+	struct site *t = j->site;
+
+	ASSERT(j->state == JOB_WAITING || j->state == JOB_READY);
+	if (j->state == JOB_WAITING) {
+		wheel_remove(&s->jobs, &j->node);
+		t->waiting--;
+	} else {
+		wheel_node_unlink(&j->node);
+		t->ready--;
+	}
+	if (when <= s->now) {
+		j->node.when = when;
+		job_ready(s, j, false);
+		return;
+	}
+	j->state = JOB_WAITING;
+	t->waiting++;
+	wheel_add(&s->jobs, &j->node, when);
+	site_settle(s, t);
+}
+
+void
+schedule_hurry(struct schedule *s, struct job *j)
+{
+	if (j->state != JOB_WAITING)
+		return;
+	wheel_remove(&s->jobs, &j->node);
+	j->site->waiting--;
+	job_ready(s, j, false);
+}
+
+void
+schedule_advance(struct schedule *s, int64_t now)
+{
+	struct wheel_node *n;
+
+	if (now > s->now)
+		s->now = now;
+	wheel_advance(&s->jobs, s->now);
+	while ((n = wheel_pop(&s->jobs)) != NULL) {
+		struct job *j = CONTAINER(n, struct job, node);
+
+		j->site->waiting--;
+		job_ready(s, j, false);
+	}
+	wheel_advance(&s->resting, s->now);
+	while ((n = wheel_pop(&s->resting)) != NULL) {
+		struct site *t = CONTAINER(n, struct site, rest);
+
+		t->resting = false;
+		site_settle(s, t);
+	}
+}
+
+struct job *
+schedule_take(struct schedule *s)
+{
+	struct wheel_node *n;
+	struct site *t;
+	struct job *j;
+
+	if (s->out >= s->conf.total || (n = wheel_list_pop(&s->ring)) == NULL)
+		return NULL;
+	t = CONTAINER(n, struct site, turn);
+	n = wheel_list_pop(&t->line);
+	ASSERT(n != NULL);
+	j = CONTAINER(n, struct job, node);
+	j->state = JOB_OUT;
+	t->ready--;
+	t->out++;
+	s->out++;
+	site_settle(s, t);
+	return j;
+}
+
+static void
+job_back(struct schedule *s, struct job *j)
+{
+	ASSERT(j->state == JOB_OUT && s->out > 0 && j->site->out > 0);
+	s->out--;
+	j->site->out--;
+}
+
+void
+schedule_done(struct schedule *s, struct job *j, enum fail_class cls)
+{
+	job_back(s, j);
+	site_heard(s, j->site, cls);
+	job_idle(s, j);
+}
+
+void
+schedule_return(struct schedule *s, struct job *j)
+{
+	job_back(s, j);
+	job_ready(s, j, true);
+}
+
+void
+schedule_postpone(struct schedule *s, struct job *j, int64_t when)
+{
+	job_back(s, j);
+	j->state = JOB_WAITING;
+	j->site->waiting++;
+	wheel_add(&s->jobs, &j->node, when);
+	site_settle(s, j->site);
+}
+
+int64_t
+schedule_retry_at(struct schedule *s, unsigned attempts)
+{
+	size_t i = attempts == 0 ? 0 : attempts - 1;
+	int64_t d = s->conf.retry[i < s->conf.nretry ? i : s->conf.nretry - 1];
+
+	if (s->conf.jitter)
+		d += s->conf.jitter(s->conf.ctx, d / 10);
+	return s->now + d;
+}
+
+int64_t
+schedule_next(const struct schedule *s)
+{
+	int64_t a = wheel_next(&s->jobs), b = wheel_next(&s->resting);
+
+	return a < b ? a : b;
+}
+
+uint32_t
+schedule_out(const struct schedule *s)
+{
+	return s->out;
+}
+
+/* ---- for people ---- */
+
+void
+schedule_pause(struct schedule *s, struct span name, bool paused)
+{
+	struct site *t = paused ? site_get(s, name) : table_get(s->sites, name);
+
+	if (t == NULL)
+		return;
+	t->paused = paused;
+	site_settle(s, t);
+}
+
+bool
+schedule_wake_site(struct schedule *s, struct span name)
+{
+	struct site *t = table_get(s->sites, name);
+
+	if (t == NULL)
+		return false;
+	if (t->resting) {
+		wheel_remove(&s->resting, &t->rest);
+		t->resting = false;
+	}
+	site_settle(s, t);
+	return true;
+}
+
+struct span
+schedule_job_site(const struct job *j)
+{
+	return j->site ? span_make(j->site->name, j->site->n) : (struct span){ 0 };
+}
+
+static void
+info_of(const struct site *t, struct site_info *info)
+{
+	*info = (struct site_info){ .name = span_make(t->name, t->n), .waiting = t->waiting,
+		.ready = t->ready, .out = t->out, .window = t->window, .failures = t->failures,
+		.last = t->last, .rests_until = t->resting ? t->rest.when : 0,
+		.paused = t->paused };
+}
+
+void
+schedule_job_info(const struct job *j, struct site_info *info)
+{
+	if (j->site)
+		info_of(j->site, info);
+	else
+		*info = (struct site_info){ 0 };
+}
+
+size_t
+schedule_sites(const struct schedule *s)
+{
+	return table_count(s->sites);
+}
+
+bool
+schedule_each_site(const struct schedule *s, size_t *at, struct site_info *info)
+{
+	struct span name;
+	void *t;
+
+	if (!table_next(s->sites, at, &name, &t))
+		return false;
+	info_of(t, info);
+	return true;
+}

@@ -1,0 +1,571 @@
+/* connection.c -- sockets of SMTP clients: accept, read, write, deadlines.
+ *
+ * One read for what has arrived (into one buffer that all connections
+ * share), one step of the session, one write for all of its replies. An idle
+ * connection keeps nothing but its structs. While a message is judged the
+ * socket is not read beyond READ_AHEAD; when the client does not read our
+ * replies it is not read at all.
+ *
+ * Deadlines are kept as a number in each connection and looked at once a
+ * second. A command's deadline moves only when the command is complete, and
+ * DATA must bring DATA_RATE_MIN bytes a second after its first minute:
+ * trickling bytes buys no time.
+ *
+ * A connection is closed by conn_close() and freed at the end of the turn; others
+ * know it by its number only.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "receiver/receiver.h"
+
+#define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD)
+#define READ_AHEAD (8u << 10)		/* bytes read while the client should wait */
+#define DATA_GRACE (60 * US_PER_SEC)
+#define DATA_RATE_MIN 128		/* bytes a second */
+#define LINGER (2 * US_PER_SEC)		/* so that the last reply is read before the reset */
+#define FAREWELL (10 * US_PER_SEC)	/* for a client that does not read its last reply */
+#define ACCEPTS_PER_TURN 64
+#define IDLE_KEEP 1024			/* larger buffers are given back when they are empty */
+
+struct conn {
+	struct conn_mail mail;		/* the context of the session */
+	struct conn *prev, *next;	/* of all; next also of the doomed */
+	struct door *door;
+	int fd;
+	struct event *readable, *writable;	/* writable: made when it is first needed */
+	struct smtp_session s;
+	struct buf in;			/* read, not yet taken */
+	int64_t deadline;		/* clock_mono */
+	int64_t body_since;
+	uint64_t body_bytes;
+	bool reading, writing;		/* events in the loop */
+	bool eof;
+	bool lingering;
+	bool closed;
+};
+
+static void conn_run(struct conn *c, struct span bytes);
+
+/* ---- life and death ---- */
+
+static void
+client_count(struct receiver *rx, struct ip ip, int by, uint32_t *sum)
+{
+	struct span key = span_make((const char *)&ip, sizeof(ip));
+	struct { struct ip ip; uint32_t n; } *own = table_get(rx->clients, key);
+	uint32_t shared = limits_sessions(rx->limits, rx->column, ip, by, clock_mono());
+
+	if (own == NULL && by > 0) {
+		own = calloc(1, sizeof(*own));
+		ASSERT(own != NULL);
+		own->ip = ip;
+		table_put(rx->clients, span_make((const char *)&own->ip, sizeof(ip)), own);
+	}
+	if (own == NULL) {
+		*sum = shared;
+		return;
+	}
+	own->n += (uint32_t)by;
+	*sum = own->n > shared ? own->n : shared;
+	if (own->n == 0) {
+		table_remove(rx->clients, key);
+		free(own);
+	}
+}
+
+static void
+conn_close(struct conn *c)
+{
+	struct receiver *rx = c->mail.rx;
+	uint32_t ignored;
+
+	if (c->closed)
+		return;
+	c->closed = true;
+	/* The messages's own connection number is all it has of us. */
+	if (c->s.state == SMTP_JUDGED)
+		for (struct message *m = rx->messages.first; m; m = m->next)
+			if (m->id == c->s.ticket) {
+				message_orphan(m);
+				break;
+			}
+	smtp_session_release(&c->s);
+	event_free(c->readable);
+	if (c->writable)
+		event_free(c->writable);
+	close(c->fd);
+	buf_release(&c->in);
+	idtable_remove(rx->conns, c->mail.conn);
+	client_count(rx, c->s.client, -1, &ignored);
+	c->door->sessions--;
+	counter_add(COUNTER_SESSIONS, -1);
+	*(c->prev ? &c->prev->next : &rx->first) = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	c->next = rx->doomed;
+	rx->doomed = c;
+	event_active(rx->settle, EV_TIMEOUT, 0);
+}
+
+void
+conns_bury(struct receiver *rx)
+{
+	while (rx->doomed) {
+		struct conn *c = rx->doomed;
+
+		rx->doomed = c->next;
+		free(c);
+	}
+}
+
+static void
+conn_lost(struct conn *c, const char *why)
+{
+	char who[CLIENT_TEXT_MAX];
+
+	if (!c->lingering && c->s.state != SMTP_OVER && (c->s.t || c->s.state == SMTP_JUDGED))
+		log_msg(LOG_LVL_INFO, c->s.id, "%s %s while %s",
+		    why, client_text(c->s.client_name, c->s.client, who),
+		    smtp_state_phrase(c->s.state));
+	conn_close(c);
+}
+
+static void
+want_read(struct conn *c, bool on)
+{
+	if (on == c->reading)
+		return;
+	c->reading = on;
+	if (on)
+		event_add(c->readable, NULL);
+	else
+		event_del(c->readable);
+}
+
+/* ---- writing ---- */
+
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+static void
+want_write(struct conn *c, bool on)
+{
+	if (on == c->writing)
+		return;
+	c->writing = on;
+	if (on && c->writable == NULL) {
+		c->writable = event_new(c->mail.rx->rt->base, c->fd, EV_WRITE | EV_PERSIST,
+		    on_writable, c);
+		ASSERT(c->writable != NULL);
+	}
+	if (on)
+		event_add(c->writable, NULL);
+	else
+		event_del(c->writable);
+}
+
+/* false: the client is gone, and so is c. */
+static bool
+conn_flush(struct conn *c)
+{
+	struct buf *out = &c->s.out;
+
+	while (buf_size(out)) {
+		struct span s = buf_data(out);
+		ssize_t n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno != EAGAIN) {
+			conn_lost(c, "lost connection of");
+			return false;
+		}
+		if (n == -1)
+			break;
+		buf_consume(out, (size_t)n);
+	}
+	want_write(c, buf_size(out) > 0);
+	if (buf_size(out) == 0 && out->cap > IDLE_KEEP)
+		buf_shrink(out);
+	return true;
+}
+
+/* Everything was said. The reply must not be lost to a reset because bytes of the client
+ * were never read: those are read and thrown away for a moment. */
+static void
+conn_finish(struct conn *c, bool unread)
+{
+	if (buf_size(&c->s.out)) {	/* on_writable comes back */
+		c->deadline = clock_mono() + FAREWELL;
+		want_read(c, false);
+		return;
+	}
+	if (!unread || c->eof || shutdown(c->fd, SHUT_WR) == -1) {
+		conn_close(c);
+		return;
+	}
+	c->lingering = true;
+	c->deadline = clock_mono() + LINGER;
+	buf_release(&c->in);
+	want_read(c, true);
+}
+
+/* ---- the session ---- */
+
+static void
+set_deadline(struct conn *c, bool answered)
+{
+	const struct listener_limits *lim = &c->door->conf->limits;
+	int64_t now = clock_mono();
+
+	if (c->s.state == SMTP_BODY) {
+		if (c->body_since == 0) {
+			c->body_since = now;
+			c->body_bytes = 0;
+		}
+		c->deadline = now + lim->data_timeout;
+		return;
+	}
+	c->body_since = 0;
+	if (c->s.state == SMTP_JUDGED)
+		c->deadline = INT64_MAX;	/* the message has deadlines of its own */
+	else if (answered || c->deadline == INT64_MAX)
+		c->deadline = now + lim->command_timeout;
+}
+
+/* Keeps what was not taken. The bytes may lie in c->in already. */
+static void
+keep(struct conn *c, struct span rest)
+{
+	struct span have = buf_data(&c->in);
+
+	if (rest.n == 0) {
+		buf_reset(&c->in);
+		if (c->in.cap > IDLE_KEEP)
+			buf_shrink(&c->in);
+	} else if (have.n && rest.p >= have.p && rest.p < have.p + have.n)
+		buf_consume(&c->in, have.n - rest.n);
+	else {
+		ASSERT(have.n == 0);
+		ASSERT(buf_span(&c->in, rest) == 0);
+	}
+}
+
+/* Feeds the session until it needs more, waits, or the client does not read. */
+static void
+conn_run(struct conn *c, struct span bytes)
+{
+	struct smtp_input in = { .kind = SMTP_BYTES, .now = clock_real(), .bytes = bytes };
+	enum smtp_step step;
+	bool answered = false;
+
+	do {
+		enum smtp_state before = c->s.state;
+		size_t used;
+
+		step = smtp_session_step(&c->s, &in, &used);
+		if (before == SMTP_BODY)
+			c->body_bytes += used;
+		in.bytes = span_from(in.bytes, used);
+		answered |= buf_size(&c->s.out) > 0;
+		if (!conn_flush(c))
+			return;
+		if (step == SMTP_DONE) {
+			conn_finish(c, in.bytes.n || before == SMTP_BODY);
+			return;
+		}
+		if (used == 0)
+			break;
+	} while (in.bytes.n && step != SMTP_WAIT && buf_size(&c->s.out) == 0);
+	keep(c, in.bytes);
+	set_deadline(c, answered);
+	if (c->eof && step != SMTP_WAIT && buf_size(&c->s.out) == 0) {
+		conn_lost(c, "lost connection of");
+		return;
+	}
+	want_read(c, !c->eof && buf_size(&c->s.out) == 0 &&
+	    !(step == SMTP_WAIT && buf_size(&c->in) >= READ_AHEAD));
+}
+
+static void
+conn_input(struct conn *c, enum smtp_input_kind kind, const struct smtp_reply *r, uint64_t ticket)
+{
+	struct smtp_input in = { .kind = kind, .now = clock_real(), .ticket = ticket };
+	size_t used;
+
+	if (r)
+		in.reply = *r;
+	if (smtp_session_step(&c->s, &in, &used) != SMTP_DONE) {
+		/* conn_run writes the reply together with those to what waited behind it */
+		conn_run(c, buf_data(&c->in));
+		return;
+	}
+	if (conn_flush(c))
+		conn_finish(c, true);
+}
+
+void
+conn_answer(struct receiver *rx, uint64_t conn, uint64_t ticket, const struct smtp_reply *r)
+{
+	struct conn *c = idtable_get(rx->conns, conn);
+
+	if (c)
+		conn_input(c, SMTP_ANSWER, r, ticket);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	if (!conn_flush(c) || buf_size(&c->s.out))
+		return;
+	if (c->s.state == SMTP_OVER)
+		conn_finish(c, true);
+	else
+		conn_run(c, buf_data(&c->in));
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	struct receiver *rx = c->mail.rx;
+	bool ahead = c->s.state == SMTP_JUDGED || buf_size(&c->in) > 0;
+	size_t room = ahead ? READ_AHEAD : READ_MAX;
+	char *to = ahead ? buf_room(&c->in, room) : rx->read_buf;
+	ssize_t n;
+
+	if (c->lingering)
+		to = rx->read_buf;
+	ASSERT(to != NULL);
+	n = recv(fd, to, room, 0);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == -1) {
+		conn_lost(c, "lost connection of");
+		return;
+	}
+	if (c->lingering) {
+		if (n == 0)
+			conn_close(c);
+		return;
+	}
+	if (n == 0) {
+		c->eof = true;
+		want_read(c, false);
+		if (c->s.state != SMTP_JUDGED && buf_size(&c->s.out) == 0)
+			conn_lost(c, "lost connection of");
+		return;
+	}
+	if (!ahead) {
+		conn_run(c, span_make(to, (size_t)n));
+		return;
+	}
+	buf_commit(&c->in, (size_t)n);
+	if (c->s.state != SMTP_JUDGED)
+		conn_run(c, buf_data(&c->in));
+	else if (buf_size(&c->in) >= READ_AHEAD)
+		want_read(c, false);
+}
+
+/* ---- once a second ---- */
+
+void
+conns_tick(struct receiver *rx, int64_t now)
+{
+	struct conn *c, *next;
+
+	for (c = rx->first; c; c = next) {
+		int64_t since = c->body_since;
+
+		next = c->next;
+		if (c->lingering || (c->s.state == SMTP_OVER && now >= c->deadline)) {
+			if (now >= c->deadline)
+				conn_close(c);
+			continue;
+		}
+		if (now >= c->deadline || (since && now - since > DATA_GRACE &&
+		    c->body_bytes < (uint64_t)((now - since) / US_PER_SEC) * DATA_RATE_MIN)) {
+			c->deadline = now + LINGER;
+			conn_input(c, SMTP_TIMEOUT, NULL, 0);
+		}
+	}
+}
+
+void
+conns_retire(struct receiver *rx)
+{
+	struct conn *c, *next;
+
+	for (c = rx->first; c; c = next) {
+		next = c->next;
+		if (!c->lingering && c->s.state != SMTP_OVER)
+			conn_input(c, SMTP_RETIRE, NULL, 0);
+	}
+}
+
+/* ---- doors ---- */
+
+/* Turned away without a session: costs no memory. */
+static void
+turn_away(struct door *d, int fd, struct ip ip, unsigned code, const char *text, bool log)
+{
+	struct receiver *rx = d->rx;
+	uint64_t id = id_new(&rx->ids, clock_real());
+	char line[512], ref[ID_SIZE];
+	int n;
+
+	n = snprintf(line, sizeof(line), "%u %s (ref %s)\r\n", code, text, id_format(id, ref));
+	ASSERT(n > 4 && (size_t)n < sizeof(line));
+	if (send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
+		log_debug("a refused client did not wait for its refusal");
+	close(fd);
+	counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
+	if (log)
+		log_refused(id, "CONNECT", SPAN_LIT(""), ip, code,
+		    span_make(line + 4, (size_t)n - 6), NULL, NULL);
+	if (code == 554)
+		hint_allow(rx, d, id, ip, clock_mono());
+}
+
+static void
+conn_new(struct door *d, int fd, struct ip ip, uint16_t port, bool permitted, struct span net)
+{
+	struct receiver *rx = d->rx;
+	struct conn *c = calloc(1, sizeof(*c));
+
+	ASSERT(c != NULL);
+	c->mail = (struct conn_mail){ .rx = rx, .door = d, .conn = ++rx->last_conn };
+	c->door = d;
+	c->fd = fd;
+	buf_init(&c->in, IN_MAX);
+	smtp_session_init(&c->s, &d->site, &transaction_ops, &c->mail, &rx->ids);
+	c->s.listener = d->conf->name;
+	c->s.client = ip;
+	c->s.client_port = port;
+	c->s.client_name = net;
+	c->s.permitted = permitted;
+	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	ASSERT(c->readable != NULL);
+	c->next = rx->first;
+	if (c->next)
+		c->next->prev = c;
+	rx->first = c;
+	idtable_put(rx->conns, c->mail.conn, c);
+	d->sessions++;
+	counter_add(COUNTER_CONNECTIONS, 1);
+	counter_add(COUNTER_SESSIONS, 1);
+	c->deadline = clock_mono() + d->conf->limits.command_timeout;
+	conn_input(c, SMTP_OPEN, NULL, 0);
+}
+
+static void
+welcome(struct door *d, int fd, struct ip ip, uint16_t port)
+{
+	struct receiver *rx = d->rx;
+	int64_t now = clock_mono();
+	bool permitted, log = now - d->crowded > US_PER_SEC || d->crowded == 0;
+	struct span net;
+	uint32_t n;
+
+	permitted = access_permitted(d->conf, ip, &net);
+	if (!permitted && d->conf->direction == LISTEN_OUTBOUND) {
+		turn_away(d, fd, ip, 554, "5.7.1 this client is not permitted to relay", true);
+		return;
+	}
+	if (d->sessions >= d->conf->limits.sessions) {
+		turn_away(d, fd, ip, 421, "4.7.0 too many sessions, try again later", log);
+		d->crowded = now;
+		return;
+	}
+	client_count(rx, ip, 1, &n);
+	if (n > d->conf->limits.sessions_per_client) {
+		client_count(rx, ip, -1, &n);
+		turn_away(d, fd, ip, 421, "4.7.0 too many sessions of this client", log);
+		d->crowded = now;
+		return;
+	}
+	conn_new(d, fd, ip, port, permitted, net);
+}
+
+static void
+on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct door *d = arg;
+
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		uint16_t port;
+		struct ip ip;
+		int client;
+
+		client = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS)) {
+			log_error("accept: %s; the listener rests for a second", strerror(errno));
+			event_del(d->accept);
+			d->open = false;
+			return;
+		}
+		if (client == -1 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (client == -1)
+			return;
+		ip = ip_from_sockaddr((struct sockaddr *)&ss, &port);
+		welcome(d, client, ip, port);
+	}
+}
+
+void
+door_add(struct receiver *rx, const struct conf_listener *l, int fd)
+{
+	struct door *d = calloc(1, sizeof(*d));
+	int one = 1;
+
+	ASSERT(d != NULL);
+	/* Accepted sockets inherit it: a reply never waits for the ACK of the one before. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	*d = (struct door){ .rx = rx, .conf = l, .fd = fd,
+		.site = { .hostname = rx->rt->conf->hostname, .postmaster = rx->rt->conf->postmaster,
+		    .max_size = l->max_size, .recipients = l->limits.recipients,
+		    .errors = l->limits.errors } };
+	d->accept = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_accept, d);
+	ASSERT(d->accept != NULL);
+	rx->doors = realloc(rx->doors, (rx->ndoors + 1) * sizeof(struct door *));
+	ASSERT(rx->doors != NULL);
+	rx->doors[rx->ndoors++] = d;
+	if (rx->serving)
+		doors_open(rx);
+}
+
+void
+doors_open(struct receiver *rx)
+{
+	for (size_t i = 0; i < rx->ndoors; i++) {
+		struct door *d = rx->doors[i];
+
+		if (!d->open && d->fd != -1)
+			event_add(d->accept, NULL);
+		d->open = true;
+	}
+}
+
+void
+doors_close(struct receiver *rx)
+{
+	for (size_t i = 0; i < rx->ndoors; i++) {
+		struct door *d = rx->doors[i];
+
+		event_del(d->accept);
+		if (d->fd != -1)
+			close(d->fd);
+		d->fd = -1;
+	}
+}

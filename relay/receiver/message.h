@@ -1,0 +1,136 @@
+/* message.h -- a message from its first byte to the answer: collected, judged,
+ * signed, handed to the queue. No event loop: frames are sent through links, answers come
+ * in through the functions below, time is passed in.
+ */
+#ifndef RECEIVER_MESSAGE_H
+#define RECEIVER_MESSAGE_H
+
+#include "buf.h"
+#include "ipc/channel.h"
+#include "ipc/messages.h"
+#include "ipc/ticket.h"
+#include "master/config.h"
+#include "receiver/smtp_session.h"
+
+/* X(NAME, "name", "a phrase for people") */
+#define MESSAGE_STATES(X) \
+	X(COLLECT, "collect", "receiving it") \
+	X(SCAN, "scan", "waiting for the verdict") \
+	X(SIGN, "sign", "waiting for the signature") \
+	X(SUBMIT, "submit", "waiting for the spool: may be sent more than once") \
+	X(DONE, "done", "answered")
+enum message_state {
+#define X(name, text, phrase) MESSAGE_##name,
+	MESSAGE_STATES(X)
+#undef X
+	MESSAGE_STATE_COUNT
+};
+const char *message_state_name(enum message_state s);
+
+struct message;
+struct scanners;
+
+/* All messages of a process, and what they need. */
+struct messages {
+	const struct config *conf;
+	struct tickets *tickets;
+	struct id_source *ids;
+	struct scanners *scanners;
+	struct link *queue, *signer;	/* NULL: down */
+	uint64_t memory, memory_max;	/* bytes of all messages that are here */
+	struct buf scratch;		/* frame bodies */
+	struct message *first;		/* all that are under way */
+	struct message *done, **done_tail;	/* to be answered at the end of the turn */
+	/* Something stands in `done`: call messages_settle soon, not from within this. */
+	void (*wake)(void *ctx);
+	/* The answer for a connection's ticket (the message's id). Log and counters too. */
+	void (*answered)(void *ctx, const struct message *m, const struct smtp_reply *r);
+	/* That peer does not answer any more: it should be ended and replaced. */
+	void (*hung)(void *ctx, struct link *l);
+	void *ctx;
+};
+
+#define MESSAGE_HEAD_MAX PAYLOAD_INLINE_MAX
+#define MESSAGE_HOPS_MAX 50
+#define MEMORY_MAX ((uint64_t)1 << 30)
+
+struct group {			/* recipients that get the same bytes: one entry of the queue */
+	uint16_t variant;
+	uint64_t id;
+	struct envelope env;
+	struct msg_decision *decisions;
+	struct payload signing;	/* what the signer is given */
+	struct span signature;	/* header fields from the signer */
+	uint64_t ticket;	/* open request; 0: none */
+	bool sent, accepted;
+};
+
+struct message {
+	struct messages *all;
+	struct message *prev, *next;		/* in all */
+	struct message *next_done;
+	struct message *prev_wait, *next_wait;	/* for a scanner */
+	enum message_state state;
+	uint64_t id;
+	uint64_t conn;			/* whose it is; 0: it has gone */
+	struct smtp_transaction *t;	/* from the end of data on */
+	uint64_t max_size;
+	/* collected */
+	struct buf head;		/* the first MESSAGE_HEAD_MAX bytes: all of a small message */
+	struct buf tail;		/* gathered for the next write to fd */
+	int fd;				/* memfd, -1 while it is small */
+	uint64_t size;
+	uint64_t charged;		/* of all->memory */
+	bool too_large, no_memory, broken;
+	/* judged */
+	struct payload payload;		/* as received */
+	struct span sign_domain;	/* whose key signs; empty: nobody's */
+	uint64_t ticket;		/* of SCAN */
+	uint8_t kills;			/* scanners that died of it */
+	int64_t wait_until;		/* for a scanner, clock_mono */
+	bool waiting;
+	struct msg_verdict verdict;
+	struct group *groups;
+	size_t ngroups;
+	/* answered */
+	struct smtp_reply reply;
+	enum outcome outcome;		/* DEFER, REJECT when the verdict refused it */
+};
+
+struct message *message_new(struct messages *all, uint64_t id, uint64_t conn, uint64_t max_size);
+void message_free(struct message **m);	/* NULL-safe; forgets everything under way */
+void message_put(struct message *m, struct span bytes);
+/* All is there. Takes the transaction. 0: the ticket's answer will come through `answered`;
+ * else m stays with the caller, who sends r and frees it. */
+int message_end(struct message *m, struct smtp_transaction *t, int64_t now, struct smtp_reply *r);
+/* Its client is gone: given up, unless the queue may have it already. */
+void message_orphan(struct message *m);
+
+void messages_init(struct messages *all);
+void messages_release(struct messages *all);
+/* Answers from peers. -1: the body breaks the rules. A ticket that is not open: ignored. */
+int messages_verdict(struct messages *all, struct link *l, struct frame *f, int64_t now);
+int messages_signed(struct messages *all, struct frame *f, int64_t now);
+int messages_accepted(struct messages *all, struct frame *f, int64_t now);
+void messages_signer_down(struct messages *all);
+void messages_queue_down(struct messages *all);
+void messages_tick(struct messages *all, int64_t now);
+void messages_settle(struct messages *all);
+
+/* ---- between message.c, pipeline.c and scanners.c ---- */
+void message_finish(struct message *m, unsigned code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void message_judged(struct message *m, int64_t now);	/* m->verdict is there */
+void message_unscannable(struct message *m, int64_t now);	/* it killed two scanners */
+int message_send_scan(struct message *m, struct link *l, uint64_t ticket);
+
+/* ---- message_header.c: what the receiver needs to read of a header ---- */
+/* Received fields of the header; header: the start of the message, maybe cut. */
+unsigned header_hops(struct span header);
+/* Domain of the first address of From:, lower case, in buf of 256; "" when there is none or
+ * more than one From. */
+struct span header_from_domain(struct span header, char buf[static 256]);
+struct span header_received(struct arena *a, const struct envelope *env, uint64_t id,
+    struct span hostname, struct span only_recipient);
+
+#endif

@@ -1,0 +1,135 @@
+/* message_header.c -- the little a receiver reads of a header, and the field it adds.
+ *
+ * Not MIME: anatomy does that, in the scanner's cage. Here only field names at
+ * the start of a line and one address are looked at, in the first
+ * MESSAGE_HEAD_MAX bytes, with nothing copied but the result.
+ */
+#include <ctype.h>
+
+#include "addr.h"
+#include "clock.h"
+#include "id.h"
+#include "receiver/message.h"
+
+/* The next field at the front of *rest, folding included; false at the end of the header. */
+static bool
+next_field(struct span *rest, struct span *name, struct span *value)
+{
+	struct span s = *rest;
+	size_t end = 0, colon;
+
+	if (s.n == 0 || s.p[0] == '\r' || s.p[0] == '\n')
+		return false;
+	do
+		end += span_find(span_from(s, end), '\n') + 1;
+	while (end < s.n && ascii_is_wsp(s.p[end]));
+	if (end > s.n)
+		end = s.n;
+	*rest = span_from(s, end);
+	s = span_sub(s, 0, end);
+	colon = span_find(s, ':');
+	*name = span_trim(span_sub(s, 0, colon));
+	*value = span_from(s, colon + 1);
+	return true;
+}
+
+unsigned
+header_hops(struct span header)
+{
+	struct span name, value;
+	unsigned n = 0;
+
+	while (next_field(&header, &name, &value))
+		n += span_is_nocase(name, "Received");
+	return n;
+}
+
+/* RFC 5322, 3.4: the domain behind the last @ of the first address, outside quotes and
+ * comments; that within <> wins. */
+static struct span
+address_domain(struct span v)
+{
+	size_t at = v.n, end = v.n, depth = 0;
+	bool quoted = false, angle = false;
+
+	for (size_t i = 0; i < v.n; i++) {
+		char c = v.p[i];
+
+		if ((quoted || depth) && c == '\\') {
+			i++;
+			continue;
+		}
+		if (c == '"' && !depth)
+			quoted = !quoted;
+		else if (quoted)
+			continue;
+		else if (c == '(')
+			depth++;
+		else if (c == ')' && depth)
+			depth--;
+		else if (depth)
+			continue;
+		else if (c == '<') {
+			angle = true;
+			at = end = v.n;
+		} else if (c == '@') {
+			at = i;
+			end = v.n;
+		} else if (c == '>' || (c == ',' && !angle)) {
+			end = i;
+			break;
+		}
+	}
+	if (at == v.n)
+		return (struct span){ 0 };
+	v = span_sub(v, at + 1, end - at - 1);
+	/* a comment or white space may stand behind the domain */
+	for (size_t i = 0; i < v.n; i++)
+		if (!isalnum((unsigned char)v.p[i]) && v.p[i] != '-' && v.p[i] != '.' &&
+		    v.p[i] != '_' && (unsigned char)v.p[i] < 128) {
+			if (i == 0)
+				return (struct span){ 0 };
+			return span_sub(v, 0, i);
+		}
+	return v;
+}
+
+struct span
+header_from_domain(struct span header, char buf[static 256])
+{
+	struct span name, value, found = { 0 };
+	bool any = false;
+
+	while (next_field(&header, &name, &value)) {
+		if (!span_is_nocase(name, "From"))
+			continue;
+		if (any)
+			return SPAN_LIT("");
+		any = true;
+		found = address_domain(value);
+	}
+	if (found.n == 0 || found.n > 255)
+		return SPAN_LIT("");
+	for (size_t i = 0; i < found.n; i++)
+		buf[i] = ascii_lower(found.p[i]);
+	return span_make(buf, found.n);
+}
+
+/* RFC 5321, 4.4. What the client said of itself was checked to be harmless in a header. */
+struct span
+header_received(struct arena *a, const struct envelope *env, uint64_t id, struct span hostname,
+    struct span only_recipient)
+{
+	char ip[IP_TEXT_MAX], text_id[ID_SIZE], date[CLOCK_DATE_MAX];
+	struct span helo = env->helo.n ? env->helo : SPAN_LIT("unknown");
+	struct span name = env->client_name.n ? env->client_name : SPAN_LIT("unknown");
+	bool for_it = only_recipient.n > 0;
+
+	return span_str(arena_printf(a,
+	    "Received: from %.*s (%.*s [%s%s])\r\n\tby %.*s (Postern) with %s id %s%s%s%.*s%s; %s\r\n",
+	    SPAN_ARG(helo), SPAN_ARG(name), env->client.family == 6 ? "IPv6:" : "",
+	    ip_format(env->client, ip), SPAN_ARG(hostname),
+	    env->flags & ENVELOPE_ESMTP ? "ESMTP" : "SMTP", id_format(id, text_id),
+	    for_it ? "\r\n\t" : "", for_it ? "for <" : "", SPAN_ARG(only_recipient),
+	    for_it ? ">" : "", clock_date(env->received, date)));
+}

@@ -1,0 +1,469 @@
+/* pipeline.c -- the way of a message behind its end: SCAN, SIGN, SUBMIT, the answer.
+ *
+ * The verdict decides for each recipient. All rejected: 550. Any to be
+ * deferred: 451 for the whole message, and the client tries again. Else the
+ * recipients are put into groups that get the same bytes, each group is
+ * one entry of the queue; 250 is said when every one of them is on the disk.
+ * The first group has the id the client is told, the others are its children.
+ *
+ * Groups are signed all together, then submitted all together: they ride on
+ * the same sync. Should one of several fail there, the client hears 451 and
+ * the recipients of the others may get the message twice: never not at all.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+#include "receiver/message.h"
+#include "receiver/scanners.h"
+
+#define SIGN_TIMEOUT (30 * US_PER_SEC)
+#define SUBMIT_TIMEOUT (120 * US_PER_SEC)
+
+/* ---- sending ---- */
+
+static int
+send_body(struct message *m, struct link *l, enum frame_type type, uint64_t ticket,
+    const struct payload *p)
+{
+	struct buf *b = &m->all->scratch;
+	int fd = -1, r;
+
+	if (buf_failed(b))
+		goto fail;
+	if (p->fd != -1 && (fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 0)) == -1)
+		goto fail;
+	r = link_send(l, type, ticket, buf_data(b), fd);
+	buf_reset(b);
+	return r;
+fail:
+	buf_reset(b);
+	return -1;
+}
+
+int
+message_send_scan(struct message *m, struct link *l, uint64_t ticket)
+{
+	struct msg_scan msg = { .env = m->t->env, .payload = m->payload };
+
+	scan_encode(&m->all->scratch, &msg);
+	return send_body(m, l, FRAME_SCAN, ticket, &m->payload);
+}
+
+static void
+submit(struct message *m, int64_t now)
+{
+	const struct config *conf = m->all->conf;
+	struct envelope *env = &m->t->env;
+	struct arena *a = m->t->arena;
+
+	m->state = MESSAGE_SUBMIT;
+	for (size_t i = 0; i < m->ngroups; i++) {
+		struct group *g = &m->groups[i];
+		const struct variant *v = &m->verdict.variants[g->variant];
+		struct msg_submit msg = { .env = g->env, .parent = i ? m->id : 0,
+			.decisions = g->decisions, .ndecisions = g->env.nrecipients,
+			.record = m->verdict.record };
+		struct span received = header_received(a, env, g->id, conf->hostname,
+		    env->nrecipients == 1 ? env->recipients[0].address : (struct span){ 0 });
+		struct span head = received;
+		struct err err;
+
+		if (g->signature.n)
+			head = span_str(arena_printf(a, "%.*s%.*s", (int)g->signature.n,
+			    g->signature.p, (int)received.n, received.p));
+		if (m->all->queue == NULL) {
+			message_finish(m, 451, "4.3.0 the spool is not available, try again later");
+			return;
+		}
+		if (payload_edit(a, &m->payload, head, v->edits, v->nedits, &msg.payload,
+		    &err) == -1) {
+			log_msg(LOG_LVL_ERROR, m->id, "edits that do not fit the message: %s",
+			    err.text);
+			message_finish(m, 451, "4.3.0 the message cannot be changed as the policy asks");
+			return;
+		}
+		g->ticket = ticket_open(m->all->tickets, m, now + SUBMIT_TIMEOUT);
+		submit_encode(&m->all->scratch, &msg);
+		if (send_body(m, m->all->queue, FRAME_SUBMIT, g->ticket, &msg.payload) == -1) {
+			message_finish(m, 452, "4.3.1 the spool cannot take more now");
+			return;
+		}
+		g->sent = true;
+	}
+}
+
+static bool
+leaves(const struct group *g)
+{
+	for (size_t i = 0; i < g->env.nrecipients; i++)
+		switch (g->decisions[i].outcome) {
+		case OUTCOME_DELIVER:
+		case OUTCOME_REDIRECT:
+		case OUTCOME_QUARANTINE:
+		case OUTCOME_HOLD:
+			return true;
+		default:
+			break;
+		}
+	return false;
+}
+
+static void
+sign(struct message *m, int64_t now)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < m->ngroups && m->sign_domain.n; i++) {
+		struct group *g = &m->groups[i];
+		const struct variant *v = &m->verdict.variants[g->variant];
+		struct msg_sign msg = { .id = g->id, .domain = m->sign_domain };
+		struct err err;
+
+		if (!leaves(g))
+			continue;
+		msg.payload = m->payload;
+		if (v->nedits && payload_edit(m->t->arena, &m->payload, SPAN_LIT(""), v->edits,
+		    v->nedits, &msg.payload, &err) == -1) {
+			message_finish(m, 451, "4.3.0 the message cannot be changed as the policy asks");
+			return;
+		}
+		g->ticket = ticket_open(m->all->tickets, m, now + SIGN_TIMEOUT);
+		any = true;
+		sign_encode(&m->all->scratch, &msg);
+		if (m->all->signer == NULL || send_body(m, m->all->signer, FRAME_SIGN, g->ticket,
+		    &msg.payload) == -1) {
+			message_finish(m, 451, "4.3.0 the signer is not available, try again later");
+			return;
+		}
+	}
+	m->state = MESSAGE_SIGN;
+	if (!any)
+		submit(m, now);
+}
+
+/* ---- the verdict ---- */
+
+static struct group *
+group_for(struct message *m, uint16_t variant)
+{
+	struct envelope *env = &m->t->env;
+	struct group *g;
+
+	for (size_t i = 0; i < m->ngroups; i++)
+		if (m->groups[i].variant == variant)
+			return &m->groups[i];
+	g = &m->groups[m->ngroups];
+	*g = (struct group){ .variant = variant, .env = *env,
+		.id = m->ngroups ? id_new(m->all->ids, env->received) : m->id };
+	g->env.id = g->id;
+	g->env.nrecipients = 0;
+	g->env.recipients = arena_array(m->t->arena, env->nrecipients, sizeof(*env->recipients));
+	g->decisions = arena_array(m->t->arena, env->nrecipients, sizeof(*g->decisions));
+	m->ngroups++;
+	return g;
+}
+
+static void
+group_add(struct message *m, struct group *g, size_t i)
+{
+	g->env.recipients[g->env.nrecipients] = m->t->env.recipients[i];
+	g->decisions[g->env.nrecipients++] = m->verdict.decisions[i];
+}
+
+/* Recipients whose copy goes nowhere need no bytes of their own: they join the first group. */
+static bool
+needs_bytes(enum outcome o)
+{
+	return o != OUTCOME_REJECT && o != OUTCOME_DISCARD;
+}
+
+static void
+make_groups(struct message *m)
+{
+	size_t n = m->verdict.ndecisions, variants = m->verdict.nvariants;
+
+	m->groups = arena_array(m->t->arena, variants + 1, sizeof(*m->groups));
+	for (size_t i = 0; i < n; i++)
+		if (needs_bytes(m->verdict.decisions[i].outcome))
+			group_add(m, group_for(m, m->verdict.decisions[i].variant), i);
+	for (size_t i = 0; i < n; i++)
+		if (!needs_bytes(m->verdict.decisions[i].outcome))
+			group_add(m, m->ngroups ? &m->groups[0] : group_for(m, 0), i);
+}
+
+/* A limit that says hold is as strict as a rule that does. */
+static void
+apply_limit_hold(struct message *m)
+{
+	if (m->t->hold_rule.n == 0)
+		return;
+	for (size_t i = 0; i < m->verdict.ndecisions; i++) {
+		struct msg_decision *d = &m->verdict.decisions[i];
+
+		if (d->outcome >= OUTCOME_HOLD)
+			continue;
+		d->outcome = OUTCOME_HOLD;
+		d->queue = m->t->hold;
+		d->rule = m->t->hold_rule;
+		d->expires = 0;
+		d->on_expire = OUTCOME_UNJUDGED;
+	}
+}
+
+/* The reply text of the first decision with that outcome. */
+static void
+refuse_all(struct message *m, unsigned code, enum outcome o, const char *otherwise)
+{
+	m->outcome = o;
+	for (size_t i = 0; i < m->verdict.ndecisions; i++) {
+		const struct msg_decision *d = &m->verdict.decisions[i];
+
+		if (d->outcome == o && d->reply.n) {
+			message_finish(m, code, "%.*s", SPAN_ARG(d->reply));
+			return;
+		}
+	}
+	message_finish(m, code, "%s", otherwise);
+}
+
+void
+message_judged(struct message *m, int64_t now)
+{
+	size_t rejected = 0, deferred = 0, n = m->verdict.ndecisions;
+
+	apply_limit_hold(m);
+	for (size_t i = 0; i < n; i++) {
+		rejected += m->verdict.decisions[i].outcome == OUTCOME_REJECT;
+		deferred += m->verdict.decisions[i].outcome == OUTCOME_DEFER;
+	}
+	if (rejected == n) {
+		refuse_all(m, 550, OUTCOME_REJECT, "5.7.1 refused by policy");
+		return;
+	}
+	if (deferred) {
+		refuse_all(m, 451, OUTCOME_DEFER, "4.7.1 deferred by policy, try again later");
+		return;
+	}
+	make_groups(m);
+	sign(m, now);
+}
+
+static struct span
+unscannable_record(struct message *m)
+{
+	struct envelope *env = &m->t->env;
+	char id[ID_SIZE];
+	struct buf b;
+	struct json j;
+	struct span r;
+
+	buf_init(&b, RECORD_MAX);
+	json_begin(&j, &b);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kcstr(&j, "id", id_format(m->id, id));
+	json_kcstr(&j, "policy", NULL);
+	json_kcstr(&j, "virus", NULL);
+	json_kcstr(&j, "error", "the message ended two scanners: held as unscannable");
+	json_key(&j, "recipients");
+	json_array(&j);
+	for (size_t i = 0; i < env->nrecipients; i++) {
+		json_object(&j);
+		json_kstr(&j, "address", env->recipients[i].address);
+		json_kcstr(&j, "outcome", "hold");
+		json_kcstr(&j, "reply", NULL);
+		for (int k = 0; k < 3; k++) {
+			json_key(&j, k == 0 ? "rules" : k == 1 ? "shadow" : "skipped");
+			json_array(&j);
+			json_end_array(&j);
+		}
+		json_end_object(&j);
+	}
+	json_end_array(&j);
+	for (int k = 0; k < 5; k++) {
+		static const char *const empty[] = { "findings", "parts", "defects", "edits",
+			"near_misses" };
+
+		json_key(&j, empty[k]);
+		json_array(&j);
+		json_end_array(&j);
+	}
+	json_end_object(&j);
+	r = buf_failed(&b) ? SPAN_LIT("{\"v\":1,\"error\":\"unscannable\"}") :
+	    arena_span(m->t->arena, buf_data(&b));
+	buf_release(&b);
+	return r;
+}
+
+void
+message_unscannable(struct message *m, int64_t now)
+{
+	struct envelope *env = &m->t->env;
+	struct msg_verdict *v = &m->verdict;
+
+	*v = (struct msg_verdict){ .unscannable = true, .ndecisions = env->nrecipients,
+		.nvariants = 1 };
+	v->decisions = arena_array(m->t->arena, v->ndecisions, sizeof(*v->decisions));
+	v->variants = arena_array(m->t->arena, 1, sizeof(*v->variants));
+	for (size_t i = 0; i < v->ndecisions; i++) {
+		v->decisions[i].outcome = OUTCOME_HOLD;
+		v->decisions[i].queue = SPAN_LIT("unscannable");
+		v->decisions[i].rule = SPAN_LIT("unscannable");
+	}
+	v->record = unscannable_record(m);
+	message_judged(m, now);
+}
+
+/* ---- answers ---- */
+
+int
+messages_verdict(struct messages *all, struct link *l, struct frame *f, int64_t now)
+{
+	struct message *m = ticket_owner(all->tickets, f->ticket);
+	struct msg_verdict v;
+	struct span body;
+
+	if (m == NULL || m->ticket != f->ticket) {
+		scanners_answered(all->scanners, l, f->ticket, now);
+		return 0;
+	}
+	body = arena_span(m->t->arena, f->body);
+	if (verdict_decode(body, f->fd, m->t->arena, &v) == -1 ||
+	    v.ndecisions != m->t->env.nrecipients || v.nvariants == 0)
+		return -1;
+	for (size_t i = 0; i < v.ndecisions; i++)
+		if (v.decisions[i].outcome == OUTCOME_UNJUDGED)
+			return -1;
+	/* Only the scanner that was asked may answer. */
+	if (scanners_answered(all->scanners, l, f->ticket, now) != m)
+		return -1;
+	m->verdict = v;
+	message_judged(m, now);
+	return 0;
+}
+
+static struct group *
+group_of(struct messages *all, struct message **m, uint64_t ticket, enum message_state state)
+{
+	*m = ticket_owner(all->tickets, ticket);
+	if (*m == NULL || (*m)->state != state)
+		return NULL;
+	for (size_t i = 0; i < (*m)->ngroups; i++)
+		if ((*m)->groups[i].ticket == ticket)
+			return &(*m)->groups[i];
+	return NULL;
+}
+
+static bool
+all_answered(const struct message *m)
+{
+	for (size_t i = 0; i < m->ngroups; i++)
+		if (m->groups[i].ticket)
+			return false;
+	return true;
+}
+
+int
+messages_signed(struct messages *all, struct frame *f, int64_t now)
+{
+	struct message *m;
+	struct group *g = group_of(all, &m, f->ticket, MESSAGE_SIGN);
+	struct arena *a;
+	struct msg_signed s;
+
+	if (g == NULL)
+		return 0;
+	a = m->t->arena;
+	if (signed_decode(arena_span(a, f->body), f->fd, a, &s) == -1)
+		return -1;
+	ticket_close(all->tickets, g->ticket);
+	g->ticket = 0;
+	if (s.status == SIGN_FAILED) {
+		log_msg(LOG_LVL_ERROR, m->id, "not signed for %.*s: %.*s",
+		    SPAN_ARG(m->sign_domain), SPAN_ARG(s.text));
+		message_finish(m, 451, "4.3.0 the message cannot be signed now");
+		return 0;
+	}
+	if (s.status == SIGN_OK)
+		g->signature = s.headers;
+	if (all_answered(m))
+		submit(m, now);
+	return 0;
+}
+
+int
+messages_accepted(struct messages *all, struct frame *f, int64_t now)
+{
+	struct message *m;
+	struct group *g = group_of(all, &m, f->ticket, MESSAGE_SUBMIT);
+	struct msg_accepted acc;
+	char id[ID_SIZE];
+
+	if (g == NULL)
+		return 0;
+	if (accepted_decode(arena_span(m->t->arena, f->body), f->fd, m->t->arena, &acc) == -1 ||
+	    acc.id != g->id)
+		return -1;
+	ticket_close(all->tickets, g->ticket);
+	g->ticket = 0;
+	if (acc.status != ACCEPT_OK) {
+		log_msg(LOG_LVL_ERROR, m->id, "the spool did not take it: %.*s", SPAN_ARG(acc.text));
+		if (acc.status == ACCEPT_FULL)
+			message_finish(m, 452, "4.3.1 the spool is full, try again later");
+		else
+			message_finish(m, 451, "4.3.0 the spool has an error, try again later");
+		return 0;
+	}
+	g->accepted = true;
+	if (all_answered(m))
+		message_finish(m, 250, "2.0.0 accepted as %s", id_format(m->id, id));
+	return 0;
+}
+
+static void
+fail_state(struct messages *all, enum message_state state, const char *text)
+{
+	struct message *m, *next;
+
+	for (m = all->first; m; m = next) {
+		next = m->next;
+		if (m->state == state)
+			message_finish(m, 451, "%s", text);
+	}
+}
+
+void
+messages_signer_down(struct messages *all)
+{
+	all->signer = NULL;
+	fail_state(all, MESSAGE_SIGN, "4.3.0 the signer is not available, try again later");
+}
+
+void
+messages_queue_down(struct messages *all)
+{
+	all->queue = NULL;
+	fail_state(all, MESSAGE_SUBMIT, "4.3.0 the spool is not available, try again later");
+}
+
+void
+messages_tick(struct messages *all, int64_t now)
+{
+	uint64_t ticket;
+
+	scanners_tick(all->scanners, now);
+	while ((ticket = ticket_expired(all->tickets, now)) != 0) {
+		struct message *m = ticket_owner(all->tickets, ticket);
+		bool signing = m->state == MESSAGE_SIGN;
+
+		log_msg(LOG_LVL_ERROR, m->id, "no answer from the %s", signing ? "signer" : "queue");
+		message_finish(m, 451, signing ? "4.3.0 the signer does not answer, try again later" :
+		    "4.3.0 the spool does not answer, try again later");
+		if (ticket_owner(all->tickets, ticket))
+			ticket_close(all->tickets, ticket);
+	}
+}

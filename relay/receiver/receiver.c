@@ -1,0 +1,446 @@
+/* receiver.c -- the receiver's role: wiring of sessions, messages and peers.
+ *
+ * start() reads policy (for its limits) and recipient lists; then nothing of
+ * the file system is needed any more. The doors open when the queue, a signer
+ * and a scanner are there, or after SERVE_ANYWAY: from then on what is missing is
+ * a 451, never a lost message. retire() closes the doors, tells idle
+ * sessions 421, lets the others finish their message, and leaves.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "conf.h"
+#include "fs.h"
+#include "json.h"
+#include "log.h"
+#include "receiver/receiver.h"
+#include "receiver/scanners.h"
+
+#define SERVE_ANYWAY (30 * US_PER_SEC)
+#define RETIRE_MAX (8 * US_PER_SEC)
+#define POLICY_FILE_MAX (16u << 20)
+#define POLICY_FILES_MAX 512
+
+static struct receiver *
+state(struct runtime *rt)
+{
+	return rt->state;
+}
+
+/* ---- start ---- */
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct policy_source *)a)->name,
+	    ((const struct policy_source *)b)->name);
+}
+
+/* policy.d/NAME.yaml, in the order of their names. -1: cannot be read. */
+static int
+policy_files(struct arena *a, const char *dir, struct policy_source *src, size_t *n, struct err *err)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	*n = 0;
+	if (d == NULL)
+		return errno == ENOENT ? 0 : err_errno(err, "%s", dir);
+	while ((e = readdir(d)) != NULL) {
+		struct span name = span_str(e->d_name);
+
+		if (name.p[0] == '.' || !span_ends_nocase(name, SPAN_LIT(".yaml")))
+			continue;
+		if (*n == POLICY_FILES_MAX) {
+			closedir(d);
+			return err_set(err, E2BIG, "%s: too many files", dir);
+		}
+		src[*n].name = arena_printf(a, "%s/%s", dir, e->d_name);
+		if (fs_read(a, src[*n].name, POLICY_FILE_MAX, &src[*n].text, err) == -1) {
+			closedir(d);
+			return -1;
+		}
+		(*n)++;
+	}
+	closedir(d);
+	qsort(src, *n, sizeof(*src), by_name);
+	return 0;
+}
+
+static int
+load_limits(struct receiver *rx, struct err *err)
+{
+	const struct config *conf = rx->rt->conf;
+	struct arena *a = rx->policy_arena = arena_new(0);
+	struct policy_source *src = arena_array(a, POLICY_FILES_MAX, sizeof(*src));
+	struct policy_network *nets = arena_array(a, conf->nnetworks + 1, sizeof(*nets));
+	struct span *domains = arena_array(a, conf->ndomains + 1, sizeof(*domains));
+	struct policy_env env = { .now = clock_real(), .networks = nets,
+		.nnetworks = conf->nnetworks, .domains = domains, .ndomains = conf->ndomains,
+		.limits_only = true };
+	struct diags d;
+	size_t n;
+
+	for (size_t i = 0; i < conf->nnetworks; i++)
+		nets[i] = (struct policy_network){ conf->networks[i].name, conf->networks[i].texts,
+			conf->networks[i].n };
+	for (size_t i = 0; i < conf->ndomains; i++)
+		domains[i] = conf->domains[i].name;
+	if (policy_files(a, conf->policy_dir, src, &n, err) == -1)
+		return -1;
+	diags_init(&d, a);
+	rx->policy = policy_load(src, n, &env, &d);
+	if (rx->policy == NULL)
+		return err_set(err, 0, "the policy in %s: %s", conf->policy_dir,
+		    d.first ? d.first->text : "not readable");
+	rx->rules = policy_limits(rx->policy, &rx->nrules);
+	return 0;
+}
+
+static int
+receiver_start(struct runtime *rt, struct err *err)
+{
+	struct receiver *rx = calloc(1, sizeof(*rx));
+
+	ASSERT(rx != NULL);
+	rt->state = rx;
+	rx->rt = rt;
+	rx->ids.slot = rt->instance % ID_SLOTS;
+	rx->read_buf = malloc(READ_MAX);
+	ASSERT(rx->read_buf != NULL);
+	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
+	rx->column = limits_column(rx->limits, clock_mono());
+	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1)
+		return -1;
+	return 0;
+}
+
+/* ---- messages' answers ---- */
+
+static void
+count_outcomes(const struct message *m)
+{
+	static const enum counter of[OUTCOME_COUNT] = {
+		[OUTCOME_DELIVER] = COUNTER_OUT_DELIVER, [OUTCOME_REDIRECT] = COUNTER_OUT_REDIRECT,
+		[OUTCOME_DISCARD] = COUNTER_OUT_DISCARD, [OUTCOME_HOLD] = COUNTER_OUT_HOLD,
+		[OUTCOME_QUARANTINE] = COUNTER_OUT_QUARANTINE, [OUTCOME_DEFER] = COUNTER_OUT_DEFER,
+		[OUTCOME_REJECT] = COUNTER_OUT_REJECT,
+	};
+
+	for (size_t i = 0; i < m->verdict.ndecisions; i++)
+		counter_add(of[m->verdict.decisions[i].outcome], 1);
+}
+
+static void
+on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
+{
+	struct receiver *rx = ctx;
+	const struct envelope *env = &m->t->env;
+
+	count_outcomes(m);
+	if (r->code < 400)
+		counter_add(COUNTER_RECEIVED, 1);
+	else {
+		counter_add(COUNTER_REFUSED, 1);
+		log_refused(m->id, "END-OF-MESSAGE", env->client_name, env->client, r->code,
+		    r->text, env, NULL);
+		journal_refused(rx, env, NULL, r->code, r->text, m->outcome, m->size,
+		    m->verdict.record);
+	}
+	conn_answer(rx, m->conn, m->id, r);
+}
+
+static void
+on_wake(void *ctx)
+{
+	struct receiver *rx = ctx;
+
+	event_active(rx->settle, EV_TIMEOUT, 0);
+}
+
+static void
+on_hung(void *ctx, struct link *l)
+{
+	struct receiver *rx = ctx;
+	struct msg_peer p = { link_peer(l), link_instance(l) };
+	struct buf b;
+
+	counter_add(COUNTER_SCAN_ERRORS, 1);
+	if (rx->rt->master == NULL)
+		return;
+	buf_init(&b, FRAME_SMALL);
+	peer_encode(&b, &p);
+	link_send(rx->rt->master, FRAME_FAULT, 0, buf_data(&b), -1);
+	buf_release(&b);
+}
+
+/* ---- the loop ---- */
+
+static void
+maybe_finish(struct receiver *rx)
+{
+	if (rx->rt->retiring && rx->first == NULL && rx->messages.first == NULL)
+		runtime_finish(rx->rt);
+}
+
+/* At the end of the turn: answers, then burials. */
+static void
+on_settle(evutil_socket_t fd, short what, void *arg)
+{
+	struct receiver *rx = arg;
+
+	messages_settle(&rx->messages);
+	conns_bury(rx);
+	maybe_finish(rx);
+}
+
+static void
+maybe_serve(struct receiver *rx, int64_t now)
+{
+	if (rx->serving || rx->rt->retiring)
+		return;
+	if ((rx->messages.queue == NULL || rx->messages.signer == NULL || rx->nscanners == 0) &&
+	    now - rx->started < SERVE_ANYWAY)
+		return;
+	rx->serving = true;
+	doors_open(rx);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct receiver *rx = arg;
+	int64_t now = clock_mono();
+
+	limits_alive(rx->limits, rx->column, now);
+	messages_tick(&rx->messages, now);
+	conns_tick(rx, now);
+	maybe_serve(rx, now);
+	if (rx->serving && !rx->rt->retiring)
+		doors_open(rx);
+	if (rx->rt->retiring && now - rx->started > RETIRE_MAX)
+		runtime_finish(rx->rt);
+	maybe_finish(rx);
+}
+
+static int
+receiver_run(struct runtime *rt, struct err *err)
+{
+	struct receiver *rx = state(rt);
+	struct timeval second = { .tv_sec = 1 };
+
+	rx->messages = (struct messages){ .conf = rt->conf, .tickets = tickets_new(),
+		.ids = &rx->ids, .wake = on_wake, .answered = on_answered, .hung = on_hung,
+		.ctx = rx };
+	messages_init(&rx->messages);
+	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
+	rx->conns = idtable_new();
+	rx->clients = table_new();
+	rx->started = clock_mono();
+	rx->settle = event_new(rt->base, -1, 0, on_settle, rx);
+	rx->tick = event_new(rt->base, -1, EV_PERSIST, on_tick, rx);
+	if (rx->settle == NULL || rx->tick == NULL || event_add(rx->tick, &second) == -1)
+		return err_set(err, ENOMEM, "event loop");
+	return 0;
+}
+
+static void
+receiver_retire(struct runtime *rt)
+{
+	struct receiver *rx = state(rt);
+
+	rx->started = clock_mono();
+	doors_close(rx);
+	conns_retire(rx);
+	event_active(rx->settle, EV_TIMEOUT, 0);
+}
+
+static void
+receiver_listener(struct runtime *rt, uint32_t index, int fd)
+{
+	door_add(state(rt), &rt->conf->listeners[index], fd);
+}
+
+/* ---- peers ---- */
+
+static void
+receiver_peer_up(struct runtime *rt, struct link *l)
+{
+	struct receiver *rx = state(rt);
+
+	switch (link_peer(l)) {
+	case ROLE_QUEUE:
+		rx->messages.queue = l;
+		break;
+	case ROLE_SIGNER:
+		rx->messages.signer = l;
+		break;
+	case ROLE_STORE:
+		rx->store = l;
+		break;
+	case ROLE_SCANNER:
+		rx->nscanners++;
+		scanners_up(rx->scanners, l, clock_mono());
+		break;
+	default:
+		break;
+	}
+	maybe_serve(rx, clock_mono());
+}
+
+static void
+receiver_peer_down(struct runtime *rt, struct link *l)
+{
+	struct receiver *rx = state(rt);
+
+	if (link_peer(l) == ROLE_SCANNER) {
+		rx->nscanners--;
+		counter_add(COUNTER_SCAN_ERRORS, !rt->retiring);
+		scanners_down(rx->scanners, l, clock_mono());
+	} else if (l == rx->messages.queue)
+		messages_queue_down(&rx->messages);
+	else if (l == rx->messages.signer)
+		messages_signer_down(&rx->messages);
+	else if (l == rx->store)
+		rx->store = NULL;
+}
+
+static int
+receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
+{
+	struct receiver *rx = state(rt);
+
+	switch (f->type) {
+	case FRAME_VERDICT:
+		return messages_verdict(&rx->messages, l, f, clock_mono());
+	case FRAME_SIGNED:
+		return messages_signed(&rx->messages, f, clock_mono());
+	case FRAME_ACCEPTED:
+		return messages_accepted(&rx->messages, f, clock_mono());
+	default:
+		return -1;
+	}
+}
+
+/* ---- postern limits ---- */
+
+static const struct limit_rule *
+rule_named(const struct receiver *rx, struct span id)
+{
+	for (size_t i = 0; i < rx->nrules; i++)
+		if (span_eq(rx->rules[i].id, id))
+			return &rx->rules[i];
+	return NULL;
+}
+
+static void
+limits_show(struct receiver *rx, struct buf *out)
+{
+	int64_t now = clock_mono(), real = clock_real();
+	struct limits_entry e;
+	struct json j;
+	size_t at = 0;
+
+	while (limits_next(rx->limits, &at, now, &e)) {
+		struct span text = span_str(e.text), id = span_sub(text, 0, span_find(text, ' '));
+		const struct limit_rule *rule = rule_named(rx, id);
+
+		if (rule == NULL)	/* of a policy that is gone */
+			continue;
+		json_begin(&j, out);
+		json_object(&j);
+		json_kint(&j, "v", 1);
+		json_kstr(&j, "limit", id);
+		json_kstr(&j, "key", span_from(text, id.n + 1));
+		json_kcstr(&j, "unit", rule->unit == LIMIT_MESSAGES ? "messages" : "recipients");
+		json_kuint(&j, "used", limits_used(rule, e.full_until, now));
+		json_kuint(&j, "allow", rule->allow);
+		json_kint(&j, "window", rule->window / US_PER_SEC);
+		json_kint(&j, "free_at", (real + e.full_until - now) / US_PER_SEC);
+		json_end_object(&j);
+		buf_putc(out, '\n');
+	}
+}
+
+static void
+client_error(struct buf *out, const char *text)
+{
+	struct json j;
+
+	json_begin(&j, out);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kcstr(&j, "error", text);
+	json_end_object(&j);
+	buf_putc(out, '\n');
+}
+
+static struct span
+request_text(const struct conf_node *req, const char *key)
+{
+	const struct conf_node *n = conf_get(req, key);
+
+	return n && n->kind == CONF_SCALAR ? n->text : (struct span){ 0 };
+}
+
+static void
+limits_forget(struct receiver *rx, const struct conf_node *req, struct buf *out)
+{
+	struct span key = request_text(req, "key");
+	struct json j;
+
+	if (key.n == 0) {
+		client_error(out, "limits.reset needs a key");
+		return;
+	}
+	json_begin(&j, out);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kbool(&j, "reset", limits_reset(rx->limits, rx->rules, rx->nrules,
+	    request_text(req, "limit"), key));
+	json_end_object(&j);
+	buf_putc(out, '\n');
+}
+
+static void
+receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
+{
+	struct receiver *rx = state(rt);
+	struct reply *r = reply_new(rt, fd);
+	struct arena *a = arena_new(0);
+	const struct conf_node *req;
+	struct diags d;
+	struct span cmd;
+
+	/* A JSON object is a YAML mapping too. */
+	diags_init(&d, a);
+	req = conf_parse("request", arena_span(a, request), &d);
+	cmd = request_text(req, "cmd");
+	if (span_is(cmd, "limits.show") || span_is(cmd, "limits"))
+		limits_show(rx, reply_buf(r));
+	else if (span_is(cmd, "limits.reset")) {
+		limits_forget(rx, req, reply_buf(r));
+		log_info("limits.reset by uid %u", uid);
+	} else
+		client_error(reply_buf(r), "the receiver knows limits.show and limits.reset");
+	arena_free(&a);
+	reply_end(&r);
+}
+
+static const struct sandbox receiver_sandbox = { .may = SANDBOX_NET_SERVER };
+
+const struct role_ops receiver_ops = {
+	.role = ROLE_RECEIVER,
+	.sandbox = &receiver_sandbox,
+	.start = receiver_start,
+	.run = receiver_run,
+	.peer_up = receiver_peer_up,
+	.peer_down = receiver_peer_down,
+	.frame = receiver_frame,
+	.listener = receiver_listener,
+	.client = receiver_client,
+	.retire = receiver_retire,
+};

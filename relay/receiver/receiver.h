@@ -1,0 +1,83 @@
+/* receiver.h -- the receiver's process: what its files share. */
+#ifndef RECEIVER_RECEIVER_H
+#define RECEIVER_RECEIVER_H
+
+#include "master/runtime.h"
+#include "receiver/access.h"
+#include "receiver/limits.h"
+#include "receiver/message.h"
+#include "receiver/smtp_session.h"
+#include "table.h"
+
+#define READ_MAX (64u << 10)
+
+struct conn;
+struct event;
+
+struct door {			/* a listener of this process */
+	struct receiver *rx;
+	const struct conf_listener *conf;
+	struct smtp_site site;
+	int fd;
+	struct event *accept;
+	bool open;		/* the accept event is in the loop */
+	uint32_t sessions;
+	int64_t hinted;		/* when the log last named the line to edit */
+	int64_t crowded;	/* when the log last said that it is full */
+};
+
+struct receiver {
+	struct runtime *rt;
+	struct messages messages;
+	struct scanners *scanners;
+	struct access *access;
+	struct policy *policy;
+	struct arena *policy_arena;
+	const struct limit_rule *rules;
+	size_t nrules;
+	struct limits_table *limits;
+	int column;		/* in the shared counts of sessions */
+	struct table *clients;	/* address -> sessions open in this process */
+	struct id_source ids;
+	struct door **doors;
+	size_t ndoors;
+	struct idtable *conns;
+	uint64_t last_conn;
+	struct conn *first, *doomed;
+	struct link *store;
+	size_t nscanners;
+	bool serving;		/* the peers are there: doors are open */
+	int64_t started;
+	struct event *tick, *settle;
+	char *read_buf;		/* READ_MAX, for one read at a time */
+};
+
+/* ---- connection.c ---- */
+void door_add(struct receiver *rx, const struct conf_listener *l, int fd);
+void doors_open(struct receiver *rx);
+void doors_close(struct receiver *rx);			/* for good */
+void conn_answer(struct receiver *rx, uint64_t conn, uint64_t ticket,
+    const struct smtp_reply *r);
+void conns_retire(struct receiver *rx);
+void conns_tick(struct receiver *rx, int64_t now);
+void conns_bury(struct receiver *rx);			/* frees the doomed */
+/* "exchange[10.1.2.3]"; buf of CLIENT_TEXT_MAX. */
+#define CLIENT_TEXT_MAX 320
+const char *client_text(struct span name, struct ip ip, char *buf);
+
+/* ---- transaction.c: what the sessions of this process ask ---- */
+struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goes */
+	struct receiver *rx;
+	const struct door *door;
+	uint64_t conn;
+	struct message *m;	/* being collected */
+};
+extern const struct smtp_ops transaction_ops;
+/* A message's answer is 4xx or 5xx, or a session's command was refused. */
+void journal_refused(struct receiver *rx, const struct envelope *env, const struct recipient *rcpt,
+    unsigned code, struct span text, enum outcome o, uint64_t size, struct span record);
+void log_refused(uint64_t id, const char *command, struct span client_name, struct ip client,
+    unsigned code, struct span text, const struct envelope *env, const struct recipient *rcpt);
+void hint_allow(struct receiver *rx, struct door *door, uint64_t id, struct ip client, int64_t now);
+
+#endif

@@ -1,0 +1,22 @@
+/* smtp_command.h -- what the session and its table of commands share; for nobody else. */
+#ifndef RECEIVER_SMTP_COMMAND_H
+#define RECEIVER_SMTP_COMMAND_H
+
+#include "postern/arena.h"
+#include "postern/err.h"
+#include "receiver/smtp_session.h"
+
+/* One line without CRLF, in CONNECT, GREETED, SENDER or RECIPIENTS. */
+void smtp_command(struct smtp_session *s, struct span line);
+
+void smtp_line_too_long(struct smtp_session *s);
+void smtp_set_state(struct smtp_session *s, enum smtp_state to);
+void smtp_say(struct smtp_session *s, unsigned code, const char *text);
+/* A refusal of what the client did, counted; may end the session. */
+void smtp_put_error(struct smtp_session *s, const char *command, const struct recipient *rcpt,
+    struct smtp_reply *r);
+void smtp_count_error(struct smtp_session *s);
+void smtp_abandon(struct smtp_session *s);	/* the transaction, if there is one */
+void smtp_hang_up(struct smtp_session *s);
+
+#endif

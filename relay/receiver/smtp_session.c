@@ -1,0 +1,330 @@
+/* smtp_session.c -- the server's side of one SMTP session, as a pure machine.
+ *
+ * Called by connection.c for each read, by tests and fuzzers for each line.
+ *
+ *   CONNECT --EHLO--> GREETED --MAIL--> SENDER --RCPT--> RECIPIENTS --DATA--> BODY
+ *      ^                 ^                 RSET, EHLO: back to GREETED          |
+ *      |                 +------------------- the answer --- JUDGED <-- CRLF.CRLF
+ *   any state: QUIT, a deadline, too many errors, a bare CR or LF --> OVER
+ *
+ * Invariants (smtp_session_check): a transaction exists exactly in SENDER,
+ * RECIPIENTS and BODY; a recipient in RECIPIENTS and BODY; a ticket in
+ * JUDGED. In JUDGED no byte is read: what the client pipelined behind the end
+ * of data stays with the caller until the answer is there.
+ *
+ * Commands are one table in smtp_command.c. Every refusal is made in one place and names the
+ * id, so that a user's screenshot leads to the journal. What is advertised is
+ * honoured end to end; what is not answers 502.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "receiver/smtp_command.h"
+
+#define OUT_MAX (256u << 10)	/* replies to one pipelined group */
+#define OUT_PAUSE (64u << 10)	/* above it the rest of the group waits for the first write */
+#define REFUSAL_MAX 1024
+
+static const struct {
+	const char *name, *phrase;
+} states[SMTP_STATE_COUNT] = {
+#define X(name, text, phrase) { text, phrase },
+	SMTP_STATES(X)
+#undef X
+};
+
+const char *
+smtp_state_name(enum smtp_state s)
+{
+	ASSERT(s < SMTP_STATE_COUNT);
+	return states[s].name;
+}
+
+const char *
+smtp_state_phrase(enum smtp_state s)
+{
+	ASSERT(s < SMTP_STATE_COUNT);
+	return states[s].phrase;
+}
+
+void
+smtp_session_check(const struct smtp_session *s)
+{
+	bool open = s->state == SMTP_SENDER || s->state == SMTP_RECIPIENTS ||
+	    s->state == SMTP_BODY;
+
+	ASSERT(s->state < SMTP_STATE_COUNT);
+	ASSERT((s->t != NULL) == open);
+	ASSERT(!open || (s->t->env.nrecipients > 0) == (s->state != SMTP_SENDER));
+	ASSERT(!open || s->t->env.nrecipients <= ENVELOPE_RECIPIENTS_MAX);
+	ASSERT((s->ticket != 0) == (s->state == SMTP_JUDGED));
+}
+
+void
+smtp_set_state(struct smtp_session *s, enum smtp_state to)
+{
+	s->state = to;
+	if (to != SMTP_JUDGED)
+		s->ticket = 0;
+}
+
+void
+smtp_transaction_free(struct smtp_transaction **t)
+{
+	struct arena *a = *t ? (*t)->arena : NULL;	/* *t itself lies in it */
+
+	*t = NULL;
+	arena_free(&a);
+}
+
+/* --- replies --- */
+
+static char refusal[REFUSAL_MAX];
+
+void
+smtp_refuse(const struct smtp_session *s, struct smtp_reply *r, unsigned code, const char *fmt, ...)
+{
+	char id[ID_SIZE];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(refusal, sizeof(refusal) - 32, fmt, ap);
+	va_end(ap);
+	ASSERT(n >= 0);
+	if ((size_t)n >= sizeof(refusal) - 32)
+		n = (int)sizeof(refusal) - 33;
+	if (strstr(refusal, "(ref ") == NULL)
+		n += snprintf(refusal + n, 32, " (ref %s)", id_format(s->id, id));
+	*r = (struct smtp_reply){ .code = code, .text = span_make(refusal, (size_t)n) };
+}
+
+void
+smtp_say(struct smtp_session *s, unsigned code, const char *text)
+{
+	wire_reply(&s->out, code, span_str(text));
+}
+
+void
+smtp_abandon(struct smtp_session *s)
+{
+	if (s->t == NULL)
+		return;
+	s->ops->abandon(s->ctx, s);
+	smtp_transaction_free(&s->t);
+}
+
+void
+smtp_hang_up(struct smtp_session *s)
+{
+	smtp_abandon(s);
+	smtp_set_state(s, SMTP_OVER);
+}
+
+/* The one way a 4xx or 5xx leaves. */
+static void
+put_refusal(struct smtp_session *s, const char *command, const struct recipient *rcpt,
+    const struct smtp_reply *r)
+{
+	wire_reply(&s->out, r->code, r->text);
+	s->ops->refused(s->ctx, s, command, rcpt, r->code, r->text);
+	if (r->close)
+		smtp_hang_up(s);
+}
+
+void
+smtp_count_error(struct smtp_session *s)
+{
+	struct smtp_reply r;
+
+	if (s->state == SMTP_OVER || ++s->errors < s->site->errors)
+		return;
+	smtp_refuse(s, &r, 421, "4.7.0 %.*s too many errors", SPAN_ARG(s->site->hostname));
+	r.close = true;
+	put_refusal(s, "session", NULL, &r);
+}
+
+void
+smtp_put_error(struct smtp_session *s, const char *command, const struct recipient *rcpt,
+    struct smtp_reply *r)
+{
+	put_refusal(s, command, rcpt, r);
+	smtp_count_error(s);
+}
+
+/* --- input --- */
+
+static void
+bare_line_end(struct smtp_session *s, const char *command)
+{
+	struct smtp_reply r;
+
+	smtp_refuse(s, &r, 554, "5.6.0 bare CR or LF: lines end with CR LF");
+	r.close = true;
+	put_refusal(s, command, NULL, &r);
+}
+
+static void
+answer(struct smtp_session *s, const struct smtp_reply *r)
+{
+	smtp_set_state(s, SMTP_GREETED);
+	if (r->code >= 400)
+		put_refusal(s, "END-OF-MESSAGE", NULL, r);
+	else
+		wire_reply(&s->out, r->code, r->text);
+	s->errors = s->idle = 0;
+	if (r->close && s->state != SMTP_OVER)
+		smtp_hang_up(s);
+}
+
+static void
+end_of_data(struct smtp_session *s)
+{
+	struct smtp_transaction *t = s->t;
+	struct smtp_reply r = { 0 };
+	uint64_t ticket;
+
+	t->env.received = s->now;
+	s->t = NULL;
+	ticket = s->ops->end(s->ctx, s, t, s->data.flags, &r);
+	if (ticket) {
+		s->state = SMTP_JUDGED;
+		s->ticket = ticket;
+		return;
+	}
+	answer(s, &r);
+}
+
+/* Retiring, and nothing is under way any more. */
+static bool
+leaving(const struct smtp_session *s)
+{
+	return s->retiring && (s->state == SMTP_CONNECT || s->state == SMTP_GREETED);
+}
+
+/* All that is in order now; returns how many bytes are done with. */
+static size_t
+consume(struct smtp_session *s, struct span in)
+{
+	size_t at = 0, used = 0;
+
+	while (at < in.n && s->state != SMTP_OVER && s->state != SMTP_JUDGED &&
+	    !leaving(s) && buf_size(&s->out) < OUT_PAUSE) {
+		struct span run;
+
+		if (s->state == SMTP_BODY) {
+			switch (smtp_data_step(&s->data, span_from(in, at), &used, &run)) {
+			case DATA_MORE:
+				break;
+			case DATA_BYTES:
+				s->ops->body(s->ctx, s, run);
+				break;
+			case DATA_END:
+				end_of_data(s);
+				break;
+			case DATA_BARE:
+				bare_line_end(s, "DATA");
+				break;
+			}
+			at += used;
+			continue;
+		}
+		switch (wire_line(&s->wire, span_from(in, at), &used, &run)) {
+		case WIRE_MORE:
+			return at + used;
+		case WIRE_LINE:
+			smtp_command(s, run);
+			break;
+		case WIRE_LONG:
+			smtp_line_too_long(s);
+			break;
+		case WIRE_BARE:
+			bare_line_end(s, "session");
+			break;
+		}
+		at += used;
+	}
+	return at;
+}
+
+static void
+close_421(struct smtp_session *s, const char *text)
+{
+	struct smtp_reply r;
+
+	smtp_refuse(s, &r, 421, "%s", text);
+	r.close = true;
+	put_refusal(s, "session", NULL, &r);
+}
+
+static void
+open_session(struct smtp_session *s, const struct smtp_reply *refused)
+{
+	char text[320];
+
+	s->id = id_new(s->ids, s->now);
+	if (refused->code) {
+		struct smtp_reply r;
+
+		smtp_refuse(s, &r, refused->code, "%.*s", SPAN_ARG(refused->text));
+		r.close = true;
+		put_refusal(s, "CONNECT", NULL, &r);
+		return;
+	}
+	snprintf(text, sizeof(text), "%.*s ESMTP Postern", SPAN_ARG(s->site->hostname));
+	smtp_say(s, 220, text);
+}
+
+enum smtp_step
+smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *used)
+{
+	*used = 0;
+	s->now = in->now;
+	if (s->state == SMTP_OVER)
+		return SMTP_DONE;
+	switch (in->kind) {
+	case SMTP_OPEN:
+		open_session(s, &in->reply);
+		break;
+	case SMTP_BYTES:
+		*used = consume(s, in->bytes);
+		break;
+	case SMTP_ANSWER:
+		if (s->state == SMTP_JUDGED && in->ticket == s->ticket)
+			answer(s, &in->reply);
+		break;
+	case SMTP_TIMEOUT:
+		if (s->state != SMTP_JUDGED)
+			close_421(s, "4.4.2 timeout");
+		break;
+	case SMTP_RETIRE:
+		s->retiring = true;
+		break;
+	}
+	if (leaving(s))
+		close_421(s, "4.3.2 service restarting, come back at once");
+	smtp_session_check(s);
+	if (s->state == SMTP_OVER)
+		return SMTP_DONE;
+	if (s->state == SMTP_JUDGED)
+		return SMTP_WAIT;
+	return buf_size(&s->out) ? SMTP_SAY : SMTP_MORE;
+}
+
+void
+smtp_session_init(struct smtp_session *s, const struct smtp_site *site,
+    const struct smtp_ops *ops, void *ctx, struct id_source *ids)
+{
+	*s = (struct smtp_session){ .site = site, .ops = ops, .ctx = ctx, .ids = ids };
+	buf_init(&s->out, OUT_MAX);
+}
+
+void
+smtp_session_release(struct smtp_session *s)
+{
+	smtp_abandon(s);
+	buf_release(&s->out);
+	free(s->helo_text);
+	s->helo_text = NULL;
+	s->state = SMTP_OVER;
+}

@@ -1,0 +1,152 @@
+/* smtp_session.h -- the server's side of one SMTP session, as a pure machine.
+ *
+ * step(machine, input) -> MORE, SAY, WAIT(ticket), DONE. No socket, no event
+ * loop, no clock: bytes, answers and the time come in, replies go out through
+ * `out`, and what needs knowledge of the world is asked of smtp_ops. So the
+ * daemon, `postern simulate`, the tests and the fuzzers run the same machine.
+ */
+#ifndef RECEIVER_SMTP_SESSION_H
+#define RECEIVER_SMTP_SESSION_H
+
+#include "buf.h"
+#include "id.h"
+#include "postern/envelope.h"
+#include "receiver/smtp_data.h"
+#include "receiver/smtp_wire.h"
+
+/* X(NAME, "name", "a phrase for people": "lost connection while …") */
+#define SMTP_STATES(X) \
+	X(CONNECT, "connect", "waiting for EHLO") \
+	X(GREETED, "greeted", "waiting for a message") \
+	X(SENDER, "sender", "waiting for the first recipient") \
+	X(RECIPIENTS, "recipients", "waiting for more recipients or DATA") \
+	X(BODY, "body", "receiving the message") \
+	X(JUDGED, "judged", "waiting for the verdict and the spool: may be sent more than once") \
+	X(OVER, "over", "closing")
+enum smtp_state {
+#define X(name, text, phrase) SMTP_##name,
+	SMTP_STATES(X)
+#undef X
+	SMTP_STATE_COUNT
+};
+const char *smtp_state_name(enum smtp_state s);
+const char *smtp_state_phrase(enum smtp_state s);
+
+/* What a listener promises; shared by its sessions, outlives them. */
+struct smtp_site {
+	struct span hostname;
+	struct span postmaster;		/* whom RCPT TO:<postmaster> means */
+	uint64_t max_size;
+	uint32_t recipients;		/* for each message */
+	uint32_t errors;		/* without delivering a message; then 421 */
+};
+
+/* text starts with the enhanced code: "5.7.1 no". It is copied before the call that takes it
+ * returns. code 0: no reply, go on. */
+struct smtp_reply {
+	unsigned code;
+	struct span text;
+	bool close;
+};
+
+/* From MAIL to the answer behind the end of data. All of it lives in its arena, itself too. */
+struct smtp_transaction {
+	struct arena *arena;
+	struct envelope env;
+	size_t room;			/* recipients there is room for */
+	uint64_t declared;		/* SIZE=, 0: not said */
+	struct span hold_rule;		/* the limit that wants it held; empty: none does */
+	struct span hold;		/* who decides then */
+};
+
+void smtp_transaction_free(struct smtp_transaction **t);	/* NULL-safe */
+
+struct smtp_session;
+
+/* The world, as far as a session may ask. Refusals are formatted with smtp_refuse(). */
+struct smtp_ops {
+	/* MAIL, RCPT and DATA are good by the standard: may they go on? code 0: yes. rcpt is
+	 * called before the recipient is added to the envelope. */
+	void (*mail)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
+	void (*rcpt)(void *ctx, struct smtp_session *s, struct recipient *rcpt,
+	    struct smtp_reply *r);
+	void (*data)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
+	/* The message's bytes. Always taken; a message that grew too large is refused at its end. */
+	void (*body)(void *ctx, struct smtp_session *s, struct span bytes);
+	/* The message is complete: a ticket, whose SMTP_ANSWER will come (never from within this
+	 * call); 0: r is the answer. Takes the transaction. flags: DATA_HAS_NUL … */
+	uint64_t (*end)(void *ctx, struct smtp_session *s, struct smtp_transaction *t,
+	    unsigned flags, struct smtp_reply *r);
+	/* The transaction is given up (RSET, bare LF, closing …) before its end. */
+	void (*abandon)(void *ctx, struct smtp_session *s);
+	/* A reply of 4xx or 5xx is on its way; command is "RCPT", … Journal, log, counters. */
+	void (*refused)(void *ctx, struct smtp_session *s, const char *command,
+	    const struct recipient *rcpt, unsigned code, struct span text);
+};
+
+struct smtp_session {
+	const struct smtp_site *site;
+	const struct smtp_ops *ops;
+	void *ctx;
+	struct id_source *ids;
+	struct buf out;			/* replies, ready to be written */
+	struct wire wire;
+	struct smtp_data data;
+	enum smtp_state state;
+	bool esmtp;
+	bool retiring;
+	bool id_used;			/* by a transaction */
+	uint32_t errors;		/* refused commands since the last message */
+	uint32_t idle;			/* commands that carry no mail since the last message */
+	uint64_t id;			/* of the transaction; before the first: of the session */
+	uint64_t ticket;		/* JUDGED */
+	int64_t now;			/* Unix microseconds, of the input under way */
+	struct span helo;		/* in helo_text */
+	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, BODY */
+	/* who it is; set by the owner before SMTP_OPEN */
+	enum direction direction;	/* NONE: decided at the first recipient */
+	struct span listener;
+	struct ip client;
+	uint16_t client_port;
+	struct span client_name;
+	bool permitted;			/* the client may relay */
+	char *helo_text;
+};
+
+enum smtp_input_kind {
+	SMTP_OPEN,		/* once, first. refusal.code set: turned away at the door */
+	SMTP_BYTES,
+	SMTP_ANSWER,		/* of the ticket waited for; of another one: ignored */
+	SMTP_TIMEOUT,		/* a deadline has passed */
+	SMTP_RETIRE,		/* no new transactions */
+};
+struct smtp_input {
+	enum smtp_input_kind kind;
+	int64_t now;
+	struct span bytes;
+	struct smtp_reply reply;	/* OPEN, ANSWER */
+	uint64_t ticket;
+};
+
+enum smtp_step {
+	SMTP_MORE,		/* give it bytes */
+	SMTP_SAY,		/* write `out`, then give it bytes */
+	SMTP_WAIT,		/* write `out` if there is any; no bytes before the answer of `ticket` */
+	SMTP_DONE,		/* write `out`, close */
+};
+
+void smtp_session_init(struct smtp_session *s, const struct smtp_site *site,
+    const struct smtp_ops *ops, void *ctx, struct id_source *ids);
+void smtp_session_release(struct smtp_session *s);	/* abandons what is under way */
+/* *used: how many of in->bytes are done with; the rest is to be given again, with what comes
+ * behind it. All of a pipelined group's replies are in `out` when it returns. */
+enum smtp_step smtp_session_step(struct smtp_session *s, const struct smtp_input *in,
+    size_t *used);
+void smtp_session_check(const struct smtp_session *s);	/* asserts the invariants */
+
+/* Makes a refusal, " (ref ID)" behind it unless it names one already. text: "5.7.1 …".
+ * Lives until the next smtp_refuse of any session. */
+void smtp_refuse(const struct smtp_session *s, struct smtp_reply *r, unsigned code,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+#endif

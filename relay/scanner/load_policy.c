@@ -1,0 +1,216 @@
+/* load_policy.c -- reads the policy folder for the policy library, which opens no file itself.
+ *
+ * What a policy refers to must lie within its folder: a path that is absolute,
+ * has a `..` or leads out through a symbolic link is refused, so that who may
+ * write a policy cannot read the machine's other files through error messages.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fs.h"
+#include "scanner/load_policy.h"
+
+static bool
+stays_inside(struct span path)
+{
+	struct span rest = path;
+
+	if (path.n == 0 || path.p[0] == '/' || memchr(path.p, '\0', path.n))
+		return false;
+	while (rest.n) {
+		size_t n = span_find(rest, '/');
+
+		if (span_is(span_sub(rest, 0, n), ".."))
+			return false;
+		rest = span_from(rest, n + 1);
+	}
+	return true;
+}
+
+/* RESOLVE_BENEATH also stops symbolic links; a kernel without openat2 (before 5.6) gets the
+ * check of the text alone. */
+static int
+open_beneath(int dirfd, const char *path)
+{
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+	int fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+	if (fd == -1 && errno == ENOSYS)
+		fd = openat(dirfd, path, (int)how.flags);
+	return fd;
+}
+
+static int
+read_beneath(struct policy_folder *f, const char *path, size_t max, struct span *text, struct err *err)
+{
+	int fd = open_beneath(f->fd, path), rc;
+	struct stat st;
+
+	if (fd == -1) {
+		if (errno == EXDEV)
+			return err_set(err, EXDEV, "%s leads out of the policy folder", path);
+		return err_errno(err, "%s", path);
+	}
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+		rc = err_set(err, EINVAL, "%s is not a file", path);
+	else
+		rc = fs_read_fd(f->arena, fd, max, text, err);
+	close(fd);
+	return rc;
+}
+
+int
+policy_folder_open(struct policy_folder *f, const char *dir, struct arena *a, struct err *err)
+{
+	f->arena = a;
+	f->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return f->fd == -1 ? err_errno(err, "policy folder %s", dir) : 0;
+}
+
+void
+policy_folder_close(struct policy_folder *f)
+{
+	if (f->fd != -1)
+		close(f->fd);
+	f->fd = -1;
+}
+
+int
+policy_folder_read(void *ctx, struct span path, struct span *text, struct err *err)
+{
+	struct policy_folder *f = ctx;
+
+	if (!stays_inside(path))
+		return err_set(err, EXDEV, SPAN_FMT " is not within the policy folder",
+		    SPAN_ARG(path));
+	return read_beneath(f, arena_str(f->arena, path), POLICY_LIST_MAX, text, err);
+}
+
+static int
+not_hidden(const struct dirent *e)
+{
+	return e->d_name[0] != '.';
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+bool
+policy_folder_sources(struct policy_folder *f, const char *shown, const char *ending,
+    struct diags *d, struct policy_source **files, size_t *nfiles)
+{
+	struct dirent **names = NULL;
+	int n = scandirat(f->fd, ".", &names, not_hidden, by_name);
+	bool good = n >= 0 && n <= POLICY_FILES_MAX;
+	struct err err;
+
+	*files = arena_array(f->arena, good ? (size_t)n : 1, sizeof(**files));
+	*nfiles = 0;
+	if (n < 0)
+		diag_at(d, DIAG_ERROR, NULL, NULL, "%s: %s", shown, strerror(errno));
+	else if (!good)
+		diag_at(d, DIAG_ERROR, NULL, NULL, "%s: more than %d files", shown,
+		    POLICY_FILES_MAX);
+	for (int i = 0; i < n; i++) {
+		struct policy_source *s = &(*files)[*nfiles];
+
+		if (good && span_ends_nocase(span_str(names[i]->d_name), span_str(ending))) {
+			s->name = arena_printf(f->arena, "%s/%s", shown, names[i]->d_name);
+			if (read_beneath(f, names[i]->d_name, POLICY_FILE_MAX, &s->text, &err) == -1)
+				diag_at(d, DIAG_ERROR, NULL, NULL, "%s: %s", shown, err.text);
+			else
+				(*nfiles)++;
+		}
+		free(names[i]);
+	}
+	free(names);
+	return good;
+}
+
+static void
+fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
+{
+	struct policy_network *nets;
+	struct span *domains;
+
+	if (conf == NULL)
+		return;
+	nets = arena_array(a, conf->nnetworks, sizeof(*nets));
+	for (size_t i = 0; i < conf->nnetworks; i++)
+		nets[i] = (struct policy_network){ conf->networks[i].name, conf->networks[i].texts,
+			conf->networks[i].n };
+	domains = arena_array(a, conf->ndomains, sizeof(*domains));
+	for (size_t i = 0; i < conf->ndomains; i++)
+		domains[i] = conf->domains[i].name;
+	env->networks = nets;
+	env->nnetworks = conf->nnetworks;
+	env->domains = domains;
+	env->ndomains = conf->ndomains;
+}
+
+/* only: a single file of the folder, or NULL for all. */
+static struct policy *
+load_from(const char *dir, const char *shown, const char *only, const struct config *conf,
+    bool limits_only, struct arena *a, struct diags *d)
+{
+	struct policy_folder f = { .fd = -1, .arena = a };
+	struct policy_env env = { .read_file = policy_folder_read, .ctx = &f, .now = clock_real(),
+		.limits_only = limits_only };
+	struct policy_source *files, one = { .name = shown };
+	struct policy *p = NULL;
+	size_t nfiles = 1, errors = d->errors;
+	struct err err;
+
+	if (policy_folder_open(&f, dir, a, &err) == -1) {
+		diag_at(d, DIAG_ERROR, NULL, NULL, "%s", err.text);
+		return NULL;
+	}
+	fill_env(&env, conf, a);
+	files = &one;
+	if (only && read_beneath(&f, only, POLICY_FILE_MAX, &one.text, &err) == -1)
+		diag_at(d, DIAG_ERROR, NULL, NULL, "%s", err.text);
+	else if (only || policy_folder_sources(&f, shown, ".yaml", d, &files, &nfiles))
+		p = policy_load(files, nfiles, &env, d);
+	policy_folder_close(&f);
+	if (p && d->errors > errors)	/* a file that could not be read */
+		policy_free(&p);
+	return p;
+}
+
+struct policy *
+policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
+    bool limits_only, struct arena *a, struct diags *d)
+{
+	return load_from(dir, dir_shown, NULL, conf, limits_only, a, d);
+}
+
+struct policy *
+policy_load_file(const char *path, const struct config *conf, struct arena *a, struct diags *d)
+{
+	const char *slash = strrchr(path, '/');
+	const char *dir = !slash ? "." : slash == path ? "/" :
+	    arena_str(a, span_make(path, (size_t)(slash - path)));
+
+	return load_from(dir, arena_str(a, span_str(path)), slash ? slash + 1 : path, conf, false, a,
+	    d);
+}
+
+struct policy *
+policy_load_conf(const struct config *conf, bool limits_only, struct arena *a, struct diags *d)
+{
+	const char *slash = strrchr(conf->policy_dir, '/');
+
+	return policy_load_dir(conf->policy_dir, slash && slash[1] ? slash + 1 : conf->policy_dir,
+	    conf, limits_only, a, d);
+}

@@ -1,0 +1,38 @@
+/* load_policy.h -- the policy folder of a configuration, read and compiled. */
+#ifndef SCANNER_LOAD_POLICY_H
+#define SCANNER_LOAD_POLICY_H
+
+#include "conf.h"
+#include "master/config.h"
+#include "postern/policy.h"
+
+#define POLICY_FILE_MAX (4u << 20)	/* a policy file */
+#define POLICY_LIST_MAX (64u << 20)	/* a list it refers to */
+#define POLICY_FILES_MAX 1000
+
+/* Reads all *.yaml of a folder, in name order (tests/ is not looked into), and compiles them.
+ * dir_shown is put before file names in errors. conf gives networks and our own domains; may be
+ * NULL. Everything lives in the arena, which must outlive the policy. NULL: the reasons are in d. */
+struct policy *policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
+    bool limits_only, struct arena *a, struct diags *d);
+/* A single file as a whole policy; what it refers to lies beside it. */
+struct policy *policy_load_file(const char *path, const struct config *conf, struct arena *a,
+    struct diags *d);
+/* policy_load_dir for conf->policy_dir. */
+struct policy *policy_load_conf(const struct config *conf, bool limits_only, struct arena *a,
+    struct diags *d);
+
+/* A folder whose files are read by relative path, and nothing outside it. */
+struct policy_folder {
+	int fd;
+	struct arena *arena;	/* texts lie here */
+};
+int policy_folder_open(struct policy_folder *f, const char *dir, struct arena *a, struct err *err);
+void policy_folder_close(struct policy_folder *f);
+/* As policy_env.read_file wants it; ctx: struct policy_folder. */
+int policy_folder_read(void *ctx, struct span path, struct span *text, struct err *err);
+/* All files with that ending, in name order; what cannot be read is an error in d. */
+bool policy_folder_sources(struct policy_folder *f, const char *shown, const char *ending,
+    struct diags *d, struct policy_source **files, size_t *nfiles);
+
+#endif

@@ -1,0 +1,364 @@
+/* worker.c -- a forked scanner: one blocking loop, one message at a time; see worker.h.
+ *
+ * Everything a stranger wrote is looked at here, so this process may do next
+ * to nothing: no network, no exec, no fork, no files but its own temporary
+ * folder. It keeps nothing from one message to the next.
+ *
+ * A message that takes longer than scanners.timeout ends the process by
+ * SIGALRM, one that crashes it by its own signal: the receiver sees the
+ * channel close, tries the message once more on another worker, and then
+ * has it held. So a worker never answers in place of a verdict.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fs.h"
+#include "log.h"
+#include "scanner/worker.h"
+
+#define PEERS_MAX 512
+#define ARENA_BLOCK (1u << 20)
+
+struct peer {
+	struct chan chan;
+	enum role role;
+	uint32_t instance;
+	bool gone;
+};
+
+struct worker {
+	struct worker_env *env;
+	uint32_t instance;
+	struct chan control;
+	struct peer *peers[PEERS_MAX];
+	size_t npeers;
+	struct arena *arena;		/* of one message */
+	struct buf answer;
+	bool finished;			/* the master is gone */
+	int status;
+};
+
+static volatile sig_atomic_t retiring;
+
+static void
+on_term(int sig)
+{
+	retiring = 1;
+}
+
+/* The default action of SIGALRM ends the process, which is what is wanted. */
+static void
+set_alarm(int64_t us)
+{
+	struct itimerval it = { .it_value = { us / US_PER_SEC, us % US_PER_SEC } };
+
+	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static int
+flush_all(struct chan *c, struct err *err)
+{
+	int rc;
+
+	while ((rc = chan_flush(c, err)) == 1) {
+		struct pollfd pfd = { .fd = c->fd, .events = POLLOUT };
+
+		poll(&pfd, 1, -1);
+	}
+	return rc;
+}
+
+static void
+tell_master(struct worker *w, enum frame_type type, enum role role, uint32_t instance)
+{
+	struct err err;
+	struct buf b;
+
+	startup_ready(&b, role, instance);	/* READY and FAULT have the same body */
+	if (chan_push(&w->control, type, 0, buf_data(&b), -1) == -1 ||
+	    flush_all(&w->control, &err) == -1)
+		w->finished = true;
+	buf_release(&b);
+}
+
+static void
+drop_peer(struct worker *w, struct peer *p, bool fault, const char *why)
+{
+	p->gone = true;
+	if (!fault)
+		return;
+	log_error("%s[%u] broke the rules of its channel: %s", role_name(p->role), p->instance, why);
+	tell_master(w, FRAME_FAULT, p->role, p->instance);
+}
+
+/* ---- a message ---- */
+
+static void
+count(const struct worker *w, const struct verdict *v)
+{
+	static const enum counter of[OUTCOME_COUNT] = {
+		[OUTCOME_DELIVER] = COUNTER_OUT_DELIVER, [OUTCOME_REDIRECT] = COUNTER_OUT_REDIRECT,
+		[OUTCOME_DISCARD] = COUNTER_OUT_DISCARD, [OUTCOME_QUARANTINE] =
+		    COUNTER_OUT_QUARANTINE, [OUTCOME_HOLD] = COUNTER_OUT_HOLD,
+		[OUTCOME_DEFER] = COUNTER_OUT_DEFER, [OUTCOME_REJECT] = COUNTER_OUT_REJECT,
+	};
+	uint32_t n[OUTCOME_COUNT] = { 0 };
+
+	for (size_t i = 0; i < v->ndecisions; i++)
+		n[v->decisions[i].outcome]++;
+	for (int o = OUTCOME_DELIVER; o < OUTCOME_COUNT; o++)
+		if (n[o])
+			counter_add(of[o], n[o]);
+	counter_add(COUNTER_SCANS, 1);
+	if (w->env->judge.antivirus)
+		counter_add(COUNTER_AV_SCANS, 1);
+}
+
+static void
+encode_answer(struct worker *w, const struct envelope *env, const struct judgement *ju)
+{
+	struct span record = judgement_record(&w->env->judge, env, ju, RECORD_MAX, w->arena);
+	struct judgement failed = *ju;
+	struct msg_verdict m;
+
+	judgement_message(ju, record, w->arena, &m);
+	buf_reset(&w->answer);
+	verdict_encode(&w->answer, &m);
+	if (!buf_failed(&w->answer))
+		return;
+	/* More edits than a frame can carry: what cannot be said whole is not said in part. */
+	log_msg(LOG_LVL_WARN, env->id, "the verdict is too large; held as unscannable");
+	policy_verdict_failed(w->env->judge.policy, env, true, SPAN_LIT("The verdict is too large"),
+	    w->arena, &failed.verdict);
+	record = judgement_record(&w->env->judge, env, &failed, RECORD_MAX, w->arena);
+	judgement_message(&failed, record, w->arena, &m);
+	buf_reset(&w->answer);
+	verdict_encode(&w->answer, &m);
+	ASSERT(!buf_failed(&w->answer));
+}
+
+static void
+scan(struct worker *w, struct msg_scan *m)
+{
+	struct span raw = payload_flat(&m->payload, w->arena);
+	struct judgement ju;
+
+	judge_message(&w->env->judge, &m->env, raw, NULL, w->arena, &ju);
+	if (*ju.trouble) {
+		counter_add(COUNTER_SCAN_ERRORS, 1);
+		log_msg(LOG_LVL_ERROR, m->env.id, "%s", ju.trouble);
+	}
+	count(w, &ju.verdict);
+	encode_answer(w, &m->env, &ju);
+}
+
+/* -1: the frame breaks the rules. */
+static int
+on_scan(struct worker *w, struct peer *p, struct frame *f)
+{
+	struct msg_scan m;
+	struct err err;
+
+	if (f->type != FRAME_SCAN || scan_decode(f->body, f->fd, w->arena, &m) == -1)
+		return -1;
+	set_alarm(w->env->conf->scan_timeout);
+	if (payload_map(&m.payload, &err) == -1) {
+		/* Without an answer: the receiver's deadline defers the message. */
+		log_msg(LOG_LVL_ERROR, m.env.id, "%s", err.text);
+		drop_peer(w, p, false, "");
+		set_alarm(0);
+		return 0;
+	}
+	scan(w, &m);
+	payload_unmap(&m.payload);
+	set_alarm(0);
+	if (chan_push(&p->chan, FRAME_VERDICT, f->ticket, buf_data(&w->answer), -1) == -1 ||
+	    flush_all(&p->chan, &err) == -1)
+		drop_peer(w, p, false, "");
+	if (w->answer.cap > (1u << 20))
+		buf_release(&w->answer);
+	return 0;
+}
+
+/* ---- the master ---- */
+
+static int
+on_control(struct worker *w, struct frame *f)
+{
+	struct msg_peer m;
+	struct peer *p;
+
+	if (f->type == FRAME_RETIRE) {
+		retiring = 1;
+		return 0;
+	}
+	if (f->type != FRAME_PEER)
+		return f->type == FRAME_GO ? 0 : -1;
+	if (peer_decode(f->body, f->fd, w->arena, &m) == -1 || f->fd == -1 ||
+	    m.role != ROLE_RECEIVER || w->npeers == PEERS_MAX)
+		return -1;
+	p = calloc(1, sizeof(*p));
+	ASSERT(p != NULL);
+	chan_init(&p->chan, f->fd, ROLE_SCANNER, m.role);
+	f->fd = -1;
+	p->role = m.role;
+	p->instance = m.instance;
+	w->peers[w->npeers++] = p;
+	return 0;
+}
+
+static void
+hear_control(struct worker *w)
+{
+	struct frame f = { .fd = -1 };
+	struct err err = { 0 };
+	int rc = chan_fill(&w->control, &err);
+
+	while (rc != -1 && (rc = chan_next(&w->control, &f, &err)) == 1) {
+		arena_reset(w->arena);
+		if (on_control(w, &f) == -1) {
+			log_error("a frame of the master that cannot be: %s", frame_name(f.type));
+			rc = -1;
+		}
+	}
+	if (f.fd != -1)
+		close(f.fd);
+	if (rc == -1) {
+		w->finished = true;
+		w->status = retiring ? 0 : 1;
+	}
+}
+
+/* ---- the loop ---- */
+
+/* One frame of each peer, so that a busy one does not starve the others. True: there was one. */
+static bool
+serve_once(struct worker *w)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < w->npeers; i++) {
+		struct frame f = { .fd = -1 };
+		struct peer *p = w->peers[i];
+		struct err err = { 0 };
+		int rc;
+
+		if (p->gone)
+			continue;
+		arena_reset(w->arena);
+		rc = chan_next(&p->chan, &f, &err);
+		if (rc == 1 && on_scan(w, p, &f) == -1)
+			drop_peer(w, p, true, frame_name(f.type));
+		else if (rc == -1)
+			drop_peer(w, p, true, err.text);
+		any |= rc == 1;
+		if (f.fd != -1)
+			close(f.fd);
+	}
+	return any;
+}
+
+static void
+bury_gone(struct worker *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->npeers; i++) {
+		struct peer *p = w->peers[i];
+
+		if (!p->gone) {
+			w->peers[kept++] = p;
+			continue;
+		}
+		chan_release(&p->chan);
+		free(p);
+	}
+	w->npeers = kept;
+}
+
+/* Waits (unless busy) and reads what is there. False: nothing was. */
+static bool
+listen_all(struct worker *w, struct pollfd *pfds, bool busy)
+{
+	static const struct timespec now = { 0, 0 };
+	size_t n = w->npeers;
+
+	pfds[0] = (struct pollfd){ .fd = w->control.fd, .events = POLLIN };
+	for (size_t i = 0; i < n; i++)
+		pfds[i + 1] = (struct pollfd){ .fd = w->peers[i]->chan.fd, .events = POLLIN };
+	if (ppoll(pfds, n + 1, busy || retiring ? &now : NULL, &w->env->sigmask) <= 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		struct err err = { 0 };
+
+		if (pfds[i + 1].revents && chan_fill(&w->peers[i]->chan, &err) == -1)
+			drop_peer(w, w->peers[i], err.code == EPROTO, err.text);
+	}
+	if (pfds[0].revents)
+		hear_control(w);
+	return true;
+}
+
+static void
+loop(struct worker *w)
+{
+	struct pollfd *pfds = calloc(PEERS_MAX + 1, sizeof(*pfds));
+	bool busy = false;
+
+	ASSERT(pfds != NULL);
+	while (!w->finished) {
+		bool heard = listen_all(w, pfds, busy);
+
+		busy = serve_once(w);
+		bury_gone(w);
+		if (retiring && !busy && !heard)
+			break;		/* everything that had arrived is answered */
+	}
+	free(pfds);
+}
+
+static int
+confine(struct worker *w, const char *tmpdir, struct err *err)
+{
+	static const struct sandbox box = { .may = SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };
+	const char *write[] = { tmpdir, NULL };
+	const struct sandbox_paths paths = { .write = write };
+	const char *missing;
+
+	if (sandbox_enter(&box, &paths, &missing, err) == -1)
+		return -1;
+	/* The canary proves the engine inside the cage: what it may not do there, it will not find. */
+	if (w->env->judge.antivirus &&
+	    (antivirus_tmpdir(w->env->judge.antivirus, tmpdir, err) == -1 ||
+	    antivirus_canary(w->env->judge.antivirus, err) == -1))
+		return -1;
+	return 0;
+}
+
+int
+worker_main(struct worker_env *env, uint32_t instance, const char *tmpdir, int control)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	struct sigaction sa = { .sa_handler = on_term };
+	struct err err = { 0 };
+
+	ASSERT(w != NULL);
+	w->env = env;
+	w->instance = instance;
+	w->arena = arena_new(ARENA_BLOCK);
+	buf_init(&w->answer, FRAME_BIG);
+	chan_init(&w->control, control, ROLE_SCANNER, ROLE_MASTER);
+	sigaction(SIGTERM, &sa, NULL);
+	if (confine(w, tmpdir, &err) == -1) {
+		log_error("a worker does not start: %s", err.text);
+		return 1;
+	}
+	tell_master(w, FRAME_READY, ROLE_SCANNER, instance);
+	loop(w);
+	return w->status;
+}

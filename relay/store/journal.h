@@ -1,0 +1,38 @@
+/* journal.h -- what happened to every message: events in, answers out. */
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include "ipc/messages.h"
+#include "json.h"
+#include "store/db.h"
+
+#define TRACE_LIMIT_MAX 1000
+#define TRACE_BUDGET_US (2 * INT64_C(1000000))	/* of one search, then it says "partial" */
+
+/* Writes one event, within the caller's transaction. 1 written (*seq: its number in the
+ * journal), 0 known already, -1. */
+int journal_add(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *err);
+
+/* The members of an event's JSON object; with_message: also its id, sender and client. */
+void journal_event_json(struct json *j, const struct msg_event *ev, int64_t seq);
+
+struct trace_result {
+	size_t found;		/* lines written */
+	bool more;		/* there are older ones */
+	bool partial;		/* the search was cut off by its budget */
+};
+/* q: a message id, an address, a domain, a client's address, or a word of the subject or local
+ * part. Newest first, at most limit; one JSON object with v, one line each. */
+int journal_trace(struct db *d, struct span q, uint32_t limit, struct buf *out,
+    struct trace_result *res, struct err *err);
+
+/* The verdict record of a message, or of the message it was made from: 1, 0 none, -1. */
+int journal_record(struct db *d, uint64_t id, struct arena *a, struct span *json, struct err *err);
+
+/* Is this message known to have been accepted? 1, 0, -1 */
+int journal_knows(struct db *d, uint64_t id, struct err *err);
+
+/* One object: messages and recipients by status since `since`. */
+int journal_stats(struct db *d, int64_t since, struct json *j, struct err *err);
+
+#endif

@@ -1,0 +1,84 @@
+/* kept.h -- messages that wait for a decision: holds and quarantine.
+ *
+ * A row goes WAITING -> RELEASING -> RELEASED, or WAITING -> REJECTING ->
+ * REJECTED, or WAITING -> DELETED. The -ING states stand while the queue has
+ * been asked to take the message under new_id and has not answered: after a
+ * crash the same id is offered again. The content goes with the decision.
+ */
+#ifndef STORE_KEPT_H
+#define STORE_KEPT_H
+
+#include "ipc/frame.h"
+#include "ipc/messages.h"
+#include "store/db.h"
+
+#define KEPT_CONTENT_MAX ((size_t)256 << 20)
+
+/* Numbers stand in the database. X(NAME, number, "name") */
+#define KEPT_STATES(X) \
+	X(WAITING, 1, "waiting") X(RELEASING, 2, "releasing") X(REJECTING, 3, "rejecting") \
+	X(RELEASED, 4, "released") X(REJECTED, 5, "rejected") X(DELETED, 6, "deleted")
+enum kept_state {
+#define X(name, number, text) KEPT_##name = number,
+	KEPT_STATES(X)
+#undef X
+};
+const char *kept_state_name(enum kept_state s);
+
+struct kept {
+	int64_t kid;
+	enum outcome kind;
+	enum kept_state state;
+	struct span queue;
+	uint64_t id, parent, new_id;
+	uint64_t size;
+	enum outcome on_expire;
+	struct span by;
+	struct envelope env;
+	struct span record;	/* JSON; "" none */
+	struct span content;	/* kept_load with content only */
+};
+
+/* Which ones: every filter that is set must hold. */
+struct kept_filter {
+	enum outcome kind;
+	uint64_t id;		/* 0: any */
+	struct span queue;	/* "": any */
+	struct span from, to;	/* address, or domain without @; "": any */
+	int64_t before, after;	/* kept before, at or after; 0: any */
+	bool all;		/* also those decided already */
+};
+/* "all", an id, or "queue=Q,from=A,to=A,older=1d,newer=1h" (any of them; texts end at a comma). */
+int kept_filter_parse(struct span text, int64_t now, struct arena *a, struct kept_filter *f,
+    struct err *err);
+
+/* Within the caller's transaction. Recipients kept already for the same message, kind and
+ * queue are left out (a KEEP that is sent again); 1 kept, 0 nothing new, -1. */
+int kept_put(struct db *d, const struct msg_keep *m, struct span content, int64_t now,
+    struct arena *a, struct err *err);
+/* Row numbers, oldest first, at most max; *n of them in the arena. */
+int kept_select(struct db *d, const struct kept_filter *f, size_t max, struct arena *a,
+    int64_t **kids, size_t *n, struct err *err);
+int kept_count(struct db *d, const struct kept_filter *f, uint64_t *n, struct err *err);
+/* 1 there, 0 no such row, -1. */
+int kept_load(struct db *d, int64_t kid, bool with_content, struct arena *a, struct kept *k,
+    struct err *err);
+/* WAITING -> RELEASING/REJECTING/DELETED: 1 done, 0 somebody was first, -1. */
+int kept_decide(struct db *d, int64_t kid, enum kept_state to, uint64_t new_id, struct span by,
+    int64_t now, struct err *err);
+/* The queue took it: RELEASED or REJECTED, content gone. */
+int kept_done(struct db *d, int64_t kid, struct err *err);
+/* The queue did not take it: WAITING again. */
+int kept_undo(struct db *d, int64_t kid, struct err *err);
+/* Rows whose time is up, and rows in an -ING state. */
+int kept_due(struct db *d, int64_t now, size_t max, struct arena *a, int64_t **kids, size_t *n,
+    struct err *err);
+int kept_unfinished(struct db *d, size_t max, struct arena *a, int64_t **kids, size_t *n,
+    struct err *err);
+/* It stays until somebody decides. */
+int kept_stay(struct db *d, int64_t kid, struct err *err);
+
+/* One JSON line for each, newest first. */
+int kept_list(struct db *d, const struct kept_filter *f, size_t limit, struct buf *out,
+    size_t *found, struct err *err);
+#endif

@@ -1,0 +1,468 @@
+/* release.c -- decisions about kept messages, carried to the queue.
+ *
+ * A release is a SUBMIT like a receiver's: a new id, the kept message as
+ * parent, DELIVER for the recipients kept. A rejection is the same with
+ * REJECT, so that the queue, which alone writes notices, tells the sender.
+ * The row is marked before the SUBMIT leaves and done when ACCEPTED is back; in
+ * between the queue or this process may die. Then the message is offered
+ * again under the same id, unless the journal knows that id already.
+ *
+ * The message is not judged again: whoever releases it has decided.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fs.h"
+#include "log.h"
+#include "store/store.h"
+
+#define FLIGHTS_MAX 16			/* of one act, waiting for the queue */
+#define ANSWER_US (60 * US_PER_SEC)
+#define EXPIRY_US (30 * US_PER_SEC)
+#define DUE_MAX 1000
+
+struct act {
+	struct store *s;
+	enum act_verb verb;
+	bool resume;			/* the rows are marked already */
+	struct arena *arena;
+	struct span by, text;
+	struct reply *reply;
+	const int64_t *kids;
+	size_t n, next, flying, done, failed;
+	bool pumping;
+};
+
+struct flight {
+	struct act *act;
+	int64_t kid;
+	uint64_t id, new_id, ticket;
+	bool reject;
+	struct flight *next;
+};
+
+/* ---- what the asker reads ---- */
+
+static void
+line(struct act *a, uint64_t id, const char *state, uint64_t new_id, const char *error)
+{
+	char text[ID_SIZE];
+	struct json j;
+
+	if (error)
+		log_msg(LOG_LVL_WARN, id, "not decided: %s", error);
+	if (a->reply == NULL)
+		return;
+	json_begin(&j, reply_buf(a->reply));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	if (id)
+		json_kcstr(&j, "id", id_format(id, text));
+	if (state)
+		json_kcstr(&j, "state", state);
+	if (new_id)
+		json_kcstr(&j, "new_id", id_format(new_id, text));
+	if (error)
+		json_kcstr(&j, "error", error);
+	json_end_object(&j);
+	buf_putc(reply_buf(a->reply), '\n');
+	reply_send(a->reply);
+}
+
+static void
+act_end(struct act *a)
+{
+	struct json j;
+
+	if (a->reply) {
+		json_begin(&j, reply_buf(a->reply));
+		json_object(&j);
+		json_kint(&j, "v", 1);
+		json_kuint(&j, "done", a->done);
+		json_kuint(&j, "failed", a->failed);
+		json_end_object(&j);
+		buf_putc(reply_buf(a->reply), '\n');
+		reply_end(&a->reply);
+	}
+	arena_free(&a->arena);
+	free(a);
+}
+
+/* One event for each recipient: a message may be kept for some of them only. */
+static void
+journal(struct act *a, const struct kept *k, enum event_kind kind, uint64_t new_id,
+    struct span reply)
+{
+	struct msg_event ev = { .kind = kind, .id = k->id, .parent = new_id, .time = clock_real(),
+		.size = k->size, .by = a->resume ? k->by : a->by, .reply = reply };
+
+	for (size_t i = 0; i < k->env.nrecipients; i++) {
+		ev.rcpt = k->env.recipients[i].address;
+		store_event(a->s, &ev);
+	}
+	log_msg(LOG_LVL_INFO, k->id, "%s by " SPAN_FMT, event_name(kind), SPAN_ARG(ev.by));
+}
+
+static struct span
+reject_text(struct act *a, const struct kept *k, struct arena *scratch)
+{
+	char id[ID_SIZE];
+
+	if (a->text.n)
+		return span_str(arena_printf(scratch, "5.7.1 " SPAN_FMT " (ref %s)",
+		    SPAN_ARG(a->text), id_format(k->id, id)));
+	return span_str(arena_printf(scratch, "5.7.1 %s (ref %s)", a->verb == ACT_EXPIRE ?
+	    "nobody released the message in time" : "the message was not released",
+	    id_format(k->id, id)));
+}
+
+/* ---- one message ---- */
+
+static int
+payload_of(struct span content, struct arena *a, struct payload *p, struct err *err)
+{
+	int fd;
+
+	if (content.n <= PAYLOAD_INLINE_MAX) {
+		payload_from_span(p, content, a);
+		return 0;
+	}
+	if ((fd = fs_memfd("released", err)) == -1)
+		return -1;
+	if (fs_write_all(fd, content.p, content.n, err) == -1 || fs_memfd_seal(fd, err) == -1) {
+		close(fd);
+		return -1;
+	}
+	payload_from_fd(p, fd, content.n, a);
+	return 0;
+}
+
+static int
+submit(struct act *a, const struct kept *k, uint64_t new_id, bool reject, uint64_t ticket,
+    struct arena *scratch, struct err *err)
+{
+	struct msg_submit m = { .env = k->env, .parent = k->id, .record = k->record };
+	struct span text = reject ? reject_text(a, k, scratch) : (struct span){ 0 };
+	struct buf b;
+	int r;
+
+	m.env.id = new_id;
+	m.env.received = clock_real();	/* its life in the queue begins now */
+	m.ndecisions = k->env.nrecipients;
+	m.decisions = arena_array(scratch, m.ndecisions, sizeof(*m.decisions));
+	for (size_t i = 0; i < m.ndecisions; i++) {
+		m.decisions[i].outcome = reject ? OUTCOME_REJECT : OUTCOME_DELIVER;
+		m.decisions[i].reply = text;
+	}
+	if (payload_of(k->content, scratch, &m.payload, err) == -1)
+		return -1;
+	buf_init(&b, FRAME_BIG);
+	submit_encode(&b, &m);
+	if (buf_failed(&b)) {
+		if (m.payload.fd != -1)
+			close(m.payload.fd);
+		r = err_set(err, 0, "its envelope is too large");
+	} else {
+		r = link_send(a->s->queue, FRAME_SUBMIT, ticket, buf_data(&b), m.payload.fd);
+		if (r == -1)
+			err_set(err, 0, "the queue takes nothing now");
+	}
+	buf_release(&b);
+	return r;
+}
+
+static int
+take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch, struct err *err)
+{
+	struct store *s = a->s;
+	struct flight *f;
+	uint64_t new_id = a->resume ? k->new_id : id_new(&s->ids, clock_real());
+	int r;
+
+	if (s->queue == NULL)
+		return err_set(err, 0, "the queue is away; try again in a moment");
+	if (!a->resume) {
+		r = kept_decide(s->db, k->kid, reject ? KEPT_REJECTING : KEPT_RELEASING, new_id,
+		    a->by, clock_real(), err);
+		if (r != 1)
+			return r == 0 ? err_set(err, 0, "somebody was faster") : -1;
+	}
+	f = calloc(1, sizeof(*f));
+	ASSERT(f != NULL);
+	*f = (struct flight){ a, k->kid, k->id, new_id, 0, reject, s->flights };
+	f->ticket = ticket_open(s->tickets, f, clock_mono() + ANSWER_US);
+	if (submit(a, k, new_id, reject, f->ticket, scratch, err) == -1) {
+		ticket_close(s->tickets, f->ticket);
+		free(f);
+		kept_undo(s->db, k->kid, NULL);
+		return -1;
+	}
+	s->flights = f;
+	a->flying++;
+	return 0;
+}
+
+static int
+delete_one(struct act *a, const struct kept *k, struct err *err)
+{
+	int r = kept_decide(a->s->db, k->kid, KEPT_DELETED, 0, a->by, clock_real(), err);
+
+	if (r != 1)
+		return r == 0 ? err_set(err, 0, "somebody was faster") : -1;
+	journal(a, k, EVENT_DISCARDED, 0, (struct span){ 0 });
+	line(a, k->id, "deleted", 0, NULL);
+	a->done++;
+	return 0;
+}
+
+/* Decided, accepted by the queue, written down. */
+static int
+arrived(struct act *a, const struct kept *k, uint64_t new_id, bool reject, struct arena *scratch,
+    struct err *err)
+{
+	if (kept_done(a->s->db, k->kid, err) == -1)
+		return -1;
+	journal(a, k, reject ? EVENT_REJECTED : EVENT_RELEASED, new_id,
+	    reject ? reject_text(a, k, scratch) : (struct span){ 0 });
+	line(a, k->id, reject ? "rejected" : "released", new_id, NULL);
+	a->done++;
+	return 0;
+}
+
+/* Left between SUBMIT and ACCEPTED: did it arrive? */
+static int
+resume_one(struct act *a, const struct kept *k, struct arena *scratch, struct err *err)
+{
+	bool reject = k->state == KEPT_REJECTING;
+
+	switch (journal_knows(a->s->db, k->new_id, err)) {
+	case -1:
+		return -1;
+	case 1:
+		return arrived(a, k, k->new_id, reject, scratch, err);
+	default:
+		return take_off(a, k, reject, scratch, err);
+	}
+}
+
+static int
+expire_one(struct act *a, const struct kept *k, struct arena *scratch, struct err *err)
+{
+	switch (k->on_expire) {
+	case OUTCOME_DELIVER:
+	case OUTCOME_REJECT:
+		return take_off(a, k, k->on_expire == OUTCOME_REJECT, scratch, err);
+	case OUTCOME_DISCARD:
+		return delete_one(a, k, err);
+	default:	/* what else a policy may say: it waits for a person */
+		return kept_stay(a->s->db, k->kid, err);
+	}
+}
+
+static int
+act_one(struct act *a, int64_t kid, struct arena *scratch, uint64_t *id, struct err *err)
+{
+	struct kept k;
+	int r = kept_load(a->s->db, kid, false, scratch, &k, err);
+
+	if (r != 1)
+		return r == 0 ? err_set(err, 0, "it is gone") : -1;
+	*id = k.id;
+	if (!a->resume && k.state != KEPT_WAITING)
+		return err_set(err, 0, "it is %s already", kept_state_name(k.state));
+	if (a->verb != ACT_DELETE && kept_load(a->s->db, kid, true, scratch, &k, err) != 1)
+		return -1;
+	if (a->resume)
+		return resume_one(a, &k, scratch, err);
+	switch (a->verb) {
+	case ACT_RELEASE:
+	case ACT_REJECT:
+		return take_off(a, &k, a->verb == ACT_REJECT, scratch, err);
+	case ACT_DELETE:
+		return delete_one(a, &k, err);
+	case ACT_EXPIRE:
+		return expire_one(a, &k, scratch, err);
+	}
+	return 0;
+}
+
+/* Starts what may fly at once; ends the act when nothing is left. */
+static void
+act_pump(struct act *a)
+{
+	a->pumping = true;
+	store_settle(a->s);
+	while (a->next < a->n && a->flying < FLIGHTS_MAX) {
+		struct arena *scratch = arena_new(0);
+		struct err err = { 0 };
+		uint64_t id = 0;
+
+		if (act_one(a, a->kids[a->next++], scratch, &id, &err) == -1) {
+			a->failed++;
+			line(a, id, NULL, 0, err.text);
+		}
+		arena_free(&scratch);
+	}
+	a->pumping = false;
+	if (a->next == a->n && a->flying == 0)
+		act_end(a);
+}
+
+static void
+act_new(struct store *s, enum act_verb verb, bool resume, const int64_t *kids, size_t n,
+    struct span by, struct span text, struct reply *reply)
+{
+	struct act *a = calloc(1, sizeof(*a));
+	int64_t *own;
+
+	ASSERT(a != NULL);
+	a->s = s;
+	a->verb = verb;
+	a->resume = resume;
+	a->arena = arena_new(0);
+	a->by = arena_span(a->arena, by);
+	a->text = arena_span(a->arena, text);
+	a->reply = reply;
+	own = arena_array(a->arena, n, sizeof(*own));
+	if (n)
+		memcpy(own, kids, n * sizeof(*own));
+	a->kids = own;
+	a->n = n;
+	act_pump(a);
+}
+
+void
+act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
+    struct span text, struct reply *reply)
+{
+	act_new(s, verb, false, kids, n, by, text, reply);
+}
+
+/* ---- answers, and none ---- */
+
+static void
+flight_remove(struct store *s, struct flight *gone)
+{
+	for (struct flight **pp = &s->flights; *pp; pp = &(*pp)->next)
+		if (*pp == gone) {
+			*pp = gone->next;
+			break;
+		}
+	gone->act->flying--;
+}
+
+static int
+landed(struct flight *f, const struct msg_accepted *m, struct arena *scratch, struct err *err)
+{
+	struct act *a = f->act;
+	struct kept k;
+	int r;
+
+	if (m->status != ACCEPT_OK) {
+		if (kept_undo(a->s->db, f->kid, err) == -1)
+			return -1;
+		return err_set(err, 0, "the queue does not take it: " SPAN_FMT, SPAN_ARG(m->text));
+	}
+	r = kept_load(a->s->db, f->kid, false, scratch, &k, err);
+	if (r == 0)
+		return err_set(err, 0, "it is gone");
+	return r == -1 ? -1 : arrived(a, &k, f->new_id, f->reject, scratch, err);
+}
+
+void
+act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m)
+{
+	struct flight *f = ticket_close(s->tickets, ticket);
+	struct arena *scratch;
+	struct err err = { 0 };
+	struct act *a;
+
+	if (f == NULL)	/* late: unfinished decisions are taken up by the clock */
+		return;
+	a = f->act;
+	scratch = arena_new(0);
+	store_settle(s);
+	flight_remove(s, f);
+	if (landed(f, m, scratch, &err) == -1) {
+		a->failed++;
+		line(a, f->id, NULL, 0, err.text);
+	}
+	arena_free(&scratch);
+	free(f);
+	act_pump(a);
+}
+
+static void
+flight_lost(struct store *s, struct flight *f, const char *why)
+{
+	struct act *a = f->act;
+
+	ticket_close(s->tickets, f->ticket);
+	flight_remove(s, f);
+	a->failed++;
+	line(a, f->id, NULL, 0, why);
+	free(f);
+	if (!a->pumping)
+		act_pump(a);
+}
+
+void
+act_queue_gone(struct store *s)
+{
+	while (s->flights)
+		flight_lost(s, s->flights, "the queue went away; the decision stands, and is "
+		    "carried out once it is back");
+}
+
+static void
+resume_unfinished(struct store *s)
+{
+	struct arena *a = arena_new(0);
+	int64_t *kids;
+	size_t n;
+	struct err err;
+
+	if (kept_unfinished(s->db, DUE_MAX, a, &kids, &n, &err) == -1)
+		log_error("unfinished decisions: %s", err.text);
+	else if (n > 0 && s->flights == NULL)
+		act_new(s, ACT_RELEASE, true, kids, n, (struct span){ 0 }, (struct span){ 0 }, NULL);
+	arena_free(&a);
+}
+
+static void
+expire(struct store *s)
+{
+	struct arena *a = arena_new(0);
+	int64_t *kids;
+	size_t n;
+	struct err err;
+
+	if (kept_due(s->db, clock_real(), DUE_MAX, a, &kids, &n, &err) == -1)
+		log_error("holds whose time is up: %s", err.text);
+	else if (n > 0)
+		act_start(s, ACT_EXPIRE, kids, n, SPAN_LIT("expiry"), (struct span){ 0 }, NULL);
+	arena_free(&a);
+}
+
+void
+act_tick(struct store *s)
+{
+	int64_t now = clock_mono();
+	uint64_t ticket;
+
+	while ((ticket = ticket_expired(s->tickets, now)) != 0)
+		flight_lost(s, ticket_owner(s->tickets, ticket), "the queue did not answer; the "
+		    "decision stands, and is tried again");
+	if (s->queue == NULL || s->rt->retiring)
+		return;
+	if (s->settle_at && now >= s->settle_at && s->flights == NULL) {
+		/* Not while others fly: their rows look the same. Later again for what was lost. */
+		s->settle_at = now + ANSWER_US;
+		resume_unfinished(s);
+	}
+	if (now >= s->expiry_at) {
+		s->expiry_at = now + EXPIRY_US;
+		expire(s);
+	}
+}

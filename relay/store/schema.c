@@ -1,0 +1,76 @@
+/* schema.c -- the tables of the store's database; see schema.h.
+ *
+ * message and recipient hold what is known now (one row each, updated by
+ * events), event what happened (never updated). An event sent twice, by a
+ * queue that lost its link before the acknowledgement came, has the same
+ * message, time, kind and recipient: the unique index drops the second one,
+ * whichever process sends it. Ids rise with time, so no table needs an index
+ * over time.
+ *
+ * What is large and rarely read (verdict records, contents) has tables of its
+ * own, so that searches read narrow rows. A full-text table over message may
+ * come in a later step.
+ */
+#include "postern/err.h"
+#include "store/db.h"
+#include "store/schema.h"
+
+static const char *const steps[DB_VERSION] = {
+	[0] =
+	"PRAGMA application_id=1349743730;"	/* DB_APPLICATION */
+	"CREATE TABLE message("
+	" id INTEGER PRIMARY KEY,"
+	" parent INTEGER,"		/* the message it was made from; NULL none */
+	" time INTEGER NOT NULL,"
+	" direction INTEGER NOT NULL,"	/* enum direction */
+	" listener TEXT, client TEXT, client_name TEXT, helo TEXT, user TEXT, tls TEXT,"
+	" sender TEXT, sender_domain TEXT,"
+	" subject TEXT,"
+	" size INTEGER NOT NULL);"
+	"CREATE INDEX message_parent ON message(parent) WHERE parent IS NOT NULL;"
+	"CREATE INDEX message_sender ON message(sender COLLATE NOCASE);"
+	"CREATE INDEX message_sender_domain ON message(sender_domain);"
+	"CREATE INDEX message_client ON message(client);"
+	"CREATE INDEX message_subject ON message(id, subject) WHERE subject IS NOT NULL;"
+	"CREATE TABLE record(id INTEGER PRIMARY KEY, json BLOB NOT NULL);"	/* zstd */
+	"CREATE TABLE recipient("
+	" id INTEGER NOT NULL, address TEXT NOT NULL, domain TEXT,"
+	" outcome TEXT, status TEXT NOT NULL, dsn TEXT, relay TEXT, reply TEXT, tls TEXT,"
+	" time INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
+	" PRIMARY KEY(id, address)) WITHOUT ROWID;"
+	"CREATE INDEX recipient_address ON recipient(address COLLATE NOCASE);"
+	"CREATE INDEX recipient_domain ON recipient(domain);"
+	"CREATE TABLE event("
+	" seq INTEGER PRIMARY KEY,"
+	" id INTEGER NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL,"	/* event_name */
+	" key INTEGER NOT NULL,"	/* of time, kind and rcpt: what it happened to */
+	" rcpt TEXT NOT NULL, outcome TEXT, dsn TEXT, relay TEXT, reply TEXT, tls TEXT,"
+	" by TEXT, parent INTEGER);"
+	"CREATE UNIQUE INDEX event_once ON event(id, key);"
+	"CREATE TABLE kept("
+	" kid INTEGER PRIMARY KEY,"	/* one message may be kept twice: held for one, quarantined for another */
+	" id INTEGER NOT NULL, parent INTEGER,"
+	" kind TEXT NOT NULL,"	/* outcome_name: hold, quarantine */
+	" queue TEXT, time INTEGER NOT NULL,"
+	" expires INTEGER, on_expire TEXT,"	/* outcome_name */
+	" sender TEXT, client TEXT, subject TEXT, size INTEGER NOT NULL,"
+	" state INTEGER NOT NULL,"	/* enum kept_state */
+	" new_id INTEGER,"		/* of the message a decision makes */
+	" by TEXT, decided INTEGER,"
+	" envelope BLOB NOT NULL, record BLOB);"
+	"CREATE INDEX kept_id ON kept(id);"
+	"CREATE INDEX kept_state ON kept(state, kind, kid);"
+	"CREATE INDEX kept_expires ON kept(expires) WHERE state=1 AND expires IS NOT NULL;"
+	"CREATE TABLE kept_rcpt(kid INTEGER NOT NULL, address TEXT NOT NULL,"
+	" PRIMARY KEY(kid, address)) WITHOUT ROWID;"
+	"CREATE TABLE kept_content(kid INTEGER PRIMARY KEY,"
+	" method INTEGER NOT NULL,"	/* 1: zstd */
+	" bytes BLOB NOT NULL);",
+};
+
+const char *
+schema_step(int from)
+{
+	ASSERT(from >= 0 && from < DB_VERSION);
+	return steps[from];
+}

@@ -1,0 +1,503 @@
+/* store.c -- the journal and the kept messages: the role `store`.
+ *
+ * Events are gathered and committed together, BATCH_US after the first of
+ * them at the latest; then the queue learns how far it may forget them. A KEEP
+ * is answered only after a commit that the disk has confirmed, for with the
+ * answer the queue drops its own copy. SQLite blocks this process, nobody
+ * else: whoever sends here only fills a socket.
+ *
+ * When the database fails, events wait in memory up to BATCH_BYTES; beyond
+ * that they are dropped and counted. The queue keeps its own until they are
+ * acknowledged and sends them again over a new channel, so after such a gap
+ * the store leaves as soon as the database is back, to be started anew.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fs.h"
+#include "log.h"
+#include "store/store.h"
+
+#define TICK_US US_PER_SEC
+#define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
+#define SETTLE_US (5 * US_PER_SEC)
+
+static struct timeval
+after(int64_t us)
+{
+	return (struct timeval){ .tv_sec = us / US_PER_SEC, .tv_usec = us % US_PER_SEC };
+}
+
+static void
+arm(struct event *ev, int64_t us)
+{
+	struct timeval tv = after(us);
+
+	if (!evtimer_pending(ev, NULL))
+		evtimer_add(ev, &tv);
+}
+
+/* ---- kept messages ---- */
+
+static void
+say_kept(struct link *l, uint64_t ticket, bool ok, const char *text)
+{
+	struct msg_kept m = { ok, span_str(text) };
+	struct buf b;
+
+	buf_init(&b, FRAME_SMALL);
+	kept_encode(&b, &m);
+	link_send(l, FRAME_KEPT, ticket, buf_data(&b), -1);
+	buf_release(&b);
+}
+
+static void
+answer_keeps(struct store *s, bool ok, const char *text)
+{
+	for (size_t i = 0; i < s->keeps.n; i++)
+		if (s->keeps.wait[i].link)
+			say_kept(s->keeps.wait[i].link, s->keeps.wait[i].ticket, ok, text);
+	s->keeps.n = 0;
+}
+
+void
+store_settle(struct store *s)
+{
+	struct err err;
+
+	if (s->keeps.n == 0)
+		return;
+	if (db_commit(s->db, &err) == -1) {
+		log_error("keeping %zu messages: %s", s->keeps.n, err.text);
+		answer_keeps(s, false, err.text);
+	} else {
+		answer_keeps(s, true, "");
+	}
+}
+
+static void
+on_keep_commit(evutil_socket_t fd, short what, void *arg)
+{
+	store_settle(arg);
+}
+
+/* The bytes of a KEEP, from the frame's own descriptor or a segment announced before. */
+static int
+read_content(struct store_peer *p, const struct frame *f, const struct spool_ref *ref, char **out,
+    struct err *err)
+{
+	int fd = f->fd;
+	char *to;
+	size_t n = 0;
+
+	if (ref->segment)
+		fd = (int)(intptr_t)idtable_get(p->segments, ref->segment) - 1;
+	if (fd == -1)
+		return err_set(err, ENOENT, "segment %u was not announced", ref->segment);
+	if (ref->size > KEPT_CONTENT_MAX || ref->offset > INT64_MAX - ref->size)
+		return err_set(err, EFBIG, "a message of %llu bytes is not kept",
+		    (unsigned long long)ref->size);
+	to = malloc(ref->size ? ref->size : 1);
+	if (to == NULL)
+		return err_set(err, ENOMEM, "no memory for %llu bytes", (unsigned long long)ref->size);
+	while (n < ref->size) {
+		ssize_t r = pread(fd, to + n, ref->size - n, (off_t)(ref->offset + n));
+
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r <= 0) {
+			free(to);
+			return r == 0 ? err_set(err, EIO, "the spool ends before the message does") :
+			    err_errno(err, "reading the spool");
+		}
+		n += (size_t)r;
+	}
+	*out = to;
+	return 0;
+}
+
+static int
+keep(struct store *s, const struct msg_keep *m, struct span content, struct err *err)
+{
+	int r;
+
+	if (s->keeps.n == sizeof(s->keeps.wait) / sizeof(s->keeps.wait[0]))
+		store_settle(s);
+	r = s->keeps.n ? 0 : db_begin(s->db, true, err);
+	if (r == 0)
+		r = kept_put(s->db, m, content, clock_real(), s->scratch, err);
+	if (r == -1) {	/* what is in the same transaction goes with it; the queue asks again */
+		db_rollback(s->db);
+		answer_keeps(s, false, err->text);
+	}
+	return r;
+}
+
+static int
+take_keep(struct store *s, struct store_peer *p, struct frame *f)
+{
+	char *content = NULL;
+	struct msg_keep m;
+	struct err err;
+
+	if (keep_decode(f->body, f->fd, s->scratch, &m) == -1)
+		return -1;
+	if (read_content(p, f, &m.ref, &content, &err) == -1 ||
+	    keep(s, &m, span_make(content, m.ref.size), &err) == -1) {
+		free(content);
+		log_msg(LOG_LVL_ERROR, m.env.id, "not kept: %s", err.text);
+		say_kept(p->link, f->ticket, false, err.text);
+		return 0;
+	}
+	free(content);
+	s->keeps.wait[s->keeps.n].link = p->link;
+	s->keeps.wait[s->keeps.n++].ticket = f->ticket;
+	event_active(s->keep_commit, EV_TIMEOUT, 0);
+	return 0;
+}
+
+/* ---- events ---- */
+
+/* Into the batch; false when there is no more room. */
+static bool
+batch_add(struct store *s, struct span body, bool *bad)
+{
+	struct store_batch *b = &s->batch;
+	struct msg_event ev;
+
+	*bad = false;
+	if (b->bytes + body.n > BATCH_BYTES)
+		return false;
+	if (event_decode(arena_span(b->arena, body), -1, b->arena, &ev) == -1) {
+		*bad = true;
+		return false;
+	}
+	if (b->n == b->room) {
+		b->room *= 2;
+		b->events = realloc(b->events, b->room * sizeof(*b->events));
+		ASSERT(b->events != NULL);
+	}
+	b->events[b->n++] = ev;
+	b->bytes += body.n + sizeof(ev);
+	arm(s->flush, b->failing ? RETRY_US : BATCH_US);
+	return true;
+}
+
+static int
+take_event(struct store *s, struct store_peer *p, struct frame *f)
+{
+	bool bad;
+
+	if (batch_add(s, f->body, &bad)) {
+		uint64_t seq = s->batch.events[s->batch.n - 1].seq;
+
+		if (seq > p->seq_seen && !p->gap)
+			p->seq_seen = seq;
+	} else if (bad) {
+		return -1;
+	} else {
+		p->gap = true;
+		counter_add(COUNTER_EVENTS_LOST, 1);
+	}
+	if (s->batch.n >= BATCH_EVENTS && !s->batch.failing)
+		store_flush(s);
+	return 0;
+}
+
+void
+store_event(struct store *s, const struct msg_event *ev)
+{
+	struct buf b;
+	bool bad;
+
+	buf_init(&b, FRAME_BIG);
+	event_encode(&b, ev);
+	if (!batch_add(s, buf_data(&b), &bad))
+		counter_add(COUNTER_EVENTS_LOST, 1);
+	buf_release(&b);
+}
+
+static void
+acknowledge(struct store *s)
+{
+	for (struct store_peer *p = s->peers; p; p = p->next) {
+		if (link_peer(p->link) != ROLE_QUEUE || p->seq_seen == p->seq_acked)
+			continue;
+		p->seq_acked = p->seq_seen;
+		link_send(p->link, FRAME_EVENT_ACK, p->seq_acked, (struct span){ 0 }, -1);
+	}
+}
+
+/* One transaction. numbers[i]: where it stands in the journal, 0 when it was known. */
+static int
+batch_write(struct store *s, int64_t *numbers, struct err *err)
+{
+	if (db_begin(s->db, false, err) == -1)
+		return -1;
+	for (size_t i = 0; i < s->batch.n; i++) {
+		const struct msg_event *ev = &s->batch.events[i];
+		int r = journal_add(s->db, ev, &numbers[i], err);
+
+		if (r != 1)
+			numbers[i] = 0;
+		if (r == -1 && err->code == EINVAL) {	/* this row can never be written */
+			log_msg(LOG_LVL_ERROR, ev->id, "not journalled: %s", err->text);
+			counter_add(COUNTER_EVENTS_LOST, 1);
+		} else if (r == -1) {
+			db_rollback(s->db);
+			return -1;
+		}
+	}
+	return db_commit(s->db, err);
+}
+
+/* After events were dropped only a new channel brings them again. */
+static void
+leave_after_gap(struct store *s)
+{
+	for (struct store_peer *p = s->peers; p; p = p->next)
+		if (p->gap && !s->rt->retiring) {
+			log_warn("events were dropped: starting anew to be sent them again");
+			runtime_finish(s->rt);
+			return;
+		}
+}
+
+int
+store_flush(struct store *s)
+{
+	struct store_batch *b = &s->batch;
+	int64_t *numbers;
+	struct err err;
+
+	evtimer_del(s->flush);
+	if (b->n == 0)
+		return 0;
+	store_settle(s);
+	numbers = calloc(b->n, sizeof(*numbers));
+	ASSERT(numbers != NULL);
+	if (batch_write(s, numbers, &err) == -1) {
+		if (!b->failing)
+			log_error("the journal cannot be written; events wait: %s", err.text);
+		b->failing = true;
+		free(numbers);
+		arm(s->flush, RETRY_US);
+		return -1;
+	}
+	if (b->failing)
+		log_info("the journal is written again");
+	b->failing = false;
+	counter_add(COUNTER_EVENTS, (int64_t)b->n);
+	for (size_t i = 0; s->tails && i < b->n; i++)
+		if (numbers[i])
+			store_tell(s, &b->events[i], numbers[i]);
+	free(numbers);
+	b->n = b->bytes = 0;
+	arena_reset(b->arena);
+	acknowledge(s);
+	leave_after_gap(s);
+	return 0;
+}
+
+static void
+on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	store_flush(arg);
+}
+
+/* ---- the role ---- */
+
+static int
+store_start(struct runtime *rt, struct err *err)
+{
+	char *folder = strdup(rt->conf->store_path), *slash;
+
+	ASSERT(folder != NULL);
+	if (!span_starts(rt->conf->store, SPAN_LIT("sqlite:"))) {
+		free(folder);
+		return err_set(err, EINVAL, "store: only sqlite: is there");
+	}
+	slash = strrchr(folder, '/');
+	if (slash && slash != folder)
+		*slash = '\0';
+	sandbox_allow_write(folder);
+	umask(077);
+	free(folder);
+	return 0;
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *s = arg;
+
+	act_tick(s);
+	evtimer_del(s->tick);
+	arm(s->tick, TICK_US);
+}
+
+static void
+on_leave(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *s = arg;
+
+	store_settle(s);
+	store_flush(s);
+	store_tails_end(s);
+	db_close(&s->db);
+	runtime_finish(s->rt);
+}
+
+static int
+store_run(struct runtime *rt, struct err *err)
+{
+	struct store *s = calloc(1, sizeof(*s));
+
+	ASSERT(s != NULL);
+	rt->state = s;
+	s->rt = rt;
+	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
+		return -1;
+	s->batch.arena = arena_new(1u << 20);
+	s->batch.room = BATCH_EVENTS;
+	s->batch.events = calloc(s->batch.room, sizeof(*s->batch.events));
+	ASSERT(s->batch.events != NULL);
+	s->scratch = arena_new(64u << 10);
+	s->tickets = tickets_new();
+	s->ids.slot = rt->instance % ID_SLOTS;
+	s->flush = evtimer_new(rt->base, on_flush, s);
+	s->keep_commit = event_new(rt->base, -1, 0, on_keep_commit, s);
+	s->tick = evtimer_new(rt->base, on_tick, s);
+	s->leave = evtimer_new(rt->base, on_leave, s);
+	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
+	arm(s->tick, TICK_US);
+	return 0;
+}
+
+static void
+store_peer_up(struct runtime *rt, struct link *l)
+{
+	struct store *s = rt->state;
+	struct store_peer *p = calloc(1, sizeof(*p));
+
+	ASSERT(p != NULL);
+	p->link = l;
+	p->segments = idtable_new();
+	p->next = s->peers;
+	s->peers = p;
+	link_set_data(l, p);
+	if (link_peer(l) == ROLE_QUEUE) {
+		s->queue = l;
+		s->settle_at = clock_mono() + SETTLE_US;
+	}
+}
+
+static void
+close_segments(struct store_peer *p)
+{
+	size_t at = 0;
+	uint64_t number;
+	void *fd;
+
+	while (idtable_next(p->segments, &at, &number, &fd))
+		close((int)(intptr_t)fd - 1);
+	idtable_free(&p->segments);
+}
+
+static void
+store_peer_down(struct runtime *rt, struct link *l)
+{
+	struct store *s = rt->state;
+	struct store_peer *p = link_data(l);
+
+	for (size_t i = 0; i < s->keeps.n; i++)
+		if (s->keeps.wait[i].link == l)
+			s->keeps.wait[i].link = NULL;
+	for (struct store_peer **pp = &s->peers; *pp; pp = &(*pp)->next)
+		if (*pp == p) {
+			*pp = p->next;
+			break;
+		}
+	close_segments(p);
+	free(p);
+	if (s->queue == l) {
+		s->queue = NULL;
+		act_queue_gone(s);
+	}
+	if (rt->retiring && s->peers == NULL)
+		event_active(s->leave, EV_TIMEOUT, 0);
+}
+
+static int
+take_segment(struct store *s, struct store_peer *p, struct frame *f)
+{
+	struct msg_segment m;
+	void *old;
+
+	if (segment_decode(f->body, f->fd, s->scratch, &m) == -1 || m.number == 0)
+		return -1;
+	if (f->type == FRAME_SEGMENT && f->fd == -1)
+		return -1;
+	if ((old = idtable_remove(p->segments, m.number)) != NULL)
+		close((int)(intptr_t)old - 1);
+	if (f->type == FRAME_SEGMENT) {
+		idtable_put(p->segments, m.number, (void *)((intptr_t)f->fd + 1));
+		f->fd = -1;
+	}
+	return 0;
+}
+
+static int
+store_frame(struct runtime *rt, struct link *l, struct frame *f)
+{
+	struct store *s = rt->state;
+	struct store_peer *p = link_data(l);
+	struct msg_accepted accepted;
+
+	arena_reset(s->scratch);
+	switch (f->type) {
+	case FRAME_EVENT:
+		return take_event(s, p, f);
+	case FRAME_KEEP:
+		return take_keep(s, p, f);
+	case FRAME_SEGMENT:
+	case FRAME_SEGMENT_DROP:
+		return take_segment(s, p, f);
+	case FRAME_ACCEPTED:
+		if (accepted_decode(f->body, f->fd, s->scratch, &accepted) == -1)
+			return -1;
+		act_accepted(s, f->ticket, &accepted);
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+/* Those who send here ended before: what they said last is still in the sockets. */
+static void
+store_retire(struct runtime *rt)
+{
+	struct store *s = rt->state;
+
+	if (s->peers == NULL)
+		event_active(s->leave, EV_TIMEOUT, 0);
+	else
+		arm(s->leave, LEAVE_US);
+}
+
+static const struct sandbox store_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };
+
+const struct role_ops store_ops = {
+	.role = ROLE_STORE,
+	.sandbox = &store_sandbox,
+	.start = store_start,
+	.run = store_run,
+	.peer_up = store_peer_up,
+	.peer_down = store_peer_down,
+	.frame = store_frame,
+	.client = store_client,
+	.retire = store_retire,
+};

@@ -1,0 +1,81 @@
+/* store.h -- what the store's own files share: its state, and who does what.
+ *
+ * store.c takes frames and commits; release.c carries decisions to the queue;
+ * store_control.c answers people. Nothing here waits for the queue: a
+ * decision is a ticket, an answer comes when it comes.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "id.h"
+#include "ipc/ticket.h"
+#include "master/runtime.h"
+#include "store/journal.h"
+#include "store/kept.h"
+#include "table.h"
+
+#define BATCH_EVENTS 1000
+#define BATCH_US (INT64_C(200) * 1000)		/* a batch is committed after it, at the latest */
+#define BATCH_BYTES ((size_t)64 << 20)		/* waiting while the database does not take them */
+#define RETRY_US (INT64_C(1000) * 1000)
+
+struct event;
+
+struct store_peer {
+	struct link *link;
+	uint64_t seq_seen, seq_acked;	/* of events: in the batch, told */
+	bool gap;			/* one was dropped: nothing behind it may be acknowledged */
+	struct idtable *segments;	/* number -> descriptor + 1 */
+	struct store_peer *next;
+};
+
+struct store_batch {
+	struct arena *arena;
+	struct msg_event *events;	/* BATCH_EVENTS at first; grows while the database is away */
+	size_t n, room, bytes;
+	bool failing;			/* said so already */
+};
+
+struct store_keeps {			/* in the transaction under way, not answered yet */
+	struct { struct link *link; uint64_t ticket; } wait[64];
+	size_t n;
+};
+
+struct store {
+	struct runtime *rt;
+	struct db *db;
+	struct store_peer *peers;
+	struct link *queue;		/* NULL: it is away */
+	struct store_batch batch;
+	struct store_keeps keeps;
+	struct event *flush, *keep_commit, *tick, *leave;
+	struct arena *scratch;		/* of one frame or one request */
+	struct tickets *tickets;	/* owner: struct flight of release.c */
+	struct id_source ids;
+	struct flight *flights;
+	int64_t expiry_at;		/* clock_mono: then holds are looked at */
+	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
+	struct tail *tails;
+};
+
+/* store.c */
+int store_flush(struct store *s);		/* the batch, now: 0, or -1 (it stays) */
+void store_settle(struct store *s);		/* commits and answers KEEPs under way */
+/* An event of the store's own; goes the way of all others. */
+void store_event(struct store *s, const struct msg_event *ev);
+
+/* release.c */
+enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE };
+/* Carries out `verb` on each; takes the reply (may be NULL) and ends it. */
+void act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
+    struct span text, struct reply *reply);
+void act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m);
+void act_queue_gone(struct store *s);
+void act_tick(struct store *s);			/* deadlines, expiry, unfinished decisions */
+
+/* store_control.c */
+void store_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
+void store_tell(struct store *s, const struct msg_event *ev, int64_t seq);
+void store_tails_end(struct store *s);
+
+#endif

@@ -1,0 +1,527 @@
+/* store_control.c -- what people ask the store; requests and answers are JSON lines.
+ *
+ *	{"cmd":"trace","q":"TEXT","limit":N}	messages, newest first; last line {"v":1,"found":…}
+ *	{"cmd":"tail"}				events as they come, until the client closes
+ *	{"cmd":"explain","id":"ID"}		the verdict record
+ *	{"cmd":"journal.stats","hours":N}	recipients by status, kept messages that wait
+ *	{"cmd":"held.list","selector":"S","limit":N,"all":BOOL}	also quarantine.*
+ *	{"cmd":"held.show","id":"ID","raw":BOOL}
+ *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
+ *
+ * S: see kept_filter_parse. With "count" a verb only says how many it would
+ * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "ipc/json_read.h"
+#include "log.h"
+#include "store/store.h"
+
+#define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
+#define TAILS_MAX 32
+#define LIST_LIMIT 1000
+#define LIST_LIMIT_MAX 20000
+#define ACT_MAX 100000
+#define HEAD_MAX 16384			/* of a message's header, shown */
+#define REASON_MAX 200
+#define RAW_MAX ((size_t)40 << 20)	/* more does not pass the control socket */
+#define RAW_PIECE 48000			/* bytes of content in one line; a multiple of 3 */
+
+struct asked {
+	struct store *s;
+	const struct jval *req;
+	enum outcome kind;		/* held.*, quarantine.* */
+	uint32_t uid;
+	struct arena *arena;
+	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
+};
+
+/* ---- lines ---- */
+
+static void
+say_error(struct asked *q, const char *text)
+{
+	struct json j;
+
+	json_begin(&j, reply_buf(q->reply));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kcstr(&j, "error", text);
+	json_end_object(&j);
+	buf_putc(reply_buf(q->reply), '\n');
+}
+
+static struct json
+open_line(struct reply *r)
+{
+	struct json j;
+
+	json_begin(&j, reply_buf(r));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	return j;
+}
+
+static void
+close_line(struct reply *r, struct json *j)
+{
+	json_end_object(j);
+	buf_putc(reply_buf(r), '\n');
+}
+
+/* JSON that others wrote: one answer stays one line. */
+static struct span
+one_line(struct arena *a, struct span record)
+{
+	char *p = arena_str(a, record);
+
+	for (size_t i = 0; i < record.n; i++)
+		if (p[i] == '\n' || p[i] == '\r')
+			p[i] = ' ';
+	return span_make(p, record.n);
+}
+
+/* ---- tail ---- */
+
+struct tail {
+	struct store *s;
+	struct reply *reply;
+	struct event *closed;
+	struct tail *next;
+};
+
+static void
+tail_end(struct tail *t)
+{
+	for (struct tail **pp = &t->s->tails; *pp; pp = &(*pp)->next)
+		if (*pp == t) {
+			*pp = t->next;
+			break;
+		}
+	event_free(t->closed);		/* before its descriptor is closed */
+	reply_end(&t->reply);
+	free(t);
+}
+
+static void
+on_tail_readable(evutil_socket_t fd, short what, void *arg)
+{
+	char buf[256];
+	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
+		tail_end(arg);
+}
+
+void
+store_tell(struct store *s, const struct msg_event *ev, int64_t seq)
+{
+	for (struct tail *t = s->tails, *next; t; t = next) {
+		struct json j;
+
+		next = t->next;
+		if (buf_size(reply_buf(t->reply)) > TAIL_BACKLOG) {
+			log_warn("tail: a client that does not read is left");
+			buf_reset(reply_buf(t->reply));
+			tail_end(t);
+			continue;
+		}
+		j = open_line(t->reply);
+		journal_event_json(&j, ev, seq);
+		close_line(t->reply, &j);
+		reply_send(t->reply);
+	}
+}
+
+void
+store_tails_end(struct store *s)
+{
+	while (s->tails)
+		tail_end(s->tails);
+}
+
+static void
+do_tail(struct asked *q, int fd)
+{
+	struct tail *t;
+	size_t n = 0;
+
+	for (t = q->s->tails; t; t = t->next)
+		n++;
+	if (n >= TAILS_MAX) {
+		say_error(q, "too many follow the journal already");
+		return;
+	}
+	t = calloc(1, sizeof(*t));
+	ASSERT(t != NULL);
+	t->s = q->s;
+	t->reply = q->reply;
+	t->closed = event_new(q->s->rt->base, fd, EV_READ | EV_PERSIST, on_tail_readable, t);
+	ASSERT(t->closed != NULL);
+	event_add(t->closed, NULL);
+	t->next = q->s->tails;
+	q->s->tails = t;
+	q->reply = NULL;
+}
+
+/* ---- the journal ---- */
+
+static void
+do_trace(struct asked *q, int fd)
+{
+	struct trace_result res;
+	struct err err = { 0 };
+	struct json j;
+	int64_t limit = jval_int(q->req, "limit", 20);
+	struct span text = jval_text(q->req, "q");
+
+	if (span_trim(text).n == 0) {
+		say_error(q, "trace wants something to look for");
+		return;
+	}
+	store_flush(q->s);	/* what came a moment ago is asked for most */
+	if (journal_trace(q->s->db, text, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
+	    (uint32_t)limit, reply_buf(q->reply), &res, &err) == -1) {
+		say_error(q, err.text);
+		return;
+	}
+	j = open_line(q->reply);
+	json_kuint(&j, "found", res.found);
+	json_kbool(&j, "more", res.more);
+	json_kbool(&j, "partial", res.partial);
+	close_line(q->reply, &j);
+}
+
+static void
+do_explain(struct asked *q, int fd)
+{
+	struct span text = jval_text(q->req, "id"), record;
+	struct err err = { 0 };
+	uint64_t id;
+	int r;
+
+	if (!id_parse(span_trim(text), &id)) {
+		say_error(q, "a message id has 11 letters and digits");
+		return;
+	}
+	store_flush(q->s);
+	r = journal_record(q->s->db, id, q->arena, &record, &err);
+	if (r != 1) {
+		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
+		return;
+	}
+	buf_span(reply_buf(q->reply), one_line(q->arena, record));
+	buf_putc(reply_buf(q->reply), '\n');
+}
+
+static int
+put_waiting(struct asked *q, struct json *j, const char *key, enum outcome kind, struct err *err)
+{
+	struct kept_filter f = { .kind = kind };
+	uint64_t n;
+
+	if (kept_count(q->s->db, &f, &n, err) == -1)
+		return -1;
+	json_kuint(j, key, n);
+	return 0;
+}
+
+static void
+do_stats(struct asked *q, int fd)
+{
+	int64_t hours = jval_int(q->req, "hours", 24);
+	struct err err = { 0 };
+	struct buf b;
+	struct json j;
+
+	store_flush(q->s);
+	if (hours < 1 || hours > 24 * 366)
+		hours = 24;
+	buf_init(&b, 64u << 10);
+	json_begin(&j, &b);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kint(&j, "hours", hours);
+	db_budget(q->s->db, TRACE_BUDGET_US);
+	if (journal_stats(q->s->db, clock_real() - hours * 3600 * US_PER_SEC, &j, &err) == -1 ||
+	    put_waiting(q, &j, "held", OUTCOME_HOLD, &err) == -1 ||
+	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1) {
+		say_error(q, err.text);
+	} else {
+		json_end_object(&j);
+		buf_span(reply_buf(q->reply), buf_data(&b));
+		buf_putc(reply_buf(q->reply), '\n');
+	}
+	db_budget(q->s->db, 0);
+	buf_release(&b);
+}
+
+/* ---- holds and quarantine ---- */
+
+static int
+filter(struct asked *q, struct kept_filter *f)
+{
+	struct span text = jval_text(q->req, "selector");
+	struct err err;
+
+	*f = (struct kept_filter){ .kind = q->kind, .all = jval_bool(q->req, "all") };
+	if (text.n == 0)
+		text = jval_text(q->req, "id");
+	if (text.n == 0)
+		text = SPAN_LIT("all");
+	if (kept_filter_parse(text, clock_real(), q->arena, f, &err) == -1) {
+		say_error(q, err.text);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+do_list(struct asked *q, int fd)
+{
+	int64_t limit = jval_int(q->req, "limit", LIST_LIMIT);
+	struct kept_filter f;
+	struct err err;
+	uint64_t total;
+	size_t found;
+	struct json j;
+
+	if (filter(q, &f) == -1)
+		return;
+	if (limit < 1 || limit > LIST_LIMIT_MAX)
+		limit = LIST_LIMIT_MAX;
+	if (kept_list(q->s->db, &f, (size_t)limit, reply_buf(q->reply), &found, &err) == -1 ||
+	    kept_count(q->s->db, &f, &total, &err) == -1) {
+		say_error(q, err.text);
+		return;
+	}
+	j = open_line(q->reply);
+	json_kuint(&j, "found", found);
+	json_kuint(&j, "total", total);
+	close_line(q->reply, &j);
+}
+
+static void
+put_base64(struct reply *r, struct span s)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	struct buf *b = reply_buf(r);
+
+	for (size_t i = 0; i < s.n; i += 3) {
+		size_t left = s.n - i;
+		uint32_t v = (uint32_t)(unsigned char)s.p[i] << 16 |
+		    (left > 1 ? (uint32_t)(unsigned char)s.p[i + 1] << 8 : 0) |
+		    (left > 2 ? (uint32_t)(unsigned char)s.p[i + 2] : 0);
+		char four[4] = { set[v >> 18], set[v >> 12 & 63], left > 1 ? set[v >> 6 & 63] : '=',
+			left > 2 ? set[v & 63] : '=' };
+
+		buf_put(b, four, 4);
+	}
+}
+
+/* The bytes themselves, {"v":1,"raw":"base64"} line after line. */
+static void
+put_raw(struct asked *q, struct span content)
+{
+	if (content.n > RAW_MAX) {
+		say_error(q, "the message is too large to be shown");
+		return;
+	}
+	for (size_t at = 0; at < content.n; at += RAW_PIECE) {
+		buf_puts(reply_buf(q->reply), "{\"v\":1,\"raw\":\"");
+		put_base64(q->reply, span_sub(content, at, RAW_PIECE));
+		buf_puts(reply_buf(q->reply), "\"}\n");
+	}
+}
+
+static void
+put_head(struct asked *q, const struct kept *k)
+{
+	struct json j = open_line(q->reply);
+	struct span head = span_sub(k->content, 0, HEAD_MAX);
+	const char *end = head.n ? memmem(head.p, head.n, "\r\n\r\n", 4) : NULL;
+
+	json_kstr(&j, "header", end ? span_make(head.p, (size_t)(end - head.p)) : head);
+	close_line(q->reply, &j);
+	if (k->record.n) {
+		j = open_line(q->reply);
+		json_key(&j, "record");
+		json_raw(&j, one_line(q->arena, k->record));
+		close_line(q->reply, &j);
+	}
+}
+
+static void
+do_show(struct asked *q, int fd)
+{
+	struct kept_filter f;
+	struct err err = { 0 };
+	int64_t *kids;
+	size_t n, found;
+
+	if (filter(q, &f) == -1)
+		return;
+	if (f.id == 0) {
+		say_error(q, "show wants a message id");
+		return;
+	}
+	if (kept_select(q->s->db, &f, 100, q->arena, &kids, &n, &err) == -1) {
+		say_error(q, err.text);
+		return;
+	}
+	if (n == 0) {
+		say_error(q, "no message with this id is kept here");
+		return;
+	}
+	if (!jval_bool(q->req, "raw") &&
+	    kept_list(q->s->db, &f, 100, reply_buf(q->reply), &found, &err) == -1) {
+		say_error(q, err.text);
+		return;
+	}
+	for (size_t i = n; i-- > 0;) {	/* the latest has it all; decided ones have no content */
+		struct kept k;
+
+		if (kept_load(q->s->db, kids[i], true, q->arena, &k, &err) != 1)
+			continue;
+		if (jval_bool(q->req, "raw"))
+			put_raw(q, k.content);
+		else
+			put_head(q, &k);
+		return;
+	}
+	if (jval_bool(q->req, "raw"))
+		say_error(q, err.text[0] ? err.text : "its content is no longer stored");
+}
+
+static void
+do_act(struct asked *q, enum act_verb verb)
+{
+	struct kept_filter f;
+	struct err err;
+	int64_t *kids;
+	size_t n;
+	char *by = arena_printf(q->arena, "uid %u", q->uid);
+
+	if (jval_text(q->req, "selector").n == 0 && jval_text(q->req, "id").n == 0) {
+		say_error(q, "which ones? an id, a selector, or all");
+		return;
+	}
+	if (filter(q, &f) == -1)
+		return;
+	f.all = false;
+	if (kept_select(q->s->db, &f, ACT_MAX, q->arena, &kids, &n, &err) == -1) {
+		say_error(q, err.text);
+		return;
+	}
+	if (jval_bool(q->req, "count")) {
+		struct json j = open_line(q->reply);
+
+		json_kuint(&j, "count", n);
+		close_line(q->reply, &j);
+		return;
+	}
+	if (n == 0 && f.id) {
+		say_error(q, "no message with this id is kept here");
+		return;
+	}
+	act_start(q->s, verb, kids, n, span_str(by),
+	    span_sub(jval_text(q->req, "text"), 0, REASON_MAX), q->reply);
+	q->reply = NULL;
+}
+
+static void
+do_release(struct asked *q, int fd)
+{
+	do_act(q, ACT_RELEASE);
+}
+
+/* The reason goes into an SMTP reply and a notice: one line of printable ASCII. */
+static void
+do_reject(struct asked *q, int fd)
+{
+	struct span text = jval_text(q->req, "text");
+
+	if (text.n > REASON_MAX) {
+		say_error(q, "the reason is too long: 200 characters");
+		return;
+	}
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] < 0x20 || text.p[i] > 0x7e) {
+			say_error(q, "the reason stands in an SMTP reply: plain ASCII only");
+			return;
+		}
+	do_act(q, ACT_REJECT);
+}
+
+static void
+do_delete(struct asked *q, int fd)
+{
+	do_act(q, ACT_DELETE);
+}
+
+/* ---- which ---- */
+
+static const struct command {
+	const char *name;	/* behind "held." or "quarantine." when kept */
+	bool kept;
+	void (*run)(struct asked *q, int fd);
+} commands[] = {
+	{ "trace", false, do_trace },
+	{ "tail", false, do_tail },
+	{ "explain", false, do_explain },
+	{ "journal.stats", false, do_stats },
+	{ "list", true, do_list },
+	{ "show", true, do_show },
+	{ "release", true, do_release },
+	{ "reject", true, do_reject },
+	{ "delete", true, do_delete },
+};
+
+static const struct command *
+command_find(struct span cmd, enum outcome *kind)
+{
+	static const struct span held = { "held.", 5 }, quarantine = { "quarantine.", 11 };
+	bool kept = true;
+
+	*kind = OUTCOME_UNJUDGED;
+	if (span_starts(cmd, held)) {
+		*kind = OUTCOME_HOLD;
+		cmd = span_from(cmd, held.n);
+	} else if (span_starts(cmd, quarantine)) {
+		*kind = OUTCOME_QUARANTINE;
+		cmd = span_from(cmd, quarantine.n);
+	} else {
+		kept = false;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (commands[i].kept == kept && span_is(cmd, commands[i].name))
+			return &commands[i];
+	return NULL;
+}
+
+void
+store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
+{
+	struct asked q = { .s = rt->state, .uid = uid };
+	const struct command *c;
+	struct err err;
+	struct jval *v;
+
+	q.reply = reply_new(rt, fd);
+	q.arena = arena_new(0);
+	q.req = v = jval_parse(request, &err);
+	if (v == NULL)
+		say_error(&q, err.text);
+	else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
+		say_error(&q, "the store knows no such command");
+	else
+		c->run(&q, fd);
+	jval_free(&v);
+	arena_free(&q.arena);
+	reply_end(&q.reply);
+}

@@ -1,0 +1,279 @@
+/* bench_spool.c -- the spool beside the bare disk, replay, memory, the schedule.
+ *
+ *	bench_spool [-d FOLDER] [-m MESSAGES] [-s SECONDS]
+ *
+ * Durable messages a second against a bare loop of append + fdatasync on the
+ * same disk in the same run, turn about, so that a noisy disk hits both; then
+ * start-up time and memory of the whole queue role with 100,000 and MESSAGES
+ * (1,000,000) messages; then the cost of scheduling with few and many jobs.
+ */
+#include <event2/event.h>
+#include <getopt.h>
+#include <malloc.h>
+
+#include "queue/queue.h"
+#include "spool_test.h"
+
+#define BODY 4096
+
+static char body[BODY];
+static struct id_source ids = { .slot = 1 };
+static const char *folder = "/var/tmp";
+
+static double
+seconds_since(int64_t t)
+{
+	return (double)(clock_mono() - t) / US_PER_SEC;
+}
+
+static void
+fresh(struct user *u, const char *name)
+{
+	setenv("TMPDIR", folder, 1);
+	user_fresh(u, name);
+}
+
+/* ---- accepting ---- */
+
+static double
+bare(size_t batch, double seconds)
+{
+	char path[300];
+	char *bytes = malloc(batch * BODY);
+	int64_t begun;
+	size_t n = 0;
+	off_t at = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/postern-bare-%d", folder, (int)getpid());
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	ASSERT(fd >= 0 && bytes != NULL);
+	memset(bytes, 'x', batch * BODY);
+	begun = clock_mono();
+	while (seconds_since(begun) < seconds) {
+		ASSERT(pwrite(fd, bytes, batch * BODY, at) == (ssize_t)(batch * BODY));
+		at += (off_t)(batch * BODY);
+		ASSERT(fdatasync(fd) == 0);
+		n += batch;
+	}
+	seconds = seconds_since(begun);
+	close(fd);
+	unlink(path);
+	free(bytes);
+	return (double)n / seconds;
+}
+
+/* As in life: each message is done and gone some time later. */
+static double
+spooled(size_t batch, double seconds)
+{
+	struct user u;
+	struct arena *a = arena_new(1 << 16);
+	struct user_item **items = calloc(batch, sizeof(struct user_item *));
+	int64_t begun;
+	struct err err;
+	size_t n = 0;
+
+	fresh(&u, "bench");
+	begun = clock_mono();
+	while (seconds_since(begun) < seconds) {
+		arena_reset(a);
+		for (size_t i = 0; i < batch; i++) {
+			if (items[i] != NULL)
+				spool_finish(u.sp, &items[i]->item);
+			items[i] = user_append(&u, id_new(&ids, clock_real()),
+			    span_make(body, BODY), a, &err);
+			ASSERT(items[i] != NULL);
+		}
+		ASSERT(spool_sync(u.sp, &err) == 0);
+		n += batch;
+	}
+	seconds = seconds_since(begun);
+	user_close(&u);
+	folder_remove(u.path);
+	free(items);
+	arena_free(&a);
+	return (double)n / seconds;
+}
+
+static void
+accepting(double seconds)
+{
+	static const size_t batches[] = { 1, 16, 64 };
+
+	printf("accepting %d-byte messages, durable (messages/s)\n", BODY);
+	printf("%8s %14s %14s %8s\n", "batch", "append+sync", "spool", "ratio");
+	for (size_t i = 0; i < 3; i++) {
+		double raw = 0, ours = 0;
+
+		for (int round = 0; round < 4; round++) {
+			raw += bare(batches[i], seconds / 4) / 4;
+			ours += spooled(batches[i], seconds / 4) / 4;
+		}
+		printf("%8zu %14.0f %14.0f %7.0f%%\n", batches[i], raw, ours, 100 * ours / raw);
+	}
+}
+
+/* ---- starting up ---- */
+
+static void
+fill(struct user *u, size_t n, size_t bytes)
+{
+	struct arena *a = arena_new(1 << 16);
+	struct err err;
+
+	for (size_t i = 0; i < n; i++) {
+		struct user_item *x = calloc(1, sizeof(*x));
+		char to[64], from[64];
+		struct recipient rcpt;
+		struct msg_decision dec = { .outcome = OUTCOME_DELIVER };
+		struct stored m = { .env = { .id = id_new(&ids, clock_real()),
+			.direction = DIRECTION_OUTBOUND, .helo = SPAN_LIT("exch1.example.org"),
+			.received = clock_real(), .recipients = &rcpt, .nrecipients = 1 },
+			.decisions = &dec, .ndecisions = 1 };
+		struct payload p;
+
+		ASSERT(x != NULL);
+		snprintf(to, sizeof(to), "user%zu@site%zu.example.net", i, i % 1000);
+		snprintf(from, sizeof(from), "person%zu@example.org", i % 5000);
+		rcpt = (struct recipient){ .address = span_str(to) };
+		m.env.sender = span_str(from);
+		payload_from_span(&p, span_make(body, bytes), a);
+		ASSERT(spool_append(u->sp, &x->item, &m, SPAN_LIT("{\"v\":1,\"id\":null}"), &p,
+		    &err) == 0);
+		if (spool_batched(u->sp) >= SPOOL_BATCH_MAX) {
+			ASSERT(spool_sync(u->sp, &err) == 0);
+			arena_reset(a);
+		}
+		/* Every third was tried once and put off. */
+		if (i % 3 == 2 && x->item.state == ITEM_LIVE)
+			user_state(u, x, 1);
+	}
+	ASSERT(spool_sync(u->sp, &err) == 0);
+	arena_free(&a);
+}
+
+static uint64_t
+resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long size = 0, rss = 0;
+
+	ASSERT(f != NULL && fscanf(f, "%lu %lu", &size, &rss) == 2);
+	fclose(f);
+	return (uint64_t)rss * 4096;
+}
+
+static void
+start_up(size_t n)
+{
+	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
+	struct config conf = { .hostname = SPAN_LIT("gw1.example.org"),
+		.delivery = { .retry = curve, .nretry = 2, .delay_notice = 4 * 3600 * US_PER_SEC,
+		.expire = 5 * 86400 * US_PER_SEC, .site_connections = 20 } };
+	struct runtime rt = { .role = ROLE_QUEUE, .conf = &conf };
+	struct user u;
+	struct err err;
+	struct mallinfo2 before, after;
+	uint64_t rss;
+	int64_t begun;
+	double t;
+
+	fresh(&u, "bench");
+	fill(&u, n, BODY);
+	user_close(&u);
+	malloc_trim(0);
+	conf.spool = u.path;
+	rt.base = event_base_new();
+	log_level(LOG_LVL_ERROR);
+	rss = resident();
+	before = mallinfo2();
+	begun = clock_mono();
+	if (queue_ops.run(&rt, &err) == -1) {
+		fprintf(stderr, "%s\n", err.text);
+		exit(1);
+	}
+	t = seconds_since(begun);
+	after = mallinfo2();
+	printf("%10zu %9.2f s %12.0f/s %14.0f %14.0f\n", n, t, (double)n / t,
+	    (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) / (double)n,
+	    (double)(resident() - rss) / (double)n);
+	/* The role's memory is left to the end of the process: one figure, one process. */
+	folder_remove(u.path);
+}
+
+/* ---- the schedule ---- */
+
+static double
+schedule_cost(size_t n)
+{
+	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
+	struct schedule_conf conf = { .retry = curve, .nretry = 2, .window = 40, .total = 10000 };
+	int64_t now = INT64_C(1795000000) * US_PER_SEC, begun;
+	struct schedule *s = schedule_new(&conf, now);
+	struct job *jobs = calloc(n, sizeof(*jobs)), *j;
+	size_t ops = 0;
+	char site[32];
+
+	ASSERT(jobs != NULL);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(site, sizeof(site), "site%zu.example", i % 1000);
+		schedule_add(s, &jobs[i], span_str(site), now + (int64_t)(i % 600) * US_PER_SEC);
+	}
+	begun = clock_mono();
+	/* As much is due in a second with few as with many, so that the cost of a step is
+	 * compared, not the number of steps. */
+	while (ops < 1000000) {
+		now += 1000 * (int64_t)(600000000 / n / 1000 + 1);
+		schedule_advance(s, now);
+		while ((j = schedule_take(s)) != NULL) {
+			struct span name = schedule_job_site(j);
+
+			ASSERT(name.n < sizeof(site));
+			memcpy(site, name.p, name.n);
+			schedule_done(s, j, FAIL_NONE);
+			schedule_add(s, j, span_make(site, name.n), now + 600 * US_PER_SEC);
+			ops++;
+		}
+	}
+	begun = clock_mono() - begun;
+	schedule_free(&s);
+	free(jobs);
+	return (double)begun * 1000 / (double)ops;
+}
+
+int
+main(int argc, char **argv)
+{
+	size_t messages = 1000000;
+	double seconds = 4;
+	int c;
+
+	while ((c = getopt(argc, argv, "d:m:s:")) != -1)
+		switch (c) {
+		case 'd':
+			folder = optarg;
+			break;
+		case 'm':
+			messages = strtoul(optarg, NULL, 10);
+			break;
+		case 's':
+			seconds = strtod(optarg, NULL);
+			break;
+		default:
+			fprintf(stderr, "usage: bench_spool [-d folder] [-m messages] [-s seconds]\n");
+			return 2;
+		}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	memset(body, 'x', sizeof(body));
+	accepting(seconds);
+	printf("\nscheduling: a job taken, done and put off (ns)\n");
+	printf("%10d jobs %8.0f\n%10d jobs %8.0f\n", 10000, schedule_cost(10000), 1000000,
+	    schedule_cost(1000000));
+	printf("\nstarting the queue with messages waiting\n");
+	printf("%10s %11s %14s %14s %14s\n", "messages", "start-up", "", "heap B/msg", "RSS B/msg");
+	start_up(100000);
+	if (messages > 0)
+		start_up(messages);
+	return 0;
+}

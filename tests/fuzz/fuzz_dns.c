@@ -1,0 +1,28 @@
+/* fuzz_dns.c -- DNS packets from strangers: whatever they hold, records stay within bounds and
+ * names are host names. */
+#include "delivery/dns.h"
+#include "postern/err.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint16_t types[] = { DNS_A, DNS_MX, DNS_AAAA };
+	static struct dns_answer a;
+
+	for (size_t t = 0; t < 3; t++) {
+		dns_read(span_make((const char *)data, size), types[t], &a);
+		ASSERT(a.n <= DNS_RECORDS_MAX);
+		ASSERT((a.n > 0) == (a.status == DNS_OK));
+		for (size_t i = 0; i < a.n; i++) {
+			struct span name = span_str(a.records[i].name);
+
+			if (types[t] == DNS_MX)
+				ASSERT(name.n == 0 || dns_name_ok(name));
+			else
+				ASSERT(a.records[i].ip.family == 4 || a.records[i].ip.family == 6);
+		}
+	}
+	return 0;
+}

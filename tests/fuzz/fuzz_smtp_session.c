@@ -1,0 +1,152 @@
+/* fuzz_smtp_session.c -- any bytes, cut anywhere, as a client: every reply is well-formed
+ * and every refusal has an id, nothing but the client's bytes decides (two ways of
+ * cutting give the same replies), and what must be kept between reads stays small. */
+#include <stdint.h>
+
+#include "addr.h"
+#include "postern/err.h"
+#include "receiver/smtp_session.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct world {
+	bool collecting;
+	struct smtp_transaction *taken;
+};
+
+static void
+f_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
+{
+	if (span_starts(s->t->env.sender, SPAN_LIT("over@")))
+		smtp_refuse(s, r, 451, "4.7.1 over the limit");
+}
+
+static void
+f_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
+{
+	struct span local, domain;
+
+	/* what the rules and the journal will get */
+	ASSERT(rcpt->address.n > 0 && rcpt->address.n < 600);
+	ASSERT(mailaddr_split(rcpt->address, &local, &domain) && local.n && domain.n);
+	for (size_t i = 0; i < rcpt->address.n; i++)
+		ASSERT(rcpt->address.p[i] >= ' ' && rcpt->address.p[i] < 0x7f);
+	if (span_eq_nocase(domain, SPAN_LIT("refused.example")))
+		smtp_refuse(s, r, 554, "5.7.1 <%.*s>: no", SPAN_ARG(rcpt->address));
+}
+
+static void
+f_data(void *ctx, struct smtp_session *s, struct smtp_reply *r)
+{
+	((struct world *)ctx)->collecting = true;
+}
+
+static void
+f_body(void *ctx, struct smtp_session *s, struct span bytes)
+{
+	ASSERT(((struct world *)ctx)->collecting && bytes.n);
+}
+
+static uint64_t
+f_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned flags,
+    struct smtp_reply *r)
+{
+	struct world *w = ctx;
+
+	ASSERT(w->collecting && w->taken == NULL && t->env.nrecipients > 0);
+	w->collecting = false;
+	w->taken = t;
+	return t->env.id;
+}
+
+static void
+f_abandon(void *ctx, struct smtp_session *s)
+{
+	((struct world *)ctx)->collecting = false;
+}
+
+static void
+f_refused(void *ctx, struct smtp_session *s, const char *command, const struct recipient *rcpt,
+    unsigned code, struct span text)
+{
+	ASSERT(code >= 400 && code < 600);
+}
+
+static const struct smtp_ops ops = { .mail = f_mail, .rcpt = f_rcpt, .data = f_data,
+	.body = f_body, .end = f_end, .abandon = f_abandon, .refused = f_refused };
+
+static void
+check_replies(struct span s)
+{
+	while (s.n) {
+		size_t n = span_find(s, '\n');
+
+		ASSERT(n < s.n && n >= 5 && n + 1 <= 512 && s.p[n - 1] == '\r');
+		ASSERT(s.p[0] >= '2' && s.p[0] <= '5' && (s.p[3] == ' ' || s.p[3] == '-'));
+		for (size_t i = 0; i + 1 < n; i++)
+			ASSERT(s.p[i] >= ' ' && s.p[i] < 0x7f);
+		s = span_from(s, n + 1);
+	}
+}
+
+static void
+run(struct span in, size_t chunk, struct buf *said)
+{
+	static const struct smtp_site site = { .hostname = { "gw1.example.org", 15 },
+		.postmaster = { "postmaster@example.org", 22 }, .max_size = 100000,
+		.recipients = 50, .errors = 20 };
+	struct smtp_input open = { .kind = SMTP_OPEN, .now = 1795344099000000 };
+	struct smtp_input bytes = { .kind = SMTP_BYTES, .now = 1795344099000000 };
+	struct id_source ids = { .slot = 3 };
+	struct world w = { 0 };
+	struct smtp_session s;
+	enum smtp_step st;
+	size_t at = 0, end = 0, used;
+
+	smtp_session_init(&s, &site, &ops, &w, &ids);
+	st = smtp_session_step(&s, &open, &used);
+	while (st != SMTP_DONE) {
+		buf_span(said, buf_data(&s.out));
+		buf_reset(&s.out);
+		if (st == SMTP_WAIT) {
+			struct smtp_input ans = { .kind = SMTP_ANSWER, .now = open.now,
+				.ticket = s.ticket, .reply = { 250, SPAN_LIT("2.0.0 ok"), false } };
+
+			st = smtp_session_step(&s, &ans, &used);
+			smtp_transaction_free(&w.taken);
+			continue;
+		}
+		bytes.bytes = span_sub(in, at, end - at);
+		st = smtp_session_step(&s, &bytes, &used);
+		ASSERT(used <= bytes.bytes.n);
+		at += used;
+		if (st == SMTP_DONE || st == SMTP_WAIT || used)
+			continue;
+		ASSERT(end - at < WIRE_LINE_MAX);
+		if (end == in.n)
+			break;
+		end = in.n - end < chunk ? in.n : end + chunk;
+	}
+	buf_span(said, buf_data(&s.out));
+	smtp_session_release(&s);
+	ASSERT(!w.collecting && w.taken == NULL);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span in = { (const char *)data + 1, size - 1 };
+	struct buf one, many;
+
+	if (size < 2 || size > 1 << 16)
+		return 0;
+	buf_init(&one, 16 << 20);
+	buf_init(&many, 16 << 20);
+	run(in, SIZE_MAX, &one);
+	run(in, 1 + data[0] % 32, &many);
+	check_replies(buf_data(&one));
+	ASSERT(span_eq(buf_data(&one), buf_data(&many)));
+	buf_release(&one);
+	buf_release(&many);
+	return 0;
+}

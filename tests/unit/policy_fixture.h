@@ -1,0 +1,182 @@
+/* policy_fixture.h -- loads a policy from text and judges a message, for tests of policy/rules/. */
+#ifndef POLICY_FIXTURE_H
+#define POLICY_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "addr.h"
+#include "buf.h"
+#include "conf.h"
+#include "json.h"
+#include "postern/policy.h"
+
+#define NOW INT64_C(1795343000000000)	/* 22 November 2026 */
+
+struct fixture {
+	struct arena *arena;		/* of the load, and of the message */
+	struct diags d;
+	struct policy *p;
+	struct envelope env;
+	struct facts facts;
+	struct anatomy an;
+	struct verdict v;
+	struct policy_options opt;
+	struct span raw;
+	char *said;			/* the diagnostics as people read them */
+};
+
+__attribute__((unused)) static int
+fixture_file(void *ctx, struct span path, struct span *text, struct err *err)
+{
+	if (span_is(path, "lists/partners.txt")) {
+		*text = SPAN_LIT("# partners\npartner.example\n.partner.example # and below\n\nBob@Other.Example\n");
+		return 0;
+	}
+	if (span_is(path, "lists/bad.txt")) {
+		*text = SPAN_LIT("fine.example\nnot a domain\n");
+		return 0;
+	}
+	return err_set(err, 2, "cannot read `" SPAN_FMT "`: No such file or directory", SPAN_ARG(path));
+}
+
+__attribute__((unused)) static void
+fixture_begin(struct fixture *f)
+{
+	*f = (struct fixture){ .arena = arena_new(0) };
+	diags_init(&f->d, f->arena);
+	f->env.direction = DIRECTION_OUTBOUND;
+	f->env.sender = SPAN_LIT("m.durand@example.org");
+	f->env.id = UINT64_C(1795343000000000) * 3844 + 7;
+	f->facts.now = NOW;
+	f->facts.av = AV_CLEAN;
+	ip_parse(SPAN_LIT("10.1.2.3"), &f->env.client);
+}
+
+__attribute__((unused)) static void
+fixture_end(struct fixture *f)
+{
+	policy_free(&f->p);
+	free(f->said);
+	arena_free(&f->arena);
+}
+
+__attribute__((unused)) static void
+fixture_load_files(struct fixture *f, const struct policy_source *files, size_t n)
+{
+	static const struct span domains[] = { { "example.org", 11 } };
+	static const struct span exchange[] = { { "10.1.2.0/24", 11 } };
+	static const struct policy_network networks[] = { { { "exchange", 8 }, exchange, 1 } };
+	struct policy_env env = { .read_file = fixture_file, .now = NOW, .domains = domains,
+		.ndomains = 1, .networks = networks, .nnetworks = 1 };
+	struct buf b;
+
+	policy_free(&f->p);
+	f->p = policy_load(files, n, &env, &f->d);
+	buf_init(&b, 1 << 20);
+	diags_print(&f->d, &b, NULL, false);
+	free(f->said);
+	f->said = strndup(buf_size(&b) ? buf_data(&b).p : "", buf_size(&b));
+	buf_release(&b);
+}
+
+__attribute__((unused)) static void
+fixture_load(struct fixture *f, const char *yaml)
+{
+	const struct policy_source file = { "test.yaml", span_str(yaml) };
+
+	fixture_load_files(f, &file, 1);
+	if (!f->p)
+		print_error("%s\n", f->said);
+	assert_non_null(f->p);
+}
+
+__attribute__((unused)) static void
+fixture_to(struct fixture *f, const char *const *to)
+{
+	size_t n = 0;
+
+	while (to[n])
+		n++;
+	f->env.recipients = arena_array(f->arena, n + 1, sizeof(*f->env.recipients));
+	for (size_t i = 0; i < n; i++)
+		f->env.recipients[i].address = span_str(to[i]);
+	f->env.nrecipients = n;
+}
+#define TO(f, ...) fixture_to(f, (const char *const[]){ __VA_ARGS__, NULL })
+
+__attribute__((unused)) static void
+fixture_judge(struct fixture *f, const char *raw)
+{
+	f->raw = span_str(raw);
+	if (!f->env.nrecipients)
+		TO(f, "x@webmail.example");
+	anatomy_build(f->arena, f->raw, NULL, &f->an);
+	policy_judge(f->p, &f->an, &f->env, &f->facts, &f->opt, f->arena, &f->v);
+	assert_int_equal(f->v.ndecisions, f->env.nrecipients);
+}
+
+__attribute__((unused)) static bool
+fixture_has(const struct span *v, size_t n, const char *id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_is(v[i], id))
+			return true;
+	return false;
+}
+#define HIT(f, i, id) fixture_has((f)->v.decisions[i].rules, (f)->v.decisions[i].nrules, id)
+#define SHADOW(f, i, id) fixture_has((f)->v.decisions[i].shadow, (f)->v.decisions[i].nshadow, id)
+#define SKIPPED(f, i, id) fixture_has((f)->v.decisions[i].skipped, (f)->v.decisions[i].nskipped, id)
+#define OUTCOME(f, i) ((f)->v.decisions[i].outcome)
+#define assert_outcome(f, i, o) assert_string_equal(outcome_name(OUTCOME(f, i)), o)
+
+/* The message as its recipient gets it. */
+__attribute__((unused)) static char *
+fixture_edited(struct fixture *f, size_t recipient)
+{
+	const struct variant *var = &f->v.variants[f->v.decisions[recipient].variant];
+	struct buf b;
+	uint64_t at = 0;
+	char *out;
+
+	buf_init(&b, 1 << 24);
+	for (size_t i = 0; i < var->nedits; i++) {
+		const struct edit *e = &var->edits[i];
+
+		assert_true(e->offset >= at && e->offset + e->size <= f->raw.n);
+		buf_span(&b, span_sub(f->raw, at, e->offset - at));
+		buf_span(&b, e->with);
+		at = e->offset + e->size;
+	}
+	buf_span(&b, span_from(f->raw, at));
+	out = arena_str(f->arena, buf_data(&b));
+	buf_release(&b);
+	return out;
+}
+
+__attribute__((unused)) static char *
+fixture_json(struct fixture *f)
+{
+	struct json j;
+	struct buf b;
+	char *out;
+
+	buf_init(&b, 1 << 24);
+	json_begin(&j, &b);
+	verdict_explain(&f->v, f->p, &f->an, &f->env, &f->facts, NULL, &j);
+	out = arena_str(f->arena, buf_data(&b));
+	buf_release(&b);
+	return out;
+}
+
+#define HEAD "From: M. Durand <m.durand@example.org>\r\nTo: x@webmail.example\r\nSubject: Files\r\n"
+#define MAIL(body) HEAD "\r\n" body "\r\n"
+
+#endif

@@ -1,0 +1,184 @@
+/* test_config.c -- postern.yaml: what it yields, and what each slip says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "master/config.h"
+
+static struct arena *arena;
+static struct diags diags;
+
+static struct config *
+parse(const char *text)
+{
+	diags_init(&diags, arena);
+	return config_parse("/etc/postern/postern.yaml", "postern.yaml", span_str(text), &diags);
+}
+
+#define HEAD "version: 1\nhostname: gw.example.org\n"
+#define LISTEN "listeners: [{name: a, address: '127.0.0.1:8025'}]\n"
+
+static void
+test_whole(void **state)
+{
+	struct config *c = parse(HEAD
+	    "run: /run/p\nspool: spool\nstore: sqlite:/var/s.db\npolicy: /etc/pol\n"
+	    "networks: {exchange: [10.1.2.3, 10.2.0.0/16], six: ['2001:db8::/32']}\n"
+	    "listeners:\n"
+	    "  - {name: out, address: '0.0.0.0:8025', direction: outbound,\n"
+	    "     allow: [network:exchange, 192.0.2.7], max_size: 30MB, limits: {recipients: 50}}\n"
+	    "  - {name: mx, address: '[::]:25', direction: auto, allow: [network:six]}\n"
+	    "domains:\n"
+	    "  Example.ORG:\n"
+	    "    deliver_to: ['10.1.2.3:2525', mail2.example.org]\n"
+	    "    recipients: 'file:rcpt.txt'\n"
+	    "    dkim: [{selector: s1, key: keys/k.pem}, {selector: s2, key: /k2, algorithm: ed25519-sha256}]\n"
+	    "delivery:\n"
+	    "  port: 2526\n  routes: {partner.example: ['relay.partner.example:26'], .wide.example: [192.0.2.9], '*': [192.0.2.10]}\n"
+	    "  retry: [1m, 90s]\n  expire: 2d\n  per_site: {connections: 7}\n  tls: {floor: encrypted}\n"
+	    "dns: {servers: ['127.0.0.1:5399', '::1'], dnssec: no}\n"
+	    "antivirus: {engine: off}\nscanners: {processes: 3, timeout: 500ms}\n");
+	const struct conf_host *h;
+	size_t n;
+
+	assert_non_null(c);
+	assert_int_equal(diags.errors, 0);
+	assert_string_equal(c->spool, "/etc/postern/spool");
+	assert_string_equal(c->policy_dir, "/etc/pol");
+	assert_int_equal(c->nlisteners, 2);
+	assert_int_equal(c->listeners[0].nallow, 3);
+	assert_true(span_is(c->listeners[0].allow_net[1], "exchange"));
+	assert_int_equal(c->listeners[0].allow_net[2].n, 0);
+	assert_int_equal(c->listeners[0].max_size, 30000000);
+	assert_int_equal(c->listeners[0].limits.recipients, 50);
+	assert_int_equal(c->listeners[0].limits.sessions, 1000);
+	assert_int_equal(c->listeners[1].ip.family, 6);
+	assert_int_equal(c->listeners[1].direction, LISTEN_AUTO);
+	assert_non_null(config_domain(c, SPAN_LIT("EXAMPLE.org")));
+	assert_null(config_domain(c, SPAN_LIT("sub.example.org")));
+	assert_string_equal(c->domains[0].dkim[0].key.p, "/etc/postern/keys/k.pem");
+	assert_true(c->domains[0].dkim[1].ed25519);
+	assert_int_equal(c->delivery.nretry, 2);
+	assert_int_equal(c->delivery.retry[1], 90 * 1000000);
+	assert_int_equal(c->delivery.expire, INT64_C(172800) * 1000000);
+	assert_int_equal(c->delivery.site_connections, 7);
+	assert_int_equal(c->delivery.floor, FLOOR_ENCRYPTED);
+	assert_int_equal(c->ndns, 2);
+	assert_int_equal(c->dns[0].port, 5399);
+	assert_int_equal(c->dns[1].port, 53);
+	assert_false(c->dnssec);
+	assert_int_equal(c->av, AV_OFF);
+	assert_int_equal(c->scan_timeout, 500000);
+	/* Routes: the domain itself, then a parent, then our own deliver_to, then "*". */
+	h = config_route(c, SPAN_LIT("Partner.Example"), &n);
+	assert_true(span_is(h[0].name, "relay.partner.example"));
+	assert_int_equal(h[0].port, 26);
+	h = config_route(c, SPAN_LIT("a.wide.example"), &n);
+	assert_int_equal(h[0].ip.b[3], 9);
+	assert_int_equal(h[0].port, 2526);
+	h = config_route(c, SPAN_LIT("wide.example"), &n);
+	assert_int_equal(h[0].ip.b[3], 10);
+	h = config_route(c, SPAN_LIT("example.org"), &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(h[0].port, 2525);
+	config_free(&c);
+	assert_null(c);
+}
+
+static void
+test_defaults(void **state)
+{
+	struct config *c = parse(HEAD LISTEN);
+
+	assert_non_null(c);
+	assert_string_equal(c->run, "/run/postern");
+	assert_int_equal(c->delivery.port, 25);
+	assert_true(span_is(c->delivery.hello, "gw.example.org"));
+	assert_true(span_is(c->postmaster, "postmaster@gw.example.org"));
+	assert_int_equal(c->listeners[0].nallow, 0);
+	assert_int_equal(diags.warnings, 1);	/* it permits nobody */
+	config_free(&c);
+}
+
+/* Each slip: what the administrator wrote, the line it must name, words it must say. */
+static void
+test_slips(void **state)
+{
+	static const struct { const char *text; unsigned line; const char *says, *hint; } slips[] = {
+		{ HEAD "listenres: []\n" LISTEN, 3, "unknown key `listenres`", "did you mean `listeners`?" },
+		{ "hostname: a.example\n" LISTEN, 1, "`version` is missing", NULL },
+		{ "version: 2\n" LISTEN, 1, "version 1", NULL },
+		{ HEAD, 0, "`listeners` is missing", NULL },
+		{ HEAD "listeners: []\n", 3, "empty", NULL },
+		{ HEAD "listeners: [{name: a, address: '10.0.0.1'}]\n", 3, "port", NULL },
+		{ HEAD "listeners: [{name: a, address: 'x:25'}]\n", 3, "x", NULL },
+		{ HEAD "networks: {exchange: [10.1.2.3]}\nlisteners:\n  - {name: a, address: '0.0.0.0:25',\n"
+		    "     allow: [network:exchagne]}\n", 6, "no network `exchagne`", "did you mean `network:exchange`?" },
+		{ HEAD "networks: {n: [10.1.2.3/8]}\n" LISTEN, 3, "10.1.2.3/8", NULL },
+		{ HEAD LISTEN "delivery: {retry: [soon]}\n", 4, "soon", NULL },
+		{ HEAD LISTEN "delivery: {retry: []}\n", 4, "empty", NULL },
+		{ HEAD LISTEN "delivery: {port: 70000}\n", 4, "65535", NULL },
+		{ HEAD LISTEN "domains: {ex ample: {}}\n", 4, "no domain name", NULL },
+		{ HEAD LISTEN "domains: {a.example: {dkim: [{key: k}]}}\n", 4, "selector", NULL },
+		{ HEAD LISTEN "domains: {a.example: {recipients: callout}}\n", 4, "not in this version", NULL },
+		{ HEAD LISTEN "tls: {certificate: a, key: b}\n", 4, "not in this version", NULL },
+		{ HEAD LISTEN "store: postgresql://x\n", 4, "sqlite", NULL },
+		{ HEAD LISTEN "dns: {servers: [ns.example.org]}\n", 4, "address", NULL },
+		{ HEAD LISTEN "antivirus: {engine: clamscan}\n", 4, "clamscan", NULL },
+		{ HEAD LISTEN "hostname: twice.example\n", 4, "hostname", NULL },
+		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25'}, {name: a, address: '1.2.3.4:26'}]\n", 3,
+		    "stands twice", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(slips) / sizeof(slips[0]); i++) {
+		struct config *c = parse(slips[i].text);
+		bool found = false;
+
+		assert_null(c);
+		for (const struct diag *d = diags.first; d; d = d->next)
+			found |= d->level == DIAG_ERROR && strstr(d->text, slips[i].says) &&
+			    d->line == slips[i].line &&
+			    (!slips[i].hint || (d->hint && strcmp(d->hint, slips[i].hint) == 0));
+		if (!found)
+			print_error("slip %zu: %s\n", i, diags.first ? diags.first->text : "nothing said");
+		assert_true(found);
+	}
+}
+
+/* All errors at once. */
+static void
+test_all_at_once(void **state)
+{
+	assert_null(parse(HEAD "runn: /x\nspooool: /y\nlisteners: [{name: a}]\nscanners: {processes: many}\n"));
+	assert_true(diags.errors >= 4);
+}
+
+static int
+setup(void **state)
+{
+	arena = arena_new(0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	arena_free(&arena);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_slips),
+		cmocka_unit_test(test_all_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,652 @@
+/* test_policy.c -- what policies mean: conditions, outcomes, ties, defaults, edits. */
+#include "policy_fixture.h"
+
+#define PACKS "version: 1\nuse: [postern/base, postern/fr-identifiers]\n"
+#define NIR3 "1 84 12 76 451 089 46"
+
+static void
+test_empty(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "");
+	fixture_judge(&f, MAIL("hello"));
+	assert_outcome(&f, 0, "deliver");
+	assert_int_equal(f.v.decisions[0].variant, 0);
+	assert_int_equal(f.v.nvariants, 1);
+	fixture_end(&f);
+}
+
+static void
+test_addresses(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f,
+	    "groups:\n"
+	    "  partners: 'file:lists/partners.txt'\n"
+	    "  ours: [group:our-domains, .example.org]\n"
+	    "rules:\n"
+	    "  - {id: a-exact, when: {from: M.DURAND@example.org}, then: {deliver: true}}\n"
+	    "  - {id: b-domain, when: {from: example.org}, then: {deliver: true}}\n"
+	    "  - {id: c-sub, when: {from: .example.org}, then: {deliver: true}}\n"
+	    "  - {id: d-group, when: {to: group:partners}, then: {quarantine: p}}\n"
+	    "  - {id: e-not, when: {to: {not: [group:partners, webmail.example]}}, then: {hold: boss@example.org}}\n"
+	    "  - {id: f-all, when: {to_all: [webmail.example, group:partners]}, then: {deliver: true}}\n"
+	    "  - {id: g-hf, when: {header_from: group:ours}, then: {deliver: true}}\n"
+	    "  - {id: h-client, when: {client: network:exchange}, then: {deliver: true}}\n"
+	    "  - {id: i-none, when: {to_all: {not: group:partners}}, then: {deliver: true}}\n"
+	    "  - {id: j-idn, when: {to: bücher.example}, then: {discard: true}}\n");
+	TO(&f, "x@webmail.example", "y@deep.partner.example", "bob@other.example", "z@elsewhere.example",
+	    "a@xn--bcher-kva.example");
+	fixture_judge(&f, MAIL("hello"));
+	assert_true(HIT(&f, 0, "a-exact"));
+	assert_true(HIT(&f, 0, "b-domain"));
+	assert_false(HIT(&f, 0, "c-sub"));
+	assert_false(HIT(&f, 0, "d-group"));
+	assert_false(HIT(&f, 0, "e-not"));
+	assert_outcome(&f, 0, "deliver");
+	assert_outcome(&f, 1, "quarantine");
+	assert_outcome(&f, 2, "quarantine");
+	assert_outcome(&f, 3, "hold");
+	assert_string_equal(arena_str(f.arena, f.v.decisions[3].queue), "boss@example.org");
+	assert_true(HIT(&f, 4, "j-idn"));
+	assert_false(HIT(&f, 0, "f-all"));
+	assert_true(HIT(&f, 0, "g-hf"));
+	assert_true(HIT(&f, 0, "h-client"));
+	assert_false(HIT(&f, 0, "i-none"));
+	TO(&f, "x@webmail.example", "y@partner.example");
+	fixture_judge(&f, MAIL("hello"));
+	assert_true(HIT(&f, 0, "f-all"));
+	TO(&f, "x@webmail.example", "y@none.example");
+	fixture_judge(&f, MAIL("hello"));
+	assert_true(HIT(&f, 0, "i-none"));
+	f.env.sender = SPAN_LIT("");
+	fixture_load(&f, "rules:\n  - {id: n, when: {from: '<>'}, then: {discard: true}}\n");
+	fixture_judge(&f, MAIL("hello"));
+	assert_outcome(&f, 0, "discard");
+	fixture_end(&f);
+}
+
+static void
+test_session(void **state)
+{
+	struct fixture f;
+	const char *yaml =
+	    "rules:\n"
+	    "  - {id: auth, when: {authenticated: true}, then: {deliver: true}}\n"
+	    "  - {id: noauth, when: {authenticated: false}, then: {deliver: true}}\n"
+	    "  - {id: alice, when: {authenticated: [Alice]}, then: {deliver: true}}\n"
+	    "  - {id: tls, when: {tls: true}, then: {deliver: true}}\n"
+	    "  - {id: listener, when: {listener: [smart-host]}, then: {deliver: true}}\n"
+	    "  - {id: out, when: {direction: outbound}, then: {deliver: true}}\n"
+	    "  - {id: in, direction: inbound, then: {reject: true}}\n"
+	    "  - {id: many, when: {recipients: {over: 1}}, then: {deliver: true}}\n"
+	    "  - {id: big, when: {size: {over: 1KiB}}, then: {deliver: true}}\n"
+	    "  - {id: small, when: {size: {under: 1KiB}}, then: {deliver: true}}\n";
+
+	fixture_begin(&f);
+	fixture_load(&f, yaml);
+	fixture_judge(&f, MAIL("hello"));
+	assert_true(HIT(&f, 0, "noauth") && HIT(&f, 0, "out") && HIT(&f, 0, "small"));
+	assert_false(HIT(&f, 0, "auth") || HIT(&f, 0, "alice") || HIT(&f, 0, "tls") ||
+	    HIT(&f, 0, "listener") || HIT(&f, 0, "in") || HIT(&f, 0, "many") || HIT(&f, 0, "big"));
+	f.env.user = SPAN_LIT("alice");
+	f.env.tls = SPAN_LIT("TLSv1.3");
+	f.env.listener = SPAN_LIT("smart-host");
+	f.env.direction = DIRECTION_INBOUND;
+	TO(&f, "a@example.org", "b@example.org");
+	fixture_judge(&f, MAIL("hello"));
+	assert_true(HIT(&f, 0, "auth") && HIT(&f, 0, "alice") && HIT(&f, 0, "tls") &&
+	    HIT(&f, 0, "listener") && HIT(&f, 0, "in") && HIT(&f, 0, "many"));
+	assert_false(HIT(&f, 0, "out") || HIT(&f, 0, "noauth"));
+	fixture_end(&f);
+}
+
+static void
+test_texts(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f,
+	    "rules:\n"
+	    "  - {id: subject, when: {subject: {words: [FILES]}}, then: {deliver: true}}\n"
+	    "  - {id: body, when: {body: {words: secret}}, then: {deliver: true}}\n"
+	    "  - {id: body-subject, when: {body: {words: files}}, then: {deliver: true}}\n"
+	    "  - {id: text, when: {text: {pattern: '(?i)\\bsec\\w+t\\b'}}, then: {deliver: true}}\n"
+	    "  - {id: header, when: {header: {X-Class: {pattern: '^conf'}}}, then: {deliver: true}}\n"
+	    "  - {id: absent, when: {header: {X-Class: {present: false}}}, then: {deliver: true}}\n"
+	    "  - {id: received, when: {header: {received: {words: gw}}}, then: {deliver: true}}\n");
+	fixture_judge(&f, "Received: by gw.example\r\n" HEAD "X-Class: public\r\nX-Class: confidential\r\n\r\nvery Secret indeed\r\n");
+	assert_true(HIT(&f, 0, "subject"));
+	assert_true(HIT(&f, 0, "body"));
+	assert_false(HIT(&f, 0, "body-subject"));
+	assert_true(HIT(&f, 0, "text"));
+	assert_true(HIT(&f, 0, "header"));
+	assert_false(HIT(&f, 0, "absent"));
+	assert_true(HIT(&f, 0, "received"));
+	fixture_judge(&f, MAIL("nothing"));
+	assert_true(HIT(&f, 0, "absent") && HIT(&f, 0, "subject"));
+	assert_int_equal(f.v.decisions[0].nrules, 2);
+	assert_int_equal(f.v.nfindings, 0);	/* conditions' own words are no findings */
+	fixture_end(&f);
+}
+
+static void
+test_finds(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, PACKS
+	    "detectors:\n"
+	    "  invoice:\n"
+	    "    pattern: '\\bINV-\\d{4}-\\d{6}\\b'\n"
+	    "    near: {words: [invoice, facture], within: 80}\n"
+	    "    confidence: {alone: low, near: high}\n"
+	    "    mask: last-4\n"
+	    "    samples: {match: ['facture INV-2026-000123'], no_match: ['INV-26-1']}\n"
+	    "  names: {words: ['Projet Aurore']}\n"
+	    "rules:\n"
+	    "  - {id: one, when: {finds: invoice}, then: {deliver: true}}\n"
+	    "  - {id: two, when: {finds: {invoice: {min: 2}}}, then: {deliver: true}}\n"
+	    "  - {id: two-all, when: {finds: {invoice: {min: 2, count: all}}}, then: {deliver: true}}\n"
+	    "  - {id: high, when: {finds: {invoice: {confidence: high}}}, then: {deliver: true}}\n"
+	    "  - {id: either, when: {finds: [names, invoice]}, then: {deliver: true}}\n"
+	    "  - {id: both, when: {finds: {all: [names, invoice]}}, then: {deliver: true}}\n"
+	    "  - {id: nested, when: {finds: {any: [{all: [names, invoice]}, names]}}, then: {deliver: true}}\n"
+	    "  - {id: in-subject, when: {finds: {invoice: {in: subject}}}, then: {deliver: true}}\n"
+	    "  - {id: in-body, when: {finds: {invoice: {in: [body, subject]}}}, then: {deliver: true}}\n");
+	fixture_judge(&f, MAIL("INV-2026-000123 and again INV-2026-000123"));
+	assert_true(HIT(&f, 0, "one") && HIT(&f, 0, "two-all") && HIT(&f, 0, "either") &&
+	    HIT(&f, 0, "in-body"));
+	assert_false(HIT(&f, 0, "two") || HIT(&f, 0, "high") || HIT(&f, 0, "both") ||
+	    HIT(&f, 0, "nested") || HIT(&f, 0, "in-subject"));
+	assert_int_equal(f.v.nfindings, 1);
+	assert_int_equal(f.v.findings[0].count, 2);
+	assert_int_equal(f.v.findings[0].distinct, 1);
+	fixture_judge(&f, MAIL("projet aurore: the facture INV-2026-000123"));
+	assert_true(HIT(&f, 0, "both") && HIT(&f, 0, "nested") && HIT(&f, 0, "high"));
+	fixture_end(&f);
+}
+
+#define ATTACHED(type, name, data) \
+	HEAD "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" \
+	"--b\r\nContent-Type: text/plain\r\n\r\nsee file\r\n" \
+	"--b\r\nContent-Type: " type "\r\nContent-Disposition: attachment; filename=\"" name "\"\r\n" \
+	"Content-Transfer-Encoding: base64\r\n\r\n" data "\r\n--b--\r\n"
+#define MZ "TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAgAAAAA4fug4AtAnNIbgBTM0hVGhpcyBwcm9ncmFt"
+#define PDF "JVBERi0xLjQKJeLjz9MKMSAwIG9iago8PD4+CmVuZG9iagp0cmFpbGVyPDw+PgolJUVPRgo="
+
+static void
+test_attachments(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f,
+	    "rules:\n"
+	    "  - {id: exe, when: {attachment: {type: [executable, script]}}, then: {reject: \"5.7.1 No programs: $filenames\"}}\n"
+	    "  - {id: named, when: {attachment: {name: '*.pdf'}}, then: {deliver: true}}\n"
+	    "  - {id: ext, when: {attachment: {extension: [.PDF, com]}}, then: {deliver: true}}\n"
+	    "  - {id: same, when: {attachment: {type: pdf, name: '*.exe'}}, then: {deliver: true}}\n"
+	    "  - {id: any, when: {attachments: {over: 0}}, then: {deliver: true}}\n"
+	    "  - {id: big, when: {attachment: {size: {over: 10KB}}}, then: {deliver: true}}\n");
+	fixture_judge(&f, ATTACHED("application/pdf", "report.pdf", MZ));
+	assert_outcome(&f, 0, "reject");
+	assert_true(HIT(&f, 0, "exe") && HIT(&f, 0, "named") && HIT(&f, 0, "ext") && HIT(&f, 0, "any"));
+	assert_non_null(strstr(arena_str(f.arena, f.v.decisions[0].reply), "report.pdf"));
+	fixture_judge(&f, ATTACHED("application/pdf", "a.pdf. ", PDF));
+	assert_outcome(&f, 0, "deliver");
+	assert_true(HIT(&f, 0, "named") && HIT(&f, 0, "ext"));
+	assert_false(HIT(&f, 0, "same") || HIT(&f, 0, "big"));
+	fixture_judge(&f, MAIL("none"));
+	assert_int_equal(f.v.decisions[0].nrules, 0);
+	fixture_end(&f);
+}
+
+static void
+test_split(void **state)
+{
+	struct fixture f;
+	const char *const nine[] = { "postern/base" };
+
+	fixture_begin(&f);
+	fixture_load(&f, PACKS
+	    "groups: {partners: [partner.example], dpo: [dpo@example.org]}\n"
+	    "rules:\n"
+	    "  - id: health\n"
+	    "    direction: outbound\n"
+	    "    when: {to: {not: [group:partners, group:our-domains]}, finds: {fr-nir: {min: 1}}}\n"
+	    "    unless: {from: group:dpo}\n"
+	    "    then: {hold: {for: group:dpo, expires: 48h, on_expire: reject}}\n");
+	TO(&f, "x@webmail.example", "y@partner.example", "z@example.org");
+	fixture_judge(&f, MAIL("Numero de securite sociale " NIR3));
+	assert_outcome(&f, 0, "hold");
+	assert_outcome(&f, 1, "deliver");
+	assert_outcome(&f, 2, "deliver");
+	assert_true(span_is(f.v.decisions[0].queue, "dpo"));
+	assert_true(f.v.decisions[0].expires == NOW + INT64_C(48) * 3600 * 1000000);
+	assert_int_equal(f.v.decisions[0].on_expire, OUTCOME_REJECT);
+	f.env.sender = SPAN_LIT("dpo@example.org");
+	fixture_judge(&f, MAIL("Numero de securite sociale " NIR3));
+	assert_outcome(&f, 0, "deliver");
+	assert_true(SKIPPED(&f, 0, "health"));
+	assert_non_null(nine[0]);
+	fixture_end(&f);
+}
+
+static void
+test_shadow(void **state)
+{
+	struct fixture f;
+	const struct policy_as_if as_if[] = { { { "try", 3 }, { "enforce", 7 } } };
+
+	fixture_begin(&f);
+	fixture_load(&f,
+	    "rules:\n"
+	    "  - {id: try, mode: shadow, review_by: 2027-01-01, when: {subject: {words: files}},\n"
+	    "     then: {reject: true, add_header: {X-A: b}, prefix_subject: '[X]'}}\n"
+	    "  - {id: gone, mode: off, then: {reject: true}}\n");
+	fixture_judge(&f, MAIL("hello"));
+	assert_outcome(&f, 0, "deliver");
+	assert_true(SHADOW(&f, 0, "try"));
+	assert_false(HIT(&f, 0, "try") || HIT(&f, 0, "gone") || SHADOW(&f, 0, "gone"));
+	assert_int_equal(f.v.decisions[0].variant, 0);
+	assert_string_equal(fixture_edited(&f, 0), MAIL("hello"));
+	f.opt = (struct policy_options){ .as_if = as_if, .nas_if = 1 };
+	fixture_judge(&f, MAIL("hello"));
+	assert_outcome(&f, 0, "reject");
+	fixture_end(&f);
+}
+
+static void
+test_exceptions(void **state)
+{
+	struct fixture f;
+	const char *yaml =
+	    "rules:\n"
+	    "  - {id: a, tags: [x], then: {reject: true}}\n"
+	    "  - {id: b, then: {quarantine: q}}\n"
+	    "exceptions:\n"
+	    "  - {id: e, tags: [x], when: {from: m.durand@example.org, to: webmail.example}, reason: y, until: 2026-12-31}\n";
+
+	fixture_begin(&f);
+	fixture_load(&f, yaml);
+	TO(&f, "x@webmail.example", "y@else.example");
+	fixture_judge(&f, MAIL("hello"));
+	assert_outcome(&f, 0, "quarantine");
+	assert_true(SKIPPED(&f, 0, "a"));
+	assert_outcome(&f, 1, "reject");
+	f.facts.now = INT64_C(1798761599999999);	/* the last microsecond of 2026 */
+	fixture_judge(&f, MAIL("hello"));
+	assert_outcome(&f, 0, "quarantine");
+	f.facts.now++;
+	fixture_judge(&f, MAIL("hello"));
+	assert_outcome(&f, 0, "reject");
+	fixture_end(&f);
+}
+
+static void
+test_ties(void **state)
+{
+	struct fixture f;
+	char *reply;
+
+	fixture_begin(&f);
+	fixture_load(&f,
+	    "groups: {dpo: [d@example.org], legal: [l@example.org]}\n"
+	    "rules:\n"
+	    "  - {id: z, severity: high, when: {subject: {words: files}}, then: {reject: \"5.7.9 high $rule\"}}\n"
+	    "  - {id: a, severity: medium, when: {subject: {words: files}}, then: {reject: \"medium\"}}\n"
+	    "  - {id: y, severity: high, when: {subject: {words: files}}, then: {reject: \"5.7.8 first ($ref)\"}}\n"
+	    "  - {id: h1, when: {subject: {words: holds}}, then: {hold: {for: dpo, expires: 2d}}}\n"
+	    "  - {id: h2, when: {subject: {words: holds}}, then: {hold: {for: group:legal, expires: 1h, on_expire: deliver}}}\n"
+	    "  - {id: h3, when: {subject: {words: holds}}, then: {hold: group:dpo}}\n"
+	    "  - {id: r1, when: {subject: {words: moves}}, then: {redirect: [a@x.example, b@x.example]}}\n"
+	    "  - {id: r2, when: {subject: {words: moves}}, then: {redirect: a@x.example}}\n"
+	    "  - {id: r3, when: {subject: {words: moves}}, then: discard}\n");
+	fixture_judge(&f, MAIL("hello"));
+	reply = arena_str(f.arena, f.v.decisions[0].reply);
+	assert_non_null(strstr(reply, "5.7.8 first ("));
+	assert_null(strstr(reply, "(ref"));	/* it names the message already */
+	fixture_judge(&f, "Subject: holds\r\n\r\n.\r\n");
+	assert_outcome(&f, 0, "hold");
+	assert_true(span_is(f.v.decisions[0].queue, "dpo,legal"));
+	assert_true(f.v.decisions[0].expires == NOW + INT64_C(3600) * 1000000);
+	assert_int_equal(f.v.decisions[0].on_expire, OUTCOME_DELIVER);
+	fixture_judge(&f, "Subject: moves\r\n\r\n.\r\n");
+	assert_outcome(&f, 0, "discard");
+	assert_int_equal(f.v.decisions[0].nredirect, 0);
+	fixture_end(&f);
+}
+
+static void
+test_replies(void **state)
+{
+	struct fixture f;
+	char *reply;
+
+	fixture_begin(&f);
+	fixture_load(&f,
+	    "rules:\n"
+	    "  - {id: a, when: {subject: {words: one}}, then: {reject: \"Pièce refusée: $sender\"}}\n"
+	    "  - {id: b, when: {subject: {words: two}}, then: {defer: true}}\n"
+	    "  - {id: c, when: {subject: {words: three}}, then: {reject: \"costs $$5 or $5\"}}\n");
+	f.env.sender = SPAN_LIT("\"a\r\n250 ok\"@example.org");
+	fixture_judge(&f, "Subject: one\r\n\r\n.\r\n");
+	reply = arena_str(f.arena, f.v.decisions[0].reply);
+	assert_non_null(strstr(reply, "5.7.1 Piece refusee: "));
+	assert_null(strpbrk(reply, "\r\n"));
+	assert_non_null(strstr(reply, " (ref "));
+	fixture_judge(&f, "Subject: two\r\n\r\n.\r\n");
+	assert_outcome(&f, 0, "defer");
+	assert_non_null(strstr(arena_str(f.arena, f.v.decisions[0].reply), "4.7.1 "));
+	fixture_judge(&f, "Subject: three\r\n\r\n.\r\n");
+	assert_non_null(strstr(arena_str(f.arena, f.v.decisions[0].reply), "costs $5 or $5 (ref "));
+	fixture_end(&f);
+}
+
+static void
+test_virus(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	f.facts.av = AV_VIRUS;
+	fixture_load(&f, "");			/* nobody judges: not delivered */
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "quarantine");
+	assert_true(span_is(f.v.decisions[0].queue, "virus"));
+	assert_true(HIT(&f, 0, "defaults/virus"));
+	fixture_load(&f, "use: [postern/base]\n");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "quarantine");
+	assert_true(HIT(&f, 0, "virus"));
+	fixture_load(&f, "use: [postern/base]\nrules:\n  - {id: virus, when: {virus: true}, then: {reject: true}}\n");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "reject");
+	/* only a header: it has not judged */
+	fixture_load(&f, "rules:\n  - {id: v, when: {virus: true}, then: {add_header: {X-V: 'yes'}}}\n");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "quarantine");
+	/* nor has a shadow rule */
+	fixture_load(&f, "rules:\n  - {id: v, mode: shadow, review_by: 2028-01-01, when: {virus: true}, then: deliver}\n");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "quarantine");
+	/* an exception has */
+	fixture_load(&f, "use: [postern/base]\nexceptions:\n  - {id: abuse, rules: virus, when: {to: abuse@cert.example}, reason: samples, until: 2027-01-01}\n");
+	TO(&f, "abuse@cert.example", "other@cert.example");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "deliver");
+	assert_outcome(&f, 1, "quarantine");
+	fixture_end(&f);
+}
+
+static void
+test_scanner(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "defaults: {contact: security@example.org}\n");
+	f.facts.av = AV_FAILED;
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "defer");
+	assert_non_null(strstr(arena_str(f.arena, f.v.decisions[0].reply), "4.7.1 "));
+	f.facts.av = AV_UNSCANNABLE;
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "hold");
+	assert_true(f.v.unscannable);
+	assert_true(span_is(f.v.decisions[0].queue, "security@example.org"));
+	fixture_load(&f, "defaults: {on_unscannable: reject, on_scan_error: quarantine}\n"
+	    "rules:\n  - {id: trusted, when: {unscannable: true, to: partner.example}, then: deliver}\n");
+	TO(&f, "x@webmail.example", "y@partner.example");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "reject");
+	assert_outcome(&f, 1, "deliver");
+	f.facts.av = AV_CLEAN;
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "deliver");
+	fixture_judge(&f, HEAD "Content-Transfer-Encoding: x-unheard-of\r\n\r\nbody\r\n");
+	assert_outcome(&f, 0, "reject");
+	policy_verdict_failed(f.p, &f.env, false, SPAN_LIT("the scanner crashed twice"), f.arena, &f.v);
+	assert_int_equal(f.v.ndecisions, 2);
+	assert_outcome(&f, 0, "quarantine");
+	policy_verdict_failed(f.p, &f.env, true, SPAN_LIT("the scanner crashed twice"), f.arena, &f.v);
+	assert_outcome(&f, 1, "reject");
+	assert_non_null(strstr(arena_str(f.arena, f.v.decisions[1].reply), "crashed twice (ref "));
+	fixture_end(&f);
+}
+
+/* A pattern that runs out of steps proves nothing: never "clean". */
+static void
+test_undecided(void **state)
+{
+	struct fixture f;
+	char *raw;
+
+	fixture_begin(&f);
+	fixture_load(&f, "rules:\n"
+	    "  - {id: slow, when: {header: {X-Slow: {pattern: '^(a+)+$'}}}, then: {reject: true}}\n"
+	    "  - {id: seen, when: {unscannable: true, to: partner.example}, then: {quarantine: u}}\n");
+	raw = arena_printf(f.arena, HEAD "X-Slow: %0*d\r\n\r\n.\r\n", 60, 0);
+	for (char *p = strstr(raw, "X-Slow: ") + 8; *p == '0'; p++)
+		*p = p[1] == '0' ? 'a' : '!';
+	TO(&f, "x@webmail.example", "y@partner.example");
+	fixture_judge(&f, raw);
+	if (!f.v.undecided)
+		skip();		/* the engine proved it after all */
+	assert_outcome(&f, 0, "hold");
+	assert_outcome(&f, 1, "quarantine");
+	fixture_end(&f);
+}
+
+static void
+test_explain(void **state)
+{
+	struct fixture f;
+	char *json;
+
+	fixture_begin(&f);
+	f.opt.near_misses = true;
+	fixture_load(&f, PACKS
+	    "rules:\n"
+	    "  - {id: three, when: {to: webmail.example, finds: {fr-nir: {min: 3}}}, then: {reject: true}}\n"
+	    "  - {id: none, when: {to: webmail.example, subject: {words: nowhere}, body: {words: nope}}, then: discard}\n");
+	f.env.id = 0;
+	fixture_judge(&f, MAIL("NIR " NIR3));
+	json = fixture_json(&f);
+	assert_non_null(strstr(json, "{\"v\":1,\"id\":null,\"policy\":\""));
+	assert_non_null(strstr(json, "\"virus\":null,\"recipients\":[{\"address\":\"x@webmail.example\",\"outcome\":\"deliver\",\"reply\":null,\"rules\":[],\"shadow\":[],\"skipped\":[]"));
+	assert_non_null(strstr(json, "\"detector\":\"fr-nir\""));
+	assert_non_null(strstr(json, "finds fr-nir: 1 distinct, min 3"));
+	assert_null(strstr(json, "\"rule\":\"none\""));
+	assert_null(strstr(json, "451 089"));	/* evidence is masked */
+	fixture_end(&f);
+}
+
+/* Rules and files in any order give the same verdict, to the byte. */
+static void
+test_order(void **state)
+{
+	static const char *const rules[] = {
+		"  - {id: a, when: {subject: {words: files}}, then: {add_header: {X-A: a}, prefix_subject: '[A]'}}\n",
+		"  - {id: b, when: {from: example.org}, then: {add_header: {X-B: b}, prefix_subject: '[B]', remove_header: X-Old}}\n",
+		"  - {id: c, severity: high, when: {to: webmail.example}, then: {hold: d@example.org}}\n",
+		"  - {id: d, when: {to: webmail.example}, then: {hold: {for: e@example.org, expires: 1d}}}\n",
+		"  - {id: e, mode: shadow, review_by: 2028-01-01, then: discard}\n",
+	};
+	char *first = NULL;
+
+	for (int perm = 0; perm < 120; perm++) {
+		struct fixture f;
+		struct policy_source files[5];
+		char names[5][32], text[5][256], *json, *mail;
+		int left[5] = { 0, 1, 2, 3, 4 }, code = perm, n = 5;
+
+		for (int i = 0; i < 5; i++) {
+			int at = code % n;
+
+			code /= n;
+			snprintf(names[i], sizeof(names[i]), "%d.yaml", i);
+			snprintf(text[i], sizeof(text[i]), "rules:\n%s", rules[left[at]]);
+			left[at] = left[--n];
+			files[i] = (struct policy_source){ names[i], span_str(text[i]) };
+		}
+		fixture_begin(&f);
+		fixture_load_files(&f, files, 5);
+		assert_non_null(f.p);
+		TO(&f, "x@webmail.example", "y@other.example");
+		fixture_judge(&f, HEAD "X-Old: 1\r\n\r\nhello\r\n");
+		json = strstr(fixture_json(&f), "\"recipients\"");
+		mail = arena_printf(f.arena, "%s%s%s", fixture_edited(&f, 0), fixture_edited(&f, 1), json);
+		if (!first)
+			first = strdup(mail);
+		assert_string_equal(mail, first);
+		fixture_end(&f);
+	}
+	free(first);
+}
+
+/* Joining outcomes takes the larger: associative, commutative, idempotent. All triples. */
+static void
+test_join(void **state)
+{
+	static const char *const then[] = { "deliver: true", "redirect: a@b.example", "discard: true",
+		"quarantine: q", "hold: a@b.example", "defer: true", "reject: true" };
+	static const enum outcome outcome[] = { OUTCOME_DELIVER, OUTCOME_REDIRECT, OUTCOME_DISCARD,
+		OUTCOME_QUARANTINE, OUTCOME_HOLD, OUTCOME_DEFER, OUTCOME_REJECT };
+
+	for (int i = 0; i < 7; i++)
+		for (int k = 0; k < 7; k++)
+			for (int l = 0; l < 7; l += 3) {
+				struct fixture f;
+				int max = i > k ? i : k;
+				char yaml[400];
+
+				max = max > l ? max : l;
+				snprintf(yaml, sizeof(yaml), "rules:\n  - {id: a, then: {%s}}\n"
+				    "  - {id: b, then: {%s}}\n  - {id: c, then: {%s}}\n", then[i],
+				    then[k], then[l]);
+				fixture_begin(&f);
+				fixture_load(&f, yaml);
+				fixture_judge(&f, MAIL("x"));
+				assert_int_equal(OUTCOME(&f, 0), outcome[max]);
+				fixture_end(&f);
+			}
+}
+
+static void
+test_many_recipients(void **state)
+{
+	struct fixture f;
+	struct recipient *to;
+
+	fixture_begin(&f);
+	fixture_load(&f, "rules:\n"
+	    "  - {id: p, when: {to: d1.example}, then: {add_header: {X-P: p}}}\n"
+	    "  - {id: q, when: {to: d2.example}, then: {add_header: {X-P: p}}}\n");
+	to = arena_array(f.arena, 1000, sizeof(*to));
+	for (int i = 0; i < 1000; i++)
+		to[i].address = span_str(arena_printf(f.arena, "u%d@d%d.example", i, i % 4));
+	f.env.recipients = to;
+	f.env.nrecipients = 1000;
+	fixture_judge(&f, MAIL("x"));
+	assert_int_equal(f.v.nvariants, 2);	/* equal edits are one variant */
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(f.v.decisions[i].variant, i % 4 == 1 || i % 4 == 2);
+	fixture_end(&f);
+}
+
+static void
+test_limits(void **state)
+{
+	struct fixture f;
+	const struct limit_rule *l;
+	size_t n;
+
+	fixture_begin(&f);
+	fixture_load(&f, "groups: {dpo: [d@example.org]}\nlimits:\n"
+	    "  - {id: per-server, per: client, allow: 6000 recipients / 1h, then: defer}\n"
+	    "  - {id: per-sender, per: sender, allow: 300 messages / 1d, then: {hold: {for: group:dpo}}}\n"
+	    "  - {id: conn, per: client, allow: 10 connections, then: reject}\n");
+	l = policy_limits(f.p, &n);
+	assert_int_equal(n, 3);
+	assert_true(span_is(l[0].id, "per-server") && l[0].per == LIMIT_CLIENT);
+	assert_true(l[0].unit == LIMIT_RECIPIENTS && l[0].allow == 6000);
+	assert_true(l[0].window == INT64_C(3600) * 1000000 && l[0].then == OUTCOME_DEFER);
+	assert_true(l[1].then == OUTCOME_HOLD && span_is(l[1].queue, "dpo"));
+	assert_true(l[2].unit == LIMIT_CONNECTIONS && l[2].window == 0);
+	fixture_end(&f);
+}
+
+static void
+test_require_tls(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "rules:\n"
+	    "  - {id: a, when: {to: [ars.example, .ars.example]}, then: {require_tls: encrypted}}\n"
+	    "  - {id: b, then: {require_tls: opportunistic}}\n");
+	TO(&f, "x@sub.ars.example", "y@other.example");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "deliver");
+	assert_int_equal(f.v.decisions[0].require_tls, TLS_ENCRYPTED);
+	assert_int_equal(f.v.decisions[1].require_tls, TLS_OPPORTUNISTIC);
+	fixture_end(&f);
+}
+
+static void
+test_hash(void **state)
+{
+	const struct policy_source one[] = { { "a", SPAN_LIT("rules: []\n") }, { "b", SPAN_LIT("groups: {}\n") } };
+	const struct policy_source two[] = { { "b", SPAN_LIT("groups: {}\n") }, { "a", SPAN_LIT("rules: []\n") } };
+	const struct policy_source three[] = { { "a", SPAN_LIT("rules: [ ]\n") }, { "b", SPAN_LIT("groups: {}\n") } };
+	struct fixture f;
+	char hash[32];
+
+	fixture_begin(&f);
+	fixture_load_files(&f, one, 2);
+	snprintf(hash, sizeof(hash), "%s", policy_hash(f.p));
+	assert_int_equal(strlen(hash), 16);
+	fixture_load_files(&f, two, 2);
+	assert_string_equal(policy_hash(f.p), hash);
+	fixture_load_files(&f, three, 2);
+	assert_string_not_equal(policy_hash(f.p), hash);
+	fixture_end(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_finds),
+		cmocka_unit_test(test_attachments),
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_shadow),
+		cmocka_unit_test(test_exceptions),
+		cmocka_unit_test(test_ties),
+		cmocka_unit_test(test_replies),
+		cmocka_unit_test(test_virus),
+		cmocka_unit_test(test_scanner),
+		cmocka_unit_test(test_undecided),
+		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_join),
+		cmocka_unit_test(test_many_recipients),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_require_tls),
+		cmocka_unit_test(test_hash),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

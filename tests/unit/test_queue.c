@@ -1,0 +1,440 @@
+/* test_queue.c -- the queue role between a receiver, a delivery process and a store, all
+ * played by the test over real channels; time is virtual.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "queue_test.h"
+
+static void
+accept_and_deliver(void **state)
+{
+	struct house h;
+	struct rcpt_spec r[] = { { "a@one.example", OUTCOME_DELIVER, 0 },
+		{ "b@one.example", OUTCOME_DELIVER, 0 }, { "c@two.example", OUTCOME_DELIVER, 0 } };
+	struct msg_deliver d, e;
+	struct frame f;
+	uint64_t id, t, u;
+
+	house_new(&h);
+	id = submit(&h, "m@example.org", r, 3, 77);
+	assert_int_equal(answer(&h, 77, id), ACCEPT_OK);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	assert_true(hear(&h, &h.delivery, FRAME_SEGMENT, &f));
+	t = job(&h, &d);
+	u = job(&h, &e);
+	assert_int_equal(d.nrecipients, 2);
+	assert_true(span_is(d.site, "one.example"));
+	assert_true(span_is(d.recipients[1].address, "b@one.example"));
+	assert_true(span_is(e.site, "two.example"));
+	assert_int_equal(e.index[0], 2);
+	assert_true(span_is(bytes_of(&h, &d), "Subject: hello\r\nMessage-ID: <a@b>\r\n\r\nbody\r\n"));
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	assert_int_equal(queued(&h), 1);
+	result(&h, u, &e, RCPT_DEFERRED, FAIL_RECIPIENT, "4.2.0", "greylisted");
+	assert_false(hear(&h, &h.delivery, FRAME_DELIVER, &f));
+	now += 61 * US_PER_SEC + US_PER_SEC * 10;
+	turn(&h);
+	u = job(&h, &e);
+	result(&h, u, &e, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	assert_int_equal(queued(&h), 0);
+	house_free(&h);
+}
+
+static void
+submitted_twice(void **state)
+{
+	struct house h;
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	uint64_t id;
+
+	house_new(&h);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	now--;
+	h.ids.last = (int64_t)(id / ID_SLOTS) - 1;
+	now = (int64_t)(id / ID_SLOTS);
+	assert_int_equal(submit(&h, "m@example.org", &r, 1, 2), id);
+	assert_int_equal(answer(&h, 2, id), ACCEPT_OK);
+	assert_int_equal(queued(&h), 1);
+	house_free(&h);
+}
+
+static void
+crash_keeps(void **state)
+{
+	struct house h;
+	struct rcpt_spec r[] = { { "a@one.example", OUTCOME_DELIVER, 0 },
+		{ "c@two.example", OUTCOME_DELIVER, 0 } };
+	struct msg_deliver d;
+	struct frame f;
+	uint64_t id, t;
+
+	house_new(&h);
+	id = submit(&h, "m@example.org", r, 2, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	t = job(&h, &d);
+	assert_int_equal(queued(&h), 1);	/* and synced */
+	house_crash(&h);
+	start(&h);
+	peer(&h, 0, &h.receiver, ROLE_RECEIVER);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	turn(&h);
+	t = job(&h, &d);
+	assert_true(span_is(d.site, "two.example"));
+	assert_int_equal(d.id, id);
+	assert_false(hear(&h, &h.delivery, FRAME_DELIVER, &f));
+	/* A delivery process that dies gives its jobs back, with no attempt counted. */
+	chan_release(&h.delivery);
+	memset(&h.delivery, 0, sizeof(h.delivery));
+	turn(&h);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	t = job(&h, &d);
+	assert_int_equal(queue_find(h.rt.state, id)->legs[1].attempts, 0);
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	assert_int_equal(queued(&h), 0);
+	house_free(&h);
+}
+
+static void
+bounce(void **state)
+{
+	struct house h;
+	struct rcpt_spec r[] = { { "a@one.example", OUTCOME_DELIVER, 0 },
+		{ "b@one.example", OUTCOME_DELIVER, NOTIFY_NEVER } };
+	struct msg_deliver d;
+	struct span text;
+	uint64_t id, t;
+
+	house_new(&h);
+	id = submit(&h, "m@example.org", r, 2, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 5.1.1 no such user");
+	t = job(&h, &d);
+	assert_int_not_equal(d.id, id);
+	assert_int_equal(d.sender.n, 0);
+	assert_true(span_is(d.recipients[0].address, "m@example.org"));
+	text = bytes_of(&h, &d);
+	assert_true(span_has(text, "Final-Recipient: rfc822; a@one.example\r\n"));
+	assert_false(span_has(text, "b@one.example"));
+	assert_true(span_has(text, "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
+	assert_true(span_has(text, "Message-ID: <a@b>\r\n"));
+	assert_int_equal(queued(&h), 1);	/* the original is done */
+	/* A notice that fails ends there: no notice about a notice. */
+	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no");
+	assert_int_equal(queued(&h), 0);
+	house_free(&h);
+}
+
+/* The notice cannot be stored: the failure waits, nothing is lost. */
+static void
+bounce_not_durable(void **state)
+{
+	struct house h;
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	struct msg_deliver d;
+	uint64_t id, t;
+
+	house_new(&h);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	t = job(&h, &d);
+	fs_fault = always_fail;
+	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no");
+	fs_fault = NULL;
+	assert_int_equal(queued(&h), 1);
+	now += 70 * US_PER_SEC;
+	turn(&h);
+	t = job(&h, &d);
+	assert_int_equal(d.id, id);
+	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no");
+	t = job(&h, &d);
+	assert_int_equal(d.sender.n, 0);
+	house_free(&h);
+}
+
+static void
+refused_by_disk(void **state)
+{
+	struct house h;
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	uint64_t id;
+
+	house_new(&h);
+	fs_fault = always_fail;
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_IO);
+	fs_fault = NULL;
+	spool_set_floor(((struct queue *)h.rt.state)->sp, UINT64_MAX / 2, 0);
+	id = submit(&h, "m@example.org", &r, 1, 2);
+	assert_int_equal(answer(&h, 2, id), ACCEPT_FULL);
+	spool_set_floor(((struct queue *)h.rt.state)->sp, 0, 0);
+	id = submit(&h, "m@example.org", &r, 1, 3);
+	assert_int_equal(answer(&h, 3, id), ACCEPT_OK);
+	assert_int_equal(queued(&h), 1);
+	house_free(&h);
+}
+
+static void
+delay_and_expiry(void **state)
+{
+	struct house h;
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	struct msg_deliver d;
+	struct span text;
+	uint64_t id, t;
+
+	house_new(&h);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_DEFERRED, FAIL_CONNECT, "4.4.1", "connection refused");
+	chan_release(&h.delivery);		/* nobody delivers for a while */
+	memset(&h.delivery, 0, sizeof(h.delivery));
+	turn(&h);
+	now += 241 * MINUTE;
+	turn(&h);
+	turn(&h);
+	assert_int_equal(queued(&h), 2);	/* the delay notice */
+	assert_true(queue_find(h.rt.state, id)->flags & STATE_NOTICED);
+	now += 10 * MINUTE;
+	turn(&h);
+	assert_int_equal(queued(&h), 2);	/* only one */
+	now += 5 * 1440 * MINUTE;
+	turn(&h);
+	turn(&h);
+	turn(&h);
+	/* The message was given up with a notice, and so was the delay notice, without one. */
+	assert_int_equal(queued(&h), 1);
+	assert_null(queue_find(h.rt.state, id));
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	t = job(&h, &d);
+	text = bytes_of(&h, &d);
+	assert_true(span_has(text, "Status: 4.4.7\r\n"));
+	assert_true(span_has(text, "connection refused"));
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	assert_int_equal(queued(&h), 0);
+	house_free(&h);
+}
+
+static void
+kept_by_the_store(void **state)
+{
+	struct house h;
+	struct rcpt_spec r[] = { { "a@one.example", OUTCOME_QUARANTINE, 0 },
+		{ "b@one.example", OUTCOME_DISCARD, 0 }, { "c@one.example", OUTCOME_REJECT, 0 } };
+	struct msg_keep k;
+	struct msg_event ev;
+	struct msg_deliver d;
+	struct frame f;
+	struct buf b;
+	uint64_t id, last = 0;
+	unsigned seen = 0;
+
+	house_new(&h);
+	id = submit(&h, "m@example.org", r, 3, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	turn(&h);
+	assert_int_equal(queued(&h), 2);	/* the store is away; and the rejection's notice */
+	peer(&h, 2, &h.store, ROLE_STORE);
+	assert_true(hear(&h, &h.store, FRAME_SEGMENT, &f));
+	assert_true(hear(&h, &h.store, FRAME_KEEP, &f));
+	assert_int_equal(keep_decode(f.body, f.fd, h.a, &k), 0);
+	assert_int_equal(k.kind, OUTCOME_QUARANTINE);
+	assert_true(span_is(k.queue, "viruses"));
+	assert_int_equal(k.env.nrecipients, 1);
+	assert_true(k.ref.segment != 0);
+	buf_init(&b, FRAME_SMALL);
+	kept_encode(&b, &(struct msg_kept){ .ok = false, .text = SPAN_LIT("database is locked") });
+	say(&h, &h.store, FRAME_KEPT, f.ticket, &b);
+	now += 70 * US_PER_SEC;
+	turn(&h);
+	assert_true(hear(&h, &h.store, FRAME_KEEP, &f));
+	/* It dies with the request; the next one gets it again, and all events. */
+	chan_release(&h.store);
+	memset(&h.store, 0, sizeof(h.store));
+	turn(&h);
+	peer(&h, 2, &h.store, ROLE_STORE);
+	while (hear(&h, &h.store, FRAME_EVENT, &f)) {
+		assert_int_equal(event_decode(f.body, -1, h.a, &ev), 0);
+		assert_true(ev.seq > last);
+		last = ev.seq;
+		seen |= 1u << ev.kind;
+	}
+	assert_true(seen & 1u << EVENT_ACCEPTED);
+	assert_true(seen & 1u << EVENT_DISCARDED);
+	assert_true(seen & 1u << EVENT_REJECTED);
+	assert_true(seen & 1u << EVENT_BOUNCED);
+	assert_false(seen & 1u << EVENT_QUARANTINED);
+	buf_init(&b, FRAME_SMALL);
+	say(&h, &h.store, FRAME_EVENT_ACK, last, &b);
+	assert_int_equal(queue_events_waiting(h.rt.state), 0);
+	assert_int_equal(queued(&h), 2);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	(void)job(&h, &d);
+	assert_int_equal(d.sender.n, 0);
+	assert_true(span_has(bytes_of(&h, &d), "Status: 5.7.1\r\n"));
+	house_free(&h);
+}
+
+/* ---- the operator ---- */
+
+static struct jval *
+ask(struct house *h, const char *request)
+{
+	struct err err;
+	int fd[2];
+	char out[65536];
+	ssize_t n;
+	struct jval *v;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	queue_ops.client(&h->rt, fd[0], 1000, span_str(request));
+	turn(h);
+	n = read(fd[1], out, sizeof(out));
+	close(fd[1]);
+	assert_true(n > 0);
+	v = jval_parse(span_make(out, memchr(out, '\n', (size_t)n) ?
+	    (size_t)((char *)memchr(out, '\n', (size_t)n) - out) : (size_t)n), &err);
+	if (v == NULL)
+		fprintf(stderr, "%s: %.*s\n", err.text, (int)n, out);
+	assert_non_null(v);
+	assert_int_equal(jval_int(v, "v", 0), 1);
+	return v;
+}
+
+static int64_t
+ask_number(struct house *h, const char *request, const char *key)
+{
+	struct jval *v = ask(h, request);
+	int64_t n = jval_int(v, key, -1);
+
+	jval_free(&v);
+	return n;
+}
+
+static void
+operator(void **state)
+{
+	struct house h;
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	struct rcpt_spec s = { "a@two.example", OUTCOME_DELIVER, 0 };
+	struct msg_deliver d;
+	struct frame f;
+	struct jval *v;
+	const struct jval *leg;
+	uint64_t id, t;
+	char request[200], text[ID_SIZE];
+
+	house_new(&h);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	(void)answer(&h, 1, id);
+	for (int i = 0; i < 4; i++)
+		(void)answer(&h, 2, submit(&h, "x@example.org", &s, 1, 2));
+	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.summary\"}", "messages"), 5);
+	v = ask(&h, "{\"cmd\":\"queue.list\",\"by\":\"sender\"}");
+	assert_true(span_is(jval_text(v, "sender"), "x@example.org"));
+	assert_int_equal(jval_int(v, "messages", 0), 4);
+	jval_free(&v);
+	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.hold\",\"selector\":\"two.example\",\"count\":true}",
+	    "matched"), 4);
+	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.hold\",\"selector\":\"two.example\"}", "done"), 4);
+	v = ask(&h, "{\"cmd\":\"queue.pause\",\"site\":\"one.example\"}");
+	assert_true(jval_bool(v, "paused"));
+	jval_free(&v);
+	assert_int_equal(queued(&h), 5);
+	house_crash(&h);
+	start(&h);			/* both outlive a restart */
+	peer(&h, 0, &h.receiver, ROLE_RECEIVER);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	assert_false(hear(&h, &h.delivery, FRAME_DELIVER, &f));
+	snprintf(request, sizeof(request), "{\"cmd\":\"queue.show\",\"id\":\"%s\"}", id_format(id, text));
+	v = ask(&h, request);
+	leg = jval_at(jval_get(v, "legs"), 0);
+	assert_true(span_is(jval_text(leg, "state"), "paused"));
+	assert_true(span_is(jval_text(leg, "site"), "one.example"));
+	jval_free(&v);
+	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.resume\",\"site\":\"one.example\"}", "v"), 1);
+	t = job(&h, &d);
+	assert_int_equal(d.id, id);
+	result(&h, t, &d, RCPT_DEFERRED, FAIL_RECIPIENT, "4.2.2", "mailbox full");
+	v = ask(&h, request);
+	leg = jval_at(jval_get(v, "legs"), 0);
+	assert_true(span_is(jval_text(leg, "state"), "deferred"));
+	assert_int_equal(jval_int(leg, "attempts", 0), 1);
+	assert_true(span_is(jval_text(jval_at(jval_get(leg, "recipients"), 0), "reply"), "mailbox full"));
+	jval_free(&v);
+	snprintf(request, sizeof(request), "{\"cmd\":\"queue.retry\",\"selector\":\"%s\"}", text);
+	assert_int_equal(ask_number(&h, request, "done"), 1);
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.release\",\"sender\":\"x@example.org\"}", "done"), 4);
+	for (int i = 0; i < 4; i++)
+		(void)job(&h, &d);
+	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.fail\",\"selector\":\"all\"}", "done"), 0);
+	chan_release(&h.delivery);
+	memset(&h.delivery, 0, sizeof(h.delivery));
+	turn(&h);
+	assert_int_equal(ask_number(&h,
+	    "{\"cmd\":\"queue.fail\",\"selector\":\"all\",\"silent\":true}", "done"), 4);
+	assert_int_equal(queued(&h), 0);
+	v = ask(&h, "{\"cmd\":\"queue.explode\"}");
+	assert_true(jval_has(v, "error"));
+	jval_free(&v);
+	v = ask(&h, "[1");
+	assert_true(jval_has(v, "error"));
+	jval_free(&v);
+	house_free(&h);
+}
+
+static void
+handed_back(void **state)
+{
+	struct house h;
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	struct msg_deliver d;
+	struct msg_result res = { .handed_back = true };
+	struct frame f;
+	struct buf b;
+	uint64_t id, t;
+
+	house_new(&h);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	t = job(&h, &d);
+	assert_int_equal(d.id, id);
+	res.id = id;
+	res.site = d.site;
+	buf_init(&b, FRAME_SMALL);
+	result_encode(&b, &res);
+	say(&h, &h.delivery, FRAME_RESULT, t, &b);
+	/* That process is on its way out: it gets nothing more, another one does. */
+	assert_false(hear(&h, &h.delivery, FRAME_DELIVER, &f));
+	peer(&h, 2, &h.store, ROLE_DELIVERY);
+	assert_true(hear(&h, &h.store, FRAME_DELIVER, &f));
+	house_free(&h);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(accept_and_deliver), cmocka_unit_test(submitted_twice),
+		cmocka_unit_test(crash_keeps), cmocka_unit_test(bounce),
+		cmocka_unit_test(bounce_not_durable), cmocka_unit_test(refused_by_disk),
+		cmocka_unit_test(delay_and_expiry), cmocka_unit_test(kept_by_the_store),
+		cmocka_unit_test(operator), cmocka_unit_test(handed_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

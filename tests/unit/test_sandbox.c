@@ -1,0 +1,207 @@
+/* test_sandbox.c -- tries to escape from the sandbox of each purpose, and fails.
+ *
+ * Each attempt runs in a child of its own; the child says by its exit status
+ * what came of it. The controls prove that the same attempt works outside, so
+ * that no test passes because the attempt was ill made.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "master/sandbox.h"
+
+enum { WORKED = 0, REFUSED = 1, NO_SANDBOX = 2 };
+
+static char folder[] = "/tmp/postern-sandbox-XXXXXX";
+static int listener;
+static struct sockaddr_in here;
+
+static int
+try_open(void)
+{
+	return open("/etc/passwd", O_RDONLY) == -1 ? REFUSED : WORKED;
+}
+
+static int
+try_open_allowed(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/file", folder);
+	return open(path, O_RDWR | O_CREAT, 0600) == -1 ? REFUSED : WORKED;
+}
+
+static int
+try_connect(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return fd == -1 || connect(fd, (struct sockaddr *)&here, sizeof(here)) == -1 ? REFUSED : WORKED;
+}
+
+static int
+try_unix_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) == -1 ? REFUSED : WORKED;
+}
+
+static int
+try_exec(void)
+{
+	execl("/bin/true", "true", (char *)NULL);
+	return REFUSED;
+}
+
+static int
+try_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	return pid == -1 ? REFUSED : WORKED;
+}
+
+static int
+try_ptrace(void)
+{
+	return ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1 ? REFUSED : WORKED;
+}
+
+static int
+try_kill(void)
+{
+	return kill(getppid(), 0) == -1 ? REFUSED : WORKED;
+}
+
+/* May == -1: no sandbox. Killed by the filter counts as refused. */
+static int
+attempt(int may, int (*what)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		struct sandbox sb = { .may = (unsigned)may };
+		const char *const paths[] = { folder, NULL };
+		const struct sandbox_paths sp = { NULL, may & SANDBOX_FILES_WRITE ? paths : NULL };
+		const char *missing;
+		struct err err;
+
+		if (may != -1 && (sandbox_enter(&sb, &sp, &missing, &err) == -1 || missing))
+			_exit(NO_SANDBOX);
+		_exit(what());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status)) {
+		assert_int_equal(WTERMSIG(status), SIGSYS);
+		return REFUSED;
+	}
+	assert_int_not_equal(WEXITSTATUS(status), NO_SANDBOX);
+	return WEXITSTATUS(status);
+}
+
+static void
+test_controls(void **state)
+{
+	assert_int_equal(attempt(-1, try_open), WORKED);
+	assert_int_equal(attempt(-1, try_open_allowed), WORKED);
+	assert_int_equal(attempt(-1, try_connect), WORKED);
+	assert_int_equal(attempt(-1, try_unix_socket), WORKED);
+	assert_int_equal(attempt(-1, try_exec), WORKED);
+	assert_int_equal(attempt(-1, try_fork), WORKED);
+	assert_int_equal(attempt(-1, try_ptrace), WORKED);
+	assert_int_equal(attempt(-1, try_kill), WORKED);
+}
+
+static void
+test_nothing_allowed(void **state)
+{
+	assert_int_equal(attempt(0, try_open), REFUSED);
+	assert_int_equal(attempt(0, try_open_allowed), REFUSED);
+	assert_int_equal(attempt(0, try_connect), REFUSED);
+	assert_int_equal(attempt(0, try_unix_socket), REFUSED);
+	assert_int_equal(attempt(0, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(0, try_fork), REFUSED);
+	assert_int_equal(attempt(0, try_ptrace), REFUSED);
+	assert_int_equal(attempt(0, try_kill), REFUSED);
+#endif
+}
+
+/* The scanner's worker and the queue: files in one folder, nothing else. */
+static void
+test_files_in_one_folder(void **state)
+{
+	const int may = SANDBOX_FILES_READ | SANDBOX_FILES_WRITE;
+
+	assert_int_equal(attempt(may, try_open_allowed), WORKED);
+	assert_int_equal(attempt(may, try_open), REFUSED);
+	assert_int_equal(attempt(may, try_connect), REFUSED);
+	assert_int_equal(attempt(may, try_exec), REFUSED);
+}
+
+/* Delivery: the network, no file. */
+static void
+test_network_only(void **state)
+{
+	assert_int_equal(attempt(SANDBOX_NET_CLIENT, try_connect), WORKED);
+	assert_int_equal(attempt(SANDBOX_NET_CLIENT, try_open), REFUSED);
+	assert_int_equal(attempt(SANDBOX_NET_CLIENT, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(SANDBOX_NET_CLIENT, try_unix_socket), REFUSED);
+#endif
+}
+
+static int
+setup(void **state)
+{
+	socklen_t len = sizeof(here);
+
+	if (mkdtemp(folder) == NULL)
+		return -1;
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	here = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	if (bind(listener, (struct sockaddr *)&here, len) == -1 || listen(listener, 8) == -1)
+		return -1;
+	return getsockname(listener, (struct sockaddr *)&here, &len);
+}
+
+static int
+teardown(void **state)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/file", folder);
+	unlink(path);
+	close(listener);
+	return rmdir(folder);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_controls),
+		cmocka_unit_test(test_nothing_allowed),
+		cmocka_unit_test(test_files_in_one_folder),
+		cmocka_unit_test(test_network_only),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

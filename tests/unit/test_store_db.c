@@ -1,0 +1,192 @@
+/* test_store_db.c -- opening: new, again, damaged, foreign, newer; transactions; budgets. */
+#include "store_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static void
+put_file(const void *p, size_t n)
+{
+	int fd = open(test_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(write(fd, p, n), (ssize_t)n);
+	close(fd);
+}
+
+static void
+run(struct db *d, const char *sql)
+{
+	sqlite3_stmt *st = db_stmt(d, sql, &test_err);
+
+	if (st == NULL)
+		fail_msg("%s", test_err.text);
+	OK(db_run(d, st, &test_err));
+}
+
+/* Where people look: the reason, and the file. */
+static void
+refused(const char *why)
+{
+	struct db *d = db_open(test_path, &test_err);
+
+	assert_null(d);
+	if (!strstr(test_err.text, why) || !strstr(test_err.text, test_path))
+		fail_msg("unclear: %s", test_err.text);
+}
+
+static void
+makes_and_finds_again(void **state)
+{
+	struct db *d = test_open();
+
+	assert_int_equal(test_number(d, "PRAGMA user_version"), DB_VERSION);
+	assert_int_equal(test_number(d, "PRAGMA application_id"), DB_APPLICATION);
+	assert_int_equal(test_number(d, "SELECT count(*) FROM message"), 0);
+	assert_int_equal(test_number(d, "PRAGMA secure_delete"), 2);
+	run(d, "INSERT INTO message(id, time, direction, size) VALUES(1, 2, 1, 3)");
+	db_close(&d);
+	assert_null(d);
+	d = test_open();
+	assert_int_equal(test_number(d, "SELECT count(*) FROM message"), 1);
+	db_close(&d);
+	db_close(&d);	/* nothing, and no harm */
+}
+
+static void
+migrates_an_empty_file(void **state)
+{
+	struct db *d;
+
+	put_file("", 0);
+	d = test_open();
+	assert_int_equal(test_number(d, "PRAGMA user_version"), DB_VERSION);
+	db_close(&d);
+}
+
+static void
+refuses_what_is_no_database(void **state)
+{
+	char junk[8192];
+
+	memset(junk, 'x', sizeof(junk));
+	put_file(junk, sizeof(junk));
+	refused("damaged, or no database");
+	assert_int_equal(test_err.code, EUCLEAN);
+}
+
+/* The first page is whole, the schema behind it is not. */
+static void
+refuses_a_torn_file(void **state)
+{
+	struct db *d = test_open();
+	char junk[4096];
+	int fd;
+
+	db_close(&d);
+	memset(junk, 0xee, sizeof(junk));
+	fd = open(test_path, O_WRONLY);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(pwrite(fd, junk, 3900, 100), 3900);
+	close(fd);
+	refused("damaged, or no database");
+}
+
+static void
+refuses_others(void **state)
+{
+	struct db *d = test_open();
+
+	run(d, "PRAGMA application_id=99");
+	db_close(&d);
+	refused("another program");
+}
+
+static void
+refuses_newer(void **state)
+{
+	struct db *d = test_open();
+
+	run(d, "PRAGMA user_version=1000");
+	db_close(&d);
+	refused("newer Postern");
+}
+
+static void
+refuses_a_missing_folder(void **state)
+{
+	snprintf(test_path, sizeof(test_path), "%s/none/store.db", test_dir);
+	refused("may this account write there?");
+	snprintf(test_path, sizeof(test_path), "%s/store.db", test_dir);
+}
+
+static void
+transactions(void **state)
+{
+	struct db *d = test_open();
+
+	OK(db_begin(d, false, &test_err));
+	run(d, "INSERT INTO message(id, time, direction, size) VALUES(1, 2, 1, 3)");
+	assert_true(db_in_transaction(d));
+	db_rollback(d);
+	assert_false(db_in_transaction(d));
+	db_rollback(d);
+	assert_int_equal(test_number(d, "SELECT count(*) FROM message"), 0);
+
+	OK(db_begin(d, true, &test_err));
+	assert_int_equal(test_number(d, "PRAGMA synchronous"), 2);
+	run(d, "INSERT INTO message(id, time, direction, size) VALUES(1, 2, 1, 3)");
+	OK(db_commit(d, &test_err));
+	assert_int_equal(test_number(d, "PRAGMA synchronous"), 1);
+	assert_int_equal(test_number(d, "SELECT count(*) FROM message"), 1);
+	db_close(&d);
+}
+
+/* A row that breaks the rules is the row's fault, told from a disk that fails. */
+static void
+tells_rows_from_disks(void **state)
+{
+	struct db *d = test_open();
+	sqlite3_stmt *st = db_stmt(d, "INSERT INTO message(id, time, direction, size)"
+	    " VALUES(1, NULL, 1, 3)", &test_err);
+
+	assert_int_equal(db_run(d, st, &test_err), -1);
+	assert_int_equal(test_err.code, EINVAL);
+	db_close(&d);
+}
+
+static void
+a_budget_interrupts(void **state)
+{
+	struct db *d = test_open();
+	sqlite3_stmt *st;
+	static int64_t now = T0;
+
+	clock_virtual = &now;
+	db_budget(d, 1000);
+	now += 1001;
+	st = db_stmt(d, "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c)"
+	    " SELECT count(*) FROM c", &test_err);
+	assert_int_equal(db_step(d, st, &test_err), -1);
+	assert_true(db_interrupted(d));
+	assert_int_equal(test_err.code, ETIME);
+	db_budget(d, 0);
+	assert_int_equal(test_number(d, "SELECT count(*) FROM message"), 0);
+	clock_virtual = NULL;
+	db_close(&d);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, test_setup, test_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(makes_and_finds_again), T(migrates_an_empty_file), T(refuses_what_is_no_database),
+		T(refuses_a_torn_file), T(refuses_others), T(refuses_newer),
+		T(refuses_a_missing_folder), T(transactions), T(tells_rows_from_disks),
+		T(a_budget_interrupts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
