@@ -153,7 +153,8 @@ struct msg_kept {
 	X(HELD, "held") X(QUARANTINED, "quarantined") X(DISCARDED, "discarded") X(REJECTED, "rejected") \
 	X(BOUNCED, "bounced")		/* a DSN was queued; parent: its id */ \
 	X(DELAYED, "delayed")		/* delay notice queued */ \
-	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator")
+	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator") \
+	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)

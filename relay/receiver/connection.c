@@ -11,6 +11,10 @@
  * DATA must bring DATA_RATE_MIN bytes a second after its first minute:
  * trickling bytes buys no time.
  *
+ * From the networks of `proxy_protocol` a header comes first: the session
+ * begins, and the client is known, when it is complete. Who sends anything else
+ * there is hung up on without a word, as the protocol wants it.
+ *
  * A connection is closed by conn_close() and freed at the end of the turn; others
  * know it by its number only.
  */
@@ -23,6 +27,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "receiver/proxy.h"
 #include "receiver/receiver.h"
 
 #define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD)
@@ -31,6 +36,7 @@
 #define DATA_RATE_MIN 128		/* bytes a second */
 #define LINGER (2 * US_PER_SEC)		/* so that the last reply is read before the reset */
 #define FAREWELL (10 * US_PER_SEC)	/* for a client that does not read its last reply */
+#define PROXY_TIME (10 * US_PER_SEC)	/* for the PROXY header */
 #define ACCEPTS_PER_TURN 64
 #define IDLE_KEEP 1024			/* larger buffers are given back when they are empty */
 
@@ -45,6 +51,8 @@ struct conn {
 	int64_t deadline;		/* clock_mono */
 	int64_t body_since;
 	uint64_t body_bytes;
+	struct ip counted;		/* as whose session it counts; family 0: nobody's yet */
+	bool proxied;			/* the PROXY header is not complete yet */
 	bool reading, writing;		/* events in the loop */
 	bool eof;
 	bool lingering;
@@ -55,12 +63,13 @@ static void conn_run(struct conn *c, struct span bytes);
 
 /* ---- life and death ---- */
 
-static void
-client_count(struct receiver *rx, struct ip ip, int by, uint32_t *sum)
+/* A session more or less of this client; how many it has, over all receivers. */
+static uint32_t
+client_count(struct receiver *rx, struct ip ip, int by)
 {
 	struct span key = span_make((const char *)&ip, sizeof(ip));
 	struct { struct ip ip; uint32_t n; } *own = table_get(rx->clients, key);
-	uint32_t shared = limits_sessions(rx->limits, rx->column, ip, by, clock_mono());
+	uint32_t n, shared = limits_sessions(rx->limits, rx->column, ip, by, clock_mono());
 
 	if (own == NULL && by > 0) {
 		own = calloc(1, sizeof(*own));
@@ -68,23 +77,42 @@ client_count(struct receiver *rx, struct ip ip, int by, uint32_t *sum)
 		own->ip = ip;
 		table_put(rx->clients, span_make((const char *)&own->ip, sizeof(ip)), own);
 	}
-	if (own == NULL) {
-		*sum = shared;
-		return;
-	}
-	own->n += (uint32_t)by;
-	*sum = own->n > shared ? own->n : shared;
-	if (own->n == 0) {
+	if (own == NULL)
+		return shared;
+	n = own->n += (uint32_t)by;
+	if (n == 0) {
 		table_remove(rx->clients, key);
 		free(own);
 	}
+	return n > shared ? n : shared;
+}
+
+static void
+conn_count(struct conn *c, struct ip ip)
+{
+	if (c->counted.family)
+		client_count(c->mail.rx, c->counted, -1);
+	c->counted = ip;
+	if (ip.family)
+		client_count(c->mail.rx, ip, 1);
+}
+
+/* Sessions of a listener and of all, over all receivers. */
+static void
+session_count(struct door *d, int by)
+{
+	struct receiver *rx = d->rx;
+
+	d->sessions += (uint32_t)by;
+	rx->sessions += (uint32_t)by;
+	limits_open(rx->limits, rx->column, d->conf->name, by, clock_mono());
+	limits_publish_sessions(rx->limits, rx->column, rx->sessions);
 }
 
 static void
 conn_close(struct conn *c)
 {
 	struct receiver *rx = c->mail.rx;
-	uint32_t ignored;
 
 	if (c->closed)
 		return;
@@ -103,9 +131,8 @@ conn_close(struct conn *c)
 	close(c->fd);
 	buf_release(&c->in);
 	idtable_remove(rx->conns, c->mail.conn);
-	client_count(rx, c->s.client, -1, &ignored);
-	c->door->sessions--;
-	counter_add(COUNTER_SESSIONS, -1);
+	conn_count(c, (struct ip){ 0 });
+	session_count(c->door, -1);
 	*(c->prev ? &c->prev->next : &rx->first) = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
@@ -332,12 +359,14 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		conn_run(c, buf_data(&c->in));
 }
 
+static void proxy_input(struct conn *c);
+
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 	struct receiver *rx = c->mail.rx;
-	bool ahead = c->s.state == SMTP_JUDGED || buf_size(&c->in) > 0;
+	bool ahead = c->s.state == SMTP_JUDGED || c->proxied || buf_size(&c->in) > 0;
 	size_t room = ahead ? READ_AHEAD : READ_MAX;
 	char *to = ahead ? buf_room(&c->in, room) : rx->read_buf;
 	ssize_t n;
@@ -369,11 +398,15 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	buf_commit(&c->in, (size_t)n);
-	if (c->s.state != SMTP_JUDGED)
+	if (c->proxied)
+		proxy_input(c);
+	else if (c->s.state != SMTP_JUDGED)
 		conn_run(c, buf_data(&c->in));
 	else if (buf_size(&c->in) >= READ_AHEAD)
 		want_read(c, false);
 }
+
+static void proxy_failed(struct conn *c, const char *why);
 
 /* ---- once a second ---- */
 
@@ -391,6 +424,11 @@ conns_tick(struct receiver *rx, int64_t now)
 				conn_close(c);
 			continue;
 		}
+		if (c->proxied) {
+			if (now >= c->deadline)
+				proxy_failed(c, "did not come in time");
+			continue;
+		}
 		if (now >= c->deadline || (since && now - since > DATA_GRACE &&
 		    c->body_bytes < (uint64_t)((now - since) / US_PER_SEC) * DATA_RATE_MIN)) {
 			c->deadline = now + LINGER;
@@ -406,7 +444,9 @@ conns_retire(struct receiver *rx)
 
 	for (c = rx->first; c; c = next) {
 		next = c->next;
-		if (!c->lingering && c->s.state != SMTP_OVER)
+		if (c->proxied)
+			conn_close(c);
+		else if (!c->lingering && c->s.state != SMTP_OVER)
 			conn_input(c, SMTP_RETIRE, NULL, 0);
 	}
 }
@@ -435,8 +475,50 @@ turn_away(struct door *d, int fd, struct ip ip, unsigned code, const char *text,
 		hint_allow(rx, d, id, ip, clock_mono());
 }
 
-static void
-conn_new(struct door *d, int fd, struct ip ip, uint16_t port, bool permitted, struct span net)
+/* Is there room for one more session at all? */
+static bool
+full(struct door *d)
+{
+	struct receiver *rx = d->rx;
+	struct limits_totals all;
+	uint32_t here;
+
+	limits_totals(rx->limits, rx->column, clock_mono(), &all);
+	here = limits_open(rx->limits, rx->column, d->conf->name, 0, clock_mono());
+	return (here > d->sessions ? here : d->sessions) >= d->conf->limits.sessions ||
+	    all.sessions + rx->sessions >= rx->rt->conf->limits.sessions;
+}
+
+/* Access and the sessions of this client, which counts already. 0: welcome. */
+static unsigned
+admit(struct door *d, struct ip ip, uint32_t sessions, struct gate_client *who, const char **text)
+{
+	const struct limit_rule *rule;
+	char ip_text[IP_TEXT_MAX];
+	struct limits_who asks = { .client = span_str(ip_format(ip, ip_text)),
+		.real = clock_real() };
+	struct gate_why why;
+	unsigned code = gate_connect(&d->gate, ip, who, text, &why);
+	uint64_t max = limits_connections(d->gate.rules, d->gate.nrules, &asks, &rule);
+
+	if (code)
+		return code;
+	if (sessions > max) {
+		counter_add(COUNTER_LIMIT_HITS, 1);
+		log_warn("limit %.*s reached by %s: %s", SPAN_ARG(rule->id), ip_text,
+		    outcome_name(rule->then));
+		*text = "4.7.0 too many sessions of this client";
+		if (rule->then == OUTCOME_REJECT || rule->then == OUTCOME_DEFER)
+			return 421;
+	}
+	if (sessions <= d->conf->limits.sessions_per_client)
+		return 0;
+	*text = "4.7.0 too many sessions of this client";
+	return 421;
+}
+
+static struct conn *
+conn_new(struct door *d, int fd, struct ip ip, uint16_t port)
 {
 	struct receiver *rx = d->rx;
 	struct conn *c = calloc(1, sizeof(*c));
@@ -450,8 +532,7 @@ conn_new(struct door *d, int fd, struct ip ip, uint16_t port, bool permitted, st
 	c->s.listener = d->conf->name;
 	c->s.client = ip;
 	c->s.client_port = port;
-	c->s.client_name = net;
-	c->s.permitted = permitted;
+	c->s.may_xclient = nets_have(&d->conf->xclient, ip);
 	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	ASSERT(c->readable != NULL);
 	c->next = rx->first;
@@ -459,40 +540,138 @@ conn_new(struct door *d, int fd, struct ip ip, uint16_t port, bool permitted, st
 		c->next->prev = c;
 	rx->first = c;
 	idtable_put(rx->conns, c->mail.conn, c);
-	d->sessions++;
+	session_count(d, 1);
 	counter_add(COUNTER_CONNECTIONS, 1);
-	counter_add(COUNTER_SESSIONS, 1);
-	c->deadline = clock_mono() + d->conf->limits.command_timeout;
-	conn_input(c, SMTP_OPEN, NULL, 0);
+	return c;
 }
+
+/* The session begins. refused: what admit() said. */
+static void
+conn_begin(struct conn *c, const struct gate_client *who, unsigned code, const char *text)
+{
+	struct smtp_reply r = { .code = code, .text = span_str(text) };
+
+	c->s.client_name = who->name;
+	c->s.permitted = who->permitted;
+	c->deadline = clock_mono() + c->door->conf->limits.command_timeout;
+	if (code) {	/* it only waits for its end: it keeps no place from the next one */
+		counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
+		conn_count(c, (struct ip){ 0 });
+	}
+	if (code == 554)
+		hint_allow(c->mail.rx, c->door, 0, c->s.client, clock_mono());
+	conn_input(c, SMTP_OPEN, &r, 0);
+}
+
+/* ---- the PROXY header ---- */
+
+static void
+proxy_failed(struct conn *c, const char *why)
+{
+	char ip[IP_TEXT_MAX];
+
+	log_warn("a PROXY header of %s %s; `proxy_protocol` of listener %.*s at %s:%u wants one",
+	    ip_format(c->s.client, ip), why, SPAN_ARG(c->door->conf->name),
+	    c->mail.rx->rt->conf->path, c->door->conf->line);
+	counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
+	conn_close(c);
+}
+
+static void
+proxy_input(struct conn *c)
+{
+	struct gate_client who;
+	struct proxy_header h;
+	const char *text = "";
+	unsigned code;
+
+	switch (proxy_parse(buf_data(&c->in), &h)) {
+	case PROXY_MORE:
+		return;
+	case PROXY_BAD:
+		proxy_failed(c, "cannot be read");
+		return;
+	case PROXY_LOCAL:
+		break;
+	case PROXY_CLIENT:
+		c->s.client = h.client;
+		c->s.client_port = h.port;
+		c->s.may_xclient = nets_have(&c->door->conf->xclient, h.client);
+		break;
+	}
+	c->proxied = false;
+	buf_consume(&c->in, h.size);
+	conn_count(c, c->s.client);
+	code = admit(c->door, c->s.client, client_count(c->mail.rx, c->s.client, 0), &who, &text);
+	conn_begin(c, &who, code, text);
+}
+
+/* ---- who it claims to be ---- */
+
+void
+conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct smtp_reply *r)
+{
+	struct conn *c = ctx;		/* conn_mail is its first member */
+	char was[CLIENT_TEXT_MAX], ip[IP_TEXT_MAX];
+	struct gate_client who;
+	const char *text = "";
+	unsigned code;
+
+	client_text(s->client_name, s->client, was);
+	if (x->has & XCLIENT_ADDR)
+		s->client = x->addr;
+	if (x->has & XCLIENT_PORT)
+		s->client_port = x->port;
+	conn_count(c, s->client);
+	code = admit(c->door, s->client, client_count(c->mail.rx, s->client, 0), &who, &text);
+	s->permitted = who.permitted;
+	s->client_name = x->has & XCLIENT_NAME ? x->name : who.name;
+	log_msg(LOG_LVL_INFO, s->id, "xclient: %s speaks for %.*s[%s]", was,
+	    SPAN_ARG(s->client_name), ip_format(s->client, ip));
+	*r = (struct smtp_reply){ .code = code, .text = span_str(text) };
+}
+
+void
+conn_heard(struct conn_mail *m, bool by_us, struct span text)
+{
+}
+
+/* ---- a new connection ---- */
 
 static void
 welcome(struct door *d, int fd, struct ip ip, uint16_t port)
 {
 	struct receiver *rx = d->rx;
 	int64_t now = clock_mono();
-	bool permitted, log = now - d->crowded > US_PER_SEC || d->crowded == 0;
-	struct span net;
-	uint32_t n;
+	bool log = now - d->crowded > US_PER_SEC || d->crowded == 0;
+	struct gate_client who = { 0 };
+	const char *text = "4.7.0 too many sessions, try again later";
+	unsigned code = 0;
+	struct conn *c;
 
-	permitted = access_permitted(d->conf, ip, &net);
-	if (!permitted && d->conf->direction == LISTEN_OUTBOUND) {
-		turn_away(d, fd, ip, 554, "5.7.1 this client is not permitted to relay", true);
-		return;
-	}
-	if (d->sessions >= d->conf->limits.sessions) {
-		turn_away(d, fd, ip, 421, "4.7.0 too many sessions, try again later", log);
+	if (full(d)) {
+		turn_away(d, fd, ip, 421, text, log);
 		d->crowded = now;
 		return;
 	}
-	client_count(rx, ip, 1, &n);
-	if (n > d->conf->limits.sessions_per_client) {
-		client_count(rx, ip, -1, &n);
-		turn_away(d, fd, ip, 421, "4.7.0 too many sessions of this client", log);
-		d->crowded = now;
+	if (nets_have(&d->conf->proxy, ip)) {
+		c = conn_new(d, fd, ip, port);
+		c->proxied = true;
+		c->deadline = now + PROXY_TIME;
+		want_read(c, true);
 		return;
 	}
-	conn_new(d, fd, ip, port, permitted, net);
+	code = admit(d, ip, client_count(rx, ip, 1), &who, &text);
+	if (code) {
+		client_count(rx, ip, -1);
+		turn_away(d, fd, ip, code, text, code == 554 || log);
+		if (code == 421)
+			d->crowded = now;
+		return;
+	}
+	c = conn_new(d, fd, ip, port);
+	c->counted = ip;
+	conn_begin(c, &who, 0, "");
 }
 
 static void
@@ -533,9 +712,11 @@ door_add(struct receiver *rx, const struct conf_listener *l, int fd)
 	/* Accepted sockets inherit it: a reply never waits for the ACK of the one before. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	*d = (struct door){ .rx = rx, .conf = l, .fd = fd,
-		.site = { .hostname = rx->rt->conf->hostname, .postmaster = rx->rt->conf->postmaster,
+		.site = { .hostname = l->hostname, .banner = l->banner, .postmaster = rx->rt->conf->postmaster,
 		    .max_size = l->max_size, .recipients = l->limits.recipients,
-		    .errors = l->limits.errors } };
+		    .errors = l->limits.errors },
+		.gate = { .conf = rx->rt->conf, .listener = l, .access = rx->access,
+		    .limits = rx->limits, .rules = rx->rules, .nrules = rx->nrules } };
 	d->accept = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_accept, d);
 	ASSERT(d->accept != NULL);
 	rx->doors = realloc(rx->doors, (rx->ndoors + 1) * sizeof(struct door *));

@@ -112,7 +112,7 @@ receiver_start(struct runtime *rt, struct err *err)
 	rx->read_buf = malloc(READ_MAX);
 	ASSERT(rx->read_buf != NULL);
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
-	rx->column = limits_column(rx->limits, clock_mono());
+	rx->column = limits_column(rx->limits, rt->instance, clock_mono());
 	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1)
 		return -1;
 	return 0;
@@ -233,7 +233,8 @@ receiver_run(struct runtime *rt, struct err *err)
 	struct timeval second = { .tv_sec = 1 };
 
 	rx->messages = (struct messages){ .conf = rt->conf, .tickets = tickets_new(),
-		.ids = &rx->ids, .wake = on_wake, .answered = on_answered, .hung = on_hung,
+		.ids = &rx->ids, .limits = rx->limits, .column = rx->column, .now = clock_mono(),
+		.wake = on_wake, .answered = on_answered, .hung = on_hung,
 		.ctx = rx };
 	messages_init(&rx->messages);
 	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
@@ -298,8 +299,8 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 
 	if (link_peer(l) == ROLE_SCANNER) {
 		rx->nscanners--;
-		counter_add(COUNTER_SCAN_ERRORS, !rt->retiring);
-		scanners_down(rx->scanners, l, clock_mono());
+		/* One that had nothing to do was retired, or is the master's worry. */
+		counter_add(COUNTER_SCAN_ERRORS, scanners_down(rx->scanners, l, clock_mono()));
 	} else if (l == rx->messages.queue)
 		messages_queue_down(&rx->messages);
 	else if (l == rx->messages.signer)

@@ -181,17 +181,20 @@ take_back(struct scanners *sc, struct worker *w, int64_t now)
 	w->n = 0;
 }
 
-void
+bool
 scanners_down(struct scanners *sc, struct link *l, int64_t now)
 {
 	struct worker *w = find(sc, l), gone;
+	bool busy;
 
 	if (w == NULL)
-		return;
+		return false;
 	gone = *w;
+	busy = gone.n > 0;
 	*w = sc->workers[--sc->n];
 	take_back(sc, &gone, now);
 	dispatch(sc, now);
+	return busy;
 }
 
 struct message *

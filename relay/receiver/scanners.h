@@ -10,7 +10,7 @@ struct scanners *scanners_new(struct messages *all);
 void scanners_free(struct scanners **sc);
 void scanners_up(struct scanners *sc, struct link *l, int64_t now);
 /* The scanner is gone: what it had goes to others; what killed two is held. */
-void scanners_down(struct scanners *sc, struct link *l, int64_t now);
+bool scanners_down(struct scanners *sc, struct link *l, int64_t now);
 /* -1: too many are waiting already. */
 int scanners_judge(struct scanners *sc, struct message *m, int64_t now);
 /* l has answered: its place is free. The message, when it is still there. */

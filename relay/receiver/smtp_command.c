@@ -26,10 +26,15 @@ static void
 greet(struct smtp_session *s, struct span name, bool esmtp)
 {
 	smtp_abandon(s);
+	if (s->xclient.has & XCLIENT_HELO)
+		name = s->xclient.helo;
+	if (s->xclient.has & XCLIENT_PROTO)
+		esmtp = s->xclient.esmtp;
 	free(s->helo_text);
 	s->helo_text = malloc(name.n + 1);
 	ASSERT(s->helo_text != NULL);
-	memcpy(s->helo_text, name.p, name.n);
+	if (name.n)
+		memcpy(s->helo_text, name.p, name.n);
 	s->helo_text[name.n] = '\0';
 	s->helo = span_make(s->helo_text, name.n);
 	s->esmtp = esmtp;
@@ -56,6 +61,9 @@ cmd_ehlo(struct smtp_session *s, struct span args)
 	n = snprintf(text, sizeof(text), "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nENHANCEDSTATUSCODES",
 	    SPAN_ARG(s->site->hostname), (unsigned long long)s->site->max_size);
 	ASSERT(n > 0 && (size_t)n < sizeof(text));
+	if (s->may_xclient)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "\nXCLIENT " XCLIENT_ATTRIBUTES);
+	ASSERT((size_t)n < sizeof(text));
 	wire_reply(&s->out, 250, span_make(text, (size_t)n));
 }
 
@@ -144,10 +152,14 @@ transaction_new(struct smtp_session *s)
 	t->arena = a;
 	t->env = (struct envelope){
 		.direction = s->direction, .listener = s->listener, .client = s->client,
-		.client_port = s->client_port, .client_name = s->client_name,
+		.client_port = s->client_port, .client_name = arena_span(a, s->client_name),
 		.helo = arena_span(a, s->helo),
 		.flags = s->esmtp ? ENVELOPE_ESMTP : 0,
 	};
+	if (s->xclient.login.n) {
+		t->env.user = arena_span(a, s->xclient.login);
+		t->env.flags |= ENVELOPE_AUTH;
+	}
 	return t;
 }
 
@@ -363,6 +375,7 @@ static const struct command {
 	{ "HELP", IN_ANY, true, NULL, cmd_help },
 	{ "STARTTLS", IN_ANY, false, NULL, cmd_not_here },
 	{ "AUTH", IN_ANY, false, NULL, cmd_not_here },
+	{ "XCLIENT", IN(CONNECT) | IN(GREETED), false, NULL, smtp_xclient },
 };
 
 void

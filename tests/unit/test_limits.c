@@ -233,8 +233,8 @@ sessions(void **state)
 	int c0, c1;
 
 	assert_true(ip_parse(SPAN_LIT("192.0.2.1"), &a) && ip_parse(SPAN_LIT("2001:db8::1"), &b));
-	c0 = limits_column(table, T0);
-	c1 = limits_column(table, T0);
+	c0 = limits_column(table, 1, T0);
+	c1 = limits_column(table, 1, T0);
 	assert_true(c0 >= 0 && c1 >= 0 && c0 != c1);
 	assert_int_equal(limits_sessions(table, c0, a, 1, T0), 1);
 	assert_int_equal(limits_sessions(table, c1, a, 1, T0), 2);
@@ -244,7 +244,7 @@ sessions(void **state)
 	/* process 1 is killed: its sessions count no more, and its column is cleared for the next */
 	limits_alive(table, c0, T0 + 20 * SEC);
 	assert_int_equal(limits_sessions(table, c0, a, 1, T0 + 20 * SEC), 2);
-	assert_int_equal(limits_column(table, T0 + 20 * SEC), c1);
+	assert_int_equal(limits_column(table, 2, T0 + 20 * SEC), c1);
 	assert_int_equal(limits_sessions(table, c1, a, 1, T0 + 20 * SEC), 3);
 	/* never below zero */
 	assert_int_equal(limits_sessions(table, c1, b, -1, T0 + 20 * SEC), 0);
