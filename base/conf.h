@@ -75,7 +75,8 @@ struct span conf_line(const struct conf_file *file, uint32_t line);
  * behind each error. colour: ANSI. */
 void diags_print(const struct diags *d, struct buf *out, const char *trailer, bool colour);
 
-/* NULL when the file is not YAML of the kind above; the reasons are in d. An empty file is an
+/* NULL when the file is not YAML of the kind above; the reasons are in d. A key given twice is an
+ * error that leaves a tree (the first one counts), so that others are found too. An empty file is an
  * empty map. The tree lives in d->arena; text must stay. */
 struct conf_node *conf_parse(const char *name, struct span text, struct diags *d);
 

@@ -80,7 +80,7 @@ struct detectors {
 	uint32_t *uses_at;		/* of word w: [uses_at[w], uses_at[w + 1]) */
 	struct identifiers_plan *plan;
 	uint32_t detector_of[BUILTINS_MAX];
-	size_t nwords, npatterns;	/* detectors of these kinds */
+	size_t nwords, npatterns;	/* detectors of words; with a pattern, built-ins too */
 	uint32_t *patterns;		/* the detectors that are patterns */
 	struct prefilter *prefilter;	/* NULL: none */
 	bool *prefiltered;		/* of each pattern */
@@ -339,10 +339,17 @@ detectors_add_builtin(struct detectors *d, struct span name, struct err *err)
 	d->det[index].within = builtins[b]->within;
 	d->det[index].mask_last = builtins[b]->mask_last;
 	d->detector_of[b] = (uint32_t)index;
+	if (builtins[b]->pattern) {
+		d->det[index].source = span_str(builtins[b]->pattern);
+		d->det[index].pattern = pattern_new(d->det[index].source, NULL);
+		ASSERT(d->det[index].pattern != NULL);
+		d->npatterns++;
+	} else {
+		identifiers_plan_add(d->plan, b);
+	}
 	for (size_t i = 0; builtins[b]->keywords[i]; i++)
 		use_put(d, text_fold_word(d->arena, span_str(builtins[b]->keywords[i])), index,
 		    true);
-	identifiers_plan_add(d->plan, b);
 	return (int)index;
 }
 
@@ -367,7 +374,7 @@ patterns_compile(struct detectors *d)
 	d->patterns = arena_array(d->arena, d->npatterns, sizeof(*d->patterns));
 	d->prefiltered = arena_array(d->arena, d->npatterns, sizeof(*d->prefiltered));
 	for (size_t i = 0; i < d->n; i++)
-		if (d->det[i].kind == KIND_PATTERN) {
+		if (d->det[i].pattern) {
 			sources[n] = d->det[i].source;
 			d->patterns[n++] = (uint32_t)i;
 		}
@@ -679,21 +686,6 @@ near_keyword(struct run *r, size_t detector, size_t from, size_t to)
 	return lo < z->n && z->zone[lo].from <= b;
 }
 
-static bool
-on_pattern(void *ctx, size_t from, size_t to)
-{
-	struct run *r = ctx;
-	const struct detector *det = &r->d->det[r->detector];
-	enum confidence c = det->alone;
-
-	if (det->with_near != c && near_keyword(r, r->detector, from, to))
-		c = det->with_near;
-	if (c != CONFIDENCE_NONE)
-		match_put(r, r->detector, r->text, from, to, c,
-		    hash_bytes(r->text->s.p + from, to - from));
-	return !full(r, r->detector);
-}
-
 static void
 distinct_note(uint64_t values[SEVERAL], uint8_t *n, uint64_t v)
 {
@@ -728,12 +720,36 @@ on_identifier(void *ctx, int builtin, const struct identifier *id)
 	}
 	if (c == CONFIDENCE_NONE)
 		return;
-	value = hash_bytes(id->r.c, id->r.n);
+	value = id->r.n ? hash_bytes(id->r.c, id->r.n) :
+	    hash_bytes(r->text->s.p + id->r.from, id->r.to - id->r.from);
 	v->found++;
 	distinct_note(v->value, &v->nvalues, value);
 	if (c >= CONFIDENCE_MEDIUM)
 		distinct_note(v->sure, &v->nsure, value);
 	match_put(r, detector, r->text, id->r.from, id->r.to, c, value);
+}
+
+static bool
+on_pattern(void *ctx, size_t from, size_t to)
+{
+	struct run *r = ctx;
+	const struct detector *det = &r->d->det[r->detector];
+	enum confidence c = det->alone;
+
+	if (det->kind == KIND_BUILTIN) {
+		struct identifier id = { .r = { .from = from, .to = to } };
+		enum proof proof = builtins[det->builtin]->prove(r->text->s, &id);
+
+		if (proof != PROOF_NONE)
+			on_identifier(r, det->builtin, proof == PROOF_FOUND ? &id : NULL);
+		return !full(r, r->detector);
+	}
+	if (det->with_near != c && near_keyword(r, r->detector, from, to))
+		c = det->with_near;
+	if (c != CONFIDENCE_NONE)
+		match_put(r, r->detector, r->text, from, to, c,
+		    hash_bytes(r->text->s.p + from, to - from));
+	return !full(r, r->detector);
 }
 
 /* Several distinct values prove each other, unless most candidates of that shape failed
@@ -801,17 +817,12 @@ surface_search(struct run *r, uint16_t number, const struct text *text, const st
 		identifiers_search(d->plan, text->s, on_identifier, r);
 		return;
 	}
-	switch (d->det[r->only].kind) {
-	case KIND_WORDS:
-		words_walk(r);
-		break;
-	case KIND_PATTERN:
+	if (d->det[r->only].pattern)
 		pattern_run(r, r->only);
-		break;
-	case KIND_BUILTIN:
+	else if (d->det[r->only].kind == KIND_WORDS)
+		words_walk(r);
+	else
 		identifiers_search(d->plan, text->s, on_identifier, r);
-		break;
-	}
 }
 
 static int

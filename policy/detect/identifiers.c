@@ -1,11 +1,28 @@
 /* identifiers.c -- walks a text once and asks the built-ins; see identifiers.h. */
+#include <stdlib.h>
+
 #include "identifiers.h"
 #include "postern/err.h"
 
+/* In the order of the manual. */
+#define BUILTINS(X) \
+	X(payment_card) X(iban) X(bic) X(fr_rib) X(us_aba) X(isin) X(bitcoin_address) \
+	X(fr_nir) X(fr_siren) X(fr_siret) X(fr_tva) X(fr_spi) X(fr_rpps) X(fr_finess) \
+	X(uk_nhs) X(uk_nino) X(us_ssn) X(us_itin) X(us_npi) X(de_steuer_id) X(es_dni) X(es_nie) \
+	X(it_codice_fiscale) X(be_nn) X(nl_bsn) X(ch_ahv) X(pt_nif) X(pl_pesel) X(se_pnr) X(no_fnr) \
+	X(fi_hetu) X(dk_cpr) X(ie_pps) X(ca_sin) X(au_tfn) X(au_medicare) X(in_aadhaar) X(in_pan) \
+	X(cn_ric) X(br_cpf) X(kr_rrn) X(za_id) X(imei) X(vin) X(passport_mrz) \
+	X(private_key) X(aws_key) X(gcp_key) X(azure_key) X(github_token) X(gitlab_token) \
+	X(slack_token) X(stripe_key) X(jwt) X(connection_string) X(password_in_clear)
+
+#define X(name) extern const struct builtin builtin_##name;
+BUILTINS(X)
+#undef X
+
 const struct builtin *const builtins[] = {
-	&builtin_payment_card,
-	&builtin_iban,
-	&builtin_fr_nir,
+#define X(name) &builtin_##name,
+	BUILTINS(X)
+#undef X
 	NULL
 };
 
@@ -18,19 +35,33 @@ builtin_find(struct span name)
 	return -1;
 }
 
+static unsigned
+group_first(const char *groups)
+{
+	return (unsigned)strtoul(groups, NULL, 10);
+}
+
 void
 identifiers_plan_add(struct identifiers_plan *p, int builtin)
 {
 	const struct builtin *b = builtins[builtin];
+	uint64_t digits = b->digits, whole = b->whole;
 
-	ASSERT(builtin < BUILTINS_MAX && b->match);
+	ASSERT(builtin < BUILTINS_MAX);
+	for (const struct number *u = b->numbers; u && u->n; u++) {
+		if (u->whole.with_near)
+			digits |= LEN(u->n), whole |= LEN(u->n);
+		for (const char *g = u->groups; g; g = strchr(g, ' ') ? strchr(g, ' ') + 1 : NULL)
+			digits |= LEN(group_first(g));
+	}
 	for (int n = 0; n <= ATOM_MAX; n++) {
-		if (b->digits >> n & 1)
+		if (digits >> n & 1)
 			p->digits[n].builtin[p->digits[n].n++] = (uint8_t)builtin;
 		if (b->mixed >> n & 1)
 			p->mixed[n].builtin[p->mixed[n].n++] = (uint8_t)builtin;
 	}
-	p->any = true;
+	p->whole[builtin] = whole;
+	p->any = p->any || digits || b->mixed;
 }
 
 /* --- readings ---------------------------------------------------------------------- */
@@ -138,6 +169,122 @@ digits_mod(const char *digits, size_t n, unsigned m)
 	return (unsigned)v;
 }
 
+unsigned
+digits_number(const char *digits, size_t n)
+{
+	unsigned v = 0;
+
+	for (size_t i = 0; i < n; i++)
+		v = v * 10 + (unsigned)(digits[i] - '0');
+	return v;
+}
+
+unsigned
+weighted(const char *c, const uint8_t *weights, size_t n)
+{
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += weights[i] * (unsigned)(c[i] <= '9' ? c[i] - '0' : c[i] - 'A' + 10);
+	return sum;
+}
+
+bool
+is_day(int year, unsigned month, unsigned day)
+{
+	static const uint8_t days[] = { 0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+
+	if (month < 1 || month > 12 || day < 1 || day > days[month])
+		return false;
+	return month != 2 || day != 29 || year < 0 ||
+	    (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+}
+
+bool
+reading_compact(struct span text, size_t n, struct reading *r)
+{
+	ASSERT(n <= READING_MAX);
+	r->n = 0;
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		if ((c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z')) {
+			if (r->n == n)
+				return false;
+			r->c[r->n++] = c >= 'a' ? (char)(c - 32) : c;
+		}
+	}
+	r->c[r->n] = '\0';
+	return r->n == n;
+}
+
+/* --- numbers of digits -------------------------------------------------------------- */
+
+static bool
+grouped_as(const struct reading *r, const char *groups)
+{
+	char one[32];
+
+	while (groups) {
+		size_t n = strcspn(groups, " ");
+
+		ASSERT(n < sizeof(one));
+		memcpy(one, groups, n);
+		one[n] = '\0';
+		if (reading_grouped(r, one))
+			return true;
+		groups = groups[n] ? groups + n + 1 : NULL;
+	}
+	return false;
+}
+
+/* Does another group of digits stand before or behind, set off in the same way? */
+static bool
+goes_on(struct atoms *at, const struct reading *r)
+{
+	const struct atom *o = atoms_peek(at, 0);
+
+	if (r->ngroups == 1 || r->ngroups >= ATOMS_JOINED_MAX)
+		return false;
+	if (at->before.kind == ATOM_DIGITS && o->sep == r->sep && at->before.to != at->claimed)
+		return true;
+	o = atoms_peek(at, r->ngroups);
+	return o->kind == ATOM_DIGITS && o->sep == r->sep;
+}
+
+static enum proof
+number_match(const struct number *u, struct atoms *at, struct identifier *out)
+{
+	enum proof proof = PROOF_NONE;
+	const char *seps = "";
+	size_t taken = 0;
+	bool there = false;
+
+	for (; u->n; u++) {
+		struct reading *r = &out->r;
+		struct worth worth;
+
+		if (taken != u->n || seps != u->seps) {
+			taken = u->n;
+			seps = u->seps;
+			there = reading_take(at, u->n, seps ? seps : " -./", r) && reading_digits(r, 0, u->n);
+		}
+		if (!there || (r->ngroups > 1 && !grouped_as(r, u->groups)))
+			continue;
+		worth = r->ngroups > 1 ? u->grouped : u->whole;
+		if (worth.with_near == CONFIDENCE_NONE || (u->shape && !u->shape(r->c)))
+			continue;
+		if (u->check && !u->check(r->c)) {
+			proof = PROOF_FAILED;
+			continue;
+		}
+		out->alone = goes_on(at, r) ? CONFIDENCE_NONE : worth.alone;
+		out->with_near = worth.with_near;
+		return PROOF_FOUND;
+	}
+	return proof;
+}
+
 /* --- what stands around a candidate ------------------------------------------------- */
 
 static bool
@@ -210,9 +357,11 @@ identifiers_search(const struct identifiers_plan *p, struct span text, identifie
 			struct identifier id;
 			enum proof proof;
 
-			if (!joined && !(builtins[list[i]]->whole >> o->n & 1))
+			const struct builtin *b = builtins[list[i]];
+
+			if (!joined && !(p->whole[list[i]] >> o->n & 1))
 				continue;
-			proof = builtins[list[i]]->match(&at, &id);
+			proof = b->numbers ? number_match(b->numbers, &at, &id) : b->match(&at, &id);
 			if (proof == PROOF_NONE)
 				continue;
 			if (proof == PROOF_FAILED) {

@@ -33,19 +33,38 @@ enum proof {
 	PROOF_FOUND
 };
 
+/* A number of digits whose every form is a row: how long, how grouped, what proves it. */
+struct number {
+	uint8_t n;
+	const char *groups;	/* canonical groupings: "3-3-4 2-2-6"; NULL: none */
+	bool (*shape)(const char *c);	/* dates, prefixes; NULL: any */
+	bool (*check)(const char *c);	/* NULL: there is no checksum */
+	/* Worth when grouped so, and as one run; NONE both: not taken. */
+	struct worth {
+		enum confidence alone, with_near;
+	} grouped, whole;
+	const char *seps;	/* between groups; NULL: any of " -./" */
+};
+
 struct builtin {
 	const char *name;
 	const char *help;
 	const char *const *keywords;	/* as people write them; NULL-terminated */
 	uint16_t within;
 	uint8_t mask_last;
-	/* Lengths of a first group with which it can begin, a bit for each: digits alone, or
-	 * letters and digits mixed. */
-	uint64_t digits, mixed;
-	uint64_t whole;		/* lengths that are complete without another group */
 	/* What several distinct values prove for those worth less than medium. */
 	enum confidence several;
+
+	/* Either a table of numbers, … */
+	const struct number *numbers;	/* n 0 ends it */
+	/* … or a function, with the lengths of a first group with which it can begin, a bit for
+	 * each: digits alone, letters and digits mixed, and those complete without another group; … */
+	uint64_t digits, mixed, whole;
 	enum proof (*match)(struct atoms *at, struct identifier *out);
+	/* … or a PCRE2 pattern and a function that proves what it found. The reading's place
+	 * may be narrowed; without characters in it the text there is the value. */
+	const char *pattern;
+	enum proof (*prove)(struct span text, struct identifier *out);
 };
 
 #define LEN(n) (UINT64_C(1) << (n))
@@ -60,6 +79,7 @@ struct identifiers_plan {
 		uint8_t n;
 		uint8_t builtin[BUILTINS_MAX];
 	} digits[ATOM_MAX + 1], mixed[ATOM_MAX + 1];
+	uint64_t whole[BUILTINS_MAX];
 };
 void identifiers_plan_add(struct identifiers_plan *p, int builtin);
 
@@ -77,7 +97,12 @@ bool reading_digits(const struct reading *r, size_t from, size_t n);	/* all of t
 unsigned reading_number(const struct reading *r, size_t from, size_t n);	/* at most 9 digits */
 bool luhn(const char *digits, size_t n);
 unsigned digits_mod(const char *digits, size_t n, unsigned m);
-
-extern const struct builtin builtin_payment_card, builtin_iban, builtin_fr_nir;
+unsigned digits_number(const char *digits, size_t n);	/* at most 9 */
+/* Sum of digit times weight; letters count as their digits do (A is 10). */
+unsigned weighted(const char *c, const uint8_t *weights, size_t n);
+/* A day of some year; year counts only for the 29th of February, -1: any. */
+bool is_day(int year, unsigned month, unsigned day);
+/* Letters and digits of a match, in upper case; false when there are not n of them. */
+bool reading_compact(struct span text, size_t n, struct reading *r);
 
 #endif

@@ -334,3 +334,179 @@ const struct builtin builtin_iban = {
 	.several = CONFIDENCE_MEDIUM,
 	.match = iban_match,
 };
+
+/* --- bic ---------------------------------------------------------------------------- */
+
+static const char *const bic_keywords[] = {
+	"bic", "swift", "swift code", "bic/swift", "code swift", "code bic", "iban", "bank identifier", NULL
+};
+
+/* ISO 3166, with those the finance world adds. */
+static bool
+is_country(const char *c)
+{
+	static const char countries[] =
+	    "ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZCACCCDCFCGCHCICKCLCMCN"
+	    "COCRCUCVCWCXCYCZDEDJDKDMDODZECEEEGEHERESETEUFIFJFKFMFOFRGAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGUGWGYHK"
+	    "HMHNHRHTHUIDIEILIMINIOIQIRISITJEJMJOJPKEKGKHKIKMKNKPKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMCMDMEMFMGMH"
+	    "MKMLMMMNMOMPMQMRMSMTMUMVMWMXMYMZNANCNENFNGNINLNONPNRNUNZOMPAPEPFPGPHPKPLPMPNPRPSPTPWPYQARERORSRU"
+	    "RWSASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZTCTDTFTGTHTJTKTLTMTNTOTRTTTVTWTZUAUGUMUSUYUZVAVCVEVG"
+	    "VIVNVUWFWSXKXSYEYTZAZMZW";
+
+	for (size_t i = 0; i + 1 < sizeof(countries); i += 2)
+		if (memcmp(countries + i, c, 2) == 0)
+			return true;
+	return false;
+}
+
+/* No checksum: words in capitals look the same, so the keyword stands close, and without a
+ * digit or "XXX" it stays in doubt. */
+static enum proof
+bic_prove(struct span text, struct identifier *out)
+{
+	struct reading *r = &out->r;
+	struct span s = span_sub(text, r->from, r->to - r->from);
+	bool sure = s.n == 11 && memcmp(s.p + 8, "XXX", 3) == 0;
+
+	if (!reading_compact(s, s.n, r) || !is_country(r->c + 4))
+		return PROOF_NONE;
+	for (size_t i = 6; i < r->n; i++)
+		sure |= r->c[i] <= '9';
+	out->alone = CONFIDENCE_NONE;
+	out->with_near = sure ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+	return PROOF_FOUND;
+}
+
+const struct builtin builtin_bic = {
+	.name = "bic",
+	.help = "bank identifier code (country, with a keyword)",
+	.keywords = bic_keywords,
+	.within = 30,
+	.mask_last = 3,
+	.pattern = "(?<![\\w.@/-])[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?(?![\\w@]|[-.]\\w)",
+	.prove = bic_prove,
+};
+
+/* --- fr-rib ------------------------------------------------------------------------- */
+
+static const char *const rib_keywords[] = {
+	"rib", "relevé d'identité bancaire", "code banque", "code guichet", "clé rib", "numéro de compte",
+	"n° de compte", "compte bancaire", "domiciliation", "virement", "bank account", "account number",
+	"bank details", NULL
+};
+
+/* Key: 89 * bank + 15 * branch + 3 * account + key divides by 97; letters count 1 to 9. */
+static enum proof
+rib_match(struct atoms *at, struct identifier *out)
+{
+	static const char value[] = "12345678912345678923456789";
+	struct reading *r = &out->r;
+	char c[23];
+
+	if (!reading_take(at, 23, " -.", r) || !reading_digits(r, 0, 10) || !reading_digits(r, 21, 2))
+		return PROOF_NONE;
+	if (r->ngroups > 1 && !reading_grouped(r, "5-5-11-2"))
+		return PROOF_NONE;
+	for (size_t i = 0; i < 23; i++)
+		c[i] = r->c[i] >= 'A' ? value[r->c[i] - 'A'] : r->c[i];
+	if (memcmp(c, "0000000000", 10) == 0)
+		return PROOF_NONE;
+	if ((89 * digits_mod(c, 5, 97) + 15 * digits_mod(c + 5, 5, 97) + 3 * digits_mod(c + 10, 11, 97) +
+	    digits_mod(c + 21, 2, 97)) % 97 != 0)
+		return PROOF_FAILED;
+	out->alone = r->ngroups > 1 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	out->with_near = CONFIDENCE_HIGH;
+	return PROOF_FOUND;
+}
+
+const struct builtin builtin_fr_rib = {
+	.name = "fr-rib",
+	.help = "French bank account (RIB, key mod 97)",
+	.keywords = rib_keywords,
+	.within = 100,
+	.mask_last = 4,
+	.digits = LEN(5) | LEN(23),
+	.mixed = LEN(23),
+	.whole = LEN(23),
+	.several = CONFIDENCE_MEDIUM,
+	.match = rib_match,
+};
+
+/* --- us-aba ------------------------------------------------------------------------- */
+
+static const char *const aba_keywords[] = {
+	"aba", "routing number", "routing no", "routing #", "routing transit", "rtn", "transit number",
+	"aba number", "wire routing", "ach", "numéro de routage", "code aba", NULL
+};
+
+static bool
+aba_shape(const char *c)
+{
+	unsigned head = digits_number(c, 2);
+
+	return (head <= 12 || (head >= 21 && head <= 32) || (head >= 61 && head <= 72) || head == 80) &&
+	    memcmp(c, "00000", 5) != 0;
+}
+
+static bool
+aba_check(const char *c)
+{
+	static const uint8_t weights[] = { 3, 7, 1, 3, 7, 1, 3, 7, 1 };
+
+	return weighted(c, weights, 9) % 10 == 0;
+}
+
+static const struct number aba_numbers[] = {
+	{ 9, "4-4-1 3-3-3", aba_shape, aba_check, { CONFIDENCE_NONE, CONFIDENCE_HIGH },
+	    { CONFIDENCE_NONE, CONFIDENCE_HIGH } },
+	{ 0 }
+};
+
+const struct builtin builtin_us_aba = {
+	.name = "us-aba",
+	.help = "US bank routing number (3-7-1, with a keyword)",
+	.keywords = aba_keywords,
+	.within = 50,
+	.mask_last = 3,
+	.numbers = aba_numbers,
+};
+
+/* --- isin --------------------------------------------------------------------------- */
+
+static const char *const isin_keywords[] = {
+	"isin", "code isin", "security", "securities", "titre", "titres", "valeur mobilière", "fund",
+	"fonds", "share class", "obligation", "bond", NULL
+};
+
+static enum proof
+isin_prove(struct span text, struct identifier *out)
+{
+	struct reading *r = &out->r;
+	char c[24];
+	size_t n = 0;
+
+	if (!reading_compact(span_sub(text, r->from, r->to - r->from), 12, r) || !is_country(r->c))
+		return PROOF_NONE;
+	for (size_t i = 0; i < 12; i++) {
+		unsigned v = r->c[i] <= '9' ? (unsigned)(r->c[i] - '0') : (unsigned)(r->c[i] - 'A') + 10;
+
+		if (v >= 10)
+			c[n++] = (char)('0' + v / 10);
+		c[n++] = (char)('0' + v % 10);
+	}
+	if (!luhn(c, n))
+		return PROOF_FAILED;
+	out->alone = CONFIDENCE_LOW;
+	out->with_near = CONFIDENCE_HIGH;
+	return PROOF_FOUND;
+}
+
+const struct builtin builtin_isin = {
+	.name = "isin",
+	.help = "securities identification number (country, check digit)",
+	.keywords = isin_keywords,
+	.within = 60,
+	.mask_last = 4,
+	.pattern = "(?<![\\w.@/-])[A-Z]{2}[A-Z0-9]{9}[0-9](?![\\w@]|[-.]\\w)",
+	.prove = isin_prove,
+};

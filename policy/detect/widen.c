@@ -213,7 +213,7 @@ escape(struct widen *w, bool class, struct set *s, uint32_t *c)
 	case 'b':
 		*c = 8;
 		return class ? PIECE_CHAR : PIECE_NOTHING;
-	case 'B': case 'A': case 'z': case 'Z': case 'G':
+	case 'B': case 'A': case 'z': case 'Z': case 'G': case 'K':
 		w->failed |= class;
 		return PIECE_NOTHING;
 	case 'R':

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "addr.h"
+#include "id.h"
 #include "queue/message.h"
 #include "table.h"
 
@@ -169,7 +170,8 @@ queued_new(const struct stored *s, const struct plan *p)
 	struct message *m = calloc(1, sizeof(*m) + p->nlegs * sizeof(m->legs[0]) + p->ntargets);
 
 	ASSERT(m != NULL);
-	m->received = s->env.received;
+	/* Not the time it was received: a message released after a week is new here. */
+	m->since = id_time(s->env.id);
 	m->size = s->size;
 	m->ntargets = (uint16_t)p->ntargets;
 	m->nlegs = (uint16_t)p->nlegs;

@@ -30,7 +30,7 @@ struct leg {
 struct message {
 	struct spool_item item;		/* must be first */
 	struct wheel_node life;		/* delay notice, then expiry */
-	int64_t received;
+	int64_t since;			/* in this queue: what delay and expiry count from */
 	uint64_t size;
 	uint16_t ntargets, nlegs;
 	uint8_t flags;			/* STATE_HELD, STATE_NOTICED */

@@ -24,6 +24,8 @@
 #define COMPACT_STEP ((size_t)1 << 20)
 #define COMPACT_PAUSE_US 50000
 #define RETIRE_US (8 * US_PER_SEC)
+#define EVENTS_US (2 * US_PER_SEC)	/* for the store to confirm, when retiring */
+#define BROKEN_US US_PER_SEC
 #define STORE_WINDOW 64
 
 static struct queue *
@@ -240,11 +242,11 @@ queue_turn(struct queue *q)
 static void
 finish_retiring(struct queue *q)
 {
-	bool late = clock_mono() >= q->retire_by;
-	struct timeval tv = timeval_of(q->retire_by - clock_mono());
+	int64_t left = q->retire_by - clock_mono();
+	bool events = q->store && queue_events_waiting(q) > 0 && left > RETIRE_US - EVENTS_US;
+	struct timeval tv = timeval_of(events ? left - (RETIRE_US - EVENTS_US) : left);
 
-	if (q->finishing || ((idtable_count(q->flights) > 0 || (q->store &&
-	    queue_events_waiting(q) > 0)) && !late)) {
+	if (left > 0 && (idtable_count(q->flights) > 0 || events)) {
 		evtimer_add(q->idle, &tv);
 		return;
 	}
@@ -276,7 +278,7 @@ static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
-	struct timeval tv = timeval_of(LAZY_US);
+	struct timeval tv = timeval_of(q->full ? BROKEN_US : LAZY_US);
 	int64_t now = clock_real();
 
 	q->turning = false;

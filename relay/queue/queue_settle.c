@@ -188,8 +188,8 @@ notice_text(struct queue *q, const struct message *m, const struct stored *s,
 	const struct config *c = q->rt->conf;
 	struct dsn d = { .kind = kind, .id = id, .about = m->item.id, .hostname = c->hostname,
 		.postmaster = c->postmaster, .to = s->env.sender, .envid = s->env.envid,
-		.now = clock_real(), .received = m->received,
-		.until = m->received + c->delivery.expire };
+		.now = clock_real(), .received = s->env.received,
+		.until = m->since + c->delivery.expire };
 	struct dsn_recipient *r = arena_array(a, n, sizeof(*r));
 
 	for (size_t i = 0; i < n; i++) {
@@ -257,7 +257,7 @@ queue_settle(struct queue *q, struct message *m, struct leg *l, const struct sto
     const struct plan *p, const struct fate *in, size_t n)
 {
 	struct fate *o = arena_array(q->scratch, n, sizeof(*o));
-	bool expired = clock_real() >= m->received + q->rt->conf->delivery.expire;
+	bool expired = clock_real() >= m->since + q->rt->conf->delivery.expire;
 	enum dsn_kind kind = DSN_EXPIRED;
 	bool wanted = false;
 
@@ -351,14 +351,14 @@ static void
 live_at_least(struct queue *q, struct message *m, int64_t earliest)
 {
 	const struct conf_delivery *d = &q->rt->conf->delivery;
-	int64_t when = m->received + d->expire;
+	int64_t when = m->since + d->expire;
 
 	if (m->life.next != NULL)
 		wheel_remove(&q->lives, &m->life);
 	if (!lives(m) || m->item.state == ITEM_FINISHING)
 		return;
 	if (d->delay_notice > 0 && d->delay_notice < d->expire && !(m->flags & STATE_NOTICED))
-		when = m->received + d->delay_notice;
+		when = m->since + d->delay_notice;
 	wheel_add(&q->lives, &m->life, when > earliest ? when : earliest);
 }
 
@@ -458,7 +458,7 @@ queue_lives(struct queue *q)
 		arena_reset(q->work);
 		arena_reset(q->scratch);
 		if (m->item.state == ITEM_LIVE && queue_plan(q, m, q->work, &s, &p, &err) == 0) {
-			if (now >= m->received + expire_after)
+			if (now >= m->since + expire_after)
 				expire(q, m, &s, &p);
 			else if (!(m->flags & STATE_NOTICED))
 				delay(q, m, &s, &p);

@@ -146,11 +146,12 @@ queue_show_message(struct json *j, struct queue *q, struct message *m, bool whol
 	put_id(j, "parent", s.parent);
 	json_kstr(j, "sender", s.env.sender);
 	json_kuint(j, "size", m->size);
-	put_time(j, "received", m->received);
+	put_time(j, "received", s.env.received);
+	put_time(j, "since", m->since);
 	json_kbool(j, "held", (m->flags & STATE_HELD) != 0);
 	if (whole) {
 		json_kbool(j, "delay_noticed", (m->flags & STATE_NOTICED) != 0);
-		put_time(j, "expires", m->received + q->rt->conf->delivery.expire);
+		put_time(j, "expires", m->since + q->rt->conf->delivery.expire);
 		json_kstr(j, "helo", s.env.helo);
 		json_kuint(j, "segment", m->item.at.segment);
 		json_kuint(j, "offset", m->item.at.offset);
@@ -197,8 +198,8 @@ queue_show_summary(struct json *j, struct queue *q)
 		struct message *m = message_of_item(it);
 
 		held += (m->flags & STATE_HELD) != 0;
-		if (oldest == 0 || m->received < oldest)
-			oldest = m->received;
+		if (oldest == 0 || m->since < oldest)
+			oldest = m->since;
 	}
 	spool_stats(q->sp, &st);
 	json_object(j);
@@ -289,13 +290,13 @@ queue_show_groups(struct buf *out, struct queue *q, bool by_sender, size_t limit
 			if (key.n)
 				memcpy(g->key, key.p, key.n);
 			g->n = key.n;
-			g->oldest = m->received;
+			g->oldest = m->since;
 			table_put(groups, span_make(g->key, g->n), g);
 		}
 		g->messages++;
 		g->bytes += m->size;
-		if (m->received < g->oldest)
-			g->oldest = m->received;
+		if (m->since < g->oldest)
+			g->oldest = m->since;
 	}
 	list = calloc(table_count(groups) + 1, sizeof(struct group *));
 	ASSERT(list != NULL);

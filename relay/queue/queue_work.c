@@ -122,7 +122,7 @@ send_deliver(struct queue *q, struct message *m, struct leg *l)
 {
 	const uint8_t *status = message_status(m);
 	struct link *to = link_for(q, schedule_job_site(&l->job));
-	struct msg_deliver d = { .id = m->item.id, .received = m->received,
+	struct msg_deliver d = { .id = m->item.id,
 		.started = clock_real(), .site = schedule_job_site(&l->job) };
 	struct stored s;
 	struct plan p;
@@ -141,6 +141,7 @@ send_deliver(struct queue *q, struct message *m, struct leg *l)
 		put_off(q, m, l, err.text);
 		return true;
 	}
+	d.received = s.env.received;
 	d.sender = s.env.sender;
 	d.envid = s.env.envid;
 	d.ret = s.env.ret;

@@ -10,6 +10,7 @@
 #include "store/zip.h"
 
 #define SUBJECT_MAX 1000
+#define SELECTORS "an id, all, or queue=, from=, to=, older=, newer= joined by commas"
 
 const char *
 kept_state_name(enum kept_state s)
@@ -203,8 +204,7 @@ filter_one(struct span key, struct span value, int64_t now, struct arena *a,
 		return err_set(err, EINVAL, "`" SPAN_FMT "` wants a time such as 30m, 2h or 7d",
 		    SPAN_ARG(key));
 	else
-		return err_set(err, EINVAL, "`" SPAN_FMT "` is no selector: an id, all, or queue=, "
-		    "from=, to=, older=, newer= joined by commas", SPAN_ARG(key));
+		return err_set(err, EINVAL, "`" SPAN_FMT "` is no selector: " SELECTORS, SPAN_ARG(key));
 	return 0;
 }
 
@@ -217,7 +217,8 @@ kept_filter_parse(struct span text, int64_t now, struct arena *a, struct kept_fi
 		return 0;
 	if (id_parse(text, &f->id))
 		return 0;
-	do {
+	/* A slip must never select everything: each part is KEY=VALUE, and there is one. */
+	for (;;) {
 		struct span part = span_sub(text, 0, span_find(text, ','));
 		size_t eq = span_find(part, '=');
 		struct span value = span_from(part, eq + 1);
@@ -225,11 +226,15 @@ kept_filter_parse(struct span text, int64_t now, struct arena *a, struct kept_fi
 		if (eq < part.n && value.n == 0)
 			return err_set(err, EINVAL, "nothing stands behind `" SPAN_FMT "`",
 			    SPAN_ARG(part));
+		if (eq == part.n)
+			return err_set(err, EINVAL, "`" SPAN_FMT "` is no selector: " SELECTORS,
+			    SPAN_ARG(part));
 		if (filter_one(span_sub(part, 0, eq), value, now, a, f, err) == -1)
 			return -1;
+		if (part.n == text.n)
+			return 0;
 		text = span_from(text, part.n + 1);
-	} while (text.n);
-	return 0;
+	}
 }
 
 /* The filter in SQL: each literal is one of three ways to the rows times what is asked of them. */

@@ -236,7 +236,11 @@ refused(void **state)
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		diags_init(&d, a);
-		assert_null(parse(t[i].yaml));
+		/* A key given twice leaves a tree, so that other errors are found too. */
+		if (strstr(t[i].text, "given twice"))
+			assert_non_null(parse(t[i].yaml));
+		else
+			assert_null(parse(t[i].yaml));
 		if (d.errors != 1 || strcmp(d.first->text, t[i].text) != 0)
 			fail_msg("%s\n%s", t[i].yaml, printed(NULL, false));
 		assert_int_equal(d.first->line, t[i].line);
@@ -276,7 +280,7 @@ many_keys_given_twice(void **state)
 	for (int i = 0; i < 100; i++)
 		buf_printf(&b, "k%d: x\n", i);
 	buf_puts(&b, "k3: y\nk99: z\nk100: w\n");
-	assert_null(conf_parse("t", buf_data(&b), &d));
+	assert_non_null(conf_parse("t", buf_data(&b), &d));
 	assert_int_equal(d.errors, 2);
 	assert_string_equal(d.first->text, "key `k3` given twice");
 	assert_string_equal(d.first->hint, "first in line 4");
