@@ -33,6 +33,7 @@ struct listener_limits {
 	uint32_t sessions_per_client;	/* 100 */
 	uint32_t recipients;		/* 1000 for each message */
 	uint32_t errors;		/* 20, then 421 */
+	uint32_t messages;		/* 10000 in one session, then 421 */
 	int64_t command_timeout;	/* 5m, microseconds */
 	int64_t data_timeout;		/* 10m for a whole DATA without progress: see receiver */
 };
@@ -47,6 +48,7 @@ struct conf_listener {
 	const struct span *allow_net;	/* name of the network each came from; "" written directly */
 	size_t nallow;
 	enum listener_tls tls;
+	bool normalise;		/* bare_newlines: a bare CR or LF becomes CRLF; else it is refused */
 	uint64_t max_size;	/* 20 MB unless given */
 	struct listener_limits limits;
 };

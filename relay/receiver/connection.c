@@ -224,12 +224,14 @@ set_deadline(struct conn *c, bool answered)
 	const struct listener_limits *lim = &c->door->conf->limits;
 	int64_t now = clock_mono();
 
-	if (c->s.state == SMTP_BODY) {
+	if (smtp_receives(c->s.state)) {
 		if (c->body_since == 0) {
 			c->body_since = now;
 			c->body_bytes = 0;
 		}
-		c->deadline = now + lim->data_timeout;
+		/* Between chunks a command is awaited; the message's rate counts on. */
+		c->deadline = now + (c->s.state == SMTP_CHUNKS ? lim->command_timeout :
+		    lim->data_timeout);
 		return;
 	}
 	c->body_since = 0;
@@ -270,14 +272,14 @@ conn_run(struct conn *c, struct span bytes)
 		size_t used;
 
 		step = smtp_session_step(&c->s, &in, &used);
-		if (before == SMTP_BODY)
+		if (smtp_receives(before) || smtp_receives(c->s.state))
 			c->body_bytes += used;
 		in.bytes = span_from(in.bytes, used);
 		answered |= buf_size(&c->s.out) > 0;
 		if (!conn_flush(c))
 			return;
 		if (step == SMTP_DONE) {
-			conn_finish(c, in.bytes.n || before == SMTP_BODY);
+			conn_finish(c, in.bytes.n || smtp_receives(before));
 			return;
 		}
 		if (used == 0)
@@ -535,7 +537,8 @@ door_add(struct receiver *rx, const struct conf_listener *l, int fd)
 	*d = (struct door){ .rx = rx, .conf = l, .fd = fd,
 		.site = { .hostname = rx->rt->conf->hostname, .postmaster = rx->rt->conf->postmaster,
 		    .max_size = l->max_size, .recipients = l->limits.recipients,
-		    .errors = l->limits.errors } };
+		    .errors = l->limits.errors, .messages = l->limits.messages,
+		    .normalise = l->normalise } };
 	d->accept = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_accept, d);
 	ASSERT(d->accept != NULL);
 	rx->doors = realloc(rx->doors, (rx->ndoors + 1) * sizeof(struct door *));
