@@ -233,7 +233,7 @@ static void
 read_listener_limits(struct reader *r, const struct conf_node *map, struct listener_limits *l)
 {
 	static const char *const known[] = { "sessions", "sessions_per_client", "recipients",
-		"errors", "command_timeout", "data_timeout", NULL };
+		"errors", "messages", "command_timeout", "data_timeout", NULL };
 
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "limits"))
 		return;
@@ -242,6 +242,7 @@ read_listener_limits(struct reader *r, const struct conf_node *map, struct liste
 	u32_of(r, map, "sessions_per_client", 1, 1000000, &l->sessions_per_client);
 	u32_of(r, map, "recipients", 1, ENVELOPE_RECIPIENTS_MAX, &l->recipients);
 	u32_of(r, map, "errors", 1, 10000, &l->errors);
+	u32_of(r, map, "messages", 1, 1000000000, &l->messages);
 	duration_of(r, map, "command_timeout", &l->command_timeout);
 	duration_of(r, map, "data_timeout", &l->data_timeout);
 }
@@ -329,7 +330,9 @@ static void
 read_listener(struct reader *r, const struct conf_node *n, struct conf_listener *l)
 {
 	static const char *const known[] = { "name", "address", "direction", "allow", "tls", "auth",
-		"client_certificates", "proxy_protocol", "xclient", "max_size", "limits", NULL };
+		"client_certificates", "proxy_protocol", "xclient", "max_size", "limits",
+		"bare_newlines", NULL };
+	static const char *const newlines[] = { "refuse", "normalise", NULL };
 	static const char *const later[] = { "proxy_protocol", "xclient", NULL };
 	static const char *const directions[] = { "outbound", "inbound", "auto", NULL };
 	const struct conf_node *k;
@@ -338,8 +341,9 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 	int v;
 
 	*l = (struct conf_listener){ .line = n->line, .direction = LISTEN_OUTBOUND,
-		.max_size = UINT64_C(20000000), .limits = { 1000, 100, 1000, 20,
-		5 * MINUTE, 10 * MINUTE } };
+		.max_size = UINT64_C(20000000), .limits = { .sessions = 1000,
+		.sessions_per_client = 100, .recipients = 1000, .errors = 20, .messages = 10000,
+		.command_timeout = 5 * MINUTE, .data_timeout = 10 * MINUTE } };
 	if (!conf_want(r->d, n, CONF_MAP, "a listener: {name, address, direction, allow}"))
 		return;
 	conf_check_keys(r->d, n, "listeners", known);
@@ -365,6 +369,8 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 		conf_size(r->d, k, &l->max_size);
 	if (l->max_size > UINT64_C(1) << 30)
 		error_at(r, k, NULL, "`max_size` may be 1 GiB at most");
+	if ((k = conf_get(n, "bare_newlines")) && conf_enum(r->d, k, newlines, &v))
+		l->normalise = v == 1;
 	read_listener_limits(r, conf_get(n, "limits"), &l->limits);
 }
 

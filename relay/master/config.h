@@ -33,6 +33,7 @@ struct listener_limits {
 	uint32_t sessions_per_client;	/* 100 */
 	uint32_t recipients;		/* 1000 for each message */
 	uint32_t errors;		/* 20, then 421 */
+	uint32_t messages;		/* 10000 in one session, then 421 */
 	int64_t command_timeout;	/* 5m, microseconds */
 	int64_t data_timeout;		/* 10m for a whole DATA without progress: see receiver */
 };
@@ -51,6 +52,7 @@ struct conf_listener {
 	const char *client_ca;	/* clients with a certificate of these may relay; NULL: not asked */
 	const struct span *client_names;	/* … when it is for one of these names */
 	size_t nclient_names;
+	bool normalise;		/* bare_newlines: a bare CR or LF becomes CRLF; else it is refused */
 	uint64_t max_size;	/* 20 MB unless given */
 	struct listener_limits limits;
 };

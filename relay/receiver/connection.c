@@ -233,12 +233,14 @@ set_deadline(struct conn *c, bool answered)
 	const struct listener_limits *lim = &c->door->conf->limits;
 	int64_t now = clock_mono();
 
-	if (c->s.state == SMTP_BODY) {
+	if (smtp_receives(c->s.state)) {
 		if (c->body_since == 0) {
 			c->body_since = now;
 			c->body_bytes = 0;
 		}
-		c->deadline = now + lim->data_timeout;
+		/* Between chunks a command is awaited; the message's rate counts on. */
+		c->deadline = now + (c->s.state == SMTP_CHUNKS ? lim->command_timeout :
+		    lim->data_timeout);
 		return;
 	}
 	c->body_since = 0;
@@ -288,7 +290,7 @@ conn_run(struct conn *c, struct span bytes)
 		size_t used;
 
 		step = smtp_session_step(&c->s, &in, &used);
-		if (before == SMTP_BODY)
+		if (smtp_receives(before) || smtp_receives(c->s.state))
 			c->body_bytes += used;
 		wipe_secrets(c, span_sub(in.bytes, 0, used));
 		in.bytes = span_from(in.bytes, used);
@@ -300,7 +302,7 @@ conn_run(struct conn *c, struct span bytes)
 			return;
 		}
 		if (step == SMTP_DONE) {
-			conn_finish(c, in.bytes.n || before == SMTP_BODY);
+			conn_finish(c, in.bytes.n || smtp_receives(before));
 			return;
 		}
 		if (used == 0)
@@ -669,7 +671,8 @@ door_add(struct receiver *rx, const struct conf_listener *l, int fd)
 	*d = (struct door){ .rx = rx, .conf = l, .fd = fd,
 		.site = { .hostname = rx->rt->conf->hostname, .postmaster = rx->rt->conf->postmaster,
 		    .max_size = l->max_size, .recipients = l->limits.recipients,
-		    .errors = l->limits.errors, .tls = l->tls != LISTEN_TLS_OFF,
+		    .errors = l->limits.errors, .messages = l->limits.messages,
+		    .normalise = l->normalise, .tls = l->tls != LISTEN_TLS_OFF,
 		    .tls_required = l->tls == LISTEN_TLS_REQUIRED, .auth = l->auth } };
 	if (l->tls)
 		d->tls = rx->tls[l - rx->rt->conf->listeners];

@@ -115,15 +115,19 @@ header_from_domain(struct span header, char buf[static 256])
 	return span_make(buf, found.n);
 }
 
-/* RFC 3848; there is no name for HELO within TLS. */
+/* The protocol of RFC 3848, and of RFC 6531, 4.3, for a message sent with SMTPUTF8. */
 static const char *
 protocol(uint32_t flags)
 {
+	static const char *const names[2][4] = {
+		{ "ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA" },
+		{ "UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA" },
+	};
+
 	if (!(flags & ENVELOPE_ESMTP))
 		return "SMTP";
-	if (flags & ENVELOPE_TLS)
-		return flags & ENVELOPE_AUTH ? "ESMTPSA" : "ESMTPS";
-	return flags & ENVELOPE_AUTH ? "ESMTPA" : "ESMTP";
+	return names[(flags & ENVELOPE_SMTPUTF8) != 0][((flags & ENVELOPE_TLS) != 0) +
+	    2 * ((flags & ENVELOPE_AUTH) != 0)];
 }
 
 /* RFC 5321, 4.4. What the client said of itself was checked to be harmless in a header. */

@@ -9,12 +9,13 @@
 
 #include "addr.h"
 #include "receiver/smtp_command.h"
+#include "receiver/smtp_dsn.h"
 #include "receiver/smtp_path.h"
 
 #define IDLE_MAX 100		/* commands without mail before each one counts as an error */
 
 #define IN(state) (1u << SMTP_##state)
-#define IN_ANY (IN(CONNECT) | IN(GREETED) | IN(SENDER) | IN(RECIPIENTS))
+#define IN_ANY (IN(CONNECT) | IN(GREETED) | IN(SENDER) | IN(RECIPIENTS) | IN(CHUNKS))
 
 #define REFUSE(s, command, code, ...) do { \
 	struct smtp_reply r_; \
@@ -49,12 +50,15 @@ check_helo(struct smtp_session *s, struct span args)
 static void
 cmd_ehlo(struct smtp_session *s, struct span args)
 {
-	char text[512];
+	char text[768];
 	int n;
 
 	greet(s, span_trim(args), true);
-	n = snprintf(text, sizeof(text), "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nENHANCEDSTATUSCODES"
-	    "%s%s", SPAN_ARG(s->site->hostname), (unsigned long long)s->site->max_size,
+	n = snprintf(text, sizeof(text), "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\n"
+	    "CHUNKING\nDSN\nLIMITS RCPTMAX=%u MAILMAX=%u\nENHANCEDSTATUSCODES%s%s",
+	    SPAN_ARG(s->site->hostname), (unsigned long long)s->site->max_size,
+	    s->site->recipients < ENVELOPE_RECIPIENTS_MAX ? s->site->recipients :
+	    ENVELOPE_RECIPIENTS_MAX, s->site->messages,
 	    s->site->tls && s->tls.n == 0 ? "\nSTARTTLS" : "",
 	    s->site->auth && s->tls.n ? "\nAUTH PLAIN LOGIN" : "");
 	ASSERT(n > 0 && (size_t)n < sizeof(text));
@@ -109,7 +113,7 @@ mail_param(struct smtp_session *s, struct smtp_transaction *t, struct span key, 
 		for (size_t i = 0; i < value.n; i++)
 			if (value.p[i] < '0' || value.p[i] > '9')
 				value.n = 0;
-		if (value.n == 0 || value.n > 20) {
+		if (value.n == 0 || value.n > 20 || t->declared) {
 			REFUSE(s, "MAIL", 501, "5.5.4 bad SIZE");
 			return false;
 		}
@@ -133,7 +137,49 @@ mail_param(struct smtp_session *s, struct smtp_transaction *t, struct span key, 
 		}
 		return true;
 	}
+	if (span_is_nocase(key, "SMTPUTF8")) {
+		if (value.n == 0) {
+			t->env.flags |= ENVELOPE_SMTPUTF8;
+			return true;
+		}
+		REFUSE(s, "MAIL", 501, "5.5.4 SMTPUTF8 has no value");
+		return false;
+	}
+	switch (smtp_dsn_mail(t->arena, &t->env, key, value)) {
+	case PARAM_OK:
+		return true;
+	case PARAM_BAD:
+		REFUSE(s, "MAIL", 501, "5.5.4 bad %.*s", SPAN_ARG(key));
+		return false;
+	case PARAM_OTHER:
+		break;
+	}
 	REFUSE(s, "MAIL", 555, "5.5.4 unknown parameter %.*s", SPAN_ARG(key));
+	return false;
+}
+
+/* false: refused. */
+static bool
+rcpt_params(struct smtp_session *s, struct recipient *rcpt, struct span rest)
+{
+	bool utf8 = s->t->env.flags & ENVELOPE_SMTPUTF8;
+	struct span key, value;
+	int more;
+
+	while ((more = smtp_param(&rest, &key, &value)) == 1)
+		switch (smtp_dsn_rcpt(s->t->arena, rcpt, utf8, key, value)) {
+		case PARAM_OK:
+			break;
+		case PARAM_BAD:
+			REFUSE(s, "RCPT", 501, "5.5.4 bad %.*s", SPAN_ARG(key));
+			return false;
+		case PARAM_OTHER:
+			REFUSE(s, "RCPT", 555, "5.5.4 unknown parameter %.*s", SPAN_ARG(key));
+			return false;
+		}
+	if (more == 0)
+		return true;
+	REFUSE(s, "RCPT", 501, "5.5.4 bad parameter syntax");
 	return false;
 }
 
@@ -169,9 +215,17 @@ cmd_mail(struct smtp_session *s, struct span args)
 	}
 	if (s->id_used)
 		s->id = id_new(s->ids, s->now);
+	if (s->mails++ >= s->site->messages) {		/* RFC 9422: MAILMAX, failed ones too */
+		smtp_refuse(s, &r, 421, "4.7.0 too many messages in one session, connect again");
+		r.close = true;
+		smtp_put_error(s, "MAIL", NULL, &r);
+		return;
+	}
 	t = transaction_new(s);
-	if (path_refused(s, "MAIL", smtp_path(t->arena, path, &t->env.sender, &rest), "5.1.7"))
+	/* Whether SMTPUTF8 was said is known only behind the address. */
+	if (path_refused(s, "MAIL", smtp_path(t->arena, path, true, &t->env.sender, &rest), "5.1.7"))
 		goto drop;
+	path = span_sub(path, 0, path.n - rest.n);
 	if (t->env.sender.n && !mailaddr_split(t->env.sender, &key, &value)) {
 		REFUSE(s, "MAIL", 501, "5.1.7 sender address without a domain");
 		goto drop;
@@ -181,6 +235,10 @@ cmd_mail(struct smtp_session *s, struct span args)
 			goto drop;
 	if (more == -1) {
 		REFUSE(s, "MAIL", 501, "5.5.4 bad parameter syntax");
+		goto drop;
+	}
+	if (!(t->env.flags & ENVELOPE_SMTPUTF8) && !smtp_is_ascii(path)) {
+		path_refused(s, "MAIL", PATH_UTF8, "");
 		goto drop;
 	}
 	t->env.id = s->id;
@@ -240,25 +298,20 @@ cmd_rcpt(struct smtp_session *s, struct span args)
 	struct smtp_transaction *t = s->t;
 	struct recipient rcpt = { 0 };
 	struct smtp_reply r = { 0 };
-	struct span path = { 0 }, rest = { 0 }, key, value;
-	int more;
+	struct span path = { 0 }, rest = { 0 }, local, domain;
 
 	after_colon(args, "TO:", &path);
-	if (path_refused(s, "RCPT", smtp_path(t->arena, path, &rcpt.address, &rest), "5.1.3"))
+	if (path_refused(s, "RCPT", smtp_path(t->arena, path, t->env.flags & ENVELOPE_SMTPUTF8,
+	    &rcpt.address, &rest), "5.1.3"))
 		return;
 	if (rcpt.address.n == 0) {
 		REFUSE(s, "RCPT", 501, "5.1.3 a recipient may not be empty");
 		return;
 	}
-	if (!mailaddr_split(rcpt.address, &key, &value))
+	if (!mailaddr_split(rcpt.address, &local, &domain))
 		rcpt.address = s->site->postmaster;
-	if ((more = smtp_param(&rest, &key, &value)) != 0) {
-		if (more == 1)
-			REFUSE(s, "RCPT", 555, "5.5.4 unknown parameter %.*s", SPAN_ARG(key));
-		else
-			REFUSE(s, "RCPT", 501, "5.5.4 bad parameter syntax");
+	if (!rcpt_params(s, &rcpt, rest))
 		return;
-	}
 	s->ops->rcpt(s->ctx, s, &rcpt, &r);
 	if (r.code) {
 		smtp_put_error(s, "RCPT", &rcpt, &r);
@@ -279,7 +332,8 @@ cmd_data(struct smtp_session *s, struct span args)
 		smtp_put_error(s, "DATA", NULL, &r);
 		return;
 	}
-	smtp_data_init(&s->data);
+	smtp_data_init(&s->data, s->site->normalise);
+	smtp_lines_init(&s->lines, true);
 	smtp_set_state(s, SMTP_BODY);
 	smtp_say(s, 354, "end the message with CRLF.CRLF");
 }
@@ -308,7 +362,7 @@ cmd_vrfy(struct smtp_session *s, struct span args)
 static void
 cmd_help(struct smtp_session *s, struct span args)
 {
-	smtp_say(s, 214, "2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP");
+	smtp_say(s, 214, "2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP");
 }
 
 static void
@@ -377,7 +431,7 @@ static const struct command {
 	{ "MAIL", IN(GREETED), false, NULL, cmd_mail },
 	{ "RCPT", IN(SENDER) | IN(RECIPIENTS), false, check_rcpt, cmd_rcpt },
 	{ "DATA", IN(RECIPIENTS), false, check_no_args, cmd_data },
-	{ "BDAT", IN_ANY, false, NULL, cmd_not_here },
+	{ "BDAT", IN_ANY, false, NULL, smtp_bdat },
 	{ "RSET", IN_ANY, true, check_no_args, cmd_rset },
 	{ "NOOP", IN_ANY, true, NULL, cmd_noop, true },
 	{ "QUIT", IN_ANY, false, check_no_args, cmd_quit, true },
@@ -405,6 +459,7 @@ out_of_order(struct smtp_session *s, const char *name)
 		[SMTP_GREETED] = "say MAIL FROM first",
 		[SMTP_SENDER] = "no valid recipient yet",
 		[SMTP_RECIPIENTS] = "there is a sender already",
+		[SMTP_CHUNKS] = "the message goes on with BDAT until LAST",
 	};
 	const char *text = why[s->state];
 

@@ -8,10 +8,13 @@
  *   GREETED: STARTTLS --> HANDSHAKE --> CONNECT; AUTH --> AUTH, CHECKING --> GREETED (smtp_auth.c)
  *   any state: QUIT, a deadline, too many errors, a bare CR or LF --> OVER
  *
+ * BDAT's states (CHUNK, CHUNKS, SKIP) stand in smtp_bdat.c.
+ *
  * Invariants (smtp_session_check): a transaction exists exactly in SENDER,
- * RECIPIENTS and BODY; a recipient in RECIPIENTS and BODY; a ticket in
- * JUDGED and CHECKING. There no byte is read: what the client pipelined behind the end
- * of data stays with the caller until the answer is there.
+ * RECIPIENTS, BODY, CHUNK and CHUNKS (in SKIP there may be one); a recipient in
+ * all of these but SENDER; a ticket in JUDGED and CHECKING. There no byte is
+ * read: what the client pipelined behind stays with the caller until the
+ * answer is there.
  *
  * In HANDSHAKE every byte is thrown away: what a client (or somebody between us)
  * sent in clear behind STARTTLS is never taken for what comes through TLS
@@ -56,10 +59,11 @@ void
 smtp_session_check(const struct smtp_session *s)
 {
 	bool open = s->state == SMTP_SENDER || s->state == SMTP_RECIPIENTS ||
-	    s->state == SMTP_BODY;
+	    s->state == SMTP_BODY || s->state == SMTP_CHUNK || s->state == SMTP_CHUNKS;
 
 	ASSERT(s->state < SMTP_STATE_COUNT);
-	ASSERT((s->t != NULL) == open);
+	ASSERT((s->t != NULL) == open || s->state == SMTP_SKIP);
+	ASSERT(s->chunk.left > 0 || (s->state != SMTP_CHUNK && s->state != SMTP_SKIP));
 	ASSERT(!open || (s->t->env.nrecipients > 0) == (s->state != SMTP_SENDER));
 	ASSERT(!open || s->t->env.nrecipients <= ENVELOPE_RECIPIENTS_MAX);
 	ASSERT((s->ticket != 0) == smtp_waiting(s));
@@ -168,7 +172,7 @@ bare_line_end(struct smtp_session *s, const char *command)
 {
 	struct smtp_reply r;
 
-	smtp_refuse(s, &r, 554, "5.6.0 bare CR or LF: lines end with CR LF");
+	smtp_refuse(s, &r, 554, SMTP_BARE_TEXT);
 	r.close = true;
 	put_refusal(s, command, NULL, &r);
 }
@@ -186,8 +190,8 @@ answer(struct smtp_session *s, const struct smtp_reply *r)
 		smtp_hang_up(s);
 }
 
-static void
-end_of_data(struct smtp_session *s)
+void
+smtp_end_of_message(struct smtp_session *s, unsigned flags)
 {
 	struct smtp_transaction *t = s->t;
 	struct smtp_reply r = { 0 };
@@ -195,13 +199,29 @@ end_of_data(struct smtp_session *s)
 
 	t->env.received = s->now;
 	s->t = NULL;
-	ticket = s->ops->end(s->ctx, s, t, s->data.flags, &r);
+	ticket = s->ops->end(s->ctx, s, t, flags, &r);
 	if (ticket) {
 		s->state = SMTP_JUDGED;
 		s->ticket = ticket;
 		return;
 	}
 	answer(s, &r);
+}
+
+/* Of DATA: as it is, or with its lines made whole. */
+static void
+body(struct smtp_session *s, struct span run)
+{
+	struct span whole;
+	size_t used;
+
+	if (!s->site->normalise) {
+		s->ops->body(s->ctx, s, run);
+		return;
+	}
+	for (; run.n; run = span_from(run, used))
+		if (smtp_lines_step(&s->lines, run, &used, &whole) == LINES_BYTES)
+			s->ops->body(s->ctx, s, whole);
 }
 
 /* Retiring, and nothing is under way any more. */
@@ -228,16 +248,21 @@ consume(struct smtp_session *s, struct span in)
 			case DATA_MORE:
 				break;
 			case DATA_BYTES:
-				s->ops->body(s->ctx, s, run);
+				body(s, run);
 				break;
 			case DATA_END:
-				end_of_data(s);
+				smtp_end_of_message(s, s->site->normalise ? s->lines.flags :
+				    s->data.flags);
 				break;
 			case DATA_BARE:
 				bare_line_end(s, "DATA");
 				break;
 			}
 			at += used;
+			continue;
+		}
+		if (s->state == SMTP_CHUNK || s->state == SMTP_SKIP) {
+			at += smtp_chunk(s, span_from(in, at));
 			continue;
 		}
 		switch (wire_line(&s->wire, span_from(in, at), &used, &run)) {

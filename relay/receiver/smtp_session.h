@@ -13,6 +13,7 @@
 #include "postern/envelope.h"
 #include "receiver/smtp_auth.h"
 #include "receiver/smtp_data.h"
+#include "receiver/smtp_lines.h"
 #include "receiver/smtp_wire.h"
 
 /* X(NAME, "name", "a phrase for people": "lost connection while …") */
@@ -22,6 +23,9 @@
 	X(SENDER, "sender", "waiting for the first recipient") \
 	X(RECIPIENTS, "recipients", "waiting for more recipients or DATA") \
 	X(BODY, "body", "receiving the message") \
+	X(CHUNK, "chunk", "receiving a chunk of the message") \
+	X(CHUNKS, "chunks", "waiting for the next chunk") \
+	X(SKIP, "skip", "skipping a refused chunk") \
 	X(JUDGED, "judged", "waiting for the verdict and the spool: may be sent more than once") \
 	X(HANDSHAKE, "handshake", "shaking hands for TLS") \
 	X(AUTH, "auth", "waiting for credentials") \
@@ -36,6 +40,13 @@ enum smtp_state {
 const char *smtp_state_name(enum smtp_state s);
 const char *smtp_state_phrase(enum smtp_state s);
 
+/* What comes now is a message, not commands. */
+static inline bool
+smtp_receives(enum smtp_state s)
+{
+	return s == SMTP_BODY || s == SMTP_CHUNK || s == SMTP_CHUNKS || s == SMTP_SKIP;
+}
+
 /* What a listener promises; shared by its sessions, outlives them. */
 struct smtp_site {
 	struct span hostname;
@@ -45,6 +56,8 @@ struct smtp_site {
 	uint32_t errors;		/* without delivering a message; then 421 */
 	bool tls, tls_required;		/* STARTTLS is offered; nothing goes on without it */
 	bool auth;			/* AUTH is offered behind TLS */
+	uint32_t messages;		/* MAIL in one session; then 421 */
+	bool normalise;			/* bare CR and LF in a message become CRLF */
 };
 
 /* text starts with the enhanced code: "5.7.1 no". It is copied before the call that takes it
@@ -69,9 +82,19 @@ void smtp_transaction_free(struct smtp_transaction **t);	/* NULL-safe */
 
 struct smtp_session;
 
+/* BDAT, RFC 3030: smtp_bdat.c */
+struct smtp_chunk {
+	uint64_t left;			/* bytes of it still to come */
+	uint64_t total;			/* of all chunks of the message, this one too */
+	bool last;
+	enum smtp_state back;		/* SKIP: the state behind it … */
+	unsigned code;			/* … and what is said then */
+	struct span why;
+};
+
 /* The world, as far as a session may ask. Refusals are formatted with smtp_refuse(). */
 struct smtp_ops {
-	/* MAIL, RCPT and DATA are good by the standard: may they go on? code 0: yes. rcpt is
+	/* MAIL, RCPT and DATA (or the first BDAT) are good by the standard: may they go on? code 0: yes. rcpt is
 	 * called before the recipient is added to the envelope. */
 	void (*mail)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
 	void (*rcpt)(void *ctx, struct smtp_session *s, struct recipient *rcpt,
@@ -102,17 +125,20 @@ struct smtp_session {
 	struct buf out;			/* replies, ready to be written */
 	struct wire wire;
 	struct smtp_data data;
+	struct smtp_lines lines;	/* BDAT; DATA when the site normalises */
+	struct smtp_chunk chunk;
 	enum smtp_state state;
 	bool esmtp;
 	bool retiring;
 	bool id_used;			/* by a transaction */
 	uint32_t errors;		/* refused commands since the last message */
+	uint32_t mails;			/* MAIL commands of this session */
 	uint32_t idle;			/* commands that carry no mail since the last message */
 	uint64_t id;			/* of the transaction; before the first: of the session */
 	uint64_t ticket;		/* JUDGED, CHECKING */
 	int64_t now;			/* Unix microseconds, of the input under way */
 	struct span helo;		/* in helo_text */
-	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, BODY */
+	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, BODY, CHUNK, CHUNKS */
 	/* who it is; set by the owner before SMTP_OPEN */
 	enum direction direction;	/* NONE: decided at the first recipient */
 	struct span listener;

@@ -8,11 +8,13 @@
 #include "addr.h"
 #include "postern/err.h"
 #include "receiver/smtp_session.h"
+#include "utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct world {
 	bool collecting, good;
+	bool cr;		/* the byte last collected was a CR */
 	struct smtp_transaction *taken;
 };
 
@@ -31,8 +33,15 @@ f_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_re
 	/* what the rules and the journal will get */
 	ASSERT(rcpt->address.n > 0 && rcpt->address.n < 600);
 	ASSERT(mailaddr_split(rcpt->address, &local, &domain) && local.n && domain.n);
-	for (size_t i = 0; i < rcpt->address.n; i++)
-		ASSERT(rcpt->address.p[i] >= ' ' && rcpt->address.p[i] < 0x7f);
+	for (size_t i = 0, n; i < rcpt->address.n; i += n) {
+		uint32_t cp = 0;
+
+		n = utf8_next(rcpt->address.p + i, rcpt->address.n - i, &cp);
+		ASSERT(n > 0 && cp >= ' ' && (cp < 0x7f || cp >= 0xa0));
+		ASSERT(n == 1 || (s->t->env.flags & ENVELOPE_SMTPUTF8));
+	}
+	for (size_t i = 0; i < domain.n; i++)	/* A-labels, or a literal */
+		ASSERT(domain.p[i] > ' ' && domain.p[i] < 0x7f);
 	if (span_eq_nocase(domain, SPAN_LIT("refused.example")))
 		smtp_refuse(s, r, 554, "5.7.1 <%.*s>: no", SPAN_ARG(rcpt->address));
 }
@@ -40,13 +49,25 @@ f_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_re
 static void
 f_data(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 {
-	((struct world *)ctx)->collecting = true;
+	struct world *w = ctx;
+
+	ASSERT(!w->collecting);
+	w->collecting = true;
+	w->cr = false;
 }
 
 static void
 f_body(void *ctx, struct smtp_session *s, struct span bytes)
 {
-	ASSERT(((struct world *)ctx)->collecting && bytes.n);
+	struct world *w = ctx;
+
+	ASSERT(w->collecting && bytes.n);
+	/* DATA that refuses may hand on a CR before it knows that it is bare; then it closes */
+	for (size_t i = 0; i < bytes.n; i++) {
+		if (bytes.p[i] == '\n' || s->state == SMTP_CHUNK || s->site->normalise)
+			ASSERT(w->cr == (bytes.p[i] == '\n'));
+		w->cr = bytes.p[i] == '\r';
+	}
 }
 
 static uint64_t
@@ -56,6 +77,7 @@ f_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned fl
 	struct world *w = ctx;
 
 	ASSERT(w->collecting && w->taken == NULL && t->env.nrecipients > 0);
+	ASSERT(!w->cr);		/* whole lines, nothing to smuggle */
 	w->collecting = false;
 	w->taken = t;
 	return t->env.id;
@@ -106,9 +128,12 @@ check_replies(struct span s)
 static void
 run(struct span in, size_t chunk, unsigned how, struct buf *said)
 {
-	const struct smtp_site site = { .tls = how != 0, .auth = how != 0, .hostname = { "gw1.example.org", 15 },
+	bool normalise = how & 128;
+	const struct smtp_site site = { .tls = how & 96, .auth = how & 96,
+		.hostname = { "gw1.example.org", 15 },
 		.postmaster = { "postmaster@example.org", 22 }, .max_size = 100000,
-		.recipients = 50, .errors = 20 };
+		.recipients = 50, .errors = 20, .messages = 100,
+		.normalise = normalise };
 	struct smtp_input open = { .kind = SMTP_OPEN, .now = 1795344099000000 };
 	struct smtp_input bytes = { .kind = SMTP_BYTES, .now = 1795344099000000 };
 	struct id_source ids = { .slot = 3 };
@@ -172,8 +197,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	buf_init(&one, 16 << 20);
 	buf_init(&many, 16 << 20);
-	run(in, SIZE_MAX, data[0] & 96, &one);
-	run(in, 1 + data[0] % 32, data[0] & 96, &many);
+	run(in, SIZE_MAX, data[0] & 224, &one);
+	run(in, 1 + data[0] % 32, data[0] & 224, &many);
 	check_replies(buf_data(&one));
 	check_replies(buf_data(&many));
 	ASSERT((data[0] & 96) == 64 || span_eq(buf_data(&one), buf_data(&many)));

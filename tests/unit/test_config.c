@@ -30,7 +30,7 @@ test_whole(void **state)
 	    "networks: {exchange: [10.1.2.3, 10.2.0.0/16], six: ['2001:db8::/32']}\n"
 	    "listeners:\n"
 	    "  - {name: out, address: '0.0.0.0:8025', direction: outbound,\n"
-	    "     allow: [network:exchange, 192.0.2.7], max_size: 30MB, limits: {recipients: 50}}\n"
+	    "     allow: [network:exchange, 192.0.2.7], max_size: 30MB,\n     bare_newlines: normalise, limits: {recipients: 50, messages: 7}}\n"
 	    "  - {name: mx, address: '[::]:25', direction: auto, allow: [network:six]}\n"
 	    "domains:\n"
 	    "  Example.ORG:\n"
@@ -56,6 +56,10 @@ test_whole(void **state)
 	assert_int_equal(c->listeners[0].max_size, 30000000);
 	assert_int_equal(c->listeners[0].limits.recipients, 50);
 	assert_int_equal(c->listeners[0].limits.sessions, 1000);
+	assert_int_equal(c->listeners[0].limits.messages, 7);
+	assert_int_equal(c->listeners[1].limits.messages, 10000);
+	assert_true(c->listeners[0].normalise);
+	assert_false(c->listeners[1].normalise);
 	assert_int_equal(c->listeners[1].ip.family, 6);
 	assert_int_equal(c->listeners[1].direction, LISTEN_AUTO);
 	assert_non_null(config_domain(c, SPAN_LIT("EXAMPLE.org")));
@@ -147,6 +151,9 @@ test_slips(void **state)
 		{ "version: 2\n" LISTEN, 1, "version 1", NULL },
 		{ HEAD, 0, "`listeners` is missing", NULL },
 		{ HEAD "listeners: []\n", 3, "empty", NULL },
+		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25', bare_newlines: normalize}]\n", 3,
+		    "normalize", NULL },
+		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25', limits: {messages: 0}}]\n", 3, "1", NULL },
 		{ HEAD "listeners: [{name: a, address: '10.0.0.1'}]\n", 3, "port", NULL },
 		{ HEAD "listeners: [{name: a, address: 'x:25'}]\n", 3, "x", NULL },
 		{ HEAD "networks: {exchange: [10.1.2.3]}\nlisteners:\n  - {name: a, address: '0.0.0.0:25',\n"

@@ -1,13 +1,17 @@
 /* test_smtp_dialogues.c -- plays the files in tests/scenario/smtp with the session machine.
  *
- *   == name           a dialogue begins
+ *   == name           a dialogue begins; "[normalise]" behind the name: the listener
+ *                     makes CRLF of bare CR and LF; "[two messages]": it takes two in a session
  *   C: text           the client sends a line, CRLF is added; \r \n \0 \\ \xHH and
  *                     \{N*text} (text N times) are escapes
  *   C> text           the same without CRLF
  *   S: pattern        the next reply line, as for fnmatch(3); the " (ref ID)" of a refusal is
  *                     checked and taken off first
- *   M: text           the next message that arrived, byte for byte
+ *   S= 250            the next reply, all of its lines have this code
+ *   S- 250            the lines of the next reply but its last one, likewise
  *   TLS               the server waits for a handshake, which succeeds
+ *   M: text           the next message that arrived, byte for byte: "FROM> TO,TO: BYTES"; behind
+ *                     an address {what was said of it}, behind TO nul or long
  *   CLOSED            the server closes
  *
  * Every dialogue is played four times: group by group, line by line, byte by
@@ -74,6 +78,28 @@ w_body(void *ctx, struct smtp_session *s, struct span bytes)
 	buf_span(&w->body, bytes);
 }
 
+/* "from{RET=FULL ENVID=x UTF8}> to{NEVER rfc822;b},to" */
+static void
+put_envelope(struct buf *b, const struct envelope *env)
+{
+	buf_printf(b, "%.*s", SPAN_ARG(env->sender));
+	if (env->ret || env->envid.n || (env->flags & ENVELOPE_SMTPUTF8))
+		buf_printf(b, "{%s%s%.*s%s}", env->ret == RET_FULL ? "RET=FULL" :
+		    env->ret == RET_HDRS ? "RET=HDRS" : "", env->envid.n ? " ENVID=" : "",
+		    SPAN_ARG(env->envid), env->flags & ENVELOPE_SMTPUTF8 ? " UTF8" : "");
+	buf_puts(b, "> ");
+	for (size_t i = 0; i < env->nrecipients; i++) {
+		const struct recipient *r = &env->recipients[i];
+
+		buf_printf(b, "%s%.*s", i ? "," : "", SPAN_ARG(r->address));
+		if (r->notify || r->orcpt.n)
+			buf_printf(b, "{%s%s%s%s%s%.*s}", r->notify & NOTIFY_NEVER ? "NEVER" : "",
+			    r->notify & NOTIFY_SUCCESS ? "S" : "", r->notify & NOTIFY_FAILURE ? "F" : "",
+			    r->notify & NOTIFY_DELAY ? "D" : "", r->orcpt.n ? " " : "",
+			    SPAN_ARG(r->orcpt));
+	}
+}
+
 static uint64_t
 w_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned flags,
     struct smtp_reply *r)
@@ -84,11 +110,7 @@ w_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned fl
 	w->collecting = false;
 	w->taken = t;
 	w->ended++;
-	/* "from> to,to: body" */
-	buf_printf(&w->messages, "%.*s> ", SPAN_ARG(t->env.sender));
-	for (size_t i = 0; i < t->env.nrecipients; i++)
-		buf_printf(&w->messages, "%s%.*s", i ? "," : "",
-		    SPAN_ARG(t->env.recipients[i].address));
+	put_envelope(&w->messages, &t->env);
 	if (flags & DATA_HAS_NUL)
 		buf_puts(&w->messages, " nul");
 	if (flags & DATA_LONG_LINE)
@@ -134,7 +156,7 @@ static const struct smtp_ops world_ops = { .mail = w_mail, .rcpt = w_rcpt, .data
 
 /* ---- dialogues ---- */
 
-enum step_kind { SAY, HEAR, MESSAGE, TLS, CLOSED };
+enum step_kind { SAY, HEAR, HEAR_ALL, HEAR_BUT_LAST, MESSAGE, TLS, CLOSED };
 struct line {
 	enum step_kind kind;
 	struct span text;	/* escapes undone, but for patterns */
@@ -312,6 +334,24 @@ play_tls(struct play *p, const struct line *l)
 }
 
 static void
+play_hear_all(struct play *p, const struct line *l)
+{
+	struct line any = { HEAR, SPAN_LIT("*"), l->number };
+	bool more;
+
+	do {
+		struct span heard = buf_data(&p->heard);
+
+		if (!span_starts(heard, l->text) || heard.n < 4)
+			fail_msg("%s: %s: line %u: expected %.*s, got \"%.*s\"", p->file, p->name,
+			    l->number, SPAN_ARG(l->text), SPAN_ARG(heard));
+		more = heard.p[3] == '-';
+		if (more || l->kind == HEAR_ALL)
+			play_hear(p, &any);
+	} while (more);
+}
+
+static void
 play_message(struct play *p, const struct line *l)
 {
 	struct span all = span_from(buf_data(&p->w.messages), p->message_at);
@@ -337,9 +377,11 @@ any_tls(const struct line *lines, size_t n)
 static void
 play(const char *file, const char *name, const struct line *lines, size_t n, enum mode mode)
 {
-	static const struct smtp_site site = { .hostname = { "gw1.example.org", 15 },
+	const struct smtp_site site = { .hostname = { "gw1.example.org", 15 },
 		.postmaster = { "postmaster@example.org", 22 }, .max_size = 1000000,
-		.recipients = 5, .errors = 20 };
+		.recipients = 5, .errors = 20,
+		.messages = strstr(name, "[two messages]") ? 2 : 1000,
+		.normalise = strstr(name, "[normalise]") != NULL };
 	struct smtp_site offers = site;
 	struct smtp_input open = { .kind = SMTP_OPEN, .now = NOW };
 	struct play p = { .file = file, .name = name, .ids = { .slot = 7 } };
@@ -372,6 +414,8 @@ play(const char *file, const char *name, const struct line *lines, size_t n, enu
 			continue;
 		if (lines[i].kind == HEAR)
 			play_hear(&p, &lines[i]);
+		else if (lines[i].kind == HEAR_ALL || lines[i].kind == HEAR_BUT_LAST)
+			play_hear_all(&p, &lines[i]);
 		else if (lines[i].kind == MESSAGE)
 			play_message(&p, &lines[i]);
 		else if (lines[i].kind == TLS)
@@ -384,6 +428,8 @@ play(const char *file, const char *name, const struct line *lines, size_t n, enu
 		for (size_t i = 0; i < n; i++)
 			if (lines[i].kind == HEAR)
 				play_hear(&p, &lines[i]);
+			else if (lines[i].kind == HEAR_ALL || lines[i].kind == HEAR_BUT_LAST)
+				play_hear_all(&p, &lines[i]);
 			else if (lines[i].kind == MESSAGE)
 				play_message(&p, &lines[i]);
 			else if (lines[i].kind == CLOSED)
@@ -418,6 +464,10 @@ parse_line(struct arena *a, struct span raw, unsigned number, struct line *l, bo
 		*l = (struct line){ SAY, unescape(a, rest, false), number };
 	else if (span_starts(raw, SPAN_LIT("S:")))
 		*l = (struct line){ HEAR, rest, number };
+	else if (span_starts(raw, SPAN_LIT("S=")))
+		*l = (struct line){ HEAR_ALL, rest, number };
+	else if (span_starts(raw, SPAN_LIT("S-")))
+		*l = (struct line){ HEAR_BUT_LAST, rest, number };
 	else if (span_starts(raw, SPAN_LIT("M:")))
 		*l = (struct line){ MESSAGE, unescape(a, rest, false), number };
 	else if (span_is(raw, "TLS"))
@@ -480,7 +530,7 @@ all_files(void **state)
 			played += play_file(e->d_name);
 	closedir(d);
 	print_message("%zu dialogues, each in four ways\n", played);
-	assert_true(played >= 60);
+	assert_true(played >= 150);
 }
 
 /* Deadlines and retirement: inputs that are not bytes. */
@@ -488,7 +538,7 @@ static void
 other_inputs(void **state)
 {
 	struct smtp_site site = { .hostname = SPAN_LIT("gw1.example.org"), .max_size = 1000,
-		.recipients = 5, .errors = 20 };
+		.recipients = 5, .errors = 20, .messages = 7 };
 	struct smtp_input in = { .kind = SMTP_OPEN, .now = NOW };
 	struct id_source ids = { .slot = 1 };
 	struct world w = { 0 };
