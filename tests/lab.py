@@ -253,6 +253,21 @@ class Lab:
     def close(self):
         if self.daemon:
             self.stop_postern()
+        try:
+            self.check_logs()
+        finally:
+            self.clean_up()
+
+    def check_logs(self):
+        """What a sanitizer, an assertion or a broken channel said is a failure of any test."""
+        for path in glob.glob(self.path("posternd*.log")):
+            with open(path, errors="replace") as f:
+                bad = re.search(r"^.*(ERROR: (Address|Leak)Sanitizer|runtime error:|assertion failed|broke the rules"
+                                r"|sent nonsense).*$", f.read(), re.M)
+            if bad:
+                raise LabError("in posternd's log: %s\n%s" % (bad.group(0), tail(path, 60)))
+
+    def clean_up(self):
         for p in reversed(self.procs):
             p.stop()
         for c in self.closers:

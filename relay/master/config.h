@@ -42,6 +42,7 @@ struct listener_limits {
 	uint32_t sessions_per_client;	/* 100 */
 	uint32_t recipients;		/* 1000 for each message */
 	uint32_t errors;		/* 20, then 421 */
+	uint32_t messages;		/* 10000 in one session, then 421 */
 	int64_t command_timeout;	/* 5m, microseconds */
 	int64_t data_timeout;		/* 10m for a whole DATA without progress: see receiver */
 };
@@ -65,6 +66,11 @@ struct conf_listener {
 	struct span hostname;		/* EHLO name, Received; the gateway's unless given */
 	struct span banner;		/* text of the 220 behind the name; "ESMTP Postern" */
 	enum listener_tls tls;
+	bool auth;		/* AUTH is offered behind TLS */
+	const char *client_ca;	/* clients with a certificate of these may relay; NULL: not asked */
+	const struct span *client_names;	/* … when it is for one of these names */
+	size_t nclient_names;
+	bool normalise;		/* bare_newlines: a bare CR or LF becomes CRLF; else it is refused */
 	uint64_t max_size;	/* 20 MB unless given */
 	struct listener_limits limits;
 };
@@ -128,7 +134,10 @@ struct config {
 	size_t nnetworks;
 	const struct conf_listener *listeners;
 	size_t nlisteners;
-	const char *tls_certificate, *tls_key;	/* NULL: none */
+	const char *tls_certificate, *tls_key;	/* absolute; NULL: none */
+	bool tls_only13;		/* minimum: "1.3"; else 1.2 */
+	const char *auth_file;		/* absolute; users and their scrypt hashes; NULL: none */
+	uint32_t authenticators;	/* processes that check passwords, 2; 0: no listener asks */
 	const struct conf_domain *domains;
 	size_t ndomains;
 	struct conf_delivery delivery;

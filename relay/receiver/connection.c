@@ -1,4 +1,4 @@
-/* connection.c -- sockets of SMTP clients: accept, read, write, deadlines.
+/* connection.c -- sockets of SMTP clients: accept, read, write, TLS, deadlines.
  *
  * One read for what has arrived (into one buffer that all connections
  * share), one step of the session, one write for all of its replies. An idle
@@ -6,65 +6,45 @@
  * socket is not read beyond READ_AHEAD; when the client does not read our
  * replies it is not read at all.
  *
+ * TLS lies under the session (net/transport.c). The handshake begins when the
+ * 220 has left, with nothing of what was read before it, and has a deadline
+ * of its own. A record is always taken whole, so that nothing waits inside
+ * OpenSSL where no event would tell of it.
+ *
  * Deadlines are kept as a number in each connection and looked at once a
  * second. A command's deadline moves only when the command is complete, and
  * DATA must bring DATA_RATE_MIN bytes a second after its first minute:
  * trickling bytes buys no time.
- *
- * From the networks of `proxy_protocol` a header comes first: the session
- * begins, and the client is known, when it is complete. Who sends anything else
- * there is hung up on without a word, as the protocol wants it.
  *
  * A connection is closed by conn_close() and freed at the end of the turn; others
  * know it by its number only.
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "clock.h"
 #include "log.h"
-#include "receiver/proxy.h"
-#include "receiver/receiver.h"
+#include "receiver/connection.h"
 
-#define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD)
+#define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD + TLS_RECORD)
 #define READ_AHEAD (8u << 10)		/* bytes read while the client should wait */
 #define DATA_GRACE (60 * US_PER_SEC)
 #define DATA_RATE_MIN 128		/* bytes a second */
+#define TLS_RECORD (16u << 10)		/* the most that one TLS record holds (RFC 8446, 5.1) */
+#define HANDSHAKE_MAX (30 * US_PER_SEC)	/* for the whole TLS handshake */
 #define LINGER (2 * US_PER_SEC)		/* so that the last reply is read before the reset */
 #define FAREWELL (10 * US_PER_SEC)	/* for a client that does not read its last reply */
-#define PROXY_TIME (10 * US_PER_SEC)	/* for the PROXY header */
-#define ACCEPTS_PER_TURN 64
 #define IDLE_KEEP 1024			/* larger buffers are given back when they are empty */
 
-struct conn {
-	struct conn_mail mail;		/* the context of the session */
-	struct conn *prev, *next;	/* of all; next also of the doomed */
-	struct door *door;
-	int fd;
-	struct event *readable, *writable;	/* writable: made when it is first needed */
-	struct smtp_session s;
-	struct buf in;			/* read, not yet taken */
-	int64_t deadline;		/* clock_mono */
-	int64_t body_since;
-	uint64_t body_bytes;
-	struct ip counted;		/* as whose session it counts; family 0: nobody's yet */
-	bool proxied;			/* the PROXY header is not complete yet */
-	bool reading, writing;		/* events in the loop */
-	bool eof;
-	bool lingering;
-	bool closed;
-};
-
 static void conn_run(struct conn *c, struct span bytes);
+static void handshake_begin(struct conn *c);
 
 /* ---- life and death ---- */
 
 /* A session more or less of this client; how many it has, over all receivers. */
-static uint32_t
+uint32_t
 client_count(struct receiver *rx, struct ip ip, int by)
 {
 	struct span key = span_make((const char *)&ip, sizeof(ip));
@@ -87,7 +67,7 @@ client_count(struct receiver *rx, struct ip ip, int by)
 	return n > shared ? n : shared;
 }
 
-static void
+void
 conn_count(struct conn *c, struct ip ip)
 {
 	if (c->counted.family)
@@ -98,7 +78,7 @@ conn_count(struct conn *c, struct ip ip)
 }
 
 /* Sessions of a listener and of all, over all receivers. */
-static void
+void
 session_count(struct door *d, int by)
 {
 	struct receiver *rx = d->rx;
@@ -109,7 +89,7 @@ session_count(struct door *d, int by)
 	limits_publish_sessions(rx->limits, rx->column, rx->sessions);
 }
 
-static void
+void
 conn_close(struct conn *c)
 {
 	struct receiver *rx = c->mail.rx;
@@ -128,7 +108,9 @@ conn_close(struct conn *c)
 	event_free(c->readable);
 	if (c->writable)
 		event_free(c->writable);
-	close(c->fd);
+	if (c->t.ssl)
+		counter_add(COUNTER_TLS_SESSIONS, -1);
+	transport_close(&c->t);
 	buf_release(&c->in);
 	idtable_remove(rx->conns, c->mail.conn);
 	conn_count(c, (struct ip){ 0 });
@@ -164,8 +146,8 @@ conn_lost(struct conn *c, const char *why)
 	conn_close(c);
 }
 
-static void
-want_read(struct conn *c, bool on)
+void
+conn_want_read(struct conn *c, bool on)
 {
 	if (on == c->reading)
 		return;
@@ -187,7 +169,7 @@ want_write(struct conn *c, bool on)
 		return;
 	c->writing = on;
 	if (on && c->writable == NULL) {
-		c->writable = event_new(c->mail.rx->rt->base, c->fd, EV_WRITE | EV_PERSIST,
+		c->writable = event_new(c->mail.rx->rt->base, c->t.fd, EV_WRITE | EV_PERSIST,
 		    on_writable, c);
 		ASSERT(c->writable != NULL);
 	}
@@ -205,16 +187,14 @@ conn_flush(struct conn *c)
 
 	while (buf_size(out)) {
 		struct span s = buf_data(out);
-		ssize_t n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+		ssize_t n = transport_write(&c->t, &s, 1, NULL);
 
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1 && errno != EAGAIN) {
+		if (n == TRANSPORT_AGAIN)
+			break;
+		if (n < 0) {
 			conn_lost(c, "lost connection of");
 			return false;
 		}
-		if (n == -1)
-			break;
 		buf_consume(out, (size_t)n);
 	}
 	want_write(c, buf_size(out) > 0);
@@ -230,17 +210,17 @@ conn_finish(struct conn *c, bool unread)
 {
 	if (buf_size(&c->s.out)) {	/* on_writable comes back */
 		c->deadline = clock_mono() + FAREWELL;
-		want_read(c, false);
+		conn_want_read(c, false);
 		return;
 	}
-	if (!unread || c->eof || shutdown(c->fd, SHUT_WR) == -1) {
+	if (c->eof || (!unread && c->t.ssl == NULL) || transport_shutdown(&c->t) == -1 || !unread) {
 		conn_close(c);
 		return;
 	}
 	c->lingering = true;
 	c->deadline = clock_mono() + LINGER;
 	buf_release(&c->in);
-	want_read(c, true);
+	conn_want_read(c, true);
 }
 
 /* ---- the session ---- */
@@ -251,17 +231,19 @@ set_deadline(struct conn *c, bool answered)
 	const struct listener_limits *lim = &c->door->conf->limits;
 	int64_t now = clock_mono();
 
-	if (c->s.state == SMTP_BODY) {
+	if (smtp_receives(c->s.state)) {
 		if (c->body_since == 0) {
 			c->body_since = now;
 			c->body_bytes = 0;
 		}
-		c->deadline = now + lim->data_timeout;
+		/* Between chunks a command is awaited; the message's rate counts on. */
+		c->deadline = now + (c->s.state == SMTP_CHUNKS ? lim->command_timeout :
+		    lim->data_timeout);
 		return;
 	}
 	c->body_since = 0;
-	if (c->s.state == SMTP_JUDGED)
-		c->deadline = INT64_MAX;	/* the message has deadlines of its own */
+	if (smtp_waiting(&c->s))
+		c->deadline = INT64_MAX;	/* what it waits for has deadlines of its own */
 	else if (answered || c->deadline == INT64_MAX)
 		c->deadline = now + lim->command_timeout;
 }
@@ -284,6 +266,15 @@ keep(struct conn *c, struct span rest)
 	}
 }
 
+/* Credentials are not left behind in a buffer. */
+static void
+wipe_secrets(struct conn *c, struct span used)
+{
+	if (c->s.auth.secret && used.n)
+		explicit_bzero((char *)(uintptr_t)used.p, used.n);
+	c->s.auth.secret = false;
+}
+
 /* Feeds the session until it needs more, waits, or the client does not read. */
 static void
 conn_run(struct conn *c, struct span bytes)
@@ -297,14 +288,19 @@ conn_run(struct conn *c, struct span bytes)
 		size_t used;
 
 		step = smtp_session_step(&c->s, &in, &used);
-		if (before == SMTP_BODY)
+		if (smtp_receives(before) || smtp_receives(c->s.state))
 			c->body_bytes += used;
+		wipe_secrets(c, span_sub(in.bytes, 0, used));
 		in.bytes = span_from(in.bytes, used);
 		answered |= buf_size(&c->s.out) > 0;
 		if (!conn_flush(c))
 			return;
+		if (step == SMTP_TLS) {
+			handshake_begin(c);
+			return;
+		}
 		if (step == SMTP_DONE) {
-			conn_finish(c, in.bytes.n || before == SMTP_BODY);
+			conn_finish(c, in.bytes.n || smtp_receives(before));
 			return;
 		}
 		if (used == 0)
@@ -316,11 +312,11 @@ conn_run(struct conn *c, struct span bytes)
 		conn_lost(c, "lost connection of");
 		return;
 	}
-	want_read(c, !c->eof && buf_size(&c->s.out) == 0 &&
+	conn_want_read(c, !c->eof && buf_size(&c->s.out) == 0 &&
 	    !(step == SMTP_WAIT && buf_size(&c->in) >= READ_AHEAD));
 }
 
-static void
+void
 conn_input(struct conn *c, enum smtp_input_kind kind, const struct smtp_reply *r, uint64_t ticket)
 {
 	struct smtp_input in = { .kind = kind, .now = clock_real(), .ticket = ticket };
@@ -346,38 +342,139 @@ conn_answer(struct receiver *rx, uint64_t conn, uint64_t ticket, const struct sm
 		conn_input(c, SMTP_ANSWER, r, ticket);
 }
 
+/* ---- TLS ---- */
+
+static void
+handshake_failed(struct conn *c, const char *why)
+{
+	char who[CLIENT_TEXT_MAX];
+
+	counter_add(COUNTER_TLS_FAILURES, 1);
+	log_msg(LOG_LVL_INFO, c->s.id, "%s with %s", why,
+	    client_text(c->s.client_name, c->s.client, who));
+	conn_close(c);
+}
+
+static void
+handshake_done(struct conn *c)
+{
+	const struct conf_listener *l = c->door->conf;
+	struct smtp_input in = { .kind = SMTP_SECURED, .now = clock_real() };
+	char agreed[TRANSPORT_AGREED_MAX];
+	struct span node;
+	size_t used;
+
+	c->handshaking = false;
+	want_write(c, false);
+	in.bytes = transport_agreed(&c->t, agreed);
+	node = transport_peer_name(&c->t, l->client_names, l->nclient_names);
+	if (node.n && !c->s.permitted) {
+		c->s.permitted = true;
+		log_msg(LOG_LVL_INFO, c->s.id, "client certificate of %.*s: may relay",
+		    SPAN_ARG(node));
+	}
+	smtp_session_step(&c->s, &in, &used);
+	set_deadline(c, true);
+	if (c->s.state != SMTP_OVER)
+		return;
+	if (conn_flush(c))	/* retiring */
+		conn_finish(c, true);
+}
+
+static void
+handshake(struct conn *c)
+{
+	struct err err;
+	int r = transport_handshake(&c->t, &err);
+
+	if (r == 0)
+		handshake_done(c);
+	else if (r == TRANSPORT_AGAIN)
+		want_write(c, c->t.wants_write);
+	else
+		handshake_failed(c, err.text);
+}
+
+/* The 220 has left, or leaves now: nothing read before counts any more. */
+static void
+handshake_begin(struct conn *c)
+{
+	struct err err;
+
+	buf_reset(&c->in);
+	buf_shrink(&c->in);
+	c->deadline = clock_mono() + HANDSHAKE_MAX;
+	if (buf_size(&c->s.out)) {	/* on_writable comes back */
+		conn_want_read(c, false);
+		return;
+	}
+	if (transport_tls_accept(&c->t, c->door->tls, &err) == -1) {
+		handshake_failed(c, err.text);
+		return;
+	}
+	counter_add(COUNTER_TLS_SESSIONS, 1);
+	c->handshaking = true;
+	conn_want_read(c, true);
+}
+
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 
+	if (c->handshaking) {
+		handshake(c);
+		return;
+	}
 	if (!conn_flush(c) || buf_size(&c->s.out))
 		return;
-	if (c->s.state == SMTP_OVER)
+	if (c->s.state == SMTP_HANDSHAKE)
+		handshake_begin(c);
+	else if (c->s.state == SMTP_OVER)
 		conn_finish(c, true);
 	else
 		conn_run(c, buf_data(&c->in));
 }
 
-static void proxy_input(struct conn *c);
+/* With TLS: as many whole records as there are and find room. */
+static ssize_t
+conn_read(struct conn *c, char *to, size_t room)
+{
+	size_t have = 0;
+	ssize_t n;
+
+	do {
+		n = transport_read(&c->t, to + have, room - have, NULL);
+		if (n > 0)
+			have += (size_t)n;
+	} while (n > 0 && c->t.ssl && room - have >= TLS_RECORD);
+	return have ? (ssize_t)have : n;
+}
 
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 	struct receiver *rx = c->mail.rx;
-	bool ahead = c->s.state == SMTP_JUDGED || c->proxied || buf_size(&c->in) > 0;
-	size_t room = ahead ? READ_AHEAD : READ_MAX;
+	bool ahead = !c->lingering && (smtp_waiting(&c->s) || c->proxied || buf_size(&c->in) > 0);
+	size_t room = !ahead ? READ_MAX : c->t.ssl ? TLS_RECORD : READ_AHEAD;
 	char *to = ahead ? buf_room(&c->in, room) : rx->read_buf;
 	ssize_t n;
 
-	if (c->lingering)
-		to = rx->read_buf;
-	ASSERT(to != NULL);
-	n = recv(fd, to, room, 0);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (c->handshaking) {
+		handshake(c);
 		return;
-	if (n == -1) {
+	}
+	ASSERT(to != NULL);
+	n = conn_read(c, to, room);
+	if (n == TRANSPORT_AGAIN) {
+		if (c->t.ssl && c->t.wants_write) {	/* OpenSSL has an answer of its own to send */
+			conn_want_read(c, false);
+			want_write(c, true);
+		}
+		return;
+	}
+	if (n < 0) {
 		conn_lost(c, "lost connection of");
 		return;
 	}
@@ -388,8 +485,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n == 0) {
 		c->eof = true;
-		want_read(c, false);
-		if (c->s.state != SMTP_JUDGED && buf_size(&c->s.out) == 0)
+		conn_want_read(c, false);
+		if (!smtp_waiting(&c->s) && buf_size(&c->s.out) == 0)
 			conn_lost(c, "lost connection of");
 		return;
 	}
@@ -400,13 +497,39 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	buf_commit(&c->in, (size_t)n);
 	if (c->proxied)
 		proxy_input(c);
-	else if (c->s.state != SMTP_JUDGED)
+	else if (!smtp_waiting(&c->s))
 		conn_run(c, buf_data(&c->in));
 	else if (buf_size(&c->in) >= READ_AHEAD)
-		want_read(c, false);
+		conn_want_read(c, false);
 }
 
-static void proxy_failed(struct conn *c, const char *why);
+struct conn *
+conn_new(struct door *d, int fd, struct ip ip, uint16_t port)
+{
+	struct receiver *rx = d->rx;
+	struct conn *c = calloc(1, sizeof(*c));
+
+	ASSERT(c != NULL);
+	c->mail = (struct conn_mail){ .rx = rx, .door = d, .conn = ++rx->last_conn };
+	c->door = d;
+	c->t.fd = fd;
+	buf_init(&c->in, IN_MAX);
+	smtp_session_init(&c->s, &d->site, &transaction_ops, &c->mail, &rx->ids);
+	c->s.listener = d->conf->name;
+	c->s.client = ip;
+	c->s.client_port = port;
+	c->s.may_xclient = nets_have(&d->conf->xclient, ip);
+	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	ASSERT(c->readable != NULL);
+	c->next = rx->first;
+	if (c->next)
+		c->next->prev = c;
+	rx->first = c;
+	idtable_put(rx->conns, c->mail.conn, c);
+	session_count(d, 1);
+	counter_add(COUNTER_CONNECTIONS, 1);
+	return c;
+}
 
 /* ---- once a second ---- */
 
@@ -429,6 +552,11 @@ conns_tick(struct receiver *rx, int64_t now)
 				proxy_failed(c, "did not come in time");
 			continue;
 		}
+		if (c->s.state == SMTP_HANDSHAKE) {
+			if (now >= c->deadline)
+				handshake_failed(c, "TLS handshake: timeout");
+			continue;
+		}
 		if (now >= c->deadline || (since && now - since > DATA_GRACE &&
 		    c->body_bytes < (uint64_t)((now - since) / US_PER_SEC) * DATA_RATE_MIN)) {
 			c->deadline = now + LINGER;
@@ -446,307 +574,9 @@ conns_retire(struct receiver *rx)
 		next = c->next;
 		if (c->proxied)
 			conn_close(c);
+		else if (!c->lingering && c->s.state == SMTP_HANDSHAKE)
+			c->s.retiring = true;
 		else if (!c->lingering && c->s.state != SMTP_OVER)
 			conn_input(c, SMTP_RETIRE, NULL, 0);
-	}
-}
-
-/* ---- doors ---- */
-
-/* Turned away without a session: costs no memory. */
-static void
-turn_away(struct door *d, int fd, struct ip ip, unsigned code, const char *text, bool log)
-{
-	struct receiver *rx = d->rx;
-	uint64_t id = id_new(&rx->ids, clock_real());
-	char line[512], ref[ID_SIZE];
-	int n;
-
-	n = snprintf(line, sizeof(line), "%u %s (ref %s)\r\n", code, text, id_format(id, ref));
-	ASSERT(n > 4 && (size_t)n < sizeof(line));
-	if (send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
-		log_debug("a refused client did not wait for its refusal");
-	close(fd);
-	counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
-	if (log)
-		log_refused(id, "CONNECT", SPAN_LIT(""), ip, code,
-		    span_make(line + 4, (size_t)n - 6), NULL, NULL);
-	if (code == 554)
-		hint_allow(rx, d, id, ip, clock_mono());
-}
-
-/* Is there room for one more session at all? */
-static bool
-full(struct door *d)
-{
-	struct receiver *rx = d->rx;
-	struct limits_totals all;
-	uint32_t here;
-
-	limits_totals(rx->limits, rx->column, clock_mono(), &all);
-	here = limits_open(rx->limits, rx->column, d->conf->name, 0, clock_mono());
-	return (here > d->sessions ? here : d->sessions) >= d->conf->limits.sessions ||
-	    all.sessions + rx->sessions >= rx->rt->conf->limits.sessions;
-}
-
-/* Access and the sessions of this client, which counts already. 0: welcome. */
-static unsigned
-admit(struct door *d, struct ip ip, uint32_t sessions, struct gate_client *who, const char **text)
-{
-	const struct limit_rule *rule;
-	char ip_text[IP_TEXT_MAX];
-	struct limits_who asks = { .client = span_str(ip_format(ip, ip_text)),
-		.real = clock_real() };
-	struct gate_why why;
-	unsigned code = gate_connect(&d->gate, ip, who, text, &why);
-	uint64_t max = limits_connections(d->gate.rules, d->gate.nrules, &asks, &rule);
-
-	if (code)
-		return code;
-	if (sessions > max) {
-		counter_add(COUNTER_LIMIT_HITS, 1);
-		log_warn("limit %.*s reached by %s: %s", SPAN_ARG(rule->id), ip_text,
-		    outcome_name(rule->then));
-		*text = "4.7.0 too many sessions of this client";
-		if (rule->then == OUTCOME_REJECT || rule->then == OUTCOME_DEFER)
-			return 421;
-	}
-	if (sessions <= d->conf->limits.sessions_per_client)
-		return 0;
-	*text = "4.7.0 too many sessions of this client";
-	return 421;
-}
-
-static struct conn *
-conn_new(struct door *d, int fd, struct ip ip, uint16_t port)
-{
-	struct receiver *rx = d->rx;
-	struct conn *c = calloc(1, sizeof(*c));
-
-	ASSERT(c != NULL);
-	c->mail = (struct conn_mail){ .rx = rx, .door = d, .conn = ++rx->last_conn };
-	c->door = d;
-	c->fd = fd;
-	buf_init(&c->in, IN_MAX);
-	smtp_session_init(&c->s, &d->site, &transaction_ops, &c->mail, &rx->ids);
-	c->s.listener = d->conf->name;
-	c->s.client = ip;
-	c->s.client_port = port;
-	c->s.may_xclient = nets_have(&d->conf->xclient, ip);
-	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-	ASSERT(c->readable != NULL);
-	c->next = rx->first;
-	if (c->next)
-		c->next->prev = c;
-	rx->first = c;
-	idtable_put(rx->conns, c->mail.conn, c);
-	session_count(d, 1);
-	counter_add(COUNTER_CONNECTIONS, 1);
-	return c;
-}
-
-/* The session begins. refused: what admit() said. */
-static void
-conn_begin(struct conn *c, const struct gate_client *who, unsigned code, const char *text)
-{
-	struct smtp_reply r = { .code = code, .text = span_str(text) };
-
-	c->s.client_name = who->name;
-	c->s.permitted = who->permitted;
-	c->deadline = clock_mono() + c->door->conf->limits.command_timeout;
-	if (code) {	/* it only waits for its end: it keeps no place from the next one */
-		counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
-		conn_count(c, (struct ip){ 0 });
-	}
-	if (code == 554)
-		hint_allow(c->mail.rx, c->door, 0, c->s.client, clock_mono());
-	conn_input(c, SMTP_OPEN, &r, 0);
-}
-
-/* ---- the PROXY header ---- */
-
-static void
-proxy_failed(struct conn *c, const char *why)
-{
-	char ip[IP_TEXT_MAX];
-
-	log_warn("a PROXY header of %s %s; `proxy_protocol` of listener %.*s at %s:%u wants one",
-	    ip_format(c->s.client, ip), why, SPAN_ARG(c->door->conf->name),
-	    c->mail.rx->rt->conf->path, c->door->conf->line);
-	counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
-	conn_close(c);
-}
-
-static void
-proxy_input(struct conn *c)
-{
-	struct gate_client who;
-	struct proxy_header h;
-	const char *text = "";
-	unsigned code;
-
-	switch (proxy_parse(buf_data(&c->in), &h)) {
-	case PROXY_MORE:
-		return;
-	case PROXY_BAD:
-		proxy_failed(c, "cannot be read");
-		return;
-	case PROXY_LOCAL:
-		break;
-	case PROXY_CLIENT:
-		c->s.client = h.client;
-		c->s.client_port = h.port;
-		c->s.may_xclient = nets_have(&c->door->conf->xclient, h.client);
-		break;
-	}
-	c->proxied = false;
-	buf_consume(&c->in, h.size);
-	conn_count(c, c->s.client);
-	code = admit(c->door, c->s.client, client_count(c->mail.rx, c->s.client, 0), &who, &text);
-	conn_begin(c, &who, code, text);
-}
-
-/* ---- who it claims to be ---- */
-
-void
-conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct smtp_reply *r)
-{
-	struct conn *c = ctx;		/* conn_mail is its first member */
-	char was[CLIENT_TEXT_MAX], ip[IP_TEXT_MAX];
-	struct gate_client who;
-	const char *text = "";
-	unsigned code;
-
-	client_text(s->client_name, s->client, was);
-	if (x->has & XCLIENT_ADDR)
-		s->client = x->addr;
-	if (x->has & XCLIENT_PORT)
-		s->client_port = x->port;
-	conn_count(c, s->client);
-	code = admit(c->door, s->client, client_count(c->mail.rx, s->client, 0), &who, &text);
-	s->permitted = who.permitted;
-	s->client_name = x->has & XCLIENT_NAME ? x->name : who.name;
-	log_msg(LOG_LVL_INFO, s->id, "xclient: %s speaks for %.*s[%s]", was,
-	    SPAN_ARG(s->client_name), ip_format(s->client, ip));
-	*r = (struct smtp_reply){ .code = code, .text = span_str(text) };
-}
-
-void
-conn_heard(struct conn_mail *m, bool by_us, struct span text)
-{
-}
-
-/* ---- a new connection ---- */
-
-static void
-welcome(struct door *d, int fd, struct ip ip, uint16_t port)
-{
-	struct receiver *rx = d->rx;
-	int64_t now = clock_mono();
-	bool log = now - d->crowded > US_PER_SEC || d->crowded == 0;
-	struct gate_client who = { 0 };
-	const char *text = "4.7.0 too many sessions, try again later";
-	unsigned code = 0;
-	struct conn *c;
-
-	if (full(d)) {
-		turn_away(d, fd, ip, 421, text, log);
-		d->crowded = now;
-		return;
-	}
-	if (nets_have(&d->conf->proxy, ip)) {
-		c = conn_new(d, fd, ip, port);
-		c->proxied = true;
-		c->deadline = now + PROXY_TIME;
-		want_read(c, true);
-		return;
-	}
-	code = admit(d, ip, client_count(rx, ip, 1), &who, &text);
-	if (code) {
-		client_count(rx, ip, -1);
-		turn_away(d, fd, ip, code, text, code == 554 || log);
-		if (code == 421)
-			d->crowded = now;
-		return;
-	}
-	c = conn_new(d, fd, ip, port);
-	c->counted = ip;
-	conn_begin(c, &who, 0, "");
-}
-
-static void
-on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct door *d = arg;
-
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof(ss);
-		uint16_t port;
-		struct ip ip;
-		int client;
-
-		client = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS)) {
-			log_error("accept: %s; the listener rests for a second", strerror(errno));
-			event_del(d->accept);
-			d->open = false;
-			return;
-		}
-		if (client == -1 && (errno == EINTR || errno == ECONNABORTED))
-			continue;
-		if (client == -1)
-			return;
-		ip = ip_from_sockaddr((struct sockaddr *)&ss, &port);
-		welcome(d, client, ip, port);
-	}
-}
-
-void
-door_add(struct receiver *rx, const struct conf_listener *l, int fd)
-{
-	struct door *d = calloc(1, sizeof(*d));
-	int one = 1;
-
-	ASSERT(d != NULL);
-	/* Accepted sockets inherit it: a reply never waits for the ACK of the one before. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	*d = (struct door){ .rx = rx, .conf = l, .fd = fd,
-		.site = { .hostname = l->hostname, .banner = l->banner, .postmaster = rx->rt->conf->postmaster,
-		    .max_size = l->max_size, .recipients = l->limits.recipients,
-		    .errors = l->limits.errors },
-		.gate = { .conf = rx->rt->conf, .listener = l, .access = rx->access,
-		    .limits = rx->limits, .rules = rx->rules, .nrules = rx->nrules } };
-	d->accept = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_accept, d);
-	ASSERT(d->accept != NULL);
-	rx->doors = realloc(rx->doors, (rx->ndoors + 1) * sizeof(struct door *));
-	ASSERT(rx->doors != NULL);
-	rx->doors[rx->ndoors++] = d;
-	if (rx->serving)
-		doors_open(rx);
-}
-
-void
-doors_open(struct receiver *rx)
-{
-	for (size_t i = 0; i < rx->ndoors; i++) {
-		struct door *d = rx->doors[i];
-
-		if (!d->open && d->fd != -1)
-			event_add(d->accept, NULL);
-		d->open = true;
-	}
-}
-
-void
-doors_close(struct receiver *rx)
-{
-	for (size_t i = 0; i < rx->ndoors; i++) {
-		struct door *d = rx->doors[i];
-
-		event_del(d->accept);
-		if (d->fd != -1)
-			close(d->fd);
-		d->fd = -1;
 	}
 }

@@ -42,7 +42,8 @@ gate_connect(const struct gate *g, struct ip client, struct gate_client *out, co
 	    "`allow` of listener %.*s: network %.*s" : "`allow` of listener %.*s%.*s" :
 	    "`allow` of listener %.*s: in none of its networks%.*s", SPAN_ARG(l->name),
 	    SPAN_ARG(out->name));
-	if (out->permitted || l->direction != LISTEN_OUTBOUND)
+	/* Who may prove itself later is asked at MAIL. */
+	if (out->permitted || l->direction != LISTEN_OUTBOUND || l->auth || l->client_ca)
 		return 0;
 	*text = "5.7.1 this client is not permitted to relay";
 	return 554;
@@ -132,6 +133,15 @@ gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp
 	char ip[IP_TEXT_MAX];
 
 	*why = (struct gate_why){ 0 };
+	if (g->listener->direction == LISTEN_OUTBOUND && !s->permitted && s->user.n == 0) {
+		because(why, g->conf->path, g->listener->line, "`allow` of listener %.*s",
+		    SPAN_ARG(g->listener->name));
+		if (g->listener->auth)		/* RFC 4954, 6 */
+			smtp_refuse(s, r, 530, "5.7.0 authentication required");
+		else
+			smtp_refuse(s, r, 554, "5.7.1 this client is not permitted to relay");
+		return;
+	}
 	if (access_permitted(g->listener, s->client, &name))
 		net = config_network(g->conf, name);
 	if (!may_send_as(net, s->t->env.sender)) {
@@ -166,7 +176,8 @@ gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *
 	const struct conf_listener *l = g->listener;
 
 	*why = (struct gate_why){ 0 };
-	switch (access_recipient(g->access, g->conf, l, s->permitted, rcpt->address)) {
+	switch (access_recipient(g->access, g->conf, l, s->permitted || s->user.n > 0,
+	    rcpt->address)) {
 	case ACCESS_OUTBOUND:
 		env->direction = DIRECTION_OUTBOUND;
 		because(why, g->conf->path, l->line, "`allow` of listener %.*s", SPAN_ARG(l->name));

@@ -36,6 +36,7 @@ smtp_xclient(struct smtp_session *s, struct span args)
 	arena_free(&s->claims);
 	s->claims = a;
 	s->xclient = x;
+	s->user = x.login;
 	s->id = id_new(s->ids, s->now);
 	s->id_used = false;
 	smtp_greet(s, &r);

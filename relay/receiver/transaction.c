@@ -175,15 +175,16 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 	struct messages *all = &c->rx->messages;
 	struct gate_why why;
 
+	gate_mail(&c->door->gate, s, clock_mono(), r, &why);
+	note_limit(c, s, &why);
+	if (r->code)
+		return;
 	if (all->queue == NULL)
 		smtp_refuse(s, r, 451, "4.3.0 the spool is not available, try again later");
 	else if (!charge_envelope(c, s) || !messages_charge(all, s->t->declared))
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
-	else {
+	else
 		messages_give_back(all, s->t->declared);
-		gate_mail(&c->door->gate, s, clock_mono(), r, &why);
-		note_limit(c, s, &why);
-	}
 }
 
 static void
@@ -203,8 +204,9 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	if (r->code == 554)
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
 	if (r->code == 0 && env->nrecipients == 0)
-		log_msg(LOG_LVL_INFO, s->id, "client=%s",
-		    client_text(s->client_name, s->client, who));
+		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
+		    client_text(s->client_name, s->client, who),
+		    s->user.n ? ", sasl_username=" : "", SPAN_ARG(s->user));
 }
 
 static void
