@@ -52,6 +52,8 @@ struct messages {
 	void (*answered)(void *ctx, const struct message *m, const struct smtp_reply *r);
 	/* That peer does not answer any more: it should be ended and replaced. */
 	void (*hung)(void *ctx, struct link *l);
+	/* That scanner retires and is done: its link is closed now. */
+	void (*released)(void *ctx, struct link *l);
 	void *ctx;
 };
 
