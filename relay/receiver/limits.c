@@ -279,6 +279,13 @@ limits_take(struct limits_table *t, const struct limit_rule *rules, size_t nrule
 	return worst;
 }
 
+void
+limits_give_back(struct limits_table *t, const struct limit_rule *rule,
+    const struct limits_who *who, uint32_t cost)
+{
+	give_back(t, rule, key_of(who, rule->per), cost);
+}
+
 bool
 limits_next(const struct limits_table *t, size_t *at, int64_t now, struct limits_entry *e)
 {

@@ -31,6 +31,10 @@ enum outcome limits_take(struct limits_table *t, const struct limit_rule *rules,
     enum limit_unit unit, const struct limits_who *who, uint32_t cost, int64_t now,
     struct limits_hit *hit);
 
+/* Gives back what was taken of a rule for a success: it counts failures only. */
+void limits_give_back(struct limits_table *t, const struct limit_rule *rule,
+    const struct limits_who *who, uint32_t cost);
+
 /* For `postern limits`. */
 struct limits_entry {
 	char text[56];		/* "rule key", cut at the end when it was too long */
