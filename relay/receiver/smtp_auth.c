@@ -230,9 +230,11 @@ smtp_auth_answer(struct smtp_session *s, const struct smtp_reply *r)
 		wrong(s);
 	else {		/* it could not be checked */
 		struct smtp_reply said;
+		char text[256];
 
 		OPENSSL_cleanse(s->auth.user, sizeof(s->auth.user));
-		smtp_refuse(s, &said, r->code, "%.*s", SPAN_ARG(r->text));
+		snprintf(text, sizeof(text), "%.*s", SPAN_ARG(r->text));
+		smtp_refuse(s, &said, r->code, "%s", text);
 		said.close = r->close;
 		smtp_put_error(s, "AUTH", NULL, &said);
 	}
