@@ -253,6 +253,21 @@ class Lab:
     def close(self):
         if self.daemon:
             self.stop_postern()
+        try:
+            self.check_logs()
+        finally:
+            self.clean_up()
+
+    def check_logs(self):
+        """What a sanitizer, an assertion or a broken channel said is a failure of any test."""
+        for path in glob.glob(self.path("posternd*.log")):
+            with open(path, errors="replace") as f:
+                bad = re.search(r"^.*(ERROR: (Address|Leak)Sanitizer|runtime error:|assertion failed|broke the rules"
+                                r"|sent nonsense).*$", f.read(), re.M)
+            if bad:
+                raise LabError("in posternd's log: %s\n%s" % (bad.group(0), tail(path, 60)))
+
+    def clean_up(self):
         for p in reversed(self.procs):
             p.stop()
         for c in self.closers:
@@ -350,6 +365,7 @@ class Lab:
             "maillog_file_prefixes": self.dir, "smtp_dns_support_level": "disabled",
             "smtp_host_lookup": "native", "biff": "no", "smtputf8_enable": "yes",
             "multi_instance_name": "", "smtpd_peername_lookup": "no",
+            "queue_run_delay": "2s", "minimal_backoff_time": "2s", "maximal_backoff_time": "5s",
         }
         params.update(main)
         self.write(name + "/conf/main.cf", "".join("%s = %s\n" % kv for kv in params.items()))
@@ -367,8 +383,7 @@ class Lab:
         r = subprocess.run(["/usr/sbin/postfix", "-c", conf, "start"], capture_output=True, text=True)
         if r.returncode:
             raise LabError("postfix: " + r.stdout + r.stderr + tail(base + "/maillog"))
-        pid = wait_for(lambda: os.path.exists(base + "/queue/pid/master.pid") and
-                       open(base + "/queue/pid/master.pid").read().strip(), because="postfix's pid")
+        pid = wait_for(lambda: tail(base + "/queue/pid/master.pid").strip(), because="postfix's pid")
         self.closers.append(lambda: subprocess.run(["/usr/sbin/postfix", "-c", conf, "stop"],
                                                    capture_output=True))
         wait_port("127.0.0.1", port, log=base + "/maillog")

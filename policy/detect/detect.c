@@ -20,7 +20,6 @@
 #define SEVERAL 3			/* distinct values that prove each other */
 #define MASK_CHARS 64			/* shown of a longer match: its end */
 #define MATCHES_KEPT ((size_t)4096)	/* room that stays between runs */
-#define PREFILTER_MIN 2			/* patterns from which one walk for all is worth it */
 #define NO_INDEX SIZE_MAX
 
 enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN };
@@ -344,9 +343,8 @@ detectors_add_builtin(struct detectors *d, struct span name, struct err *err)
 		d->det[index].pattern = pattern_new(d->det[index].source, NULL);
 		ASSERT(d->det[index].pattern != NULL);
 		d->npatterns++;
-	} else {
-		identifiers_plan_add(d->plan, b);
 	}
+	identifiers_plan_add(d->plan, b);
 	for (size_t i = 0; builtins[b]->keywords[i]; i++)
 		use_put(d, text_fold_word(d->arena, span_str(builtins[b]->keywords[i])), index,
 		    true);
@@ -379,7 +377,7 @@ patterns_compile(struct detectors *d)
 			d->patterns[n++] = (uint32_t)i;
 		}
 	ASSERT(n == d->npatterns);
-	if (n >= PREFILTER_MIN)
+	if (n > 0)
 		d->prefilter = prefilter_new(sources, n, d->prefiltered);
 	d->all_prefiltered = true;
 	for (size_t i = 0; i < n; i++)
@@ -817,11 +815,11 @@ surface_search(struct run *r, uint16_t number, const struct text *text, const st
 		identifiers_search(d->plan, text->s, on_identifier, r);
 		return;
 	}
+	if (d->det[r->only].kind == KIND_WORDS)
+		words_walk(r);
 	if (d->det[r->only].pattern)
 		pattern_run(r, r->only);
-	else if (d->det[r->only].kind == KIND_WORDS)
-		words_walk(r);
-	else
+	if (d->det[r->only].kind == KIND_BUILTIN)
 		identifiers_search(d->plan, text->s, on_identifier, r);
 }
 

@@ -479,13 +479,14 @@ static const char *const isin_keywords[] = {
 };
 
 static enum proof
-isin_prove(struct span text, struct identifier *out)
+isin_match(struct atoms *at, struct identifier *out)
 {
 	struct reading *r = &out->r;
 	char c[24];
 	size_t n = 0;
 
-	if (!reading_compact(span_sub(text, r->from, r->to - r->from), 12, r) || !is_country(r->c))
+	if (atoms_peek(at, 0)->lower || !reading_take(at, 12, "", r) || !reading_is(r, "AA*********9") ||
+	    !is_country(r->c))
 		return PROOF_NONE;
 	for (size_t i = 0; i < 12; i++) {
 		unsigned v = r->c[i] <= '9' ? (unsigned)(r->c[i] - '0') : (unsigned)(r->c[i] - 'A') + 10;
@@ -507,6 +508,7 @@ const struct builtin builtin_isin = {
 	.keywords = isin_keywords,
 	.within = 60,
 	.mask_last = 4,
-	.pattern = "(?<![\\w.@/-])[A-Z]{2}[A-Z0-9]{9}[0-9](?![\\w@]|[-.]\\w)",
-	.prove = isin_prove,
+	.mixed = LEN(12),
+	.whole = LEN(12),
+	.match = isin_match,
 };

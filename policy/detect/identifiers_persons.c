@@ -12,19 +12,15 @@
 #define MEDIUM CONFIDENCE_MEDIUM
 #define HIGH CONFIDENCE_HIGH
 
-/* Before and behind the letters and digits of a match. */
-#define BEGIN "(?<![\\w.@/-])"
-#define END "(?![\\w@]|[-.]\\w)"
-
 #define KEYWORDS(name, ...) static const char *const name##_keywords[] = { __VA_ARGS__, NULL }
 #define NUMBERS(name, ...) static const struct number name##_numbers[] = { __VA_ARGS__, { 0 } }
 #define BUILTIN_NUMBERS(id, text, doc, reach, shown) \
 	const struct builtin builtin_##id = { .name = text, .help = doc, .keywords = id##_keywords, \
 		.within = reach, .mask_last = shown, .several = MEDIUM, .numbers = id##_numbers }
-#define BUILTIN_PATTERN(id, text, doc, reach, shown, regex) \
+#define BUILTIN_MATCH(id, text, doc, reach, shown, digit_lengths, mixed_lengths, whole_lengths) \
 	const struct builtin builtin_##id = { .name = text, .help = doc, .keywords = id##_keywords, \
-		.within = reach, .mask_last = shown, .several = MEDIUM, .pattern = BEGIN regex END, \
-		.prove = id##_prove }
+		.within = reach, .mask_last = shown, .several = MEDIUM, .digits = digit_lengths, \
+		.mixed = mixed_lengths, .whole = whole_lengths, .match = id##_match }
 
 static bool
 varied(const char *c)
@@ -47,17 +43,11 @@ digit(char c)
 	return (unsigned)(c - '0');
 }
 
-/* The n characters of the match, when there are as many. */
+/* Was the candidate written with letters of one case, and in capitals? */
 static bool
-compact(struct span text, size_t n, struct identifier *out)
+in_capitals(struct atoms *at)
 {
-	return reading_compact(span_sub(text, out->r.from, out->r.to - out->r.from), n, &out->r);
-}
-
-static bool
-has_separator(const struct identifier *id)
-{
-	return id->r.to - id->r.from > id->r.n;
+	return !atoms_peek(at, 0)->lower;
 }
 
 static enum proof
@@ -88,20 +78,24 @@ KEYWORDS(uk_nino, "national insurance", "ni number", "ni no", "nino", "national 
     "p45", "p60", "hmrc", "numéro d'assurance nationale");
 
 static enum proof
-uk_nino_prove(struct span text, struct identifier *out)
+uk_nino_match(struct atoms *at, struct identifier *out)
 {
 	static const char *const unused[] = { "BG", "GB", "KN", "NK", "NT", "TN", "ZZ" };
+	struct reading *r = &out->r;
+	bool digits = atoms_peek(at, 0)->kind == ATOM_DIGITS;
 
-	if (!compact(text, 9, out))
+	if (!reading_take(at, digits ? 7 : 9, " -", r) || (digits && !reading_lead(at, 2, r)) ||
+	    !reading_is(r, "AA999999A") || r->c[8] > 'D' || strchr("DFIQUV", r->c[0]) ||
+	    strchr("DFIOQUV", r->c[1]))
 		return PROOF_NONE;
 	for (size_t i = 0; i < sizeof(unused) / sizeof(*unused); i++)
-		if (memcmp(out->r.c, unused[i], 2) == 0)
+		if (memcmp(r->c, unused[i], 2) == 0)
 			return PROOF_NONE;
-	return found(out, has_separator(out) ? MEDIUM : LOW, HIGH);
+	return found(out, r->ngroups > 1 ? MEDIUM : LOW, HIGH);
 }
 
-BUILTIN_PATTERN(uk_nino, "uk-nino", "British national insurance number", 60, 1,
-    "(?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z])[ -]?(?:[0-9]{2}[ -]?){3}(?i:[A-D])");
+BUILTIN_MATCH(uk_nino, "uk-nino", "British national insurance number", 60, 1, LEN(2) | LEN(6),
+    LEN(7) | LEN(8) | LEN(9), LEN(7) | LEN(9));
 
 /* --- United States ------------------------------------------------------------------ */
 
@@ -225,49 +219,66 @@ KEYWORDS(es_dni, "dni", "nif", "documento nacional", "documento nacional de iden
     "identity card", "national id", "carte d'identité", "pièce d'identité");
 
 static enum proof
-es_dni_prove(struct span text, struct identifier *out)
+es_dni_match(struct atoms *at, struct identifier *out)
 {
-	if (!compact(text, 9, out) || !reading_digits(&out->r, 0, 8))
+	struct reading *r = &out->r;
+
+	if (!reading_take(at, 9, " -.", r) || !reading_is(r, "99999999A") ||
+	    (r->ngroups > 1 && !reading_grouped(r, "8-1") && !reading_grouped(r, "2-3-3-1") &&
+	    !reading_grouped(r, "2-3-4")))
 		return PROOF_NONE;
-	if (dni_letters[reading_number(&out->r, 0, 8) % 23] != out->r.c[8])
+	if (dni_letters[reading_number(r, 0, 8) % 23] != r->c[8])
 		return PROOF_FAILED;
-	return found(out, has_separator(out) ? MEDIUM : LOW, HIGH);
+	return found(out, r->ngroups > 1 ? MEDIUM : LOW, HIGH);
 }
 
-BUILTIN_PATTERN(es_dni, "es-dni", "Spanish identity number (DNI, letter mod 23)", 60, 1,
-    "[0-9]{2}\\.?[0-9]{3}\\.?[0-9]{3}[ -]?[A-HJ-NP-TV-Za-hj-np-tv-z]");
+BUILTIN_MATCH(es_dni, "es-dni", "Spanish identity number (DNI, letter mod 23)", 60, 1, LEN(2) | LEN(8), LEN(9), LEN(9));
 
 KEYWORDS(es_nie, "nie", "número de identidad de extranjero", "extranjero", "extranjeros", "residencia", "tie",
     "identity card", "foreigner", "residence permit", "numéro d'étranger", "titre de séjour");
 
 static enum proof
-es_nie_prove(struct span text, struct identifier *out)
+es_nie_match(struct atoms *at, struct identifier *out)
 {
 	struct reading *r = &out->r;
+	const struct atom *o = atoms_peek(at, 0);
+	bool lead = o->n < 9 && o->c[0] <= '9';
 
-	if (!compact(text, 9, out) || !reading_digits(r, 1, 7))
+	if (!reading_take(at, lead ? 8 : 9, " -", r) || (lead && !reading_lead(at, 1, r)) ||
+	    !reading_is(r, "A9999999A") || r->c[0] < 'X')
 		return PROOF_NONE;
 	if (dni_letters[((unsigned)(r->c[0] - 'X') * 10000000 + reading_number(r, 1, 7)) % 23] != r->c[8])
 		return PROOF_FAILED;
-	return found(out, has_separator(out) ? MEDIUM : LOW, HIGH);
+	return found(out, r->ngroups > 1 ? MEDIUM : LOW, HIGH);
 }
 
-BUILTIN_PATTERN(es_nie, "es-nie", "Spanish number of foreigners (NIE, letter mod 23)", 60, 1,
-    "[XYZxyz][ -]?[0-9]{7}[ -]?[A-HJ-NP-TV-Za-hj-np-tv-z]");
+BUILTIN_MATCH(es_nie, "es-nie", "Spanish number of foreigners (NIE, letter mod 23)", 60, 1, LEN(7),
+    LEN(8) | LEN(9), LEN(8) | LEN(9));
 
 KEYWORDS(it_codice_fiscale, "codice fiscale", "cod. fiscale", "cod fiscale", "c.f.", "cf", "tax code", "fiscal code",
     "tessera sanitaria", "code fiscal");
 
+/* Digits may stand as the letters L M N P Q R S T U V where two persons would share a code. */
+static bool
+cf_digit(char c)
+{
+	return c <= '9' || (c >= 'L' && c <= 'V' && c != 'O');
+}
+
 static enum proof
-it_codice_fiscale_prove(struct span text, struct identifier *out)
+it_codice_fiscale_match(struct atoms *at, struct identifier *out)
 {
 	static const uint8_t odd[] = { 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14,
 		16, 10, 22, 25, 24, 23 };
 	struct reading *r = &out->r;
 	unsigned sum = 0;
 
-	if (!compact(text, 16, out))
+	if (!reading_take(at, 16, "", r) || !reading_is(r, "AAAAAA**A**A***A") ||
+	    !strchr("ABCDEHLMPRST", r->c[8]))
 		return PROOF_NONE;
+	for (size_t i = 6; i < 15; i++)
+		if (i != 8 && i != 11 && !cf_digit(r->c[i]))
+			return PROOF_NONE;
 	for (size_t i = 0; i < 15; i++) {
 		unsigned v = r->c[i] <= '9' ? digit(r->c[i]) : (unsigned)(r->c[i] - 'A');
 
@@ -278,10 +289,7 @@ it_codice_fiscale_prove(struct span text, struct identifier *out)
 	return found(out, MEDIUM, HIGH);
 }
 
-/* Digits may stand as the letters L M N P Q R S T U V where two persons would share a code. */
-#define OMO "[0-9LMNP-V]"
-BUILTIN_PATTERN(it_codice_fiscale, "it-codice-fiscale", "Italian tax code (check letter)", 60, 1,
-    "(?i:[A-Z]{3} ?[A-Z]{3} ?" OMO "{2}[ABCDEHLMPRST]" OMO "{2} ?[A-Z]" OMO "{3}[A-Z])");
+BUILTIN_MATCH(it_codice_fiscale, "it-codice-fiscale", "Italian tax code (check letter)", 60, 1, 0, LEN(16), LEN(16));
 
 KEYWORDS(pt_nif, "nif", "contribuinte", "número de contribuinte", "número fiscal", "nipc", "finanças", "tax number",
     "tax id", "numéro fiscal");
@@ -353,13 +361,14 @@ KEYWORDS(ie_pps, "pps", "ppsn", "pps no", "pps number", "personal public service
     "numéro de service public");
 
 static enum proof
-ie_pps_prove(struct span text, struct identifier *out)
+ie_pps_match(struct atoms *at, struct identifier *out)
 {
 	static const uint8_t weights[] = { 8, 7, 6, 5, 4, 3, 2 };
 	struct reading *r = &out->r;
 	unsigned sum;
 
-	if ((!compact(text, 8, out) && !compact(text, 9, out)) || !reading_digits(r, 0, 7))
+	if ((!reading_take(at, 8, " ", r) || !reading_is(r, "9999999A")) &&
+	    (!reading_take(at, 9, " ", r) || !reading_is(r, "9999999AA") || !strchr("AHTWX", r->c[8])))
 		return PROOF_NONE;
 	sum = weighted(r->c, weights, 7);
 	if (r->n == 9 && (r->c[8] == 'A' || r->c[8] == 'H'))
@@ -369,8 +378,8 @@ ie_pps_prove(struct span text, struct identifier *out)
 	return found(out, LOW, HIGH);
 }
 
-BUILTIN_PATTERN(ie_pps, "ie-pps", "Irish personal public service number (mod 23)", 60, 2,
-    "[0-9]{7} ?(?i:[A-W][AHTWX]?)");
+BUILTIN_MATCH(ie_pps, "ie-pps", "Irish personal public service number (mod 23)", 60, 2, LEN(7), LEN(8) | LEN(9),
+    LEN(8) | LEN(9));
 
 /* --- the North ---------------------------------------------------------------------- */
 
@@ -434,16 +443,18 @@ KEYWORDS(fi_hetu, "hetu", "henkilötunnus", "personbeteckning", "sotu", "persona
     "code d'identité");
 
 static enum proof
-fi_hetu_prove(struct span text, struct identifier *out)
+fi_hetu_match(struct atoms *at, struct identifier *out)
 {
 	struct reading *r = &out->r;
-	char c[10];
+	char c[9];
 
-	if (!compact(text, 10, out)) {	/* the century is a letter, not a hyphen */
-		if (!compact(text, 11, out))
+	if (atoms_peek(at, 0)->n == 11) {	/* the century is a letter, not a hyphen */
+		if (!reading_take(at, 11, "", r) || !strchr("ABCDEFUVWXY", r->c[6]))
 			return PROOF_NONE;
 		memmove(r->c + 6, r->c + 7, 5);
 		r->n = 10;
+	} else if (!reading_take(at, 10, "-", r) || !reading_grouped(r, "6-4")) {
+		return PROOF_NONE;
 	}
 	if (!reading_digits(r, 0, 9) || !is_day(-1, two(r->c + 2), two(r->c)))
 		return PROOF_NONE;
@@ -453,8 +464,7 @@ fi_hetu_prove(struct span text, struct identifier *out)
 	return found(out, MEDIUM, HIGH);
 }
 
-BUILTIN_PATTERN(fi_hetu, "fi-hetu", "Finnish identity code (date, mod 31)", 60, 1,
-    "[0-3][0-9][01][0-9]{3}(?i:[-+A-FU-Y])[0-9]{3}(?i:[0-9A-FHJ-NPR-Y])");
+BUILTIN_MATCH(fi_hetu, "fi-hetu", "Finnish identity code (date, mod 31)", 60, 1, LEN(6), LEN(11), LEN(11));
 
 KEYWORDS(dk_cpr, "cpr", "cpr-nr", "cpr nr", "cpr-nummer", "cprnummer", "personnummer", "civil registration",
     "personal identification number", "numéro personnel");
@@ -589,26 +599,30 @@ BUILTIN_NUMBERS(in_aadhaar, "in-aadhaar", "Indian Aadhaar number (Verhoeff)", 60
 KEYWORDS(in_pan, "pan", "pan card", "pan no", "pan number", "permanent account number", "income tax", "numéro pan");
 
 static enum proof
-in_pan_prove(struct span text, struct identifier *out)
+in_pan_match(struct atoms *at, struct identifier *out)
 {
-	if (!compact(text, 10, out) || memcmp(out->r.c + 5, "0000", 4) == 0)
+	struct reading *r = &out->r;
+
+	if (!in_capitals(at) || !reading_take(at, 10, "", r) || !reading_is(r, "AAAAA9999A") ||
+	    !strchr("ABCEFGHJKLPT", r->c[3]) || memcmp(r->c + 5, "0000", 4) == 0)
 		return PROOF_NONE;
 	return found(out, LOW, HIGH);
 }
 
-BUILTIN_PATTERN(in_pan, "in-pan", "Indian tax number (PAN)", 50, 1, "[A-Z]{3}[ABCEFGHJKLPT][A-Z][0-9]{4}[A-Z]");
+BUILTIN_MATCH(in_pan, "in-pan", "Indian tax number (PAN)", 50, 1, 0, LEN(10), LEN(10));
 
 KEYWORDS(cn_ric, "身份证", "身份证号", "身分證", "resident identity", "identity card",
     "id card", "id number", "chinese id", "carte d'identité");
 
 /* Date of birth, then ISO 7064 mod 11-2. */
 static enum proof
-cn_ric_prove(struct span text, struct identifier *out)
+cn_ric_match(struct atoms *at, struct identifier *out)
 {
 	static const uint8_t weights[] = { 7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2 };
 	struct reading *r = &out->r;
 
-	if (!compact(text, 18, out) || !reading_digits(r, 0, 17) ||
+	if (!reading_take(at, 18, "", r) || !reading_digits(r, 0, 17) || !strchr("1234568", r->c[0]) ||
+	    (two(r->c + 6) != 19 && two(r->c + 6) != 20) ||
 	    !is_day((int)reading_number(r, 6, 4), two(r->c + 10), two(r->c + 12)))
 		return PROOF_NONE;
 	if ("10X98765432"[weighted(r->c, weights, 17) % 11] != r->c[17])
@@ -616,8 +630,7 @@ cn_ric_prove(struct span text, struct identifier *out)
 	return found(out, MEDIUM, HIGH);
 }
 
-BUILTIN_PATTERN(cn_ric, "cn-ric", "Chinese identity number (date, mod 11-2)", 60, 2,
-    "[1-68][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9Xx]");
+BUILTIN_MATCH(cn_ric, "cn-ric", "Chinese identity number (date, mod 11-2)", 60, 2, LEN(18), LEN(18), LEN(18));
 
 KEYWORDS(br_cpf, "cpf", "cadastro de pessoas físicas", "receita federal", "contribuinte", "taxpayer", "tax id",
     "numéro fiscal");

@@ -59,21 +59,22 @@ vin_value(char c)
 }
 
 static enum proof
-vin_prove(struct span text, struct identifier *out)
+vin_match(struct atoms *at, struct identifier *out)
 {
 	static const uint8_t weights[] = { 8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2 };
 	struct reading *r = &out->r;
 	unsigned sum = 0, letters = 0;
 	bool checked;
 
-	if (!reading_compact(span_sub(text, r->from, r->to - r->from), 17, r))
+	/* The last four are digits, and a maker's code has letters. */
+	if (atoms_peek(at, 0)->lower || !reading_take(at, 17, "", r) || !reading_digits(r, 13, 4) ||
+	    strpbrk(r->c, "IOQ"))
 		return PROOF_NONE;
 	for (size_t i = 0; i < 17; i++) {
 		sum += weights[i] * vin_value(r->c[i]);
 		letters += r->c[i] > '9';
 	}
-	/* The last four are digits, and a maker's code has letters. */
-	if (letters < 2 || letters > 12 || !reading_digits(r, 13, 4))
+	if (letters < 2 || letters > 12)
 		return PROOF_NONE;
 	checked = "0123456789X"[sum % 11] == r->c[8];
 	/* Only North America asks for the check digit. */
@@ -88,8 +89,9 @@ const struct builtin builtin_vin = {
 	.keywords = vin_keywords,
 	.within = 50,
 	.mask_last = 4,
-	.pattern = "(?<![\\w.@/+=-])[A-HJ-NPR-Z0-9]{13}[0-9]{4}(?![\\w@/+=]|[-.]\\w)",
-	.prove = vin_prove,
+	.mixed = LEN(17),
+	.whole = LEN(17),
+	.match = vin_match,
 };
 
 /* --- passport-mrz ------------------------------------------------------------------- */
@@ -265,11 +267,26 @@ bitcoin_prove(struct span text, struct identifier *out)
 {
 	struct span s = span_sub(text, out->r.from, out->r.to - out->r.from);
 
+	/* Upper and lower case are different digits: the value is the text itself. */
+	out->r.n = 0;
 	if (!(ascii_lower(s.p[0]) == 'b' ? bech32_checked(s) : base58_checked(s)))
 		return PROOF_FAILED;
 	out->alone = CONFIDENCE_MEDIUM;
 	out->with_near = CONFIDENCE_HIGH;
 	return PROOF_FOUND;
+}
+
+static enum proof
+bitcoin_match(struct atoms *at, struct identifier *out)
+{
+	const struct atom *o = atoms_peek(at, 0);
+
+	if (o->c[0] != '1' && o->c[0] != '3')
+		return PROOF_NONE;
+	out->r.from = o->from;
+	out->r.to = o->to;
+	out->r.ngroups = 1;
+	return bitcoin_prove(at->text, out) == PROOF_FOUND ? PROOF_FOUND : PROOF_NONE;
 }
 
 const struct builtin builtin_bitcoin_address = {
@@ -278,7 +295,10 @@ const struct builtin builtin_bitcoin_address = {
 	.keywords = bitcoin_keywords,
 	.within = 80,
 	.mask_last = 4,
-	.pattern = "(?<![\\w@/+=-])(?:[13][1-9A-HJ-NP-Za-km-z]{25,34}|bc1[02-9ac-hj-np-z]{11,71}|BC1[02-9AC-HJ-NP-Z]{11,71})"
+	.mixed = ~UINT64_C(0) << 26 & (LEN(36) - 1),
+	.whole = ~UINT64_C(0) << 26 & (LEN(36) - 1),
+	.match = bitcoin_match,
+	.pattern = "(?<![\\w@/+=-])(?:bc1[02-9ac-hj-np-z]{11,71}|BC1[02-9AC-HJ-NP-Z]{11,71})"
 	    "(?![\\w@/+=]|[-.]\\w)",
 	.prove = bitcoin_prove,
 };

@@ -108,7 +108,8 @@ class Crash(unittest.TestCase):
             load = Load(self.lab, role)
             load.start()
             load.wait_acked(MESSAGES // 5)
-            pids = self.lab.pids("scanner", worker=True) if role == "worker" else \
+            # One worker: a message that lost two would be held as unscannable, and rightly.
+            pids = self.lab.pids("scanner", worker=True)[:1] if role == "worker" else \
                 self.lab.pids(role, worker=False)
             self.assertTrue(pids, role)
             for p in pids:
