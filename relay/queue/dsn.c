@@ -119,7 +119,7 @@ hex(char c)
 
 /* ORCPT and ENVID come in xtext (RFC 3461, 4) and are shown decoded. */
 static void
-put_xtext(struct buf *b, struct span s)
+decode_xtext(struct buf *b, struct span s)
 {
 	for (size_t i = 0; i < s.n && i < REPLY_SHOWN; i++) {
 		char c = s.p[i];
@@ -128,8 +128,19 @@ put_xtext(struct buf *b, struct span s)
 			c = (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]));
 			i += 2;
 		}
-		buf_putc(b, c >= ' ' && c < 0x7f ? c : '?');
+		buf_putc(b, c);
 	}
+}
+
+static void
+put_xtext(struct buf *b, struct span s)
+{
+	struct buf plain;
+
+	buf_init(&plain, REPLY_SHOWN);
+	decode_xtext(&plain, s);
+	put_clean(b, buf_data(&plain));
+	buf_release(&plain);
 }
 
 /* ---- the text for people ---- */
@@ -260,6 +271,31 @@ status_ok(struct span s)
 }
 
 static void
+put_original_recipient(struct buf *b, struct span orcpt, bool raw)
+{
+	struct span type = span_sub(orcpt, 0, span_find(orcpt, ';'));
+	struct buf plain;
+
+	orcpt = span_from(orcpt, type.n + 1);
+	buf_init(&plain, REPLY_SHOWN);
+	decode_xtext(&plain, orcpt);
+	buf_puts(b, "Original-Recipient: ");
+	if (span_is_nocase(type, "utf-8")) {
+		buf_puts(b, "utf-8; ");
+		put_utf8(b, orcpt, raw, true);
+	} else if (has_8bit(buf_data(&plain)) && is_utf8(buf_data(&plain))) {
+		buf_puts(b, "utf-8; ");
+		put_utf8(b, buf_data(&plain), raw, false);
+	} else {
+		put_clean(b, span_sub(type, 0, 40));
+		buf_puts(b, "; ");
+		put_clean(b, buf_data(&plain));
+	}
+	buf_puts(b, "\r\n");
+	buf_release(&plain);
+}
+
+static void
 put_recipient_status(struct buf *b, const struct dsn *d, const struct dsn_recipient *r)
 {
 	enum dsn_kind kind = r->relayed ? DSN_RELAYED : d->kind;
@@ -268,16 +304,7 @@ put_recipient_status(struct buf *b, const struct dsn *d, const struct dsn_recipi
 
 	buf_puts(b, "\r\n");
 	if (r->orcpt.n > 0 && span_find(r->orcpt, ';') < r->orcpt.n) {
-		struct span type = span_sub(r->orcpt, 0, span_find(r->orcpt, ';'));
-
-		buf_puts(b, "Original-Recipient: ");
-		put_clean(b, span_sub(type, 0, 40));
-		buf_puts(b, "; ");
-		if (span_is_nocase(type, "utf-8"))
-			put_utf8(b, span_from(r->orcpt, type.n + 1), raw, true);
-		else
-			put_xtext(b, span_from(r->orcpt, type.n + 1));
-		buf_puts(b, "\r\n");
+		put_original_recipient(b, r->orcpt, raw);
 	}
 	buf_puts(b, "Final-Recipient: ");
 	put_address(b, r->address, raw);

@@ -32,6 +32,8 @@ class Clients(unittest.TestCase):
             delivery={"retry": ["1s"], "routes": {"partner.lab": ["127.0.0.1:%d" % cls.mx.port],
                                                   "xn--bcher-kva.lab": ["127.0.0.1:%d" % cls.mx.port],
                                                   "old.lab": ["127.0.0.1:%d" % cls.old.port]}})
+        cls.lab.policy("version: 1\nrules:\n  - {id: no, when: {to: [\u00e9t\u00e9@partner.lab, caf\u00e9.lab]},"
+                       " then: {reject: \"5.7.1 not there\"}}\n")
         cls.lab.start_postern()
         cls.internal = cls.lab.postfix("internal", {
             "relayhost": "[127.0.0.1]:%d" % cls.lab.ports["smtp"], "mydomain": "example.lab"})
@@ -232,11 +234,7 @@ class Clients(unittest.TestCase):
         self.assertFalse([m for m in self.old.messages if b"utf8-2" in m[2]])
 
     def test_address_lists_know_utf8(self):
-        self.lab.policy("version: 1\nrules:\n  - {id: no, when: {to: [\u00e9t\u00e9@partner.lab, b\u00fccher.lab]},"
-                        " then: {reject: \"5.7.1 not there\"}}\n")
-        self.assertEqual(self.lab.tool("reload", check=False).returncode, 0)
-        self.addCleanup(lambda: (self.lab.policy("version: 1\n"), self.lab.tool("reload", check=False)))
-        for to in ("\u00e9t\u00e9@partner.lab", "x@b\u00fccher.lab", "x@XN--BCHER-KVA.lab"):
+        for to in ("\u00e9t\u00e9@partner.lab", "x@caf\u00e9.lab", "x@XN--CAF-DMA.lab"):
             with self.lab.smtp() as s:
                 s.command_encoding = "utf-8"
                 with self.assertRaises(smtplib.SMTPDataError) as e:

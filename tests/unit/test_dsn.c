@@ -258,6 +258,17 @@ international(void **state)
 	assert_true(span_is(field(a, p.part[2], "Content-Type", 0), "message/global-headers"));
 	assert_true(span_is(field(a, p.part[1], "Original-Recipient", 0),
 	    "utf-8; \\x{E9}\\x{5C}@old.example"));
+	/* as Postfix writes it */
+	r.orcpt = SPAN_LIT("rfc822;+C3+A9@old.example");
+	buf_reset(&b);
+	dsn_build(&b, &d, &eight);
+	take_apart(a, buf_data(&b), &p);
+	assert_true(span_is(field(a, p.part[1], "Original-Recipient", 0), "utf-8; \\x{E9}@old.example"));
+	r.orcpt = SPAN_LIT("rfc822;+C3@old.example");
+	buf_reset(&b);
+	dsn_build(&b, &d, &eight);
+	take_apart(a, buf_data(&b), &p);
+	assert_true(span_is(field(a, p.part[1], "Original-Recipient", 0), "rfc822; ?@old.example"));
 	/* a sender whose own address is UTF-8 */
 	d.to = SPAN_LIT("jos\xc3\xa9@example.org");
 	buf_reset(&b);
