@@ -145,6 +145,11 @@ struct msg_kept {
 	struct span text;	/* why not */
 };
 
+/* ---- LOGIN: a name and a password; ticket answers with LOGIN_RESULT ---- */
+struct msg_login { struct span user, password; };
+enum login_status { LOGIN_RIGHT, LOGIN_WRONG, LOGIN_FAILED /* could not be checked */, LOGIN_STATUSES };
+struct msg_login_result { enum login_status status; };
+
 /* ---- EVENT: one line of a message's life, for the journal ---- */
 /* X(NAME, "name") */
 #define EVENTS(X) \
@@ -197,6 +202,8 @@ MSG_CODEC(result);
 MSG_CODEC(keep);
 MSG_CODEC(kept);
 MSG_CODEC(event);
+MSG_CODEC(login);
+MSG_CODEC(login_result);
 /* EVENT_ACK has no body: its ticket is the highest seq committed. GO, RETIRE: no body.
  * READY, FAULT: msg_peer. SEGMENT_DROP: msg_segment. */
 

@@ -260,12 +260,80 @@ refuse_later(struct reader *r, const struct conf_node *map, const char *const *k
 }
 
 static void
+read_client_certificates(struct reader *r, const struct conf_node *n, struct conf_listener *l)
+{
+	static const char *const known[] = { "ca", "names", NULL };
+	const struct conf_node *list = conf_get(n, "names");
+	struct span ca, *names;
+
+	if (!conf_want(r->d, n, CONF_MAP, "{ca: FILE, names: [NAME]}"))
+		return;
+	conf_check_keys(r->d, n, "client_certificates", known);
+	if (!text_of(r, conf_get(n, "ca"), "a file of CA certificates", &ca))
+		error_at(r, n, "ca: tls/nodes-ca.pem", "`client_certificates` needs its `ca`");
+	else
+		l->client_ca = path_of(r, ca);
+	if (list == NULL || list->count == 0)
+		error_at(r, n, "names: [gw2.example.org]", "`client_certificates` needs the `names` "
+		    "that may relay");
+	if (list == NULL || !conf_want(r->d, list, CONF_LIST, "a list of host names"))
+		return;
+	names = arena_array(r->a, list->count, sizeof(*names));
+	CONF_EACH(item, list) {
+		struct span s;
+
+		if (!conf_text(r->d, item, "a host name", &s))
+			continue;
+		if (!domain_normalise(r->a, s, &names[l->nclient_names]))
+			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no host name",
+			    SPAN_ARG(s));
+		else
+			l->nclient_names++;
+	}
+	l->client_names = names;
+}
+
+/* tls, auth, client_certificates: what a session must or may prove. */
+static void
+read_listener_proofs(struct reader *r, const struct conf_node *n, struct conf_listener *l)
+{
+	static const char *const tls[] = { "off", "offered", "required", NULL };
+	const struct conf_node *k;
+	int v;
+
+	if ((k = conf_get(n, "tls")) && conf_enum(r->d, k, tls, &v))
+		l->tls = (enum listener_tls)v;
+	if (l->tls && r->c->tls_certificate == NULL)
+		error_at(r, k, "tls: {certificate: FILE, key: FILE} at the top",
+		    "TLS needs a certificate and its key");
+	if ((k = conf_get(n, "auth")) && k->kind == CONF_SCALAR && span_is(k->text, "ldap"))
+		error_at(r, k, "file", "`auth: ldap` is not in this version");
+	else if (k) {
+		static const char *const auth[] = { "off", "file", NULL };
+
+		if (conf_enum(r->d, k, auth, &v))
+			l->auth = v == 1;
+	}
+	if (l->auth && r->c->auth_file == NULL)
+		error_at(r, k, "auth: {file: users.txt} at the top", "`auth: file` needs its file");
+	if (l->auth && l->tls == LISTEN_TLS_OFF)
+		error_at(r, k, "tls: required", "`auth` needs TLS on the listener: passwords do not "
+		    "travel in clear");
+	if ((k = conf_get(n, "client_certificates"))) {
+		read_client_certificates(r, k, l);
+		if (l->tls == LISTEN_TLS_OFF)
+			error_at(r, k, "tls: offered", "`client_certificates` need TLS on the listener");
+	}
+}
+
+static void
 read_listener(struct reader *r, const struct conf_node *n, struct conf_listener *l)
 {
 	static const char *const known[] = { "name", "address", "direction", "allow", "tls", "auth",
-		"proxy_protocol", "xclient", "max_size", "limits", "bare_newlines", NULL };
+		"client_certificates", "proxy_protocol", "xclient", "max_size", "limits",
+		"bare_newlines", NULL };
 	static const char *const newlines[] = { "refuse", "normalise", NULL };
-	static const char *const later[] = { "tls", "auth", "proxy_protocol", "xclient", NULL };
+	static const char *const later[] = { "proxy_protocol", "xclient", NULL };
 	static const char *const directions[] = { "outbound", "inbound", "auto", NULL };
 	const struct conf_node *k;
 	struct span s;
@@ -293,7 +361,8 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 		l->line = k->key_line;
 		l->nallow = read_allow(r, k, &l->allow, &l->allow_net);
 	}
-	if (l->nallow == 0 && l->direction != LISTEN_INBOUND)
+	read_listener_proofs(r, n, l);
+	if (l->nallow == 0 && l->direction != LISTEN_INBOUND && !l->auth && !l->client_ca)
 		diag_at(r->d, DIAG_WARNING, n, "allow: [network:NAME]",
 		    "listener `" SPAN_FMT "` permits nobody to relay", SPAN_ARG(l->name));
 	if ((k = conf_get(n, "max_size")))
@@ -309,6 +378,7 @@ static void
 read_listeners(struct reader *r, const struct conf_node *list)
 {
 	struct conf_listener *l;
+	bool asked = false;
 	size_t n = 0;
 
 	if (list == NULL) {
@@ -330,6 +400,10 @@ read_listeners(struct reader *r, const struct conf_node *list)
 		error_at(r, list, NULL, "`listeners` is empty: nothing would be received");
 	r->c->listeners = l;
 	r->c->nlisteners = n;
+	for (size_t i = 0; i < n; i++)
+		asked |= l[i].auth;
+	if (!asked)
+		r->c->authenticators = 0;
 }
 
 /* ---- domains ---- */
@@ -561,6 +635,52 @@ read_delivery(struct reader *r, const struct conf_node *map)
 	read_delivery_tls(r, conf_get(map, "tls"), dl);
 }
 
+/* ---- TLS and AUTH of the listeners ---- */
+
+static void
+read_tls(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "certificate", "key", "minimum", NULL };
+	static const char *const versions[] = { "1.2", "1.3", NULL };
+	const struct conf_node *n;
+	struct span s;
+	int v;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{certificate, key, minimum}"))
+		return;
+	conf_check_keys(r->d, map, "tls", known);
+	if (!text_of(r, conf_get(map, "certificate"), "a file", &s))
+		error_at(r, map, "certificate: tls/gw1.pem", "`tls` needs its `certificate`");
+	else
+		r->c->tls_certificate = path_of(r, s);
+	if (!text_of(r, conf_get(map, "key"), "a file", &s))
+		error_at(r, map, "key: tls/gw1.key", "`tls` needs its `key`");
+	else
+		r->c->tls_key = path_of(r, s);
+	if ((n = conf_get(map, "minimum")) && conf_enum(r->d, n, versions, &v))
+		r->c->tls_only13 = v == 1;
+}
+
+static void
+read_auth(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "file", "processes", "ldap", NULL };
+	const struct conf_node *n;
+	struct span s;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{file, processes}"))
+		return;
+	conf_check_keys(r->d, map, "auth", known);
+	if ((n = conf_get(map, "ldap")))
+		diag_key(r->d, DIAG_ERROR, n, "file: users.txt", "`ldap` is not in this version");
+	if (text_of(r, conf_get(map, "file"), "a file", &s))
+		r->c->auth_file = path_of(r, s);
+	else
+		error_at(r, map, "file: users.txt", "`auth` needs its `file`");
+	r->c->authenticators = 2;
+	u32_of(r, map, "processes", 1, 16, &r->c->authenticators);
+}
+
 /* ---- the rest ---- */
 
 static void
@@ -686,8 +806,9 @@ read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "dns",
-		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster", NULL };
-	static const char *const later[] = { "tls", "console", "metrics", NULL };
+		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
+		"auth", NULL };
+	static const char *const later[] = { "console", "metrics", NULL };
 	struct config *c = r->c;
 	struct span s;
 	const struct conf_node *n;
@@ -739,6 +860,8 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	if (root) {
 		read_networks(&r, conf_get(root, "networks"));
 		read_top(&r, root);
+		read_tls(&r, conf_get(root, "tls"));
+		read_auth(&r, conf_get(root, "auth"));
 		read_listeners(&r, conf_get(root, "listeners"));
 		read_domains(&r, conf_get(root, "domains"));
 		read_delivery(&r, conf_get(root, "delivery"));

@@ -48,6 +48,10 @@ struct conf_listener {
 	const struct span *allow_net;	/* name of the network each came from; "" written directly */
 	size_t nallow;
 	enum listener_tls tls;
+	bool auth;		/* AUTH is offered behind TLS */
+	const char *client_ca;	/* clients with a certificate of these may relay; NULL: not asked */
+	const struct span *client_names;	/* … when it is for one of these names */
+	size_t nclient_names;
 	bool normalise;		/* bare_newlines: a bare CR or LF becomes CRLF; else it is refused */
 	uint64_t max_size;	/* 20 MB unless given */
 	struct listener_limits limits;
@@ -111,7 +115,10 @@ struct config {
 	size_t nnetworks;
 	const struct conf_listener *listeners;
 	size_t nlisteners;
-	const char *tls_certificate, *tls_key;	/* NULL: none */
+	const char *tls_certificate, *tls_key;	/* absolute; NULL: none */
+	bool tls_only13;		/* minimum: "1.3"; else 1.2 */
+	const char *auth_file;		/* absolute; users and their scrypt hashes; NULL: none */
+	uint32_t authenticators;	/* processes that check passwords, 2; 0: no listener asks */
 	const struct conf_domain *domains;
 	size_t ndomains;
 	struct conf_delivery delivery;

@@ -16,6 +16,10 @@
 	X(CONNECTIONS, "smtpd_connections", "connections accepted") \
 	X(CONNECTIONS_REFUSED, "smtpd_connections_refused", "connections refused: not permitted, or over a limit") \
 	X(SESSIONS, "smtpd_sessions", "sessions open now") \
+	X(TLS_SESSIONS, "smtpd_tls_sessions", "sessions with TLS open now") \
+	X(TLS_FAILURES, "smtpd_tls_failures", "TLS handshakes of clients that failed") \
+	X(LOGINS, "smtpd_logins", "clients that authenticated") \
+	X(LOGIN_FAILURES, "smtpd_login_failures", "wrong names or passwords") \
 	X(REFUSED, "smtpd_rejects", "commands and messages refused with 4xx or 5xx") \
 	X(RECEIVED, "messages_received", "messages acknowledged with 250") \
 	X(LIMIT_HITS, "limit_hits", "times a limit refused something") \

@@ -1,10 +1,15 @@
-/* connection.c -- sockets of SMTP clients: accept, read, write, deadlines.
+/* connection.c -- sockets of SMTP clients: accept, read, write, TLS, deadlines.
  *
  * One read for what has arrived (into one buffer that all connections
  * share), one step of the session, one write for all of its replies. An idle
  * connection keeps nothing but its structs. While a message is judged the
  * socket is not read beyond READ_AHEAD; when the client does not read our
  * replies it is not read at all.
+ *
+ * TLS lies under the session (net/transport.c). The handshake begins when the
+ * 220 has left, with nothing of what was read before it, and has a deadline
+ * of its own. A record is always taken whole, so that nothing waits inside
+ * OpenSSL where no event would tell of it.
  *
  * Deadlines are kept as a number in each connection and looked at once a
  * second. A command's deadline moves only when the command is complete, and
@@ -25,10 +30,12 @@
 #include "log.h"
 #include "receiver/receiver.h"
 
-#define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD)
+#define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD + TLS_RECORD)
 #define READ_AHEAD (8u << 10)		/* bytes read while the client should wait */
 #define DATA_GRACE (60 * US_PER_SEC)
 #define DATA_RATE_MIN 128		/* bytes a second */
+#define TLS_RECORD (16u << 10)		/* the most that one TLS record holds (RFC 8446, 5.1) */
+#define HANDSHAKE_MAX (30 * US_PER_SEC)	/* for the whole TLS handshake */
 #define LINGER (2 * US_PER_SEC)		/* so that the last reply is read before the reset */
 #define FAREWELL (10 * US_PER_SEC)	/* for a client that does not read its last reply */
 #define ACCEPTS_PER_TURN 64
@@ -38,7 +45,7 @@ struct conn {
 	struct conn_mail mail;		/* the context of the session */
 	struct conn *prev, *next;	/* of all; next also of the doomed */
 	struct door *door;
-	int fd;
+	struct transport t;
 	struct event *readable, *writable;	/* writable: made when it is first needed */
 	struct smtp_session s;
 	struct buf in;			/* read, not yet taken */
@@ -47,11 +54,13 @@ struct conn {
 	uint64_t body_bytes;
 	bool reading, writing;		/* events in the loop */
 	bool eof;
+	bool handshaking;		/* TLS: the session waits for its end */
 	bool lingering;
 	bool closed;
 };
 
 static void conn_run(struct conn *c, struct span bytes);
+static void handshake_begin(struct conn *c);
 
 /* ---- life and death ---- */
 
@@ -100,7 +109,9 @@ conn_close(struct conn *c)
 	event_free(c->readable);
 	if (c->writable)
 		event_free(c->writable);
-	close(c->fd);
+	if (c->t.ssl)
+		counter_add(COUNTER_TLS_SESSIONS, -1);
+	transport_close(&c->t);
 	buf_release(&c->in);
 	idtable_remove(rx->conns, c->mail.conn);
 	client_count(rx, c->s.client, -1, &ignored);
@@ -160,7 +171,7 @@ want_write(struct conn *c, bool on)
 		return;
 	c->writing = on;
 	if (on && c->writable == NULL) {
-		c->writable = event_new(c->mail.rx->rt->base, c->fd, EV_WRITE | EV_PERSIST,
+		c->writable = event_new(c->mail.rx->rt->base, c->t.fd, EV_WRITE | EV_PERSIST,
 		    on_writable, c);
 		ASSERT(c->writable != NULL);
 	}
@@ -178,16 +189,14 @@ conn_flush(struct conn *c)
 
 	while (buf_size(out)) {
 		struct span s = buf_data(out);
-		ssize_t n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+		ssize_t n = transport_write(&c->t, &s, 1, NULL);
 
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1 && errno != EAGAIN) {
+		if (n == TRANSPORT_AGAIN)
+			break;
+		if (n < 0) {
 			conn_lost(c, "lost connection of");
 			return false;
 		}
-		if (n == -1)
-			break;
 		buf_consume(out, (size_t)n);
 	}
 	want_write(c, buf_size(out) > 0);
@@ -206,7 +215,7 @@ conn_finish(struct conn *c, bool unread)
 		want_read(c, false);
 		return;
 	}
-	if (!unread || c->eof || shutdown(c->fd, SHUT_WR) == -1) {
+	if (c->eof || (!unread && c->t.ssl == NULL) || transport_shutdown(&c->t) == -1 || !unread) {
 		conn_close(c);
 		return;
 	}
@@ -235,8 +244,8 @@ set_deadline(struct conn *c, bool answered)
 		return;
 	}
 	c->body_since = 0;
-	if (c->s.state == SMTP_JUDGED)
-		c->deadline = INT64_MAX;	/* the message has deadlines of its own */
+	if (smtp_waiting(&c->s))
+		c->deadline = INT64_MAX;	/* what it waits for has deadlines of its own */
 	else if (answered || c->deadline == INT64_MAX)
 		c->deadline = now + lim->command_timeout;
 }
@@ -259,6 +268,15 @@ keep(struct conn *c, struct span rest)
 	}
 }
 
+/* Credentials are not left behind in a buffer. */
+static void
+wipe_secrets(struct conn *c, struct span used)
+{
+	if (c->s.auth.secret && used.n)
+		explicit_bzero((char *)(uintptr_t)used.p, used.n);
+	c->s.auth.secret = false;
+}
+
 /* Feeds the session until it needs more, waits, or the client does not read. */
 static void
 conn_run(struct conn *c, struct span bytes)
@@ -274,10 +292,15 @@ conn_run(struct conn *c, struct span bytes)
 		step = smtp_session_step(&c->s, &in, &used);
 		if (smtp_receives(before) || smtp_receives(c->s.state))
 			c->body_bytes += used;
+		wipe_secrets(c, span_sub(in.bytes, 0, used));
 		in.bytes = span_from(in.bytes, used);
 		answered |= buf_size(&c->s.out) > 0;
 		if (!conn_flush(c))
 			return;
+		if (step == SMTP_TLS) {
+			handshake_begin(c);
+			return;
+		}
 		if (step == SMTP_DONE) {
 			conn_finish(c, in.bytes.n || smtp_receives(before));
 			return;
@@ -321,17 +344,113 @@ conn_answer(struct receiver *rx, uint64_t conn, uint64_t ticket, const struct sm
 		conn_input(c, SMTP_ANSWER, r, ticket);
 }
 
+/* ---- TLS ---- */
+
+static void
+handshake_failed(struct conn *c, const char *why)
+{
+	char who[CLIENT_TEXT_MAX];
+
+	counter_add(COUNTER_TLS_FAILURES, 1);
+	log_msg(LOG_LVL_INFO, c->s.id, "%s with %s", why,
+	    client_text(c->s.client_name, c->s.client, who));
+	conn_close(c);
+}
+
+static void
+handshake_done(struct conn *c)
+{
+	const struct conf_listener *l = c->door->conf;
+	struct smtp_input in = { .kind = SMTP_SECURED, .now = clock_real() };
+	char agreed[TRANSPORT_AGREED_MAX];
+	struct span node;
+	size_t used;
+
+	c->handshaking = false;
+	want_write(c, false);
+	in.bytes = transport_agreed(&c->t, agreed);
+	node = transport_peer_name(&c->t, l->client_names, l->nclient_names);
+	if (node.n && !c->s.permitted) {
+		c->s.permitted = true;
+		log_msg(LOG_LVL_INFO, c->s.id, "client certificate of %.*s: may relay",
+		    SPAN_ARG(node));
+	}
+	smtp_session_step(&c->s, &in, &used);
+	set_deadline(c, true);
+	if (c->s.state != SMTP_OVER)
+		return;
+	if (conn_flush(c))	/* retiring */
+		conn_finish(c, true);
+}
+
+static void
+handshake(struct conn *c)
+{
+	struct err err;
+	int r = transport_handshake(&c->t, &err);
+
+	if (r == 0)
+		handshake_done(c);
+	else if (r == TRANSPORT_AGAIN)
+		want_write(c, c->t.wants_write);
+	else
+		handshake_failed(c, err.text);
+}
+
+/* The 220 has left, or leaves now: nothing read before counts any more. */
+static void
+handshake_begin(struct conn *c)
+{
+	struct err err;
+
+	buf_reset(&c->in);
+	buf_shrink(&c->in);
+	c->deadline = clock_mono() + HANDSHAKE_MAX;
+	if (buf_size(&c->s.out)) {	/* on_writable comes back */
+		want_read(c, false);
+		return;
+	}
+	if (transport_tls_accept(&c->t, c->door->tls, &err) == -1) {
+		handshake_failed(c, err.text);
+		return;
+	}
+	counter_add(COUNTER_TLS_SESSIONS, 1);
+	c->handshaking = true;
+	want_read(c, true);
+}
+
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 
+	if (c->handshaking) {
+		handshake(c);
+		return;
+	}
 	if (!conn_flush(c) || buf_size(&c->s.out))
 		return;
-	if (c->s.state == SMTP_OVER)
+	if (c->s.state == SMTP_HANDSHAKE)
+		handshake_begin(c);
+	else if (c->s.state == SMTP_OVER)
 		conn_finish(c, true);
 	else
 		conn_run(c, buf_data(&c->in));
+}
+
+/* With TLS: as many whole records as there are and find room. */
+static ssize_t
+conn_read(struct conn *c, char *to, size_t room)
+{
+	size_t have = 0;
+	ssize_t n;
+
+	do {
+		n = transport_read(&c->t, to + have, room - have, NULL);
+		if (n > 0)
+			have += (size_t)n;
+	} while (n > 0 && c->t.ssl && room - have >= TLS_RECORD);
+	return have ? (ssize_t)have : n;
 }
 
 static void
@@ -339,18 +458,25 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 	struct receiver *rx = c->mail.rx;
-	bool ahead = c->s.state == SMTP_JUDGED || buf_size(&c->in) > 0;
-	size_t room = ahead ? READ_AHEAD : READ_MAX;
+	bool ahead = !c->lingering && (smtp_waiting(&c->s) || buf_size(&c->in) > 0);
+	size_t room = !ahead ? READ_MAX : c->t.ssl ? TLS_RECORD : READ_AHEAD;
 	char *to = ahead ? buf_room(&c->in, room) : rx->read_buf;
 	ssize_t n;
 
-	if (c->lingering)
-		to = rx->read_buf;
-	ASSERT(to != NULL);
-	n = recv(fd, to, room, 0);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (c->handshaking) {
+		handshake(c);
 		return;
-	if (n == -1) {
+	}
+	ASSERT(to != NULL);
+	n = conn_read(c, to, room);
+	if (n == TRANSPORT_AGAIN) {
+		if (c->t.ssl && c->t.wants_write) {	/* OpenSSL has an answer of its own to send */
+			want_read(c, false);
+			want_write(c, true);
+		}
+		return;
+	}
+	if (n < 0) {
 		conn_lost(c, "lost connection of");
 		return;
 	}
@@ -362,7 +488,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	if (n == 0) {
 		c->eof = true;
 		want_read(c, false);
-		if (c->s.state != SMTP_JUDGED && buf_size(&c->s.out) == 0)
+		if (!smtp_waiting(&c->s) && buf_size(&c->s.out) == 0)
 			conn_lost(c, "lost connection of");
 		return;
 	}
@@ -371,7 +497,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	buf_commit(&c->in, (size_t)n);
-	if (c->s.state != SMTP_JUDGED)
+	if (!smtp_waiting(&c->s))
 		conn_run(c, buf_data(&c->in));
 	else if (buf_size(&c->in) >= READ_AHEAD)
 		want_read(c, false);
@@ -393,6 +519,11 @@ conns_tick(struct receiver *rx, int64_t now)
 				conn_close(c);
 			continue;
 		}
+		if (c->s.state == SMTP_HANDSHAKE) {
+			if (now >= c->deadline)
+				handshake_failed(c, "TLS handshake: timeout");
+			continue;
+		}
 		if (now >= c->deadline || (since && now - since > DATA_GRACE &&
 		    c->body_bytes < (uint64_t)((now - since) / US_PER_SEC) * DATA_RATE_MIN)) {
 			c->deadline = now + LINGER;
@@ -408,7 +539,9 @@ conns_retire(struct receiver *rx)
 
 	for (c = rx->first; c; c = next) {
 		next = c->next;
-		if (!c->lingering && c->s.state != SMTP_OVER)
+		if (!c->lingering && c->s.state == SMTP_HANDSHAKE)
+			c->s.retiring = true;
+		else if (!c->lingering && c->s.state != SMTP_OVER)
 			conn_input(c, SMTP_RETIRE, NULL, 0);
 	}
 }
@@ -446,7 +579,7 @@ conn_new(struct door *d, int fd, struct ip ip, uint16_t port, bool permitted, st
 	ASSERT(c != NULL);
 	c->mail = (struct conn_mail){ .rx = rx, .door = d, .conn = ++rx->last_conn };
 	c->door = d;
-	c->fd = fd;
+	c->t.fd = fd;
 	buf_init(&c->in, IN_MAX);
 	smtp_session_init(&c->s, &d->site, &transaction_ops, &c->mail, &rx->ids);
 	c->s.listener = d->conf->name;
@@ -478,7 +611,8 @@ welcome(struct door *d, int fd, struct ip ip, uint16_t port)
 	uint32_t n;
 
 	permitted = access_permitted(d->conf, ip, &net);
-	if (!permitted && d->conf->direction == LISTEN_OUTBOUND) {
+	if (!permitted && d->conf->direction == LISTEN_OUTBOUND && !d->conf->auth &&
+	    d->conf->client_ca == NULL) {
 		turn_away(d, fd, ip, 554, "5.7.1 this client is not permitted to relay", true);
 		return;
 	}
@@ -538,7 +672,10 @@ door_add(struct receiver *rx, const struct conf_listener *l, int fd)
 		.site = { .hostname = rx->rt->conf->hostname, .postmaster = rx->rt->conf->postmaster,
 		    .max_size = l->max_size, .recipients = l->limits.recipients,
 		    .errors = l->limits.errors, .messages = l->limits.messages,
-		    .normalise = l->normalise } };
+		    .normalise = l->normalise, .tls = l->tls != LISTEN_TLS_OFF,
+		    .tls_required = l->tls == LISTEN_TLS_REQUIRED, .auth = l->auth } };
+	if (l->tls)
+		d->tls = rx->tls[l - rx->rt->conf->listeners];
 	d->accept = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_accept, d);
 	ASSERT(d->accept != NULL);
 	rx->doors = realloc(rx->doors, (rx->ndoors + 1) * sizeof(struct door *));

@@ -1,6 +1,6 @@
 /* receiver.c -- the receiver's role: wiring of sessions, messages and peers.
  *
- * start() reads policy (for its limits) and recipient lists; then nothing of
+ * start() reads policy (for its limits), recipient lists, certificate and key; then nothing of
  * the file system is needed any more. The doors open when the queue, a signer
  * and a scanner are there, or after SERVE_ANYWAY: from then on what is missing is
  * a 451, never a lost message. retire() closes the doors, tells idle
@@ -16,6 +16,7 @@
 #include "fs.h"
 #include "json.h"
 #include "log.h"
+#include "net/tls_server.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
 
@@ -100,6 +101,30 @@ load_limits(struct receiver *rx, struct err *err)
 	return 0;
 }
 
+/* Each listener has a context of its own: not all ask their clients for a certificate. */
+static int
+load_tls(struct receiver *rx, struct err *err)
+{
+	const struct config *c = rx->rt->conf;
+	char warning[128];
+
+	rx->tls = calloc(c->nlisteners + 1, sizeof(*rx->tls));
+	ASSERT(rx->tls != NULL);
+	for (size_t i = 0; i < c->nlisteners; i++) {
+		struct tls_server t = { c->tls_certificate, c->tls_key, c->tls_only13,
+			c->listeners[i].client_ca };
+
+		if (c->listeners[i].tls == LISTEN_TLS_OFF)
+			continue;
+		if ((rx->tls[i] = tls_server_context(&t, err)) == NULL)
+			return -1;
+		if (tls_server_warning(rx->tls[i], clock_real() / US_PER_SEC, warning,
+		    sizeof(warning)))
+			log_warn("listener %.*s: %s", SPAN_ARG(c->listeners[i].name), warning);
+	}
+	return 0;
+}
+
 static int
 receiver_start(struct runtime *rt, struct err *err)
 {
@@ -113,7 +138,8 @@ receiver_start(struct runtime *rt, struct err *err)
 	ASSERT(rx->read_buf != NULL);
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
 	rx->column = limits_column(rx->limits, clock_mono());
-	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1)
+	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1 ||
+	    load_tls(rx, err) == -1)
 		return -1;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #define RECEIVER_RECEIVER_H
 
 #include "master/runtime.h"
+#include "net/transport.h"
 #include "receiver/access.h"
 #include "receiver/limits.h"
 #include "receiver/message.h"
@@ -18,6 +19,7 @@ struct door {			/* a listener of this process */
 	struct receiver *rx;
 	const struct conf_listener *conf;
 	struct smtp_site site;
+	struct ssl_ctx_st *tls;	/* rx->tls of this listener */
 	int fd;
 	struct event *accept;
 	bool open;		/* the accept event is in the loop */
@@ -31,6 +33,7 @@ struct receiver {
 	struct messages messages;
 	struct scanners *scanners;
 	struct access *access;
+	struct ssl_ctx_st **tls;	/* for each listener; NULL: no TLS */
 	struct policy *policy;
 	struct arena *policy_arena;
 	const struct limit_rule *rules;

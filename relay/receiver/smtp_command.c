@@ -55,10 +55,12 @@ cmd_ehlo(struct smtp_session *s, struct span args)
 
 	greet(s, span_trim(args), true);
 	n = snprintf(text, sizeof(text), "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\n"
-	    "CHUNKING\nDSN\nLIMITS RCPTMAX=%u MAILMAX=%u\nENHANCEDSTATUSCODES",
+	    "CHUNKING\nDSN\nLIMITS RCPTMAX=%u MAILMAX=%u\nENHANCEDSTATUSCODES%s%s",
 	    SPAN_ARG(s->site->hostname), (unsigned long long)s->site->max_size,
 	    s->site->recipients < ENVELOPE_RECIPIENTS_MAX ? s->site->recipients :
-	    ENVELOPE_RECIPIENTS_MAX, s->site->messages);
+	    ENVELOPE_RECIPIENTS_MAX, s->site->messages,
+	    s->site->tls && s->tls.n == 0 ? "\nSTARTTLS" : "",
+	    s->site->auth && s->tls.n ? "\nAUTH PLAIN LOGIN" : "");
 	ASSERT(n > 0 && (size_t)n < sizeof(text));
 	wire_reply(&s->out, 250, span_make(text, (size_t)n));
 }
@@ -192,7 +194,9 @@ transaction_new(struct smtp_session *s)
 		.direction = s->direction, .listener = s->listener, .client = s->client,
 		.client_port = s->client_port, .client_name = s->client_name,
 		.helo = arena_span(a, s->helo),
-		.flags = s->esmtp ? ENVELOPE_ESMTP : 0,
+		.flags = (s->esmtp ? ENVELOPE_ESMTP : 0) | (s->tls.n ? ENVELOPE_TLS : 0) |
+		    (s->user.n ? ENVELOPE_AUTH : 0),
+		.user = arena_span(a, s->user), .tls = arena_span(a, s->tls),
 	};
 	return t;
 }
@@ -380,6 +384,24 @@ check_no_args(struct smtp_session *s, struct span args)
 	return false;
 }
 
+static void
+cmd_starttls(struct smtp_session *s, struct span args)
+{
+	if (!s->site->tls) {
+		REFUSE(s, "STARTTLS", 502, "5.5.1 command not implemented");
+		return;
+	}
+	if (!check_no_args(s, args))
+		return;
+	if (s->tls.n || s->state != SMTP_GREETED) {
+		REFUSE(s, "STARTTLS", 503, "5.5.1 bad sequence of commands: %s", s->tls.n ?
+		    "TLS is active already" : s->t ? "not within a transaction" : "say EHLO first");
+		return;
+	}
+	smtp_say(s, 220, "2.0.0 ready for TLS");
+	smtp_set_state(s, SMTP_HANDSHAKE);
+}
+
 static bool
 check_some_args(struct smtp_session *s, struct span args)
 {
@@ -402,27 +424,31 @@ static const struct command {
 	bool idle;			/* moves no mail: too many of them are errors */
 	bool (*check)(struct smtp_session *s, struct span args);
 	void (*proceed)(struct smtp_session *s, struct span args);
+	bool clear;			/* may be said without TLS where that is required */
 } commands[] = {
-	{ "EHLO", IN_ANY, true, check_helo, cmd_ehlo },
+	{ "EHLO", IN_ANY, true, check_helo, cmd_ehlo, true },
 	{ "HELO", IN_ANY, true, check_helo, cmd_helo },
 	{ "MAIL", IN(GREETED), false, NULL, cmd_mail },
 	{ "RCPT", IN(SENDER) | IN(RECIPIENTS), false, check_rcpt, cmd_rcpt },
 	{ "DATA", IN(RECIPIENTS), false, check_no_args, cmd_data },
 	{ "BDAT", IN_ANY, false, NULL, smtp_bdat },
 	{ "RSET", IN_ANY, true, check_no_args, cmd_rset },
-	{ "NOOP", IN_ANY, true, NULL, cmd_noop },
-	{ "QUIT", IN_ANY, false, check_no_args, cmd_quit },
+	{ "NOOP", IN_ANY, true, NULL, cmd_noop, true },
+	{ "QUIT", IN_ANY, false, check_no_args, cmd_quit, true },
 	{ "VRFY", IN_ANY, true, check_some_args, cmd_vrfy },
 	{ "EXPN", IN_ANY, false, NULL, cmd_not_here },
 	{ "HELP", IN_ANY, true, NULL, cmd_help },
-	{ "STARTTLS", IN_ANY, false, NULL, cmd_not_here },
-	{ "AUTH", IN_ANY, false, NULL, cmd_not_here },
+	{ "STARTTLS", IN_ANY, true, NULL, cmd_starttls, true },
+	{ "AUTH", IN_ANY, true, NULL, smtp_auth_command },
 };
 
 void
 smtp_line_too_long(struct smtp_session *s)
 {
-	REFUSE(s, "session", 500, "5.5.2 line too long");
+	if (s->state == SMTP_AUTH)
+		smtp_auth_too_long(s);
+	else
+		REFUSE(s, "session", 500, "5.5.2 line too long");
 }
 
 static void
@@ -448,6 +474,10 @@ smtp_command(struct smtp_session *s, struct span line)
 	struct span verb = span_sub(line, 0, span_find(line, ' '));
 	struct span args = span_from(line, verb.n + (verb.n < line.n));
 
+	if (s->state == SMTP_AUTH) {
+		smtp_auth_line(s, line);
+		return;
+	}
 	if (line.n && memchr(line.p, '\0', line.n)) {
 		REFUSE(s, "session", 500, "5.5.2 NUL in a command");
 		return;
@@ -458,9 +488,11 @@ smtp_command(struct smtp_session *s, struct span line)
 		if (!span_is_nocase(verb, c->name))
 			continue;
 		if (line.n + 2 > WIRE_COMMAND_MAX && !span_is_nocase(verb, "MAIL") &&
-		    !span_is_nocase(verb, "RCPT"))
+		    !span_is_nocase(verb, "RCPT") && !span_is_nocase(verb, "AUTH"))
 			break;
-		if (!(c->states & 1u << s->state))
+		if (s->site->tls_required && s->tls.n == 0 && !c->clear)
+			REFUSE(s, c->name, 530, "5.7.0 must issue a STARTTLS command first");
+		else if (!(c->states & 1u << s->state))
 			out_of_order(s, c->name);
 		else if (c->check == NULL || c->check(s, args))
 			c->proceed(s, args);

@@ -5,14 +5,20 @@
  *   CONNECT --EHLO--> GREETED --MAIL--> SENDER --RCPT--> RECIPIENTS --DATA--> BODY
  *      ^                 ^                 RSET, EHLO: back to GREETED          |
  *      |                 +------------------- the answer --- JUDGED <-- CRLF.CRLF
+ *   GREETED: STARTTLS --> HANDSHAKE --> CONNECT; AUTH --> AUTH, CHECKING --> GREETED (smtp_auth.c)
  *   any state: QUIT, a deadline, too many errors, a bare CR or LF --> OVER
  *
  * BDAT's states (CHUNK, CHUNKS, SKIP) stand in smtp_bdat.c.
  *
  * Invariants (smtp_session_check): a transaction exists exactly in SENDER,
  * RECIPIENTS, BODY, CHUNK and CHUNKS (in SKIP there may be one); a recipient in
- * all of these but SENDER; a ticket in JUDGED. In JUDGED no byte is read: what the client pipelined behind the end
- * of data stays with the caller until the answer is there.
+ * all of these but SENDER; a ticket in JUDGED and CHECKING. There no byte is
+ * read: what the client pipelined behind stays with the caller until the
+ * answer is there.
+ *
+ * In HANDSHAKE every byte is thrown away: what a client (or somebody between us)
+ * sent in clear behind STARTTLS is never taken for what comes through TLS
+ * (CVE-2011-0411). Behind the handshake nothing said before it counts (RFC 3207, 4.2).
  *
  * Commands are one table in smtp_command.c. Every refusal is made in one place and names the
  * id, so that a user's screenshot leads to the journal. What is advertised is
@@ -60,15 +66,19 @@ smtp_session_check(const struct smtp_session *s)
 	ASSERT(s->chunk.left > 0 || (s->state != SMTP_CHUNK && s->state != SMTP_SKIP));
 	ASSERT(!open || (s->t->env.nrecipients > 0) == (s->state != SMTP_SENDER));
 	ASSERT(!open || s->t->env.nrecipients <= ENVELOPE_RECIPIENTS_MAX);
-	ASSERT((s->ticket != 0) == (s->state == SMTP_JUDGED));
+	ASSERT((s->ticket != 0) == smtp_waiting(s));
+	ASSERT((s->auth.step != AUTH_STEP_NONE) == (s->state == SMTP_AUTH));
+	ASSERT(s->user.n == 0 || s->tls.n > 0);
 }
 
 void
 smtp_set_state(struct smtp_session *s, enum smtp_state to)
 {
 	s->state = to;
-	if (to != SMTP_JUDGED)
+	if (!smtp_waiting(s))
 		s->ticket = 0;
+	if (to != SMTP_AUTH)
+		s->auth.step = AUTH_STEP_NONE;
 }
 
 void
@@ -227,10 +237,12 @@ consume(struct smtp_session *s, struct span in)
 {
 	size_t at = 0, used = 0;
 
-	while (at < in.n && s->state != SMTP_OVER && s->state != SMTP_JUDGED &&
+	while (at < in.n && s->state != SMTP_OVER && !smtp_waiting(s) &&
 	    !leaving(s) && buf_size(&s->out) < OUT_PAUSE) {
 		struct span run;
 
+		if (s->state == SMTP_HANDSHAKE)
+			return in.n;
 		if (s->state == SMTP_BODY) {
 			switch (smtp_data_step(&s->data, span_from(in, at), &used, &run)) {
 			case DATA_MORE:
@@ -281,6 +293,22 @@ close_421(struct smtp_session *s, const char *text)
 	put_refusal(s, "session", NULL, &r);
 }
 
+/* RFC 3207, 4.2: as after the greeting, whatever was said in clear. */
+static void
+secured(struct smtp_session *s, struct span agreed)
+{
+	free(s->tls_text);
+	s->tls_text = strndup(agreed.p, agreed.n);
+	ASSERT(s->tls_text != NULL && agreed.n > 0);
+	s->tls = span_str(s->tls_text);
+	free(s->helo_text);
+	s->helo_text = NULL;
+	s->helo = (struct span){ 0 };
+	s->esmtp = false;
+	s->wire = (struct wire){ 0 };
+	smtp_set_state(s, SMTP_CONNECT);
+}
+
 static void
 open_session(struct smtp_session *s, const struct smtp_reply *refused)
 {
@@ -316,13 +344,19 @@ smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *u
 	case SMTP_ANSWER:
 		if (s->state == SMTP_JUDGED && in->ticket == s->ticket)
 			answer(s, &in->reply);
+		else if (s->state == SMTP_CHECKING && in->ticket == s->ticket)
+			smtp_auth_answer(s, &in->reply);
 		break;
 	case SMTP_TIMEOUT:
-		if (s->state != SMTP_JUDGED)
+		if (!smtp_waiting(s))
 			close_421(s, "4.4.2 timeout");
 		break;
 	case SMTP_RETIRE:
 		s->retiring = true;
+		break;
+	case SMTP_SECURED:
+		if (s->state == SMTP_HANDSHAKE)
+			secured(s, in->bytes);
 		break;
 	}
 	if (leaving(s))
@@ -330,8 +364,10 @@ smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *u
 	smtp_session_check(s);
 	if (s->state == SMTP_OVER)
 		return SMTP_DONE;
-	if (s->state == SMTP_JUDGED)
+	if (smtp_waiting(s))
 		return SMTP_WAIT;
+	if (s->state == SMTP_HANDSHAKE)
+		return SMTP_TLS;
 	return buf_size(&s->out) ? SMTP_SAY : SMTP_MORE;
 }
 
@@ -350,5 +386,8 @@ smtp_session_release(struct smtp_session *s)
 	buf_release(&s->out);
 	free(s->helo_text);
 	s->helo_text = NULL;
+	free(s->tls_text);
+	s->tls_text = NULL;
+	explicit_bzero(s->auth.user, sizeof(s->auth.user));
 	s->state = SMTP_OVER;
 }

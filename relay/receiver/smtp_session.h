@@ -1,6 +1,6 @@
 /* smtp_session.h -- the server's side of one SMTP session, as a pure machine.
  *
- * step(machine, input) -> MORE, SAY, WAIT(ticket), DONE. No socket, no event
+ * step(machine, input) -> MORE, SAY, WAIT(ticket), TLS, DONE. No socket, no event
  * loop, no clock: bytes, answers and the time come in, replies go out through
  * `out`, and what needs knowledge of the world is asked of smtp_ops. So the
  * daemon, `postern simulate`, the tests and the fuzzers run the same machine.
@@ -11,6 +11,7 @@
 #include "buf.h"
 #include "id.h"
 #include "postern/envelope.h"
+#include "receiver/smtp_auth.h"
 #include "receiver/smtp_data.h"
 #include "receiver/smtp_lines.h"
 #include "receiver/smtp_wire.h"
@@ -26,6 +27,9 @@
 	X(CHUNKS, "chunks", "waiting for the next chunk") \
 	X(SKIP, "skip", "skipping a refused chunk") \
 	X(JUDGED, "judged", "waiting for the verdict and the spool: may be sent more than once") \
+	X(HANDSHAKE, "handshake", "shaking hands for TLS") \
+	X(AUTH, "auth", "waiting for credentials") \
+	X(CHECKING, "checking", "checking credentials") \
 	X(OVER, "over", "closing")
 enum smtp_state {
 #define X(name, text, phrase) SMTP_##name,
@@ -50,6 +54,8 @@ struct smtp_site {
 	uint64_t max_size;
 	uint32_t recipients;		/* for each message */
 	uint32_t errors;		/* without delivering a message; then 421 */
+	bool tls, tls_required;		/* STARTTLS is offered; nothing goes on without it */
+	bool auth;			/* AUTH is offered behind TLS */
 	uint32_t messages;		/* MAIL in one session; then 421 */
 	bool normalise;			/* bare CR and LF in a message become CRLF */
 };
@@ -100,6 +106,10 @@ struct smtp_ops {
 	 * call); 0: r is the answer. Takes the transaction. flags: DATA_HAS_NUL … */
 	uint64_t (*end)(void *ctx, struct smtp_session *s, struct smtp_transaction *t,
 	    unsigned flags, struct smtp_reply *r);
+	/* Are the name and the password right? A ticket, whose SMTP_ANSWER will come: 235, 535 or a
+	 * 4xx (never from within this call); 0: r is that answer. The texts are wiped afterwards. */
+	uint64_t (*auth)(void *ctx, struct smtp_session *s, struct span user, struct span password,
+	    struct smtp_reply *r);
 	/* The transaction is given up (RSET, bare LF, closing …) before its end. */
 	void (*abandon)(void *ctx, struct smtp_session *s);
 	/* A reply of 4xx or 5xx is on its way; command is "RCPT", … Journal, log, counters. */
@@ -125,7 +135,7 @@ struct smtp_session {
 	uint32_t mails;			/* MAIL commands of this session */
 	uint32_t idle;			/* commands that carry no mail since the last message */
 	uint64_t id;			/* of the transaction; before the first: of the session */
-	uint64_t ticket;		/* JUDGED */
+	uint64_t ticket;		/* JUDGED, CHECKING */
 	int64_t now;			/* Unix microseconds, of the input under way */
 	struct span helo;		/* in helo_text */
 	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, BODY, CHUNK, CHUNKS */
@@ -136,8 +146,18 @@ struct smtp_session {
 	uint16_t client_port;
 	struct span client_name;
 	bool permitted;			/* the client may relay */
-	char *helo_text;
+	struct span user;		/* authenticated as, in auth.user; empty: not */
+	struct span tls;		/* "TLSv1.3 TLS_AES_256_GCM_SHA384", in tls_text; empty: none */
+	struct smtp_auth auth;
+	char *helo_text, *tls_text;
 };
+
+/* It waits for the answer of its ticket. */
+static inline bool
+smtp_waiting(const struct smtp_session *s)
+{
+	return s->state == SMTP_JUDGED || s->state == SMTP_CHECKING;
+}
 
 enum smtp_input_kind {
 	SMTP_OPEN,		/* once, first. refusal.code set: turned away at the door */
@@ -145,6 +165,7 @@ enum smtp_input_kind {
 	SMTP_ANSWER,		/* of the ticket waited for; of another one: ignored */
 	SMTP_TIMEOUT,		/* a deadline has passed */
 	SMTP_RETIRE,		/* no new transactions */
+	SMTP_SECURED,		/* the handshake is done; bytes: what was agreed upon */
 };
 struct smtp_input {
 	enum smtp_input_kind kind;
@@ -158,6 +179,7 @@ enum smtp_step {
 	SMTP_MORE,		/* give it bytes */
 	SMTP_SAY,		/* write `out`, then give it bytes */
 	SMTP_WAIT,		/* write `out` if there is any; no bytes before the answer of `ticket` */
+	SMTP_TLS,		/* write `out`, forget what was read, shake hands, then SMTP_SECURED */
 	SMTP_DONE,		/* write `out`, close */
 };
 

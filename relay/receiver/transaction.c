@@ -140,7 +140,13 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 	struct conn_mail *c = ctx;
 	const struct messages *all = &c->rx->messages;
 
-	if (all->queue == NULL)
+	/* Who may relay by network alone was let in at the door. */
+	if (c->door->conf->direction == LISTEN_OUTBOUND && !s->permitted && s->user.n == 0) {
+		if (c->door->conf->auth)	/* RFC 4954, 6 */
+			smtp_refuse(s, r, 530, "5.7.0 authentication required");
+		else
+			smtp_refuse(s, r, 554, "5.7.1 this client is not permitted to relay");
+	} else if (all->queue == NULL)
 		smtp_refuse(s, r, 451, "4.3.0 the spool is not available, try again later");
 	else if (s->t->declared > all->memory_max - all->memory)
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
@@ -153,8 +159,8 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	struct envelope *env = &s->t->env;
 	char who[CLIENT_TEXT_MAX];
 
-	switch (access_recipient(c->rx->access, c->rx->rt->conf, c->door->conf, s->permitted,
-	    rcpt->address)) {
+	switch (access_recipient(c->rx->access, c->rx->rt->conf, c->door->conf,
+	    s->permitted || s->user.n > 0, rcpt->address)) {
 	case ACCESS_OUTBOUND:
 		env->direction = DIRECTION_OUTBOUND;
 		break;
@@ -173,8 +179,9 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	}
 	over_limit(c, s, LIMIT_RECIPIENTS, r);
 	if (r->code == 0 && env->nrecipients == 0)
-		log_msg(LOG_LVL_INFO, s->id, "client=%s",
-		    client_text(s->client_name, s->client, who));
+		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
+		    client_text(s->client_name, s->client, who),
+		    s->user.n ? ", sasl_username=" : "", SPAN_ARG(s->user));
 }
 
 static uint64_t

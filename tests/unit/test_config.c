@@ -19,6 +19,7 @@ parse(const char *text)
 }
 
 #define HEAD "version: 1\nhostname: gw.example.org\n"
+#define TLS "tls: {certificate: a, key: b}\n"
 #define LISTEN "listeners: [{name: a, address: '127.0.0.1:8025'}]\n"
 
 static void
@@ -107,6 +108,39 @@ test_defaults(void **state)
 	config_free(&c);
 }
 
+static void
+test_tls(void **state)
+{
+	struct config *c = parse(HEAD "tls: {certificate: tls/a.pem, key: /k, minimum: '1.3'}\n"
+	    "auth: {file: users.txt}\n"
+	    "listeners:\n"
+	    "  - {name: a, address: '127.0.0.1:25', direction: inbound}\n"
+	    "  - {name: b, address: '127.0.0.1:26', tls: offered,\n"
+	    "     client_certificates: {ca: ca.pem, names: [GW2.example.org, gw3.example.org]}}\n"
+	    "  - {name: c, address: '127.0.0.1:27', tls: required, auth: file}\n");
+
+	assert_non_null(c);
+	assert_int_equal(diags.warnings, 0);	/* whoever logs in may relay */
+	assert_string_equal(c->tls_certificate, "/etc/postern/tls/a.pem");
+	assert_string_equal(c->tls_key, "/k");
+	assert_true(c->tls_only13);
+	assert_string_equal(c->auth_file, "/etc/postern/users.txt");
+	assert_int_equal(c->authenticators, 2);
+	assert_int_equal(c->listeners[0].tls, LISTEN_TLS_OFF);
+	assert_int_equal(c->listeners[1].tls, LISTEN_TLS_OFFERED);
+	assert_string_equal(c->listeners[1].client_ca, "/etc/postern/ca.pem");
+	assert_int_equal(c->listeners[1].nclient_names, 2);
+	assert_true(span_is(c->listeners[1].client_names[0], "gw2.example.org"));
+	assert_int_equal(c->listeners[2].tls, LISTEN_TLS_REQUIRED);
+	assert_true(c->listeners[2].auth && !c->listeners[1].auth);
+	config_free(&c);
+	/* a file of users that no listener asks for starts no process */
+	c = parse(HEAD LISTEN "auth: {file: users.txt, processes: 3}\n");
+	assert_non_null(c);
+	assert_int_equal(c->authenticators, 0);
+	config_free(&c);
+}
+
 /* Each slip: what the administrator wrote, the line it must name, words it must say. */
 static void
 test_slips(void **state)
@@ -131,7 +165,22 @@ test_slips(void **state)
 		{ HEAD LISTEN "domains: {ex ample: {}}\n", 4, "no domain name", NULL },
 		{ HEAD LISTEN "domains: {a.example: {dkim: [{key: k}]}}\n", 4, "selector", NULL },
 		{ HEAD LISTEN "domains: {a.example: {recipients: callout}}\n", 4, "not in this version", NULL },
-		{ HEAD LISTEN "tls: {certificate: a, key: b}\n", 4, "not in this version", NULL },
+		{ HEAD LISTEN "tls: {certificate: a}\n", 4, "`tls` needs its `key`", "key: tls/gw1.key" },
+		{ HEAD LISTEN "tls: {certificate: a, key: b, minimum: '1.1'}\n", 4, "1.1", NULL },
+		{ HEAD LISTEN "tls: {certificat: a, key: b}\n", 4, "unknown key `certificat`",
+		    "did you mean `certificate`?" },
+		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25', tls: required}]\n", 3,
+		    "TLS needs a certificate", NULL },
+		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25', tls: offered, auth: file}]\n", 4,
+		    "needs its file", NULL },
+		{ HEAD TLS "auth: {file: u}\nlisteners: [{name: a, address: '1.2.3.4:25', auth: file}]\n", 5,
+		    "passwords do not travel in clear", "tls: required" },
+		{ HEAD TLS "auth: {file: u}\nlisteners: [{name: a, address: '1.2.3.4:25', tls: offered,"
+		    " auth: ldap}]\n", 5, "not in this version", NULL },
+		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25', tls: offered,"
+		    " client_certificates: {ca: c}}]\n", 4, "needs the `names`", NULL },
+		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25',"
+		    " client_certificates: {ca: c, names: [n.example]}}]\n", 4, "need TLS", NULL },
 		{ HEAD LISTEN "store: postgresql://x\n", 4, "sqlite", NULL },
 		{ HEAD LISTEN "dns: {servers: [ns.example.org]}\n", 4, "address", NULL },
 		{ HEAD LISTEN "antivirus: {engine: clamscan}\n", 4, "clamscan", NULL },
@@ -183,6 +232,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_slips),
 		cmocka_unit_test(test_all_at_once),
 	};
