@@ -208,6 +208,13 @@ DECODE(client)
 		d.bad = true;
 DECODED
 
+ENCODE(retire)
+	enc_u32(&e, m->seconds);
+}
+DECODE(retire)
+	m->seconds = dec_u32(&d);
+DECODED
+
 /* ---- the way of a message ---- */
 
 ENCODE(scan)

@@ -67,6 +67,72 @@ u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t 
 
 /* ---- networks ---- */
 
+/* The domains a network may send from: "example.org" itself, ".example.org" its subdomains. */
+static void
+read_from(struct reader *r, const struct conf_node *list, struct conf_net *net)
+{
+	struct span *out;
+
+	if (!conf_want(r->d, list, CONF_LIST, "a list of domains"))
+		return;
+	net->from = out = arena_array(r->a, list->count, sizeof(*out));
+	CONF_EACH(item, list) {
+		struct span s, name;
+		bool sub;
+
+		if (!conf_text(r->d, item, "a domain", &s))
+			continue;
+		sub = s.n > 1 && s.p[0] == '.';
+		if (!domain_normalise(r->a, span_from(s, sub), &name)) {
+			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no domain name",
+			    SPAN_ARG(s));
+			continue;
+		}
+		out[net->nfrom++] = sub ? span_str(arena_printf(r->a, "." SPAN_FMT,
+		    SPAN_ARG(name))) : name;
+	}
+	if (list->count == 0)
+		error_at(r, list, "leave `from` out", "an empty `from` would permit no sender");
+}
+
+static void
+read_network(struct reader *r, const struct conf_node *n, struct conf_net *net)
+{
+	static const char *const known[] = { "addresses", "from", NULL };
+	const struct conf_node *list = n;
+	struct cidr *cidrs;
+	struct span *texts;
+	struct err err;
+
+	net->name = arena_span(r->a, n->key);
+	net->line = n->key_line;
+	if (n->kind == CONF_MAP) {
+		conf_check_keys(r->d, n, "networks", known);
+		if (conf_get(n, "from"))
+			read_from(r, conf_get(n, "from"), net);
+		if ((list = conf_get(n, "addresses")) == NULL) {
+			error_at(r, n, "{addresses: [10.1.2.3], from: [example.org]}",
+			    "a network needs its `addresses`");
+			return;
+		}
+	}
+	if (!conf_want(r->d, list, CONF_LIST, "a list of addresses and networks"))
+		return;
+	net->cidrs = cidrs = arena_array(r->a, list->count, sizeof(*cidrs));
+	net->texts = texts = arena_array(r->a, list->count, sizeof(*texts));
+	CONF_EACH(item, list) {
+		struct span s;
+
+		if (!conf_text(r->d, item, "an address or network", &s))
+			continue;
+		if (cidr_parse(s, &cidrs[net->n], &err) == -1) {
+			diag_at(r->d, DIAG_ERROR, item, NULL, "%s", err.text);
+			continue;
+		}
+		texts[net->n++] = arena_span(r->a, s);
+	}
+}
+
 static void
 read_networks(struct reader *r, const struct conf_node *map)
 {
@@ -76,36 +142,14 @@ read_networks(struct reader *r, const struct conf_node *map)
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "networks by name"))
 		return;
 	nets = arena_array(r->a, map->count, sizeof(*nets));
-	CONF_EACH(n, map) {
-		struct conf_net *net = &nets[k];
-		struct cidr *cidrs;
-		struct span *texts;
-		struct err err;
-
-		if (!conf_want(r->d, n, CONF_LIST, "a list of addresses and networks"))
-			continue;
-		net->name = arena_span(r->a, n->key);
-		net->cidrs = cidrs = arena_array(r->a, n->count, sizeof(*cidrs));
-		net->texts = texts = arena_array(r->a, n->count, sizeof(*texts));
-		CONF_EACH(item, n) {
-			struct span s;
-
-			if (!conf_text(r->d, item, "an address or network", &s))
-				continue;
-			if (cidr_parse(s, &cidrs[net->n], &err) == -1) {
-				diag_at(r->d, DIAG_ERROR, item, NULL, "%s", err.text);
-				continue;
-			}
-			texts[net->n++] = arena_span(r->a, s);
-		}
-		k++;
-	}
+	CONF_EACH(n, map)
+		read_network(r, n, &nets[k++]);
 	r->c->networks = nets;
 	r->c->nnetworks = k;
 }
 
-static const struct conf_net *
-network_find(const struct config *c, struct span name)
+const struct conf_net *
+config_network(const struct config *c, struct span name)
 {
 	for (size_t i = 0; i < c->nnetworks; i++)
 		if (span_eq(c->networks[i].name, name))
@@ -141,7 +185,7 @@ read_allow(struct reader *r, const struct conf_node *list, const struct cidr **c
 		const struct conf_net *net = NULL;
 
 		if (item->kind == CONF_SCALAR && span_starts(item->text, head))
-			net = network_find(r->c, span_from(item->text, head.n));
+			net = config_network(r->c, span_from(item->text, head.n));
 		room += net ? net->n : 1;
 	}
 	out = arena_array(r->a, room, sizeof(*out));
@@ -153,7 +197,7 @@ read_allow(struct reader *r, const struct conf_node *list, const struct cidr **c
 		if (!conf_text(r->d, item, "network:NAME, an address or a network", &s))
 			continue;
 		if (span_starts(s, head)) {
-			const struct conf_net *net = network_find(r->c, span_from(s, head.n));
+			const struct conf_net *net = config_network(r->c, span_from(s, head.n));
 
 			if (net == NULL) {
 				diag_at(r->d, DIAG_ERROR, item, network_hint(r, span_from(s, head.n)),
@@ -259,6 +303,33 @@ refuse_later(struct reader *r, const struct conf_node *map, const char *const *k
 	}
 }
 
+/* What a listener calls itself. The banner may hold spaces and signs, but no second line. */
+static void
+read_greeting(struct reader *r, const struct conf_node *n, struct conf_listener *l)
+{
+	const struct conf_node *k;
+	struct span name;
+
+	l->hostname = r->c->hostname;
+	l->banner = SPAN_LIT("ESMTP Postern");
+	if ((k = conf_get(n, "hostname")) && text_of(r, k, "a host name", &l->hostname) &&
+	    !domain_normalise(r->a, l->hostname, &name))
+		diag_at(r->d, DIAG_ERROR, k, NULL, "`" SPAN_FMT "` is no host name",
+		    SPAN_ARG(l->hostname));
+	if ((k = conf_get(n, "banner")) == NULL || !text_of(r, k, "a text", &l->banner))
+		return;
+	for (size_t i = 0; i < l->banner.n; i++)
+		if (l->banner.p[i] < ' ' || l->banner.p[i] > '~') {
+			error_at(r, k, NULL, "a banner is one line of ASCII");
+			return;
+		}
+	if (l->banner.n > 200)
+		error_at(r, k, NULL, "a banner has 200 characters at most");
+	else if (!span_starts_nocase(l->banner, SPAN_LIT("ESMTP")))
+		diag_at(r->d, DIAG_WARNING, k, "ESMTP ...", "a banner without ESMTP in front: "
+		    "old clients then say HELO");
+}
+
 static void
 read_client_certificates(struct reader *r, const struct conf_node *n, struct conf_listener *l)
 {
@@ -330,10 +401,9 @@ static void
 read_listener(struct reader *r, const struct conf_node *n, struct conf_listener *l)
 {
 	static const char *const known[] = { "name", "address", "direction", "allow", "tls", "auth",
-		"client_certificates", "proxy_protocol", "xclient", "max_size", "limits",
-		"bare_newlines", NULL };
+		"client_certificates", "proxy_protocol", "xclient", "hostname", "banner", "max_size",
+		"limits", "bare_newlines", NULL };
 	static const char *const newlines[] = { "refuse", "normalise", NULL };
-	static const char *const later[] = { "proxy_protocol", "xclient", NULL };
 	static const char *const directions[] = { "outbound", "inbound", "auto", NULL };
 	const struct conf_node *k;
 	struct span s;
@@ -347,7 +417,6 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 	if (!conf_want(r->d, n, CONF_MAP, "a listener: {name, address, direction, allow}"))
 		return;
 	conf_check_keys(r->d, n, "listeners", known);
-	refuse_later(r, n, later);
 	if (!text_of(r, conf_get(n, "name"), "a name", &l->name))
 		error_at(r, n, NULL, "a listener needs a `name`");
 	if ((k = conf_get(n, "address")) == NULL)
@@ -365,6 +434,11 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 	if (l->nallow == 0 && l->direction != LISTEN_INBOUND && !l->auth && !l->client_ca)
 		diag_at(r->d, DIAG_WARNING, n, "allow: [network:NAME]",
 		    "listener `" SPAN_FMT "` permits nobody to relay", SPAN_ARG(l->name));
+	if ((k = conf_get(n, "proxy_protocol")))
+		l->proxy.n = read_allow(r, k, &l->proxy.cidrs, &l->proxy.names);
+	if ((k = conf_get(n, "xclient")))
+		l->xclient.n = read_allow(r, k, &l->xclient.cidrs, &l->xclient.names);
+	read_greeting(r, n, l);
 	if ((k = conf_get(n, "max_size")))
 		conf_size(r->d, k, &l->max_size);
 	if (l->max_size > UINT64_C(1) << 30)
@@ -480,6 +554,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 			    SPAN_ARG(node->key));
 			continue;
 		}
+		dom->line = node->key_line;
 		n++;
 		if (!conf_want(r->d, node, CONF_MAP, "what is known of the domain"))
 			continue;
@@ -802,12 +877,29 @@ read_metrics(struct reader *r, const struct conf_node *map)
 }
 
 static void
+read_limits(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "memory", "sessions", NULL };
+	struct receiver_limits *l = &r->c->limits;
+	const struct conf_node *n;
+
+	*l = (struct receiver_limits){ .memory = UINT64_C(1000000000), .sessions = 10000 };
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{memory, sessions}"))
+		return;
+	conf_check_keys(r->d, map, "limits", known);
+	if ((n = conf_get(map, "memory")) && conf_size(r->d, n, &l->memory) &&
+	    l->memory < UINT64_C(1000000))
+		error_at(r, n, NULL, "`memory` is 1 MB at least");
+	u32_of(r, map, "sessions", 1, 1000000, &l->sessions);
+}
+
+static void
 read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", NULL };
+		"auth", "limits", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -860,6 +952,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	if (root) {
 		read_networks(&r, conf_get(root, "networks"));
 		read_top(&r, root);
+		read_limits(&r, conf_get(root, "limits"));
 		read_tls(&r, conf_get(root, "tls"));
 		read_auth(&r, conf_get(root, "auth"));
 		read_listeners(&r, conf_get(root, "listeners"));

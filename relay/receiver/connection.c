@@ -21,14 +21,12 @@
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "clock.h"
 #include "log.h"
-#include "receiver/receiver.h"
+#include "receiver/connection.h"
 
 #define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD + TLS_RECORD)
 #define READ_AHEAD (8u << 10)		/* bytes read while the client should wait */
@@ -38,38 +36,20 @@
 #define HANDSHAKE_MAX (30 * US_PER_SEC)	/* for the whole TLS handshake */
 #define LINGER (2 * US_PER_SEC)		/* so that the last reply is read before the reset */
 #define FAREWELL (10 * US_PER_SEC)	/* for a client that does not read its last reply */
-#define ACCEPTS_PER_TURN 64
 #define IDLE_KEEP 1024			/* larger buffers are given back when they are empty */
-
-struct conn {
-	struct conn_mail mail;		/* the context of the session */
-	struct conn *prev, *next;	/* of all; next also of the doomed */
-	struct door *door;
-	struct transport t;
-	struct event *readable, *writable;	/* writable: made when it is first needed */
-	struct smtp_session s;
-	struct buf in;			/* read, not yet taken */
-	int64_t deadline;		/* clock_mono */
-	int64_t body_since;
-	uint64_t body_bytes;
-	bool reading, writing;		/* events in the loop */
-	bool eof;
-	bool handshaking;		/* TLS: the session waits for its end */
-	bool lingering;
-	bool closed;
-};
 
 static void conn_run(struct conn *c, struct span bytes);
 static void handshake_begin(struct conn *c);
 
 /* ---- life and death ---- */
 
-static void
-client_count(struct receiver *rx, struct ip ip, int by, uint32_t *sum)
+/* A session more or less of this client; how many it has, over all receivers. */
+uint32_t
+client_count(struct receiver *rx, struct ip ip, int by)
 {
 	struct span key = span_make((const char *)&ip, sizeof(ip));
 	struct { struct ip ip; uint32_t n; } *own = table_get(rx->clients, key);
-	uint32_t shared = limits_sessions(rx->limits, rx->column, ip, by, clock_mono());
+	uint32_t n, shared = limits_sessions(rx->limits, rx->column, ip, by, clock_mono());
 
 	if (own == NULL && by > 0) {
 		own = calloc(1, sizeof(*own));
@@ -77,23 +57,42 @@ client_count(struct receiver *rx, struct ip ip, int by, uint32_t *sum)
 		own->ip = ip;
 		table_put(rx->clients, span_make((const char *)&own->ip, sizeof(ip)), own);
 	}
-	if (own == NULL) {
-		*sum = shared;
-		return;
-	}
-	own->n += (uint32_t)by;
-	*sum = own->n > shared ? own->n : shared;
-	if (own->n == 0) {
+	if (own == NULL)
+		return shared;
+	n = own->n += (uint32_t)by;
+	if (n == 0) {
 		table_remove(rx->clients, key);
 		free(own);
 	}
+	return n > shared ? n : shared;
 }
 
-static void
+void
+conn_count(struct conn *c, struct ip ip)
+{
+	if (c->counted.family)
+		client_count(c->mail.rx, c->counted, -1);
+	c->counted = ip;
+	if (ip.family)
+		client_count(c->mail.rx, ip, 1);
+}
+
+/* Sessions of a listener and of all, over all receivers. */
+void
+session_count(struct door *d, int by)
+{
+	struct receiver *rx = d->rx;
+
+	d->sessions += (uint32_t)by;
+	rx->sessions += (uint32_t)by;
+	limits_open(rx->limits, rx->column, d->conf->name, by, clock_mono());
+	limits_publish_sessions(rx->limits, rx->column, rx->sessions);
+}
+
+void
 conn_close(struct conn *c)
 {
 	struct receiver *rx = c->mail.rx;
-	uint32_t ignored;
 
 	if (c->closed)
 		return;
@@ -114,9 +113,8 @@ conn_close(struct conn *c)
 	transport_close(&c->t);
 	buf_release(&c->in);
 	idtable_remove(rx->conns, c->mail.conn);
-	client_count(rx, c->s.client, -1, &ignored);
-	c->door->sessions--;
-	counter_add(COUNTER_SESSIONS, -1);
+	conn_count(c, (struct ip){ 0 });
+	session_count(c->door, -1);
 	*(c->prev ? &c->prev->next : &rx->first) = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
@@ -148,8 +146,8 @@ conn_lost(struct conn *c, const char *why)
 	conn_close(c);
 }
 
-static void
-want_read(struct conn *c, bool on)
+void
+conn_want_read(struct conn *c, bool on)
 {
 	if (on == c->reading)
 		return;
@@ -212,7 +210,7 @@ conn_finish(struct conn *c, bool unread)
 {
 	if (buf_size(&c->s.out)) {	/* on_writable comes back */
 		c->deadline = clock_mono() + FAREWELL;
-		want_read(c, false);
+		conn_want_read(c, false);
 		return;
 	}
 	if (c->eof || (!unread && c->t.ssl == NULL) || transport_shutdown(&c->t) == -1 || !unread) {
@@ -222,7 +220,7 @@ conn_finish(struct conn *c, bool unread)
 	c->lingering = true;
 	c->deadline = clock_mono() + LINGER;
 	buf_release(&c->in);
-	want_read(c, true);
+	conn_want_read(c, true);
 }
 
 /* ---- the session ---- */
@@ -314,11 +312,11 @@ conn_run(struct conn *c, struct span bytes)
 		conn_lost(c, "lost connection of");
 		return;
 	}
-	want_read(c, !c->eof && buf_size(&c->s.out) == 0 &&
+	conn_want_read(c, !c->eof && buf_size(&c->s.out) == 0 &&
 	    !(step == SMTP_WAIT && buf_size(&c->in) >= READ_AHEAD));
 }
 
-static void
+void
 conn_input(struct conn *c, enum smtp_input_kind kind, const struct smtp_reply *r, uint64_t ticket)
 {
 	struct smtp_input in = { .kind = kind, .now = clock_real(), .ticket = ticket };
@@ -407,7 +405,7 @@ handshake_begin(struct conn *c)
 	buf_shrink(&c->in);
 	c->deadline = clock_mono() + HANDSHAKE_MAX;
 	if (buf_size(&c->s.out)) {	/* on_writable comes back */
-		want_read(c, false);
+		conn_want_read(c, false);
 		return;
 	}
 	if (transport_tls_accept(&c->t, c->door->tls, &err) == -1) {
@@ -416,7 +414,7 @@ handshake_begin(struct conn *c)
 	}
 	counter_add(COUNTER_TLS_SESSIONS, 1);
 	c->handshaking = true;
-	want_read(c, true);
+	conn_want_read(c, true);
 }
 
 static void
@@ -458,7 +456,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 	struct receiver *rx = c->mail.rx;
-	bool ahead = !c->lingering && (smtp_waiting(&c->s) || buf_size(&c->in) > 0);
+	bool ahead = !c->lingering && (smtp_waiting(&c->s) || c->proxied || buf_size(&c->in) > 0);
 	size_t room = !ahead ? READ_MAX : c->t.ssl ? TLS_RECORD : READ_AHEAD;
 	char *to = ahead ? buf_room(&c->in, room) : rx->read_buf;
 	ssize_t n;
@@ -471,7 +469,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	n = conn_read(c, to, room);
 	if (n == TRANSPORT_AGAIN) {
 		if (c->t.ssl && c->t.wants_write) {	/* OpenSSL has an answer of its own to send */
-			want_read(c, false);
+			conn_want_read(c, false);
 			want_write(c, true);
 		}
 		return;
@@ -487,7 +485,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n == 0) {
 		c->eof = true;
-		want_read(c, false);
+		conn_want_read(c, false);
 		if (!smtp_waiting(&c->s) && buf_size(&c->s.out) == 0)
 			conn_lost(c, "lost connection of");
 		return;
@@ -497,10 +495,40 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	buf_commit(&c->in, (size_t)n);
-	if (!smtp_waiting(&c->s))
+	if (c->proxied)
+		proxy_input(c);
+	else if (!smtp_waiting(&c->s))
 		conn_run(c, buf_data(&c->in));
 	else if (buf_size(&c->in) >= READ_AHEAD)
-		want_read(c, false);
+		conn_want_read(c, false);
+}
+
+struct conn *
+conn_new(struct door *d, int fd, struct ip ip, uint16_t port)
+{
+	struct receiver *rx = d->rx;
+	struct conn *c = calloc(1, sizeof(*c));
+
+	ASSERT(c != NULL);
+	c->mail = (struct conn_mail){ .rx = rx, .door = d, .conn = ++rx->last_conn };
+	c->door = d;
+	c->t.fd = fd;
+	buf_init(&c->in, IN_MAX);
+	smtp_session_init(&c->s, &d->site, &transaction_ops, &c->mail, &rx->ids);
+	c->s.listener = d->conf->name;
+	c->s.client = ip;
+	c->s.client_port = port;
+	c->s.may_xclient = nets_have(&d->conf->xclient, ip);
+	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	ASSERT(c->readable != NULL);
+	c->next = rx->first;
+	if (c->next)
+		c->next->prev = c;
+	rx->first = c;
+	idtable_put(rx->conns, c->mail.conn, c);
+	session_count(d, 1);
+	counter_add(COUNTER_CONNECTIONS, 1);
+	return c;
 }
 
 /* ---- once a second ---- */
@@ -517,6 +545,11 @@ conns_tick(struct receiver *rx, int64_t now)
 		if (c->lingering || (c->s.state == SMTP_OVER && now >= c->deadline)) {
 			if (now >= c->deadline)
 				conn_close(c);
+			continue;
+		}
+		if (c->proxied) {
+			if (now >= c->deadline)
+				proxy_failed(c, "did not come in time");
 			continue;
 		}
 		if (c->s.state == SMTP_HANDSHAKE) {
@@ -539,173 +572,11 @@ conns_retire(struct receiver *rx)
 
 	for (c = rx->first; c; c = next) {
 		next = c->next;
-		if (!c->lingering && c->s.state == SMTP_HANDSHAKE)
+		if (c->proxied)
+			conn_close(c);
+		else if (!c->lingering && c->s.state == SMTP_HANDSHAKE)
 			c->s.retiring = true;
 		else if (!c->lingering && c->s.state != SMTP_OVER)
 			conn_input(c, SMTP_RETIRE, NULL, 0);
-	}
-}
-
-/* ---- doors ---- */
-
-/* Turned away without a session: costs no memory. */
-static void
-turn_away(struct door *d, int fd, struct ip ip, unsigned code, const char *text, bool log)
-{
-	struct receiver *rx = d->rx;
-	uint64_t id = id_new(&rx->ids, clock_real());
-	char line[512], ref[ID_SIZE];
-	int n;
-
-	n = snprintf(line, sizeof(line), "%u %s (ref %s)\r\n", code, text, id_format(id, ref));
-	ASSERT(n > 4 && (size_t)n < sizeof(line));
-	if (send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
-		log_debug("a refused client did not wait for its refusal");
-	close(fd);
-	counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
-	if (log)
-		log_refused(id, "CONNECT", SPAN_LIT(""), ip, code,
-		    span_make(line + 4, (size_t)n - 6), NULL, NULL);
-	if (code == 554)
-		hint_allow(rx, d, id, ip, clock_mono());
-}
-
-static void
-conn_new(struct door *d, int fd, struct ip ip, uint16_t port, bool permitted, struct span net)
-{
-	struct receiver *rx = d->rx;
-	struct conn *c = calloc(1, sizeof(*c));
-
-	ASSERT(c != NULL);
-	c->mail = (struct conn_mail){ .rx = rx, .door = d, .conn = ++rx->last_conn };
-	c->door = d;
-	c->t.fd = fd;
-	buf_init(&c->in, IN_MAX);
-	smtp_session_init(&c->s, &d->site, &transaction_ops, &c->mail, &rx->ids);
-	c->s.listener = d->conf->name;
-	c->s.client = ip;
-	c->s.client_port = port;
-	c->s.client_name = net;
-	c->s.permitted = permitted;
-	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-	ASSERT(c->readable != NULL);
-	c->next = rx->first;
-	if (c->next)
-		c->next->prev = c;
-	rx->first = c;
-	idtable_put(rx->conns, c->mail.conn, c);
-	d->sessions++;
-	counter_add(COUNTER_CONNECTIONS, 1);
-	counter_add(COUNTER_SESSIONS, 1);
-	c->deadline = clock_mono() + d->conf->limits.command_timeout;
-	conn_input(c, SMTP_OPEN, NULL, 0);
-}
-
-static void
-welcome(struct door *d, int fd, struct ip ip, uint16_t port)
-{
-	struct receiver *rx = d->rx;
-	int64_t now = clock_mono();
-	bool permitted, log = now - d->crowded > US_PER_SEC || d->crowded == 0;
-	struct span net;
-	uint32_t n;
-
-	permitted = access_permitted(d->conf, ip, &net);
-	if (!permitted && d->conf->direction == LISTEN_OUTBOUND && !d->conf->auth &&
-	    d->conf->client_ca == NULL) {
-		turn_away(d, fd, ip, 554, "5.7.1 this client is not permitted to relay", true);
-		return;
-	}
-	if (d->sessions >= d->conf->limits.sessions) {
-		turn_away(d, fd, ip, 421, "4.7.0 too many sessions, try again later", log);
-		d->crowded = now;
-		return;
-	}
-	client_count(rx, ip, 1, &n);
-	if (n > d->conf->limits.sessions_per_client) {
-		client_count(rx, ip, -1, &n);
-		turn_away(d, fd, ip, 421, "4.7.0 too many sessions of this client", log);
-		d->crowded = now;
-		return;
-	}
-	conn_new(d, fd, ip, port, permitted, net);
-}
-
-static void
-on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct door *d = arg;
-
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof(ss);
-		uint16_t port;
-		struct ip ip;
-		int client;
-
-		client = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS)) {
-			log_error("accept: %s; the listener rests for a second", strerror(errno));
-			event_del(d->accept);
-			d->open = false;
-			return;
-		}
-		if (client == -1 && (errno == EINTR || errno == ECONNABORTED))
-			continue;
-		if (client == -1)
-			return;
-		ip = ip_from_sockaddr((struct sockaddr *)&ss, &port);
-		welcome(d, client, ip, port);
-	}
-}
-
-void
-door_add(struct receiver *rx, const struct conf_listener *l, int fd)
-{
-	struct door *d = calloc(1, sizeof(*d));
-	int one = 1;
-
-	ASSERT(d != NULL);
-	/* Accepted sockets inherit it: a reply never waits for the ACK of the one before. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	*d = (struct door){ .rx = rx, .conf = l, .fd = fd,
-		.site = { .hostname = rx->rt->conf->hostname, .postmaster = rx->rt->conf->postmaster,
-		    .max_size = l->max_size, .recipients = l->limits.recipients,
-		    .errors = l->limits.errors, .messages = l->limits.messages,
-		    .normalise = l->normalise, .tls = l->tls != LISTEN_TLS_OFF,
-		    .tls_required = l->tls == LISTEN_TLS_REQUIRED, .auth = l->auth } };
-	if (l->tls)
-		d->tls = rx->tls[l - rx->rt->conf->listeners];
-	d->accept = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_accept, d);
-	ASSERT(d->accept != NULL);
-	rx->doors = realloc(rx->doors, (rx->ndoors + 1) * sizeof(struct door *));
-	ASSERT(rx->doors != NULL);
-	rx->doors[rx->ndoors++] = d;
-	if (rx->serving)
-		doors_open(rx);
-}
-
-void
-doors_open(struct receiver *rx)
-{
-	for (size_t i = 0; i < rx->ndoors; i++) {
-		struct door *d = rx->doors[i];
-
-		if (!d->open && d->fd != -1)
-			event_add(d->accept, NULL);
-		d->open = true;
-	}
-}
-
-void
-doors_close(struct receiver *rx)
-{
-	for (size_t i = 0; i < rx->ndoors; i++) {
-		struct door *d = rx->doors[i];
-
-		event_del(d->accept);
-		if (d->fd != -1)
-			close(d->fd);
-		d->fd = -1;
 	}
 }

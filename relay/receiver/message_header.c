@@ -44,6 +44,46 @@ header_hops(struct span header)
 	return n;
 }
 
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* RFC 5321, 4.4: "by" and a name, as words of their own. */
+static bool
+says_by(struct span v, struct span host)
+{
+	bool by = false;
+
+	while (v.n) {
+		size_t n = 0;
+		struct span word;
+
+		while (v.n && is_space(v.p[0]))
+			v = span_from(v, 1);
+		while (n < v.n && !is_space(v.p[n]) && v.p[n] != ';')
+			n++;
+		word = span_sub(v, 0, n);
+		v = span_from(v, n + (n < v.n));
+		if (by && span_eq_nocase(word, host))
+			return true;
+		by = span_is_nocase(word, "by");
+	}
+	return false;
+}
+
+unsigned
+header_hops_by(struct span header, struct span host)
+{
+	struct span name, value;
+	unsigned n = 0;
+
+	while (next_field(&header, &name, &value))
+		n += span_is_nocase(name, "Received") && says_by(value, host);
+	return n;
+}
+
 /* RFC 5322, 3.4: the domain behind the last @ of the first address, outside quotes and
  * comments; that within <> wins. */
 static struct span

@@ -27,10 +27,15 @@ static void
 greet(struct smtp_session *s, struct span name, bool esmtp)
 {
 	smtp_abandon(s);
+	if (s->xclient.has & XCLIENT_HELO)
+		name = s->xclient.helo;
+	if (s->xclient.has & XCLIENT_PROTO)
+		esmtp = s->xclient.esmtp;
 	free(s->helo_text);
 	s->helo_text = malloc(name.n + 1);
 	ASSERT(s->helo_text != NULL);
-	memcpy(s->helo_text, name.p, name.n);
+	if (name.n)
+		memcpy(s->helo_text, name.p, name.n);
 	s->helo_text[name.n] = '\0';
 	s->helo = span_make(s->helo_text, name.n);
 	s->esmtp = esmtp;
@@ -62,6 +67,9 @@ cmd_ehlo(struct smtp_session *s, struct span args)
 	    s->site->tls && s->tls.n == 0 ? "\nSTARTTLS" : "",
 	    s->site->auth && s->tls.n ? "\nAUTH PLAIN LOGIN" : "");
 	ASSERT(n > 0 && (size_t)n < sizeof(text));
+	if (s->may_xclient)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "\nXCLIENT " XCLIENT_ATTRIBUTES);
+	ASSERT((size_t)n < sizeof(text));
 	wire_reply(&s->out, 250, span_make(text, (size_t)n));
 }
 
@@ -192,7 +200,7 @@ transaction_new(struct smtp_session *s)
 	t->arena = a;
 	t->env = (struct envelope){
 		.direction = s->direction, .listener = s->listener, .client = s->client,
-		.client_port = s->client_port, .client_name = s->client_name,
+		.client_port = s->client_port, .client_name = arena_span(a, s->client_name),
 		.helo = arena_span(a, s->helo),
 		.flags = (s->esmtp ? ENVELOPE_ESMTP : 0) | (s->tls.n ? ENVELOPE_TLS : 0) |
 		    (s->user.n ? ENVELOPE_AUTH : 0),
@@ -440,6 +448,7 @@ static const struct command {
 	{ "HELP", IN_ANY, true, NULL, cmd_help },
 	{ "STARTTLS", IN_ANY, true, NULL, cmd_starttls, true },
 	{ "AUTH", IN_ANY, true, NULL, smtp_auth_command },
+	{ "XCLIENT", IN(CONNECT) | IN(GREETED), false, NULL, smtp_xclient },
 };
 
 void

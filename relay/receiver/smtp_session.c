@@ -68,7 +68,7 @@ smtp_session_check(const struct smtp_session *s)
 	ASSERT(!open || s->t->env.nrecipients <= ENVELOPE_RECIPIENTS_MAX);
 	ASSERT((s->ticket != 0) == smtp_waiting(s));
 	ASSERT((s->auth.step != AUTH_STEP_NONE) == (s->state == SMTP_AUTH));
-	ASSERT(s->user.n == 0 || s->tls.n > 0);
+	ASSERT(s->user.n == 0 || s->tls.n > 0 || s->xclient.login.n > 0);
 }
 
 void
@@ -231,6 +231,8 @@ leaving(const struct smtp_session *s)
 	return s->retiring && (s->state == SMTP_CONNECT || s->state == SMTP_GREETED);
 }
 
+static void heard(struct smtp_session *s, struct span line);
+
 /* All that is in order now; returns how many bytes are done with. */
 static size_t
 consume(struct smtp_session *s, struct span in)
@@ -269,6 +271,7 @@ consume(struct smtp_session *s, struct span in)
 		case WIRE_MORE:
 			return at + used;
 		case WIRE_LINE:
+			heard(s, run);
 			smtp_command(s, run);
 			break;
 		case WIRE_LONG:
@@ -312,9 +315,17 @@ secured(struct smtp_session *s, struct span agreed)
 static void
 open_session(struct smtp_session *s, const struct smtp_reply *refused)
 {
-	char text[320];
-
 	s->id = id_new(s->ids, s->now);
+	smtp_greet(s, refused);
+}
+
+/* The banner, or the refusal at the door. */
+void
+smtp_greet(struct smtp_session *s, const struct smtp_reply *refused)
+{
+	struct span banner = s->site->banner.n ? s->site->banner : SPAN_LIT("ESMTP Postern");
+	char text[512];
+
 	if (refused->code) {
 		struct smtp_reply r;
 
@@ -323,13 +334,38 @@ open_session(struct smtp_session *s, const struct smtp_reply *refused)
 		put_refusal(s, "CONNECT", NULL, &r);
 		return;
 	}
-	snprintf(text, sizeof(text), "%.*s ESMTP Postern", SPAN_ARG(s->site->hostname));
+	snprintf(text, sizeof(text), "%.*s %.*s", SPAN_ARG(s->site->hostname), SPAN_ARG(banner));
 	smtp_say(s, 220, text);
+}
+
+/* What a transcript may show of a line: AUTH's secrets never. */
+static void
+heard(struct smtp_session *s, struct span line)
+{
+	static const struct span auth = { "AUTH ", 5 }, mask = { "\xe2\x80\xa6", 3 };
+	char text[64];
+	int n;
+
+	if (s->ops->heard == NULL)
+		return;
+	if (s->state == SMTP_AUTH)
+		line = mask;
+	else if (span_starts_nocase(line, auth)) {
+		struct span how = span_from(line, auth.n);
+
+		n = snprintf(text, sizeof(text), "AUTH %.*s %.*s",
+		    (int)(span_find(how, ' ') > 20 ? 20 : span_find(how, ' ')), how.p,
+		    span_find(how, ' ') < how.n ? (int)mask.n : 0, mask.p);
+		line = span_make(text, (size_t)n);
+	}
+	s->ops->heard(s->ctx, s, line);
 }
 
 enum smtp_step
 smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *used)
 {
+	size_t said = buf_size(&s->out);
+
 	*used = 0;
 	s->now = in->now;
 	if (s->state == SMTP_OVER)
@@ -362,6 +398,8 @@ smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *u
 	if (leaving(s))
 		close_421(s, "4.3.2 service restarting, come back at once");
 	smtp_session_check(s);
+	if (s->ops->said && buf_size(&s->out) > said)
+		s->ops->said(s->ctx, s, span_from(buf_data(&s->out), said));
 	if (s->state == SMTP_OVER)
 		return SMTP_DONE;
 	if (smtp_waiting(s))
@@ -386,6 +424,7 @@ smtp_session_release(struct smtp_session *s)
 	buf_release(&s->out);
 	free(s->helo_text);
 	s->helo_text = NULL;
+	arena_free(&s->claims);
 	free(s->tls_text);
 	s->tls_text = NULL;
 	explicit_bzero(s->auth.user, sizeof(s->auth.user));

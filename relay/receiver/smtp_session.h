@@ -15,6 +15,7 @@
 #include "receiver/smtp_data.h"
 #include "receiver/smtp_lines.h"
 #include "receiver/smtp_wire.h"
+#include "receiver/xclient.h"
 
 /* X(NAME, "name", "a phrase for people": "lost connection while …") */
 #define SMTP_STATES(X) \
@@ -50,6 +51,7 @@ smtp_receives(enum smtp_state s)
 /* What a listener promises; shared by its sessions, outlives them. */
 struct smtp_site {
 	struct span hostname;
+	struct span banner;		/* text of the 220 behind the name; empty: "ESMTP Postern" */
 	struct span postmaster;		/* whom RCPT TO:<postmaster> means */
 	uint64_t max_size;
 	uint32_t recipients;		/* for each message */
@@ -112,6 +114,13 @@ struct smtp_ops {
 	    struct smtp_reply *r);
 	/* The transaction is given up (RSET, bare LF, closing …) before its end. */
 	void (*abandon)(void *ctx, struct smtp_session *s);
+	/* XCLIENT was well-formed, and the session is as new: who is it now? r: the refusal at
+	 * the door, if there is one. NULL: never asked, as s->may_xclient is never set. */
+	void (*xclient)(void *ctx, struct smtp_session *s, const struct xclient *x,
+	    struct smtp_reply *r);
+	/* What was heard and said, for transcripts; may be NULL. Secrets are masked already. */
+	void (*heard)(void *ctx, struct smtp_session *s, struct span line);
+	void (*said)(void *ctx, struct smtp_session *s, struct span replies);
 	/* A reply of 4xx or 5xx is on its way; command is "RCPT", … Journal, log, counters. */
 	void (*refused)(void *ctx, struct smtp_session *s, const char *command,
 	    const struct recipient *rcpt, unsigned code, struct span text);
@@ -146,6 +155,9 @@ struct smtp_session {
 	uint16_t client_port;
 	struct span client_name;
 	bool permitted;			/* the client may relay */
+	bool may_xclient;		/* the client may speak for others */
+	struct arena *claims;		/* XCLIENT's texts */
+	struct xclient xclient;		/* the last one; HELO, PROTO and LOGIN hold until the end */
 	struct span user;		/* authenticated as, in auth.user; empty: not */
 	struct span tls;		/* "TLSv1.3 TLS_AES_256_GCM_SHA384", in tls_text; empty: none */
 	struct smtp_auth auth;

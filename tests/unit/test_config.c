@@ -226,10 +226,75 @@ teardown(void **state)
 	return 0;
 }
 
+static void
+test_clients(void **state)
+{
+	struct config *c = parse(HEAD
+	    "networks: {lb: [192.0.2.1], mail: {addresses: [10.1.2.3], from: [example.org, .Sub.example]}}\n"
+	    "limits: {memory: 64MB, sessions: 500}\n"
+	    "listeners:\n"
+	    "  - {name: a, address: '0.0.0.0:25', direction: auto, allow: [network:mail],\n"
+	    "     proxy_protocol: [network:lb], xclient: [127.0.0.0/8], hostname: mx.example.org,\n"
+	    "     banner: 'ESMTP at your service'}\n"
+	    "  - {name: b, address: '0.0.0.0:26', allow: [10.0.0.0/8]}\n");
+
+	assert_non_null(c);
+	assert_int_equal(diags.warnings, 0);
+	assert_int_equal(c->limits.memory, 64000000);
+	assert_int_equal(c->limits.sessions, 500);
+	assert_int_equal(c->listeners[0].proxy.n, 1);
+	assert_true(span_is(c->listeners[0].proxy.names[0], "lb"));
+	assert_int_equal(c->listeners[0].xclient.n, 1);
+	assert_true(span_is(c->listeners[0].hostname, "mx.example.org"));
+	assert_true(span_is(c->listeners[0].banner, "ESMTP at your service"));
+	assert_true(span_is(c->listeners[1].hostname, "gw.example.org"));
+	assert_true(span_is(c->listeners[1].banner, "ESMTP Postern"));
+	assert_int_equal(config_network(c, SPAN_LIT("mail"))->nfrom, 2);
+	assert_true(span_is(config_network(c, SPAN_LIT("mail"))->from[1], ".sub.example"));
+	assert_int_equal(config_network(c, SPAN_LIT("lb"))->nfrom, 0);
+	config_free(&c);
+	/* Defaults of the limits over all. */
+	c = parse(HEAD LISTEN);
+	assert_int_equal(c->limits.memory, 1000000000);
+	assert_int_equal(c->limits.sessions, 10000);
+	config_free(&c);
+}
+
+static void
+test_client_errors(void **state)
+{
+	static const char *const bad[] = {
+		"networks: {a: {from: [x.example]}}\n",
+		"networks: {a: {addresses: [10.1.2.3], from: []}}\n",
+		"networks: {a: {addresses: [10.1.2.3], from: ['a b']}}\n",
+		"networks: {a: {adresses: [10.1.2.3]}}\n",
+		"limits: {memory: 100}\n",
+		"limits: {memroy: 1GB}\n",
+		NULL };
+	static const char *const listener[] = { "proxy_protocol: [network:none]",
+		"proxy_protocol: yes", "xclient: [1.2.3]", "hostname: 'a b'", "banner: \"a\\nb\"", NULL };
+	char text[512];
+
+	for (size_t i = 0; bad[i]; i++) {
+		snprintf(text, sizeof(text), HEAD LISTEN "%s", bad[i]);
+		if (parse(text))
+			fail_msg("taken: %s", bad[i]);
+		assert_true(diags.first->line > 0);
+	}
+	for (size_t i = 0; listener[i]; i++) {
+		snprintf(text, sizeof(text), HEAD "listeners: [{name: a, address: '127.0.0.1:25', %s}]\n",
+		    listener[i]);
+		if (parse(text))
+			fail_msg("taken: %s", listener[i]);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_client_errors),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_tls),
