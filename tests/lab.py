@@ -365,6 +365,7 @@ class Lab:
             "maillog_file_prefixes": self.dir, "smtp_dns_support_level": "disabled",
             "smtp_host_lookup": "native", "biff": "no", "smtputf8_enable": "yes",
             "multi_instance_name": "", "smtpd_peername_lookup": "no",
+            "queue_run_delay": "2s", "minimal_backoff_time": "2s", "maximal_backoff_time": "5s",
         }
         params.update(main)
         self.write(name + "/conf/main.cf", "".join("%s = %s\n" % kv for kv in params.items()))
@@ -382,8 +383,7 @@ class Lab:
         r = subprocess.run(["/usr/sbin/postfix", "-c", conf, "start"], capture_output=True, text=True)
         if r.returncode:
             raise LabError("postfix: " + r.stdout + r.stderr + tail(base + "/maillog"))
-        pid = wait_for(lambda: os.path.exists(base + "/queue/pid/master.pid") and
-                       open(base + "/queue/pid/master.pid").read().strip(), because="postfix's pid")
+        pid = wait_for(lambda: tail(base + "/queue/pid/master.pid").strip(), because="postfix's pid")
         self.closers.append(lambda: subprocess.run(["/usr/sbin/postfix", "-c", conf, "stop"],
                                                    capture_output=True))
         wait_port("127.0.0.1", port, log=base + "/maillog")
