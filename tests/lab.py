@@ -34,6 +34,9 @@ EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-" + "STANDARD-ANTIVIRUS-TEST-FILE!$H
 DEADLINE = float(os.environ.get("LAB_DEADLINE", "30"))
 
 
+LABS = []       # those that are open
+
+
 class LabError(Exception):
     pass
 
@@ -52,7 +55,8 @@ def wait_for(what, seconds=None, every=0.02, because=None):
         if value:
             return value
         if time.monotonic() > end:
-            raise LabError("timed out waiting for " + (because or repr(what)))
+            logs = "".join("\n---- %s\n%s" % (p, tail(p, 40)) for l in LABS for p in glob.glob(l.path("posternd*.log")))
+            raise LabError("timed out waiting for " + (because or repr(what)) + logs)
         time.sleep(every)
 
 
@@ -234,6 +238,7 @@ class Lab:
         self.zones = {}
         self.daemon = None
         self.ports = {}
+        LABS.append(self)
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
@@ -268,6 +273,7 @@ class Lab:
                 raise LabError("in posternd's log: %s\n%s" % (bad.group(0), tail(path, 60)))
 
     def clean_up(self):
+        LABS.remove(self)
         for p in reversed(self.procs):
             p.stop()
         for c in self.closers:
@@ -365,6 +371,7 @@ class Lab:
             "maillog_file_prefixes": self.dir, "smtp_dns_support_level": "disabled",
             "smtp_host_lookup": "native", "biff": "no", "smtputf8_enable": "yes",
             "multi_instance_name": "", "smtpd_peername_lookup": "no",
+            "queue_run_delay": "2s", "minimal_backoff_time": "2s", "maximal_backoff_time": "5s",
         }
         params.update(main)
         self.write(name + "/conf/main.cf", "".join("%s = %s\n" % kv for kv in params.items()))
@@ -382,8 +389,7 @@ class Lab:
         r = subprocess.run(["/usr/sbin/postfix", "-c", conf, "start"], capture_output=True, text=True)
         if r.returncode:
             raise LabError("postfix: " + r.stdout + r.stderr + tail(base + "/maillog"))
-        pid = wait_for(lambda: os.path.exists(base + "/queue/pid/master.pid") and
-                       open(base + "/queue/pid/master.pid").read().strip(), because="postfix's pid")
+        pid = wait_for(lambda: tail(base + "/queue/pid/master.pid").strip(), because="postfix's pid")
         self.closers.append(lambda: subprocess.run(["/usr/sbin/postfix", "-c", conf, "stop"],
                                                    capture_output=True))
         wait_port("127.0.0.1", port, log=base + "/maillog")

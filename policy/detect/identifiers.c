@@ -4,16 +4,22 @@
 #include "identifiers.h"
 #include "postern/err.h"
 
+#define DIGITS_MAX 24		/* of a number in the tables */
+
 /* In the order of the manual. */
-#define BUILTINS(X) \
-	X(payment_card) X(iban) X(bic) X(fr_rib) X(us_aba) X(isin) X(bitcoin_address) \
-	X(fr_nir) X(fr_siren) X(fr_siret) X(fr_tva) X(fr_spi) X(fr_rpps) X(fr_finess) \
-	X(uk_nhs) X(uk_nino) X(us_ssn) X(us_itin) X(us_npi) X(de_steuer_id) X(es_dni) X(es_nie) \
-	X(it_codice_fiscale) X(be_nn) X(nl_bsn) X(ch_ahv) X(pt_nif) X(pl_pesel) X(se_pnr) X(no_fnr) \
-	X(fi_hetu) X(dk_cpr) X(ie_pps) X(ca_sin) X(au_tfn) X(au_medicare) X(in_aadhaar) X(in_pan) \
-	X(cn_ric) X(br_cpf) X(kr_rrn) X(za_id) X(imei) X(vin) X(passport_mrz) \
-	X(private_key) X(aws_key) X(gcp_key) X(azure_key) X(github_token) X(gitlab_token) \
-	X(slack_token) X(stripe_key) X(jwt) X(connection_string) X(password_in_clear)
+#define BUILTINS(X)                                                                        \
+	X(payment_card)                                                                    \
+	X(iban) X(bic) X(fr_rib) X(us_aba) X(isin) X(bitcoin_address) X(fr_nir)            \
+	    X(fr_siren) X(fr_siret) X(fr_tva) X(fr_spi) X(fr_rpps) X(fr_finess) X(uk_nhs)  \
+		X(uk_nino) X(us_ssn) X(us_itin) X(us_npi) X(de_steuer_id) X(es_dni)        \
+		    X(es_nie) X(it_codice_fiscale) X(be_nn) X(nl_bsn) X(ch_ahv) X(pt_nif)  \
+			X(pl_pesel) X(se_pnr) X(no_fnr) X(fi_hetu) X(dk_cpr) X(ie_pps)     \
+			    X(ca_sin) X(au_tfn) X(au_medicare) X(in_aadhaar) X(in_pan)     \
+				X(cn_ric) X(br_cpf) X(kr_rrn) X(za_id) X(imei) X(vin)      \
+				    X(passport_mrz) X(private_key) X(aws_key) X(gcp_key)   \
+					X(azure_key) X(github_token) X(gitlab_token)       \
+					    X(slack_token) X(stripe_key) X(jwt)            \
+						X(connection_string) X(password_in_clear)
 
 #define X(name) extern const struct builtin builtin_##name;
 BUILTINS(X)
@@ -41,6 +47,13 @@ group_first(const char *groups)
 	return (unsigned)strtoul(groups, NULL, 10);
 }
 
+static void
+ask_put(struct ask *a, int builtin)
+{
+	ASSERT(a->n < BUILTINS_MAX);
+	a->builtin[a->n++] = (uint8_t)builtin;
+}
+
 void
 identifiers_plan_add(struct identifiers_plan *p, int builtin)
 {
@@ -49,22 +62,34 @@ identifiers_plan_add(struct identifiers_plan *p, int builtin)
 
 	ASSERT(builtin < BUILTINS_MAX);
 	for (const struct number *u = b->numbers; u && u->n; u++) {
+		ASSERT(u->n <= DIGITS_MAX);
 		if (u->whole.with_near)
 			digits |= LEN(u->n), whole |= LEN(u->n);
 		for (const char *g = u->groups; g; g = strchr(g, ' ') ? strchr(g, ' ') + 1 : NULL)
 			digits |= LEN(group_first(g));
 	}
 	for (int n = 0; n <= ATOM_MAX; n++) {
-		if (digits >> n & 1)
-			p->digits[n].builtin[p->digits[n].n++] = (uint8_t)builtin;
-		if (b->mixed >> n & 1)
-			p->mixed[n].builtin[p->mixed[n].n++] = (uint8_t)builtin;
+		for (int joined = 0; joined < 2; joined++) {
+			if (!joined && !(whole >> n & 1))
+				continue;
+			if (digits >> n & 1)
+				ask_put(&p->digits[joined][n], builtin);
+			if (b->mixed >> n & 1)
+				ask_put(&p->mixed[joined][n], builtin);
+		}
 	}
-	p->whole[builtin] = whole;
 	p->any = p->any || digits || b->mixed;
 }
 
 /* --- readings ---------------------------------------------------------------------- */
+
+static bool
+alnum_at(struct span s, size_t i)
+{
+	uint8_t c = i < s.n ? (uint8_t)s.p[i] : 0;
+
+	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 32) - 'a') < 26;
+}
 
 bool
 reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r)
@@ -119,6 +144,51 @@ reading_grouped(const struct reading *r, const char *groups)
 			groups++;
 	}
 	return i == r->ngroups;
+}
+
+bool
+reading_lead(struct atoms *at, size_t n, struct reading *r)
+{
+	struct span s = at->text;
+	size_t i = atoms_peek(at, 0)->from;
+	bool sep = i > 0 && (s.p[i - 1] == ' ' || s.p[i - 1] == '-');
+
+	if (!sep || r->n + n > READING_MAX || i < n + 1 || r->ngroups >= ATOMS_JOINED_MAX)
+		return false;
+	memmove(r->c + n, r->c, r->n + 1u);
+	memmove(r->group + 1, r->group, r->ngroups);
+	i -= n + 1;
+	for (size_t k = 0; k < n; k++) {
+		char c = ascii_lower(s.p[i + k]);
+
+		if (c < 'a' || c > 'z')
+			return false;
+		r->c[k] = (char)(c - 32);
+	}
+	/* Not the end of a longer word. */
+	if (i > 0 && ((s.p[i - 1] & 0x80) || s.p[i - 1] == '_' || alnum_at(s, i - 1)))
+		return false;
+	r->from = i;
+	r->n = (uint8_t)(r->n + n);
+	r->group[0] = (uint8_t)n;
+	r->ngroups++;
+	return true;
+}
+
+bool
+reading_is(const struct reading *r, const char *form)
+{
+	if (strlen(form) != r->n)
+		return false;
+	for (size_t i = 0; i < r->n; i++) {
+		bool digit = r->c[i] <= '9';
+
+		if (form[i] == 'A'       ? digit
+			: form[i] == '9' ? !digit
+					 : form[i] != '*' && form[i] != r->c[i])
+			return false;
+	}
+	return true;
 }
 
 bool
@@ -252,8 +322,33 @@ goes_on(struct atoms *at, const struct reading *r)
 	return o->kind == ATOM_DIGITS && o->sep == r->sep;
 }
 
+/* How many groups of digits from the current atom on make so many digits; 0: none do. */
+struct totals {
+	bool made;
+	uint8_t groups[DIGITS_MAX + 1];
+};
+
+static void
+totals_make(struct totals *t, struct atoms *at)
+{
+	size_t n = 0;
+
+	memset(t, 0, sizeof(*t));
+	t->made = true;
+	for (size_t i = 0; i < ATOMS_JOINED_MAX; i++) {
+		const struct atom *o = atoms_peek(at, i);
+
+		if (o->kind != ATOM_DIGITS || !o->usable || (i > 0 && o->sep == 0) ||
+		    n + o->n > DIGITS_MAX)
+			return;
+		n += o->n;
+		t->groups[n] = (uint8_t)(i + 1);
+	}
+}
+
 static enum proof
-number_match(const struct number *u, struct atoms *at, struct identifier *out)
+number_match(const struct number *u, struct atoms *at, const struct totals *t,
+    struct identifier *out)
 {
 	enum proof proof = PROOF_NONE;
 	const char *seps = "";
@@ -264,10 +359,13 @@ number_match(const struct number *u, struct atoms *at, struct identifier *out)
 		struct reading *r = &out->r;
 		struct worth worth;
 
+		if (t->groups[u->n] == 0 || (t->groups[u->n] > 1 && u->groups == NULL))
+			continue;
 		if (taken != u->n || seps != u->seps) {
 			taken = u->n;
 			seps = u->seps;
-			there = reading_take(at, u->n, seps ? seps : " -./", r) && reading_digits(r, 0, u->n);
+			there = reading_take(at, u->n, seps ? seps : " -./", r) &&
+			    reading_digits(r, 0, u->n);
 		}
 		if (!there || (r->ngroups > 1 && !grouped_as(r, u->groups)))
 			continue;
@@ -286,14 +384,6 @@ number_match(const struct number *u, struct atoms *at, struct identifier *out)
 }
 
 /* --- what stands around a candidate ------------------------------------------------- */
-
-static bool
-alnum_at(struct span s, size_t i)
-{
-	uint8_t c = i < s.n ? (uint8_t)s.p[i] : 0;
-
-	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 32) - 'a') < 26;
-}
 
 /* Is the candidate a piece of a longer name: a URL, a path, an address, a decimal
  * fraction, a hyphenated code? */
@@ -343,36 +433,37 @@ identifiers_search(const struct identifiers_plan *p, struct span text, identifie
 	atoms_begin(&at, text);
 	while (atoms_next(&at)) {
 		const struct atom *o = atoms_peek(&at, 0);
-		size_t n, claim = at.claimed;
-		const uint8_t *list;
+		const struct ask *ask;
+		struct totals totals;
+		size_t claim = at.claimed;
 		bool joined;
 
 		/* Inside a well-proved candidate nothing else begins. */
 		if (o->from < at.claimed)
 			continue;
 		joined = atoms_joined(&at);
-		n = o->kind == ATOM_DIGITS ? p->digits[o->n].n : p->mixed[o->n].n;
-		list = o->kind == ATOM_DIGITS ? p->digits[o->n].builtin : p->mixed[o->n].builtin;
-		for (size_t i = 0; i < n; i++) {
+		totals.made = false;
+		ask = o->kind == ATOM_DIGITS ? &p->digits[joined][o->n] : &p->mixed[joined][o->n];
+		for (size_t i = 0; i < ask->n; i++) {
+			const struct builtin *b = builtins[ask->builtin[i]];
 			struct identifier id;
 			enum proof proof;
 
-			const struct builtin *b = builtins[list[i]];
-
-			if (!joined && !(p->whole[list[i]] >> o->n & 1))
-				continue;
-			proof = b->numbers ? number_match(b->numbers, &at, &id) : b->match(&at, &id);
+			if (b->numbers && !totals.made)
+				totals_make(&totals, &at);
+			proof = b->numbers ? number_match(b->numbers, &at, &totals, &id) :
+			    b->match(&at, &id);
 			if (proof == PROOF_NONE)
 				continue;
 			if (proof == PROOF_FAILED) {
-				hit(ctx, list[i], NULL);
+				hit(ctx, ask->builtin[i], NULL);
 				continue;
 			}
 			if (inside_other(text, &id.r))
 				continue;
 			if (id.alone >= CONFIDENCE_MEDIUM && id.r.to > claim)
 				claim = id.r.to;
-			hit(ctx, list[i], &id);
+			hit(ctx, ask->builtin[i], &id);
 		}
 		at.claimed = claim;
 	}

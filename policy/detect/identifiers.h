@@ -61,8 +61,8 @@ struct builtin {
 	 * each: digits alone, letters and digits mixed, and those complete without another group; … */
 	uint64_t digits, mixed, whole;
 	enum proof (*match)(struct atoms *at, struct identifier *out);
-	/* … or a PCRE2 pattern and a function that proves what it found. The reading's place
-	 * may be narrowed; without characters in it the text there is the value. */
+	/* … or (beside it, too) a PCRE2 pattern and a function that proves what it found. The
+	 * reading's place may be narrowed; without characters in it the text there is the value. */
 	const char *pattern;
 	enum proof (*prove)(struct span text, struct identifier *out);
 };
@@ -72,14 +72,14 @@ struct builtin {
 extern const struct builtin *const builtins[];	/* NULL-terminated */
 int builtin_find(struct span name);		/* index or -1 */
 
-/* Which built-ins to ask, by the first group's length; made once. */
+/* Which built-ins to ask, by the first group's length, and whether another group can follow
+ * it; made once. */
 struct identifiers_plan {
 	bool any;
-	struct {
+	struct ask {
 		uint8_t n;
 		uint8_t builtin[BUILTINS_MAX];
-	} digits[ATOM_MAX + 1], mixed[ATOM_MAX + 1];
-	uint64_t whole[BUILTINS_MAX];
+	} digits[2][ATOM_MAX + 1], mixed[2][ATOM_MAX + 1];
 };
 void identifiers_plan_add(struct identifiers_plan *p, int builtin);
 
@@ -93,6 +93,10 @@ void identifiers_search(const struct identifiers_plan *p, struct span text, iden
  * there, or a separator is none of seps. */
 bool reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r);
 bool reading_grouped(const struct reading *r, const char *groups);	/* "4-4-4-4" */
+/* Puts a group of n letters in front that stands right before the current atom. */
+bool reading_lead(struct atoms *at, size_t n, struct reading *r);
+/* Is it so built? A: a letter, 9: a digit, *: either, any other character: itself. */
+bool reading_is(const struct reading *r, const char *form);
 bool reading_digits(const struct reading *r, size_t from, size_t n);	/* all of them digits? */
 unsigned reading_number(const struct reading *r, size_t from, size_t n);	/* at most 9 digits */
 bool luhn(const char *digits, size_t n);

@@ -8,16 +8,16 @@
 
 /* --- imei --------------------------------------------------------------------------- */
 
-static const char *const imei_keywords[] = {
-	"imei", "imei number", "n° imei", "numéro imei", "handset", "device id", "serial number", "*#06#",
-	"téléphone", "mobile", "smartphone", NULL
-};
+static const char *const imei_keywords[] = { "imei", "imei number", "n° imei",
+	"numéro imei", "handset", "device id", "serial number", "*#06#", "téléphone",
+	"mobile", "smartphone", NULL };
 
 /* The reporting body's two digits. */
 static bool
 imei_shape(const char *c)
 {
-	static const uint8_t bodies[] = { 1, 10, 30, 33, 35, 44, 45, 49, 50, 51, 52, 53, 54, 86, 91, 98, 99 };
+	static const uint8_t bodies[] = { 1, 10, 30, 33, 35, 44, 45, 49, 50, 51, 52, 53, 54,
+		86, 91, 98, 99 };
 
 	return memchr(bodies, (int)digits_number(c, 2), sizeof(bodies)) != NULL;
 }
@@ -45,10 +45,9 @@ const struct builtin builtin_imei = {
 
 /* --- vin ---------------------------------------------------------------------------- */
 
-static const char *const vin_keywords[] = {
-	"vin", "vehicle identification", "vehicle", "chassis", "chassis number", "car", "registration",
-	"véhicule", "châssis", "n° de châssis", "numéro de série", "carte grise", "immatriculation", NULL
-};
+static const char *const vin_keywords[] = { "vin", "vehicle identification", "vehicle",
+	"chassis", "chassis number", "car", "registration", "véhicule", "châssis",
+	"n° de châssis", "numéro de série", "carte grise", "immatriculation", NULL };
 
 static unsigned
 vin_value(char c)
@@ -59,21 +58,22 @@ vin_value(char c)
 }
 
 static enum proof
-vin_prove(struct span text, struct identifier *out)
+vin_match(struct atoms *at, struct identifier *out)
 {
 	static const uint8_t weights[] = { 8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2 };
 	struct reading *r = &out->r;
 	unsigned sum = 0, letters = 0;
 	bool checked;
 
-	if (!reading_compact(span_sub(text, r->from, r->to - r->from), 17, r))
+	/* The last four are digits, and a maker's code has letters. */
+	if (atoms_peek(at, 0)->lower || !reading_take(at, 17, "", r) || !reading_digits(r, 13, 4) ||
+	    strpbrk(r->c, "IOQ"))
 		return PROOF_NONE;
 	for (size_t i = 0; i < 17; i++) {
 		sum += weights[i] * vin_value(r->c[i]);
 		letters += r->c[i] > '9';
 	}
-	/* The last four are digits, and a maker's code has letters. */
-	if (letters < 2 || letters > 12 || !reading_digits(r, 13, 4))
+	if (letters < 2 || letters > 12)
 		return PROOF_NONE;
 	checked = "0123456789X"[sum % 11] == r->c[8];
 	/* Only North America asks for the check digit. */
@@ -88,17 +88,17 @@ const struct builtin builtin_vin = {
 	.keywords = vin_keywords,
 	.within = 50,
 	.mask_last = 4,
-	.pattern = "(?<![\\w.@/+=-])[A-HJ-NPR-Z0-9]{13}[0-9]{4}(?![\\w@/+=]|[-.]\\w)",
-	.prove = vin_prove,
+	.mixed = LEN(17),
+	.whole = LEN(17),
+	.match = vin_match,
 };
 
 /* --- passport-mrz ------------------------------------------------------------------- */
 
-static const char *const mrz_keywords[] = {
-	"passport", "passeport", "passports", "passeports", "mrz", "identity card", "carte d'identité",
-	"pièce d'identité", "travel document", "visa", "nationality", "nationalité", "reisepass",
-	"pasaporte", "passaporto", NULL
-};
+static const char *const mrz_keywords[] = { "passport", "passeport", "passports",
+	"passeports", "mrz", "identity card", "carte d'identité", "pièce d'identité",
+	"travel document", "visa", "nationality", "nationalité", "reisepass", "pasaporte",
+	"passaporto", NULL };
 
 static unsigned
 mrz_sum(const char *p, size_t n, unsigned *at)
@@ -141,7 +141,8 @@ mrz_long(const char *p, size_t n)
 	static const uint8_t of44[][2] = { { 0, 10 }, { 13, 7 }, { 21, 22 } };
 	static const uint8_t of36[][2] = { { 0, 10 }, { 13, 7 }, { 21, 14 } };
 
-	return mrz_field(p, 9, p[9]) && mrz_field(p + 13, 6, p[19]) && mrz_field(p + 21, 6, p[27]) &&
+	return mrz_field(p, 9, p[9]) && mrz_field(p + 13, 6, p[19]) &&
+	    mrz_field(p + 21, 6, p[27]) &&
 	    (n == 44 ? mrz_composite(p, of44, 3, p[43]) : mrz_composite(p, of36, 3, p[35]));
 }
 
@@ -188,19 +189,20 @@ const struct builtin builtin_passport_mrz = {
 	.within = 200,
 	.mask_last = 0,
 	.pattern = "(?<![A-Z0-9<])(?:"
-	    "(?:[PVAIC][A-Z0-9<]{43}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{7}[MFX<][0-9]{7}[A-Z0-9<]{14}[0-9<][0-9]|"
-	    "(?:[PVAIC][A-Z0-9<]{35}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{7}[MFX<][0-9]{7}[A-Z0-9<]{7}[0-9]|"
-	    "[AIC][A-Z0-9<]{13}[0-9<][A-Z0-9<]{15}[\\r\\n]{1,2}[0-9]{7}[MFX<][0-9]{7}[A-Z<]{3}[A-Z0-9<]{11}[0-9]"
-	    ")(?![A-Z0-9<])",
+		   "(?:[PVAIC][A-Z0-9<]{43}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{"
+		   "7}[MFX<][0-9]{7}[A-Z0-9<]{14}[0-9<][0-9]|"
+		   "(?:[PVAIC][A-Z0-9<]{35}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{"
+		   "7}[MFX<][0-9]{7}[A-Z0-9<]{7}[0-9]|"
+		   "[AIC][A-Z0-9<]{13}[0-9<][A-Z0-9<]{15}[\\r\\n]{1,2}[0-9]{7}[MFX<][0-9]{"
+		   "7}[A-Z<]{3}[A-Z0-9<]{11}[0-9]"
+		   ")(?![A-Z0-9<])",
 	.prove = mrz_prove,
 };
 
 /* --- bitcoin-address ---------------------------------------------------------------- */
 
-static const char *const bitcoin_keywords[] = {
-	"bitcoin", "btc", "wallet", "address", "portefeuille", "adresse", "satoshi", "crypto", "ransom", "rançon",
-	NULL
-};
+static const char *const bitcoin_keywords[] = { "bitcoin", "btc", "wallet", "address",
+	"portefeuille", "adresse", "satoshi", "crypto", "ransom", "rançon", NULL };
 
 /* Base58Check: 25 bytes, the last four begin the double SHA-256 of the others. */
 static bool
@@ -236,7 +238,8 @@ static bool
 bech32_checked(struct span s)
 {
 	static const char alphabet[] = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-	static const uint32_t generator[] = { 0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3 };
+	static const uint32_t generator[] = { 0x3b6a57b2, 0x26508e6d, 0x1ea119fa,
+		0x3d4233dd, 0x2a1462b3 };
 	static const uint8_t head[] = { 3, 3, 0, 2, 3 };	/* "bc" expanded */
 	uint32_t sum = 1;
 
@@ -265,11 +268,26 @@ bitcoin_prove(struct span text, struct identifier *out)
 {
 	struct span s = span_sub(text, out->r.from, out->r.to - out->r.from);
 
+	/* Upper and lower case are different digits: the value is the text itself. */
+	out->r.n = 0;
 	if (!(ascii_lower(s.p[0]) == 'b' ? bech32_checked(s) : base58_checked(s)))
 		return PROOF_FAILED;
 	out->alone = CONFIDENCE_MEDIUM;
 	out->with_near = CONFIDENCE_HIGH;
 	return PROOF_FOUND;
+}
+
+static enum proof
+bitcoin_match(struct atoms *at, struct identifier *out)
+{
+	const struct atom *o = atoms_peek(at, 0);
+
+	if (o->c[0] != '1' && o->c[0] != '3')
+		return PROOF_NONE;
+	out->r.from = o->from;
+	out->r.to = o->to;
+	out->r.ngroups = 1;
+	return bitcoin_prove(at->text, out) == PROOF_FOUND ? PROOF_FOUND : PROOF_NONE;
 }
 
 const struct builtin builtin_bitcoin_address = {
@@ -278,7 +296,10 @@ const struct builtin builtin_bitcoin_address = {
 	.keywords = bitcoin_keywords,
 	.within = 80,
 	.mask_last = 4,
-	.pattern = "(?<![\\w@/+=-])(?:[13][1-9A-HJ-NP-Za-km-z]{25,34}|bc1[02-9ac-hj-np-z]{11,71}|BC1[02-9AC-HJ-NP-Z]{11,71})"
+	.mixed = ~UINT64_C(0) << 26 & (LEN(36) - 1),
+	.whole = ~UINT64_C(0) << 26 & (LEN(36) - 1),
+	.match = bitcoin_match,
+	.pattern = "(?<![\\w@/+=-])(?:bc1[02-9ac-hj-np-z]{11,71}|BC1[02-9AC-HJ-NP-Z]{11,71})"
 	    "(?![\\w@/+=]|[-.]\\w)",
 	.prove = bitcoin_prove,
 };

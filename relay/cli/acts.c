@@ -98,12 +98,12 @@ ask_begin(struct request *r, const char *noun, const char *verb, const char *sel
 
 /* How many; -1 to go on, else the exit status. */
 static int
-count_first(struct acting *a, const char *noun, const char *selector, bool yes)
+count_first(struct acting *a, const char *noun, const char *selector, bool silent, bool yes)
 {
 	struct request r;
 	int status;
 
-	ask_begin(&r, noun, a->words->verb, selector, NULL, false, true);
+	ask_begin(&r, noun, a->words->verb, selector, NULL, silent, true);
 	status = control_ask(a->cli, &r, CONTROL_READ, count_line, a);
 	if (status != CLI_OK)
 		return status;
@@ -144,7 +144,7 @@ act_on(int argc, char **argv, const struct cli *cli, const char *noun,
 	if (selector == NULL)
 		return command_usage(noun);
 	if (!id_parse(span_str(selector), &id) &&
-	    (status = count_first(&a, noun, selector, yes)) != -1)
+	    (status = count_first(&a, noun, selector, silent, yes)) != -1)
 		return status;
 	a.progress = a.count > 20 && isatty(STDERR_FILENO) && !cli->json;
 	a.begun = clock_mono();

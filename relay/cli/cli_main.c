@@ -60,8 +60,10 @@ const struct command commands[] = {
 	    "session start [--client NETWORK] [--minutes 10]\nsession show\nsession stop",
 	    cmd_session },
 	{ "simulate", "the SMTP answers a client would get, without sending",
-	    "simulate --client IP --from ADDRESS --to ADDRESS,... [--helo NAME] [--listener NAME]\n"
-	    "         [--user NAME] [--no-antivirus] [FILE.eml]", cmd_simulate },
+	    "simulate --client IP [--helo NAME] --from ADDRESS --to ADDRESS,... [--listener NAME]\n"
+	    "         [--user NAME] [--tls] [--no-antivirus] [FILE.eml]", cmd_simulate },
+	{ "passwd", "make a line for the file of users (auth.file): asks for the password",
+	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },
 	{ "version", "print the version", "version", cmd_version },
 	{ "help", "this list, or how a command is used", "help [COMMAND]", cmd_help },

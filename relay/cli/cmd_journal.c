@@ -7,6 +7,7 @@
 #include "cli/control_client.h"
 #include "cli/page.h"
 #include "clock.h"
+#include "id.h"
 
 #define PAGE_MAX ((size_t)256 << 20)
 
@@ -193,7 +194,7 @@ cmd_trace(int argc, char **argv, const struct cli *cli)
 	if (t.query == NULL)
 		return command_usage("trace");
 	/* One message: its whole life. */
-	t.events |= parse_uint(span_str(t.query), 0, &id) || strlen(t.query) == 11;
+	t.events |= id_parse(span_str(t.query), &id);
 	buf_init(&t.out, PAGE_MAX);
 	request_begin(&r, "trace");
 	json_kcstr(&r.j, "q", t.query);

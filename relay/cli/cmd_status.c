@@ -95,10 +95,10 @@ look_at_counters(struct status_page *p)
 	lost = jval_int(c, "journal_events_lost", 0);
 	errors = jval_int(c, "scan_errors", 0);
 	if (restarts > 0)
-		note(p, true, "%lld times a process died and was started again: the log says why",
+		note(p, false, "%lld times a process died and was started again: the log says why",
 		    restarts);
 	if (errors > 0)
-		note(p, true, "%lld times a scanner died or did not answer", errors);
+		note(p, false, "%lld times a scanner died or did not answer", errors);
 	if (lost > 0)
 		note(p, false, "%lld events are missing in the journal: the store was away", lost);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/control_client.h"
+#include "cli/page.h"
 
 #define REQUEST_MAX (1u << 20)
 #define LINE_MAX_BYTES ((size_t)64 << 20)
@@ -92,6 +93,17 @@ struct reading {
 };
 
 static void
+say_error(struct span text)
+{
+	struct buf b;
+
+	buf_init(&b, 4 * LINE_MAX_BYTES);
+	page_text(&b, text);
+	fprintf(stderr, "postern: " SPAN_FMT "\n", SPAN_ARG(buf_data(&b)));
+	buf_release(&b);
+}
+
+static void
 take_line(struct reading *r, struct span text)
 {
 	struct err err;
@@ -114,7 +126,7 @@ take_line(struct reading *r, struct span text)
 		/* An error about one of several things is its line's business. */
 		r->failed = true;
 		if (!r->quiet)
-			fprintf(stderr, "postern: " SPAN_FMT "\n", SPAN_ARG(error));
+			say_error(error);
 	} else {
 		r->failed |= error.n > 0;
 		r->line(r->ctx, v, text);

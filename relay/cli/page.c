@@ -157,7 +157,8 @@ page_who(struct buf *out, struct span by)
 void
 page_flush(struct buf *out)
 {
-	fwrite(buf_data(out).p, 1, buf_size(out), stdout);
+	if (buf_size(out) > 0)
+		fwrite(buf_data(out).p, 1, buf_size(out), stdout);
 	fflush(stdout);
 	buf_reset(out);
 }

@@ -18,9 +18,10 @@ hex(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* xtext that stands for printable ASCII, which is all a notification may repeat (4.4). */
+/* xtext that stands for printable ASCII, which is all a notification may repeat (4.4). wide:
+ * for bytes above 127 too, as Postfix writes a UTF-8 address into an ORCPT of rfc822. */
 static bool
-xtext(struct span s)
+xtext(struct span s, bool wide)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		int c = (unsigned char)s.p[i];
@@ -32,7 +33,7 @@ xtext(struct span s)
 		if (i + 2 >= s.n || hex(s.p[i + 1]) < 0 || hex(s.p[i + 2]) < 0)
 			return false;
 		c = hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]);
-		if (c < ' ' || c > '~')
+		if (c < ' ' || c == 0x7f || (c > 0x7f && !wide))
 			return false;
 		i += 2;
 	}
@@ -72,7 +73,7 @@ orcpt(struct span v, bool utf8)
 
 	if (v.n > ORCPT_MAX || semi == v.n || addr.n == 0 || !addr_type(type))
 		return false;
-	return span_is_nocase(type, "utf-8") ? unitext(addr, utf8) : xtext(addr);
+	return span_is_nocase(type, "utf-8") ? unitext(addr, utf8) : xtext(addr, true);
 }
 
 /* NEVER, or a list of the others (4.1). */
@@ -116,7 +117,7 @@ smtp_dsn_mail(struct arena *a, struct envelope *env, struct span key, struct spa
 	}
 	if (!span_is_nocase(key, "ENVID"))
 		return PARAM_OTHER;
-	if (env->envid.n || value.n == 0 || value.n > ENVID_MAX || !xtext(value))
+	if (env->envid.n || value.n == 0 || value.n > ENVID_MAX || !xtext(value, false))
 		return PARAM_BAD;
 	env->envid = arena_span(a, value);
 	return PARAM_OK;

@@ -3,7 +3,7 @@
  *	bench_spool [-d FOLDER] [-m MESSAGES] [-s SECONDS]
  *
  * Durable messages a second against a bare loop of append + fdatasync on the
- * same disk in the same run, turn about, so that a noisy disk hits both; then
+ * same disk in the same run, batch by batch in turn; then
  * start-up time and memory of the whole queue role with 100,000 and MESSAGES
  * (1,000,000) messages; then the cost of scheduling with few and many jobs.
  */
@@ -35,83 +35,87 @@ fresh(struct user *u, const char *name)
 
 /* ---- accepting ---- */
 
-static double
-bare(size_t batch, double seconds)
-{
-	char path[300];
-	char *bytes = malloc(batch * BODY);
-	int64_t begun;
-	size_t n = 0;
-	off_t at = 0;
+struct contest {
+	size_t batch, n;	/* n: messages each side has stored */
+	double bare, spool;	/* seconds */
+	struct user u;
+	struct user_item **items;
+	struct arena *a;
+	char *bytes;
 	int fd;
+	off_t at;
+};
 
-	snprintf(path, sizeof(path), "%s/postern-bare-%d", folder, (int)getpid());
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	ASSERT(fd >= 0 && bytes != NULL);
-	memset(bytes, 'x', batch * BODY);
-	begun = clock_mono();
-	while (seconds_since(begun) < seconds) {
-		ASSERT(pwrite(fd, bytes, batch * BODY, at) == (ssize_t)(batch * BODY));
-		at += (off_t)(batch * BODY);
-		ASSERT(fdatasync(fd) == 0);
-		n += batch;
-	}
-	seconds = seconds_since(begun);
-	close(fd);
-	unlink(path);
-	free(bytes);
-	return (double)n / seconds;
+static void
+bare_batch(struct contest *c)
+{
+	int64_t begun = clock_mono();
+	size_t n = c->batch * BODY;
+
+	ASSERT(pwrite(c->fd, c->bytes, n, c->at) == (ssize_t)n);
+	ASSERT(fdatasync(c->fd) == 0);
+	c->at += (off_t)n;
+	c->bare += seconds_since(begun);
 }
 
-/* As in life: each message is done and gone some time later. */
-static double
-spooled(size_t batch, double seconds)
+/* As in life: each message is done some time later, and segments go when all in them are. */
+static void
+spool_batch(struct contest *c)
 {
-	struct user u;
-	struct arena *a = arena_new(1 << 16);
-	struct user_item **items = calloc(batch, sizeof(struct user_item *));
-	int64_t begun;
+	int64_t begun = clock_mono();
 	struct err err;
-	size_t n = 0;
 
-	fresh(&u, "bench");
-	begun = clock_mono();
-	while (seconds_since(begun) < seconds) {
-		arena_reset(a);
-		for (size_t i = 0; i < batch; i++) {
-			if (items[i] != NULL)
-				spool_finish(u.sp, &items[i]->item);
-			items[i] = user_append(&u, id_new(&ids, clock_real()),
-			    span_make(body, BODY), a, &err);
-			ASSERT(items[i] != NULL);
-		}
-		ASSERT(spool_sync(u.sp, &err) == 0);
-		n += batch;
+	arena_reset(c->a);
+	for (size_t i = 0; i < c->batch; i++) {
+		if (c->items[i] != NULL)
+			spool_finish(c->u.sp, &c->items[i]->item);
+		c->items[i] = user_append(&c->u, id_new(&ids, clock_real()),
+		    span_make(body, BODY), c->a, &err);
+		ASSERT(c->items[i] != NULL);
 	}
-	seconds = seconds_since(begun);
-	user_close(&u);
-	folder_remove(u.path);
-	free(items);
-	arena_free(&a);
-	return (double)n / seconds;
+	ASSERT(spool_sync(c->u.sp, &err) == 0);
+	c->spool += seconds_since(begun);
+}
+
+/* Batch by batch in turn, so that whatever else the disk does hits both alike. */
+static void
+contest(size_t batch, double seconds)
+{
+	struct contest c = { .batch = batch };
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/postern-bare-%d", folder, (int)getpid());
+	c.fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	c.bytes = malloc(batch * BODY);
+	c.items = calloc(batch, sizeof(struct user_item *));
+	c.a = arena_new(1 << 16);
+	ASSERT(c.fd >= 0 && c.bytes != NULL && c.items != NULL);
+	memset(c.bytes, 'x', batch * BODY);
+	fresh(&c.u, "bench");
+	while (c.bare + c.spool < seconds) {
+		bare_batch(&c);
+		spool_batch(&c);
+		c.n += batch;
+	}
+	printf("%8zu %14.0f %14.0f %7.0f%%\n", batch, (double)c.n / c.bare, (double)c.n / c.spool,
+	    100 * c.bare / c.spool);
+	user_close(&c.u);
+	folder_remove(c.u.path);
+	close(c.fd);
+	unlink(path);
+	free(c.bytes);
+	free(c.items);
+	arena_free(&c.a);
 }
 
 static void
 accepting(double seconds)
 {
-	static const size_t batches[] = { 1, 16, 64 };
-
 	printf("accepting %d-byte messages, durable (messages/s)\n", BODY);
 	printf("%8s %14s %14s %8s\n", "batch", "append+sync", "spool", "ratio");
-	for (size_t i = 0; i < 3; i++) {
-		double raw = 0, ours = 0;
-
-		for (int round = 0; round < 4; round++) {
-			raw += bare(batches[i], seconds / 4) / 4;
-			ours += spooled(batches[i], seconds / 4) / 4;
-		}
-		printf("%8zu %14.0f %14.0f %7.0f%%\n", batches[i], raw, ours, 100 * ours / raw);
-	}
+	contest(1, seconds);
+	contest(16, seconds);
+	contest(64, seconds);
 }
 
 /* ---- starting up ---- */

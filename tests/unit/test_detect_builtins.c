@@ -106,7 +106,7 @@ static const struct sample {
 	{ "es-nie", "NIE: X-2482300-W", HIGH },
 	{ "es-nie", "X2482300A", NONE },
 	{ "it-codice-fiscale", "RCCMNL83S18D969H", MEDIUM },
-	{ "it-codice-fiscale", "Codice fiscale: RCC MNL 83S18 D969H", HIGH },
+	{ "it-codice-fiscale", "Codice fiscale: rccmnl83s18d969h", HIGH },
 	{ "it-codice-fiscale", "RCCMNL83S18D969I", NONE },
 	{ "be-nn", "85.07.30-033 28", MEDIUM },
 	{ "be-nn", "85073003328", LOW },

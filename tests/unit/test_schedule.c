@@ -255,7 +255,7 @@ total_bound(void **state)
 	struct schedule_conf c = conf;
 	struct schedule *s;
 	struct job jobs[20] = { 0 };
-	char name[16];
+	char name[32];
 
 	c.total = 10;
 	s = schedule_new(&c, START);
