@@ -55,6 +55,8 @@ const struct command commands[] = {
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN", cmd_route },
 	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
 	{ "limits", "what the limits count now", "limits [show]\nlimits reset KEY", cmd_limits },
+	{ "passwd", "make a line for the file of users (auth.file): asks for the password",
+	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },
 	{ "version", "print the version", "version", cmd_version },
 	{ "help", "this list, or how a command is used", "help [COMMAND]", cmd_help },

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "authenticator/users.h"
 #include "cli/cli.h"
 #include "cli/diag_out.h"
 #include "clock.h"
@@ -112,6 +113,20 @@ check_tls(struct check *c)
 }
 
 static void
+check_users(struct check *c)
+{
+	const char *path = c->conf->auth_file;
+	struct users *u;
+	struct err err;
+
+	if (path == NULL || (access(path, R_OK) == -1 && access(path, F_OK) == 0))
+		return;
+	if ((u = users_load(path, &err)) == NULL)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+	users_free(&u);
+}
+
+static void
 check_config(struct check *c, const char *path)
 {
 	c->conf = config_read(path, c->arena, &c->diags);
@@ -119,6 +134,7 @@ check_config(struct check *c, const char *path)
 		return;
 	check_keys(c, path);
 	check_tls(c);
+	check_users(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
 }
 

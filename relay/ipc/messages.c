@@ -483,3 +483,19 @@ DECODE(event)
 	m->by = dec_span(&d);
 	m->record = dec_span(&d);
 DECODED
+
+ENCODE(login)
+	enc_span(&e, m->user);
+	enc_span(&e, m->password);
+}
+DECODE(login)
+	m->user = dec_span(&d);
+	m->password = dec_span(&d);
+DECODED
+
+ENCODE(login_result)
+	enc_u8(&e, (uint8_t)m->status);
+}
+DECODE(login_result)
+	m->status = (enum login_status)dec_enum(&d, LOGIN_STATUSES);
+DECODED

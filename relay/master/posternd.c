@@ -221,7 +221,7 @@ stop_advance(struct master *m)
 	retire_roles(m, R(RECEIVER) | R(DELIVERY));
 	if (any(m, R(RECEIVER)))
 		return;
-	retire_roles(m, R(SCANNER) | R(SIGNER));
+	retire_roles(m, R(SCANNER) | R(SIGNER) | R(AUTHENTICATOR));
 	if (any(m, R(DELIVERY)))
 		return;
 	retire_roles(m, R(QUEUE));
@@ -421,7 +421,7 @@ static int
 role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
-		&delivery_ops, &store_ops };
+		&delivery_ops, &store_ops, &authenticator_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)

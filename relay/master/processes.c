@@ -436,6 +436,8 @@ wanted(const struct config *c, enum role role)
 		return c->receivers;
 	case ROLE_DELIVERY:
 		return c->delivery.processes;
+	case ROLE_AUTHENTICATOR:
+		return c->authenticators;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

@@ -435,6 +435,13 @@ limits_take(struct limits_table *t, const struct limit_rule *rules, size_t nrule
 	return worst;
 }
 
+void
+limits_give_back(struct limits_table *t, const struct limit_rule *rule,
+    const struct limits_who *who, uint32_t cost)
+{
+	give_back(t, rule, key_of(who, rule->per), cost);
+}
+
 /* No room for one more, and nothing is taken. */
 static bool
 is_full(struct limits_table *t, const struct limit_rule *rule, struct span key, int64_t now)

@@ -35,6 +35,9 @@ enum outcome limits_take(struct limits_table *t, const struct limit_rule *rules,
     enum limit_unit unit, const struct limits_who *who, uint32_t cost, int64_t now,
     struct limits_hit *hit);
 
+/* Gives back what was taken of a rule for a success: it counts failures only. */
+void limits_give_back(struct limits_table *t, const struct limit_rule *rule,
+    const struct limits_who *who, uint32_t cost);
 /* At MAIL, taking nothing: is one of the keys locked, or has no invalid recipients left? */
 enum outcome limits_check(struct limits_table *t, const struct limit_rule *rules, size_t nrules,
     const struct limits_who *who, int64_t now, struct limits_hit *hit);

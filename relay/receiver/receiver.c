@@ -20,6 +20,7 @@
 #include "json.h"
 #include "log.h"
 #include "net/tls_server.h"
+#include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
 
@@ -261,6 +262,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	limits_alive(rx->limits, rx->column, now);
 	messages_tick(&rx->messages, now);
+	logins_tick(rx->logins, now);
 	conns_tick(rx, now);
 	maybe_serve(rx, now);
 	if (rx->serving && !rx->rt->retiring)
@@ -288,6 +290,7 @@ receiver_run(struct runtime *rt, struct err *err)
 		.ctx = rx };
 	messages_init(&rx->messages);
 	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
+	rx->logins = logins_new(rx);
 	rx->conns = idtable_new();
 	rx->clients = table_new();
 	rx->started = clock_mono();
@@ -340,6 +343,9 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 	case ROLE_STORE:
 		rx->store = l;
 		break;
+	case ROLE_AUTHENTICATOR:
+		logins_up(rx->logins, l);
+		break;
 	case ROLE_SCANNER:
 		rx->nscanners++;
 		scanners_up(rx->scanners, l, clock_mono());
@@ -365,6 +371,8 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		messages_signer_down(&rx->messages);
 	else if (l == rx->store)
 		rx->store = NULL;
+	else if (link_peer(l) == ROLE_AUTHENTICATOR)
+		logins_down(rx->logins, l);
 }
 
 static int
@@ -384,6 +392,8 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_ACCEPTED:
 		return messages_accepted(&rx->messages, f, clock_mono());
+	case FRAME_LOGIN_RESULT:
+		return logins_result(rx->logins, f, clock_mono());
 	default:
 		return -1;
 	}

@@ -51,6 +51,7 @@ struct receiver {
 	uint64_t last_conn;
 	struct conn *first, *doomed;
 	struct link *store;
+	struct logins *logins;
 	size_t nscanners;
 	bool serving;		/* the peers are there: doors are open */
 	int64_t started;

@@ -32,7 +32,7 @@ leave(struct smtp_session *s)
 }
 
 static void
-wrong(struct smtp_session *s, const struct smtp_reply *said)
+wrong(struct smtp_session *s)
 {
 	struct smtp_reply r = { 0 };
 
@@ -41,9 +41,7 @@ wrong(struct smtp_session *s, const struct smtp_reply *said)
 	if (++s->auth.failures >= AUTH_FAILURES_MAX) {
 		smtp_refuse(s, &r, 421, "4.7.0 too many authentication failures");
 		r.close = true;
-	} else if (said)
-		r = *said;
-	else
+	} else
 		smtp_refuse(s, &r, 535, "5.7.8 authentication failed");
 	smtp_put_error(s, "AUTH", NULL, &r);
 }
@@ -86,7 +84,7 @@ check(struct smtp_session *s, struct span password)
 
 	s->auth.step = AUTH_STEP_NONE;
 	if (password.n == 0 || password.n > AUTH_TEXT_MAX || memchr(password.p, '\0', password.n)) {
-		wrong(s, NULL);
+		wrong(s);
 		return;
 	}
 	ticket = s->ops->auth(s->ctx, s, span_str(s->auth.user), password, &r);
@@ -115,7 +113,7 @@ plain(struct smtp_session *s, struct span text)
 	text = span_from(user, second + 1);
 	user = span_sub(user, 0, second);
 	if ((as.n && !span_eq(as, user)) || !keep_user(s, user))
-		wrong(s, NULL);
+		wrong(s);
 	else
 		check(s, text);
 }
@@ -131,7 +129,7 @@ response(struct smtp_session *s, enum auth_step step, struct span text)
 		if (keep_user(s, text))
 			challenge(s, AUTH_STEP_PASSWORD, "UGFzc3dvcmQ6");	/* Password: */
 		else
-			wrong(s, NULL);
+			wrong(s);
 		break;
 	case AUTH_STEP_PASSWORD:
 		check(s, text);
@@ -229,11 +227,15 @@ smtp_auth_answer(struct smtp_session *s, const struct smtp_reply *r)
 		s->auth.failures = 0;
 		wire_reply(&s->out, r->code, r->text);
 	} else if (r->code == 535)
-		wrong(s, r);
+		wrong(s);
 	else {		/* it could not be checked */
-		struct smtp_reply copy = *r;
+		struct smtp_reply said;
+		char text[256];
 
 		OPENSSL_cleanse(s->auth.user, sizeof(s->auth.user));
-		smtp_put_error(s, "AUTH", NULL, &copy);
+		snprintf(text, sizeof(text), "%.*s", SPAN_ARG(r->text));
+		smtp_refuse(s, &said, r->code, "%s", text);
+		said.close = r->close;
+		smtp_put_error(s, "AUTH", NULL, &said);
 	}
 }

@@ -7,6 +7,7 @@
 #include "addr.h"
 #include "clock.h"
 #include "log.h"
+#include "receiver/login.h"
 #include "receiver/receiver.h"
 
 #define STORE_BACKLOG_MAX (4u << 20)
@@ -253,6 +254,15 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 	return 0;
 }
 
+static uint64_t
+op_auth(void *ctx, struct smtp_session *s, struct span user, struct span password,
+    struct smtp_reply *r)
+{
+	struct conn_mail *c = ctx;
+
+	return login_start(c->rx->logins, c->conn, s, user, password, r);
+}
+
 static void
 op_abandon(void *ctx, struct smtp_session *s)
 {
@@ -276,6 +286,7 @@ op_said(void *ctx, struct smtp_session *s, struct span replies)
 
 const struct smtp_ops transaction_ops = {
 	.mail = op_mail, .rcpt = op_rcpt, .data = op_data, .body = op_body, .end = op_end,
+	.auth = op_auth,
 	.abandon = op_abandon, .refused = op_refused, .xclient = conn_xclient,
 	.heard = op_heard, .said = op_said,
 };

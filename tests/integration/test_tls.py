@@ -1,6 +1,9 @@
 """STARTTLS on the receiving side: real clients, real certificates, and what must not work."""
+import base64
+import concurrent.futures
 import os
 import re
+import signal
 import smtplib
 import socket
 import ssl
@@ -230,9 +233,241 @@ class Tls(unittest.TestCase):
         self.ca.issue("gw.example.lab", "gw")
         self.assertEqual(self.lab.tool("reload", check=False).returncode, 0)
         lab.wait_for(lambda: serial() != old, because="the new certificate")
-        # a session of before is told to come back, through its TLS
-        code, text = stays.getreply()
-        self.assertEqual((code, text[:5]), (421, b"4.3.2"))
+        # a session of before lives on, with what it agreed upon
+        self.assertEqual(stays.sock.getpeercert()["serialNumber"], old)
+        stays.sendmail("a@example.lab", ["b@partner.lab"], lab.message(subject="stays-1"))
+        self.arrived("stays-1")
+
+
+class Auth(unittest.TestCase):
+    """AUTH, client certificates: who may relay without being on the list."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab("auth")
+        cls.addClassCleanup(cls.lab.close)
+        cls.ca = Authority(cls.lab, "ca")
+        cls.ca.issue("gw.example.lab", "gw")
+        cls.nodes = Authority(cls.lab, "nodes")
+        cls.nodes.issue("gw2.example.lab", "gw2")
+        cls.nodes.issue("stranger.example.lab", "stranger")
+        cls.ca.issue("gw2.example.lab", "impostor")
+        cls.mx = cls.lab.mx()
+        cls.lab.config()        # for the tool
+        users = "# who may\n"
+        for name, password in (("marie", "vin rouge 12"), ("paul@example.lab", "p:\u00e9 !")):
+            line = cls.lab.tool("passwd", name, input=password + "\n")
+            assert line.startswith(name + ":$scrypt$ln=15,r=8,p=1$"), line
+            users += line
+        os.chmod(cls.lab.write("users.txt", users), 0o600)
+        p = cls.lab.ports
+        for name in ("smtp", "nodes", "auto"):
+            p[name] = lab.free_port()
+
+        def listener(name, **more):
+            return {"name": name, "address": "127.0.0.1:%d" % p[name], "direction": "outbound", **more}
+        cls.lab.policy("version: 1\nlimits:\n  - {id: per-user, per: user, allow: 3 messages / 1h, then: defer}\n"
+                       "rules:\n  - {id: who, when: {authenticated: [paul@example.lab]}, then: {add_header: {X-Who: paul}}}\n")
+        cls.lab.config(
+            delivery={"routes": {"partner.lab": ["127.0.0.1:%d" % cls.mx.port]}, "retry": ["1s"]},
+            domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port], "recipients": "any"}},
+            networks={"internal": ["192.0.2.1"]},
+            tls={"certificate": "gw.pem", "key": "gw.key"}, auth={"file": "users.txt", "processes": "2"},
+            listeners=[listener("smtp", tls="offered", auth="file"),
+                       listener("nodes", tls="offered", client_certificates={"ca": "nodes.pem", "names": ["gw2.example.lab"]}),
+                       {**listener("auto", tls="offered", auth="file"), "direction": "auto", "allow": ["network:internal"]}])
+        cls.lab.start_postern()
+
+    def client(self, port="smtp", source="127.0.0.1", certificate=None):
+        s = smtplib.SMTP("127.0.0.1", self.lab.ports[port], local_hostname="client.example.lab", timeout=60,
+                         source_address=(source, 0))
+        self.addCleanup(s.close)
+        s._host = "gw.example.lab"
+        c = trusting(self.ca)
+        if certificate:
+            c.load_cert_chain(self.lab.path(certificate + ".pem"), self.lab.path(certificate + ".key"))
+        s.ehlo()
+        self.assertFalse(s.has_extn("auth"), "not offered in clear")
+        s.starttls(context=c)
+        s.ehlo()
+        return s
+
+    def arrived(self, subject):
+        return lab.wait_for(lambda: [m for m in list(self.mx.messages) if b"Subject: " + subject.encode() + b"\r\n" in m[2]],
+                            because="the message " + subject)[0]
+
+    def test_plain_and_login(self):
+        for i, mechanism in enumerate(("auth_plain", "auth_login")):
+            with self.client(source="127.0.0.2") as s:
+                self.assertEqual(s.esmtp_features["auth"].strip(), "PLAIN LOGIN")
+                self.assertEqual(s.mail("a@example.lab")[0], 530, "not before")
+                s.user, s.password = "paul@example.lab", "p:\u00e9 !"
+                s.command_encoding = "utf-8"
+                if mechanism == "auth_plain":
+
+                    code, _ = s.docmd("AUTH", "PLAIN " + base64.b64encode("\0paul@example.lab\0p:\u00e9 !".encode()).decode())
+                else:
+
+                    self.assertEqual(s.docmd("AUTH", "LOGIN")[0], 334)
+                    self.assertEqual(s.docmd(base64.b64encode(b"paul@example.lab").decode())[0], 334)
+                    code, _ = s.docmd(base64.b64encode("p:\u00e9 !".encode()).decode())
+                self.assertEqual(code, 235)
+                s.sendmail("a@example.lab", ["b@partner.lab"], lab.message(subject="auth-%d" % i))
+            m = self.arrived("auth-%d" % i)[2].decode()
+            self.assertRegex(m, r"\(Postern\) with ESMTPSA id ")
+            self.assertIn("\r\nX-Who: paul\r\n", m)
+        self.assertRegex(self.lab.log(), r"client=unknown\[127\.0\.0\.2\], sasl_username=paul@example\.lab")
+        log = self.lab.log()
+        self.assertNotIn("p:\u00e9 !", log)
+        self.assertNotIn("cDrDqSAh", log)
+        self.assertNotIn("vin rouge", log)
+
+    def test_wrong_costs_time_and_three_are_enough(self):
+        with self.client(source="127.0.0.3") as s:
+            start = time.monotonic()
+            with self.assertRaises(smtplib.SMTPAuthenticationError) as e:
+                s.login("marie", "vin blanc")   # PLAIN, then LOGIN
+            self.assertEqual(e.exception.smtp_code, 535)
+            self.assertIn(b"5.7.8", e.exception.smtp_error)
+            self.assertGreater(time.monotonic() - start, 2)
+            self.assertEqual(s.mail("a@example.lab")[0], 530)
+            self.assertEqual(s.docmd("AUTH", "PLAIN " + base64.b64encode(b"\0nobody\0x").decode())[0], 421)
+            with self.assertRaises(smtplib.SMTPServerDisconnected):
+                s.noop()
+
+    def test_a_client_that_fails_too_often_waits(self):
+
+
+
+        def attempt(password, source):
+            s = smtplib.SMTP("127.0.0.1", self.lab.ports["smtp"], timeout=60, source_address=(source, 0))
+            try:
+                s._host = "gw.example.lab"
+                s.starttls(context=trusting(self.ca))
+                s.ehlo()
+                return s.docmd("AUTH", "PLAIN " + base64.b64encode(b"\0marie\0" + password).decode())
+            finally:
+                s.close()
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            codes = sorted(c for c, _ in pool.map(lambda i: attempt(b"guess%d" % i, "127.0.0.4"), range(12)))
+        self.assertEqual(codes, [421, 421] + [535] * 10)
+        self.assertEqual(attempt(b"vin rouge 12", "127.0.0.4")[0], 421, "even with the right one")
+        self.assertEqual(attempt(b"vin rouge 12", "127.0.0.5")[0], 235, "others are not concerned")
+        for _ in range(11):
+            self.assertEqual(attempt(b"vin rouge 12", "127.0.0.5")[0], 235, "success costs nothing")
+
+    def test_checks_do_not_stall_the_others(self):
+        """While passwords are checked, another session is answered at once."""
+
+        busy = []
+        for i in range(8):
+            s = self.client(source="127.0.0.6")
+            s.sock.sendall(b"AUTH PLAIN " + base64.b64encode(b"\0marie\0vin rouge 12") + b"\r\n")
+            busy.append(s)
+        other = self.client(source="127.0.0.7")
+        slowest = 0
+        for _ in range(50):
+            start = time.monotonic()
+            self.assertEqual(other.noop()[0], 250)
+            slowest = max(slowest, time.monotonic() - start)
+        for s in busy:
+            self.assertEqual(s.getreply()[0], 235)
+            s.close()
+        print("slowest NOOP beside 8 password checks: %.1f ms" % (slowest * 1000))
+        self.assertLess(slowest, 0.5)
+
+    def test_authenticator_dies(self):
+        pids = self.lab.pids("authenticator")
+        self.assertEqual(len(pids), 2)
+
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        lab.wait_for(lambda: len(set(self.lab.pids("authenticator")) - set(pids)) == 2, because="new authenticators")
+        with self.client(source="127.0.0.8") as s:
+            self.assertEqual(s.login("marie", "vin rouge 12")[0], 235)
+
+    def test_limit_for_a_user(self):
+        with self.client(source="127.0.0.9") as s:
+            s.login("marie", "vin rouge 12")
+            for i in range(3):
+                s.sendmail("a%d@example.lab" % i, ["b@partner.lab"], lab.message(subject="user-%d" % i))
+            with self.assertRaises(smtplib.SMTPDataError) as e:
+                s.sendmail("a9@example.lab", ["b@partner.lab"], lab.message(subject="user-9"))
+            self.assertIn(b"over the limit per-user", e.exception.smtp_error)
+
+    def test_auto_listener(self):
+        with self.client("auto") as s:
+            s.mail("x@far.lab")
+            self.assertEqual(s.rcpt("ours@example.lab")[0], 250, "inbound for everybody")
+            code, text = s.rcpt("b@partner.lab")
+            self.assertEqual((code, text[:5]), (554, b"5.7.1"))
+            s.rset()
+            s.login("marie", "vin rouge 12")
+            s.mail("a@example.lab")
+            self.assertEqual(s.rcpt("b@partner.lab")[0], 250)
+
+    def test_client_certificates(self):
+        with self.client("nodes", certificate="gw2") as s:
+            s.sendmail("a@example.lab", ["b@partner.lab"], lab.message(subject="node-1"))
+        self.arrived("node-1")
+        self.assertIn("client certificate of gw2.example.lab: may relay", self.lab.log())
+        for certificate in (None, "stranger", "impostor"):
+            with self.client("nodes", certificate=certificate) as s:
+                code, text = s.mail("a@example.lab")
+                self.assertEqual((code, text[:5]), (554, b"5.7.1"), certificate)
+
+    def test_swaks_and_postfix_log_in(self):
+        r = subprocess.run(["swaks", "--tls", "--auth", "LOGIN", "--auth-user", "paul@example.lab", "--auth-password", "p:\u00e9 !",
+                            "--server", "127.0.0.1:%d" % self.lab.ports["smtp"], "--from", "a@example.lab", "--to", "b@partner.lab",
+                            "--header", "Subject: swaks-auth", "--timeout", "60"], capture_output=True, text=True)
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        self.arrived("swaks-auth")
+        conf = self.lab.write("sasl", "[127.0.0.1]:%d marie2:geheim 77\n" % self.lab.ports["smtp"])
+        port = self.lab.postfix("internal", {
+            "relayhost": "[127.0.0.1]:%d" % self.lab.ports["smtp"], "smtp_tls_security_level": "encrypt",
+            "smtp_sasl_auth_enable": "yes", "smtp_sasl_password_maps": "texthash:" + conf,
+            "smtp_sasl_security_options": "noanonymous", "smtp_sasl_tls_security_options": "noanonymous"})
+        # the user is new: a reload brings it
+        line = self.lab.tool("passwd", "marie2", input="geheim 77\n")
+        with open(self.lab.path("users.txt"), "a") as f:
+            f.write(line)
+        self.assertEqual(self.lab.tool("reload", check=False).returncode, 0)
+        with smtplib.SMTP("127.0.0.1", port) as s:
+            s.sendmail("a@example.lab", ["b@partner.lab"], lab.message(subject="postfix-auth"))
+        self.assertRegex(self.arrived("postfix-auth")[2].decode(), r"with ESMTPSA id")
+
+    def test_no_secret_stays_in_memory(self):
+        """What a session was told is gone from the receiver and the authenticators."""
+
+        if os.geteuid() != 0:
+            self.skipTest("reads other processes' memory")
+        secret = "Xq7-unlikely-%d" % os.getpid()
+        encoded = base64.b64encode(("\0marie\0" + secret).encode())
+        with self.client(source="127.0.0.10") as s:
+            self.assertEqual(s.docmd("AUTH", "PLAIN " + encoded.decode())[0], 535)
+            for role in ("receiver", "authenticator"):
+                for pid in self.lab.pids(role):
+                    if role == "receiver":
+                        self.assertTrue(memory_has(pid, [b"gw.example.lab"]), "looks where it should")
+                    found = memory_has(pid, [secret.encode(), encoded])
+                    self.assertEqual(found, [], "%s[%d]" % (role, pid))
+
+
+def memory_has(pid, needles):
+    out = []
+    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", 0) as mem:
+        for line in maps:
+            span, perms = line.split()[:2]
+            if "r" not in perms or "[v" in line:
+                continue
+            a, b = (int(x, 16) for x in span.split("-"))
+            try:
+                mem.seek(a)
+                data = mem.read(b - a)
+            except (OSError, ValueError, OverflowError):
+                continue
+            out += [(n, line.strip()) for n in needles if n in data]
+    return out
 
 
 class Checks(unittest.TestCase):
