@@ -170,9 +170,35 @@ conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct 
 	*r = (struct smtp_reply){ .code = code, .text = span_str(text) };
 }
 
+/* ---- transcripts ---- */
+
 void
 conn_heard(struct conn_mail *m, bool by_us, struct span text)
 {
+	struct conn *c = (struct conn *)m;	/* its first member */
+
+	if (!transcript_wants(m->rx->transcript, c->s.client, clock_mono()))
+		return;
+	if (m->session == 0)
+		m->session = c->s.id;
+	transcript_add(m->rx->transcript, m->session, clock_real(),
+	    by_us ? TRANSCRIPT_SERVER : TRANSCRIPT_CLIENT, c->s.client, text);
+}
+
+void
+conn_note(struct conn_mail *m, const char *fmt, ...)
+{
+	struct conn *c = (struct conn *)m;
+	char text[256];
+	va_list ap;
+
+	if (!transcript_wants(m->rx->transcript, c->s.client, clock_mono()))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	transcript_add(m->rx->transcript, m->session ? m->session : c->s.id, clock_real(),
+	    TRANSCRIPT_EVENT, c->s.client, span_str(text));
 }
 
 /* ---- a new connection ---- */
