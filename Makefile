@@ -41,6 +41,8 @@ endif
 ifndef SANITIZE
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
+# Nothing of ours takes the place of a library's function of the same name at run time.
+HIDDEN := -fvisibility=hidden
 CSTD := -std=gnu17 -D_GNU_SOURCE
 CFLAGS_ALL := $(CSTD) $(OPT) -g $(WARN) $(HARDEN) $(SANFLAGS) -MMD -MP \
 	-DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
@@ -93,15 +95,15 @@ all: $(B)/posternd $(B)/postern
 $(B)/obj/base/%.o: base/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) $(INC_base) $(PKG_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_base) $(PKG_CFLAGS) -c -o $@ $<
 $(B)/obj/policy/%.o: policy/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) $(INC_policy) $(PKG_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_policy) $(PKG_CFLAGS) -c -o $@ $<
 $(B)/obj/relay/%.o: relay/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) $(INC_relay) $(PKG_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_relay) $(PKG_CFLAGS) -c -o $@ $<
 $(B)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -215,7 +217,6 @@ install: all
 		install -m 644 etc/postern.yaml $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
-	install -m 644 etc/packs/*.yaml
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf

@@ -51,6 +51,8 @@ struct policy *policy_load(const struct policy_source *files, size_t nfiles,
 void policy_free(struct policy **p);
 const char *policy_hash(const struct policy *p);	/* 16 hex digits over all sources, in name order */
 size_t policy_rule_count(const struct policy *p);
+/* Where a rule stands; false: there is no such rule. */
+bool policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line);
 
 /* as_if: temporarily another mode for a rule ("enforce", "shadow", "off"), for tests; may be NULL. */
 struct policy_as_if {

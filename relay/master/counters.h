@@ -58,12 +58,14 @@ enum counter {
 const char *counter_name(enum counter c);
 const char *counter_help(enum counter c);
 
-/* The shared mapping: counters first, then the limits table of the receivers. */
+/* The shared mapping: counters first, then the receivers' limits and transcripts. */
 #define LIMITS_BYTES ((size_t)8 << 20)
+#define TRANSCRIPT_SHARE ((size_t)1 << 20)
 struct shared {
 	uint64_t magic;
 	_Alignas(64) uint64_t counters[64];
 	_Alignas(4096) unsigned char limits[LIMITS_BYTES];
+	_Alignas(4096) unsigned char transcript[TRANSCRIPT_SHARE];
 };
 
 /* Creates the memfd (master) / maps it (roles). Unmapped: counting goes nowhere. */

@@ -99,6 +99,7 @@ conn_close(struct conn *c)
 	if (c->closed)
 		return;
 	c->closed = true;
+	conn_note(&c->mail, "closed while %s", smtp_state_phrase(c->s.state));
 	/* The messages's own connection number is all it has of us. */
 	if (c->s.state == SMTP_JUDGED)
 		for (struct message *m = rx->messages.first; m; m = m->next)
@@ -373,6 +374,7 @@ handshake_done(struct conn *c)
 	setsockopt(c->t.fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
 	want_write(c, false);
 	in.bytes = transport_agreed(&c->t, agreed);
+	conn_note(&c->mail, "%.*s", SPAN_ARG(in.bytes));
 	node = transport_peer_name(&c->t, l->client_names, l->nclient_names);
 	if (node.n && !c->s.permitted) {
 		c->s.permitted = true;

@@ -56,20 +56,16 @@ full(struct door *d)
 	    all.sessions + rx->sessions >= rx->rt->conf->limits.sessions;
 }
 
-/* Access and the sessions of this client, which counts already. 0: welcome. */
+/* Has this client too many sessions, with the one that counts already? 0: no. */
 static unsigned
-admit(struct door *d, struct ip ip, uint32_t sessions, struct gate_client *who, const char **text)
+crowded(struct door *d, struct ip ip, uint32_t sessions, const char **text)
 {
 	const struct limit_rule *rule;
 	char ip_text[IP_TEXT_MAX];
 	struct limits_who asks = { .client = span_str(ip_format(ip, ip_text)),
 		.real = clock_real() };
-	struct gate_why why;
-	unsigned code = gate_connect(&d->gate, ip, who, text, &why);
 	uint64_t max = limits_connections(d->gate.rules, d->gate.nrules, &asks, &rule);
 
-	if (code)
-		return code;
 	if (sessions > max) {
 		counter_add(COUNTER_LIMIT_HITS, 1);
 		log_warn("limit %.*s reached by %s: %s", SPAN_ARG(rule->id), ip_text,
@@ -82,6 +78,17 @@ admit(struct door *d, struct ip ip, uint32_t sessions, struct gate_client *who, 
 		return 0;
 	*text = "4.7.0 too many sessions of this client";
 	return 421;
+}
+
+/* The connection is this client's from now on: is he welcome? */
+static unsigned
+admit(struct conn *c, struct ip ip, struct gate_client *who, const char **text)
+{
+	struct gate_why why;
+	unsigned code = gate_connect(&c->door->gate, ip, who, text, &why);
+
+	conn_count(c, ip);
+	return code ? code : crowded(c->door, ip, client_count(c->mail.rx, ip, 0), text);
 }
 
 /* The session begins. refused: what admit() said. */
@@ -140,8 +147,7 @@ proxy_input(struct conn *c)
 	}
 	c->proxied = false;
 	buf_consume(&c->in, h.size);
-	conn_count(c, c->s.client);
-	code = admit(c->door, c->s.client, client_count(c->mail.rx, c->s.client, 0), &who, &text);
+	code = admit(c, c->s.client, &who, &text);
 	conn_begin(c, &who, code, text);
 }
 
@@ -161,8 +167,7 @@ conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct 
 		s->client = x->addr;
 	if (x->has & XCLIENT_PORT)
 		s->client_port = x->port;
-	conn_count(c, s->client);
-	code = admit(c->door, s->client, client_count(c->mail.rx, s->client, 0), &who, &text);
+	code = admit(c, s->client, &who, &text);
 	s->permitted = who.permitted;
 	s->client_name = x->has & XCLIENT_NAME ? x->name : who.name;
 	log_msg(LOG_LVL_INFO, s->id, "xclient: %s speaks for %.*s[%s]", was,
@@ -170,9 +175,35 @@ conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct 
 	*r = (struct smtp_reply){ .code = code, .text = span_str(text) };
 }
 
+/* ---- transcripts ---- */
+
 void
 conn_heard(struct conn_mail *m, bool by_us, struct span text)
 {
+	struct conn *c = (struct conn *)m;	/* its first member */
+
+	if (!transcript_wants(m->rx->transcript, c->s.client, clock_mono()))
+		return;
+	if (m->session == 0)
+		m->session = c->s.id;
+	transcript_add(m->rx->transcript, m->session, clock_real(),
+	    by_us ? TRANSCRIPT_SERVER : TRANSCRIPT_CLIENT, c->s.client, text);
+}
+
+void
+conn_note(struct conn_mail *m, const char *fmt, ...)
+{
+	struct conn *c = (struct conn *)m;
+	char text[256];
+	va_list ap;
+
+	if (!transcript_wants(m->rx->transcript, c->s.client, clock_mono()))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	transcript_add(m->rx->transcript, m->session ? m->session : c->s.id, clock_real(),
+	    TRANSCRIPT_EVENT, c->s.client, span_str(text));
 }
 
 /* ---- a new connection ---- */
@@ -185,7 +216,8 @@ welcome(struct door *d, int fd, struct ip ip, uint16_t port)
 	bool log = now - d->crowded > US_PER_SEC || d->crowded == 0;
 	struct gate_client who = { 0 };
 	const char *text = "4.7.0 too many sessions, try again later";
-	unsigned code = 0;
+	struct gate_why why;
+	unsigned code;
 	struct conn *c;
 
 	if (full(d)) {
@@ -200,12 +232,14 @@ welcome(struct door *d, int fd, struct ip ip, uint16_t port)
 		conn_want_read(c, true);
 		return;
 	}
-	code = admit(d, ip, client_count(rx, ip, 1), &who, &text);
-	if (code) {
+	if ((code = gate_connect(&d->gate, ip, &who, &text, &why)) != 0) {
+		turn_away(d, fd, ip, code, text, true);
+		return;
+	}
+	if ((code = crowded(d, ip, client_count(rx, ip, 1), &text)) != 0) {
 		client_count(rx, ip, -1);
-		turn_away(d, fd, ip, code, text, code == 554 || log);
-		if (code == 421)
-			d->crowded = now;
+		turn_away(d, fd, ip, code, text, log);
+		d->crowded = now;
 		return;
 	}
 	c = conn_new(d, fd, ip, port);

@@ -294,17 +294,14 @@ message_hostname(const struct message *m)
 int
 message_end(struct message *m, struct smtp_transaction *t, int64_t now, struct smtp_reply *r)
 {
+	const char *loop;
+
 	ASSERT(m->state == MESSAGE_COLLECT && m->t == NULL);
 	m->t = t;
 	if (seal(m, r) == -1)
 		return -1;
-	if (header_hops(buf_data(&m->head)) > MESSAGE_HOPS_MAX) {
-		reply_now(r, 554, "5.4.6 too many hops: this message is in a loop");
-		return -1;
-	}
-	/* Once is a message that left and was sent on to us again; twice is a loop. */
-	if (header_hops_by(buf_data(&m->head), message_hostname(m)) > MESSAGE_OWN_HOPS_MAX) {
-		reply_now(r, 554, "5.4.6 this message was here before: it is in a loop");
+	if ((loop = header_loop(buf_data(&m->head), message_hostname(m))) != NULL) {
+		reply_now(r, 554, loop);
 		return -1;
 	}
 	if (m->all->queue == NULL) {

@@ -142,11 +142,17 @@ void message_unscannable(struct message *m, int64_t now);	/* it killed two scann
 struct span message_hostname(const struct message *m);
 int message_send_scan(struct message *m, struct link *l, uint64_t ticket);
 
+/* What the decisions make of the message as a whole: 550 when all reject, 451 when any defers, else 0:
+ * it is taken. text: of the refusal. */
+unsigned verdict_answer(const struct msg_decision *d, size_t n, struct span *text);
+
 /* ---- message_header.c: what the receiver needs to read of a header ---- */
 /* Received fields of the header; header: the start of the message, maybe cut. */
 unsigned header_hops(struct span header);
 /* How many of them say "by HOST", in any case. */
 unsigned header_hops_by(struct span header, struct span host);
+/* Why a message with this header is in a loop ("5.4.6 …"); NULL: it is not. */
+const char *header_loop(struct span header, struct span our_name);
 /* Domain of the first address of From:, lower case, in buf of 256; "" when there is none or
  * more than one From. */
 struct span header_from_domain(struct span header, char buf[static 256]);

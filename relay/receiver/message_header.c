@@ -84,6 +84,18 @@ header_hops_by(struct span header, struct span host)
 	return n;
 }
 
+const char *
+header_loop(struct span header, struct span our_name)
+{
+	header = span_sub(header, 0, MESSAGE_HEAD_MAX);
+	if (header_hops(header) > MESSAGE_HOPS_MAX)
+		return "5.4.6 too many hops: this message is in a loop";
+	/* Once is a message that left and was sent on to us again; twice is a loop. */
+	if (header_hops_by(header, our_name) > MESSAGE_OWN_HOPS_MAX)
+		return "5.4.6 this message was here before: it is in a loop";
+	return NULL;
+}
+
 /* RFC 5322, 3.4: the domain behind the last @ of the first address, outside quotes and
  * comments; that within <> wins. */
 static struct span

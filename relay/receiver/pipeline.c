@@ -213,38 +213,40 @@ apply_limit_hold(struct message *m)
 	}
 }
 
-/* The reply text of the first decision with that outcome. */
-static void
-refuse_all(struct message *m, unsigned code, enum outcome o, const char *otherwise)
+unsigned
+verdict_answer(const struct msg_decision *d, size_t n, struct span *text)
 {
-	m->outcome = o;
-	for (size_t i = 0; i < m->verdict.ndecisions; i++) {
-		const struct msg_decision *d = &m->verdict.decisions[i];
+	size_t rejected = 0, deferred = 0;
+	enum outcome o;
 
-		if (d->outcome == o && d->reply.n) {
-			message_finish(m, code, "%.*s", SPAN_ARG(d->reply));
-			return;
-		}
+	for (size_t i = 0; i < n; i++) {
+		rejected += d[i].outcome == OUTCOME_REJECT;
+		deferred += d[i].outcome == OUTCOME_DEFER;
 	}
-	message_finish(m, code, "%s", otherwise);
+	if (rejected < n && deferred == 0)
+		return 0;
+	o = rejected == n ? OUTCOME_REJECT : OUTCOME_DEFER;
+	*text = o == OUTCOME_REJECT ? SPAN_LIT("5.7.1 refused by policy") :
+	    SPAN_LIT("4.7.1 deferred by policy, try again later");
+	for (size_t i = 0; i < n; i++)
+		if (d[i].outcome == o && d[i].reply.n) {
+			*text = d[i].reply;
+			break;
+		}
+	return o == OUTCOME_REJECT ? 550 : 451;
 }
 
 void
 message_judged(struct message *m, int64_t now)
 {
-	size_t rejected = 0, deferred = 0, n = m->verdict.ndecisions;
+	struct span text;
+	unsigned code;
 
 	apply_limit_hold(m);
-	for (size_t i = 0; i < n; i++) {
-		rejected += m->verdict.decisions[i].outcome == OUTCOME_REJECT;
-		deferred += m->verdict.decisions[i].outcome == OUTCOME_DEFER;
-	}
-	if (rejected == n) {
-		refuse_all(m, 550, OUTCOME_REJECT, "5.7.1 refused by policy");
-		return;
-	}
-	if (deferred) {
-		refuse_all(m, 451, OUTCOME_DEFER, "4.7.1 deferred by policy, try again later");
+	code = verdict_answer(m->verdict.decisions, m->verdict.ndecisions, &text);
+	if (code) {
+		m->outcome = code == 550 ? OUTCOME_REJECT : OUTCOME_DEFER;
+		message_finish(m, code, "%.*s", SPAN_ARG(text));
 		return;
 	}
 	make_groups(m);

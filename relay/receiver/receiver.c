@@ -17,7 +17,6 @@
 #include "clock.h"
 #include "conf.h"
 #include "fs.h"
-#include "json.h"
 #include "log.h"
 #include "net/tls_server.h"
 #include "receiver/login.h"
@@ -142,6 +141,7 @@ receiver_start(struct runtime *rt, struct err *err)
 	rx->read_buf = malloc(READ_MAX);
 	ASSERT(rx->read_buf != NULL);
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
+	rx->transcript = transcript_attach(rt->shared->transcript, TRANSCRIPT_SHARE);
 	rx->column = limits_column(rx->limits, rt->instance, clock_mono());
 	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1 ||
 	    load_tls(rx, err) == -1)
@@ -397,111 +397,6 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 	default:
 		return -1;
 	}
-}
-
-/* ---- postern limits ---- */
-
-static const struct limit_rule *
-rule_named(const struct receiver *rx, struct span id)
-{
-	for (size_t i = 0; i < rx->nrules; i++)
-		if (span_eq(rx->rules[i].id, id))
-			return &rx->rules[i];
-	return NULL;
-}
-
-static void
-limits_show(struct receiver *rx, struct buf *out)
-{
-	int64_t now = clock_mono(), real = clock_real();
-	struct limits_entry e;
-	struct json j;
-	size_t at = 0;
-
-	while (limits_next(rx->limits, &at, now, &e)) {
-		struct span text = span_str(e.text), id = span_sub(text, 0, span_find(text, ' '));
-		const struct limit_rule *rule = rule_named(rx, id);
-
-		if (rule == NULL)	/* of a policy that is gone */
-			continue;
-		json_begin(&j, out);
-		json_object(&j);
-		json_kint(&j, "v", 1);
-		json_kstr(&j, "limit", id);
-		json_kstr(&j, "key", span_from(text, id.n + 1));
-		json_kcstr(&j, "unit", rule->unit == LIMIT_MESSAGES ? "messages" : "recipients");
-		json_kuint(&j, "used", limits_used(rule, e.full_until, now));
-		json_kuint(&j, "allow", rule->allow);
-		json_kint(&j, "window", rule->window / US_PER_SEC);
-		json_kint(&j, "free_at", (real + e.full_until - now) / US_PER_SEC);
-		json_end_object(&j);
-		buf_putc(out, '\n');
-	}
-}
-
-static void
-client_error(struct buf *out, const char *text)
-{
-	struct json j;
-
-	json_begin(&j, out);
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kcstr(&j, "error", text);
-	json_end_object(&j);
-	buf_putc(out, '\n');
-}
-
-static struct span
-request_text(const struct conf_node *req, const char *key)
-{
-	const struct conf_node *n = conf_get(req, key);
-
-	return n && n->kind == CONF_SCALAR ? n->text : (struct span){ 0 };
-}
-
-static void
-limits_forget(struct receiver *rx, const struct conf_node *req, struct buf *out)
-{
-	struct span key = request_text(req, "key");
-	struct json j;
-
-	if (key.n == 0) {
-		client_error(out, "limits.reset needs a key");
-		return;
-	}
-	json_begin(&j, out);
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kbool(&j, "reset", limits_reset(rx->limits, rx->rules, rx->nrules,
-	    request_text(req, "limit"), key));
-	json_end_object(&j);
-	buf_putc(out, '\n');
-}
-
-static void
-receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
-{
-	struct receiver *rx = state(rt);
-	struct reply *r = reply_new(rt, fd);
-	struct arena *a = arena_new(0);
-	const struct conf_node *req;
-	struct diags d;
-	struct span cmd;
-
-	/* A JSON object is a YAML mapping too. */
-	diags_init(&d, a);
-	req = conf_parse("request", arena_span(a, request), &d);
-	cmd = request_text(req, "cmd");
-	if (span_is(cmd, "limits.show") || span_is(cmd, "limits"))
-		limits_show(rx, reply_buf(r));
-	else if (span_is(cmd, "limits.reset")) {
-		limits_forget(rx, req, reply_buf(r));
-		log_info("limits.reset by uid %u", uid);
-	} else
-		client_error(reply_buf(r), "the receiver knows limits.show and limits.reset");
-	arena_free(&a);
-	reply_end(&r);
 }
 
 static const struct sandbox receiver_sandbox = { .may = SANDBOX_NET_SERVER };

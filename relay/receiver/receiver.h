@@ -9,6 +9,7 @@
 #include "receiver/limits.h"
 #include "receiver/message.h"
 #include "receiver/smtp_session.h"
+#include "receiver/transcript.h"
 #include "table.h"
 
 #define READ_MAX (64u << 10)
@@ -41,6 +42,7 @@ struct receiver {
 	const struct limit_rule *rules;
 	size_t nrules;
 	struct limits_table *limits;
+	struct transcript *transcript;
 	int column;		/* in the shared counts of sessions */
 	struct table *clients;	/* address -> sessions open in this process */
 	uint32_t sessions;	/* open in this process */
@@ -77,7 +79,12 @@ const char *client_text(struct span name, struct ip ip, char *buf);
 struct conn_mail;
 /* Who the client is now, by XCLIENT; refuses as at the door. */
 void conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct smtp_reply *r);
+/* For a transcript, when one is wanted. */
 void conn_heard(struct conn_mail *c, bool by_us, struct span text);
+void conn_note(struct conn_mail *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- receiver_control.c ---- */
+void receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 
 /* ---- transaction.c: what the sessions of this process ask ---- */
 struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goes */
@@ -86,6 +93,7 @@ struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goe
 	uint64_t conn;
 	struct message *m;	/* being collected */
 	uint64_t charged;	/* for the envelope */
+	uint64_t session;	/* by what its transcript is known; 0: there is none */
 };
 extern const struct smtp_ops transaction_ops;
 /* A message's answer is 4xx or 5xx, or a session's command was refused. */

@@ -240,6 +240,7 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 
 	message_charged(c->m, c->charged);
 	c->charged = 0;
+	conn_note(c, "a message of %llu bytes", (unsigned long long)c->m->size);
 	if (message_end(c->m, t, clock_mono(), &why) == 0) {
 		c->m = NULL;
 		return s->id;

@@ -269,6 +269,20 @@ test_line_too_long(void **state)
 	}
 }
 
+/* A message may come with NUL; it is judged whole, not up to there. */
+static void
+test_nul(void **state)
+{
+	build(SPAN_LIT("Subject: a\r\n\r\none\0two\r\n"), NULL);
+	assert_int_equal(an.defects, DEFECT_BODY_NUL);
+	assert_true(part("1")->body_size >= 7);
+	build(SPAN_LIT("Subject: a\0b\r\n\r\none\r\n"), NULL);
+	assert_int_equal(an.defects, DEFECT_HEADER_NUL);
+	build(SPAN_LIT("Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+	    "--b\r\n\r\none\r\n--b\r\n\r\nt\0wo\r\n--b--\r\n"), NULL);
+	assert_int_equal(an.defects & DEFECT_BODY_NUL, DEFECT_BODY_NUL);
+}
+
 /* An outer boundary ends whatever is open within, also a header. */
 static void
 test_boundaries(void **state)
@@ -366,7 +380,7 @@ seconds(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
@@ -418,8 +432,13 @@ linear(void (*make)(struct text_maker *, size_t), size_t n, const struct anatomy
 		took[k] = best;
 		free(t.p);
 	}
+#ifdef POSTERN_SANITIZED	/* its allocator is not linear itself: here only that an end comes */
+	if (took[1] > 60)
+#else
 	if (took[1] > took[0] * 30 && took[1] > 0.5)
+#endif
 		fail_msg("%.4f s, then %.4f s for eight times as much", took[0], took[1]);
+	print_message("  %.4f s, %.4f s for eight times as much\n", took[0], took[1]);
 }
 
 static void
@@ -558,7 +577,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_plain), TEST(test_rfc2046), TEST(test_numbers), TEST(test_surfaces),
 		TEST(test_from), TEST(test_defects), TEST(test_malformed_goes_on),
-		TEST(test_line_too_long), TEST(test_boundaries), TEST(test_encoded_containers),
+		TEST(test_line_too_long), TEST(test_nul), TEST(test_boundaries), TEST(test_encoded_containers),
 		TEST(test_limits), TEST(test_linear), TEST(test_100000_parts), TEST(test_1000_levels),
 		TEST(test_names),
 	};

@@ -221,6 +221,7 @@ struct play {
 	struct buf heard;	/* replies not yet expected */
 	struct id_source ids;
 	bool done;
+	bool ehlo;		/* within its reply */
 	const char *file, *name;
 	size_t message_at;
 };
@@ -289,6 +290,19 @@ play_say(struct play *p, struct span bytes)
 	} while (!p->done && buf_size(&p->in) && buf_size(&p->in) != before);
 }
 
+/* RFC 2034: on every reply but the greeting, those to EHLO and HELO, and 3yz; its class is the
+ * reply's. */
+static bool
+enhanced_as_due(struct play *p, const char *got)
+{
+	struct span text = span_str(got + 4);
+	bool ehlo = p->ehlo || span_starts(text, SPAN_LIT("gw1.example.org"));
+
+	p->ehlo = ehlo && got[3] == '-';
+	return ehlo || got[0] == '3' ||
+	    (wire_enhanced(text) > 0 && text.p[0] == got[0]);
+}
+
 static void
 play_hear(struct play *p, const struct line *l)
 {
@@ -306,6 +320,8 @@ play_hear(struct play *p, const struct line *l)
 	buf_consume(&p->heard, n + 1);
 	for (size_t i = 0; i < n - 1; i++)
 		assert_true(got[i] >= ' ' && got[i] < 0x7f);
+	if (!enhanced_as_due(p, got))
+		fail_msg("%s: %s: no enhanced code of its class: %s", p->file, p->name, got);
 	if ((got[0] == '4' || got[0] == '5') && got[3] == ' ') {
 		ref = strstr(got, " (ref ");
 		if (ref == NULL || strlen(ref) != strlen(" (ref )") + ID_LEN)
