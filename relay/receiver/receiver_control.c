@@ -83,7 +83,6 @@ limits_show(struct receiver *rx, bool only_locked, struct buf *out)
 		object(&j, out);
 		json_kstr(&j, "limit", rule->id);
 		json_kstr(&j, "key", span_from(text, id.n + 1));
-		json_kbool(&j, "locked", locked);
 		if (!locked) {
 			json_kcstr(&j, "unit", unit_name(rule->unit));
 			json_kuint(&j, "used", limits_used(rule, e.full_until, now));
@@ -91,6 +90,7 @@ limits_show(struct receiver *rx, bool only_locked, struct buf *out)
 			json_kint(&j, "window", rule->window / US_PER_SEC);
 		}
 		json_kint(&j, "free_at", (real + e.full_until - now) / US_PER_SEC);
+		json_kbool(&j, "locked", locked);
 		end(&j);
 	}
 }
