@@ -334,6 +334,10 @@ class Auth(unittest.TestCase):
         self.assertEqual(attempt(b"vin rouge 12", "127.0.0.5")[0], 235, "others are not concerned")
         for _ in range(11):
             self.assertEqual(attempt(b"vin rouge 12", "127.0.0.5")[0], 235, "success costs nothing")
+        seen = [x for x in self.lab.control({"cmd": "limits.show"}) if x.get("limit") == "auth-failures"]
+        self.assertIn(("127.0.0.4", 10), [(x["key"], x["used"]) for x in seen])
+        self.lab.tool("limits", "reset", "127.0.0.4")
+        self.assertEqual(attempt(b"vin rouge 12", "127.0.0.4")[0], 235, "an operator lets it in again")
 
     def test_checks_do_not_stall_the_others(self):
         """While passwords are checked, another session is answered at once."""
