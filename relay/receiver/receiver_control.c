@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "json.h"
 #include "log.h"
+#include "receiver/login.h"
 #include "receiver/receiver.h"
 
 static void
@@ -50,7 +51,7 @@ rule_named(const struct receiver *rx, struct span id)
 	for (size_t i = 0; i < rx->nrules; i++)
 		if (span_eq(rx->rules[i].id, id))
 			return &rx->rules[i];
-	return NULL;
+	return span_eq(id, login_rule.id) ? &login_rule : NULL;
 }
 
 static const char *
@@ -83,7 +84,6 @@ limits_show(struct receiver *rx, bool only_locked, struct buf *out)
 		object(&j, out);
 		json_kstr(&j, "limit", rule->id);
 		json_kstr(&j, "key", span_from(text, id.n + 1));
-		json_kbool(&j, "locked", locked);
 		if (!locked) {
 			json_kcstr(&j, "unit", unit_name(rule->unit));
 			json_kuint(&j, "used", limits_used(rule, e.full_until, now));
@@ -91,6 +91,7 @@ limits_show(struct receiver *rx, bool only_locked, struct buf *out)
 			json_kint(&j, "window", rule->window / US_PER_SEC);
 		}
 		json_kint(&j, "free_at", (real + e.full_until - now) / US_PER_SEC);
+		json_kbool(&j, "locked", locked);
 		end(&j);
 	}
 }
@@ -120,16 +121,18 @@ limits_exempted(struct receiver *rx, struct buf *out)
 static void
 limits_forget(struct receiver *rx, const struct conf_node *req, struct buf *out)
 {
-	struct span key = request_text(req, "key");
+	struct span key = request_text(req, "key"), limit = request_text(req, "limit");
 	struct json j;
+	bool any;
 
 	if (key.n == 0) {
 		client_error(out, "limits.reset needs a key");
 		return;
 	}
+	any = limits_reset(rx->limits, rx->rules, rx->nrules, limit, key);
+	any |= limits_reset(rx->limits, &login_rule, 1, limit, key);
 	object(&j, out);
-	json_kbool(&j, "reset", limits_reset(rx->limits, rx->rules, rx->nrules,
-	    request_text(req, "limit"), key));
+	json_kbool(&j, "reset", any);
 	end(&j);
 }
 
