@@ -360,8 +360,8 @@ then_require_tls(struct load *ld, struct conf_node *n, void *obj)
 
 	if (!conf_enum(ld->d, n, names, &i))
 		return;
-	if (i + TLS_OPPORTUNISTIC > TLS_ENCRYPTED)
-		diag_at(ld->d, DIAG_ERROR, n, "`encrypted` is", "`%s` is not available in this version",
+	if (i + TLS_OPPORTUNISTIC > TLS_VERIFIED)
+		diag_at(ld->d, DIAG_ERROR, n, "`verified` is", "`%s` is not available in this version",
 		    names[i]);
 	else
 		src->rule.then.require_tls = (enum require_tls)(i + TLS_OPPORTUNISTIC);
@@ -432,6 +432,8 @@ rule_read(struct load *ld, struct conf_node *n)
 	r->judges_unscannable = src->asks_unscannable && r->then.outcome != OUTCOME_UNJUDGED;
 	r->detectors = src->detectors;
 	r->ndetectors = src->ndetectors;
+	r->file = n->file ? arena_str(ld->a, span_str(n->file->name)) : "";
+	r->line = n->line;
 	if (r->id.n)
 		pendings_add(ld, &ld->rules, "rule", r->id, conf_get(n, "id"), src);
 }
