@@ -271,7 +271,7 @@ limits_command(void **state)
 		n += (size_t)got;
 	close(sv[0]);
 	assert_non_null(strstr(text, "\"limit\":\"per-sender\",\"key\":\"a@example.com\","
-	    "\"locked\":false,\"unit\":\"messages\",\"used\":1,\"allow\":2,\"window\":3600"));
+	    "\"unit\":\"messages\",\"used\":1,\"allow\":2,\"window\":3600"));
 	n = 0;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	m.request = SPAN_LIT("{\"cmd\":\"limits.reset\",\"key\":\"a@example.com\"}");
