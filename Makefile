@@ -58,10 +58,14 @@ PKGS_base := yaml-0.1 libidn2
 PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib
 PKGS_relay := libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
-NEEDS_PKGS := $(filter-out clean help deps,$(or $(MAKECMDGOALS),all))
+# These install what is missing first and then call make again.
+NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEEDS_PKGS),)
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lm
+ifneq ($(shell $(PKG_CONFIG) --exists --print-errors $(PKGS) && echo found),found)
+$(error a library is missing, see above; `make deps` installs all of them with apt)
+endif
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lm
 endif
 
 SRC_base := $(sort $(wildcard base/*.c))
@@ -178,7 +182,8 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIBS)
 $(B)/all-fuzzers: $(FUZZERS)
 
 .PHONY: bench
-bench: deps all benches tools
+bench: deps
+	$(Q)$(MAKE) --no-print-directory all benches tools
 	$(Q)tests/bench/run
 
 # --- what a reader of the tree may rely on -------------------------------------------
