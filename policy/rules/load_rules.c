@@ -360,8 +360,8 @@ then_require_tls(struct load *ld, struct conf_node *n, void *obj)
 
 	if (!conf_enum(ld->d, n, names, &i))
 		return;
-	if (i + TLS_OPPORTUNISTIC > TLS_ENCRYPTED)
-		diag_at(ld->d, DIAG_ERROR, n, "`encrypted` is", "`%s` is not available in this version",
+	if (i + TLS_OPPORTUNISTIC > TLS_VERIFIED)
+		diag_at(ld->d, DIAG_ERROR, n, "`verified` is", "`%s` is not available in this version",
 		    names[i]);
 	else
 		src->rule.then.require_tls = (enum require_tls)(i + TLS_OPPORTUNISTIC);

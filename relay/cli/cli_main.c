@@ -62,7 +62,7 @@ const struct command commands[] = {
 	{ "simulate", "the SMTP answers a client would get, without sending",
 	    "simulate --client IP [--helo NAME] --from ADDRESS --to ADDRESS,... [--listener NAME]\n"
 	    "         [--user NAME] [--tls] [--no-antivirus] [FILE.eml]", cmd_simulate },
-	{ "passwd", "make a line for the file of users: asks for the password",
+	{ "passwd", "a line for the file of users (auth.file); asks for the password",
 	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },
 	{ "version", "print the version", "version", cmd_version },

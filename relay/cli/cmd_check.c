@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "net/tls_server.h"
+#include "net/transport.h"
 #include "scanner/load_policy.h"
 #include "signer/dkim_sign.h"
 
@@ -92,6 +93,15 @@ check_tls(struct check *c)
 	const struct config *conf = c->conf;
 	bool seen = false;
 
+	if (conf->delivery.ca) {
+		struct ssl_ctx_st *client;
+		struct err err;
+
+		if ((client = transport_context(conf->delivery.ca, &err)) == NULL)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+		else
+			transport_context_free(&client);
+	}
 	for (size_t i = 0; i < conf->nlisteners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 		struct tls_server t = { conf->tls_certificate, conf->tls_key, conf->tls_only13,

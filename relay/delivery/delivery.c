@@ -121,7 +121,7 @@ delivery_start(struct runtime *rt, struct err *err)
 		return -1;
 	if (rt->conf->ndns == 0)
 		d->ndns = resolver_system_servers(d->dns, DNS_SERVERS_MAX, d->arena);
-	if ((d->carrier.tls = transport_context(err)) == NULL)
+	if ((d->carrier.tls = transport_context(rt->conf->delivery.ca, err)) == NULL)
 		return -1;
 	return 0;
 }

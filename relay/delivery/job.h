@@ -82,10 +82,16 @@ void carrier_abandon(struct carrier *c);
 void job_fail_rest(struct job *job, const struct smtp_result *why);
 void job_done(struct carrier *c, struct job *job);
 
-static inline bool
-job_needs_tls(const struct job *job)
+/* What the job itself asks of a session, beyond the floor that holds for all; in rising order. */
+enum job_demand { DEMAND_NOTHING, DEMAND_TLS, DEMAND_VERIFIED, DEMAND_REQUIRETLS };
+
+static inline enum job_demand
+job_demand(const struct job *job)
 {
-	return job->d.require_tls >= TLS_ENCRYPTED;
+	if (job->d.flags & ENVELOPE_REQUIRETLS)
+		return DEMAND_REQUIRETLS;
+	return job->d.require_tls >= TLS_VERIFIED ? DEMAND_VERIFIED :
+	    job->d.require_tls == TLS_ENCRYPTED ? DEMAND_TLS : DEMAND_NOTHING;
 }
 
 #endif

@@ -60,7 +60,7 @@ hang_up(struct session *s)
 	if (s->ev_write)
 		event_free(s->ev_write);
 	s->ev_read = s->ev_write = NULL;
-	s->writing = s->handshaking = false;
+	s->writing = s->handshaking = s->verified = false;
 	transport_close(&s->t);
 	buf_reset(&s->in);
 }
@@ -117,20 +117,33 @@ job_over(struct session *s)
 	job_done(s->c, job);
 }
 
+/* The session failed for what its job asked for, no more. */
+static bool
+demanded(const struct session *s)
+{
+	return s->m.failed && s->m.fail.cls == FAIL_TLS && job_demand(s->job) != DEMAND_NOTHING &&
+	    s->c->conf->delivery.floor != FLOOR_ENCRYPTED;
+}
+
 /* No target is left; s->last says why the last one was given up. */
 static void
 unreachable(struct session *s)
 {
 	struct job *job = s->job;
 	struct smtp_result why = s->last;
+	enum job_demand demand = DEMAND_NOTHING;
 
+	if (s->demanded) {
+		demand = job_demand(job);
+		why.cls = FAIL_MESSAGE;
+	}
 	s->job = NULL;
 	job_fail_rest(job, &why);
 	job->relay = s->relay.n ? arena_span(job->arena, s->relay) : SPAN_LIT("none");
 	job->tls = SPAN_LIT("");
 	job_done(s->c, job);
 	site_session_gone(s->site, s);
-	site_unreachable(s->site, &why, s->relay);
+	site_unreachable(s->site, &why, s->relay, demand);
 	die(s);
 }
 
@@ -168,9 +181,12 @@ over(struct session *s)
 		job_over(s);
 		die(s);
 	} else {
+		s->demanded = demanded(s);
 		s->last = m->fail;
 		s->last.reply = arena_span(s->arena, m->fail.reply);
-		s->route->bad_until[s->target] = clock_mono() + 60 * US_PER_SEC;
+		/* What only this message asks for says nothing about the server. */
+		if (!demanded(s))
+			s->route->bad_until[s->target] = clock_mono() + 60 * US_PER_SEC;
 		next_target(s);
 	}
 }
@@ -262,6 +278,30 @@ say(struct session *s)
 	return 0;
 }
 
+/* The handshake is done: who is it? */
+static void
+secured(struct session *s)
+{
+	const struct plan *p = &s->route->plan;
+	struct span names[PLAN_NAMES_MAX];
+	char agreed[TRANSPORT_AGREED_MAX];
+	struct err err;
+	size_t n = plan_names(p, p->targets[s->target].host, names);
+
+	s->verified = transport_verify(&s->t, names, n, &err) == 0;
+	transport_agreed(&s->t, agreed);
+	s->tls = span_str(arena_printf(s->arena, "%s %s", agreed,
+	    s->verified ? "verified" : "unverified"));
+	counter_add(COUNTER_OUT_TLS, 1);
+	if (!s->verified && job_demand(s->job) >= DEMAND_VERIFIED)
+		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "verified TLS is required, but "
+		    "the certificate of host " SPAN_FMT " cannot be trusted: %s", SPAN_ARG(s->m.peer),
+		    err.text);
+	else
+		smtp_client_tls_done(&s->m);
+	run(s);
+}
+
 static void
 handshake(struct session *s)
 {
@@ -275,10 +315,7 @@ handshake(struct session *s)
 	}
 	s->handshaking = false;
 	if (r == 0) {
-		s->tls = transport_tls_text(&s->t, s->arena);
-		counter_add(COUNTER_OUT_TLS, 1);
-		smtp_client_tls_done(&s->m);
-		run(s);
+		secured(s);
 		return;
 	}
 	if (s->m.tls == CLIENT_TLS_OFFERED) {
@@ -428,7 +465,8 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->relay = span_str(arena_printf(s->arena, SPAN_FMT ":%u", SPAN_ARG(s->m.peer),
 	    p->targets[target].port));
 	s->tls = SPAN_LIT("");
-	if (job_needs_tls(s->job) || c->conf->delivery.floor == FLOOR_ENCRYPTED)
+	s->m.requiretls = job_demand(s->job) == DEMAND_REQUIRETLS;
+	if (job_demand(s->job) || c->conf->delivery.floor == FLOOR_ENCRYPTED)
 		s->m.tls = CLIENT_TLS_REQUIRED;
 	else if (c->tls && !s->plain_only && c->conf->delivery.floor != FLOOR_NONE)
 		s->m.tls = CLIENT_TLS_OFFERED;
@@ -456,7 +494,17 @@ session_give(struct session *s, struct job *job)
 bool
 session_fits(const struct session *s, const struct job *job)
 {
-	return s->m.tls_active || !job_needs_tls(job);
+	switch (job_demand(job)) {
+	case DEMAND_NOTHING:
+		return true;
+	case DEMAND_TLS:
+		return s->m.tls_active;
+	case DEMAND_VERIFIED:
+		return s->verified;
+	case DEMAND_REQUIRETLS:
+		return s->verified && (s->m.caps & CAP_REQUIRETLS);
+	}
+	return false;
 }
 
 void

@@ -34,6 +34,8 @@ struct session {
 	struct event *ev_read, *ev_write;
 	bool writing;			/* ev_write is pending */
 	bool handshaking;
+	bool demanded;			/* the last target was left for what only this job asks for */
+	bool verified;			/* the server proved to be the domain's */
 	bool plain_only;		/* the TLS handshake failed and may be done without */
 	struct smtp_client m;
 	struct buf in;

@@ -146,11 +146,20 @@ site_retire(struct site *site)
 }
 
 static void
-fail_waiting(struct site *site, const struct smtp_result *why, struct span relay)
+fail_waiting(struct site *site, const struct smtp_result *why, struct span relay,
+    enum job_demand demand)
 {
-	struct job *job;
+	struct job *job, *all = site->first;
 
-	while ((job = take_first(site)) != NULL) {
+	site->first = NULL;
+	site->last = &site->first;
+	while ((job = all) != NULL) {
+		all = job->next;
+		if (job_demand(job) < demand) {
+			site_add(site, job);
+			continue;
+		}
+		job->next = NULL;
 		job_fail_rest(job, why);
 		job->relay = relay.n ? arena_span(job->arena, relay) : SPAN_LIT("none");
 		job->tls = SPAN_LIT("");
@@ -186,7 +195,7 @@ got_route(void *ctx, struct route *route)
 	}
 	smtp_result_set(&why, CLIENT_GREETING, route->plan.status, FAIL_DNS, route->plan.dsn,
 	    span_str(route->plan.text), false);
-	fail_waiting(site, &why, (struct span){ 0 });
+	fail_waiting(site, &why, (struct span){ 0 }, DEMAND_NOTHING);
 	route_unref(&route);
 }
 
@@ -229,13 +238,15 @@ site_session_gone(struct site *site, struct session *s)
 }
 
 void
-site_unreachable(struct site *site, const struct smtp_result *why, struct span relay)
+site_unreachable(struct site *site, const struct smtp_result *why, struct span relay,
+    enum job_demand demand)
 {
-	route_unref(&site->route);	/* perhaps it has moved: ask again next time */
+	if (demand == DEMAND_NOTHING)
+		route_unref(&site->route);	/* perhaps it has moved: ask again next time */
 	for (struct session *s = site->sessions; s; s = s->site_next)
 		if (s->phase == SESSION_OPEN || s->phase == SESSION_IDLE)
 			return;
-	fail_waiting(site, why, relay);
+	fail_waiting(site, why, relay, demand);
 }
 
 void

@@ -93,6 +93,7 @@ struct smtp_client {
 	struct span hello;
 	struct span peer;		/* "mx1.example.net[203.0.113.9]", for texts */
 	enum client_tls tls;
+	bool requiretls;		/* RFC 8689: a server without REQUIRETLS will not do */
 	bool loop_detect;		/* a server that calls itself by our name is ourselves */
 
 	/* to be read */

@@ -148,6 +148,8 @@ perform_mail(struct smtp_client *m)
 		buf_puts(b, " BODY=8BITMIME");
 	if ((m->caps & CAP_SMTPUTF8) && ((msg->flags & ENVELOPE_SMTPUTF8) || utf8_addresses(msg)))
 		buf_puts(b, " SMTPUTF8");
+	if ((msg->flags & ENVELOPE_REQUIRETLS) && (m->caps & CAP_REQUIRETLS))
+		buf_puts(b, " REQUIRETLS");
 	if (m->caps & CAP_DSN) {
 		if (msg->ret != RET_NONE)
 			buf_puts(b, msg->ret == RET_FULL ? " RET=FULL" : " RET=HDRS");

@@ -652,10 +652,11 @@ read_sources(struct reader *r, const struct conf_node *list, struct conf_deliver
 static void
 read_delivery_tls(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
 {
-	static const char *const known[] = { "policy", "floor", NULL };
+	static const char *const known[] = { "policy", "floor", "ca", NULL };
 	static const char *const floors[] = { "none", "opportunistic", "encrypted", NULL };
 	static const char *const policies[] = { "none", NULL };
 	const struct conf_node *n;
+	struct span s;
 	int v;
 
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{policy, floor}"))
@@ -663,6 +664,8 @@ read_delivery_tls(struct reader *r, const struct conf_node *map, struct conf_del
 	conf_check_keys(r->d, map, "tls", known);
 	if ((n = conf_get(map, "floor")) && conf_enum(r->d, n, floors, &v))
 		dl->floor = (enum tls_floor)v;
+	if (text_of(r, conf_get(map, "ca"), "a file of CA certificates", &s))
+		dl->ca = path_of(r, s);
 	if ((n = conf_get(map, "policy")) && n->kind == CONF_SCALAR &&
 	    (span_is(n->text, "dane") || span_is(n->text, "mta-sts") ||
 	    span_is(n->text, "dane+mta-sts")))

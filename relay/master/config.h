@@ -118,6 +118,7 @@ struct conf_delivery {
 	uint32_t site_messages;			/* 100 on one connection */
 	uint32_t processes;			/* 1 */
 	enum tls_floor floor;
+	const char *ca;			/* roots for verified TLS; NULL: the system's */
 };
 
 enum av_engine { AV_LIBCLAMAV, AV_OFF };

@@ -18,9 +18,20 @@
 
 #define RECORD 16384
 #define IOV_PIECES 64
+#define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
+
+static const char *
+tls_error(void)
+{
+	unsigned long e = ERR_get_error();
+	const char *text = e ? ERR_reason_error_string(e) : NULL;
+
+	ERR_clear_error();
+	return text ? text : "connection closed";
+}
 
 struct ssl_ctx_st *
-transport_context(struct err *err)
+transport_context(const char *roots, struct err *err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
@@ -34,8 +45,12 @@ transport_context(struct err *err)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	/* No roots: every certificate is "unverified", which opportunistic TLS takes. */
-	SSL_CTX_load_verify_file(ctx, "/etc/ssl/certs/ca-certificates.crt");
+	/* The system may have none: opportunistic TLS takes unverified certificates too. */
+	if (SSL_CTX_load_verify_file(ctx, roots ? roots : SYSTEM_ROOTS) != 1 && roots) {
+		err_set(err, 0, "delivery.tls.ca %s: %s", roots, tls_error());
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	ERR_clear_error();
 	return ctx;
 }
@@ -58,16 +73,6 @@ transport_close(struct transport *t)
 	if (t->fd != -1)
 		close(t->fd);
 	t->fd = -1;
-}
-
-static const char *
-tls_error(void)
-{
-	unsigned long e = ERR_get_error();
-	const char *text = e ? ERR_reason_error_string(e) : NULL;
-
-	ERR_clear_error();
-	return text ? text : "connection closed";
 }
 
 /* What SSL_get_error makes of it. */
@@ -184,17 +189,12 @@ int
 transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name, struct err *err)
 {
 	struct ip ip;
-	bool is_ip = ip_parse(span_str(name), &ip);
 
 	if ((t->ssl = SSL_new(ctx)) == NULL || SSL_set_fd(t->ssl, t->fd) != 1)
 		return err_set(err, 0, "OpenSSL: no connection");
 	/* An address has no server name (RFC 6066, 3). */
-	if (!is_ip) {
+	if (!ip_parse(span_str(name), &ip))
 		SSL_set_tlsext_host_name(t->ssl, name);
-		SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-		SSL_set1_host(t->ssl, name);
-	} else
-		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), name);
 	SSL_set_connect_state(t->ssl);
 	ERR_clear_error();
 	return 0;
@@ -227,17 +227,32 @@ transport_handshake(struct transport *t, struct err *err)
 	return r;
 }
 
-struct span
-transport_tls_text(const struct transport *t, struct arena *a)
+static bool
+is_for(X509 *x, struct span name)
 {
-	bool verified;
+	char text[IP_TEXT_MAX];
+	struct ip ip;
 
-	if (t->ssl == NULL)
-		return (struct span){ "", 0 };
-	verified = SSL_get_verify_result(t->ssl) == X509_V_OK &&
-	    SSL_get0_peer_certificate(t->ssl) != NULL;
-	return span_str(arena_printf(a, "%s %s %s", SSL_get_version(t->ssl),
-	    SSL_get_cipher_name(t->ssl), verified ? "verified" : "unverified"));
+	if (ip_parse(name, &ip))
+		return X509_check_ip_asc(x, ip_format(ip, text), 0) == 1;
+	return name.n && X509_check_host(x, name.p, name.n, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+	    NULL) == 1;
+}
+
+int
+transport_verify(const struct transport *t, const struct span *names, size_t n, struct err *err)
+{
+	X509 *x = t->ssl ? SSL_get0_peer_certificate(t->ssl) : NULL;
+	long chain = t->ssl ? SSL_get_verify_result(t->ssl) : X509_V_OK;
+
+	if (x == NULL)
+		return err_set(err, 0, "no certificate");
+	if (chain != X509_V_OK)
+		return err_set(err, 0, "%s", X509_verify_cert_error_string(chain));
+	for (size_t i = 0; i < n; i++)
+		if (is_for(x, names[i]))
+			return 0;
+	return err_set(err, 0, "it is not for %.*s", SPAN_ARG(n ? names[0] : SPAN_LIT("any name")));
 }
 
 struct span

@@ -20,9 +20,10 @@ struct transport {
 #define TRANSPORT_AGAIN (-1)
 #define TRANSPORT_BROKEN (-2)	/* err says why */
 
-/* The client's context: versions and ciphers as the system's OpenSSL is configured, its roots to
- * tell "verified" from "unverified". Reads files: before the sandbox. */
-struct ssl_ctx_st *transport_context(struct err *err);
+/* The client's context: versions and ciphers as the system's OpenSSL is configured. roots: CA
+ * certificates (PEM); NULL: the system's, and with none of them every certificate is
+ * unverified. Reads files: before the sandbox. */
+struct ssl_ctx_st *transport_context(const char *roots, struct err *err);
 void transport_context_free(struct ssl_ctx_st **ctx);
 
 void transport_close(struct transport *t);
@@ -31,14 +32,16 @@ void transport_close(struct transport *t);
 ssize_t transport_read(struct transport *t, void *p, size_t n, struct err *err);
 /* Bytes taken, more than 0. */
 ssize_t transport_write(struct transport *t, const struct span *v, size_t n, struct err *err);
-/* From here on TLS; name: SNI and what the certificate should say. */
+/* From here on TLS; name: for SNI. */
 int transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name, struct err *err);
 /* The same for the server's side. */
 int transport_tls_accept(struct transport *t, struct ssl_ctx_st *ctx, struct err *err);
 /* 0 done, TRANSPORT_AGAIN, TRANSPORT_BROKEN */
 int transport_handshake(struct transport *t, struct err *err);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" without TLS */
-struct span transport_tls_text(const struct transport *t, struct arena *a);
+/* Do the roots vouch for the certificate, and is it for one of the names (host names, addresses)?
+ * -1: err says what is wrong with it. */
+int transport_verify(const struct transport *t, const struct span *names, size_t n,
+    struct err *err);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", in buf. */
 #define TRANSPORT_AGREED_MAX 96
 struct span transport_agreed(const struct transport *t, char buf[static TRANSPORT_AGREED_MAX]);

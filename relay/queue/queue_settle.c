@@ -216,7 +216,9 @@ notice_text(struct queue *q, const struct message *m, const struct stored *s,
 	d.recipients = r;
 	if (getrandom(&d.random, sizeof(d.random), 0) != (ssize_t)sizeof(d.random))
 		d.random = id;
-	if (spool_read_head(q->sp, &m->item, s, whole ? DSN_WHOLE_MAX : DSN_HEADERS_MAX, a, &d.head,
+	/* RFC 8689, 5: a notice that may travel in clear shows nothing of a message that may not. */
+	if ((s->env.flags & ENVELOPE_REQUIRETLS) ||
+	    spool_read_head(q->sp, &m->item, s, whole ? DSN_WHOLE_MAX : DSN_HEADERS_MAX, a, &d.head,
 	    NULL) == -1)
 		d.head = (struct span){ 0 };
 	if (whole)

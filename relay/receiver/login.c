@@ -22,7 +22,7 @@
 #define LOGIN_ALLOW 10
 #define LOGIN_WINDOW (600 * US_PER_SEC)
 
-static const struct limit_rule wrong_rule = { .id = { "auth-failures", 13 }, .per = LIMIT_CLIENT,
+const struct limit_rule login_rule = { .id = { "auth-failures", 13 }, .per = LIMIT_CLIENT,
 	.unit = LIMIT_MESSAGES, .allow = LOGIN_ALLOW, .window = LOGIN_WINDOW,
 	.then = OUTCOME_DEFER };
 
@@ -172,7 +172,7 @@ login_start(struct logins *lg, uint64_t conn, const struct smtp_session *s, stru
 			false };
 		return 0;
 	}
-	if (limits_take(lg->rx->limits, &wrong_rule, 1, LIMIT_MESSAGES, &who, 1, now, &hit) !=
+	if (limits_take(lg->rx->limits, &login_rule, 1, LIMIT_MESSAGES, &who, 1, now, &hit) !=
 	    OUTCOME_UNJUDGED) {
 		counter_add(COUNTER_LIMIT_HITS, 1);
 		*r = (struct smtp_reply){ 421, SPAN_LIT("4.7.0 too many authentication failures of "
@@ -211,7 +211,7 @@ logins_result(struct logins *lg, struct frame *f, int64_t now)
 	case LOGIN_RIGHT:
 		counter_add(COUNTER_LOGINS, 1);
 		who_of(l->client, ip, &who);
-		limits_give_back(lg->rx->limits, &wrong_rule, &who, 1);
+		limits_give_back(lg->rx->limits, &login_rule, &who, 1);
 		answer(lg, l, 235, "2.7.0 authentication succeeded");
 		break;
 	case LOGIN_WRONG:

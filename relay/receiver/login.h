@@ -6,6 +6,9 @@
 
 struct logins;
 
+/* Wrong passwords of a client: counted beside the policy's limits, for `postern limits`. */
+extern const struct limit_rule login_rule;
+
 struct logins *logins_new(struct receiver *rx);
 void logins_up(struct logins *lg, struct link *l);
 void logins_down(struct logins *lg, struct link *l);

@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "json.h"
 #include "log.h"
+#include "receiver/login.h"
 #include "receiver/receiver.h"
 
 static void
@@ -50,7 +51,7 @@ rule_named(const struct receiver *rx, struct span id)
 	for (size_t i = 0; i < rx->nrules; i++)
 		if (span_eq(rx->rules[i].id, id))
 			return &rx->rules[i];
-	return NULL;
+	return span_eq(id, login_rule.id) ? &login_rule : NULL;
 }
 
 static const char *
@@ -120,16 +121,18 @@ limits_exempted(struct receiver *rx, struct buf *out)
 static void
 limits_forget(struct receiver *rx, const struct conf_node *req, struct buf *out)
 {
-	struct span key = request_text(req, "key");
+	struct span key = request_text(req, "key"), limit = request_text(req, "limit");
 	struct json j;
+	bool any;
 
 	if (key.n == 0) {
 		client_error(out, "limits.reset needs a key");
 		return;
 	}
+	any = limits_reset(rx->limits, rx->rules, rx->nrules, limit, key);
+	any |= limits_reset(rx->limits, &login_rule, 1, limit, key);
 	object(&j, out);
-	json_kbool(&j, "reset", limits_reset(rx->limits, rx->rules, rx->nrules,
-	    request_text(req, "limit"), key));
+	json_kbool(&j, "reset", any);
 	end(&j);
 }
 

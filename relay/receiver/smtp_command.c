@@ -60,12 +60,13 @@ cmd_ehlo(struct smtp_session *s, struct span args)
 
 	greet(s, span_trim(args), true);
 	n = snprintf(text, sizeof(text), "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\n"
-	    "CHUNKING\nDSN\nLIMITS RCPTMAX=%u MAILMAX=%u\nENHANCEDSTATUSCODES%s%s",
+	    "CHUNKING\nDSN\nLIMITS RCPTMAX=%u MAILMAX=%u\nENHANCEDSTATUSCODES%s%s%s",
 	    SPAN_ARG(s->site->hostname), (unsigned long long)s->site->max_size,
 	    s->site->recipients < ENVELOPE_RECIPIENTS_MAX ? s->site->recipients :
 	    ENVELOPE_RECIPIENTS_MAX, s->site->messages,
 	    s->site->tls && s->tls.n == 0 ? "\nSTARTTLS" : "",
-	    s->site->auth && s->tls.n ? "\nAUTH PLAIN LOGIN" : "");
+	    s->site->auth && s->tls.n ? "\nAUTH PLAIN LOGIN" : "",
+	    s->tls.n ? "\nREQUIRETLS" : "");
 	ASSERT(n > 0 && (size_t)n < sizeof(text));
 	if (s->may_xclient)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "\nXCLIENT " XCLIENT_ATTRIBUTES);
@@ -161,6 +162,17 @@ mail_param(struct smtp_session *s, struct smtp_transaction *t, struct span key, 
 		return false;
 	case PARAM_OTHER:
 		break;
+	}
+	if (span_is_nocase(key, "REQUIRETLS") && s->site->tls) {
+		if (value.n || t->env.flags & ENVELOPE_REQUIRETLS)
+			REFUSE(s, "MAIL", 501, "5.5.4 REQUIRETLS stands alone, and once");
+		else if (s->tls.n == 0)
+			REFUSE(s, "MAIL", 530, "5.7.10 encryption needed: REQUIRETLS is for TLS sessions");
+		else {
+			t->env.flags |= ENVELOPE_REQUIRETLS;
+			return true;
+		}
+		return false;
 	}
 	REFUSE(s, "MAIL", 555, "5.5.4 unknown parameter %.*s", SPAN_ARG(key));
 	return false;

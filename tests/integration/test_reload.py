@@ -74,7 +74,7 @@ class Reload(unittest.TestCase):
         for role in ("queue", "signer"):
             before = self.lab.pids(role)[0]
             os.kill(before, signal.SIGKILL)
-            lab.wait_for(lambda: self.lab.pids(role) and self.lab.pids(role)[0] != before, because="a new " + role)
+            lab.wait_for(lambda: (self.lab.pids(role) or [before])[0] != before, because="a new " + role)
         lab.wait_for(lambda: s.mail("a@example.lab")[0] == 250 or s.rset() is None, because="the new queue")
         self.assertEqual(s.rcpt("b@partner.lab")[0], 250)
         self.assertEqual(s.data(lab.message(subject="new peers"))[0], 250)

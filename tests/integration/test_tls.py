@@ -12,37 +12,7 @@ import time
 import unittest
 
 import lab
-
-
-def openssl(*args, **kw):
-    return subprocess.run(["openssl", *args], check=True, capture_output=True, **kw)
-
-
-class Authority:
-    """A CA of its own in a folder of the lab."""
-
-    def __init__(self, l, name):
-        self.lab, self.name = l, name
-        self.pem, self.key = l.path(name + ".pem"), l.path(name + ".key")
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3",
-                "-subj", "/CN=%s test CA" % name, "-keyout", self.key, "-out", self.pem)
-
-    def issue(self, cn, out, days="3", start=None):
-        """out.pem and out.key for the host name cn."""
-        pem, key, csr = self.lab.path(out + ".pem"), self.lab.path(out + ".key"), self.lab.path(out + ".csr")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=" + cn,
-                "-keyout", key, "-out", csr)
-        ext = self.lab.write(out + ".ext", "subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth,clientAuth\n" % cn)
-        openssl("x509", "-req", "-in", csr, "-CA", self.pem, "-CAkey", self.key, "-CAcreateserial", "-days", days,
-                "-extfile", ext, "-out", pem)
-        os.chmod(key, 0o640)
-        return pem, key
-
-
-def trusting(ca):
-    c = ssl.create_default_context(cafile=ca.pem)
-    c.check_hostname = True
-    return c
+from authority import Authority, trusting
 
 
 class Tls(unittest.TestCase):
@@ -239,6 +209,15 @@ class Tls(unittest.TestCase):
         self.arrived("stays-1")
 
 
+class Idle(unittest.TestCase):
+    def test_idle_sessions_are_small(self):
+        r = subprocess.run([os.path.join(lab.ROOT, "tests/bench/idle"), "300"], capture_output=True, text=True, timeout=300)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        print(r.stdout.strip())
+        each = float(re.search(r"([\d.]+) KiB each", r.stdout).group(1))
+        self.assertLess(each, 300 * 1024 / 5000, "5,000 of them would not fit in 300 MiB")
+
+
 class Auth(unittest.TestCase):
     """AUTH, client certificates: who may relay without being on the list."""
 
@@ -355,6 +334,10 @@ class Auth(unittest.TestCase):
         self.assertEqual(attempt(b"vin rouge 12", "127.0.0.5")[0], 235, "others are not concerned")
         for _ in range(11):
             self.assertEqual(attempt(b"vin rouge 12", "127.0.0.5")[0], 235, "success costs nothing")
+        seen = [x for x in self.lab.control({"cmd": "limits.show"}) if x.get("limit") == "auth-failures"]
+        self.assertIn(("127.0.0.4", 10), [(x["key"], x["used"]) for x in seen])
+        self.lab.tool("limits", "reset", "127.0.0.4")
+        self.assertEqual(attempt(b"vin rouge 12", "127.0.0.4")[0], 235, "an operator lets it in again")
 
     def test_checks_do_not_stall_the_others(self):
         """While passwords are checked, another session is answered at once."""

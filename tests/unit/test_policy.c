@@ -610,6 +610,7 @@ test_require_tls(void **state)
 	fixture_begin(&f);
 	fixture_load(&f, "rules:\n"
 	    "  - {id: a, when: {to: [ars.example, .ars.example]}, then: {require_tls: encrypted}}\n"
+	    "  - {id: c, when: {to: [bank.example]}, then: {require_tls: verified}}\n"
 	    "  - {id: b, then: {require_tls: opportunistic}}\n");
 	TO(&f, "x@sub.ars.example", "y@other.example");
 	fixture_judge(&f, MAIL("x"));
