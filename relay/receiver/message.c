@@ -391,7 +391,9 @@ messages_stop(struct messages *all)
 
 	for (m = all->first; m; m = next) {
 		next = m->next;
-		if (m->state == MESSAGE_SCAN || m->state == MESSAGE_SIGN)
+		if (m->state == MESSAGE_SCAN || m->state == MESSAGE_SIGN) {
 			message_finish(m, 421, "4.3.2 service stopping, try again later");
+			m->reply.close = true;
+		}
 	}
 }

@@ -463,6 +463,17 @@ static const struct command {
 	{ "XCLIENT", IN(CONNECT) | IN(GREETED), false, NULL, smtp_xclient },
 };
 
+bool
+smtp_is_command(struct span line)
+{
+	struct span verb = span_sub(line, 0, span_find(line, ' '));
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (span_is_nocase(verb, commands[i].name))
+			return true;
+	return false;
+}
+
 void
 smtp_line_too_long(struct smtp_session *s)
 {

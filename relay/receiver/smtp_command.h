@@ -9,6 +9,9 @@
 /* One line without CRLF, in CONNECT, GREETED, SENDER or RECIPIENTS. */
 void smtp_command(struct smtp_session *s, struct span line);
 
+/* Its first word is a command that is known here. */
+bool smtp_is_command(struct span line);
+
 void smtp_line_too_long(struct smtp_session *s);
 void smtp_set_state(struct smtp_session *s, enum smtp_state to);
 void smtp_greet(struct smtp_session *s, const struct smtp_reply *refused);

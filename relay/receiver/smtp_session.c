@@ -338,26 +338,30 @@ smtp_greet(struct smtp_session *s, const struct smtp_reply *refused)
 	smtp_say(s, 220, text);
 }
 
-/* What a transcript may show of a line: AUTH's secrets never. */
+/* What a transcript may show of a line: AUTH's secrets never, nor what a client sends behind an
+ * AUTH that was refused, believing that it went on. */
 static void
 heard(struct smtp_session *s, struct span line)
 {
-	static const struct span auth = { "AUTH ", 5 }, mask = { "\xe2\x80\xa6", 3 };
+	static const struct span auth = { "AUTH", 4 }, mask = { "\xe2\x80\xa6", 3 };
 	char text[64];
-	int n;
+	size_t n = 0;
 
 	if (s->ops->heard == NULL)
 		return;
-	if (s->state == SMTP_AUTH)
-		line = mask;
-	else if (span_starts_nocase(line, auth)) {
-		struct span how = span_from(line, auth.n);
+	if (span_starts_nocase(line, auth)) {
+		struct span how = span_trim(span_from(line, auth.n));
 
-		n = snprintf(text, sizeof(text), "AUTH %.*s %.*s",
-		    (int)(span_find(how, ' ') > 20 ? 20 : span_find(how, ' ')), how.p,
-		    span_find(how, ' ') < how.n ? (int)mask.n : 0, mask.p);
-		line = span_make(text, (size_t)n);
-	}
+		while (n < how.n && n < 20 && ((how.p[n] | 32) >= 'a' && (how.p[n] | 32) <= 'z'))
+			n++;
+		n = (size_t)snprintf(text, sizeof(text), "AUTH %.*s%s", (int)n, how.p ? how.p : "",
+		    n < how.n ? " \xe2\x80\xa6" : "");
+		line = span_make(text, n);
+		s->after_auth = true;
+	} else if (s->state == SMTP_AUTH || (s->after_auth && !smtp_is_command(line)))
+		line = mask;
+	else
+		s->after_auth = false;
 	s->ops->heard(s->ctx, s, line);
 }
 

@@ -155,6 +155,7 @@ struct smtp_session {
 	uint16_t client_port;
 	struct span client_name;
 	bool permitted;			/* the client may relay */
+	bool after_auth;		/* for transcripts: no command since AUTH */
 	bool may_xclient;		/* the client may speak for others */
 	struct arena *claims;		/* XCLIENT's texts */
 	struct xclient xclient;		/* the last one; HELO, PROTO and LOGIN hold until the end */

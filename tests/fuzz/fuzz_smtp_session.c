@@ -108,8 +108,28 @@ f_refused(void *ctx, struct smtp_session *s, const char *command, const struct r
 	ASSERT(code >= 400 && code < 600);
 }
 
+static void
+f_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct smtp_reply *r)
+{
+	ASSERT(s->may_xclient && s->t == NULL && x->has < 64);
+	s->client = x->addr;
+	s->client_name = x->name;
+	if (span_is(x->name, "refused"))
+		*r = (struct smtp_reply){ .code = 554, .text = SPAN_LIT("5.7.1 no") };
+}
+
+/* A transcript never has what AUTH brought. */
+static void
+f_heard(void *ctx, struct smtp_session *s, struct span line)
+{
+	if (span_starts_nocase(line, SPAN_LIT("AUTH")))
+		ASSERT(line.n <= 5 + 20 + 4 && (line.n < 5 || line.p[4] == ' '));
+	ASSERT(s->state != SMTP_AUTH || line.n == 3);
+}
+
 static const struct smtp_ops ops = { .mail = f_mail, .rcpt = f_rcpt, .data = f_data,
-	.body = f_body, .end = f_end, .auth = f_auth, .abandon = f_abandon, .refused = f_refused };
+	.body = f_body, .end = f_end, .auth = f_auth, .abandon = f_abandon, .refused = f_refused,
+	.xclient = f_xclient, .heard = f_heard };
 
 static void
 check_replies(struct span s)
@@ -145,6 +165,7 @@ run(struct span in, size_t chunk, unsigned how, struct buf *said)
 	size_t at = 0, end = 0, used;
 
 	smtp_session_init(&s, &site, &ops, &w, &ids);
+	s.may_xclient = how & 16;
 	st = smtp_session_step(&s, &open, &used);
 	if (how & 32) {
 		bytes.bytes = SPAN_LIT("EHLO a\r\nSTARTTLS\r\n");
@@ -197,8 +218,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	buf_init(&one, 16 << 20);
 	buf_init(&many, 16 << 20);
-	run(in, SIZE_MAX, data[0] & 224, &one);
-	run(in, 1 + data[0] % 32, data[0] & 224, &many);
+	run(in, SIZE_MAX, data[0] & 240, &one);
+	run(in, 1 + data[0] % 32, data[0] & 240, &many);
 	check_replies(buf_data(&one));
 	check_replies(buf_data(&many));
 	ASSERT((data[0] & 96) == 64 || span_eq(buf_data(&one), buf_data(&many)));

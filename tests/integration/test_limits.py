@@ -222,6 +222,9 @@ class Transcripts(Base):
         for source in ["127.0.0.5"] * 6 + ["127.0.0.1"] * 3:
             s = self.session(source)
             s.docmd("AUTH", "PLAIN c2VjcmV0LWNyZWRlbnRpYWw=")
+            s.docmd("AUTH\tPLAIN\tc2VjcmV0LWNyZWRlbnRpYWw=")
+            s.docmd("AUTH LOGIN")
+            s.docmd("c2VjcmV0LXVzZXI=")      # refused, but some clients go on
             s.mail("a@example.lab")
             s.rcpt("b@partner.lab")
             s.data(lab.message("confidential-body\r\n"))
