@@ -49,7 +49,12 @@ const struct command commands[] = {
 	    "queue retry|hold|release SELECTOR [--yes]\n"
 	    "queue fail SELECTOR [--silent] [--yes]\n"
 	    "queue pause|resume SITE\n"
+	    "queue export|import FILE|- [DIR]\n"
 	    "  SELECTOR: an id, a site, a sender's address, or all", cmd_queue },
+	{ "spool", "the spool on the disk: what is in it, what is broken, make it good",
+	    "spool check [DIR]\n"
+	    "spool repair [DIR]\n"
+	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing", cmd_spool },
 	{ "held", "messages that wait for somebody's decision", KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN", cmd_route },

@@ -25,6 +25,7 @@ int cmd_quarantine(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
 int cmd_route(int argc, char **argv, const struct cli *cli);
+int cmd_spool(int argc, char **argv, const struct cli *cli);
 int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);

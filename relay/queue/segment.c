@@ -60,6 +60,15 @@ head_write(char h[SEGMENT_HEAD], const struct segment *s)
 	buf_release(&b);
 }
 
+int
+segment_head_put(int fd, const struct segment *s, struct err *err)
+{
+	char h[SEGMENT_HEAD];
+
+	head_write(h, s);
+	return fs_pwrite_all(fd, h, sizeof(h), 0, err);
+}
+
 static int
 head_read(struct segment *s, struct err *err)
 {
