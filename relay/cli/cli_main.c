@@ -51,7 +51,7 @@ const struct command commands[] = {
 	    "queue pause|resume SITE\n"
 	    "queue export|import FILE|- [DIR]\n"
 	    "  SELECTOR: an id, a site, a sender's address, or all", cmd_queue },
-	{ "spool", "the spool on the disk: what is in it, what is broken, make it good",
+	{ "spool", "the spool on the disk: what is broken in it, make it good",
 	    "spool check [DIR]\n"
 	    "spool repair [DIR]\n"
 	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing", cmd_spool },
