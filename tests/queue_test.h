@@ -245,6 +245,8 @@ job(struct house *h, struct msg_deliver *d)
 	return f.ticket;
 }
 
+static bool next_hop_notifies;	/* it offers DSN */
+
 static void
 result(struct house *h, uint64_t ticket, const struct msg_deliver *d, enum rcpt_status status,
     enum fail_class cls, const char *dsn, const char *reply)
@@ -256,7 +258,8 @@ result(struct house *h, uint64_t ticket, const struct msg_deliver *d, enum rcpt_
 	for (size_t i = 0; i < r.nrcpts; i++)
 		r.rcpts[i] = (struct rcpt_result){ .index = d->index[i], .status = status,
 			.cls = cls, .dsn = span_str(dsn), .reply = span_str(reply),
-			.relay = SPAN_LIT("mx.example.net[192.0.2.1]:25"), .remote = true };
+			.relay = SPAN_LIT("mx.example.net[192.0.2.1]:25"), .remote = true,
+			.notifies = status == RCPT_SENT && next_hop_notifies };
 	buf_init(&b, FRAME_BIG);
 	result_encode(&b, &r);
 	say(h, &h->delivery, FRAME_RESULT, ticket, &b);

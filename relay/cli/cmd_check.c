@@ -10,7 +10,9 @@
 
 #include "cli/cli.h"
 #include "cli/diag_out.h"
+#include "clock.h"
 #include "fs.h"
+#include "net/tls_server.h"
 #include "scanner/load_policy.h"
 #include "signer/dkim_sign.h"
 
@@ -82,6 +84,33 @@ check_keys(struct check *c, const char *shown)
 		    c->conf->av_databases);
 }
 
+/* As the receiver will read them, likewise. */
+static void
+check_tls(struct check *c)
+{
+	const struct config *conf = c->conf;
+	bool seen = false;
+
+	for (size_t i = 0; i < conf->nlisteners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+		struct tls_server t = { conf->tls_certificate, conf->tls_key, conf->tls_only13,
+			l->client_ca };
+		struct ssl_ctx_st *ctx;
+		char text[128];
+		struct err err;
+
+		if (l->tls == LISTEN_TLS_OFF || (seen && l->client_ca == NULL) ||
+		    (access(t.key, R_OK) == -1 && access(t.key, F_OK) == 0))
+			continue;
+		seen = true;
+		if ((ctx = tls_server_context(&t, &err)) == NULL)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+		else if (tls_server_warning(ctx, clock_real() / US_PER_SEC, text, sizeof(text)))
+			diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "%s: %s", t.certificate, text);
+		tls_server_context_free(&ctx);
+	}
+}
+
 static void
 check_config(struct check *c, const char *path)
 {
@@ -89,6 +118,7 @@ check_config(struct check *c, const char *path)
 	if (c->conf == NULL)
 		return;
 	check_keys(c, path);
+	check_tls(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
 }
 

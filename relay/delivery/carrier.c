@@ -114,6 +114,7 @@ carrier_take(struct carrier *c, struct job *job)
 	job->t_start = job->t_conn = job->t_ready = clock_real();
 	job->relay = SPAN_LIT("none");
 	job->eightbit = span_has_8bit(job->bytes);
+	job->utf8_header = job->eightbit && message_utf8_header(job->bytes);
 	if (job->results[0].set) {
 		job_done(c, job);
 		return;

@@ -26,7 +26,7 @@ struct job {
 	void *mapping;			/* segment.c's */
 	struct smtp_result *results;	/* one for each recipient */
 	size_t at;			/* first recipient that no transaction has had yet */
-	bool eightbit;
+	bool eightbit, utf8_header;
 	bool requeued;			/* met a connection that had died idle: once is enough */
 	bool handed_back;
 	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real */

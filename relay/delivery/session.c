@@ -206,7 +206,7 @@ begin(struct session *s)
 		s->msg = (struct smtp_message){ .arena = job->arena, .sender = job->d.sender,
 			.envid = job->d.envid, .ret = job->d.ret, .flags = job->d.flags,
 			.recipients = job->d.recipients + job->at, .results = job->results + job->at,
-			.n = n, .bytes = job->bytes, .eightbit = job->eightbit };
+			.n = n, .bytes = job->bytes, .eightbit = job->eightbit, .utf8_header = job->utf8_header };
 		job->at += n;
 		if (smtp_client_message(&s->m, &s->msg))
 			return true;

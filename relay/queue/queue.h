@@ -42,6 +42,7 @@ struct fate {
 	enum fail_class cls;
 	struct span dsn, reply, relay, tls;
 	bool remote;
+	bool relayed;		/* SENT to a server that knows nothing of notifications */
 };
 
 struct queue_event_entry;

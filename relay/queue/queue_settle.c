@@ -7,6 +7,10 @@
  * forgotten without the sender having been told.
  *
  * The null sender is never written to: what fails there is logged and journalled.
+ *
+ * What arrived is told only when RFC 3461 asks for it (NOTIFY=SUCCESS) and the next
+ * hop cannot: it offers no DSN, so the notice says "relayed". It goes the same
+ * way, but when it cannot be stored the delivery stands and the notice is lost.
  */
 #include <stdlib.h>
 #include <sys/random.h>
@@ -176,8 +180,12 @@ copy_fates(struct awaiting *aw, struct arena *a, const struct fate *o, size_t n)
 static bool
 about(enum dsn_kind kind, const struct stored *s, const struct plan *p, const struct fate *o)
 {
+	uint8_t notify = p->targets[o->target].rcpt.notify;
+
+	if (kind != DSN_DELAYED && o->relayed)
+		return dsn_wanted(DSN_RELAYED, s->env.sender, notify);
 	return (kind == DSN_DELAYED || final_failure(o->status)) &&
-	    dsn_wanted(kind, s->env.sender, p->targets[o->target].rcpt.notify);
+	    dsn_wanted(kind, s->env.sender, notify);
 }
 
 static void
@@ -189,8 +197,11 @@ notice_text(struct queue *q, const struct message *m, const struct stored *s,
 	struct dsn d = { .kind = kind, .id = id, .about = m->item.id, .hostname = c->hostname,
 		.postmaster = c->postmaster, .to = s->env.sender, .envid = s->env.envid,
 		.now = clock_real(), .received = s->env.received,
-		.until = m->since + c->delivery.expire };
+		.until = m->since + c->delivery.expire,
+		.utf8 = s->env.flags & ENVELOPE_SMTPUTF8 };
 	struct dsn_recipient *r = arena_array(a, n, sizeof(*r));
+	bool whole = s->env.ret == RET_FULL && (kind == DSN_FAILED || kind == DSN_EXPIRED) &&
+	    m->size <= DSN_WHOLE_MAX;		/* RFC 3461, 4.3: of failures only */
 
 	for (size_t i = 0; i < n; i++) {
 		const struct target *t = &p->targets[o[i].target];
@@ -199,13 +210,17 @@ notice_text(struct queue *q, const struct message *m, const struct stored *s,
 		if (about(kind, s, p, &o[i]))
 			r[d.nrecipients++] = (struct dsn_recipient){ .address = t->original,
 				.orcpt = t->rcpt.orcpt, .status = o[i].dsn, .reply = o[i].reply,
-				.relay = o[i].relay, .remote = o[i].remote };
+				.relay = o[i].relay, .remote = o[i].remote,
+				.relayed = o[i].relayed };
 	}
 	d.recipients = r;
 	if (getrandom(&d.random, sizeof(d.random), 0) != (ssize_t)sizeof(d.random))
 		d.random = id;
-	if (spool_read_head(q->sp, &m->item, s, DSN_HEADERS_MAX, a, &d.head, NULL) == -1)
+	if (spool_read_head(q->sp, &m->item, s, whole ? DSN_WHOLE_MAX : DSN_HEADERS_MAX, a, &d.head,
+	    NULL) == -1)
 		d.head = (struct span){ 0 };
+	if (whole)
+		d.whole = d.head;
 	dsn_build(out, &d, eightbit);
 }
 
@@ -221,7 +236,7 @@ notice(struct queue *q, struct message *m, uint16_t leg, const struct stored *s,
 		.env = { .id = queue_new_id(q), .received = clock_real(),
 		.helo = q->rt->conf->hostname, .recipients = &rcpt, .nrecipients = 1,
 		.direction = s->env.direction == DIRECTION_OUTBOUND ? DIRECTION_INBOUND :
-		DIRECTION_OUTBOUND, .flags = s->env.flags & ENVELOPE_SMTPUTF8 } };
+		DIRECTION_OUTBOUND } };
 	struct payload payload;
 	struct awaiting *aw;
 	enum accept_status status;
@@ -233,6 +248,9 @@ notice(struct queue *q, struct message *m, uint16_t leg, const struct stored *s,
 	notice_text(q, m, s, p, kind, o, n, a, ns.env.id, &text, &eightbit);
 	if (eightbit)
 		ns.env.flags |= ENVELOPE_8BITMIME;
+	for (size_t i = 0; i < s->env.sender.n; i++)
+		if ((unsigned char)s->env.sender.p[i] > 0x7f)
+			ns.env.flags |= ENVELOPE_SMTPUTF8;
 	payload_from_span(&payload, buf_data(&text), a);
 	if (buf_failed(&text) || queue_append(q, &ns, (struct span){ 0 }, &payload, &aw, &status,
 	    &err) == -1) {
@@ -258,16 +276,22 @@ queue_settle(struct queue *q, struct message *m, struct leg *l, const struct sto
 {
 	struct fate *o = arena_array(q->scratch, n, sizeof(*o));
 	bool expired = clock_real() >= m->since + q->rt->conf->delivery.expire;
-	enum dsn_kind kind = DSN_EXPIRED;
+	enum dsn_kind kind = DSN_RELAYED;
 	bool wanted = false;
 
 	for (size_t i = 0; i < n; i++) {
+		bool told;
+
 		o[i] = in[i];
 		if (expired && l->kind == LEG_DELIVER && o[i].status == TARGET_PENDING)
 			o[i].status = TARGET_EXPIRED;
-		wanted = wanted || about(DSN_FAILED, s, p, &o[i]);
-		if (o[i].status == TARGET_FAILED || o[i].status == TARGET_REFUSED)
+		told = about(DSN_FAILED, s, p, &o[i]);
+		wanted = wanted || told;
+		/* What one notice says of several: failed before expired before relayed. */
+		if (told && (o[i].status == TARGET_FAILED || o[i].status == TARGET_REFUSED))
 			kind = DSN_FAILED;
+		else if (told && o[i].status == TARGET_EXPIRED && kind == DSN_RELAYED)
+			kind = DSN_EXPIRED;
 		if (final_failure(o[i].status) && s->env.sender.n == 0)
 			log_msg(LOG_LVL_WARN, m->item.id, "a notice that cannot be delivered to "
 			    "<" SPAN_FMT "> ends here: " SPAN_FMT,
@@ -281,6 +305,9 @@ queue_settle(struct queue *q, struct message *m, struct leg *l, const struct sto
 		for (size_t i = 0; i < n; i++)
 			if (final_failure(o[i].status))
 				o[i].status = TARGET_PENDING;
+			else if (o[i].relayed)
+				log_msg(LOG_LVL_WARN, m->item.id, "the notice of what was handed on "
+				    "is lost");
 	}
 	conclude(q, m, l, s, p, o, n);
 }
@@ -322,7 +349,10 @@ queue_notice_done(struct queue *q, struct awaiting *aw, bool durable)
 		return;
 	}
 	m->legs[aw->leg].settling = false;
-	if (durable) {
+	if (durable && aw->kind == DSN_RELAYED) {
+		log_msg(LOG_LVL_INFO, m->item.id, "sender delivery status notification: %s",
+		    id_format(aw->m->item.id, id));
+	} else if (durable) {
 		struct msg_event ev = { .kind = EVENT_BOUNCED, .id = m->item.id,
 			.parent = aw->m->item.id, .time = clock_real() };
 

@@ -56,7 +56,6 @@ message_send_scan(struct message *m, struct link *l, uint64_t ticket)
 static void
 submit(struct message *m, int64_t now)
 {
-	const struct config *conf = m->all->conf;
 	struct envelope *env = &m->t->env;
 	struct arena *a = m->t->arena;
 
@@ -67,7 +66,7 @@ submit(struct message *m, int64_t now)
 		struct msg_submit msg = { .env = g->env, .parent = i ? m->id : 0,
 			.decisions = g->decisions, .ndecisions = g->env.nrecipients,
 			.record = m->verdict.record };
-		struct span received = header_received(a, env, g->id, conf->hostname,
+		struct span received = header_received(a, env, g->id, message_hostname(m),
 		    env->nrecipients == 1 ? env->recipients[0].address : (struct span){ 0 });
 		struct span head = received;
 		struct err err;
@@ -455,6 +454,7 @@ messages_tick(struct messages *all, int64_t now)
 {
 	uint64_t ticket;
 
+	all->now = now;
 	scanners_tick(all->scanners, now);
 	while ((ticket = ticket_expired(all->tickets, now)) != 0) {
 		struct message *m = ticket_owner(all->tickets, ticket);

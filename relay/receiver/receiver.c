@@ -1,10 +1,13 @@
 /* receiver.c -- the receiver's role: wiring of sessions, messages and peers.
  *
- * start() reads policy (for its limits) and recipient lists; then nothing of
+ * start() reads policy (for its limits), recipient lists, certificate and key; then nothing of
  * the file system is needed any more. The doors open when the queue, a signer
  * and a scanner are there, or after SERVE_ANYWAY: from then on what is missing is
- * a 451, never a lost message. retire() closes the doors, tells idle
- * sessions 421, lets the others finish their message, and leaves.
+ * a 451, never a lost message. retire() closes the doors. With time (a reload)
+ * sessions go on as if nothing had happened, until they end or the time is
+ * over. Then, or at the end of the program, idle sessions are told 421 and the
+ * others finish their message; in the last two seconds only those wait whose
+ * message the queue has: what it accepted is not sent again.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -16,11 +19,13 @@
 #include "fs.h"
 #include "json.h"
 #include "log.h"
+#include "net/tls_server.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
 
 #define SERVE_ANYWAY (30 * US_PER_SEC)
-#define RETIRE_MAX (8 * US_PER_SEC)
+#define RETIRE_MAX (8 * US_PER_SEC)	/* at the end of the program */
+#define STOP_BEFORE (2 * US_PER_SEC)	/* of it kept for what is with the queue */
 #define POLICY_FILE_MAX (16u << 20)
 #define POLICY_FILES_MAX 512
 
@@ -100,6 +105,30 @@ load_limits(struct receiver *rx, struct err *err)
 	return 0;
 }
 
+/* Each listener has a context of its own: not all ask their clients for a certificate. */
+static int
+load_tls(struct receiver *rx, struct err *err)
+{
+	const struct config *c = rx->rt->conf;
+	char warning[128];
+
+	rx->tls = calloc(c->nlisteners + 1, sizeof(*rx->tls));
+	ASSERT(rx->tls != NULL);
+	for (size_t i = 0; i < c->nlisteners; i++) {
+		struct tls_server t = { c->tls_certificate, c->tls_key, c->tls_only13,
+			c->listeners[i].client_ca };
+
+		if (c->listeners[i].tls == LISTEN_TLS_OFF)
+			continue;
+		if ((rx->tls[i] = tls_server_context(&t, err)) == NULL)
+			return -1;
+		if (tls_server_warning(rx->tls[i], clock_real() / US_PER_SEC, warning,
+		    sizeof(warning)))
+			log_warn("listener %.*s: %s", SPAN_ARG(c->listeners[i].name), warning);
+	}
+	return 0;
+}
+
 static int
 receiver_start(struct runtime *rt, struct err *err)
 {
@@ -112,8 +141,9 @@ receiver_start(struct runtime *rt, struct err *err)
 	rx->read_buf = malloc(READ_MAX);
 	ASSERT(rx->read_buf != NULL);
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
-	rx->column = limits_column(rx->limits, clock_mono());
-	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1)
+	rx->column = limits_column(rx->limits, rt->instance, clock_mono());
+	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1 ||
+	    load_tls(rx, err) == -1)
 		return -1;
 	return 0;
 }
@@ -177,6 +207,12 @@ on_hung(void *ctx, struct link *l)
 	buf_release(&b);
 }
 
+static void
+on_released(void *ctx, struct link *l)
+{
+	((struct receiver *)ctx)->nscanners--;
+}
+
 /* ---- the loop ---- */
 
 static void
@@ -209,6 +245,14 @@ maybe_serve(struct receiver *rx, int64_t now)
 	doors_open(rx);
 }
 
+/* Who is idle is told to come back, the others when they are. */
+static void
+hurry(struct receiver *rx)
+{
+	rx->hurried = true;
+	conns_retire(rx);
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -221,7 +265,13 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	maybe_serve(rx, now);
 	if (rx->serving && !rx->rt->retiring)
 		doors_open(rx);
-	if (rx->rt->retiring && now - rx->started > RETIRE_MAX)
+	if (rx->rt->retiring && !rx->hurried && now > rx->retire_by - RETIRE_MAX)
+		hurry(rx);
+	if (rx->rt->retiring && now > rx->retire_by - STOP_BEFORE) {
+		messages_stop(&rx->messages);
+		event_active(rx->settle, EV_TIMEOUT, 0);
+	}
+	if (rx->rt->retiring && now > rx->retire_by)
 		runtime_finish(rx->rt);
 	maybe_finish(rx);
 }
@@ -233,7 +283,8 @@ receiver_run(struct runtime *rt, struct err *err)
 	struct timeval second = { .tv_sec = 1 };
 
 	rx->messages = (struct messages){ .conf = rt->conf, .tickets = tickets_new(),
-		.ids = &rx->ids, .wake = on_wake, .answered = on_answered, .hung = on_hung,
+		.ids = &rx->ids, .limits = rx->limits, .column = rx->column, .now = clock_mono(),
+		.wake = on_wake, .answered = on_answered, .hung = on_hung, .released = on_released,
 		.ctx = rx };
 	messages_init(&rx->messages);
 	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
@@ -248,14 +299,22 @@ receiver_run(struct runtime *rt, struct err *err)
 }
 
 static void
-receiver_retire(struct runtime *rt)
+receiver_hurry(struct runtime *rt)
 {
 	struct receiver *rx = state(rt);
+	int64_t soon = clock_mono() + RETIRE_MAX;
 
-	rx->started = clock_mono();
-	doors_close(rx);
-	conns_retire(rx);
+	rx->retire_by = rt->retire_by ? rt->retire_by : soon;
+	if (rx->retire_by <= soon && !rx->hurried)
+		hurry(rx);
 	event_active(rx->settle, EV_TIMEOUT, 0);
+}
+
+static void
+receiver_retire(struct runtime *rt)
+{
+	doors_close(state(rt));
+	receiver_hurry(rt);
 }
 
 static void
@@ -298,8 +357,8 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 
 	if (link_peer(l) == ROLE_SCANNER) {
 		rx->nscanners--;
-		counter_add(COUNTER_SCAN_ERRORS, !rt->retiring);
-		scanners_down(rx->scanners, l, clock_mono());
+		/* One that had nothing to do was retired, or is the master's worry. */
+		counter_add(COUNTER_SCAN_ERRORS, scanners_down(rx->scanners, l, clock_mono()));
 	} else if (l == rx->messages.queue)
 		messages_queue_down(&rx->messages);
 	else if (l == rx->messages.signer)
@@ -318,6 +377,11 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return messages_verdict(&rx->messages, l, f, clock_mono());
 	case FRAME_SIGNED:
 		return messages_signed(&rx->messages, f, clock_mono());
+	case FRAME_RETIRE:
+		if (link_peer(l) != ROLE_SCANNER)
+			return -1;
+		scanners_retire(rx->scanners, l);
+		return 0;
 	case FRAME_ACCEPTED:
 		return messages_accepted(&rx->messages, f, clock_mono());
 	default:
@@ -443,4 +507,5 @@ const struct role_ops receiver_ops = {
 	.listener = receiver_listener,
 	.client = receiver_client,
 	.retire = receiver_retire,
+	.hurry = receiver_hurry,
 };

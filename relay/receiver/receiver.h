@@ -3,7 +3,9 @@
 #define RECEIVER_RECEIVER_H
 
 #include "master/runtime.h"
+#include "net/transport.h"
 #include "receiver/access.h"
+#include "receiver/gate.h"
 #include "receiver/limits.h"
 #include "receiver/message.h"
 #include "receiver/smtp_session.h"
@@ -18,10 +20,12 @@ struct door {			/* a listener of this process */
 	struct receiver *rx;
 	const struct conf_listener *conf;
 	struct smtp_site site;
+	struct gate gate;
+	struct ssl_ctx_st *tls;	/* rx->tls of this listener */
 	int fd;
 	struct event *accept;
 	bool open;		/* the accept event is in the loop */
-	uint32_t sessions;
+	uint32_t sessions;	/* of this process */
 	int64_t hinted;		/* when the log last named the line to edit */
 	int64_t crowded;	/* when the log last said that it is full */
 };
@@ -31,6 +35,7 @@ struct receiver {
 	struct messages messages;
 	struct scanners *scanners;
 	struct access *access;
+	struct ssl_ctx_st **tls;	/* for each listener; NULL: no TLS */
 	struct policy *policy;
 	struct arena *policy_arena;
 	const struct limit_rule *rules;
@@ -38,6 +43,7 @@ struct receiver {
 	struct limits_table *limits;
 	int column;		/* in the shared counts of sessions */
 	struct table *clients;	/* address -> sessions open in this process */
+	uint32_t sessions;	/* open in this process */
 	struct id_source ids;
 	struct door **doors;
 	size_t ndoors;
@@ -48,6 +54,8 @@ struct receiver {
 	size_t nscanners;
 	bool serving;		/* the peers are there: doors are open */
 	int64_t started;
+	int64_t retire_by;	/* clock_mono: then the last sessions are told 421 */
+	bool hurried;		/* they have been */
 	struct event *tick, *settle;
 	char *read_buf;		/* READ_MAX, for one read at a time */
 };
@@ -65,12 +73,18 @@ void conns_bury(struct receiver *rx);			/* frees the doomed */
 #define CLIENT_TEXT_MAX 320
 const char *client_text(struct span name, struct ip ip, char *buf);
 
+struct conn_mail;
+/* Who the client is now, by XCLIENT; refuses as at the door. */
+void conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct smtp_reply *r);
+void conn_heard(struct conn_mail *c, bool by_us, struct span text);
+
 /* ---- transaction.c: what the sessions of this process ask ---- */
 struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goes */
 	struct receiver *rx;
 	const struct door *door;
 	uint64_t conn;
 	struct message *m;	/* being collected */
+	uint64_t charged;	/* for the envelope */
 };
 extern const struct smtp_ops transaction_ops;
 /* A message's answer is 4xx or 5xx, or a session's command was refused. */

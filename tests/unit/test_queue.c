@@ -134,6 +134,50 @@ bounce(void **state)
 	house_free(&h);
 }
 
+/* NOTIFY=SUCCESS: told here when the next hop cannot, left to it when it can. */
+static void
+success(void **state)
+{
+	struct house h;
+	struct rcpt_spec r[] = { { "a@one.example", OUTCOME_DELIVER, NOTIFY_SUCCESS },
+		{ "b@one.example", OUTCOME_DELIVER, 0 } };
+	struct msg_deliver d;
+	struct span text;
+	uint64_t id, t;
+
+	house_new(&h);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	for (int i = 0; i < 3; i++) {
+		id = submit(&h, i == 2 ? "" : "m@example.org", r, 2, 1);
+		assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+		t = job(&h, &d);
+		next_hop_notifies = i == 0;
+		result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.1.5", "250 2.1.5 ok");
+		if (i != 1) {
+			assert_int_equal(queued(&h), 0);
+			continue;
+		}
+		t = job(&h, &d);
+		assert_int_equal(d.sender.n, 0);
+		text = bytes_of(&h, &d);
+		assert_true(span_has(text, "Final-Recipient: rfc822; a@one.example\r\n"));
+		assert_true(span_has(text, "Action: relayed\r\nStatus: 2.1.5\r\n"));
+		assert_false(span_has(text, "b@one.example"));
+		assert_int_equal(queued(&h), 1);	/* the notice alone */
+		result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "250 ok");
+	}
+	/* the delivery stands when its notice cannot be stored */
+	id = submit(&h, "m@example.org", r, 2, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	t = job(&h, &d);
+	fs_fault = always_fail;
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.1.5", "250 2.1.5 ok");
+	fs_fault = NULL;
+	turn(&h);
+	assert_int_equal(queued(&h), 0);
+	house_free(&h);
+}
+
 /* The notice cannot be stored: the failure waits, nothing is lost. */
 static void
 bounce_not_durable(void **state)
@@ -430,7 +474,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accept_and_deliver), cmocka_unit_test(submitted_twice),
-		cmocka_unit_test(crash_keeps), cmocka_unit_test(bounce),
+		cmocka_unit_test(crash_keeps), cmocka_unit_test(bounce), cmocka_unit_test(success),
 		cmocka_unit_test(bounce_not_durable), cmocka_unit_test(refused_by_disk),
 		cmocka_unit_test(delay_and_expiry), cmocka_unit_test(kept_by_the_store),
 		cmocka_unit_test(operator), cmocka_unit_test(handed_back),

@@ -8,12 +8,13 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "addr.h"
-#include "delivery/transport.h"
+#include "net/transport.h"
 
 #define RECORD 16384
 #define IOV_PIECES 64
@@ -200,6 +201,16 @@ transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name, str
 }
 
 int
+transport_tls_accept(struct transport *t, struct ssl_ctx_st *ctx, struct err *err)
+{
+	if ((t->ssl = SSL_new(ctx)) == NULL || SSL_set_fd(t->ssl, t->fd) != 1)
+		return err_set(err, 0, "OpenSSL: no connection");
+	SSL_set_accept_state(t->ssl);
+	ERR_clear_error();
+	return 0;
+}
+
+int
 transport_handshake(struct transport *t, struct err *err)
 {
 	int r;
@@ -227,4 +238,39 @@ transport_tls_text(const struct transport *t, struct arena *a)
 	    SSL_get0_peer_certificate(t->ssl) != NULL;
 	return span_str(arena_printf(a, "%s %s %s", SSL_get_version(t->ssl),
 	    SSL_get_cipher_name(t->ssl), verified ? "verified" : "unverified"));
+}
+
+struct span
+transport_agreed(const struct transport *t, char buf[static TRANSPORT_AGREED_MAX])
+{
+	int n = snprintf(buf, TRANSPORT_AGREED_MAX, "%s %s", SSL_get_version(t->ssl),
+	    SSL_get_cipher_name(t->ssl));
+
+	ASSERT(n > 0 && n < TRANSPORT_AGREED_MAX);
+	return span_make(buf, (size_t)n);
+}
+
+struct span
+transport_peer_name(const struct transport *t, const struct span *names, size_t n)
+{
+	X509 *x = t->ssl ? SSL_get0_peer_certificate(t->ssl) : NULL;
+
+	if (x == NULL || SSL_get_verify_result(t->ssl) != X509_V_OK)
+		return (struct span){ 0 };
+	for (size_t i = 0; i < n; i++)
+		if (X509_check_host(x, names[i].p, names[i].n, X509_CHECK_FLAG_NO_WILDCARDS,
+		    NULL) == 1)
+			return names[i];
+	return (struct span){ 0 };
+}
+
+int
+transport_shutdown(struct transport *t)
+{
+	if (t->ssl && SSL_is_init_finished(t->ssl)) {
+		ERR_clear_error();
+		SSL_shutdown(t->ssl);
+		ERR_clear_error();
+	}
+	return shutdown(t->fd, SHUT_WR);
 }

@@ -1,6 +1,6 @@
 /* transport.h -- bytes over a connected socket, with or without TLS, never blocking. */
-#ifndef DELIVERY_TRANSPORT_H
-#define DELIVERY_TRANSPORT_H
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
 
 #include <sys/types.h>
 
@@ -33,9 +33,20 @@ ssize_t transport_read(struct transport *t, void *p, size_t n, struct err *err);
 ssize_t transport_write(struct transport *t, const struct span *v, size_t n, struct err *err);
 /* From here on TLS; name: SNI and what the certificate should say. */
 int transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name, struct err *err);
+/* The same for the server's side. */
+int transport_tls_accept(struct transport *t, struct ssl_ctx_st *ctx, struct err *err);
 /* 0 done, TRANSPORT_AGAIN, TRANSPORT_BROKEN */
 int transport_handshake(struct transport *t, struct err *err);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" without TLS */
 struct span transport_tls_text(const struct transport *t, struct arena *a);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", in buf. */
+#define TRANSPORT_AGREED_MAX 96
+struct span transport_agreed(const struct transport *t, char buf[static TRANSPORT_AGREED_MAX]);
+/* The first of the names that the peer's certificate is for, when a CA of the context vouches for
+ * it; the empty span: none. */
+struct span transport_peer_name(const struct transport *t, const struct span *names, size_t n);
+/* Says goodbye (close_notify) as far as the socket takes it, and ends our direction. -1: the
+ * connection is gone. */
+int transport_shutdown(struct transport *t);
 
 #endif
