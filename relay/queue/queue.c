@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "fs.h"
+#include "ipc/ticket.h"
 #include "queue/queue.h"
 
 #define LAZY_US 20000
@@ -329,6 +330,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 		queue_turn(q);
 		return;
 	}
+	queue_signing_over(q, false);
 	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP))
 		tv = timeval_of(COMPACT_PAUSE_US);
 	evtimer_add(q->idle, &tv);
@@ -385,6 +387,7 @@ queue_run(struct runtime *rt, struct err *err)
 	q->work = arena_new(0);
 	q->flights = idtable_new();
 	q->events = events_new();
+	q->signing = tickets_new();
 	configure(q, &out);
 	q->out = schedule_new(&out, now);
 	q->inner = schedule_new(&inner, now);
@@ -439,6 +442,9 @@ queue_peer_up(struct runtime *rt, struct link *l)
 		schedule_wake_site(q->inner, SPAN_LIT(STORE_SITE));
 		queue_events_resend(q);
 		break;
+	case ROLE_SIGNER:
+		q->signer = l;
+		break;
 	default:
 		break;
 	}
@@ -458,6 +464,11 @@ queue_peer_down(struct runtime *rt, struct link *l)
 		schedule_pause(q->inner, SPAN_LIT(STORE_SITE), true);
 	}
 	queue_forget_link(q, l);
+	if (q->signer == l) {
+		q->signer = NULL;
+		if (!q->finishing)
+			queue_signing_over(q, true);
+	}
 	if (!q->finishing)
 		queue_link_lost(q, l);
 	queue_turn(q);
@@ -486,7 +497,7 @@ queue_frame(struct runtime *rt, struct link *l, struct frame *f)
 		r = queue_events_ack(q, f->ticket);
 		break;
 	case FRAME_SIGNED:
-		r = 0;
+		r = queue_signed(q, f);
 		break;
 	default:
 		r = -1;

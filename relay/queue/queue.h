@@ -56,7 +56,8 @@ struct queue {
 	uint64_t last_ticket;
 	struct link *delivery[QUEUE_LINKS_MAX];
 	size_t ndelivery;
-	struct link *store;
+	struct link *store, *signer;
+	struct tickets *signing;	/* notices at the signer */
 	struct awaiting *awaiting;
 	size_t nawaiting, cap_awaiting;
 	struct event *turn, *timer, *lazy, *idle;
@@ -108,6 +109,18 @@ void queue_live(struct queue *q, struct message *m);	/* arms the next of notice 
 void queue_finish(struct queue *q, struct message *m);
 void queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
     const struct fate *o, size_t n);
+
+bool queue_failure(enum target_status s);	/* for good, and somebody may be told */
+
+/* queue_notice.c; kind: enum dsn_kind */
+#define LEG_NONE UINT16_MAX		/* a notice of delay: of no leg */
+bool queue_notice_wanted(const struct queue *q, int kind, const struct stored *s,
+    const struct plan *p, const struct fate *o);
+bool queue_notice(struct queue *q, struct message *m, uint16_t leg, const struct stored *s,
+    const struct plan *p, int kind, const struct fate *o, size_t n);
+int queue_signed(struct queue *q, struct frame *f);
+/* Notices whose signature does not come go without; all: now. */
+void queue_signing_over(struct queue *q, bool all);
 
 /* queue_events.c */
 struct event_log *events_new(void);
