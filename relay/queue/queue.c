@@ -82,6 +82,7 @@ on_recover(void *ctx, uint64_t id, const struct stored *s)
 	if (plan_make(q->scratch, s, q->rt->conf->hostname, &p) == -1)
 		return NULL;
 	m = queued_new(s, &p);
+	queue_took(q, m);
 	counter_add(COUNTER_QUEUED, 1);
 	/* Where it goes is known now and would have to be read again later. */
 	queue_schedule_all(q, m, &p);
@@ -144,6 +145,7 @@ on_gone(void *ctx, struct spool_item *it)
 	counter_add(COUNTER_QUEUED, -1);
 	if (q->sp != NULL)	/* not while replaying */
 		log_msg(LOG_LVL_INFO, m->item.id, "removed");
+	queue_gave(q, m);
 	queued_free(&m);
 }
 
@@ -331,6 +333,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	queue_signing_over(q, false);
+	(void)queue_has_room(q);
 	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP))
 		tv = timeval_of(COMPACT_PAUSE_US);
 	evtimer_add(q->idle, &tv);
@@ -401,6 +404,8 @@ queue_run(struct runtime *rt, struct err *err)
 	ASSERT(q->turn && q->timer && q->lazy && q->idle);
 	if ((q->sp = spool_open(rt->conf->spool, &queue_spool_ops, q, err)) == NULL)
 		return -1;
+	if (rt->conf->queue.free > 0)
+		spool_set_floor(q->sp, rt->conf->queue.free, SPOOL_FLOOR_INODES);
 	while ((it = spool_next(q->sp, &at)) != NULL) {
 		struct message *m = message_of_item(it);
 
@@ -523,6 +528,8 @@ queue_reconfigured(struct runtime *rt)
 
 	configure(q, &out);
 	schedule_configure(q->out, &out);
+	spool_set_floor(q->sp, q->rt->conf->queue.free, SPOOL_FLOOR_INODES);
+	(void)queue_has_room(q);
 }
 
 static const struct sandbox queue_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };

@@ -67,6 +67,11 @@ struct queue {
 	struct arena *work;		/* of one message in the work at the end of a turn */
 	struct event_log *events;
 	bool full;			/* the last batch was refused: said once */
+	struct {
+		uint64_t messages, bytes, memory;	/* of what is queued or waits for the sync */
+		const char *over;	/* the limit that refuses new messages now; NULL: none */
+		bool near;		/* nine tenths of one: said once */
+	} size;
 	bool finishing;
 	int64_t retire_by;		/* clock_mono */
 };
@@ -78,6 +83,12 @@ struct message *queue_find(struct queue *q, uint64_t id);
 int queue_plan(struct queue *q, const struct message *m, struct arena *a, struct stored *s,
     struct plan *p, struct err *err);
 uint64_t queue_new_id(struct queue *q);
+
+/* queue_limits.c */
+void queue_took(struct queue *q, const struct message *m);
+void queue_gave(struct queue *q, const struct message *m);
+/* Is there room for one more from outside? Says what changes, once. */
+bool queue_has_room(struct queue *q);
 
 /* queue_submit.c */
 int queue_submit(struct queue *q, struct link *from, struct frame *f);

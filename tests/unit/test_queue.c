@@ -150,6 +150,60 @@ bounce(void **state)
 	house_free(&h);
 }
 
+/* 452 before harm, and again 250 when it has gone down by a fiftieth. */
+static void
+size_limits(void **state)
+{
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	struct house h;
+	struct queue *q;
+	struct msg_deliver d;
+	uint64_t id, t;
+
+	log_level(LOG_LVL_ERROR);
+	house_new(&h);
+	q = h.rt.state;
+	h.conf.queue = (struct conf_queue){ .messages = 100, .bytes = 1 << 30, .memory = 1 << 30 };
+	for (int i = 0; i < 100; i++) {
+		id = submit(&h, "m@example.org", &r, 1, 1);
+		assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	}
+	assert_int_equal(q->size.messages, 100);
+	assert_true(q->size.near);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
+	assert_string_equal(q->size.over, "messages");
+	/* Our own notices are taken. */
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no");
+	assert_int_equal(queued(&h), 100);
+	/* One less is not enough. */
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	assert_int_equal(queued(&h), 99);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
+	for (int i = 0; i < 2; i++) {
+		t = job(&h, &d);
+		result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	}
+	assert_int_equal(queued(&h), 97);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	assert_null(q->size.over);
+	/* Bytes and memory count as well. */
+	h.conf.queue = (struct conf_queue){ .messages = 1000, .bytes = q->size.bytes, .memory = 1 << 30 };
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
+	assert_string_equal(q->size.over, "bytes");
+	h.conf.queue = (struct conf_queue){ .messages = 1000, .bytes = 1 << 30, .memory = q->size.memory };
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
+	assert_string_equal(q->size.over, "memory");
+	house_free(&h);
+}
+
 /* The notice is signed when there are keys; a signer that goes or is silent costs the signature only. */
 static void
 bounce_signed(void **state)
@@ -558,7 +612,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accept_and_deliver), cmocka_unit_test(submitted_twice),
-		cmocka_unit_test(crash_keeps), cmocka_unit_test(bounce), cmocka_unit_test(bounce_signed), cmocka_unit_test(success),
+		cmocka_unit_test(crash_keeps), cmocka_unit_test(bounce), cmocka_unit_test(bounce_signed), cmocka_unit_test(size_limits), cmocka_unit_test(success),
 		cmocka_unit_test(bounce_not_durable), cmocka_unit_test(refused_by_disk),
 		cmocka_unit_test(delay_and_expiry), cmocka_unit_test(kept_by_the_store),
 		cmocka_unit_test(operator), cmocka_unit_test(handed_back),
