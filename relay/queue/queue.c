@@ -257,6 +257,7 @@ finish_retiring(struct queue *q)
 		log_warn("%zu jobs are still out; they may be delivered twice",
 		    idtable_count(q->flights));
 	q->finishing = true;
+	queue_walks_end(q);
 	spool_close(&q->sp);
 	runtime_finish(q->rt);
 }

@@ -66,6 +66,7 @@ struct queue {
 	struct arena *scratch;		/* of one frame; reset by whoever begins one */
 	struct arena *work;		/* of one message in the work at the end of a turn */
 	struct event_log *events;
+	struct walk *walks;		/* acts of operators that go on */
 	bool full;			/* the last batch was refused: said once */
 	struct {
 		uint64_t messages, bytes, memory;	/* of what is queued or waits for the sync */
@@ -143,6 +144,7 @@ int queue_events_ack(struct queue *q, uint64_t seq);
 size_t queue_events_waiting(const struct queue *q);
 
 /* queue_control.c */
+void queue_walks_end(struct queue *q);	/* the queue stops: their answers say so */
 void queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 
 #endif

@@ -12,7 +12,11 @@
  * an @, or is <>) or a site. "count" only says how many it would be; "silent"
  * fails without a notice to the sender. A pause holds jobs back without
  * counting attempts. Every act is journalled with the uid that asked for it.
+ *
+ * Acts on many messages are done step by step, mail in between, and answered
+ * when they are done; what came in after their beginning is not touched.
  */
+#include <event2/event.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -21,12 +25,19 @@
 
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX 100000
+/* An act on many works this long, then rests as long: acceptance goes on beside it. */
+#define STEP_US 5000
+#define STEP_PAUSE_US 1000
+#define STEP_MAX 2000
 
 struct asked {
 	struct queue *q;
 	const struct jval *req;
 	uint32_t uid;
 	struct buf *out;
+	/* What a walk takes over, and sets to NULL here. */
+	struct jval **owned;
+	struct reply **reply;
 };
 
 /* ---- words of a request ---- */
@@ -253,41 +264,128 @@ journal(struct asked *k, const char *verb, uint64_t id, struct span what, size_t
 	queue_event(k->q, &ev);
 }
 
+/* ---- acts on many, step by step ---- */
+
+struct walk {
+	struct asked k;			/* its own request */
+	struct jval *own;
+	struct reply *reply;
+	struct selector sel;
+	const char *verb;
+	act_fn *fn;
+	uint64_t *ids;			/* all there were at its beginning */
+	size_t n, at, matched, done;
+	struct arena *a;
+	struct event *step;
+	struct walk *next;
+};
+
+static void
+walk_end(struct walk *w, const char *error)
+{
+	struct span what = jval_text(w->k.req, "selector");
+	struct queue *q = w->k.q;
+	struct json j;
+
+	for (struct walk **p = &q->walks; *p; p = &(*p)->next)
+		if (*p == w) {
+			*p = w->next;
+			break;
+		}
+	if (what.n == 0)
+		what = w->sel.site.n ? w->sel.site : w->sel.by_sender ? w->sel.sender :
+		    jval_text(w->k.req, "id");
+	if (w->done > 0)
+		journal(&w->k, w->verb, w->sel.id, what, w->done);
+	json_begin(&j, w->k.out);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	if (error)
+		json_kcstr(&j, "error", error);
+	json_kcstr(&j, "act", w->verb);
+	json_kuint(&j, "matched", w->matched);
+	json_kuint(&j, "done", w->done);
+	json_end_object(&j);
+	buf_putc(w->k.out, '\n');
+	reply_end(&w->reply);
+	if (w->step)
+		event_free(w->step);
+	jval_free(&w->own);
+	arena_free(&w->a);
+	free(w->ids);
+	free(w);
+}
+
+/* Some milliseconds of it, then mail has its turn. */
+static void
+on_step(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval soon = { 0, STEP_PAUSE_US };
+	struct walk *w = arg;
+	struct queue *q = w->k.q;
+	int64_t until = clock_mono() + STEP_US;
+	bool counting = jval_bool(w->k.req, "count");
+
+	for (size_t k = 0; w->at < w->n && k < STEP_MAX && (k % 16 != 0 || clock_mono() < until); k++) {
+		struct message *m = queue_find(q, w->ids[w->at++]);
+
+		if (m == NULL || !selected(q, &w->sel, m, w->a))
+			continue;
+		w->matched++;
+		if (!counting && w->fn(&w->k, m))
+			w->done++;
+	}
+	queue_turn(q);
+	if (w->at == w->n)
+		walk_end(w, NULL);
+	else
+		evtimer_add(w->step, &soon);
+}
+
+void
+queue_walks_end(struct queue *q)
+{
+	while (q->walks)
+		walk_end(q->walks, "the queue is stopping: not all were reached");
+}
+
 static void
 act(struct asked *k, const char *verb, act_fn *fn)
 {
+	struct walk *w;
 	struct selector sel;
-	struct json j;
-	uint64_t *ids;
-	size_t n, done = 0;
-	struct span what = jval_text(k->req, "selector");
+	struct spool_stats st;
+	struct spool_item *it;
+	size_t at = 0;
 
 	if (!selector_of(k->req, &sel)) {
 		say_error(k, "which messages? an id, a site, a sender, or all");
 		return;
 	}
-	if (what.n == 0)
-		what = sel.site.n ? sel.site : sel.by_sender ? sel.sender : jval_text(k->req, "id");
-	ids = select_all(k->q, &sel, &n);
-	if (!jval_bool(k->req, "count")) {
-		for (size_t i = 0; i < n; i++) {
-			struct message *m = queue_find(k->q, ids[i]);
-
-			if (m != NULL && m->item.state == ITEM_LIVE && fn(k, m))
-				done++;
-		}
-		if (done > 0)
-			journal(k, verb, sel.id, what, done);
-	}
-	free(ids);
-	json_begin(&j, k->out);
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kcstr(&j, "act", verb);
-	json_kuint(&j, "matched", n);
-	json_kuint(&j, "done", done);
-	json_end_object(&j);
-	buf_putc(k->out, '\n');
+	w = calloc(1, sizeof(*w));
+	ASSERT(w != NULL);
+	/* The request and the answer go with it. */
+	w->k = *k;
+	w->own = *k->owned;
+	*k->owned = NULL;
+	w->reply = *k->reply;
+	*k->reply = NULL;
+	w->sel = sel;
+	w->verb = verb;
+	w->fn = fn;
+	w->a = arena_new(0);
+	w->step = evtimer_new(k->q->rt->base, on_step, w);
+	spool_stats(k->q->sp, &st);
+	w->ids = calloc((sel.id ? 1 : st.messages) + 1, sizeof(*w->ids));
+	ASSERT(w->ids != NULL && w->step != NULL);
+	if (sel.id)
+		w->ids[w->n++] = sel.id;
+	/* The ids first: acting may add messages, and free some. */
+	while (!sel.id && w->n < st.messages && (it = spool_next(k->q->sp, &at)) != NULL)
+		w->ids[w->n++] = it->id;
+	w->next = k->q->walks;
+	k->q->walks = w;
+	on_step(-1, 0, w);
 }
 
 /* ---- commands ---- */
@@ -448,7 +546,8 @@ queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	struct reply *r = reply_new(rt, fd);
 	struct err err;
 	struct jval *req = jval_parse(request, &err);
-	struct asked k = { .q = q, .req = req, .uid = uid, .out = reply_buf(r) };
+	struct asked k = { .q = q, .req = req, .uid = uid, .out = reply_buf(r), .owned = &req,
+		.reply = &r };
 	struct span cmd = jval_text(req, "cmd");
 	size_t i, n = sizeof(commands) / sizeof(commands[0]);
 
