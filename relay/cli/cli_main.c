@@ -48,9 +48,15 @@ const struct command commands[] = {
 	    "queue show SELECTOR\n"
 	    "queue retry|hold|release SELECTOR [--yes]\n"
 	    "queue fail SELECTOR [--silent] [--yes]\n"
+	    "queue reroute SELECTOR HOST[:PORT]|default [--yes]\n"
 	    "queue pause|resume SITE\n"
 	    "queue export|import FILE|- [DIR]\n"
 	    "  SELECTOR: an id, a site, a sender's address, or all", cmd_queue },
+	{ "drain", "hand the whole queue over to another node",
+	    "drain HOST:PORT\n"
+	    "drain off\n"
+	    "  waits until it is empty; new mail goes there too. What the node refuses\n"
+	    "  stays here, nothing is bounced for it. A restart ends a drain", cmd_drain },
 	{ "spool", "the spool on the disk: what is broken in it, make it good",
 	    "spool check [DIR]\n"
 	    "spool repair [DIR]\n"

@@ -253,6 +253,7 @@ cmd_queue(int argc, char **argv, const struct cli *cli)
 		{ "hold", "held", false },
 		{ "release", "released", false },
 		{ "fail", "given up", false },
+		{ "reroute", "sent another way", false },
 	};
 	const char *verb = argc > 1 ? argv[1] : "--by", *by = argc > 2 ? argv[2] : "site";
 

@@ -89,6 +89,27 @@ on_recover(void *ctx, uint64_t id, const struct stored *s)
 	return &m->item;
 }
 
+/* It waits in another line from here on. */
+static void
+reroute_leg(struct queue *q, const struct spool *sp, struct spool_item *it, struct leg *l,
+    const struct state *st)
+{
+	struct arena *a = arena_new(0);
+	struct span site = st->route;
+	struct stored s;
+	struct plan p;
+
+	l->rerouted = site.n > 0;
+	if (site.n == 0 && spool_read(sp, it, a, &s, NULL) == 0 &&
+	    plan_make(a, &s, q->rt->conf->hostname, &p) == 0 && l->index < p.nlegs)
+		site = p.legs[l->index].site;
+	if (l->kind == LEG_DELIVER && l->job.state != JOB_IDLE && site.n > 0) {
+		schedule_remove(q->out, &l->job);
+		schedule_add(q->out, &l->job, site, st->next);
+	}
+	arena_free(&a);
+}
+
 static struct spool_pos *
 on_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8_t flags,
     const struct state *st)
@@ -122,6 +143,8 @@ on_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8
 		pending = pending || st->targets[i].status == TARGET_PENDING;
 	leg->attempts = st->attempts;
 	leg->last = (uint8_t)st->targets[0].cls;
+	if (st->route.n > 0 || leg->rerouted)
+		reroute_leg(q, sp, it, leg, st);
 	if (leg->job.state == JOB_IDLE)
 		leg->job.node.when = st->next;
 	else if (pending)

@@ -66,6 +66,8 @@ struct queue {
 	struct arena *scratch;		/* of one frame; reset by whoever begins one */
 	struct arena *work;		/* of one message in the work at the end of a turn */
 	struct event_log *events;
+	struct span drain;		/* "host:port" that everything goes to; empty: none */
+	char drain_text[300];
 	struct walk *walks;		/* acts of operators that go on */
 	bool full;			/* the last batch was refused: said once */
 	struct {
@@ -102,7 +104,6 @@ void queue_note_accepted(struct awaiting *aw, const struct stored *s, struct spa
 void queue_forget_link(struct queue *q, struct link *l);
 
 /* queue_work.c */
-void queue_schedule(struct queue *q, struct message *m, struct leg *l, int64_t when);
 void queue_schedule_all(struct queue *q, struct message *m, const struct plan *p);
 void queue_unschedule(struct queue *q, struct leg *l);
 void queue_dispatch(struct queue *q);
@@ -110,6 +111,9 @@ int queue_result(struct queue *q, struct link *from, struct frame *f);
 int queue_kept(struct queue *q, struct link *from, struct frame *f);
 void queue_link_lost(struct queue *q, struct link *l);
 struct schedule *queue_schedule_of(struct queue *q, const struct leg *l);
+/* In whose line a leg waits: a domain, where an operator sent it, STORE_SITE, LOCAL_SITE.
+ * The arena is needed for a rerouted one only. */
+struct span queue_site(struct queue *q, const struct leg *l, const struct plan *p, struct arena *a);
 
 /* queue_settle.c */
 /* The leg is idle and these outcomes are known: record, tell, notify, go on. */
@@ -121,6 +125,9 @@ void queue_live(struct queue *q, struct message *m);	/* arms the next of notice 
 void queue_finish(struct queue *q, struct message *m);
 void queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
     const struct fate *o, size_t n);
+/* The same, and from now on it goes to "host:port"; empty: where it belongs again. */
+void queue_remember_route(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    struct span route);
 
 bool queue_failure(enum target_status s);	/* for good, and somebody may be told */
 

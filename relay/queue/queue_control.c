@@ -6,6 +6,8 @@
  *	{"cmd":"queue.list", "by":"site|sender|reason", "limit":N}   without by: messages
  *	{"cmd":"queue.show", SELECTOR}
  *	{"cmd":"queue.retry|hold|release|fail", SELECTOR, "count":true, "silent":true}
+ *	{"cmd":"queue.reroute", SELECTOR, "to":"relay.example.net:25|[192.0.2.1]:25|default"}
+ *	{"cmd":"queue.drain", "selector":"all", "to":"host:port|off"}
  *	{"cmd":"queue.pause|resume", "site":"example.net"}
  *
  * SELECTOR is "id":ID, "site":S, "sender":A, or "selector":"all", an ID, an address (it has
@@ -19,6 +21,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "addr.h"
 #include "clock.h"
 #include "ipc/json_read.h"
 #include "queue/queue_show.h"
@@ -35,6 +38,7 @@ struct asked {
 	const struct jval *req;
 	uint32_t uid;
 	struct buf *out;
+	struct span to;			/* of a reroute: "host:port", or empty */
 	/* What a walk takes over, and sets to NULL here. */
 	struct jval **owned;
 	struct reply **reply;
@@ -249,6 +253,68 @@ act_fail(struct asked *k, struct message *m)
 	return any;
 }
 
+/* Out of the line it waits in, into the one where it belongs now, at once. */
+static bool
+leg_moves(struct queue *q, struct message *m, struct leg *l, const struct plan *p)
+{
+	if (l->kind != LEG_DELIVER || l->job.state == JOB_OUT || l->settling ||
+	    !leg_pending(m, p, l))
+		return false;
+	queue_unschedule(q, l);
+	l->job.node.when = clock_real();
+	return true;
+}
+
+/* The route is durable with the next sync; until then a crash would lead to the old one. */
+static bool
+act_reroute(struct asked *k, struct message *m)
+{
+	struct queue *q = k->q;
+	struct span to = k->to;
+	struct stored s;
+	struct plan p;
+	bool any = false;
+
+	arena_reset(q->work);
+	if (queue_plan(q, m, q->work, &s, &p, NULL) == -1)
+		return false;
+	for (size_t i = 0; i < m->nlegs; i++) {
+		struct leg *l = &m->legs[i];
+
+		if (!leg_moves(q, m, l, &p))
+			continue;
+		queue_remember_route(q, m, l, &p, to);
+		if (!(m->flags & STATE_HELD))
+			schedule_add(q->out, &l->job, q->drain.n ? q->drain : to.n ? to :
+			    p.legs[i].site, l->job.node.when);
+		any = true;
+	}
+	return any;
+}
+
+/* To the node that takes over, or back; nothing is written: a restart ends a drain. */
+static bool
+act_drain(struct asked *k, struct message *m)
+{
+	struct queue *q = k->q;
+	struct stored s;
+	struct plan p;
+	bool any = false;
+
+	arena_reset(q->work);
+	if ((m->flags & STATE_HELD) || queue_plan(q, m, q->work, &s, &p, NULL) == -1)
+		return false;
+	for (size_t i = 0; i < m->nlegs; i++) {
+		struct leg *l = &m->legs[i];
+
+		if (!leg_moves(q, m, l, &p))
+			continue;
+		schedule_add(q->out, &l->job, queue_site(q, l, &p, q->work), l->job.node.when);
+		any = true;
+	}
+	return any;
+}
+
 static void
 journal(struct asked *k, const char *verb, uint64_t id, struct span what, size_t n)
 {
@@ -271,6 +337,7 @@ struct walk {
 	struct jval *own;
 	struct reply *reply;
 	struct selector sel;
+	char to[300];
 	const char *verb;
 	act_fn *fn;
 	uint64_t *ids;			/* all there were at its beginning */
@@ -370,6 +437,9 @@ act(struct asked *k, const char *verb, act_fn *fn)
 	*k->owned = NULL;
 	w->reply = *k->reply;
 	*k->reply = NULL;
+	w->k.to = span_make(w->to, k->to.n < sizeof(w->to) ? k->to.n : 0);
+	if (w->k.to.n)
+		memcpy(w->to, k->to.p, w->k.to.n);
 	w->sel = sel;
 	w->verb = verb;
 	w->fn = fn;
@@ -485,6 +555,62 @@ cmd_fail(struct asked *k)
 	act(k, "fail", act_fail);
 }
 
+/* "host:port" in one way of writing, with its port always there. false: it is none. */
+static bool
+hop_of(struct asked *k, struct arena *a, struct span text, struct span *hop)
+{
+	struct span host, name;
+	struct ip ip;
+	uint16_t port;
+	struct err err;
+	char ip_text[IP_TEXT_MAX];
+
+	if (hostport_parse(text, 25, &host, &port, &err) == -1) {
+		say_error(k, err.text);
+		return false;
+	}
+	if (ip_parse(host, &ip))
+		*hop = span_str(arena_printf(a, "[%s]:%u", ip_format(ip, ip_text), port));
+	else if (domain_normalise(a, host, &name))
+		*hop = span_str(arena_printf(a, SPAN_FMT ":%u", SPAN_ARG(name), port));
+	else {
+		say_error(k, "a host, or host:port");
+		return false;
+	}
+	return true;
+}
+
+static void
+cmd_reroute(struct asked *k)
+{
+	struct arena *a = arena_new(0);
+	struct span to = jval_text(k->req, "to");
+
+	k->to = (struct span){ 0 };
+	if (span_is(to, "default") || hop_of(k, a, to, &k->to))
+		act(k, "reroute", act_reroute);
+	arena_free(&a);
+}
+
+static void
+cmd_drain(struct asked *k)
+{
+	struct arena *a = arena_new(0);
+	struct span to = jval_text(k->req, "to"), hop = { 0 };
+	struct queue *q = k->q;
+	bool off = span_is(to, "off");
+
+	if ((off || hop_of(k, a, to, &hop)) && hop.n < sizeof(q->drain_text)) {
+		if (hop.n)
+			memcpy(q->drain_text, hop.p, hop.n);
+		q->drain = span_make(q->drain_text, hop.n);
+		log_info("operator uid %u: %s " SPAN_FMT, k->uid, off ? "drain off" :
+		    "the queue is handed over to", SPAN_ARG(hop));
+		act(k, "drain", act_drain);
+	}
+	arena_free(&a);
+}
+
 /* The list of paused sites is written as a whole and outlives a restart. */
 static void
 pause_or_resume(struct asked *k, bool pause)
@@ -536,6 +662,7 @@ static const struct { const char *name; void (*fn)(struct asked *k); } commands[
 	{ "queue", cmd_list }, { "queue.list", cmd_list }, { "queue.summary", cmd_summary },
 	{ "queue.show", cmd_show }, { "queue.retry", cmd_retry }, { "queue.hold", cmd_hold },
 	{ "queue.release", cmd_release }, { "queue.fail", cmd_fail },
+	{ "queue.reroute", cmd_reroute }, { "queue.drain", cmd_drain },
 	{ "queue.pause", cmd_pause }, { "queue.resume", cmd_resume },
 };
 

@@ -39,13 +39,15 @@ fate_of(const struct fate *o, size_t n, size_t target)
 }
 
 static void
-texts_of_old(struct queue *q, const struct leg *l, struct arena *a, struct state *new)
+take_from_old(struct queue *q, const struct leg *l, struct arena *a, struct state *new, bool texts)
 {
 	struct state old;
 
 	if (l->at.segment == 0 || spool_read_state(q->sp, &l->at, a, &old, NULL) == -1)
 		return;
-	for (size_t i = 0; i < new->ntargets; i++)
+	if (l->rerouted)
+		new->route = old.route;
+	for (size_t i = 0; texts && i < new->ntargets; i++)
 		for (size_t k = 0; k < old.ntargets; k++)
 			if (old.targets[k].target == new->targets[i].target) {
 				struct target_state *t = &new->targets[i];
@@ -57,10 +59,11 @@ texts_of_old(struct queue *q, const struct leg *l, struct arena *a, struct state
 			}
 }
 
-/* Writes the STATE of a leg; without fates (flags changed) the texts of the one before stay. */
-void
-queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
-    const struct fate *o, size_t n)
+/* Writes the STATE of a leg; without fates (flags changed) the texts of the one before stay.
+ * route: NULL: the one before stays. */
+static void
+remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    const struct fate *o, size_t n, const struct span *route)
 {
 	const uint8_t *status = message_status(m);
 	struct arena *a = arena_new(0);
@@ -80,10 +83,28 @@ queue_remember(struct queue *q, struct message *m, struct leg *l, const struct p
 			.reply = span_sub(f->reply, 0, 1024), .relay = f->relay } :
 			(struct target_state){ .target = (uint16_t)i, .status = status[i] };
 	}
-	if (n == 0)
-		texts_of_old(q, l, a, &st);
+	if (n == 0 || l->rerouted)
+		take_from_old(q, l, a, &st, n == 0);
+	if (route != NULL) {
+		st.route = *route;
+		l->rerouted = route->n > 0;
+	}
 	spool_state(q->sp, &m->item, &l->at, m->flags, &st);
 	arena_free(&a);
+}
+
+void
+queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    const struct fate *o, size_t n)
+{
+	remember(q, m, l, p, o, n, NULL);
+}
+
+void
+queue_remember_route(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    struct span route)
+{
+	remember(q, m, l, p, NULL, 0, &route);
 }
 
 static void
@@ -136,6 +157,8 @@ conclude(struct queue *q, struct message *m, struct leg *l, const struct stored 
     const struct plan *p, const struct fate *o, size_t n)
 {
 	uint8_t *status = message_status(m);
+	struct arena *a;
+	struct span site;
 	bool pending;
 
 	for (size_t i = 0; i < n; i++) {
@@ -151,11 +174,13 @@ conclude(struct queue *q, struct message *m, struct leg *l, const struct stored 
 	if (pending)
 		l->job.node.when = l->kind == LEG_DELIVER ?
 		    schedule_retry_at(q->out, l->attempts) : clock_real() + LIFE_AGAIN;
+	/* Before the new state is written: the old one knows the route. */
+	a = l->rerouted ? arena_new(0) : NULL;
+	site = queue_site(q, l, p, a);
 	queue_remember(q, m, l, p, o, n);
 	if (pending && !(m->flags & STATE_HELD))
-		schedule_add(queue_schedule_of(q, l), &l->job, l->kind == LEG_DELIVER ?
-		    p->legs[l->index].site : l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) :
-		    SPAN_LIT(LOCAL_SITE), l->job.node.when);
+		schedule_add(queue_schedule_of(q, l), &l->job, site, l->job.node.when);
+	arena_free(&a);
 }
 
 void

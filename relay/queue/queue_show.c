@@ -100,6 +100,8 @@ put_leg(struct json *j, struct queue *q, struct message *m, const struct stored 
 	json_kcstr(j, "kind", leg_kind_name(l->kind));
 	if (l->kind == LEG_DELIVER)
 		json_kstr(j, "site", p->legs[l->index].site);
+	if (st.route.n)
+		json_kstr(j, "route", st.route);
 	put_why(j, q, m, l);
 	json_kuint(j, "attempts", l->attempts);
 	if (l->job.state == JOB_WAITING)
@@ -222,6 +224,8 @@ queue_show_summary(struct json *j, struct queue *q)
 	json_kuint(j, "free", q->rt->conf->queue.free);
 	json_end_object(j);
 	json_kbool(j, "store", q->store != NULL);
+	if (q->drain.n)
+		json_kstr(j, "drain", q->drain);
 	json_kuint(j, "deliveries", q->ndelivery);
 	json_kuint(j, "events_waiting", queue_events_waiting(q));
 	json_key(j, "spool");

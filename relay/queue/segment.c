@@ -90,9 +90,10 @@ head_read(struct segment *s, struct err *err)
 	(void)dec_u32(&d);
 	sum = dec_u32(&d);
 	if (memcmp(h, MAGIC, 8) == 0 && sum == crc32c(0, h, SEGMENT_HEAD - 4)) {
-		if (version != SPOOL_VERSION)
+		if (version < SPOOL_VERSION_OLDEST || version > SPOOL_VERSION)
 			return err_set(err, ENOTSUP, "segment %u is of version %u, this "
-			    "program reads %u", s->number, version, SPOOL_VERSION);
+			    "program reads %u to %u", s->number, version, SPOOL_VERSION_OLDEST,
+			    SPOOL_VERSION);
 		if (number != s->number)
 			return err_set(err, EBADMSG, "segment %u says it is number %u",
 			    s->number, number);

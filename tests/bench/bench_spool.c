@@ -10,6 +10,8 @@
 #include <event2/event.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include "queue/queue.h"
 #include "spool_test.h"
@@ -168,8 +170,51 @@ resident(void)
 	return (uint64_t)rss * 4096;
 }
 
+/* ---- acts on many, and how long they hold up the loop ---- */
+
 static void
-start_up(size_t n)
+act_on_all(struct runtime *rt, const char *verb, const char *more)
+{
+	char request[256], answer[512];
+	int fd[2];
+	int64_t begun = clock_mono(), last, worst = 0;
+	struct pollfd p;
+	ssize_t n;
+
+	ASSERT(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+	snprintf(request, sizeof(request), "{\"cmd\":\"queue.%s\",\"selector\":\"all\"%s}", verb, more);
+	last = clock_mono();
+	queue_ops.client(rt, fd[0], 0, span_str(request));
+	p = (struct pollfd){ fd[1], POLLIN, 0 };
+	/* A message that comes in at the worst moment waits for one turn of this loop. */
+	while (poll(&p, 1, 0) == 0) {
+		worst = clock_mono() - last > worst ? clock_mono() - last : worst;
+		last = clock_mono();
+		event_base_loop(rt->base, EVLOOP_ONCE);
+	}
+	worst = clock_mono() - last > worst ? clock_mono() - last : worst;
+	n = read(fd[1], answer, sizeof(answer) - 1);
+	ASSERT(n > 0);
+	answer[n] = '\0';
+	close(fd[1]);
+	printf("%10s %9.2f s   longest turn %5.1f ms   %s", verb, seconds_since(begun),
+	    (double)worst / 1000, answer);
+}
+
+static void
+acts(struct runtime *rt)
+{
+	printf("\nacts on 100000 messages\n");
+	act_on_all(rt, "retry", "");
+	act_on_all(rt, "hold", "");
+	act_on_all(rt, "release", "");
+	act_on_all(rt, "reroute", ",\"to\":\"relay.example.net:25\"");
+	act_on_all(rt, "drain", ",\"to\":\"192.0.2.1:25\"");
+	act_on_all(rt, "fail", ",\"silent\":true");
+}
+
+static void
+start_up(size_t n, bool then_act)
 {
 	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
 	struct config conf = { .hostname = SPAN_LIT("gw1.example.org"),
@@ -202,6 +247,8 @@ start_up(size_t n)
 	printf("%10zu %9.2f s %12.0f/s %14.0f %14.0f\n", n, t, (double)n / t,
 	    (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) / (double)n,
 	    (double)(resident() - rss) / (double)n);
+	if (then_act)
+		acts(&rt);
 	/* The role's memory is left to the end of the process: one figure, one process. */
 	folder_remove(u.path);
 }
@@ -276,8 +323,9 @@ main(int argc, char **argv)
 	    schedule_cost(1000000));
 	printf("\nstarting the queue with messages waiting\n");
 	printf("%10s %11s %14s %14s %14s\n", "messages", "start-up", "", "heap B/msg", "RSS B/msg");
-	start_up(100000);
+	start_up(100000, false);
 	if (messages > 0)
-		start_up(messages);
+		start_up(messages, false);
+	start_up(100000, true);
 	return 0;
 }
