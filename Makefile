@@ -59,7 +59,7 @@ PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib
 PKGS_relay := libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
 # These install what is missing first and then call make again.
-NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover,$(or $(MAKECMDGOALS),all))
+NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover crash,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEEDS_PKGS),)
 ifneq ($(shell $(PKG_CONFIG) --exists --print-errors $(PKGS) && echo found),found)
 $(error a library is missing, see above; `make deps` installs all of them with apt)
@@ -183,7 +183,8 @@ $(B)/all-fuzzers: $(FUZZERS)
 
 # SIGKILL at random moments under load, CRASH_ROUNDS (300) times; CRASH_SEED repeats the choices.
 .PHONY: crash
-crash: deps all
+crash: deps
+	$(Q)$(MAKE) --no-print-directory all
 	$(Q)B=$(B) tests/crash/run
 
 .PHONY: bench
