@@ -48,8 +48,19 @@ const struct command commands[] = {
 	    "queue show SELECTOR\n"
 	    "queue retry|hold|release SELECTOR [--yes]\n"
 	    "queue fail SELECTOR [--silent] [--yes]\n"
+	    "queue reroute SELECTOR HOST[:PORT]|default [--yes]\n"
 	    "queue pause|resume SITE\n"
+	    "queue export|import FILE|- [DIR]\n"
 	    "  SELECTOR: an id, a site, a sender's address, or all", cmd_queue },
+	{ "drain", "hand the whole queue over to another node",
+	    "drain HOST:PORT\n"
+	    "drain off\n"
+	    "  waits until it is empty; new mail goes there too. What the node refuses\n"
+	    "  stays here, nothing is bounced for it. A restart ends a drain", cmd_drain },
+	{ "spool", "the spool on the disk: what is broken in it, make it good",
+	    "spool check [DIR]\n"
+	    "spool repair [DIR]\n"
+	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing", cmd_spool },
 	{ "held", "messages that wait for somebody's decision", KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN", cmd_route },

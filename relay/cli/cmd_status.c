@@ -113,8 +113,17 @@ look_at_queue(struct status_page *p)
 		note(p, true, "the queue does not answer");
 		return;
 	}
-	if (jval_bool(q, "refusing"))
+	if (jval_text(q, "limit_reached").n)
+		note(p, true, "new messages are refused: `queue." SPAN_FMT "` is reached: "
+		    "`postern queue --by site`", SPAN_ARG(jval_text(q, "limit_reached")));
+	else if (jval_bool(q, "nearly_full"))
+		note(p, false, "the queue is at nine tenths of what it may hold: "
+		    "`postern queue --by site`");
+	else if (jval_bool(q, "refusing"))
 		note(p, true, "new messages are refused: the spool cannot take them");
+	if (jval_text(q, "drain").n)
+		note(p, false, "the queue is handed over to " SPAN_FMT ": `postern drain off` ends it",
+		    SPAN_ARG(jval_text(q, "drain")));
 	if (jval_has(q, "store") && !jval_bool(q, "store"))
 		note(p, true, "the queue has no store: holds and quarantine wait in the spool");
 	if (jval_has(q, "deliveries") && jval_int(q, "deliveries", 0) == 0)

@@ -19,6 +19,7 @@ int command_usage(const char *name);
 /* The whole tool: options, command, exit status. */
 int cli_main(int argc, char **argv);
 
+int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_limits(int argc, char **argv, const struct cli *cli);
 int cmd_passwd(int argc, char **argv, const struct cli *cli);
@@ -28,6 +29,7 @@ int cmd_reload(int argc, char **argv, const struct cli *cli);
 int cmd_route(int argc, char **argv, const struct cli *cli);
 int cmd_session(int argc, char **argv, const struct cli *cli);
 int cmd_simulate(int argc, char **argv, const struct cli *cli);
+int cmd_spool(int argc, char **argv, const struct cli *cli);
 int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);

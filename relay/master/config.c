@@ -713,6 +713,40 @@ read_delivery(struct reader *r, const struct conf_node *map)
 	read_delivery_tls(r, conf_get(map, "tls"), dl);
 }
 
+static void
+size_at_least(struct reader *r, const struct conf_node *map, const char *key, uint64_t min,
+    uint64_t *out)
+{
+	const struct conf_node *n = conf_get(map, key);
+	uint64_t v;
+
+	if (n == NULL || !conf_size(r->d, n, &v))
+		return;
+	if (v < min)
+		error_at(r, n, NULL, "less than the queue can work with");
+	else
+		*out = v;
+}
+
+static void
+read_queue(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "messages", "bytes", "memory", "free", NULL };
+	struct conf_queue *q = &r->c->queue;
+	const struct conf_node *n;
+
+	*q = (struct conf_queue){ .messages = 2000000, .bytes = UINT64_C(50000000000),
+		.memory = 1000000000, .free = UINT64_C(64) << 20 };
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{messages, bytes, memory, free}"))
+		return;
+	conf_check_keys(r->d, map, "queue", known);
+	if ((n = conf_get(map, "messages")))
+		conf_uint(r->d, n, 1, 100000000, &q->messages);
+	size_at_least(r, map, "bytes", 1 << 20, &q->bytes);
+	size_at_least(r, map, "memory", 1 << 20, &q->memory);
+	size_at_least(r, map, "free", 1 << 20, &q->free);
+}
+
 /* ---- TLS and AUTH of the listeners ---- */
 
 static void
@@ -900,7 +934,7 @@ static void
 read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
-		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "dns",
+		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
@@ -961,6 +995,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_listeners(&r, conf_get(root, "listeners"));
 		read_domains(&r, conf_get(root, "domains"));
 		read_delivery(&r, conf_get(root, "delivery"));
+		read_queue(&r, conf_get(root, "queue"));
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
 		read_scanners(&r, conf_get(root, "scanners"));

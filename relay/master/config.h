@@ -121,6 +121,14 @@ struct conf_delivery {
 	const char *ca;			/* roots for verified TLS; NULL: the system's */
 };
 
+/* Above them new messages are refused with 452; our own notices are not. */
+struct conf_queue {
+	uint64_t messages;	/* 2,000,000 */
+	uint64_t bytes;		/* 50 GB of messages */
+	uint64_t memory;	/* 1 GB for what is known of them */
+	uint64_t free;		/* 64 MiB stay free on the spool's disk */
+};
+
 enum av_engine { AV_LIBCLAMAV, AV_OFF };
 
 struct config {
@@ -142,6 +150,7 @@ struct config {
 	const struct conf_domain *domains;
 	size_t ndomains;
 	struct conf_delivery delivery;
+	struct conf_queue queue;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
 	bool dnssec;

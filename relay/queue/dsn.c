@@ -189,6 +189,11 @@ static const struct words words[DSN_KINDS] = {
 		"Your message was handed on to a mail server that does not confirm deliveries, for:",
 		"Votre message a été transmis à un serveur qui ne confirme pas les remises, pour :",
 		"relayed" },
+	[DSN_DOUBLE] = { "Undeliverable notice / Avis non remis",
+		"Postmaster: a notice from this system could not be delivered, and nobody else is\r\n"
+		"told. It was meant for:",
+		"Un avis de ce système n'a pas pu être remis et personne d'autre n'en est informé.\r\n"
+		"Il était destiné à :", "failed" },
 };
 
 static void

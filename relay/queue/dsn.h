@@ -10,8 +10,9 @@
 #include "buf.h"
 #include "postern/envelope.h"
 
-/* RELAYED: handed to a server that knows no notifications (RFC 3461, 5.2.2: "relayed") */
-enum dsn_kind { DSN_FAILED, DSN_DELAYED, DSN_EXPIRED, DSN_RELAYED, DSN_KINDS };
+/* RELAYED: handed to a server that knows no notifications (RFC 3461, 5.2.2: "relayed").
+ * DOUBLE: a notice failed itself; the postmaster is told. */
+enum dsn_kind { DSN_FAILED, DSN_DELAYED, DSN_EXPIRED, DSN_RELAYED, DSN_DOUBLE, DSN_KINDS };
 
 struct dsn_recipient {
 	struct span address;	/* as the sender wrote it */

@@ -21,30 +21,27 @@ queue_schedule_of(struct queue *q, const struct leg *l)
 	return l->kind == LEG_DELIVER ? q->out : q->inner;
 }
 
-void
-queue_schedule(struct queue *q, struct message *m, struct leg *l, int64_t when)
+struct span
+queue_site(struct queue *q, const struct leg *l, const struct plan *p, struct arena *a)
 {
-	struct stored s;
-	struct plan p;
-	struct err err;
+	struct state st;
 
-	if (l->kind != LEG_DELIVER) {
-		schedule_add(q->inner, &l->job, l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) :
-		    SPAN_LIT(LOCAL_SITE), when);
-		return;
-	}
-	arena_reset(q->work);
-	if (queue_plan(q, m, q->work, &s, &p, &err) == -1) {
-		log_msg(LOG_LVL_ERROR, m->item.id, "cannot be scheduled: %s", err.text);
-		return;
-	}
-	schedule_add(q->out, &l->job, p.legs[l->index].site, when);
+	if (l->kind != LEG_DELIVER)
+		return l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) : SPAN_LIT(LOCAL_SITE);
+	if (q->drain.n > 0)
+		return q->drain;
+	if (l->rerouted && l->at.segment != 0 &&
+	    spool_read_state(q->sp, &l->at, a, &st, NULL) == 0 && st.route.n > 0)
+		return st.route;
+	return p->legs[l->index].site;
 }
 
 /* Every leg with something left to do, at its time. */
 void
 queue_schedule_all(struct queue *q, struct message *m, const struct plan *p)
 {
+	struct arena *a = NULL;
+
 	if (m->flags & STATE_HELD)
 		return;
 	for (size_t i = 0; i < m->nlegs; i++) {
@@ -52,10 +49,12 @@ queue_schedule_all(struct queue *q, struct message *m, const struct plan *p)
 
 		if (l->job.state != JOB_IDLE || l->settling || !leg_pending(m, p, l))
 			continue;
-		schedule_add(queue_schedule_of(q, l), &l->job, l->kind == LEG_DELIVER ?
-		    p->legs[i].site : l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) :
-		    SPAN_LIT(LOCAL_SITE), l->job.node.when);
+		if (l->rerouted && a == NULL)
+			a = arena_new(0);
+		schedule_add(queue_schedule_of(q, l), &l->job, queue_site(q, l, p, a),
+		    l->job.node.when);
 	}
+	arena_free(&a);
 	queue_live(q, m);
 }
 
@@ -368,6 +367,15 @@ queue_result(struct queue *q, struct link *from, struct frame *f)
 		schedule_return(q->out, &l->job);
 		return -1;
 	}
+	/* The node that takes over refuses for good? Then it is not as it should be, and
+	 * nobody's mail is to bounce for it. */
+	for (size_t i = 0; q->drain.n > 0 && span_eq(schedule_job_site(&l->job), q->drain) &&
+	    i < r.nrcpts; i++)
+		if (o[i].status == TARGET_FAILED) {
+			o[i].status = TARGET_PENDING;
+			o[i].cls = r.rcpts[i].cls = FAIL_SITE;
+			r.rcpts[i].status = RCPT_DEFERRED;
+		}
 	l->attempts++;
 	schedule_done(q->out, &l->job, blame(&r));
 	queue_settle(q, m, l, &s, &p, o, r.nrcpts);

@@ -41,6 +41,7 @@ test_whole(void **state)
 	    "  port: 2526\n  routes: {partner.example: ['relay.partner.example:26'], .wide.example: [192.0.2.9], '*': [192.0.2.10]}\n"
 	    "  retry: [1m, 90s]\n  expire: 2d\n  per_site: {connections: 7}\n  tls: {floor: encrypted}\n"
 	    "dns: {servers: ['127.0.0.1:5399', '::1'], dnssec: no}\n"
+	    "queue: {messages: 1000, bytes: 2GB, memory: 100MiB, free: 1GB}\n"
 	    "antivirus: {engine: off}\nscanners: {processes: 3, timeout: 500ms}\n");
 	const struct conf_host *h;
 	size_t n;
@@ -71,6 +72,10 @@ test_whole(void **state)
 	assert_int_equal(c->delivery.expire, INT64_C(172800) * 1000000);
 	assert_int_equal(c->delivery.site_connections, 7);
 	assert_int_equal(c->delivery.floor, FLOOR_ENCRYPTED);
+	assert_int_equal(c->queue.messages, 1000);
+	assert_int_equal(c->queue.bytes, 2000000000);
+	assert_int_equal(c->queue.memory, 100 << 20);
+	assert_int_equal(c->queue.free, 1000000000);
 	assert_int_equal(c->ndns, 2);
 	assert_int_equal(c->dns[0].port, 5399);
 	assert_int_equal(c->dns[1].port, 53);
@@ -101,6 +106,8 @@ test_defaults(void **state)
 	assert_non_null(c);
 	assert_string_equal(c->run, "/run/postern");
 	assert_int_equal(c->delivery.port, 25);
+	assert_int_equal(c->queue.messages, 2000000);
+	assert_int_equal(c->queue.free, 64 << 20);
 	assert_true(span_is(c->delivery.hello, "gw.example.org"));
 	assert_true(span_is(c->postmaster, "postmaster@gw.example.org"));
 	assert_int_equal(c->listeners[0].nallow, 0);
