@@ -447,7 +447,7 @@ def memory_has(pid, needles):
             try:
                 mem.seek(a)
                 data = mem.read(b - a)
-            except (OSError, ValueError, OverflowError):
+            except (OSError, ValueError, OverflowError, MemoryError):     # a sanitizer's shadow
                 continue
             out += [(n, line.strip()) for n in needles if n in data]
     return out
