@@ -16,7 +16,7 @@
 #include "delivery/resolver.h"
 #include "delivery/route.h"
 #include "delivery/segment.h"
-#include "delivery/transport.h"
+#include "net/transport.h"
 #include "json.h"
 #include "log.h"
 #include "master/runtime.h"

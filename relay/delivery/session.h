@@ -10,7 +10,7 @@
 
 #include "delivery/connect.h"
 #include "delivery/route.h"
-#include "delivery/transport.h"
+#include "net/transport.h"
 
 enum session_phase {
 	SESSION_CONNECTING,

@@ -12,7 +12,7 @@
 
 #include "clock.h"
 #include "delivery/report.h"
-#include "delivery/transport.h"
+#include "net/transport.h"
 #include "ipc/frame.h"
 
 static size_t left, sent;

@@ -1,6 +1,6 @@
 /* transport.h -- bytes over a connected socket, with or without TLS, never blocking. */
-#ifndef DELIVERY_TRANSPORT_H
-#define DELIVERY_TRANSPORT_H
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
 
 #include <sys/types.h>
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "addr.h"
-#include "delivery/transport.h"
+#include "net/transport.h"
 
 #define RECORD 16384
 #define IOV_PIECES 64
