@@ -133,6 +133,8 @@ fake_starttls(struct fake *s)
 {
 	fake_say(s, "220 2.0.0 go\r\n");
 	if (s->tls_broken) {
+		if (recv(s->fd, s->buf, sizeof(s->buf), 0) <= 0)	/* the client's hello */
+			return false;
 		fake_say(s, "this is not the hello of a TLS server, it is an ordinary text\r\n");
 		return false;
 	}

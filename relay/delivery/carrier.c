@@ -123,10 +123,10 @@ carrier_take(struct carrier *c, struct job *job)
 		job_done(c, job);
 		return;
 	}
-	/* What cannot be proved is not sent: verified TLS and DANE come with a later version. */
-	if (job->d.require_tls > TLS_ENCRYPTED || (job->d.flags & ENVELOPE_REQUIRETLS)) {
+	/* What cannot be proved is not sent: REQUIRETLS wants more than a certificate (RFC 8689, 4.2.1). */
+	if (job->d.flags & ENVELOPE_REQUIRETLS) {
 		smtp_result_set(&why, CLIENT_TLS, RCPT_DEFERRED, FAIL_TLS, "4.7.5",
-		    SPAN_LIT("verified TLS is required, which is not available in this version"), false);
+		    SPAN_LIT("REQUIRETLS is asked for, which is not available in this version"), false);
 		job_fail_rest(job, &why);
 		job_done(c, job);
 		return;

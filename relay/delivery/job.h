@@ -41,6 +41,8 @@ struct route {
 	int64_t expires;			/* clock_mono */
 	int64_t bad_until[PLAN_TARGETS_MAX];	/* targets that failed lately are tried last */
 	struct plan plan;
+	struct dns_answer *tlsa[PLAN_HOSTS_MAX];	/* of hosts that are DANE_USABLE; freed with it */
+	char tlsa_base[PLAN_HOSTS_MAX][DNS_NAME_MAX];	/* the name they were found at */
 };
 
 struct carrier {

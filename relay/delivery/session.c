@@ -123,14 +123,15 @@ unreachable(struct session *s)
 {
 	struct job *job = s->job;
 	struct smtp_result why = s->last;
+	enum require_tls own = job->d.require_tls;
 
 	s->job = NULL;
 	job_fail_rest(job, &why);
 	job->relay = s->relay.n ? arena_span(job->arena, s->relay) : SPAN_LIT("none");
-	job->tls = SPAN_LIT("");
+	job->tls = arena_span(job->arena, s->tls);
 	job_done(s->c, job);
 	site_session_gone(s->site, s);
-	site_unreachable(s->site, &why, s->relay);
+	site_unreachable(s->site, &why, s->relay, own);
 	die(s);
 }
 
@@ -262,6 +263,29 @@ say(struct session *s)
 	return 0;
 }
 
+/* TLS stands. Is it what was wanted? Nothing of a message has been said yet. */
+static void
+shaken(struct session *s)
+{
+	static const enum require_tls worth[] = { [PROVED_NOTHING] = TLS_ENCRYPTED,
+		[PROVED_NAME] = TLS_VERIFIED, [PROVED_DANE] = TLS_DANE };
+	static const char *const wanted[] = { [TLS_VERIFIED] = "verified", [TLS_DANE] = "DANE" };
+
+	s->tls = transport_tls_text(&s->t, s->arena);
+	s->has = worth[transport_proved(&s->t)];
+	if (s->has < s->need) {
+		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "the certificate of host "
+		    SPAN_FMT " is not good enough (%s TLS is required): %s", SPAN_ARG(s->m.peer),
+		    wanted[s->need], transport_verdict(&s->t));
+		log_msg(LOG_LVL_WARN, s->job->d.id, "%s TLS is required, and host " SPAN_FMT
+		    " has not proved it: %s (" SPAN_FMT ")", wanted[s->need], SPAN_ARG(s->m.peer),
+		    transport_verdict(&s->t), SPAN_ARG(s->tls));
+		return;
+	}
+	counter_add(COUNTER_OUT_TLS, 1);
+	smtp_client_tls_done(&s->m);
+}
+
 static void
 handshake(struct session *s)
 {
@@ -275,9 +299,7 @@ handshake(struct session *s)
 	}
 	s->handshaking = false;
 	if (r == 0) {
-		s->tls = transport_tls_text(&s->t, s->arena);
-		counter_add(COUNTER_OUT_TLS, 1);
-		smtp_client_tls_done(&s->m);
+		shaken(s);
 		run(s);
 		return;
 	}
@@ -294,13 +316,37 @@ handshake(struct session *s)
 	run(s);
 }
 
+/* The records found for the host, where there are any that count (RFC 7672). */
+static int
+expect_dane(struct session *s, size_t host, struct err *err)
+{
+	const struct plan *p = &s->route->plan;
+	const struct dns_answer *a = s->route->tlsa[host];
+	const char *also[] = { p->hosts[host].name, p->domain, NULL };
+	struct tlsa v[DNS_RECORDS_MAX];
+	size_t n = 0;
+
+	if (p->hosts[host].dane != DANE_USABLE)
+		return 0;
+	for (size_t i = 0; i < a->n; i++) {
+		struct span d = dns_data(a, &a->records[i]);
+
+		/* The Web's authorities (usages 0 and 1) have no say in mail (RFC 7672, 3.1.3). */
+		if (d.n > 3 && (d.p[0] == 2 || d.p[0] == 3))
+			v[n++] = (struct tlsa){ (unsigned char)d.p[0], (unsigned char)d.p[1],
+				(unsigned char)d.p[2], span_from(d, 3) };
+	}
+	return transport_dane(&s->t, s->route->tlsa_base[host], also, v, n, err);
+}
+
 static void
 start_tls(struct session *s)
 {
 	const struct target *t = &s->route->plan.targets[s->target];
 	struct err err;
 
-	if (transport_tls(&s->t, s->c->tls, s->route->plan.hosts[t->host].name, &err) == -1) {
+	if (transport_tls(&s->t, s->c->tls, s->route->plan.hosts[t->host].name, &err) == -1 ||
+	    expect_dane(s, t->host, &err) == -1) {
 		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "%s", err.text);
 		run(s);
 		return;
@@ -396,6 +442,18 @@ writable(evutil_socket_t fd, short what, void *arg)
 		run(s);
 }
 
+/* The most that anyone asks for: the job's rule, postern.yaml, the records of the host. */
+static enum require_tls
+tls_needed(const struct session *s, const struct plan_host *h)
+{
+	enum require_tls need = s->job->d.require_tls;
+
+	if (need < TLS_ENCRYPTED && (s->c->conf->delivery.floor == FLOOR_ENCRYPTED ||
+	    h->dane == DANE_UNUSABLE))
+		need = TLS_ENCRYPTED;
+	return h->dane == DANE_USABLE ? TLS_DANE : need;
+}
+
 static void
 connected(void *ctx, int fd, size_t target, const char *why)
 {
@@ -406,7 +464,7 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->connector = NULL;
 	if (fd == -1) {
 		if (why) {
-			s->relay = (struct span){ 0 };
+			s->relay = s->tls = (struct span){ 0 };
 			smtp_result_set(&s->last, CLIENT_GREETING, RCPT_DEFERRED, FAIL_CONNECT,
 			    "4.4.1", span_str(arena_printf(s->arena, "%s", why)), false);
 		}
@@ -428,7 +486,9 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->relay = span_str(arena_printf(s->arena, SPAN_FMT ":%u", SPAN_ARG(s->m.peer),
 	    p->targets[target].port));
 	s->tls = SPAN_LIT("");
-	if (job_needs_tls(s->job) || c->conf->delivery.floor == FLOOR_ENCRYPTED)
+	s->has = TLS_UNSPECIFIED;
+	s->need = tls_needed(s, &p->hosts[p->targets[target].host]);
+	if (s->need >= TLS_ENCRYPTED)
 		s->m.tls = CLIENT_TLS_REQUIRED;
 	else if (c->tls && !s->plain_only && c->conf->delivery.floor != FLOOR_NONE)
 		s->m.tls = CLIENT_TLS_OFFERED;
@@ -437,6 +497,11 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->granted = s->m.state;
 	s->deadline = clock_mono() + smtp_client_patience(&s->m);
 	counter_add(COUNTER_OUT_CONNECTIONS, 1);
+	if (s->need == TLS_DANE && p->hosts[p->targets[target].host].dane != DANE_USABLE) {
+		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "DANE is required, and host "
+		    SPAN_FMT " has no TLSA records that count", SPAN_ARG(s->m.peer));
+		run(s);
+	}
 }
 
 /* --- from outside --- */
@@ -456,7 +521,7 @@ session_give(struct session *s, struct job *job)
 bool
 session_fits(const struct session *s, const struct job *job)
 {
-	return s->m.tls_active || !job_needs_tls(job);
+	return job->d.require_tls <= TLS_OPPORTUNISTIC || s->has >= job->d.require_tls;
 }
 
 void

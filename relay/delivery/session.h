@@ -35,6 +35,8 @@ struct session {
 	bool writing;			/* ev_write is pending */
 	bool handshaking;
 	bool plain_only;		/* the TLS handshake failed and may be done without */
+	enum require_tls need;		/* what this connection must be, for its first job and its server */
+	enum require_tls has;		/* what it turned out to be */
 	struct smtp_client m;
 	struct buf in;
 	struct job *job;

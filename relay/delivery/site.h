@@ -17,8 +17,10 @@ void site_requeue(struct site *site, struct job *job);
 /* The session counts no more (over, or QUIT under way). Once is enough, twice does no harm. */
 void site_session_gone(struct site *site, struct session *s);
 /* No server of the route could be had. What waits gets the same answer, unless
- * another session of the site is at work. */
-void site_unreachable(struct site *site, const struct smtp_result *why, struct span relay);
+ * another session of the site is at work. A TLS failure is shared only by jobs that demand
+ * as much as the one it happened to. */
+void site_unreachable(struct site *site, const struct smtp_result *why, struct span relay,
+    enum require_tls demanded);
 
 /* For carrier.c: */
 struct site *site_get(struct carrier *c, struct span name);	/* made when it is new */

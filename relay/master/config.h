@@ -93,6 +93,8 @@ struct conf_delivery {
 	uint32_t site_messages;			/* 100 on one connection */
 	uint32_t processes;			/* 1 */
 	enum tls_floor floor;
+	bool dane;			/* tls.policy */
+	const char *roots;		/* tls.roots: certificates of authorities; NULL: the system's */
 };
 
 enum av_engine { AV_LIBCLAMAV, AV_OFF };
@@ -115,7 +117,8 @@ struct config {
 	struct conf_delivery delivery;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
-	bool dnssec;
+	bool dnssec;			/* true */
+	const char *trust_anchor;	/* absolute; NULL: the root's */
 	enum av_engine av;
 	const char *av_databases;
 	uint32_t scanners;		/* processes; `auto`: the number of processors */

@@ -33,10 +33,35 @@ transport_context(struct err *err)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	if (SSL_CTX_dane_enable(ctx) <= 0) {
+		SSL_CTX_free(ctx);
+		err_set(err, 0, "OpenSSL: no DANE");
+		return NULL;
+	}
 	/* No roots: every certificate is "unverified", which opportunistic TLS takes. */
 	SSL_CTX_load_verify_file(ctx, "/etc/ssl/certs/ca-certificates.crt");
 	ERR_clear_error();
 	return ctx;
+}
+
+int
+transport_roots(struct ssl_ctx_st *ctx, const char *file, struct err *err)
+{
+	X509_STORE *store = X509_STORE_new();
+	unsigned long e;
+
+	if (store == NULL)
+		return err_set(err, 0, "OpenSSL: no store");
+	if (X509_STORE_load_file(store, file) != 1) {
+		e = ERR_peek_last_error();
+		X509_STORE_free(store);
+		err_set(err, 0, "certificates of authorities %s: %s", file,
+		    e ? ERR_reason_error_string(e) : "none in it");
+		ERR_clear_error();
+		return -1;
+	}
+	SSL_CTX_set_cert_store(ctx, store);
+	return 0;
 }
 
 void
@@ -216,15 +241,82 @@ transport_handshake(struct transport *t, struct err *err)
 	return r;
 }
 
+int
+transport_dane(struct transport *t, const char *base, const char *const *also,
+    const struct tlsa *v, size_t n, struct err *err)
+{
+	size_t taken = 0;
+
+	if (SSL_dane_enable(t->ssl, base) <= 0)
+		return err_set(err, 0, "DANE: %s", tls_error());
+	/* RFC 7672, 3.1.1: the record names the key; what else the certificate says does not count. */
+	SSL_set_tlsext_host_name(t->ssl, base);
+	SSL_dane_set_flags(t->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (; *also; also++)
+		SSL_add1_host(t->ssl, *also);
+	for (size_t i = 0; i < n; i++)
+		taken += SSL_dane_tlsa_add(t->ssl, v[i].usage, v[i].selector, v[i].matching,
+		    (const unsigned char *)v[i].data.p, v[i].data.n) > 0;
+	ERR_clear_error();
+	if (taken == 0)
+		return err_set(err, 0, "DANE: none of %zu TLSA records can be used", n);
+	return 0;
+}
+
+enum proved
+transport_proved(const struct transport *t)
+{
+	if (t->ssl == NULL || SSL_get0_peer_certificate(t->ssl) == NULL ||
+	    SSL_get_verify_result(t->ssl) != X509_V_OK)
+		return PROVED_NOTHING;
+	return SSL_get0_dane_authority(t->ssl, NULL, NULL) >= 0 ? PROVED_DANE : PROVED_NAME;
+}
+
+const char *
+transport_verdict(const struct transport *t)
+{
+	if (t->ssl == NULL)
+		return "no TLS";
+	if (SSL_get0_peer_certificate(t->ssl) == NULL)
+		return "no certificate";
+	return X509_verify_cert_error_string(SSL_get_verify_result(t->ssl));
+}
+
+#define SUBJECT_MAX 200
+
+/* The subject as RFC 2253 writes it, ASCII without controls, or the first name in it. */
+static void
+subject_of(const struct transport *t, char out[SUBJECT_MAX])
+{
+	X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	BIO *bio = cert ? BIO_new(BIO_s_mem()) : NULL;
+	char *p;
+	long n;
+
+	out[0] = '\0';
+	if (bio == NULL)
+		return;
+	X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253);
+	n = BIO_get_mem_data(bio, &p);
+	if (n > 0) {
+		n = n < SUBJECT_MAX - 1 ? n : SUBJECT_MAX - 1;
+		memcpy(out, p, (size_t)n);
+		out[n] = '\0';
+	}
+	BIO_free(bio);
+}
+
 struct span
 transport_tls_text(const struct transport *t, struct arena *a)
 {
-	bool verified;
+	static const char *const words[] = { [PROVED_NOTHING] = "unverified",
+		[PROVED_NAME] = "verified", [PROVED_DANE] = "dane" };
+	char subject[SUBJECT_MAX];
 
 	if (t->ssl == NULL)
 		return (struct span){ "", 0 };
-	verified = SSL_get_verify_result(t->ssl) == X509_V_OK &&
-	    SSL_get0_peer_certificate(t->ssl) != NULL;
-	return span_str(arena_printf(a, "%s %s %s", SSL_get_version(t->ssl),
-	    SSL_get_cipher_name(t->ssl), verified ? "verified" : "unverified"));
+	subject_of(t, subject);
+	return span_str(arena_printf(a, "%s %s %s subject=%s", SSL_get_version(t->ssl),
+	    SSL_get_cipher_name(t->ssl), words[transport_proved(t)],
+	    subject[0] ? subject : "none"));
 }
