@@ -133,7 +133,10 @@ fake_starttls(struct fake *s)
 {
 	fake_say(s, "220 2.0.0 go\r\n");
 	if (s->tls_broken) {
-		if (recv(s->fd, s->buf, sizeof(s->buf), 0) <= 0)	/* the client's hello */
+		char c;
+
+		/* Behind the client's hello: text sent with the 220 is another fault. */
+		if (recv(s->fd, &c, 1, MSG_PEEK) != 1)
 			return false;
 		fake_say(s, "this is not the hello of a TLS server, it is an ordinary text\r\n");
 		return false;

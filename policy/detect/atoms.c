@@ -29,9 +29,10 @@ is_alnum(uint8_t c)
 static bool
 passed_over(UChar32 c)
 {
-	return c == 0xad || c == 0x34f || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
-	    (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x2064) ||
-	    (c >= 0x206a && c <= 0x206f) || (c >= 0xfe00 && c <= 0xfe0f) || c == 0xfeff;
+	return c == 0xad || c == 0x34f || c == 0x61c || c == 0x180e ||
+	    (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+	    (c >= 0x2060 && c <= 0x2064) || (c >= 0x206a && c <= 0x206f) ||
+	    (c >= 0xfe00 && c <= 0xfe0f) || c == 0xfeff;
 }
 
 /* The ASCII letter or digit a character is read as, or 0. */

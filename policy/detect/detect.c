@@ -1,92 +1,22 @@
-/* detect.c -- the set of detectors, and a run over a message; see detect.h.
+/* detect.c -- a run of all detectors over a message; see detect.h.
  *
  * For each surface: words and keywords in one walk over the folded text, then
  * patterns and built-ins over the text itself. Of the patterns only those run
- * that one walk for all of them (prefilter.h) cannot rule out. Keywords are kept as zones, the
- * stretches of folded text that are near one; overlapping zones are joined, so
- * their number is bounded by the text whatever stands in it. A match in the
- * text finds its place in the folded text through the bytes both were made of.
+ * that one walk for all of them (prefilter.h) cannot rule out. Keywords are
+ * kept as zones, the stretches of folded text that are near one; overlapping
+ * zones are joined, so their number is bounded by the text whatever stands in
+ * it. A match in the text finds its place in the folded text through the bytes
+ * both were made of.
  *
  * Without detectors of words the walk over the folded text waits until a
  * match asks for its keyword: clean mail is then never folded.
  */
-#include "detect.h"
-#include "identifiers.h"
-#include "pattern.h"
-#include "prefilter.h"
-#include "words.h"
+#include "evidence.h"
+#include "set.h"
 
 #define RUN_STEPS INT64_C(400000000)	/* of all patterns' hard places in one run */
-#define SEVERAL 3			/* distinct values that prove each other */
-#define MASK_CHARS 64			/* shown of a longer match: its end */
 #define MATCHES_KEPT ((size_t)4096)	/* room that stays between runs */
 #define NO_INDEX SIZE_MAX
-
-enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN };
-
-struct detector {
-	struct span id;
-	uint64_t hash;			/* of the id */
-	enum kind kind;
-	struct pattern *pattern;
-	struct span source;		/* of the pattern */
-	int builtin;
-	bool near;			/* has keywords */
-	uint32_t within;
-	enum confidence alone, with_near;	/* KIND_PATTERN */
-	unsigned mask_last;
-};
-
-struct use {				/* a word is looked for on behalf of a detector */
-	uint32_t word;
-	uint32_t detector;
-	bool keyword;
-};
-
-struct zones {
-	struct zone {
-		size_t from, to;	/* in the folded text, both included */
-	} *zone;
-	size_t n, cap;
-};
-
-struct several {			/* what a run saw of a built-in */
-	uint64_t value[SEVERAL];	/* the first distinct ones */
-	uint64_t sure[SEVERAL];		/* the same of those worth medium or more */
-	uint8_t nvalues, nsure;
-	uint32_t found, failed;
-	bool near;			/* one of them stood beside a keyword */
-};
-
-struct scratch {
-	struct pattern_scratch *pattern;
-	bool *maybe;			/* of each pattern: it can match in this surface */
-	struct match *matches;		/* in order of discovery */
-	size_t nmatches, matches_cap;
-	uint32_t *count;		/* matches of each detector */
-	bool *undecided;
-	struct zones *zones;		/* of each detector, in this surface */
-	struct several *several;
-};
-
-struct detectors {
-	struct arena *arena;
-	struct detector *det;
-	size_t n, cap;
-	struct words *words;
-	struct use *uses;		/* sorted by word once compiled */
-	size_t nuses, uses_cap;
-	uint32_t *uses_at;		/* of word w: [uses_at[w], uses_at[w + 1]) */
-	struct identifiers_plan *plan;
-	uint32_t detector_of[BUILTINS_MAX];
-	size_t nwords, npatterns;	/* detectors of words; with a pattern, built-ins too */
-	uint32_t *patterns;		/* the detectors that are patterns */
-	struct prefilter *prefilter;	/* NULL: none */
-	bool *prefiltered;		/* of each pattern */
-	bool all_prefiltered;
-	bool compiled;
-	struct scratch *scratch;
-};
 
 struct run {
 	const struct detectors *d;
@@ -103,450 +33,6 @@ struct run {
 	int64_t steps;
 	struct detection *out;
 };
-
-/* FNV-1a with a last stirring: values meet only within one message. */
-static uint64_t
-hash_bytes(const char *p, size_t n)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (uint8_t)p[i]) * UINT64_C(0x100000001b3);
-	h ^= h >> 32;
-	h *= UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 29;
-}
-
-/* --- building the set --------------------------------------------------------------- */
-
-struct detectors *
-detectors_new(void)
-{
-	struct arena *a = arena_new(0);
-	struct detectors *d = arena_zalloc(a, sizeof(*d));
-
-	d->arena = a;
-	d->words = words_new();
-	d->plan = arena_zalloc(a, sizeof(*d->plan));
-	return d;
-}
-
-static void
-scratch_free(struct scratch *s, size_t n)
-{
-	if (s == NULL)
-		return;
-	pattern_scratch_free(&s->pattern);
-	free(s->maybe);
-	for (size_t i = 0; i < n; i++)
-		free(s->zones[i].zone);
-	free(s->zones);
-	free(s->several);
-	free(s->count);
-	free(s->undecided);
-	free(s->matches);
-	free(s);
-}
-
-void
-detectors_free(struct detectors **dp)
-{
-	struct detectors *d = *dp;
-	struct arena *a;
-
-	if (d == NULL)
-		return;
-	for (size_t i = 0; i < d->n; i++)
-		pattern_free(&d->det[i].pattern);
-	words_free(&d->words);
-	prefilter_free(&d->prefilter);
-	scratch_free(d->scratch, d->n);
-	a = d->arena;
-	*dp = NULL;
-	arena_free(&a);
-}
-
-int
-detectors_find(const struct detectors *d, struct span id)
-{
-	uint64_t hash = hash_bytes(id.p, id.n);
-
-	for (size_t i = 0; i < d->n; i++)
-		if (d->det[i].hash == hash && span_eq(d->det[i].id, id))
-			return (int)i;
-	return -1;
-}
-
-size_t
-detectors_count(const struct detectors *d)
-{
-	return d->n;
-}
-
-struct span
-detectors_id(const struct detectors *d, size_t index)
-{
-	ASSERT(index < d->n);
-	return d->det[index].id;
-}
-
-static int
-id_free(const struct detectors *d, struct span id, struct err *err)
-{
-	ASSERT(!d->compiled);
-	if (id.n == 0)
-		return err_set(err, 0, "a detector without a name");
-	if (detectors_find(d, id) >= 0)
-		return err_set(err, 0, "there are two detectors `" SPAN_FMT "`", SPAN_ARG(id));
-	if (d->n >= UINT16_MAX)
-		return err_set(err, 0, "more than %u detectors", UINT16_MAX);
-	return 0;
-}
-
-static size_t
-detector_put(struct detectors *d, struct span id, enum kind kind)
-{
-	if (d->n == d->cap) {
-		size_t cap = d->cap ? d->cap * 2 : 16;
-
-		d->det = arena_grow(d->arena, d->det, d->cap * sizeof(*d->det),
-		    cap * sizeof(*d->det));
-		d->cap = cap;
-	}
-	d->det[d->n] = (struct detector){
-		.id = arena_span(d->arena, id),
-		.hash = hash_bytes(id.p, id.n),
-		.kind = kind,
-	};
-	return d->n++;
-}
-
-static void
-use_put(struct detectors *d, struct span folded, size_t detector, bool keyword)
-{
-	if (d->nuses == d->uses_cap) {
-		size_t cap = d->uses_cap ? d->uses_cap * 2 : 64;
-
-		d->uses = arena_grow(d->arena, d->uses, d->uses_cap * sizeof(*d->uses),
-		    cap * sizeof(*d->uses));
-		d->uses_cap = cap;
-	}
-	d->uses[d->nuses++] = (struct use){ words_add(d->words, folded), (uint32_t)detector,
-		keyword };
-}
-
-/* Folded copies, or NULL and the reason. */
-static struct span *
-words_fold(struct detectors *d, const struct span *words, size_t n, struct err *err)
-{
-	struct span *out = arena_array(d->arena, n, sizeof(*out));
-
-	for (size_t i = 0; i < n; i++) {
-		out[i] = text_fold_word(d->arena, words[i]);
-		if (out[i].n == 0) {
-			err_set(err, 0, "the word `" SPAN_FMT "` is empty", SPAN_ARG(words[i]));
-			return NULL;
-		}
-		if (out[i].n > WORD_BYTES_MAX) {
-			err_set(err, 0, "a word is longer than %d bytes", WORD_BYTES_MAX);
-			return NULL;
-		}
-	}
-	return out;
-}
-
-int
-detectors_add_words(struct detectors *d, struct span id, const struct span *words, size_t n,
-    struct err *err)
-{
-	struct span *folded;
-	size_t index;
-
-	if (id_free(d, id, err) == -1)
-		return -1;
-	if (n == 0)
-		return err_set(err, 0, "no words");
-	if ((folded = words_fold(d, words, n, err)) == NULL)
-		return -1;
-	index = detector_put(d, id, KIND_WORDS);
-	d->det[index].mask_last = 2;
-	for (size_t i = 0; i < n; i++)
-		use_put(d, folded[i], index, false);
-	d->nwords++;
-	return (int)index;
-}
-
-int
-detectors_add_pattern(struct detectors *d, struct span id, const struct detector_pattern *p,
-    struct err *err)
-{
-	struct span *folded = NULL;
-	struct pattern *pattern;
-	struct detector *det;
-	size_t index;
-
-	if (id_free(d, id, err) == -1)
-		return -1;
-	if (p->near.nwords &&
-	    (folded = words_fold(d, p->near.words, p->near.nwords, err)) == NULL)
-		return -1;
-	if ((pattern = pattern_new(p->pattern, err)) == NULL)
-		return -1;
-	index = detector_put(d, id, KIND_PATTERN);
-	det = &d->det[index];
-	det->pattern = pattern;
-	det->source = arena_span(d->arena, p->pattern);
-	det->near = p->near.nwords > 0;
-	det->within = p->near.within;
-	det->alone = p->alone;
-	det->with_near = p->with_near ? p->with_near : CONFIDENCE_HIGH;
-	/* Nothing was said: what a person wrote a pattern for is what they look for. */
-	if (!det->near && det->alone == CONFIDENCE_NONE)
-		det->alone = CONFIDENCE_HIGH;
-	det->mask_last = p->mask_last;
-	for (size_t i = 0; i < p->near.nwords; i++)
-		use_put(d, folded[i], index, true);
-	d->npatterns++;
-	return (int)index;
-}
-
-const char *
-detector_builtin(size_t i, const char **help)
-{
-	for (size_t k = 0; k <= i; k++)
-		if (builtins[k] == NULL)
-			return NULL;
-	if (help)
-		*help = builtins[i]->help;
-	return builtins[i]->name;
-}
-
-int
-detectors_add_builtin(struct detectors *d, struct span name, struct err *err)
-{
-	int b = builtin_find(name);
-	size_t index;
-
-	if (b < 0)
-		return err_set(err, 0, "there is no built-in detector `" SPAN_FMT "`",
-		    SPAN_ARG(name));
-	if (id_free(d, name, err) == -1)
-		return -1;
-	index = detector_put(d, name, KIND_BUILTIN);
-	d->det[index].builtin = b;
-	d->det[index].near = true;
-	d->det[index].within = builtins[b]->within;
-	d->det[index].mask_last = builtins[b]->mask_last;
-	d->detector_of[b] = (uint32_t)index;
-	if (builtins[b]->pattern) {
-		d->det[index].source = span_str(builtins[b]->pattern);
-		d->det[index].pattern = pattern_new(d->det[index].source, NULL);
-		ASSERT(d->det[index].pattern != NULL);
-		d->npatterns++;
-	}
-	identifiers_plan_add(d->plan, b);
-	for (size_t i = 0; builtins[b]->keywords[i]; i++)
-		use_put(d, text_fold_word(d->arena, span_str(builtins[b]->keywords[i])), index,
-		    true);
-	return (int)index;
-}
-
-static int
-use_order(const void *a, const void *b)
-{
-	const struct use *x = a, *y = b;
-
-	if (x->word != y->word)
-		return x->word < y->word ? -1 : 1;
-	if (x->detector != y->detector)
-		return x->detector < y->detector ? -1 : 1;
-	return 0;
-}
-
-static void
-patterns_compile(struct detectors *d)
-{
-	struct span *sources = arena_array(d->arena, d->npatterns, sizeof(*sources));
-	size_t n = 0;
-
-	d->patterns = arena_array(d->arena, d->npatterns, sizeof(*d->patterns));
-	d->prefiltered = arena_array(d->arena, d->npatterns, sizeof(*d->prefiltered));
-	for (size_t i = 0; i < d->n; i++)
-		if (d->det[i].pattern) {
-			sources[n] = d->det[i].source;
-			d->patterns[n++] = (uint32_t)i;
-		}
-	ASSERT(n == d->npatterns);
-	if (n > 0)
-		d->prefilter = prefilter_new(sources, n, d->prefiltered);
-	d->all_prefiltered = true;
-	for (size_t i = 0; i < n; i++)
-		d->all_prefiltered = d->all_prefiltered && d->prefiltered[i];
-}
-
-static struct scratch *
-scratch_new(size_t n, size_t npatterns)
-{
-	struct scratch *s = calloc(1, sizeof(*s));
-
-	ASSERT(s != NULL);
-	s->pattern = pattern_scratch_new();
-	s->maybe = calloc(npatterns + 1, sizeof(*s->maybe));
-	s->count = calloc(n + 1, sizeof(*s->count));
-	s->undecided = calloc(n + 1, sizeof(*s->undecided));
-	s->zones = calloc(n + 1, sizeof(*s->zones));
-	s->several = calloc(n + 1, sizeof(*s->several));
-	ASSERT(s->maybe && s->count && s->undecided && s->zones && s->several);
-	return s;
-}
-
-int
-detectors_compile(struct detectors *d, struct err *err)
-{
-	size_t words = words_count(d->words), u = 0, kept = 0;
-
-	ASSERT(!d->compiled);
-	words_compile(d->words);
-	if (d->nuses)
-		qsort(d->uses, d->nuses, sizeof(*d->uses), use_order);
-	/* The same word twice in one list counts once. */
-	for (size_t i = 0; i < d->nuses; i++)
-		if (kept == 0 || use_order(&d->uses[kept - 1], &d->uses[i]) != 0)
-			d->uses[kept++] = d->uses[i];
-	d->nuses = kept;
-	d->uses_at = arena_array(d->arena, words + 1, sizeof(*d->uses_at));
-	for (size_t w = 0; w <= words; w++) {
-		while (u < d->nuses && d->uses[u].word < w)
-			u++;
-		d->uses_at[w] = (uint32_t)u;
-	}
-	patterns_compile(d);
-	d->scratch = scratch_new(d->n, d->npatterns);
-	d->compiled = true;
-	return 0;
-}
-
-/* --- places and masks --------------------------------------------------------------- */
-
-/* The run that offset off lies in; NULL: none, the identity. */
-static const struct offrun *
-run_of(const struct offmap *m, size_t off)
-{
-	size_t lo = 0, hi = m->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->runs[mid].at <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo ? &m->runs[lo - 1] : NULL;
-}
-
-/* The first offset of the text that was made from decoded offset `origin` or what follows. */
-static size_t
-offset_of(const struct text *t, size_t origin)
-{
-	const struct offmap *m = &t->map;
-	size_t lo = 0, hi = m->n, off, end;
-
-	if (m->n == 0)
-		return origin < t->s.n ? origin : t->s.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->runs[mid].from <= origin)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == 0)
-		return 0;
-	off = m->runs[lo - 1].at;
-	if (m->runs[lo - 1].linear)
-		off += origin - m->runs[lo - 1].from;
-	end = lo < m->n ? m->runs[lo].at : t->s.n;
-	return off < end ? off : end;
-}
-
-/* The decoded bytes behind [from, to): up to the end of what the last character was made
- * of, which may be longer than it (an HTML entity). */
-static struct place
-place_of(const struct text *t, size_t from, size_t to)
-{
-	size_t a = offmap_origin(&t->map, from), z = offmap_origin(&t->map, to - 1) + 1;
-	const struct offrun *last = run_of(&t->map, to - 1);
-
-	if (last && !last->linear) {
-		size_t next = offmap_origin(&t->map, to);
-
-		if (next > z)
-			z = next;
-	}
-	if (z <= a)
-		z = a + 1;
-	return (struct place){ (uint32_t)a, (uint32_t)z };
-}
-
-static size_t
-char_bytes(struct span s, size_t i)
-{
-	size_t n = 1;
-
-	while (i + n < s.n && ((uint8_t)s.p[i + n] & 0xc0) == 0x80)
-		n++;
-	return n;
-}
-
-static bool
-is_blank(struct span c)
-{
-	return (c.n == 1 && strchr(" \t\r\n", c.p[0]) && c.p[0]) || span_is(c, "\xc2\xa0") ||
-	    span_is(c, "\xe2\x80\xaf") || span_is(c, "\xe2\x80\x89");
-}
-
-/* Bullets for all but the last characters; blanks are kept. At most half is shown. */
-static struct span
-mask(struct arena *a, struct span s, unsigned last)
-{
-	static const char bullet[] = "\xe2\x80\xa2", more[] = "\xe2\x80\xa6";
-	size_t chars = 0, visible = 0, skip, seen = 0, shown = 0;
-	char *out, *o;
-
-	for (size_t i = 0; i < s.n; i += char_bytes(s, i)) {
-		chars++;
-		visible += !is_blank(span_sub(s, i, char_bytes(s, i)));
-	}
-	skip = chars > MASK_CHARS ? chars - MASK_CHARS : 0;
-	if (last > visible / 2)
-		last = (unsigned)(visible / 2);
-	o = out = arena_alloc(a, (chars - skip) * 4 + sizeof(more));
-	if (skip) {
-		memcpy(o, more, 3);
-		o += 3;
-	}
-	for (size_t i = 0; i < s.n;) {
-		struct span c = span_sub(s, i, char_bytes(s, i));
-		bool blank = is_blank(c);
-
-		i += c.n;
-		shown += !blank;
-		if (seen++ < skip)
-			continue;
-		if (blank) {
-			*o++ = ' ';
-		} else if (visible - shown < last && (uint8_t)c.p[0] > ' ' && c.p[0] != 0x7f && c.n <= 4) {
-			memcpy(o, c.p, c.n);
-			o += c.n;
-		} else {
-			memcpy(o, bullet, 3);
-			o += 3;
-		}
-	}
-	return (struct span){ out, (size_t)(o - out) };
-}
 
 /* --- a run -------------------------------------------------------------------------- */
 
@@ -573,9 +59,10 @@ match_put(struct run *r, size_t detector, const struct text *t, size_t from, siz
 		.detector = (uint16_t)detector,
 		.surface = r->surface,
 		.confidence = confidence,
-		.place = place_of(t, from, to),
+		.place = evidence_place(t, from, to),
 		.value = value,
-		.masked = mask(r->a, span_sub(t->s, from, to - from), r->d->det[detector].mask_last),
+		.masked = evidence_mask(
+		    r->a, span_sub(t->s, from, to - from), r->d->det[detector].mask_last),
 	};
 	s->count[detector]++;
 }
@@ -640,7 +127,7 @@ on_word(void *ctx, uint32_t word, size_t from, size_t to)
 			zone_put(r, u->detector, from, to);
 		else if (!full(r, u->detector))
 			match_put(r, u->detector, r->folded, from, to, CONFIDENCE_HIGH,
-			    hash_bytes(r->folded->s.p + from, to - from));
+			    detect_hash(r->folded->s.p + from, to - from));
 	}
 }
 
@@ -670,8 +157,8 @@ near_keyword(struct run *r, size_t detector, size_t from, size_t to)
 	z = &r->s->zones[detector];
 	if (z->n == 0)
 		return false;
-	a = offset_of(r->folded, offmap_origin(&r->text->map, from));
-	b = offset_of(r->folded, offmap_origin(&r->text->map, to - 1) + 1);
+	a = evidence_offset(r->folded, offmap_origin(&r->text->map, from));
+	b = evidence_offset(r->folded, offmap_origin(&r->text->map, to - 1) + 1);
 	/* The first zone that does not end before the match. */
 	for (hi = z->n; lo < hi;) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -718,8 +205,8 @@ on_identifier(void *ctx, int builtin, const struct identifier *id)
 	}
 	if (c == CONFIDENCE_NONE)
 		return;
-	value = id->r.n ? hash_bytes(id->r.c, id->r.n) :
-	    hash_bytes(r->text->s.p + id->r.from, id->r.to - id->r.from);
+	value = id->r.n ? detect_hash(id->r.c, id->r.n) :
+	    detect_hash(r->text->s.p + id->r.from, id->r.to - id->r.from);
 	v->found++;
 	distinct_note(v->value, &v->nvalues, value);
 	if (c >= CONFIDENCE_MEDIUM)
@@ -746,7 +233,7 @@ on_pattern(void *ctx, size_t from, size_t to)
 		c = det->with_near;
 	if (c != CONFIDENCE_NONE)
 		match_put(r, r->detector, r->text, from, to, c,
-		    hash_bytes(r->text->s.p + from, to - from));
+		    detect_hash(r->text->s.p + from, to - from));
 	return !full(r, r->detector);
 }
 

@@ -7,15 +7,19 @@
 #define DIGITS_MAX 24		/* of a number in the tables */
 
 /* In the order of the manual. */
-#define BUILTINS(X) \
-	X(payment_card) X(iban) X(bic) X(fr_rib) X(us_aba) X(isin) X(bitcoin_address) \
-	X(fr_nir) X(fr_siren) X(fr_siret) X(fr_tva) X(fr_spi) X(fr_rpps) X(fr_finess) \
-	X(uk_nhs) X(uk_nino) X(us_ssn) X(us_itin) X(us_npi) X(de_steuer_id) X(es_dni) X(es_nie) \
-	X(it_codice_fiscale) X(be_nn) X(nl_bsn) X(ch_ahv) X(pt_nif) X(pl_pesel) X(se_pnr) X(no_fnr) \
-	X(fi_hetu) X(dk_cpr) X(ie_pps) X(ca_sin) X(au_tfn) X(au_medicare) X(in_aadhaar) X(in_pan) \
-	X(cn_ric) X(br_cpf) X(kr_rrn) X(za_id) X(imei) X(vin) X(passport_mrz) \
-	X(private_key) X(aws_key) X(gcp_key) X(azure_key) X(github_token) X(gitlab_token) \
-	X(slack_token) X(stripe_key) X(jwt) X(connection_string) X(password_in_clear)
+#define BUILTINS(X)                                                                        \
+	X(payment_card)                                                                    \
+	X(iban) X(bic) X(fr_rib) X(us_aba) X(isin) X(bitcoin_address) X(fr_nir)            \
+	    X(fr_siren) X(fr_siret) X(fr_tva) X(fr_spi) X(fr_rpps) X(fr_finess) X(uk_nhs)  \
+		X(uk_nino) X(us_ssn) X(us_itin) X(us_npi) X(de_steuer_id) X(es_dni)        \
+		    X(es_nie) X(it_codice_fiscale) X(be_nn) X(nl_bsn) X(ch_ahv) X(pt_nif)  \
+			X(pl_pesel) X(se_pnr) X(no_fnr) X(fi_hetu) X(dk_cpr) X(ie_pps)     \
+			    X(ca_sin) X(au_tfn) X(au_medicare) X(in_aadhaar) X(in_pan)     \
+				X(cn_ric) X(br_cpf) X(kr_rrn) X(za_id) X(imei) X(vin)      \
+				    X(passport_mrz) X(private_key) X(aws_key) X(gcp_key)   \
+					X(azure_key) X(github_token) X(gitlab_token)       \
+					    X(slack_token) X(stripe_key) X(jwt)            \
+						X(connection_string) X(password_in_clear)
 
 #define X(name) extern const struct builtin builtin_##name;
 BUILTINS(X)
@@ -179,7 +183,9 @@ reading_is(const struct reading *r, const char *form)
 	for (size_t i = 0; i < r->n; i++) {
 		bool digit = r->c[i] <= '9';
 
-		if (form[i] == 'A' ? digit : form[i] == '9' ? !digit : form[i] != '*' && form[i] != r->c[i])
+		if (form[i] == 'A'       ? digit
+			: form[i] == '9' ? !digit
+					 : form[i] != '*' && form[i] != r->c[i])
 			return false;
 	}
 	return true;
@@ -358,7 +364,8 @@ number_match(const struct number *u, struct atoms *at, const struct totals *t,
 		if (taken != u->n || seps != u->seps) {
 			taken = u->n;
 			seps = u->seps;
-			there = reading_take(at, u->n, seps ? seps : " -./", r) && reading_digits(r, 0, u->n);
+			there = reading_take(at, u->n, seps ? seps : " -./", r) &&
+			    reading_digits(r, 0, u->n);
 		}
 		if (!there || (r->ngroups > 1 && !grouped_as(r, u->groups)))
 			continue;

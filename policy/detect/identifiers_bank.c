@@ -42,18 +42,18 @@ static const struct issuer {
 	{ 979200, 979299, LEN(16) },				/* Troy */
 };
 
-static const char *const card_keywords[] = {
-	"credit card", "credit cards", "debit card", "debit cards", "payment card", "payment cards",
-	"bank card", "card number", "card numbers", "card no", "card num", "card nr", "card #", "cardnumber",
-	"cardholder", "card holder", "name on card", "visa", "mastercard", "master card", "maestro",
-	"amex", "american express", "diners club", "unionpay", "cvv", "cvv2", "cvc", "cvc2", "security code",
-	"expiry date", "expiration date", "valid thru", "good thru", "ccn", "cc number", "cc no",
-	"carte bancaire", "cartes bancaires", "carte de crédit", "cartes de crédit", "carte de débit",
-	"carte bleue", "carte de paiement", "cartes de paiement", "carte visa", "cb", "n° cb",
-	"numéro de carte", "numéros de carte", "n° de carte", "no de carte", "num carte", "numéro carte",
-	"n° carte", "titulaire de la carte", "porteur de la carte", "cryptogramme", "date d'expiration",
-	"code de sécurité", "pictogramme", NULL
-};
+static const char *const card_keywords[] = { "credit card", "credit cards", "debit card",
+	"debit cards", "payment card", "payment cards", "bank card", "card number",
+	"card numbers", "card no", "card num", "card nr", "card #", "cardnumber",
+	"cardholder", "card holder", "name on card", "visa", "mastercard", "master card",
+	"maestro", "amex", "american express", "diners club", "unionpay", "cvv", "cvv2",
+	"cvc", "cvc2", "security code", "expiry date", "expiration date", "valid thru",
+	"good thru", "ccn", "cc number", "cc no", "carte bancaire", "cartes bancaires",
+	"carte de crédit", "cartes de crédit", "carte de débit", "carte bleue",
+	"carte de paiement", "cartes de paiement", "carte visa", "cb", "n° cb",
+	"numéro de carte", "numéros de carte", "n° de carte", "no de carte", "num carte",
+	"numéro carte", "n° carte", "titulaire de la carte", "porteur de la carte",
+	"cryptogramme", "date d'expiration", "code de sécurité", "pictogramme", NULL };
 
 static bool
 card_issued(const struct reading *r)
@@ -191,8 +191,8 @@ const struct builtin builtin_payment_card = {
 	.keywords = card_keywords,
 	.within = 100,
 	.mask_last = 4,
-	.digits = LEN(4) | LEN(6) | LEN(8) | LEN(13) | LEN(14) | LEN(15) | LEN(16) | LEN(17) | LEN(18) |
-	    LEN(19),
+	.digits = LEN(4) | LEN(6) | LEN(8) | LEN(13) | LEN(14) | LEN(15) | LEN(16) |
+	    LEN(17) | LEN(18) | LEN(19),
 	.whole = LEN(13) | LEN(14) | LEN(15) | LEN(16) | LEN(17) | LEN(18) | LEN(19),
 	.several = CONFIDENCE_MEDIUM,
 	.match = card_match,
@@ -205,35 +205,105 @@ static const struct {
 	char country[3];
 	char bban[16];
 } registry[] = {
-	{ "AD", "8n12c" }, { "AE", "19n" }, { "AL", "8n16c" }, { "AT", "16n" }, { "AZ", "4a20c" },
-	{ "BA", "16n" }, { "BE", "12n" }, { "BG", "4a6n8c" }, { "BH", "4a14c" }, { "BI", "23n" },
-	{ "BR", "23n1a1c" }, { "BY", "4c4n16c" }, { "CH", "5n12c" }, { "CR", "18n" },
-	{ "CY", "8n16c" }, { "CZ", "20n" }, { "DE", "18n" }, { "DJ", "23n" }, { "DK", "14n" },
-	{ "DO", "4c20n" }, { "EE", "16n" }, { "EG", "25n" }, { "ES", "20n" }, { "FI", "14n" },
-	{ "FK", "2a12n" }, { "FO", "14n" }, { "FR", "10n11c2n" }, { "GB", "4a14n" },
-	{ "GE", "2a16n" }, { "GI", "4a15c" }, { "GL", "14n" }, { "GR", "7n16c" }, { "GT", "24c" },
-	{ "HN", "4a20n" }, { "HR", "17n" }, { "HU", "24n" }, { "IE", "4a14n" }, { "IL", "19n" },
-	{ "IQ", "4a15n" }, { "IS", "22n" }, { "IT", "1a10n12c" }, { "JO", "4a4n18c" },
-	{ "KW", "4a22c" }, { "KZ", "3n13c" }, { "LB", "4n20c" }, { "LC", "4a24c" },
-	{ "LI", "5n12c" }, { "LT", "16n" }, { "LU", "3n13c" }, { "LV", "4a13c" }, { "LY", "21n" },
-	{ "MC", "10n11c2n" }, { "MD", "20c" }, { "ME", "18n" }, { "MK", "3n10c2n" }, { "MN", "16n" },
-	{ "MR", "23n" }, { "MT", "4a5n18c" }, { "MU", "4a19n3a" }, { "NI", "4a20n" },
-	{ "NL", "4a10n" }, { "NO", "11n" }, { "OM", "3n16c" }, { "PK", "4a16c" }, { "PL", "24n" },
-	{ "PS", "4a21c" }, { "PT", "21n" }, { "QA", "4a21c" }, { "RO", "4a16c" }, { "RS", "18n" },
-	{ "RU", "14n15c" }, { "SA", "2n18c" }, { "SC", "4a20n3a" }, { "SD", "14n" }, { "SE", "20n" },
-	{ "SI", "15n" }, { "SK", "20n" }, { "SM", "1a10n12c" }, { "SO", "19n" }, { "ST", "21n" },
-	{ "SV", "4a20n" }, { "TL", "19n" }, { "TN", "20n" }, { "TR", "6n16c" }, { "UA", "6n19c" },
-	{ "VA", "18n" }, { "VG", "4a16n" }, { "XK", "16n" }, { "YE", "4a4n18c" },
+	{ "AD", "8n12c" },
+	{ "AE", "19n" },
+	{ "AL", "8n16c" },
+	{ "AT", "16n" },
+	{ "AZ", "4a20c" },
+	{ "BA", "16n" },
+	{ "BE", "12n" },
+	{ "BG", "4a6n8c" },
+	{ "BH", "4a14c" },
+	{ "BI", "23n" },
+	{ "BR", "23n1a1c" },
+	{ "BY", "4c4n16c" },
+	{ "CH", "5n12c" },
+	{ "CR", "18n" },
+	{ "CY", "8n16c" },
+	{ "CZ", "20n" },
+	{ "DE", "18n" },
+	{ "DJ", "23n" },
+	{ "DK", "14n" },
+	{ "DO", "4c20n" },
+	{ "EE", "16n" },
+	{ "EG", "25n" },
+	{ "ES", "20n" },
+	{ "FI", "14n" },
+	{ "FK", "2a12n" },
+	{ "FO", "14n" },
+	{ "FR", "10n11c2n" },
+	{ "GB", "4a14n" },
+	{ "GE", "2a16n" },
+	{ "GI", "4a15c" },
+	{ "GL", "14n" },
+	{ "GR", "7n16c" },
+	{ "GT", "24c" },
+	{ "HN", "4a20n" },
+	{ "HR", "17n" },
+	{ "HU", "24n" },
+	{ "IE", "4a14n" },
+	{ "IL", "19n" },
+	{ "IQ", "4a15n" },
+	{ "IS", "22n" },
+	{ "IT", "1a10n12c" },
+	{ "JO", "4a4n18c" },
+	{ "KW", "4a22c" },
+	{ "KZ", "3n13c" },
+	{ "LB", "4n20c" },
+	{ "LC", "4a24c" },
+	{ "LI", "5n12c" },
+	{ "LT", "16n" },
+	{ "LU", "3n13c" },
+	{ "LV", "4a13c" },
+	{ "LY", "21n" },
+	{ "MC", "10n11c2n" },
+	{ "MD", "20c" },
+	{ "ME", "18n" },
+	{ "MK", "3n10c2n" },
+	{ "MN", "16n" },
+	{ "MR", "23n" },
+	{ "MT", "4a5n18c" },
+	{ "MU", "4a19n3a" },
+	{ "NI", "4a20n" },
+	{ "NL", "4a10n" },
+	{ "NO", "11n" },
+	{ "OM", "3n16c" },
+	{ "PK", "4a16c" },
+	{ "PL", "24n" },
+	{ "PS", "4a21c" },
+	{ "PT", "21n" },
+	{ "QA", "4a21c" },
+	{ "RO", "4a16c" },
+	{ "RS", "18n" },
+	{ "RU", "14n15c" },
+	{ "SA", "2n18c" },
+	{ "SC", "4a20n3a" },
+	{ "SD", "14n" },
+	{ "SE", "20n" },
+	{ "SI", "15n" },
+	{ "SK", "20n" },
+	{ "SM", "1a10n12c" },
+	{ "SO", "19n" },
+	{ "ST", "21n" },
+	{ "SV", "4a20n" },
+	{ "TL", "19n" },
+	{ "TN", "20n" },
+	{ "TR", "6n16c" },
+	{ "UA", "6n19c" },
+	{ "VA", "18n" },
+	{ "VG", "4a16n" },
+	{ "XK", "16n" },
+	{ "YE", "4a4n18c" },
 };
 
-static const char *const iban_keywords[] = {
-	"iban", "ibans", "bank account", "account number", "account no", "bank details", "bank transfer",
-	"wire transfer", "account holder", "beneficiary", "swift", "bic", "sepa", "direct debit", "payee",
-	"compte bancaire", "comptes bancaires", "numéro de compte", "n° de compte", "no de compte", "rib",
-	"coordonnées bancaires", "virement", "virements", "prélèvement", "bénéficiaire",
-	"titulaire du compte", "domiciliation", "kontonummer", "bankverbindung", "konto", "rekening",
-	"conto corrente", "cuenta bancaria", NULL
-};
+static const char *const iban_keywords[] = { "iban", "ibans", "bank account",
+	"account number", "account no", "bank details", "bank transfer", "wire transfer",
+	"account holder", "beneficiary", "swift", "bic", "sepa", "direct debit", "payee",
+	"compte bancaire", "comptes bancaires", "numéro de compte", "n° de compte",
+	"no de compte", "rib", "coordonnées bancaires", "virement", "virements",
+	"prélèvement", "bénéficiaire", "titulaire du compte", "domiciliation",
+	"kontonummer", "bankverbindung", "konto", "rekening", "conto corrente",
+	"cuenta bancaria", NULL };
 
 static const char *
 iban_structure(const char *country)
@@ -337,21 +407,24 @@ const struct builtin builtin_iban = {
 
 /* --- bic ---------------------------------------------------------------------------- */
 
-static const char *const bic_keywords[] = {
-	"bic", "swift", "swift code", "bic/swift", "code swift", "code bic", "iban", "bank identifier", NULL
-};
+static const char *const bic_keywords[] = { "bic", "swift", "swift code", "bic/swift",
+	"code swift", "code bic", "iban", "bank identifier", NULL };
 
 /* ISO 3166, with those the finance world adds. */
 static bool
 is_country(const char *c)
 {
-	static const char countries[] =
-	    "ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZCACCCDCFCGCHCICKCLCMCN"
-	    "COCRCUCVCWCXCYCZDEDJDKDMDODZECEEEGEHERESETEUFIFJFKFMFOFRGAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGUGWGYHK"
-	    "HMHNHRHTHUIDIEILIMINIOIQIRISITJEJMJOJPKEKGKHKIKMKNKPKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMCMDMEMFMGMH"
-	    "MKMLMMMNMOMPMQMRMSMTMUMVMWMXMYMZNANCNENFNGNINLNONPNRNUNZOMPAPEPFPGPHPKPLPMPNPRPSPTPWPYQARERORSRU"
-	    "RWSASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZTCTDTFTGTHTJTKTLTMTNTOTRTTTVTWTZUAUGUMUSUYUZVAVCVEVG"
-	    "VIVNVUWFWSXKXSYEYTZAZMZW";
+	static const char countries[] = "ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJ"
+					"BLBMBNBOBQBRBSBTBVBWBYBZCACCCDCFCGCHCICKCLCMCN"
+					"COCRCUCVCWCXCYCZDEDJDKDMDODZECEEEGEHERESETEUFIFJFK"
+					"FMFOFRGAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGUGWGYHK"
+					"HMHNHRHTHUIDIEILIMINIOIQIRISITJEJMJOJPKEKGKHKIKMKN"
+					"KPKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMCMDMEMFMGMH"
+					"MKMLMMMNMOMPMQMRMSMTMUMVMWMXMYMZNANCNENFNGNINLNONP"
+					"NRNUNZOMPAPEPFPGPHPKPLPMPNPRPSPTPWPYQARERORSRU"
+					"RWSASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZTCTDTF"
+					"TGTHTJTKTLTMTNTOTRTTTVTWTZUAUGUMUSUYUZVAVCVEVG"
+					"VIVNVUWFWSXKXSYEYTZAZMZW";
 
 	for (size_t i = 0; i + 1 < sizeof(countries); i += 2)
 		if (memcmp(countries + i, c, 2) == 0)
@@ -360,13 +433,13 @@ is_country(const char *c)
 }
 
 /* No checksum: words in capitals look the same, so the keyword stands close, and without a
- * digit or "XXX" it stays in doubt. */
+ * digit, or the three X of a head office, it stays in doubt. */
 static enum proof
 bic_prove(struct span text, struct identifier *out)
 {
 	struct reading *r = &out->r;
 	struct span s = span_sub(text, r->from, r->to - r->from);
-	bool sure = s.n == 11 && memcmp(s.p + 8, "XXX", 3) == 0;
+	bool sure = s.n == 11 && s.p[8] == 'X' && s.p[9] == 'X' && s.p[10] == 'X';
 
 	if (!reading_compact(s, s.n, r) || !is_country(r->c + 4))
 		return PROOF_NONE;
@@ -389,11 +462,10 @@ const struct builtin builtin_bic = {
 
 /* --- fr-rib ------------------------------------------------------------------------- */
 
-static const char *const rib_keywords[] = {
-	"rib", "relevé d'identité bancaire", "code banque", "code guichet", "clé rib", "numéro de compte",
-	"n° de compte", "compte bancaire", "domiciliation", "virement", "bank account", "account number",
-	"bank details", NULL
-};
+static const char *const rib_keywords[] = { "rib", "relevé d'identité bancaire",
+	"code banque", "code guichet", "clé rib", "numéro de compte", "n° de compte",
+	"compte bancaire", "domiciliation", "virement", "bank account", "account number",
+	"bank details", NULL };
 
 /* Key: 89 * bank + 15 * branch + 3 * account + key divides by 97; letters count 1 to 9. */
 static enum proof
@@ -403,7 +475,8 @@ rib_match(struct atoms *at, struct identifier *out)
 	struct reading *r = &out->r;
 	char c[23];
 
-	if (!reading_take(at, 23, " -.", r) || !reading_digits(r, 0, 10) || !reading_digits(r, 21, 2))
+	if (!reading_take(at, 23, " -.", r) || !reading_digits(r, 0, 10) ||
+	    !reading_digits(r, 21, 2))
 		return PROOF_NONE;
 	if (r->ngroups > 1 && !reading_grouped(r, "5-5-11-2"))
 		return PROOF_NONE;
@@ -411,8 +484,10 @@ rib_match(struct atoms *at, struct identifier *out)
 		c[i] = r->c[i] >= 'A' ? value[r->c[i] - 'A'] : r->c[i];
 	if (memcmp(c, "0000000000", 10) == 0)
 		return PROOF_NONE;
-	if ((89 * digits_mod(c, 5, 97) + 15 * digits_mod(c + 5, 5, 97) + 3 * digits_mod(c + 10, 11, 97) +
-	    digits_mod(c + 21, 2, 97)) % 97 != 0)
+	if ((89 * digits_mod(c, 5, 97) + 15 * digits_mod(c + 5, 5, 97) +
+		3 * digits_mod(c + 10, 11, 97) + digits_mod(c + 21, 2, 97)) %
+		97 !=
+	    0)
 		return PROOF_FAILED;
 	out->alone = r->ngroups > 1 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 	out->with_near = CONFIDENCE_HIGH;
@@ -434,17 +509,17 @@ const struct builtin builtin_fr_rib = {
 
 /* --- us-aba ------------------------------------------------------------------------- */
 
-static const char *const aba_keywords[] = {
-	"aba", "routing number", "routing no", "routing #", "routing transit", "rtn", "transit number",
-	"aba number", "wire routing", "ach", "numéro de routage", "code aba", NULL
-};
+static const char *const aba_keywords[] = { "aba", "routing number", "routing no",
+	"routing #", "routing transit", "rtn", "transit number", "aba number",
+	"wire routing", "ach", "numéro de routage", "code aba", NULL };
 
 static bool
 aba_shape(const char *c)
 {
 	unsigned head = digits_number(c, 2);
 
-	return (head <= 12 || (head >= 21 && head <= 32) || (head >= 61 && head <= 72) || head == 80) &&
+	return (head <= 12 || (head >= 21 && head <= 32) || (head >= 61 && head <= 72) ||
+		   head == 80) &&
 	    memcmp(c, "00000", 5) != 0;
 }
 
@@ -473,10 +548,9 @@ const struct builtin builtin_us_aba = {
 
 /* --- isin --------------------------------------------------------------------------- */
 
-static const char *const isin_keywords[] = {
-	"isin", "code isin", "security", "securities", "titre", "titres", "valeur mobilière", "fund",
-	"fonds", "share class", "obligation", "bond", NULL
-};
+static const char *const isin_keywords[] = { "isin", "code isin", "security", "securities",
+	"titre", "titres", "valeur mobilière", "fund", "fonds", "share class", "obligation",
+	"bond", NULL };
 
 static enum proof
 isin_match(struct atoms *at, struct identifier *out)
@@ -485,11 +559,12 @@ isin_match(struct atoms *at, struct identifier *out)
 	char c[24];
 	size_t n = 0;
 
-	if (atoms_peek(at, 0)->lower || !reading_take(at, 12, "", r) || !reading_is(r, "AA*********9") ||
-	    !is_country(r->c))
+	if (atoms_peek(at, 0)->lower || !reading_take(at, 12, "", r) ||
+	    !reading_is(r, "AA*********9") || !is_country(r->c))
 		return PROOF_NONE;
 	for (size_t i = 0; i < 12; i++) {
-		unsigned v = r->c[i] <= '9' ? (unsigned)(r->c[i] - '0') : (unsigned)(r->c[i] - 'A') + 10;
+		unsigned v = r->c[i] <= '9' ? (unsigned)(r->c[i] - '0')
+					    : (unsigned)(r->c[i] - 'A') + 10;
 
 		if (v >= 10)
 			c[n++] = (char)('0' + v / 10);

@@ -11,15 +11,15 @@
  */
 #include "identifiers.h"
 
-static const char *const nir_keywords[] = {
-	"nir", "sécurité sociale", "sécu", "n° sécu", "no sécu", "numéro sécu", "numéro de sécu", "insee",
-	"n° insee", "numéro insee", "numéro d'inscription", "numéro d'immatriculation", "immatriculation",
-	"assuré social", "assurée sociale", "numéro d'assuré", "n° assuré", "n° d'assuré", "ayant droit",
-	"carte vitale", "vitale", "cpam", "ameli", "assurance maladie", "mutuelle", "patient", "patiente",
-	"patients", "salarié", "salariée", "matricule", "bulletin de paie", "dsn", "nss",
-	"social security", "social security number", "social insurance", "national insurance", "ssn",
-	"insured person", "health insurance", NULL
-};
+static const char *const nir_keywords[] = { "nir", "sécurité sociale", "sécu", "n° sécu",
+	"no sécu", "numéro sécu", "numéro de sécu", "insee", "n° insee", "numéro insee",
+	"numéro d'inscription", "numéro d'immatriculation", "immatriculation",
+	"assuré social", "assurée sociale", "numéro d'assuré", "n° assuré", "n° d'assuré",
+	"ayant droit", "carte vitale", "vitale", "cpam", "ameli", "assurance maladie",
+	"mutuelle", "patient", "patiente", "patients", "salarié", "salariée", "matricule",
+	"bulletin de paie", "dsn", "nss", "social security", "social security number",
+	"social insurance", "national insurance", "ssn", "insured person",
+	"health insurance", NULL };
 
 static bool
 nir_month(unsigned m, bool *usual)
@@ -85,10 +85,9 @@ const struct builtin builtin_fr_nir = {
 
 /* --- companies ---------------------------------------------------------------------- */
 
-static const char *const siren_keywords[] = {
-	"siren", "n° siren", "rcs", "r.c.s.", "registre du commerce", "numéro siren", "immatriculée",
-	"company number", "company registration", "trade register", "greffe", NULL
-};
+static const char *const siren_keywords[] = { "siren", "n° siren", "rcs", "r.c.s.",
+	"registre du commerce", "numéro siren", "immatriculée", "company number",
+	"company registration", "trade register", "greffe", NULL };
 
 static bool
 varied(const char *c)
@@ -151,10 +150,9 @@ const struct builtin builtin_fr_siret = {
 	.numbers = siret_numbers,
 };
 
-static const char *const tva_keywords[] = {
-	"tva", "n° tva", "tva intracommunautaire", "numéro de tva", "vat", "vat number", "vat no", "vat id",
-	"intracommunautaire", NULL
-};
+static const char *const tva_keywords[] = { "tva", "n° tva", "tva intracommunautaire",
+	"numéro de tva", "vat", "vat number", "vat no", "vat id", "intracommunautaire",
+	NULL };
 
 /* Key of digits: (12 + 3 * (SIREN mod 97)) mod 97. With letters: the rule of 2-character
  * keys without I and O. */
@@ -197,17 +195,17 @@ const struct builtin builtin_fr_tva = {
 	.keywords = tva_keywords,
 	.within = 60,
 	.mask_last = 3,
-	.pattern = "(?<![\\w.@/-])(?i:FR)[ -]?[0-9A-HJ-NP-Z]{2}[ -]?[0-9]{3}[ .]?[0-9]{3}[ .]?[0-9]{3}(?![\\w@]|[-.]\\w)",
+	.pattern = "(?<![\\w.@/-])(?i:FR)[ -]?[0-9A-HJ-NP-Z]{2}[ -]?[0-9]{3}[ .]?[0-9]{3}[ "
+		   ".]?[0-9]{3}(?![\\w@]|[-.]\\w)",
 	.prove = tva_prove,
 };
 
 /* --- taxes and health --------------------------------------------------------------- */
 
-static const char *const spi_keywords[] = {
-	"numéro fiscal", "n° fiscal", "no fiscal", "spi", "identifiant fiscal", "référence fiscale",
-	"impôts", "impôt", "avis d'imposition", "déclarant", "dgfip", "impots.gouv.fr",
-	"tax number", "tax id", "tax identification", NULL
-};
+static const char *const spi_keywords[] = { "numéro fiscal", "n° fiscal", "no fiscal",
+	"spi", "identifiant fiscal", "référence fiscale", "impôts", "impôt",
+	"avis d'imposition", "déclarant", "dgfip", "impots.gouv.fr", "tax number", "tax id",
+	"tax identification", NULL };
 
 static bool
 spi_shape(const char *c)
@@ -268,9 +266,8 @@ const struct builtin builtin_fr_rpps = {
 	.numbers = rpps_numbers,
 };
 
-static const char *const finess_keywords[] = {
-	"finess", "n° finess", "numéro finess", "établissement de santé", "health facility", NULL
-};
+static const char *const finess_keywords[] = { "finess", "n° finess", "numéro finess",
+	"établissement de santé", "health facility", NULL };
 
 static const struct number finess_numbers[] = {
 	{ 9, "2-7 3-3-3 2-1-6", varied, siren_check, { CONFIDENCE_NONE, CONFIDENCE_HIGH },

@@ -4,6 +4,8 @@
  * digit is met by a tenth of all such numbers: alone it says nothing. A date
  * of birth, two check digits or the canonical grouping make it rarer; the
  * keyword, in the country's language, English or French, makes it sure.
+ *
+ * Long because it is one table: a country's keywords, shape and checksum stand together.
  */
 #include "identifiers.h"
 
@@ -14,13 +16,26 @@
 
 #define KEYWORDS(name, ...) static const char *const name##_keywords[] = { __VA_ARGS__, NULL }
 #define NUMBERS(name, ...) static const struct number name##_numbers[] = { __VA_ARGS__, { 0 } }
-#define BUILTIN_NUMBERS(id, text, doc, reach, shown) \
-	const struct builtin builtin_##id = { .name = text, .help = doc, .keywords = id##_keywords, \
-		.within = reach, .mask_last = shown, .several = MEDIUM, .numbers = id##_numbers }
-#define BUILTIN_MATCH(id, text, doc, reach, shown, digit_lengths, mixed_lengths, whole_lengths) \
-	const struct builtin builtin_##id = { .name = text, .help = doc, .keywords = id##_keywords, \
-		.within = reach, .mask_last = shown, .several = MEDIUM, .digits = digit_lengths, \
-		.mixed = mixed_lengths, .whole = whole_lengths, .match = id##_match }
+#define BUILTIN_NUMBERS(id, text, doc, reach, shown)                                       \
+	const struct builtin builtin_##id = { .name = text,                                \
+		.help = doc,                                                               \
+		.keywords = id##_keywords,                                                 \
+		.within = reach,                                                           \
+		.mask_last = shown,                                                        \
+		.several = MEDIUM,                                                         \
+		.numbers = id##_numbers }
+#define BUILTIN_MATCH(                                                                     \
+    id, text, doc, reach, shown, digit_lengths, mixed_lengths, whole_lengths)              \
+	const struct builtin builtin_##id = { .name = text,                                \
+		.help = doc,                                                               \
+		.keywords = id##_keywords,                                                 \
+		.within = reach,                                                           \
+		.mask_last = shown,                                                        \
+		.several = MEDIUM,                                                         \
+		.digits = digit_lengths,                                                   \
+		.mixed = mixed_lengths,                                                    \
+		.whole = whole_lengths,                                                    \
+		.match = id##_match }
 
 static bool
 varied(const char *c)
@@ -60,7 +75,8 @@ found(struct identifier *out, enum confidence alone, enum confidence with_near)
 
 /* --- United Kingdom ----------------------------------------------------------------- */
 
-KEYWORDS(uk_nhs, "nhs", "nhs number", "nhs no", "national health service", "patient", "patient id", "hospital number");
+KEYWORDS(uk_nhs, "nhs", "nhs number", "nhs no", "national health service", "patient",
+    "patient id", "hospital number");
 
 static bool
 nhs_check(const char *c)
@@ -74,8 +90,9 @@ nhs_check(const char *c)
 NUMBERS(uk_nhs, { 10, "3-3-4", varied, nhs_check, { LOW, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(uk_nhs, "uk-nhs", "British NHS number (mod 11)", 60, 4);
 
-KEYWORDS(uk_nino, "national insurance", "ni number", "ni no", "nino", "national insurance number", "payroll",
-    "p45", "p60", "hmrc", "numéro d'assurance nationale");
+KEYWORDS(uk_nino, "national insurance", "ni number", "ni no", "nino",
+    "national insurance number", "payroll", "p45", "p60", "hmrc",
+    "numéro d'assurance nationale");
 
 static enum proof
 uk_nino_match(struct atoms *at, struct identifier *out)
@@ -99,8 +116,9 @@ BUILTIN_MATCH(uk_nino, "uk-nino", "British national insurance number", 60, 1, LE
 
 /* --- United States ------------------------------------------------------------------ */
 
-KEYWORDS(us_ssn, "ssn", "ss#", "ss #", "social security", "social security number", "social security no", "soc sec",
-    "social", "taxpayer id", "w-2", "w2", "sécurité sociale américaine");
+KEYWORDS(us_ssn, "ssn", "ss#", "ss #", "social security", "social security number",
+    "social security no", "soc sec", "social", "taxpayer id", "w-2", "w2",
+    "sécurité sociale américaine");
 
 static bool
 ssn_shape(const char *c)
@@ -114,8 +132,8 @@ NUMBERS(us_ssn, { 9, "3-2-4", ssn_shape, NULL, { MEDIUM, HIGH }, { NONE, MEDIUM 
     { 9, "3-2-4", ssn_shape, NULL, { LOW, HIGH }, { NONE, NONE } });
 BUILTIN_NUMBERS(us_ssn, "us-ssn", "US social security number", 60, 4);
 
-KEYWORDS(us_itin, "itin", "individual taxpayer", "taxpayer identification", "taxpayer id", "tax id", "w-7", "irs",
-    "numéro fiscal");
+KEYWORDS(us_itin, "itin", "individual taxpayer", "taxpayer identification", "taxpayer id",
+    "tax id", "w-7", "irs", "numéro fiscal");
 
 static bool
 itin_shape(const char *c)
@@ -130,8 +148,8 @@ NUMBERS(us_itin, { 9, "3-2-4", itin_shape, NULL, { MEDIUM, HIGH }, { NONE, MEDIU
     { 9, "3-2-4", itin_shape, NULL, { LOW, HIGH }, { NONE, NONE } });
 BUILTIN_NUMBERS(us_itin, "us-itin", "US individual taxpayer number", 60, 4);
 
-KEYWORDS(us_npi, "npi", "national provider", "national provider identifier", "provider id", "provider number",
-    "prescriber", "prescripteur");
+KEYWORDS(us_npi, "npi", "national provider", "national provider identifier", "provider id",
+    "provider number", "prescriber", "prescripteur");
 
 static bool
 npi_shape(const char *c)
@@ -153,8 +171,9 @@ BUILTIN_NUMBERS(us_npi, "us-npi", "US health provider (Luhn, with a keyword)", 5
 
 /* --- Germany, Austria, Switzerland -------------------------------------------------- */
 
-KEYWORDS(de_steuer_id, "steuer-id", "steuer id", "steuerid", "idnr", "id-nr", "identifikationsnummer", "steuernummer",
-    "steuerliche identifikationsnummer", "tin", "tax id", "tax number", "tax identification", "numéro fiscal");
+KEYWORDS(de_steuer_id, "steuer-id", "steuer id", "steuerid", "idnr", "id-nr",
+    "identifikationsnummer", "steuernummer", "steuerliche identifikationsnummer", "tin",
+    "tax id", "tax number", "tax identification", "numéro fiscal");
 
 /* One digit stands two or three times among the first ten, every other once at most. */
 static bool
@@ -188,11 +207,13 @@ steuer_check(const char *c)
 	return (11 - p) % 10 == digit(c[10]);
 }
 
-NUMBERS(de_steuer_id, { 11, "2-3-3-3", steuer_shape, steuer_check, { MEDIUM, HIGH }, { LOW, HIGH } });
+NUMBERS(de_steuer_id,
+    { 11, "2-3-3-3", steuer_shape, steuer_check, { MEDIUM, HIGH }, { LOW, HIGH } });
 BUILTIN_NUMBERS(de_steuer_id, "de-steuer-id", "German tax number (mod 11,10)", 60, 3);
 
-KEYWORDS(ch_ahv, "ahv", "ahv-nr", "ahv-nummer", "avs", "n° avs", "numéro avs", "no avs", "navs", "avs13", "navs13", "oasi",
-    "sozialversicherungsnummer", "assurance vieillesse", "social security", "numéro d'assuré");
+KEYWORDS(ch_ahv, "ahv", "ahv-nr", "ahv-nummer", "avs", "n° avs", "numéro avs", "no avs",
+    "navs", "avs13", "navs13", "oasi", "sozialversicherungsnummer", "assurance vieillesse",
+    "social security", "numéro d'assuré");
 
 static bool
 ahv_shape(const char *c)
@@ -215,8 +236,9 @@ BUILTIN_NUMBERS(ch_ahv, "ch-ahv", "Swiss social insurance number (AHV, EAN-13)",
 
 static const char dni_letters[] = "TRWAGMYFPDXBNJZSQVHLCKE";
 
-KEYWORDS(es_dni, "dni", "nif", "documento nacional", "documento nacional de identidad", "identidad", "id card",
-    "identity card", "national id", "carte d'identité", "pièce d'identité");
+KEYWORDS(es_dni, "dni", "nif", "documento nacional", "documento nacional de identidad",
+    "identidad", "id card", "identity card", "national id", "carte d'identité",
+    "pièce d'identité");
 
 static enum proof
 es_dni_match(struct atoms *at, struct identifier *out)
@@ -232,10 +254,12 @@ es_dni_match(struct atoms *at, struct identifier *out)
 	return found(out, r->ngroups > 1 ? MEDIUM : LOW, HIGH);
 }
 
-BUILTIN_MATCH(es_dni, "es-dni", "Spanish identity number (DNI, letter mod 23)", 60, 1, LEN(2) | LEN(8), LEN(9), LEN(9));
+BUILTIN_MATCH(es_dni, "es-dni", "Spanish identity number (DNI, letter mod 23)", 60, 1,
+    LEN(2) | LEN(8), LEN(9), LEN(9));
 
-KEYWORDS(es_nie, "nie", "número de identidad de extranjero", "extranjero", "extranjeros", "residencia", "tie",
-    "identity card", "foreigner", "residence permit", "numéro d'étranger", "titre de séjour");
+KEYWORDS(es_nie, "nie", "número de identidad de extranjero", "extranjero", "extranjeros",
+    "residencia", "tie", "identity card", "foreigner", "residence permit",
+    "numéro d'étranger", "titre de séjour");
 
 static enum proof
 es_nie_match(struct atoms *at, struct identifier *out)
@@ -247,7 +271,8 @@ es_nie_match(struct atoms *at, struct identifier *out)
 	if (!reading_take(at, lead ? 8 : 9, " -", r) || (lead && !reading_lead(at, 1, r)) ||
 	    !reading_is(r, "A9999999A") || r->c[0] < 'X')
 		return PROOF_NONE;
-	if (dni_letters[((unsigned)(r->c[0] - 'X') * 10000000 + reading_number(r, 1, 7)) % 23] != r->c[8])
+	if (dni_letters[((unsigned)(r->c[0] - 'X') * 10000000 + reading_number(r, 1, 7)) %
+		23] != r->c[8])
 		return PROOF_FAILED;
 	return found(out, r->ngroups > 1 ? MEDIUM : LOW, HIGH);
 }
@@ -255,8 +280,8 @@ es_nie_match(struct atoms *at, struct identifier *out)
 BUILTIN_MATCH(es_nie, "es-nie", "Spanish number of foreigners (NIE, letter mod 23)", 60, 1, LEN(7),
     LEN(8) | LEN(9), LEN(8) | LEN(9));
 
-KEYWORDS(it_codice_fiscale, "codice fiscale", "cod. fiscale", "cod fiscale", "c.f.", "cf", "tax code", "fiscal code",
-    "tessera sanitaria", "code fiscal");
+KEYWORDS(it_codice_fiscale, "codice fiscale", "cod. fiscale", "cod fiscale", "c.f.", "cf",
+    "tax code", "fiscal code", "tessera sanitaria", "code fiscal");
 
 /* Digits may stand as the letters L M N P Q R S T U V where two persons would share a code. */
 static bool
@@ -268,8 +293,8 @@ cf_digit(char c)
 static enum proof
 it_codice_fiscale_match(struct atoms *at, struct identifier *out)
 {
-	static const uint8_t odd[] = { 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14,
-		16, 10, 22, 25, 24, 23 };
+	static const uint8_t odd[] = { 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11,
+		3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23 };
 	struct reading *r = &out->r;
 	unsigned sum = 0;
 
@@ -289,10 +314,11 @@ it_codice_fiscale_match(struct atoms *at, struct identifier *out)
 	return found(out, MEDIUM, HIGH);
 }
 
-BUILTIN_MATCH(it_codice_fiscale, "it-codice-fiscale", "Italian tax code (check letter)", 60, 1, 0, LEN(16), LEN(16));
+BUILTIN_MATCH(it_codice_fiscale, "it-codice-fiscale", "Italian tax code (check letter)", 60,
+    1, 0, LEN(16), LEN(16));
 
-KEYWORDS(pt_nif, "nif", "contribuinte", "número de contribuinte", "número fiscal", "nipc", "finanças", "tax number",
-    "tax id", "numéro fiscal");
+KEYWORDS(pt_nif, "nif", "contribuinte", "número de contribuinte", "número fiscal", "nipc",
+    "finanças", "tax number", "tax id", "numéro fiscal");
 
 static bool
 nif_shape(const char *c)
@@ -316,8 +342,9 @@ BUILTIN_NUMBERS(pt_nif, "pt-nif", "Portuguese tax number (mod 11, with a keyword
 
 /* --- Benelux ------------------------------------------------------------------------ */
 
-KEYWORDS(be_nn, "rijksregisternummer", "rijksregister", "insz", "inss", "niss", "registre national", "numéro national",
-    "n° national", "numéro de registre national", "nationaal nummer", "national number", "national register");
+KEYWORDS(be_nn, "rijksregisternummer", "rijksregister", "insz", "inss", "niss",
+    "registre national", "numéro national", "n° national", "numéro de registre national",
+    "nationaal nummer", "national number", "national register");
 
 static bool
 be_shape(const char *c)
@@ -340,8 +367,9 @@ be_check(const char *c)
 NUMBERS(be_nn, { 11, "2-2-2-3-2 6-3-2", be_shape, be_check, { MEDIUM, HIGH }, { LOW, HIGH } });
 BUILTIN_NUMBERS(be_nn, "be-nn", "Belgian national number (date, mod 97)", 60, 2);
 
-KEYWORDS(nl_bsn, "bsn", "burgerservicenummer", "burger service nummer", "sofi", "sofinummer", "sofi-nummer",
-    "citizen service number", "patiënt", "numéro de service citoyen");
+KEYWORDS(nl_bsn, "bsn", "burgerservicenummer", "burger service nummer", "sofi",
+    "sofinummer", "sofi-nummer", "citizen service number", "patiënt",
+    "numéro de service citoyen");
 
 /* The eleven test. */
 static bool
@@ -357,8 +385,8 @@ BUILTIN_NUMBERS(nl_bsn, "nl-bsn", "Dutch citizen number (eleven test, with a key
 
 /* --- Ireland ------------------------------------------------------------------------ */
 
-KEYWORDS(ie_pps, "pps", "ppsn", "pps no", "pps number", "personal public service", "revenue", "social welfare",
-    "numéro de service public");
+KEYWORDS(ie_pps, "pps", "ppsn", "pps no", "pps number", "personal public service",
+    "revenue", "social welfare", "numéro de service public");
 
 static enum proof
 ie_pps_match(struct atoms *at, struct identifier *out)
@@ -368,7 +396,8 @@ ie_pps_match(struct atoms *at, struct identifier *out)
 	unsigned sum;
 
 	if ((!reading_take(at, 8, " ", r) || !reading_is(r, "9999999A")) &&
-	    (!reading_take(at, 9, " ", r) || !reading_is(r, "9999999AA") || !strchr("AHTWX", r->c[8])))
+	    (!reading_take(at, 9, " ", r) || !reading_is(r, "9999999AA") ||
+		!strchr("AHTWX", r->c[8])))
 		return PROOF_NONE;
 	sum = weighted(r->c, weights, 7);
 	if (r->n == 9 && (r->c[8] == 'A' || r->c[8] == 'H'))
@@ -378,13 +407,13 @@ ie_pps_match(struct atoms *at, struct identifier *out)
 	return found(out, LOW, HIGH);
 }
 
-BUILTIN_MATCH(ie_pps, "ie-pps", "Irish personal public service number (mod 23)", 60, 2, LEN(7), LEN(8) | LEN(9),
-    LEN(8) | LEN(9));
+BUILTIN_MATCH(ie_pps, "ie-pps", "Irish personal public service number (mod 23)", 60, 2,
+    LEN(7), LEN(8) | LEN(9), LEN(8) | LEN(9));
 
 /* --- the North ---------------------------------------------------------------------- */
 
-KEYWORDS(se_pnr, "personnummer", "pnr", "person nr", "personnr", "samordningsnummer", "födelsenummer",
-    "personal identity number", "personal number", "numéro personnel");
+KEYWORDS(se_pnr, "personnummer", "pnr", "person nr", "personnr", "samordningsnummer",
+    "födelsenummer", "personal identity number", "personal number", "numéro personnel");
 
 static bool
 pnr_date(const char *c)
@@ -416,8 +445,8 @@ NUMBERS(se_pnr, { 10, "6-4", pnr_date, pnr_check, { MEDIUM, HIGH }, { NONE, HIGH
     { 12, "8-4", pnr_long_date, pnr_long_check, { MEDIUM, HIGH }, { LOW, HIGH } });
 BUILTIN_NUMBERS(se_pnr, "se-pnr", "Swedish personal number (date, Luhn)", 60, 4);
 
-KEYWORDS(no_fnr, "fødselsnummer", "fodselsnummer", "personnummer", "fnr", "d-nummer", "national identity number",
-    "birth number", "numéro national");
+KEYWORDS(no_fnr, "fødselsnummer", "fodselsnummer", "personnummer", "fnr", "d-nummer",
+    "national identity number", "birth number", "numéro national");
 
 static bool
 fnr_shape(const char *c)
@@ -439,8 +468,8 @@ fnr_check(const char *c)
 NUMBERS(no_fnr, { 11, "6-5", fnr_shape, fnr_check, { MEDIUM, HIGH }, { MEDIUM, HIGH } });
 BUILTIN_NUMBERS(no_fnr, "no-fnr", "Norwegian birth number (date, two check digits)", 60, 3);
 
-KEYWORDS(fi_hetu, "hetu", "henkilötunnus", "personbeteckning", "sotu", "personal identity code", "identity code",
-    "code d'identité");
+KEYWORDS(fi_hetu, "hetu", "henkilötunnus", "personbeteckning", "sotu",
+    "personal identity code", "identity code", "code d'identité");
 
 static enum proof
 fi_hetu_match(struct atoms *at, struct identifier *out)
@@ -464,10 +493,11 @@ fi_hetu_match(struct atoms *at, struct identifier *out)
 	return found(out, MEDIUM, HIGH);
 }
 
-BUILTIN_MATCH(fi_hetu, "fi-hetu", "Finnish identity code (date, mod 31)", 60, 1, LEN(6), LEN(11), LEN(11));
+BUILTIN_MATCH(fi_hetu, "fi-hetu", "Finnish identity code (date, mod 31)", 60, 1, LEN(6),
+    LEN(11), LEN(11));
 
-KEYWORDS(dk_cpr, "cpr", "cpr-nr", "cpr nr", "cpr-nummer", "cprnummer", "personnummer", "civil registration",
-    "personal identification number", "numéro personnel");
+KEYWORDS(dk_cpr, "cpr", "cpr-nr", "cpr nr", "cpr-nummer", "cprnummer", "personnummer",
+    "civil registration", "personal identification number", "numéro personnel");
 
 static bool
 cpr_shape(const char *c)
@@ -488,8 +518,8 @@ NUMBERS(dk_cpr, { 10, "6-4", cpr_shape, cpr_check, { MEDIUM, HIGH }, { NONE, HIG
     { 10, "6-4", cpr_shape, NULL, { LOW, HIGH }, { NONE, MEDIUM } });
 BUILTIN_NUMBERS(dk_cpr, "dk-cpr", "Danish personal number (date)", 60, 4);
 
-KEYWORDS(pl_pesel, "pesel", "nr pesel", "numer pesel", "dowód osobisty", "national identification number",
-    "polish id", "numéro pesel");
+KEYWORDS(pl_pesel, "pesel", "nr pesel", "numer pesel", "dowód osobisty",
+    "national identification number", "polish id", "numéro pesel");
 
 static bool
 pesel_shape(const char *c)
@@ -511,8 +541,8 @@ BUILTIN_NUMBERS(pl_pesel, "pl-pesel", "Polish personal number (date, check digit
 
 /* --- Canada, Australia -------------------------------------------------------------- */
 
-KEYWORDS(ca_sin, "sin", "social insurance", "social insurance number", "sin number", "nas", "numéro d'assurance sociale",
-    "assurance sociale");
+KEYWORDS(ca_sin, "sin", "social insurance", "social insurance number", "sin number", "nas",
+    "numéro d'assurance sociale", "assurance sociale");
 
 static bool
 sin_shape(const char *c)
@@ -529,7 +559,8 @@ sin_check(const char *c)
 NUMBERS(ca_sin, { 9, "3-3-3", sin_shape, sin_check, { LOW, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(ca_sin, "ca-sin", "Canadian social insurance number (Luhn)", 50, 3);
 
-KEYWORDS(au_tfn, "tfn", "tax file number", "tax file no", "tax file", "ato", "numéro de dossier fiscal");
+KEYWORDS(au_tfn, "tfn", "tax file number", "tax file no", "tax file", "ato",
+    "numéro de dossier fiscal");
 
 static bool
 tfn_check(const char *c)
@@ -542,8 +573,8 @@ tfn_check(const char *c)
 NUMBERS(au_tfn, { 9, "3-3-3", varied, tfn_check, { NONE, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(au_tfn, "au-tfn", "Australian tax file number (mod 11, with a keyword)", 50, 3);
 
-KEYWORDS(au_medicare, "medicare", "medicare number", "medicare card", "medicare no", "assurance maladie", "bulk bill",
-    "patient");
+KEYWORDS(au_medicare, "medicare", "medicare number", "medicare card", "medicare no",
+    "assurance maladie", "bulk bill", "patient");
 
 static bool
 medicare_shape(const char *c)
@@ -559,13 +590,16 @@ medicare_check(const char *c)
 	return weighted(c, weights, 8) % 10 == digit(c[8]);
 }
 
-NUMBERS(au_medicare, { 10, "4-5-1", medicare_shape, medicare_check, { MEDIUM, HIGH }, { NONE, HIGH } },
-    { 11, "4-5-1-1 4-5-2", medicare_shape, medicare_check, { MEDIUM, HIGH }, { NONE, NONE } });
+NUMBERS(au_medicare,
+    { 10, "4-5-1", medicare_shape, medicare_check, { MEDIUM, HIGH }, { NONE, HIGH } },
+    { 11, "4-5-1-1 4-5-2", medicare_shape, medicare_check, { MEDIUM, HIGH },
+	{ NONE, NONE } });
 BUILTIN_NUMBERS(au_medicare, "au-medicare", "Australian Medicare number", 50, 2);
 
 /* --- Asia, Africa, South America ---------------------------------------------------- */
 
-KEYWORDS(in_aadhaar, "aadhaar", "aadhar", "uidai", "uid", "adhaar", "unique identification", "numéro aadhaar");
+KEYWORDS(in_aadhaar, "aadhaar", "aadhar", "uidai", "uid", "adhaar", "unique identification",
+    "numéro aadhaar");
 
 static bool
 aadhaar_shape(const char *c)
@@ -577,15 +611,17 @@ aadhaar_shape(const char *c)
 static bool
 aadhaar_check(const char *c)
 {
-	static const uint8_t d[10][10] = { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 }, { 1, 2, 3, 4, 0, 6, 7, 8, 9, 5 },
-		{ 2, 3, 4, 0, 1, 7, 8, 9, 5, 6 }, { 3, 4, 0, 1, 2, 8, 9, 5, 6, 7 },
-		{ 4, 0, 1, 2, 3, 9, 5, 6, 7, 8 }, { 5, 9, 8, 7, 6, 0, 4, 3, 2, 1 },
-		{ 6, 5, 9, 8, 7, 1, 0, 4, 3, 2 }, { 7, 6, 5, 9, 8, 2, 1, 0, 4, 3 },
-		{ 8, 7, 6, 5, 9, 3, 2, 1, 0, 4 }, { 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 } };
-	static const uint8_t p[8][10] = { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 }, { 1, 5, 7, 6, 2, 8, 3, 0, 9, 4 },
-		{ 5, 8, 0, 3, 7, 9, 6, 1, 4, 2 }, { 8, 9, 1, 6, 0, 4, 3, 5, 2, 7 },
-		{ 9, 4, 5, 3, 1, 2, 6, 8, 7, 0 }, { 4, 2, 8, 6, 5, 7, 3, 9, 0, 1 },
-		{ 2, 7, 9, 3, 8, 0, 6, 4, 1, 5 }, { 7, 0, 4, 6, 9, 1, 3, 2, 5, 8 } };
+	static const uint8_t d[10][10] = { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 },
+		{ 1, 2, 3, 4, 0, 6, 7, 8, 9, 5 }, { 2, 3, 4, 0, 1, 7, 8, 9, 5, 6 },
+		{ 3, 4, 0, 1, 2, 8, 9, 5, 6, 7 }, { 4, 0, 1, 2, 3, 9, 5, 6, 7, 8 },
+		{ 5, 9, 8, 7, 6, 0, 4, 3, 2, 1 }, { 6, 5, 9, 8, 7, 1, 0, 4, 3, 2 },
+		{ 7, 6, 5, 9, 8, 2, 1, 0, 4, 3 }, { 8, 7, 6, 5, 9, 3, 2, 1, 0, 4 },
+		{ 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 } };
+	static const uint8_t p[8][10] = { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 },
+		{ 1, 5, 7, 6, 2, 8, 3, 0, 9, 4 }, { 5, 8, 0, 3, 7, 9, 6, 1, 4, 2 },
+		{ 8, 9, 1, 6, 0, 4, 3, 5, 2, 7 }, { 9, 4, 5, 3, 1, 2, 6, 8, 7, 0 },
+		{ 4, 2, 8, 6, 5, 7, 3, 9, 0, 1 }, { 2, 7, 9, 3, 8, 0, 6, 4, 1, 5 },
+		{ 7, 0, 4, 6, 9, 1, 3, 2, 5, 8 } };
 	unsigned v = 0;
 
 	for (size_t i = 0; i < 12; i++)
@@ -596,7 +632,8 @@ aadhaar_check(const char *c)
 NUMBERS(in_aadhaar, { 12, "4-4-4", aadhaar_shape, aadhaar_check, { LOW, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(in_aadhaar, "in-aadhaar", "Indian Aadhaar number (Verhoeff)", 60, 4);
 
-KEYWORDS(in_pan, "pan", "pan card", "pan no", "pan number", "permanent account number", "income tax", "numéro pan");
+KEYWORDS(in_pan, "pan", "pan card", "pan no", "pan number", "permanent account number",
+    "income tax", "numéro pan");
 
 static enum proof
 in_pan_match(struct atoms *at, struct identifier *out)
@@ -621,8 +658,8 @@ cn_ric_match(struct atoms *at, struct identifier *out)
 	static const uint8_t weights[] = { 7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2 };
 	struct reading *r = &out->r;
 
-	if (!reading_take(at, 18, "", r) || !reading_digits(r, 0, 17) || !strchr("1234568", r->c[0]) ||
-	    (two(r->c + 6) != 19 && two(r->c + 6) != 20) ||
+	if (!reading_take(at, 18, "", r) || !reading_digits(r, 0, 17) ||
+	    !strchr("1234568", r->c[0]) || (two(r->c + 6) != 19 && two(r->c + 6) != 20) ||
 	    !is_day((int)reading_number(r, 6, 4), two(r->c + 10), two(r->c + 12)))
 		return PROOF_NONE;
 	if ("10X98765432"[weighted(r->c, weights, 17) % 11] != r->c[17])
@@ -630,10 +667,11 @@ cn_ric_match(struct atoms *at, struct identifier *out)
 	return found(out, MEDIUM, HIGH);
 }
 
-BUILTIN_MATCH(cn_ric, "cn-ric", "Chinese identity number (date, mod 11-2)", 60, 2, LEN(18), LEN(18), LEN(18));
+BUILTIN_MATCH(cn_ric, "cn-ric", "Chinese identity number (date, mod 11-2)", 60, 2, LEN(18),
+    LEN(18), LEN(18));
 
-KEYWORDS(br_cpf, "cpf", "cadastro de pessoas físicas", "receita federal", "contribuinte", "taxpayer", "tax id",
-    "numéro fiscal");
+KEYWORDS(br_cpf, "cpf", "cadastro de pessoas físicas", "receita federal", "contribuinte",
+    "taxpayer", "tax id", "numéro fiscal");
 
 static bool
 cpf_check(const char *c)
@@ -670,8 +708,8 @@ NUMBERS(kr_rrn, { 13, "6-7", rrn_shape, rrn_check, { MEDIUM, HIGH }, { LOW, HIGH
     { 13, "6-7", rrn_shape, NULL, { LOW, HIGH }, { NONE, MEDIUM } });
 BUILTIN_NUMBERS(kr_rrn, "kr-rrn", "Korean resident number (date, check digit)", 60, 3);
 
-KEYWORDS(za_id, "id number", "id no", "identity number", "south african id", "rsa id", "sa id", "identiteitsnommer",
-    "numéro d'identité");
+KEYWORDS(za_id, "id number", "id no", "identity number", "south african id", "rsa id",
+    "sa id", "identiteitsnommer", "numéro d'identité");
 
 static bool
 za_shape(const char *c)
@@ -685,5 +723,6 @@ za_check(const char *c)
 	return luhn(c, 13);
 }
 
-NUMBERS(za_id, { 13, "6-4-3 6-4-2-1 6-4-1-1-1", za_shape, za_check, { MEDIUM, HIGH }, { LOW, HIGH } });
+NUMBERS(za_id,
+    { 13, "6-4-3 6-4-2-1 6-4-1-1-1", za_shape, za_check, { MEDIUM, HIGH }, { LOW, HIGH } });
 BUILTIN_NUMBERS(za_id, "za-id", "South African identity number (date, Luhn)", 60, 3);

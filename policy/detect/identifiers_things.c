@@ -8,16 +8,16 @@
 
 /* --- imei --------------------------------------------------------------------------- */
 
-static const char *const imei_keywords[] = {
-	"imei", "imei number", "n° imei", "numéro imei", "handset", "device id", "serial number", "*#06#",
-	"téléphone", "mobile", "smartphone", NULL
-};
+static const char *const imei_keywords[] = { "imei", "imei number", "n° imei",
+	"numéro imei", "handset", "device id", "serial number", "*#06#", "téléphone",
+	"mobile", "smartphone", NULL };
 
 /* The reporting body's two digits. */
 static bool
 imei_shape(const char *c)
 {
-	static const uint8_t bodies[] = { 1, 10, 30, 33, 35, 44, 45, 49, 50, 51, 52, 53, 54, 86, 91, 98, 99 };
+	static const uint8_t bodies[] = { 1, 10, 30, 33, 35, 44, 45, 49, 50, 51, 52, 53, 54,
+		86, 91, 98, 99 };
 
 	return memchr(bodies, (int)digits_number(c, 2), sizeof(bodies)) != NULL;
 }
@@ -45,10 +45,9 @@ const struct builtin builtin_imei = {
 
 /* --- vin ---------------------------------------------------------------------------- */
 
-static const char *const vin_keywords[] = {
-	"vin", "vehicle identification", "vehicle", "chassis", "chassis number", "car", "registration",
-	"véhicule", "châssis", "n° de châssis", "numéro de série", "carte grise", "immatriculation", NULL
-};
+static const char *const vin_keywords[] = { "vin", "vehicle identification", "vehicle",
+	"chassis", "chassis number", "car", "registration", "véhicule", "châssis",
+	"n° de châssis", "numéro de série", "carte grise", "immatriculation", NULL };
 
 static unsigned
 vin_value(char c)
@@ -96,11 +95,10 @@ const struct builtin builtin_vin = {
 
 /* --- passport-mrz ------------------------------------------------------------------- */
 
-static const char *const mrz_keywords[] = {
-	"passport", "passeport", "passports", "passeports", "mrz", "identity card", "carte d'identité",
-	"pièce d'identité", "travel document", "visa", "nationality", "nationalité", "reisepass",
-	"pasaporte", "passaporto", NULL
-};
+static const char *const mrz_keywords[] = { "passport", "passeport", "passports",
+	"passeports", "mrz", "identity card", "carte d'identité", "pièce d'identité",
+	"travel document", "visa", "nationality", "nationalité", "reisepass", "pasaporte",
+	"passaporto", NULL };
 
 static unsigned
 mrz_sum(const char *p, size_t n, unsigned *at)
@@ -143,7 +141,8 @@ mrz_long(const char *p, size_t n)
 	static const uint8_t of44[][2] = { { 0, 10 }, { 13, 7 }, { 21, 22 } };
 	static const uint8_t of36[][2] = { { 0, 10 }, { 13, 7 }, { 21, 14 } };
 
-	return mrz_field(p, 9, p[9]) && mrz_field(p + 13, 6, p[19]) && mrz_field(p + 21, 6, p[27]) &&
+	return mrz_field(p, 9, p[9]) && mrz_field(p + 13, 6, p[19]) &&
+	    mrz_field(p + 21, 6, p[27]) &&
 	    (n == 44 ? mrz_composite(p, of44, 3, p[43]) : mrz_composite(p, of36, 3, p[35]));
 }
 
@@ -190,19 +189,20 @@ const struct builtin builtin_passport_mrz = {
 	.within = 200,
 	.mask_last = 0,
 	.pattern = "(?<![A-Z0-9<])(?:"
-	    "(?:[PVAIC][A-Z0-9<]{43}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{7}[MFX<][0-9]{7}[A-Z0-9<]{14}[0-9<][0-9]|"
-	    "(?:[PVAIC][A-Z0-9<]{35}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{7}[MFX<][0-9]{7}[A-Z0-9<]{7}[0-9]|"
-	    "[AIC][A-Z0-9<]{13}[0-9<][A-Z0-9<]{15}[\\r\\n]{1,2}[0-9]{7}[MFX<][0-9]{7}[A-Z<]{3}[A-Z0-9<]{11}[0-9]"
-	    ")(?![A-Z0-9<])",
+		   "(?:[PVAIC][A-Z0-9<]{43}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{"
+		   "7}[MFX<][0-9]{7}[A-Z0-9<]{14}[0-9<][0-9]|"
+		   "(?:[PVAIC][A-Z0-9<]{35}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{"
+		   "7}[MFX<][0-9]{7}[A-Z0-9<]{7}[0-9]|"
+		   "[AIC][A-Z0-9<]{13}[0-9<][A-Z0-9<]{15}[\\r\\n]{1,2}[0-9]{7}[MFX<][0-9]{"
+		   "7}[A-Z<]{3}[A-Z0-9<]{11}[0-9]"
+		   ")(?![A-Z0-9<])",
 	.prove = mrz_prove,
 };
 
 /* --- bitcoin-address ---------------------------------------------------------------- */
 
-static const char *const bitcoin_keywords[] = {
-	"bitcoin", "btc", "wallet", "address", "portefeuille", "adresse", "satoshi", "crypto", "ransom", "rançon",
-	NULL
-};
+static const char *const bitcoin_keywords[] = { "bitcoin", "btc", "wallet", "address",
+	"portefeuille", "adresse", "satoshi", "crypto", "ransom", "rançon", NULL };
 
 /* Base58Check: 25 bytes, the last four begin the double SHA-256 of the others. */
 static bool
@@ -238,7 +238,8 @@ static bool
 bech32_checked(struct span s)
 {
 	static const char alphabet[] = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-	static const uint32_t generator[] = { 0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3 };
+	static const uint32_t generator[] = { 0x3b6a57b2, 0x26508e6d, 0x1ea119fa,
+		0x3d4233dd, 0x2a1462b3 };
 	static const uint8_t head[] = { 3, 3, 0, 2, 3 };	/* "bc" expanded */
 	uint32_t sum = 1;
 

@@ -13,9 +13,15 @@
 #define HIGH CONFIDENCE_HIGH
 
 #define KEYWORDS(name, ...) static const char *const name##_keywords[] = { __VA_ARGS__, NULL }
-#define SECRET(id, text, doc, reach, shown, regex) \
-	const struct builtin builtin_##id = { .name = text, .help = doc, .keywords = id##_keywords, \
-		.within = reach, .mask_last = shown, .several = MEDIUM, .pattern = regex, .prove = id##_prove }
+#define SECRET(id, text, doc, reach, shown, regex)                                         \
+	const struct builtin builtin_##id = { .name = text,                                \
+		.help = doc,                                                               \
+		.keywords = id##_keywords,                                                 \
+		.within = reach,                                                           \
+		.mask_last = shown,                                                        \
+		.several = MEDIUM,                                                         \
+		.pattern = regex,                                                          \
+		.prove = id##_prove }
 
 static struct span
 match_of(struct span text, const struct identifier *id)
@@ -40,7 +46,10 @@ kinds(struct span s)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 
-		k |= c >= 'a' && c <= 'z' ? 1 : c >= 'A' && c <= 'Z' ? 2 : c >= '0' && c <= '9' ? 4 : 8;
+		k |= c >= 'a' && c <= 'z'  ? 1
+		    : c >= 'A' && c <= 'Z' ? 2
+		    : c >= '0' && c <= '9' ? 4
+					   : 8;
 	}
 	return k;
 }
@@ -63,8 +72,9 @@ variety(struct span s)
 static bool
 is_placeholder(struct span s)
 {
-	static const char *const words[] = { "password", "passwd", "secret", "motdepasse", "example", "exemple",
-		"changeme", "your", "votre", "xxxx", "****", "....", "redacted", "hidden", NULL };
+	static const char *const words[] = { "password", "passwd", "secret", "motdepasse",
+		"example", "exemple", "changeme", "your", "votre", "xxxx", "****", "....",
+		"redacted", "hidden", NULL };
 
 	if (s.n == 0 || strchr("<${%[(", s.p[0]) || variety(s) < 4)
 		return true;
@@ -76,7 +86,8 @@ is_placeholder(struct span s)
 
 /* --- private-key -------------------------------------------------------------------- */
 
-KEYWORDS(private_key, "secret key", "clé privée", "clé secrète", "ssh", "openssl", "pem", "rsa", "certificate", "certificat", "secret");
+KEYWORDS(private_key, "secret key", "clé privée", "clé secrète", "ssh", "openssl", "pem",
+    "rsa", "certificate", "certificat", "secret");
 
 static enum proof
 private_key_prove(struct span text, struct identifier *out)
@@ -111,8 +122,8 @@ SECRET(private_key, "private-key", "private key in PEM or PGP armour", 80, 0,
 
 /* --- clouds ------------------------------------------------------------------------- */
 
-KEYWORDS(aws_key, "aws", "amazon", "aws_access_key_id", "aws_secret_access_key", "access key", "secret key", "iam", "s3",
-    "clé d'accès", "clé secrète");
+KEYWORDS(aws_key, "aws", "amazon", "aws_access_key_id", "aws_secret_access_key",
+    "access key", "secret key", "iam", "s3", "clé d'accès", "clé secrète");
 
 static enum proof
 aws_key_prove(struct span text, struct identifier *out)
@@ -128,10 +139,11 @@ aws_key_prove(struct span text, struct identifier *out)
 
 SECRET(aws_key, "aws-key", "Amazon Web Services access key", 100, 4,
     "(?<![A-Za-z0-9+/_])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9+/_=])|"
-    "(?i:secret_?access_?key)[\"']?[ \\t]{0,3}(?:[:=]|=>)[ \\t]{0,3}[\"']?\\K[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])");
+    "(?i:secret_?access_?key)[\"']?[ \\t]{0,3}(?:[:=]|=>)[ "
+    "\\t]{0,3}[\"']?\\K[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])");
 
-KEYWORDS(gcp_key, "google", "gcp", "api key", "google cloud", "firebase", "service account", "clé api",
-    "compte de service");
+KEYWORDS(gcp_key, "google", "gcp", "api key", "google cloud", "firebase", "service account",
+    "clé api", "compte de service");
 
 static enum proof
 gcp_key_prove(struct span text, struct identifier *out)
@@ -146,8 +158,8 @@ gcp_key_prove(struct span text, struct identifier *out)
 SECRET(gcp_key, "gcp-key", "Google Cloud API key or OAuth secret", 100, 4,
     "(?<![A-Za-z0-9_-])(?:AIza[A-Za-z0-9_-]{35}|GOCSPX-[A-Za-z0-9_-]{28})(?![A-Za-z0-9_-])");
 
-KEYWORDS(azure_key, "azure", "microsoft", "storage account", "client secret", "tenant", "service bus", "compte de stockage",
-    "secret client");
+KEYWORDS(azure_key, "azure", "microsoft", "storage account", "client secret", "tenant",
+    "service bus", "compte de stockage", "secret client");
 
 static enum proof
 azure_key_prove(struct span text, struct identifier *out)
@@ -174,7 +186,8 @@ KEYWORDS(github_token, "github", "token", "jeton", "personal access token", "gh"
 static enum proof
 github_token_prove(struct span text, struct identifier *out)
 {
-	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	static const char digits[] =
+	    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	struct span s = match_of(text, out);
 	uint32_t crc;
 
@@ -188,7 +201,8 @@ github_token_prove(struct span text, struct identifier *out)
 }
 
 SECRET(github_token, "github-token", "GitHub token (CRC-32)", 100, 4,
-    "(?<![A-Za-z0-9_])(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59})(?![A-Za-z0-9_])");
+    "(?<![A-Za-z0-9_])(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{"
+    "59})(?![A-Za-z0-9_])");
 
 /* A prefix nobody writes by chance, and a body that was drawn. */
 static enum proof
@@ -202,15 +216,19 @@ drawn(struct span text, struct identifier *out)
 KEYWORDS(gitlab_token, "gitlab", "token", "jeton", "personal access token", "ci", "runner");
 #define gitlab_token_prove drawn
 SECRET(gitlab_token, "gitlab-token", "GitLab token", 100, 4,
-    "(?<![A-Za-z0-9_-])gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent|oas)-[A-Za-z0-9_-]{20,64}(?![A-Za-z0-9_-])");
+    "(?<![A-Za-z0-9_-])gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent|oas)-[A-Za-z0-9_-]{20,64}(?![A-"
+    "Za-z0-9_-])");
 
 KEYWORDS(slack_token, "slack", "token", "jeton", "webhook", "bot");
 #define slack_token_prove drawn
 SECRET(slack_token, "slack-token", "Slack token or webhook", 100, 4,
-    "(?<![A-Za-z0-9_-])(?:xox[abeoprs]-[0-9]{8,14}-[A-Za-z0-9-]{10,200}|xapp-[0-9]-[A-Z0-9]{8,14}-[0-9]{8,14}-[a-z0-9]{32,80})"
-    "(?![A-Za-z0-9_])|hooks\\.slack\\.com/services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{20,30}");
+    "(?<![A-Za-z0-9_-])(?:xox[abeoprs]-[0-9]{8,14}-[A-Za-z0-9-]{10,200}|xapp-[0-9]-[A-Z0-9]"
+    "{8,14}-[0-9]{8,14}-[a-z0-9]{32,80})"
+    "(?![A-Za-z0-9_])|hooks\\.slack\\.com/services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/"
+    "[A-Za-z0-9]{20,30}");
 
-KEYWORDS(stripe_key, "stripe", "api key", "secret key", "payment", "paiement", "clé secrète", "clé api");
+KEYWORDS(stripe_key, "stripe", "api key", "secret key", "payment", "paiement",
+    "clé secrète", "clé api");
 
 static enum proof
 stripe_key_prove(struct span text, struct identifier *out)
@@ -227,7 +245,8 @@ stripe_key_prove(struct span text, struct identifier *out)
 SECRET(stripe_key, "stripe-key", "Stripe secret key", 100, 4,
     "(?<![A-Za-z0-9_])(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9]{24,120}(?![A-Za-z0-9_])");
 
-KEYWORDS(jwt, "jwt", "bearer", "authorization", "token", "jeton", "access_token", "id_token", "session", "cookie");
+KEYWORDS(jwt, "jwt", "bearer", "authorization", "token", "jeton", "access_token",
+    "id_token", "session", "cookie");
 
 static enum proof
 jwt_prove(struct span text, struct identifier *out)
@@ -248,12 +267,14 @@ jwt_prove(struct span text, struct identifier *out)
 }
 
 SECRET(jwt, "jwt", "JSON web token (header decodes)", 80, 4,
-    "(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,2000}\\.eyJ[A-Za-z0-9_-]{4,8000}\\.[A-Za-z0-9_-]{10,2000}(?![A-Za-z0-9_-])");
+    "(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,2000}\\.eyJ[A-Za-z0-9_-]{4,8000}\\.[A-Za-z0-9_-]"
+    "{10,2000}(?![A-Za-z0-9_-])");
 
 /* --- passwords ---------------------------------------------------------------------- */
 
-KEYWORDS(connection_string, "database", "base de données", "connection string", "chaîne de connexion", "dsn", "jdbc",
-    "production", "prod", "credentials", "identifiants", "server", "serveur");
+KEYWORDS(connection_string, "database", "base de données", "connection string",
+    "chaîne de connexion", "dsn", "jdbc", "production", "prod", "credentials",
+    "identifiants", "server", "serveur");
 
 static enum proof
 connection_string_prove(struct span text, struct identifier *out)
@@ -281,13 +302,18 @@ connection_string_prove(struct span text, struct identifier *out)
 }
 
 SECRET(connection_string, "connection-string", "connection string with a password", 80, 0,
-    "(?<![A-Za-z0-9])(?i:postgres(?:ql)?|mysql|mariadb|mongodb(?:\\+srv)?|rediss?|amqps?|mssql|sqlserver|oracle|"
-    "ldaps?|s?ftps?|smtps?|imaps?|ssh|https?)://[^\\s:@/<>\"']{1,64}:[^\\s:@/<>\"']{1,128}@|"
-    "(?i:(?:server|data source|host)=[^;\\r\\n]{1,128};(?:[^;\\r\\n]{1,128};){0,8}(?:password|pwd)=)[^;\\s\"']{1,128}");
+    "(?<![A-Za-z0-9])(?i:postgres(?:ql)?|mysql|mariadb|mongodb(?:\\+srv)?|rediss?|amqps?|"
+    "mssql|sqlserver|oracle|"
+    "ldaps?|s?ftps?|smtps?|imaps?|ssh|https?)://[^\\s:@/<>\"']{1,64}:[^\\s:@/"
+    "<>\"']{1,128}@|"
+    "(?i:(?:server|data "
+    "source|host)=[^;\\r\\n]{1,128};(?:[^;\\r\\n]{1,128};){0,8}(?:password|pwd)=)[^;\\s\"']"
+    "{1,128}");
 
-KEYWORDS(password_in_clear, "login", "user", "username", "user name", "user id", "account", "access", "connect", "connection",
-    "vpn", "identifiant", "identifiants", "utilisateur", "nom d'utilisateur", "compte", "accès", "connexion",
-    "code d'accès", "credentials", "root", "admin", "benutzer", "session");
+KEYWORDS(password_in_clear, "login", "user", "username", "user name", "user id", "account",
+    "access", "connect", "connection", "vpn", "identifiant", "identifiants", "utilisateur",
+    "nom d'utilisateur", "compte", "accès", "connexion", "code d'accès", "credentials",
+    "root", "admin", "benutzer", "session");
 
 static enum proof
 password_in_clear_prove(struct span text, struct identifier *out)
@@ -297,7 +323,8 @@ password_in_clear_prove(struct span text, struct identifier *out)
 
 	while (s.n > 0 && strchr(".,;:)\"'`>", s.p[s.n - 1]))
 		s.n--;
-	if (s.n < 6 || s.n > 64 || is_placeholder(s) || memmem(s.p, s.n, "://", 3) || (uint8_t)s.p[0] >= 0x80)
+	if (s.n < 6 || s.n > 64 || is_placeholder(s) || memmem(s.p, s.n, "://", 3) ||
+	    (uint8_t)s.p[0] >= 0x80)
 		return PROOF_NONE;
 	k = kinds(s);
 	for (unsigned i = 0; i < 4; i++)
@@ -310,5 +337,8 @@ password_in_clear_prove(struct span text, struct identifier *out)
 }
 
 SECRET(password_in_clear, "password-in-clear", "password written beside its name", 100, 0,
-    "(?i)(?<![\\w-])(?:password|passwd|passphrase|pwd|mot de passe|mots de passe|mdp|passwort|kennwort|contraseña|"
-    "password di accesso)(?![\\w-])[\"']?\\h{0,3}(?:(?:is|est|ist)\\h|[:=])\\h{0,3}[\"'`]?\\K[^\\s\"'`]{6,80}");
+    "(?i)(?<![\\w-])(?:password|passwd|passphrase|pwd|mot de passe|mots de "
+    "passe|mdp|passwort|kennwort|contraseña|"
+    "password di "
+    "accesso)(?![\\w-])[\"']?\\h{0,3}(?:(?:is|est|ist)\\h|[:=])\\h{0,3}[\"'`]?\\K[^\\s\"'`]"
+    "{6,80}");

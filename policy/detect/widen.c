@@ -230,7 +230,8 @@ escape(struct widen *w, bool class, struct set *s, uint32_t *c)
 		w->failed |= class || (peek(w, 0) >= '0' && peek(w, 0) <= '9');
 		return PIECE_ANYTHING;
 	}
-	w->failed |= e < 0 || e >= 0x80 || (e >= '0' && e <= '9') || ((e | 32) >= 'a' && (e | 32) <= 'z');
+	w->failed |= e < 0 || e >= 0x80 || (e >= '0' && e <= '9') ||
+	    ((e | 32) >= 'a' && (e | 32) <= 'z');
 	*c = (uint32_t)e;
 	return PIECE_CHAR;
 }
@@ -271,7 +272,8 @@ class_read(struct widen *w, struct set *out)
 		struct set s = { 0 };
 		uint32_t from = 0, to = 0;
 
-		if (peek(w, 0) < 0 || looking_at(w, "[:") || looking_at(w, "[.") || looking_at(w, "[="))
+		if (peek(w, 0) < 0 || looking_at(w, "[:") || looking_at(w, "[.") ||
+		    looking_at(w, "[="))
 			w->failed = true;
 		else if (!class_item(w, &s, &from)) {
 			for (size_t i = 0; i < 128; i++)

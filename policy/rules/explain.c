@@ -1,7 +1,11 @@
 /* explain.c -- a verdict as the JSON object of `postern explain --json`. */
+#include <string.h>
+
 #include "id.h"
 #include "json.h"
 #include "rules.h"
+
+#define SUBJECT_MAX 400
 
 static void
 put_spans(struct json *j, const char *key, const struct span *v, size_t n)
@@ -136,6 +140,17 @@ put_defects(struct json *j, uint32_t defects)
 	json_end_array(j);
 }
 
+/* For the journal's searches. What a detector found is evidence and never stands in clear: then
+ * the subject stays out. */
+static void
+put_subject(struct json *j, const struct verdict *v, const struct anatomy *an)
+{
+	for (size_t i = 0; i < v->nfindings; i++)
+		if (strcmp(v->findings[i].where, where_name(WHERE_SUBJECT)) == 0)
+			return;
+	json_kstr(j, "subject", span_sub(an->subject, 0, SUBJECT_MAX));
+}
+
 void
 verdict_explain(const struct verdict *v, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
@@ -184,6 +199,7 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 		json_end_object(j);
 	}
 	json_end_array(j);
+	put_subject(j, v, an);
 	json_kbool(j, "unscannable", v->unscannable);
 	json_kbool(j, "undecided", v->undecided);
 	put_times(j, ms);

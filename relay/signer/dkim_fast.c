@@ -6,6 +6,7 @@
  * last tag and directly followed by its value: the field that is hashed is
  * then the field without its end.
  */
+#include <errno.h>
 #include <openssl/err.h>
 #include <string.h>
 
@@ -65,7 +66,7 @@ choose_fields(const struct dkim_message *m, struct arena *a, struct buf *out, st
 			count++;
 		}
 		if (s == 0 && count == 0)	/* RFC 6376, 5.4: From must be signed */
-			return err_set(err, 0, "the message has no From field");
+			return err_set(err, EBADMSG, "the message has no From field");
 		if (is_oversigned(name))
 			put_name(out, name, false, &column);
 	}

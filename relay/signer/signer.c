@@ -5,6 +5,7 @@
  * before privileges are dropped; afterwards the role has no file and no
  * network left. It never sees an envelope and keeps nothing.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,7 +97,7 @@ answer(struct signer *s, struct link *l, uint64_t ticket, struct msg_sign *req)
 	const struct signer_domain *d = table_get(s->domains, req->domain);
 	struct msg_signed m = { .status = SIGN_NO_KEY };
 	struct buf headers, body;
-	struct err err;
+	struct err err = { 0 };
 
 	buf_init(&headers, FRAME_SMALL / 2);
 	buf_init(&body, FRAME_SMALL);
@@ -105,7 +106,9 @@ answer(struct signer *s, struct link *l, uint64_t ticket, struct msg_sign *req)
 		m.headers = buf_data(&headers);
 		counter_add(COUNTER_SIGNATURES, (int64_t)d->nkeys);
 	} else if (d) {
-		m.status = SIGN_FAILED;
+		/* A message that no signature is possible for (no From) goes out without one: to
+		 * defer it would keep it at the client's for ever. */
+		m.status = err.code == EBADMSG ? SIGN_NO_KEY : SIGN_FAILED;
 		m.text = span_str(err.text);
 		log_msg(LOG_LVL_WARN, req->id, "not signed for " SPAN_FMT ": %s",
 		    SPAN_ARG(req->domain), err.text);

@@ -260,6 +260,7 @@ class Relay(unittest.TestCase):
                            because="the trace")
         self.assertIn("b@partner.lab", out)
         self.assertIn("trace@example.lab", self.lab.tool("trace", "trace@example.lab"))
+        self.assertIn(mid, self.lab.tool("trace", "traced-1"), "found by a word of its subject")
         self.assertIn("running", self.lab.tool("status"))
         self.assertEqual(self.lab.tool("queue", check=False).returncode, 0)
         log = self.lab.log()
