@@ -134,6 +134,8 @@ class ScriptedMX:
                     mx.connections += 1
                 with contextlib.suppress(OSError):
                     self.talk()
+                if self.secure:
+                    self.request.close()
 
             def ordinary(self, verb, line):
                 if verb == "EHLO":

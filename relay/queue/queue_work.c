@@ -294,7 +294,7 @@ queue_dispatch(struct queue *q)
 
 /* When every recipient that is put off is so for the site's sake, the site is to blame. */
 static enum fail_class
-blame(const struct msg_result *r)
+blame(const struct msg_result *r, enum require_tls demanded)
 {
 	enum fail_class cls = FAIL_NONE;
 
@@ -306,7 +306,8 @@ blame(const struct msg_result *r)
 			return FAIL_NONE;
 		cls = c;
 	}
-	return cls;
+	/* TLS that only this message demands says nothing about others for the site. */
+	return cls == FAIL_TLS && demanded >= TLS_ENCRYPTED ? FAIL_LOCAL : cls;
 }
 
 static int
@@ -368,7 +369,7 @@ queue_result(struct queue *q, struct link *from, struct frame *f)
 		return -1;
 	}
 	l->attempts++;
-	schedule_done(q->out, &l->job, blame(&r));
+	schedule_done(q->out, &l->job, blame(&r, p.legs[l->index].require_tls));
 	queue_settle(q, m, l, &s, &p, o, r.nrcpts);
 	return 0;
 }

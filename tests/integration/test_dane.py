@@ -151,7 +151,7 @@ class Dane(unittest.TestCase):
         cls.lab.policy(RULES)
 
     def configure(self, policy):
-        self.lab.config(delivery={"port": self.port, "retry": ["1h"], "tls": {"policy": policy, "roots": "tls/roots.pem"}},
+        self.lab.config(delivery={"port": self.port, "retry": ["1s"], "tls": {"policy": policy, "roots": "tls/roots.pem"}},
                         dns={"servers": ["127.0.0.1:%d" % self.lab.ports["dns"]], "dnssec": "true",
                              "trust_anchor": "knot/anchors"})
 
@@ -161,12 +161,19 @@ class Dane(unittest.TestCase):
 
     def outcomes(self, mid, n):
         """{recipient: (status, proof, reply)} once all n are known."""
+        seen = {}
+
         def look():
             t = self.lab.control({"cmd": "trace", "q": mid, "limit": 1})[0]
+            seen.update((r["address"], r["status"]) for r in t.get("recipients", []))
             got = {r["address"]: (r["status"], r.get("tls") or "", r.get("reply") or "", r.get("dsn") or "")
                    for r in t.get("recipients", []) if r["status"] in ("sent", "deferred", "failed")}
             return got if len(got) == n else None
-        return lab.wait_for(look, 60, because="the outcomes of " + mid)
+        try:
+            return lab.wait_for(look, 60)
+        except lab.LabError:
+            self.fail("no outcome yet: %s\n%s" % ({a: s for a, s in seen.items() if s not in ("sent", "deferred", "failed")},
+                                                 lab.tail(self.lab.daemon.log, 30)))
 
     def send(self, to, subject):
         code, text = self.lab.send(to, subject=subject)
