@@ -690,11 +690,14 @@ read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "dns",
-		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster", NULL };
+		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
+		"dkim_missing", NULL };
 	static const char *const later[] = { "tls", "console", "metrics", NULL };
+	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
 	const struct conf_node *n;
+	int v;
 	char host[256] = "";
 
 	conf_check_keys(r->d, root, "postern.yaml", known);
@@ -725,6 +728,8 @@ read_top(struct reader *r, const struct conf_node *root)
 	if (!text_of(r, conf_get(root, "postmaster"), "an address", &c->postmaster))
 		c->postmaster = span_str(arena_printf(r->a, "postmaster@" SPAN_FMT,
 		    SPAN_ARG(c->hostname)));
+	if ((n = conf_get(root, "dkim_missing")) && conf_enum(r->d, n, missing, &v))
+		c->dkim_missing = (enum dkim_missing)v;
 	c->receivers = 1;
 	u32_of(r, root, "receivers", 1, 64, &c->receivers);
 }

@@ -97,6 +97,7 @@ struct conf_delivery {
 	const char *roots;		/* tls.roots: certificates of authorities; NULL: the system's */
 };
 
+enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };
 enum av_engine { AV_LIBCLAMAV, AV_OFF };
 
 struct config {
@@ -114,6 +115,7 @@ struct config {
 	const char *tls_certificate, *tls_key;	/* NULL: none */
 	const struct conf_domain *domains;
 	size_t ndomains;
+	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
 	struct conf_delivery delivery;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;

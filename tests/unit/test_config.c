@@ -133,6 +133,7 @@ test_slips(void **state)
 		{ HEAD LISTEN "dns: {trust_ancor: x}\n", 4, "trust_ancor", "did you mean `trust_anchor`?" },
 		{ HEAD LISTEN "delivery: {tls: {policy: dain}}\n", 4, "dain", "did you mean `dane`?" },
 		{ HEAD LISTEN "delivery: {tls: {policy: mta-sts}}\n", 4, "not in this version", NULL },
+		{ HEAD LISTEN "dkim_missing: refuze\n", 4, "refuze", "did you mean `refuse`?" },
 		{ HEAD LISTEN "antivirus: {engine: clamscan}\n", 4, "clamscan", NULL },
 		{ HEAD LISTEN "hostname: twice.example\n", 4, "hostname", NULL },
 		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25'}, {name: a, address: '1.2.3.4:26'}]\n", 3,
