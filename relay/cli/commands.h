@@ -28,6 +28,7 @@ int cmd_quarantine(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
 int cmd_route(int argc, char **argv, const struct cli *cli);
+int cmd_send_test(int argc, char **argv, const struct cli *cli);
 int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);

@@ -137,6 +137,29 @@ class Tool(unittest.TestCase):
             self.assertIn(line, fr)
         self.assertEqual(self.lab.tool("dns", "letter", "example.lab", "--lang", "xx", check=False).returncode, 2)
 
+    def test_send_test(self):
+        keys = self.new_keys()
+        mx = self.lab.mx(reply=lambda line, s: {"R": "550 5.1.1 nobody here"}.get(line[:1]) if "gone@" in line else
+                         "451 4.3.0 later" if "later@" in line else None)
+        self.lab.dns({"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"]})
+        self.lab.config(domains={"example.lab": {"dkim": keys}}, delivery={"port": mx.port, "tls": {"policy": "none"}})
+        r = self.lab.tool("send-test", "b@partner.lab", check=False)
+        self.assertEqual(r.returncode, 3, "posternd is not running")
+        self.lab.start_postern()
+        r = self.lab.tool("send-test", "b@partner.lab", check=False)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertRegex(r.stdout, r"from +postmaster@example\.lab\n")
+        self.assertRegex(r.stdout, r"accepted as [0-9A-Za-z]{11}\nis +sent\nrelay +mx\.partner\.lab\[127\.0\.0\.1\]:%d\n"
+                         r"TLS +none\nanswer +250 2\.0\.0 queued" % mx.port)
+        self.assertEqual(mx.wait(1)[0][2].count(b"DKIM-Signature:"), 2)
+        r = self.lab.tool("send-test", "gone@partner.lab", "--from", "boss@example.lab", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertRegex(r.stdout, r"answer +550 5\.1\.1 nobody here")
+        r = self.lab.tool("--json", "send-test", "later@partner.lab", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertEqual(json.loads(r.stdout)["recipients"][0]["status"], "deferred")
+        self.assertEqual(self.lab.tool("send-test", "not-an-address", check=False).returncode, 2)
+
     def test_sender_without_a_key(self):
         mx = self.lab.mx()
         self.lab.dns({"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"]})
