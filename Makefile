@@ -41,6 +41,8 @@ endif
 ifndef SANITIZE
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
+# Nothing of ours takes the place of a library's function of the same name at run time.
+HIDDEN := -fvisibility=hidden
 CSTD := -std=gnu17 -D_GNU_SOURCE
 CFLAGS_ALL := $(CSTD) $(OPT) -g $(WARN) $(HARDEN) $(SANFLAGS) -MMD -MP \
 	-DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
@@ -56,10 +58,14 @@ PKGS_base := yaml-0.1 libidn2
 PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib
 PKGS_relay := libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
-NEEDS_PKGS := $(filter-out clean help deps,$(or $(MAKECMDGOALS),all))
+# These install what is missing first and then call make again.
+NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEEDS_PKGS),)
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lm
+ifneq ($(shell $(PKG_CONFIG) --exists --print-errors $(PKGS) && echo found),found)
+$(error a library is missing, see above; `make deps` installs all of them with apt)
+endif
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lm
 endif
 
 SRC_base := $(sort $(wildcard base/*.c))
@@ -93,15 +99,15 @@ all: $(B)/posternd $(B)/postern
 $(B)/obj/base/%.o: base/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) $(INC_base) $(PKG_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_base) $(PKG_CFLAGS) -c -o $@ $<
 $(B)/obj/policy/%.o: policy/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) $(INC_policy) $(PKG_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_policy) $(PKG_CFLAGS) -c -o $@ $<
 $(B)/obj/relay/%.o: relay/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) $(INC_relay) $(PKG_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_relay) $(PKG_CFLAGS) -c -o $@ $<
 $(B)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -176,7 +182,8 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIBS)
 $(B)/all-fuzzers: $(FUZZERS)
 
 .PHONY: bench
-bench: deps all benches tools
+bench: deps
+	$(Q)$(MAKE) --no-print-directory all benches tools
 	$(Q)tests/bench/run
 
 # --- what a reader of the tree may rely on -------------------------------------------
@@ -215,7 +222,6 @@ install: all
 		install -m 644 etc/postern.yaml $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
-	install -m 644 etc/packs/*.yaml
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -m 644 systemd/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf

@@ -35,6 +35,9 @@ EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-" + "STANDARD-ANTIVIRUS-TEST-FILE!$H
 DEADLINE = float(os.environ.get("LAB_DEADLINE", "30"))
 
 
+LABS = []       # those that are open
+
+
 class LabError(Exception):
     pass
 
@@ -53,7 +56,8 @@ def wait_for(what, seconds=None, every=0.02, because=None):
         if value:
             return value
         if time.monotonic() > end:
-            raise LabError("timed out waiting for " + (because or repr(what)))
+            logs = "".join("\n---- %s\n%s" % (p, tail(p, 40)) for l in LABS for p in glob.glob(l.path("posternd*.log")))
+            raise LabError("timed out waiting for " + (because or repr(what)) + logs)
         time.sleep(every)
 
 
@@ -248,6 +252,7 @@ class Lab:
         self.zones = {}
         self.daemon = None
         self.ports = {}
+        LABS.append(self)
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
@@ -282,6 +287,7 @@ class Lab:
                 raise LabError("in posternd's log: %s\n%s" % (bad.group(0), tail(path, 60)))
 
     def clean_up(self):
+        LABS.remove(self)
         for p in reversed(self.procs):
             p.stop()
         for c in self.closers:

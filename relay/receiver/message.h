@@ -88,6 +88,7 @@ struct message {
 	uint64_t ticket;		/* of SCAN */
 	uint8_t kills;			/* scanners that died of it */
 	int64_t wait_until;		/* for a scanner, clock_mono */
+	int64_t not_before;		/* clock_mono: no scanner gets it sooner */
 	bool waiting;
 	struct msg_verdict verdict;
 	struct group *groups;

@@ -5,7 +5,9 @@
  * the least. When a scanner dies, the oldest message it had is its killer:
  * it is tried once more on another one, then held as unscannable. What lay behind it
  * is innocent. A scanner that does not answer within scan_timeout counts as
- * killed; the master is asked to end it.
+ * killed; the master is asked to end it. The second try waits for SUSPECT_PAUSE:
+ * when the scanners' parent dies they all go within milliseconds, and no message
+ * shall be blamed for two deaths that were one.
  *
  * The queue of waiting messages is bounded, in number and in time: without a
  * scanner the client hears 451 and keeps its message.
@@ -20,6 +22,8 @@
 #define WAITING_MAX 2000
 #define GRACE (10 * INT64_C(1000000))	/* without any scanner: time to start a new one */
 #define KILLS_MAX 2
+#define PATIENCE_MIN (5 * INT64_C(1000000))
+#define SUSPECT_PAUSE (INT64_C(500) * 1000)
 
 struct worker {
 	struct link *l;
@@ -58,6 +62,15 @@ size_t
 scanners_waiting(const struct scanners *sc)
 {
 	return sc->waiting;
+}
+
+/* How long a message waits for a scanner. */
+static int64_t
+patience(const struct scanners *sc)
+{
+	int64_t two = 2 * sc->all->conf->scan_timeout;
+
+	return two > PATIENCE_MIN ? two : PATIENCE_MIN;
 }
 
 /* ---- the line of those who wait ---- */
@@ -99,13 +112,25 @@ least_busy(struct scanners *sc)
 	return best;
 }
 
+/* Suspects wait at the front of the line; there are never many. */
+static struct message *
+first_due(const struct scanners *sc, int64_t now)
+{
+	struct message *m = sc->first;
+
+	while (m && m->not_before > now)
+		m = m->next_wait;
+	return m;
+}
+
 static void
 dispatch(struct scanners *sc, int64_t now)
 {
 	struct worker *w;
 
-	while (sc->first && (w = least_busy(sc)) != NULL) {
-		struct message *m = sc->first;
+	struct message *m;
+
+	while ((m = first_due(sc, now)) != NULL && (w = least_busy(sc)) != NULL) {
 		uint64_t ticket = ticket_open(sc->all->tickets, m, INT64_MAX);
 
 		wait_remove(sc, m);
@@ -127,7 +152,7 @@ scanners_judge(struct scanners *sc, struct message *m, int64_t now)
 {
 	if (sc->waiting >= WAITING_MAX)
 		return -1;
-	m->wait_until = now + 2 * sc->all->conf->scan_timeout;
+	m->wait_until = now + patience(sc);
 	wait_put(sc, m, false);
 	dispatch(sc, now);
 	return 0;
@@ -175,7 +200,8 @@ take_back(struct scanners *sc, struct worker *w, int64_t now)
 		if (i == 0)
 			log_msg(LOG_LVL_WARN, m->id, "its scanner[%u] died: once more on another",
 			    link_instance(w->l));
-		m->wait_until = now + 2 * sc->all->conf->scan_timeout;
+		m->not_before = i == 0 ? now + SUSPECT_PAUSE : 0;
+		m->wait_until = now + patience(sc);
 		wait_put(sc, m, true);
 	}
 	w->n = 0;
@@ -253,8 +279,8 @@ scanners_tick(struct scanners *sc, int64_t now)
 		struct message *m = sc->first;
 		int64_t limit = m->wait_until;
 
-		if (!any && limit > m->wait_until - 2 * sc->all->conf->scan_timeout + GRACE)
-			limit = m->wait_until - 2 * sc->all->conf->scan_timeout + GRACE;
+		if (!any && limit > m->wait_until - patience(sc) + GRACE)
+			limit = m->wait_until - patience(sc) + GRACE;
 		if (now < limit)
 			break;
 		wait_remove(sc, m);

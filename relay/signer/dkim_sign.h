@@ -34,7 +34,8 @@ struct dkim_message {
 #define DKIM_FIELDS_MAX 4096
 #define DKIM_SIGNATURE_MAX (16u << 10)	/* of one DKIM-Signature field */
 
-/* Reads the key, checks it and makes a test signature. NULL: err names the file. */
+/* Reads the key, checks it, and makes a trial signature that libopendkim must verify. NULL: err
+ * names the file. */
 struct dkim_key *dkim_key_load(struct span domain, struct span selector, const char *path,
     bool ed25519, struct err *err);
 void dkim_key_free(struct dkim_key **k);
@@ -48,6 +49,9 @@ int dkim_sign_fast(const struct dkim_key *k, const struct dkim_message *m, int64
     struct arena *a, struct buf *out, struct err *err);
 int dkim_sign_lib(const struct dkim_key *k, const struct dkim_message *m, int64_t now,
     struct arena *a, struct buf *out, struct err *err);
+
+/* 0 when libopendkim verifies the one signature of a whole message (CRLF) with k's public half. */
+int dkim_verify_own(const struct dkim_key *k, struct span message, struct arena *a, struct err *err);
 
 /* The fields that are signed, and those of which one more is claimed than there are, so that
  * none can be added (RFC 6376, 5.4.2 and 8.15). NULL-terminated, lower case. */

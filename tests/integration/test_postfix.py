@@ -63,7 +63,7 @@ class Postfix(unittest.TestCase):
             s.sendmail("a@example.lab", ["u@partner.lab"], lab.message(subject="refuseme"))
         lab.wait_for(lambda: re.search(r"status=bounced .*5\.7\.1 Not outside",
                                        lab.tail(self.lab.path("internal", "maillog"), 400)),
-                     because="the internal Postfix to hear the refusal")
+                     because="the internal Postfix to hear the refusal\n" + lab.tail(self.lab.path("internal", "maillog"), 30))
 
     def test_many_recipients_in_one_transaction(self):
         to = ["r%d@partner.lab" % i for i in range(50)]
