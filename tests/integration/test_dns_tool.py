@@ -119,7 +119,6 @@ class Tool(unittest.TestCase):
                 l = lab.Lab("spf")
                 self.addCleanup(l.close)
                 l.dns({"example.lab": ["@ TXT " + record, "@ MX 5 gw", "gw A " + SOURCE], "third.lab": ["@ TXT " + third]})
-                self.lab.close()
                 self.lab = l
                 self.configure()
                 got = self.verdicts()[1]["spf", "example.lab"]
