@@ -181,6 +181,11 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIBS)
 .PHONY: $(B)/all-fuzzers
 $(B)/all-fuzzers: $(FUZZERS)
 
+# SIGKILL at random moments under load, CRASH_ROUNDS (300) times; CRASH_SEED repeats the choices.
+.PHONY: crash
+crash: deps all
+	$(Q)B=$(B) tests/crash/run
+
 .PHONY: bench
 bench: deps
 	$(Q)$(MAKE) --no-print-directory all benches tools
@@ -223,6 +228,7 @@ install: all
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
+	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -m 644 systemd/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 
@@ -249,6 +255,7 @@ help:
 	@echo 'make demo       see it work: a relay, a DNS server, a receiving MX, six messages'
 	@echo 'make run        the same, left running'
 	@echo 'make check      all tests (installs what they need)'
+	@echo 'make crash      SIGKILL at random moments under load, CRASH_ROUNDS times'
 	@echo 'make bench      beside Postfix, in one run'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each'
 	@echo 'make lint       the house rules; hdr-check: each header alone; cover: coverage'

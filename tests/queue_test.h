@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "ipc/json_read.h"
+#include "ipc/ticket.h"
 #include "queue/queue.h"
 #include "spool_test.h"
 
@@ -22,8 +23,8 @@ struct house {
 	struct config conf;
 	struct runtime rt;
 	char path[256];
-	struct chan receiver, delivery, store;
-	struct link *links[3];
+	struct chan receiver, delivery, store, signer;
+	struct link *links[4];
 	struct arena *a;
 	struct id_source ids;
 };
@@ -41,7 +42,7 @@ on_closed(void *ctx, struct link *l, const struct err *why)
 {
 	struct house *h = ctx;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (h->links[i] == l)
 			h->links[i] = NULL;
 	queue_ops.peer_down(&h->rt, l);
@@ -122,12 +123,13 @@ house_crash(struct house *h)
 	arena_free(&q->scratch);
 	arena_free(&q->work);
 	events_free(&q->events);
+	tickets_free(&q->signing);
 	event_free(q->turn);
 	event_free(q->timer);
 	event_free(q->lazy);
 	event_free(q->idle);
 	free(q->awaiting);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		link_close(&h->links[i]);
 	event_base_loop(h->rt.base, EVLOOP_NONBLOCK);
 	event_base_free(h->rt.base);
@@ -138,6 +140,9 @@ house_crash(struct house *h)
 		chan_release(&h->delivery);
 	if (h->store.self)
 		chan_release(&h->store);
+	if (h->signer.self)
+		chan_release(&h->signer);
+	memset(&h->signer, 0, sizeof(h->signer));
 	memset(&h->receiver, 0, sizeof(h->receiver));
 	memset(&h->delivery, 0, sizeof(h->delivery));
 	memset(&h->store, 0, sizeof(h->store));
@@ -245,6 +250,8 @@ job(struct house *h, struct msg_deliver *d)
 	return f.ticket;
 }
 
+static bool next_hop_notifies;	/* it offers DSN */
+
 static void
 result(struct house *h, uint64_t ticket, const struct msg_deliver *d, enum rcpt_status status,
     enum fail_class cls, const char *dsn, const char *reply)
@@ -256,7 +263,8 @@ result(struct house *h, uint64_t ticket, const struct msg_deliver *d, enum rcpt_
 	for (size_t i = 0; i < r.nrcpts; i++)
 		r.rcpts[i] = (struct rcpt_result){ .index = d->index[i], .status = status,
 			.cls = cls, .dsn = span_str(dsn), .reply = span_str(reply),
-			.relay = SPAN_LIT("mx.example.net[192.0.2.1]:25"), .remote = true };
+			.relay = SPAN_LIT("mx.example.net[192.0.2.1]:25"), .remote = true,
+			.notifies = status == RCPT_SENT && next_hop_notifies };
 	buf_init(&b, FRAME_BIG);
 	result_encode(&b, &r);
 	say(h, &h->delivery, FRAME_RESULT, ticket, &b);

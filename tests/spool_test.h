@@ -30,6 +30,9 @@ struct user {
 	char last[1024];
 	unsigned npaused;
 	bool keep_quiet;
+	/* As a delivery process is told of a segment (fd -1: it is gone); NULL: nobody is. */
+	void (*announce)(void *to, uint32_t number, int fd);
+	void *to;
 };
 
 static struct spool_item *
@@ -80,13 +83,21 @@ user_paused(void *ctx, const struct span *sites, size_t n)
 static void
 user_segment_new(void *ctx, uint32_t number, int fd)
 {
-	((struct user *)ctx)->segments++;
+	struct user *u = ctx;
+
+	u->segments++;
+	if (u->announce)
+		u->announce(u->to, number, fd);
 }
 
 static void
 user_segment_gone(void *ctx, uint32_t number)
 {
-	((struct user *)ctx)->segments--;
+	struct user *u = ctx;
+
+	u->segments--;
+	if (u->announce)
+		u->announce(u->to, number, -1);
 }
 
 static void

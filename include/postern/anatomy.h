@@ -44,7 +44,8 @@
 	X(TOO_LARGE, 17, "too-large", "decoded content above the limit") \
 	X(MESSAGE_PARTIAL, 18, "message-partial", "a message in fragments (message/partial)") \
 	X(EXTERNAL_BODY, 19, "external-body", "a body that lies elsewhere (message/external-body)") \
-	X(TYPE_MISMATCH, 20, "type-mismatch", "name or declared type say one thing, the bytes another")
+	X(TYPE_MISMATCH, 20, "type-mismatch", "name or declared type say one thing, the bytes another") \
+	X(BODY_NUL, 21, "body-nul", "a NUL byte in a body, which RFC 5321 forbids")
 
 enum {
 #define X(name, bit, text, help) DEFECT_##name = 1 << (bit),

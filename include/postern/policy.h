@@ -51,6 +51,8 @@ struct policy *policy_load(const struct policy_source *files, size_t nfiles,
 void policy_free(struct policy **p);
 const char *policy_hash(const struct policy *p);	/* 16 hex digits over all sources, in name order */
 size_t policy_rule_count(const struct policy *p);
+/* Where a rule stands; false: there is no such rule. */
+bool policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line);
 
 /* as_if: temporarily another mode for a rule ("enforce", "shadow", "off"), for tests; may be NULL. */
 struct policy_as_if {
@@ -81,9 +83,17 @@ void verdict_explain(const struct verdict *v, const struct policy *p, const stru
     const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
     struct json *j);
 
-/* Rate limits the policy asks of the receiver. */
+/* Rate limits the policy asks of the receiver. Any number of them may count the same key, each
+ * over its own time; the strictest decides. */
 enum limit_key { LIMIT_CLIENT, LIMIT_SENDER, LIMIT_SENDER_DOMAIN, LIMIT_USER, LIMIT_DESTINATION };
-enum limit_unit { LIMIT_MESSAGES, LIMIT_RECIPIENTS, LIMIT_CONNECTIONS };
+enum limit_unit { LIMIT_MESSAGES, LIMIT_RECIPIENTS, LIMIT_CONNECTIONS,
+	LIMIT_UNIQUE,		/* recipients not written to before within the window */
+	LIMIT_INVALID };	/* recipients that do not exist */
+struct limit_exempt {		/* whom a limit does not count */
+	struct span match;	/* address, domain or .domain; for clients an address or network */
+	struct span owner, reason;
+	int64_t until;		/* first moment at which it holds no more; Unix microseconds */
+};
 struct limit_rule {
 	struct span id;
 	enum limit_key per;
@@ -92,6 +102,12 @@ struct limit_rule {
 	int64_t window;		/* … in so many microseconds; 0 for connections */
 	enum outcome then;	/* defer, reject, hold; DELIVER: only notify */
 	struct span queue;	/* hold: who decides */
+	int64_t lock;		/* who exceeds it is refused for so long; 0: not */
+	struct span notify;	/* who is to be told: named in the log and the journal; empty: nobody */
+	const struct limit_exempt *exempt;
+	size_t nexempt;
+	const char *file;	/* where it stands */
+	uint32_t line;
 };
 const struct limit_rule *policy_limits(const struct policy *p, size_t *n);
 

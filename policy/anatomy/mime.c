@@ -485,6 +485,8 @@ split_run(struct splitter *s)
 	const char *p = s->src.p;
 	size_t n = s->src.n;
 
+	if (s->at < n && memchr(p + s->at, '\0', n - s->at))
+		s->b->out->parts[s->current].defects |= DEFECT_BODY_NUL;
 	while (s->at < n && !s->stop) {
 		const char *nl = memchr(p + s->at, '\n', n - s->at);
 		size_t next = nl ? (size_t)(nl - p) + 1 : n, k, len = next - s->at;

@@ -12,6 +12,7 @@ limit_allow(struct load *ld, struct conf_node *n, void *obj)
 		{ "message", LIMIT_MESSAGES }, { "messages", LIMIT_MESSAGES },
 		{ "recipient", LIMIT_RECIPIENTS }, { "recipients", LIMIT_RECIPIENTS },
 		{ "connection", LIMIT_CONNECTIONS }, { "connections", LIMIT_CONNECTIONS },
+		{ "unique recipients", LIMIT_UNIQUE }, { "invalid recipients", LIMIT_INVALID },
 	};
 	struct limit_src *l = obj;
 	struct span s, count, unit, window;
@@ -32,7 +33,7 @@ limit_allow(struct load *ld, struct conf_node *n, void *obj)
 			known = true;
 		}
 	if (!known || !parse_uint(count, UINT32_MAX, &l->rule.allow) || l->rule.allow == 0) {
-		diag_at(ld->d, DIAG_ERROR, n, "as in 300 recipients / 1h, 500 messages / 1d, 10 connections",
+		diag_at(ld->d, DIAG_ERROR, n, "as in 300 recipients / 1h, 500 unique recipients / 1d, 10 connections",
 		    "cannot read this limit");
 		return;
 	}
@@ -101,11 +102,59 @@ limit_then(struct load *ld, struct conf_node *n, void *obj)
 	if (n->kind == CONF_MAP) {
 		if (keys_read(ld, n, SECTION_LIMIT_THEN, l) && n->count == 0)
 			diag_at(ld->d, DIAG_ERROR, n, NULL, "`then` says nothing");
+		/* A lock refuses: whoever is locked tries again later, unless `reject` says more. */
+		if (l->rule.lock && l->rule.then < OUTCOME_DEFER) {
+			if (l->rule.then == OUTCOME_HOLD)
+				diag_at(ld->d, DIAG_ERROR, n, "two limits, one for each",
+				    "`hold` lets messages in and `lock` refuses them");
+			l->rule.then = OUTCOME_DEFER;
+		}
 	} else if (n->kind == CONF_SCALAR && (span_is(n->text, "wait") || span_is(n->text, "notify"))) {
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "` is not available in this version",
 		    SPAN_ARG(n->text));
 	} else if (conf_enum(ld->d, n, names, &i)) {
 		l->rule.then = i == 0 ? OUTCOME_DEFER : OUTCOME_REJECT;
+	}
+}
+
+/* ---- exemptions ---- */
+
+#define DAY_US (INT64_C(86400) * 1000000)
+
+void
+limit_exempt_until(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct limit_exempt *x = obj;
+
+	if (!read_date(ld, n, &x->until))
+		return;
+	x->until += DAY_US;
+	if (ld->env->now >= x->until)
+		diag_at(ld->d, DIAG_WARNING, n, "prolong it, or take it out",
+		    "this exemption has expired");
+}
+
+void
+limit_exempt_list(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct limit_src *l = obj;
+	struct limit_exempt *out;
+
+	if (!conf_want(ld->d, n, CONF_LIST, "a list of exemptions: [{match, owner, until, reason}]"))
+		return;
+	l->rule.exempt = out = arena_array(ld->a, n->count, sizeof(*out));
+	CONF_EACH (c, n) {
+		struct limit_exempt *x = &out[l->rule.nexempt];
+		static const char *const wanted[] = { "match", "owner", "until", NULL };
+
+		if (!keys_read(ld, c, SECTION_LIMIT_EXEMPT, x))
+			continue;
+		l->rule.nexempt++;
+		for (size_t i = 0; wanted[i]; i++)
+			if (!conf_get(c, wanted[i]))
+				diag_at(ld->d, DIAG_ERROR, c, "as in {match: news@example.org, "
+				    "owner: it@example.org, until: 2027-12-31}",
+				    "an exemption needs `%s`", wanted[i]);
 	}
 }
 
@@ -137,8 +186,16 @@ limit_read(struct load *ld, struct conf_node *n)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "a limit needs `allow`");
 	if (l->rule.unit == LIMIT_CONNECTIONS && l->per > 0 && ld->d->errors == errors)
 		diag_at(ld->d, DIAG_ERROR, per, NULL, "connections are counted per client");
+	if ((l->rule.unit == LIMIT_UNIQUE || l->rule.unit == LIMIT_INVALID) &&
+	    l->rule.window > 30 * DAY_US && ld->d->errors == errors)
+		diag_at(ld->d, DIAG_ERROR, l->allow, "30d", "recipients are remembered for 30 days at most");
+	if (l->rule.unit == LIMIT_CONNECTIONS && l->rule.lock && ld->d->errors == errors)
+		diag_at(ld->d, DIAG_ERROR, l->then, NULL, "connections above the limit are refused; "
+		    "they lock nobody");
 	if (l->per >= 0)
 		l->rule.per = keys[l->per];
+	l->rule.file = n->file ? arena_str(ld->a, span_str(n->file->name)) : "";
+	l->rule.line = n->line;
 	if (l->rule.id.n && ld->d->errors == errors)
 		pendings_add(ld, &ld->limits, "limit", l->rule.id, conf_get(n, "id"), l);
 }

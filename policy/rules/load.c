@@ -557,6 +557,18 @@ policy_rule_count(const struct policy *p)
 	return p->nrules;
 }
 
+bool
+policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line)
+{
+	const struct rule *r = policy_rule(p, id);
+
+	if (r == NULL)
+		return false;
+	*file = r->file;
+	*line = r->line;
+	return true;
+}
+
 const struct rule *
 policy_rule(const struct policy *p, struct span id)
 {

@@ -81,7 +81,7 @@ enum section {
 	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_NEAR, SECTION_CONFIDENCE,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
-	SECTION_EXCEPTION, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_TESTS, SECTION_TEST,
+	SECTION_EXCEPTION, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS, SECTION_TEST,
 	SECTION_MESSAGE, SECTION_FILE, SECTION_EXPECT, SECTION_COUNT
 };
 enum key_type {
@@ -243,7 +243,8 @@ extern const char *const mode_names[], *const severity_names[], *const direction
     *const confidence_names[];
 
 /* limits.c */
-key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_hold;
+key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_hold,
+    limit_exempt_list, limit_exempt_until;
 
 /* load.c */
 key_fn use_read, defaults_read, version_read, default_scan_error, default_unscannable;

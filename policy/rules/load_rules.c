@@ -427,6 +427,8 @@ rule_read(struct load *ld, struct conf_node *n)
 	r->judges_unscannable = src->asks_unscannable && r->then.outcome != OUTCOME_UNJUDGED;
 	r->detectors = src->detectors;
 	r->ndetectors = src->ndetectors;
+	r->file = n->file ? arena_str(ld->a, span_str(n->file->name)) : "";
+	r->line = n->line;
 	if (r->id.n)
 		pendings_add(ld, &ld->rules, "rule", r->id, conf_get(n, "id"), src);
 }

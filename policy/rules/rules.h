@@ -177,6 +177,8 @@ struct rule {
 	bool judges_virus;	/* asks for `virus: true` and has an outcome of its own */
 	bool judges_unscannable;
 	bool from_pack;
+	const char *file;	/* where it stands */
+	uint32_t line;
 };
 
 /* Signals: one space of numbers for all that can wake a rule. */

@@ -81,7 +81,7 @@ act_line(void *ctx, const struct jval *v, struct span text)
 
 static void
 ask_begin(struct request *r, const char *noun, const char *verb, const char *selector,
-    const char *text, bool silent, bool count)
+    const char *text, const char *to, bool silent, bool count)
 {
 	char cmd[64];
 
@@ -90,6 +90,8 @@ ask_begin(struct request *r, const char *noun, const char *verb, const char *sel
 	json_kcstr(&r->j, "selector", selector);
 	if (text)
 		json_kcstr(&r->j, "text", text);
+	if (to)
+		json_kcstr(&r->j, "to", to);
 	if (silent)
 		json_kbool(&r->j, "silent", true);
 	if (count)
@@ -98,12 +100,13 @@ ask_begin(struct request *r, const char *noun, const char *verb, const char *sel
 
 /* How many; -1 to go on, else the exit status. */
 static int
-count_first(struct acting *a, const char *noun, const char *selector, bool silent, bool yes)
+count_first(struct acting *a, const char *noun, const char *selector, const char *to, bool silent,
+    bool yes)
 {
 	struct request r;
 	int status;
 
-	ask_begin(&r, noun, a->words->verb, selector, NULL, silent, true);
+	ask_begin(&r, noun, a->words->verb, selector, NULL, to, silent, true);
 	status = control_ask(a->cli, &r, CONTROL_READ, count_line, a);
 	if (status != CLI_OK)
 		return status;
@@ -122,7 +125,8 @@ act_on(int argc, char **argv, const struct cli *cli, const char *noun,
     const struct act_words *words)
 {
 	struct acting a = { .cli = cli, .words = words };
-	const char *selector = NULL, *text = NULL;
+	const char *selector = NULL, *text = NULL, *to = NULL;
+	bool reroute = strcmp(words->verb, "reroute") == 0;
 	bool yes = false, silent = false;
 	struct request r;
 	uint64_t id;
@@ -136,20 +140,22 @@ act_on(int argc, char **argv, const struct cli *cli, const char *noun,
 			text = argv[++i];
 		else if (strcmp(argv[i], "--silent") == 0 && strcmp(words->verb, "fail") == 0)
 			silent = true;
+		else if (reroute && selector && to == NULL && argv[i][0] != '-')
+			to = argv[i];
 		else if (argv[i][0] == '-' || selector)
 			return command_usage(noun);
 		else
 			selector = argv[i];
 	}
-	if (selector == NULL)
+	if (selector == NULL || (reroute && to == NULL))
 		return command_usage(noun);
 	if (!id_parse(span_str(selector), &id) &&
-	    (status = count_first(&a, noun, selector, silent, yes)) != -1)
+	    (status = count_first(&a, noun, selector, to, silent, yes)) != -1)
 		return status;
 	a.progress = a.count > 20 && isatty(STDERR_FILENO) && !cli->json;
 	a.begun = clock_mono();
 	buf_init(&a.out, 1u << 20);
-	ask_begin(&r, noun, words->verb, selector, text, silent, false);
+	ask_begin(&r, noun, words->verb, selector, text, to, silent, false);
 	status = control_ask(cli, &r, CONTROL_SHOW, act_line, &a);
 	show_progress(&a, true);
 	if (!cli->json && status != CLI_UNREACHABLE && (a.count > 1 || !words->each))

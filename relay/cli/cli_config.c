@@ -1,4 +1,5 @@
 /* cli_config.c -- the configuration, as the tool's commands read it. */
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <limits.h>
@@ -53,6 +54,18 @@ cli_load_config(const struct cli *cli)
 		diags_show(&d, cli, stderr);
 	arena_free(&a);
 	return c;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	return remove(path);
+}
+
+void
+cli_remove_tree(const char *path)
+{
+	nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 void

@@ -48,8 +48,19 @@ const struct command commands[] = {
 	    "queue show SELECTOR\n"
 	    "queue retry|hold|release SELECTOR [--yes]\n"
 	    "queue fail SELECTOR [--silent] [--yes]\n"
+	    "queue reroute SELECTOR HOST[:PORT]|default [--yes]\n"
 	    "queue pause|resume SITE\n"
+	    "queue export|import FILE|- [DIR]\n"
 	    "  SELECTOR: an id, a site, a sender's address, or all", cmd_queue },
+	{ "drain", "hand the whole queue over to another node",
+	    "drain HOST:PORT\n"
+	    "drain off\n"
+	    "  waits until it is empty; new mail goes there too. What the node refuses\n"
+	    "  stays here, nothing is bounced for it. A restart ends a drain", cmd_drain },
+	{ "spool", "the spool on the disk: what is broken in it, make it good",
+	    "spool check [DIR]\n"
+	    "spool repair [DIR]\n"
+	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing", cmd_spool },
 	{ "held", "messages that wait for somebody's decision", KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN", cmd_route },
@@ -65,7 +76,16 @@ const struct command commands[] = {
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
 	{ "doctor", "looks at everything that keeps mail from arriving", "doctor", cmd_doctor },
 	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
-	{ "limits", "what the limits count now", "limits [show]\nlimits reset KEY", cmd_limits },
+	{ "limits", "what the limits count now, and who is locked",
+	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
+	{ "session", "transcripts of SMTP sessions, without credentials and bodies",
+	    "session start [--client NETWORK] [--minutes 10]\nsession show\nsession stop",
+	    cmd_session },
+	{ "simulate", "the SMTP answers a client would get, without sending",
+	    "simulate --client IP [--helo NAME] --from ADDRESS --to ADDRESS,... [--listener NAME]\n"
+	    "         [--user NAME] [--tls] [--no-antivirus] [FILE.eml]", cmd_simulate },
+	{ "passwd", "a line for the file of users (auth.file); asks for the password",
+	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },
 	{ "version", "print the version", "version", cmd_version },
 	{ "help", "this list, or how a command is used", "help [COMMAND]", cmd_help },

@@ -8,9 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "authenticator/users.h"
 #include "cli/cli.h"
 #include "cli/diag_out.h"
+#include "clock.h"
 #include "fs.h"
+#include "net/tls_server.h"
+#include "net/transport.h"
 #include "scanner/load_policy.h"
 #include "signer/dkim_sign.h"
 
@@ -82,6 +86,56 @@ check_keys(struct check *c, const char *shown)
 		    c->conf->av_databases);
 }
 
+/* As the receiver will read them, likewise. */
+static void
+check_tls(struct check *c)
+{
+	const struct config *conf = c->conf;
+	bool seen = false;
+
+	if (conf->delivery.roots) {
+		struct ssl_ctx_st *client;
+		struct err err;
+
+		if ((client = transport_context(conf->delivery.roots, &err)) == NULL)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+		else
+			transport_context_free(&client);
+	}
+	for (size_t i = 0; i < conf->nlisteners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+		struct tls_server t = { conf->tls_certificate, conf->tls_key, conf->tls_only13,
+			l->client_ca };
+		struct ssl_ctx_st *ctx;
+		char text[128];
+		struct err err;
+
+		if (l->tls == LISTEN_TLS_OFF || (seen && l->client_ca == NULL) ||
+		    (access(t.key, R_OK) == -1 && access(t.key, F_OK) == 0))
+			continue;
+		seen = true;
+		if ((ctx = tls_server_context(&t, &err)) == NULL)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+		else if (tls_server_warning(ctx, clock_real() / US_PER_SEC, text, sizeof(text)))
+			diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "%s: %s", t.certificate, text);
+		tls_server_context_free(&ctx);
+	}
+}
+
+static void
+check_users(struct check *c)
+{
+	const char *path = c->conf->auth_file;
+	struct users *u;
+	struct err err;
+
+	if (path == NULL || (access(path, R_OK) == -1 && access(path, F_OK) == 0))
+		return;
+	if ((u = users_load(path, &err)) == NULL)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+	users_free(&u);
+}
+
 static void
 check_config(struct check *c, const char *path)
 {
@@ -89,6 +143,8 @@ check_config(struct check *c, const char *path)
 	if (c->conf == NULL)
 		return;
 	check_keys(c, path);
+	check_tls(c);
+	check_users(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
 }
 

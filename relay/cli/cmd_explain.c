@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,12 +355,6 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 
 /* ---- */
 
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	return remove(path);
-}
-
 /* The engine is asked when it is there; without it the rest can still be explained. */
 static void
 open_antivirus(struct judge *j, const struct ask *q, const struct config *conf, char *tmp)
@@ -404,7 +397,7 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 	cli_write(stdout, buf_data(&out));
 	buf_release(&out);
 	if (*tmp)
-		nftw(tmp, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+		cli_remove_tree(tmp);
 	return CLI_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/page.h"
+#include "cli/spool_folder.h"
 #include "clock.h"
 
 #define PAGE_MAX ((size_t)256 << 20)
@@ -252,6 +253,7 @@ cmd_queue(int argc, char **argv, const struct cli *cli)
 		{ "hold", "held", false },
 		{ "release", "released", false },
 		{ "fail", "given up", false },
+		{ "reroute", "sent another way", false },
 	};
 	const char *verb = argc > 1 ? argv[1] : "--by", *by = argc > 2 ? argv[2] : "site";
 
@@ -260,6 +262,10 @@ cmd_queue(int argc, char **argv, const struct cli *cli)
 		return queue_by(cli, by);
 	if (strcmp(verb, "show") == 0)
 		return queue_show(argc - 2, argv + 2, cli);
+	if (strcmp(verb, "export") == 0)
+		return queue_export(argc - 2, argv + 2, cli);
+	if (strcmp(verb, "import") == 0)
+		return queue_import(argc - 2, argv + 2, cli);
 	if (strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0)
 		return queue_site(argc - 2, argv + 2, cli, verb);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

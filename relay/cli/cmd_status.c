@@ -1,4 +1,4 @@
-/* cmd_status.c -- `postern status`, `reload`, `limits`.
+/* cmd_status.c -- `postern status`, `reload`.
  *
  * status is one page for somebody who is tired: what is wrong stands on top,
  * in words, with the command that shows more. It asks master, queue and
@@ -113,8 +113,17 @@ look_at_queue(struct status_page *p)
 		note(p, true, "the queue does not answer");
 		return;
 	}
-	if (jval_bool(q, "refusing"))
+	if (jval_text(q, "limit_reached").n)
+		note(p, true, "new messages are refused: `queue." SPAN_FMT "` is reached: "
+		    "`postern queue --by site`", SPAN_ARG(jval_text(q, "limit_reached")));
+	else if (jval_bool(q, "nearly_full"))
+		note(p, false, "the queue is at nine tenths of what it may hold: "
+		    "`postern queue --by site`");
+	else if (jval_bool(q, "refusing"))
 		note(p, true, "new messages are refused: the spool cannot take them");
+	if (jval_text(q, "drain").n)
+		note(p, false, "the queue is handed over to " SPAN_FMT ": `postern drain off` ends it",
+		    SPAN_ARG(jval_text(q, "drain")));
 	if (jval_has(q, "store") && !jval_bool(q, "store"))
 		note(p, true, "the queue has no store: holds and quarantine wait in the spool");
 	if (jval_has(q, "deliveries") && jval_int(q, "deliveries", 0) == 0)
@@ -371,77 +380,4 @@ cmd_reload(int argc, char **argv, const struct cli *cli)
 		return command_usage("reload");
 	request_begin(&r, "reload");
 	return control_ask(cli, &r, CONTROL_SHOW, reload_line, NULL);
-}
-
-/* ---- limits ---- */
-
-static void
-limit_line(void *ctx, const struct jval *v, struct span text)
-{
-	struct grid *g = ctx;
-	int64_t now = clock_real(), free_at = page_when(v, "free_at");
-	int64_t used = jval_int(v, "used", 0), allow = jval_int(v, "allow", 0);
-
-	grid_text(g, jval_text(v, "limit"));
-	grid_text(g, jval_text(v, "key"));
-	buf_printf(grid_cell(g), "%lld of %lld ", (long long)used, (long long)allow);
-	page_text(&g->text, jval_text(v, "unit"));
-	grid_done(g, allow > 0 && used >= allow ? RED : PLAIN);
-	page_age(grid_cell(g), jval_int(v, "window", 0) * US_PER_SEC);
-	grid_done(g, PLAIN);
-	if (free_at > now)
-		page_age(grid_cell(g), free_at - now);
-	else
-		buf_puts(grid_cell(g), "-");
-	grid_done(g, PLAIN);
-}
-
-static int
-limits_show(const struct cli *cli)
-{
-	static const char *const titles[] = { "limit", "who", "used", "in", "empty in", NULL };
-	struct request r;
-	struct grid g;
-	struct buf out;
-	int status;
-
-	grid_init(&g, cli, titles, "llrrr");
-	request_begin(&r, "limits.show");
-	status = control_ask(cli, &r, CONTROL_SHOW, limit_line, &g);
-	buf_init(&out, 64u << 20);
-	if (grid_rows(&g) > 0)
-		grid_print(&g, &out, "");
-	else if (status == CLI_OK && !cli->json)
-		buf_puts(&out, "no limit has counted anything\n");
-	page_flush(&out);
-	buf_release(&out);
-	grid_release(&g);
-	return status;
-}
-
-static void
-reset_line(void *ctx, const struct jval *v, struct span text)
-{
-	*(bool *)ctx = jval_bool(v, "reset");
-}
-
-int
-cmd_limits(int argc, char **argv, const struct cli *cli)
-{
-	bool reset = false;
-	struct request r;
-	int status;
-
-	if (argc == 1 || (argc == 2 && strcmp(argv[1], "show") == 0))
-		return limits_show(cli);
-	if (argc != 3 || strcmp(argv[1], "reset") != 0)
-		return command_usage("limits");
-	request_begin(&r, "limits.reset");
-	json_kcstr(&r.j, "key", argv[2]);
-	status = control_ask(cli, &r, CONTROL_SHOW, reset_line, &reset);
-	if (status == CLI_OK && !cli->json) {
-		puts(reset ? "forgotten" : "nothing is counted under this key");
-		return reset ? CLI_OK : CLI_FINDINGS;
-	}
-	return status;
 }

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "json.h"
 
+void cli_remove_tree(const char *path);		/* a temporary folder of ours */
 void cli_write(FILE *to, struct span s);	/* s may be empty */
 /* In the house format to `to`; with --json one object a line on stdout. */
 void diags_show(const struct diags *d, const struct cli *cli, FILE *to);

@@ -114,6 +114,7 @@ carrier_take(struct carrier *c, struct job *job)
 	job->t_start = job->t_conn = job->t_ready = clock_real();
 	job->relay = SPAN_LIT("none");
 	job->eightbit = span_has_8bit(job->bytes);
+	job->utf8_header = job->eightbit && message_utf8_header(job->bytes);
 	if (job->results[0].set) {
 		job_done(c, job);
 		return;
@@ -123,16 +124,9 @@ carrier_take(struct carrier *c, struct job *job)
 		job_done(c, job);
 		return;
 	}
-	/* What cannot be proved is not sent: REQUIRETLS wants more than a certificate (RFC 8689, 4.2.1). */
-	if (job->d.flags & ENVELOPE_REQUIRETLS) {
-		smtp_result_set(&why, CLIENT_TLS, RCPT_DEFERRED, FAIL_TLS, "4.7.5",
-		    SPAN_LIT("REQUIRETLS is asked for, which is not available in this version"), false);
-		job_fail_rest(job, &why);
-		job_done(c, job);
-		return;
-	}
-	if (job_needs_tls(job) && c->tls == NULL) {
-		smtp_result_set(&why, CLIENT_TLS, RCPT_DEFERRED, FAIL_TLS, "4.7.5",
+	/* What cannot be proved is not sent. */
+	if (job_demand(job).least && c->tls == NULL) {
+		smtp_result_set(&why, CLIENT_TLS, RCPT_DEFERRED, FAIL_MESSAGE, "4.7.5",
 		    SPAN_LIT("TLS is required, and this relay has none"), false);
 		job_fail_rest(job, &why);
 		job_done(c, job);

@@ -126,10 +126,8 @@ delivery_start(struct runtime *rt, struct err *err)
 	if (rt->conf->dnssec &&
 	    resolver_anchors(rt->conf->trust_anchor, d->arena, &d->anchors, err) == -1)
 		return -1;
-	if ((d->carrier.tls = transport_context(err)) == NULL)
+	if ((d->carrier.tls = transport_context(rt->conf->delivery.roots, err)) == NULL)
 		return -1;
-	if (rt->conf->delivery.roots)
-		return transport_roots(d->carrier.tls, rt->conf->delivery.roots, err);
 	return 0;
 }
 

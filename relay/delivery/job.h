@@ -26,7 +26,7 @@ struct job {
 	void *mapping;			/* segment.c's */
 	struct smtp_result *results;	/* one for each recipient */
 	size_t at;			/* first recipient that no transaction has had yet */
-	bool eightbit;
+	bool eightbit, utf8_header;
 	bool requeued;			/* met a connection that had died idle: once is enough */
 	bool handed_back;
 	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real */
@@ -84,10 +84,22 @@ void carrier_abandon(struct carrier *c);
 void job_fail_rest(struct job *job, const struct smtp_result *why);
 void job_done(struct carrier *c, struct job *job);
 
-static inline bool
-job_needs_tls(const struct job *job)
+/* What the job itself asks of a session, beyond what postern.yaml and DANE ask for all. */
+struct job_demand {
+	enum require_tls least;		/* TLS_ENCRYPTED or more; else TLS_UNSPECIFIED: nothing */
+	bool requiretls;		/* and the server's REQUIRETLS (RFC 8689) */
+};
+
+static inline struct job_demand
+job_demand(const struct job *job)
 {
-	return job->d.require_tls >= TLS_ENCRYPTED;
+	struct job_demand d = { job->d.require_tls, (job->d.flags & ENVELOPE_REQUIRETLS) != 0 };
+
+	if (d.requiretls && d.least < TLS_VERIFIED)
+		d.least = TLS_VERIFIED;
+	else if (d.least < TLS_ENCRYPTED)
+		d.least = TLS_UNSPECIFIED;
+	return d;
 }
 
 #endif

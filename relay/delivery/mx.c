@@ -130,6 +130,21 @@ keep_ttl(struct plan *p, const struct dns_answer *a)
 		p->ttl = a->ttl;
 }
 
+size_t
+plan_names(const struct plan *p, size_t host, struct span names[PLAN_NAMES_MAX])
+{
+	struct span name = span_str(p->hosts[host].name), domain = span_str(p->domain);
+	bool within = name.n > domain.n && span_ends_nocase(name, domain) &&
+	    name.p[name.n - domain.n - 1] == '.';
+	size_t n = 0;
+
+	if (p->secure || within || p->hosts[host].literal)
+		names[n++] = name;
+	if (domain.n && domain.p[0] != '[')
+		names[n++] = domain;
+	return n;
+}
+
 bool
 plan_mx(struct plan *p, const struct dns_answer *a, uint16_t port, const struct plan_world *w)
 {

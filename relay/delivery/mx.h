@@ -90,6 +90,12 @@ void plan_hosts(struct plan *p, const struct conf_host *hosts, size_t n);
 bool plan_mx(struct plan *p, const struct dns_answer *a, uint16_t port, const struct plan_world *w);
 /* What the A (family 4) or AAAA question for host i brought. */
 void plan_address(struct plan *p, size_t i, uint8_t family, const struct dns_answer *a);
+/* The names that the certificate of a host may be for when it must prove to be the domain's (RFC
+ * 8689, 4.2.1; RFC 8461, 4.1): the host, where its name is known from the configuration, from
+ * DNSSEC or for lying within the domain; else only the domain itself, for whoever can
+ * forge an MX record has certificates of his own. names: room for PLAN_NAMES_MAX. */
+#define PLAN_NAMES_MAX 2
+size_t plan_names(const struct plan *p, size_t host, struct span names[PLAN_NAMES_MAX]);
 bool plan_finish(struct plan *p, const struct plan_world *w);
 
 #endif

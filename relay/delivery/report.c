@@ -105,7 +105,7 @@ report_result(struct buf *b, const struct job *job)
 
 		m.rcpts[i] = (struct rcpt_result){ .index = job->d.index[i], .status = r->status,
 			.cls = r->cls, .dsn = span_str(r->dsn), .reply = span_sub(r->reply, 0, room),
-			.relay = job->relay, .remote = r->remote };
+			.relay = job->relay, .remote = r->remote, .notifies = r->notifies };
 	}
 	result_encode(b, &m);
 }

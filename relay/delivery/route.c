@@ -165,11 +165,28 @@ got_mx(void *arg, const struct dns_answer *a)
 		finished(r);
 }
 
+/* "relay.example.net:25", "[192.0.2.1]:25": a site that an operator made, one host. An address
+ * literal ends in its bracket and a domain has no colon. */
+static bool
+next_hop(struct span site, struct conf_host *out)
+{
+	struct span rest = site.n && site.p[0] == '[' ? span_from(site, span_find(site, ']')) : site;
+	struct err err;
+
+	*out = (struct conf_host){ .port = 0 };
+	if (span_find(rest, ':') == rest.n ||
+	    hostport_parse(site, 25, &out->name, &out->port, &err) == -1)
+		return false;
+	(void)ip_parse(out->name, &out->ip);
+	return true;
+}
+
 struct routing *
 route_find(struct carrier *c, struct span domain, route_cb *cb, void *ctx)
 {
 	struct routing *r = calloc(1, sizeof(*r));
 	const struct conf_host *hosts;
+	struct conf_host hop;
 	struct plan *p;
 	size_t n;
 
@@ -183,7 +200,11 @@ route_find(struct carrier *c, struct span domain, route_cb *cb, void *ctx)
 	p = &r->route->plan;
 	plan_init(p, domain);
 	r->ok = true;
-	if ((hosts = config_route(c->conf, domain, &n)) != NULL) {
+	if (next_hop(domain, &hop)) {
+		plan_hosts(p, &hop, 1);
+		if (ask_addresses(r))
+			return r;
+	} else if ((hosts = config_route(c->conf, domain, &n)) != NULL) {
 		plan_hosts(p, hosts, n);
 		if (ask_addresses(r))
 			return r;

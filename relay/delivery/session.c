@@ -117,21 +117,56 @@ job_over(struct session *s)
 	job_done(s->c, job);
 }
 
+/* What everybody needs there: postern.yaml, the records of the host. */
+static enum require_tls
+common_need(const struct session *s, const struct plan_host *h)
+{
+	if (h->dane == DANE_USABLE)
+		return TLS_DANE;
+	return h->dane == DANE_UNUSABLE || s->c->conf->delivery.floor == FLOOR_ENCRYPTED ?
+	    TLS_ENCRYPTED : TLS_UNSPECIFIED;
+}
+
+/* The most that anyone asks for: the job, or that. */
+static enum require_tls
+tls_needed(const struct session *s, const struct plan_host *h)
+{
+	enum require_tls all = common_need(s, h), own = job_demand(s->job).least;
+
+	return own > all ? own : all;
+}
+
+/* The session failed for what its job asked for, no more. */
+static bool
+demanded(const struct session *s)
+{
+	const struct plan *p = &s->route->plan;
+	const struct plan_host *h = &p->hosts[p->targets[s->target].host];
+
+	if (!s->m.failed || s->m.fail.cls != FAIL_TLS || job_demand(s->job).least == TLS_UNSPECIFIED)
+		return false;
+	return s->has >= common_need(s, h) || (s->need == TLS_DANE && h->dane != DANE_USABLE);
+}
+
 /* No target is left; s->last says why the last one was given up. */
 static void
 unreachable(struct session *s)
 {
 	struct job *job = s->job;
 	struct smtp_result why = s->last;
-	enum require_tls own = job->d.require_tls;
+	struct job_demand demand = { 0 };
 
+	if (s->demanded) {
+		demand = job_demand(job);
+		why.cls = FAIL_MESSAGE;
+	}
 	s->job = NULL;
 	job_fail_rest(job, &why);
 	job->relay = s->relay.n ? arena_span(job->arena, s->relay) : SPAN_LIT("none");
 	job->tls = arena_span(job->arena, s->tls);
 	job_done(s->c, job);
 	site_session_gone(s->site, s);
-	site_unreachable(s->site, &why, s->relay, own);
+	site_unreachable(s->site, &why, s->relay, demand);
 	die(s);
 }
 
@@ -169,9 +204,14 @@ over(struct session *s)
 		job_over(s);
 		die(s);
 	} else {
+		bool own = demanded(s);
+
+		s->demanded |= own;
 		s->last = m->fail;
 		s->last.reply = arena_span(s->arena, m->fail.reply);
-		s->route->bad_until[s->target] = clock_mono() + 60 * US_PER_SEC;
+		/* What only this message asks for says nothing about the server. */
+		if (!own)
+			s->route->bad_until[s->target] = clock_mono() + 60 * US_PER_SEC;
 		next_target(s);
 	}
 }
@@ -207,7 +247,7 @@ begin(struct session *s)
 		s->msg = (struct smtp_message){ .arena = job->arena, .sender = job->d.sender,
 			.envid = job->d.envid, .ret = job->d.ret, .flags = job->d.flags,
 			.recipients = job->d.recipients + job->at, .results = job->results + job->at,
-			.n = n, .bytes = job->bytes, .eightbit = job->eightbit };
+			.n = n, .bytes = job->bytes, .eightbit = job->eightbit, .utf8_header = job->utf8_header };
 		job->at += n;
 		if (smtp_client_message(&s->m, &s->msg))
 			return true;
@@ -270,19 +310,24 @@ shaken(struct session *s)
 	static const enum require_tls worth[] = { [PROVED_NOTHING] = TLS_ENCRYPTED,
 		[PROVED_NAME] = TLS_VERIFIED, [PROVED_DANE] = TLS_DANE };
 	static const char *const wanted[] = { [TLS_VERIFIED] = "verified", [TLS_DANE] = "DANE" };
+	const struct plan *p = &s->route->plan;
+	struct span names[PLAN_NAMES_MAX];
+	size_t n = plan_names(p, p->targets[s->target].host, names);
+	struct err verdict = { 0 };
+	enum proved proved = transport_proved(&s->t, names, n, &verdict);
 
-	s->tls = transport_tls_text(&s->t, s->arena);
-	s->has = worth[transport_proved(&s->t)];
+	s->tls = transport_tls_text(&s->t, proved, s->arena);
+	s->has = worth[proved];
+	counter_add(COUNTER_OUT_TLS, 1);
 	if (s->has < s->need) {
 		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "the certificate of host "
 		    SPAN_FMT " is not good enough (%s TLS is required): %s", SPAN_ARG(s->m.peer),
-		    wanted[s->need], transport_verdict(&s->t));
+		    wanted[s->need], verdict.text);
 		log_msg(LOG_LVL_WARN, s->job->d.id, "%s TLS is required, and host " SPAN_FMT
 		    " has not proved it: %s (" SPAN_FMT ")", wanted[s->need], SPAN_ARG(s->m.peer),
-		    transport_verdict(&s->t), SPAN_ARG(s->tls));
+		    verdict.text, SPAN_ARG(s->tls));
 		return;
 	}
-	counter_add(COUNTER_OUT_TLS, 1);
 	smtp_client_tls_done(&s->m);
 }
 
@@ -442,18 +487,6 @@ writable(evutil_socket_t fd, short what, void *arg)
 		run(s);
 }
 
-/* The most that anyone asks for: the job's rule, postern.yaml, the records of the host. */
-static enum require_tls
-tls_needed(const struct session *s, const struct plan_host *h)
-{
-	enum require_tls need = s->job->d.require_tls;
-
-	if (need < TLS_ENCRYPTED && (s->c->conf->delivery.floor == FLOOR_ENCRYPTED ||
-	    h->dane == DANE_UNUSABLE))
-		need = TLS_ENCRYPTED;
-	return h->dane == DANE_USABLE ? TLS_DANE : need;
-}
-
 static void
 connected(void *ctx, int fd, size_t target, const char *why)
 {
@@ -488,6 +521,7 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->tls = SPAN_LIT("");
 	s->has = TLS_UNSPECIFIED;
 	s->need = tls_needed(s, &p->hosts[p->targets[target].host]);
+	s->m.requiretls = job_demand(s->job).requiretls;
 	if (s->need >= TLS_ENCRYPTED)
 		s->m.tls = CLIENT_TLS_REQUIRED;
 	else if (c->tls && !s->plain_only && c->conf->delivery.floor != FLOOR_NONE)
@@ -521,7 +555,9 @@ session_give(struct session *s, struct job *job)
 bool
 session_fits(const struct session *s, const struct job *job)
 {
-	return job->d.require_tls <= TLS_OPPORTUNISTIC || s->has >= job->d.require_tls;
+	struct job_demand d = job_demand(job);
+
+	return s->has >= d.least && (!d.requiretls || (s->m.caps & CAP_REQUIRETLS));
 }
 
 void

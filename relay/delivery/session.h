@@ -34,6 +34,7 @@ struct session {
 	struct event *ev_read, *ev_write;
 	bool writing;			/* ev_write is pending */
 	bool handshaking;
+	bool demanded;			/* a target was left for what only this job asks for */
 	bool plain_only;		/* the TLS handshake failed and may be done without */
 	enum require_tls need;		/* what this connection must be, for its first job and its server */
 	enum require_tls has;		/* what it turned out to be */

@@ -145,22 +145,24 @@ site_retire(struct site *site)
 	}
 }
 
-/* Those that demand less TLS than `from` stay. */
+/* Those that demand less stay. */
 static void
 fail_waiting(struct site *site, const struct smtp_result *why, struct span relay,
-    enum require_tls from)
+    struct job_demand demand)
 {
-	struct job *job, *all = site->first, *rest;
+	struct job *job, *all = site->first;
 
 	site->first = NULL;
 	site->last = &site->first;
-	for (; (job = all) != NULL; all = rest) {
-		rest = job->next;
-		job->next = NULL;
-		if (job->d.require_tls < from) {
+	while ((job = all) != NULL) {
+		struct job_demand own = job_demand(job);
+
+		all = job->next;
+		if (own.least < demand.least || own.requiretls < demand.requiretls) {
 			site_add(site, job);
 			continue;
 		}
+		job->next = NULL;
 		job_fail_rest(job, why);
 		job->relay = relay.n ? arena_span(job->arena, relay) : SPAN_LIT("none");
 		job->tls = SPAN_LIT("");
@@ -196,7 +198,7 @@ got_route(void *ctx, struct route *route)
 	}
 	smtp_result_set(&why, CLIENT_GREETING, route->plan.status, FAIL_DNS, route->plan.dsn,
 	    span_str(route->plan.text), false);
-	fail_waiting(site, &why, (struct span){ 0 }, TLS_UNSPECIFIED);
+	fail_waiting(site, &why, (struct span){ 0 }, (struct job_demand){ 0 });
 	route_unref(&route);
 }
 
@@ -240,14 +242,14 @@ site_session_gone(struct site *site, struct session *s)
 
 void
 site_unreachable(struct site *site, const struct smtp_result *why, struct span relay,
-    enum require_tls demanded)
+    struct job_demand demand)
 {
-	route_unref(&site->route);	/* perhaps it has moved: ask again next time */
+	if (demand.least == TLS_UNSPECIFIED)
+		route_unref(&site->route);	/* perhaps it has moved: ask again next time */
 	for (struct session *s = site->sessions; s; s = s->site_next)
 		if (s->phase == SESSION_OPEN || s->phase == SESSION_IDLE)
 			return;
-	fail_waiting(site, why, relay, why->cls == FAIL_TLS && demanded >= TLS_ENCRYPTED ?
-	    demanded : TLS_UNSPECIFIED);
+	fail_waiting(site, why, relay, demand);
 }
 
 void

@@ -195,6 +195,7 @@ client_settle(struct smtp_client *m, size_t from, size_t to, enum fail_class cls
 			text = arena_span(msg->arena, smtp_reply_text(&m->reply));
 		smtp_result_set(&msg->results[i], m->state, status,
 		    status == RCPT_SENT ? FAIL_NONE : cls, reply_dsn(&m->reply), text, true);
+		msg->results[i].notifies = status == RCPT_SENT && (m->caps & CAP_DSN);
 	}
 }
 

@@ -60,6 +60,7 @@ struct smtp_result {		/* of one recipient */
 	char dsn[DSN_TEXT_MAX];
 	struct span reply;	/* in the message's arena */
 	bool remote;
+	bool notifies;		/* SENT by a server that offers DSN: it was told RET, NOTIFY … */
 	enum client_state when;
 };
 
@@ -73,6 +74,7 @@ struct smtp_message {		/* one transaction; all of it borrowed from the job */
 	size_t n;		/* at most SMTP_RCPT_MAX */
 	struct span bytes;
 	bool eightbit;		/* span_has_8bit(bytes) */
+	bool utf8_header;	/* message_utf8_header(bytes) */
 };
 #define SMTP_RCPT_MAX 100	/* RFC 5321, 4.5.3.1.8: every server takes that many */
 
@@ -91,6 +93,7 @@ struct smtp_client {
 	struct span hello;
 	struct span peer;		/* "mx1.example.net[203.0.113.9]", for texts */
 	enum client_tls tls;
+	bool requiretls;		/* RFC 8689: a server without REQUIRETLS will not do */
 	bool loop_detect;		/* a server that calls itself by our name is ourselves */
 
 	/* to be read */
@@ -140,6 +143,9 @@ void smtp_client_fail(struct smtp_client *m, enum rcpt_status status, enum fail_
 void smtp_client_fail_rest(const struct smtp_client *m, struct smtp_message *msg);
 /* Microseconds granted to the state it is in. */
 int64_t smtp_client_patience(const struct smtp_client *m);
+
+/* Bytes above 127 in the header: under SMTPUTF8 that is a header of RFC 6532. */
+bool message_utf8_header(struct span bytes);
 
 /* Sets one result with our own words. */
 void smtp_result_set(struct smtp_result *r, enum client_state when, enum rcpt_status status,

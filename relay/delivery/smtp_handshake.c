@@ -76,6 +76,10 @@ introduced(struct smtp_client *m)
 	} else if (!m->tls_active && m->tls == CLIENT_TLS_REQUIRED) {
 		smtp_client_fail(m, RCPT_DEFERRED, FAIL_TLS, "4.7.4",
 		    "TLS is required, but was not offered by host " SPAN_FMT, SPAN_ARG(m->peer));
+	} else if (m->requiretls && !(m->caps & CAP_REQUIRETLS)) {
+		smtp_client_fail(m, RCPT_DEFERRED, FAIL_TLS, "4.7.30",
+		    "REQUIRETLS is required, but was not offered by host " SPAN_FMT,
+		    SPAN_ARG(m->peer));
 	} else
 		client_enter(m, CLIENT_IDLE);
 }

@@ -4,6 +4,12 @@
  * one by one; when nobody is left at a 354, an empty message to no one
  * ends the transaction. A refusal touches only whom it names: RCPT one recipient, MAIL, DATA
  * and the dot all that were accepted before.
+ *
+ * Nothing is converted. 8-bit text for a server without 8BITMIME, and UTF-8 in
+ * addresses or header for one without SMTPUTF8, come back to the sender as
+ * 5.6.3 and 5.6.7: to write the body or the header anew would break the DKIM
+ * signature, and RFC 6531 leaves no way down for an address. A message that came with
+ * SMTPUTF8 but is all ASCII where it counts goes to any server (RFC 6531, 3.4).
  */
 #include <stdio.h>
 
@@ -37,20 +43,43 @@ refuse(struct smtp_message *msg, enum fail_class cls, const char *dsn, const cha
 	return false;
 }
 
+static bool
+utf8_addresses(const struct smtp_message *msg)
+{
+	bool utf8 = span_has_8bit(msg->sender);
+
+	for (size_t i = 0; i < msg->n; i++)
+		utf8 |= span_has_8bit(msg->recipients[i].address);
+	return utf8;
+}
+
+bool
+message_utf8_header(struct span bytes)
+{
+	for (size_t at = 0; at < bytes.n; ) {
+		struct span rest = span_from(bytes, at), line = span_sub(rest, 0, span_find(rest, '\n'));
+
+		if (line.n == 0 || (line.n == 1 && line.p[0] == '\r'))
+			break;
+		if (span_has_8bit(line))
+			return true;
+		at += line.n + 1;
+	}
+	return false;
+}
+
 /* Can this server, can SMTP carry it at all? */
 static bool
 can_carry(const struct smtp_client *m, struct smtp_message *msg)
 {
-	bool utf8 = span_has_8bit(msg->sender);
+	bool utf8 = utf8_addresses(msg);
 
-	for (size_t i = 0; i < msg->n; i++) {
+	for (size_t i = 0; i < msg->n; i++)
 		if (!sayable_path(msg->recipients[i].address))
 			return refuse(msg, FAIL_LOCAL, "5.1.3", "a recipient's address cannot be said in SMTP");
-		utf8 |= span_has_8bit(msg->recipients[i].address);
-	}
 	if (!sayable_path(msg->sender))
 		return refuse(msg, FAIL_LOCAL, "5.1.7", "the sender's address cannot be said in SMTP");
-	utf8 |= (msg->flags & ENVELOPE_SMTPUTF8) != 0;
+	utf8 |= (msg->flags & ENVELOPE_SMTPUTF8) && msg->utf8_header;
 	if (utf8 && !(m->caps & CAP_SMTPUTF8))
 		return refuse(msg, FAIL_MESSAGE, "5.6.7",
 		    arena_printf(msg->arena, "SMTPUTF8 is required, but was not offered by host "
@@ -117,8 +146,10 @@ perform_mail(struct smtp_client *m)
 		buf_printf(b, " SIZE=%zu", msg->bytes.n);
 	if (msg->eightbit)
 		buf_puts(b, " BODY=8BITMIME");
-	if ((msg->flags & ENVELOPE_SMTPUTF8) || span_has_8bit(msg->sender))
+	if ((m->caps & CAP_SMTPUTF8) && ((msg->flags & ENVELOPE_SMTPUTF8) || utf8_addresses(msg)))
 		buf_puts(b, " SMTPUTF8");
+	if ((msg->flags & ENVELOPE_REQUIRETLS) && (m->caps & CAP_REQUIRETLS))
+		buf_puts(b, " REQUIRETLS");
 	if (m->caps & CAP_DSN) {
 		if (msg->ret != RET_NONE)
 			buf_puts(b, msg->ret == RET_FULL ? " RET=FULL" : " RET=HDRS");
@@ -184,7 +215,9 @@ perform_rcpt(struct smtp_client *m)
 			buf_puts(b, notify[i].word);
 			sep = ',';
 		}
-		if (r->orcpt.n && r->orcpt.n <= 500 && sayable(r->orcpt, false)) {
+		/* RFC 6533, 3: raw UTF-8 in ORCPT only where SMTPUTF8 is said */
+		if (r->orcpt.n && r->orcpt.n <= 500 && sayable(r->orcpt, false) &&
+		    ((m->caps & CAP_SMTPUTF8) || !span_has_8bit(r->orcpt))) {
 			buf_puts(b, " ORCPT=");
 			buf_span(b, r->orcpt);
 		}

@@ -47,10 +47,20 @@ chan_release(struct chan *c)
 	c->fd = -1;
 }
 
+/* Passwords do not stay in buffers. */
+static bool
+is_secret(enum frame_type t)
+{
+	return t == FRAME_LOGIN;
+}
+
 static void
 drop_taken(struct chan *c)
 {
 	if (c->taken) {
+		if (c->secret_in)
+			explicit_bzero(c->in.p + c->in.head, c->taken);
+		c->secret_in = false;
 		buf_consume(&c->in, c->taken);
 		c->taken = 0;
 		if (buf_size(&c->in) == 0 && c->in.cap > KEEP_BUFFER)
@@ -166,6 +176,7 @@ chan_next(struct chan *c, struct frame *f, struct err *err)
 	f->ticket = h.ticket;
 	f->body = span_sub(span_from(in, sizeof(h)), 0, h.size);
 	c->taken = sizeof(h) + h.size;
+	c->secret_in = is_secret(f->type);
 	return 1;
 }
 
@@ -188,6 +199,7 @@ chan_push(struct chan *c, enum frame_type type, uint64_t ticket, struct span bod
 		c->out_fds[c->n_out_fds].at = c->out_sent + buf_size(&c->out);
 		c->out_fds[c->n_out_fds++].fd = fd;
 	}
+	c->secret_out |= is_secret(type);
 	to = buf_room(&c->out, sizeof(h) + body.n);
 	ASSERT(to != NULL);
 	memcpy(to, &h, sizeof(h));
@@ -255,6 +267,9 @@ chan_flush(struct chan *c, struct err *err)
 			return err_errno(err, "channel to %s", role_name(c->peer));
 		}
 	}
+	if (c->secret_out)
+		explicit_bzero(c->out.p, c->out.cap);
+	c->secret_out = false;
 	if (c->out.cap > KEEP_BUFFER)
 		buf_release(&c->out);
 	return 0;

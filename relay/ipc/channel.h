@@ -27,6 +27,7 @@ struct chan {
 	size_t n_out_fds;
 	uint64_t out_sent;	/* stream offset of the first byte still in `out` */
 	size_t taken;		/* bytes of the frame handed out last */
+	bool secret_in, secret_out;	/* that frame, something in `out`: wiped when it is done with */
 };
 
 /* Takes the descriptor. */

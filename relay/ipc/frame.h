@@ -15,7 +15,7 @@
 
 #define R(name) (1u << ROLE_##name)
 #define R_ANY (R(RECEIVER) | R(SCANNER) | R(SIGNER) | R(QUEUE) | R(DELIVERY) | R(STORE) | \
-	R(VERIFIER) | R(CONSOLE))
+	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR))
 
 #define FRAME_SMALL (64u << 10)
 #define FRAME_BIG (4u << 20)	/* the hard bound of every body */
@@ -28,7 +28,7 @@
 	X(READY, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* loaded and sandboxed */ \
 	X(PEER, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* a channel to another role */ \
 	X(CONFIG, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* postern.yaml anew, a sealed memfd */ \
-	X(RETIRE, R(MASTER), R_ANY, FRAME_SMALL, 0)		/* finish what is under way, then exit 0 */ \
+	X(RETIRE, R(MASTER) | R(SCANNER), R_ANY, FRAME_SMALL, 0)	/* finish what is under way, then exit 0; a scanner: send me no more */ \
 	X(WORKER, R(SCANNER), R(MASTER), FRAME_SMALL, 1)	/* the parent forked a worker: its control channel */ \
 	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \
 	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \
@@ -45,6 +45,8 @@
 	X(RESULT, R(DELIVERY), R(QUEUE), FRAME_BIG, 0) \
 	X(KEEP, R(QUEUE), R(STORE), FRAME_BIG, 1) \
 	X(KEPT, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
+	X(LOGIN, R(RECEIVER), R(AUTHENTICATOR), FRAME_SMALL, 0)	/* secret: wiped once sent or read */ \
+	X(LOGIN_RESULT, R(AUTHENTICATOR), R(RECEIVER), FRAME_SMALL, 0) \
 	X(EVENT, R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
 	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0)
 
@@ -67,7 +69,8 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 /* Who has a channel to whom: the master hands both ends out. X(one, other) */
 #define LINKS(X) \
 	X(RECEIVER, SCANNER) X(RECEIVER, SIGNER) X(RECEIVER, QUEUE) X(RECEIVER, STORE) \
-	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE)
+	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) \
+	X(RECEIVER, AUTHENTICATOR)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

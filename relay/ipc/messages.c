@@ -208,6 +208,13 @@ DECODE(client)
 		d.bad = true;
 DECODED
 
+ENCODE(retire)
+	enc_u32(&e, m->seconds);
+}
+DECODE(retire)
+	m->seconds = dec_u32(&d);
+DECODED
+
 /* ---- the way of a message ---- */
 
 ENCODE(scan)
@@ -378,6 +385,7 @@ ENCODE(result)
 		enc_span(&e, r->reply);
 		enc_span(&e, r->relay);
 		enc_u8(&e, r->remote);
+		enc_u8(&e, r->notifies);
 	}
 }
 DECODE(result)
@@ -389,7 +397,7 @@ DECODE(result)
 	m->t_end = dec_i64(&d);
 	m->tls = dec_span(&d);
 	m->handed_back = dec_enum(&d, 2);
-	m->nrcpts = dec_count(&d, ENVELOPE_RECIPIENTS_MAX, 17);
+	m->nrcpts = dec_count(&d, ENVELOPE_RECIPIENTS_MAX, 18);
 	m->rcpts = arena_array(a, m->nrcpts, sizeof(*m->rcpts));
 	for (size_t i = 0; i < m->nrcpts; i++) {
 		struct rcpt_result *r = &m->rcpts[i];
@@ -401,6 +409,7 @@ DECODE(result)
 		r->reply = dec_span(&d);
 		r->relay = dec_span(&d);
 		r->remote = dec_enum(&d, 2);
+		r->notifies = dec_enum(&d, 2);
 	}
 DECODED
 
@@ -473,4 +482,20 @@ DECODE(event)
 	m->tls = dec_span(&d);
 	m->by = dec_span(&d);
 	m->record = dec_span(&d);
+DECODED
+
+ENCODE(login)
+	enc_span(&e, m->user);
+	enc_span(&e, m->password);
+}
+DECODE(login)
+	m->user = dec_span(&d);
+	m->password = dec_span(&d);
+DECODED
+
+ENCODE(login_result)
+	enc_u8(&e, (uint8_t)m->status);
+}
+DECODE(login_result)
+	m->status = (enum login_status)dec_enum(&d, LOGIN_STATUSES);
 DECODED

@@ -19,6 +19,7 @@ void envelope_decode(struct dec *d, struct arena *a, struct envelope *env);
 struct msg_listener { uint32_t index; };	/* in config.listeners */
 struct msg_peer { enum role role; uint32_t instance; };	/* also READY (own), FAULT (whom) */
 struct msg_worker { uint32_t instance; uint32_t pid; };
+struct msg_retire { uint32_t seconds; };	/* RETIRE may also be empty: the role's own haste */
 struct msg_client { uint32_t uid; struct span request; };	/* one JSON object */
 
 /* ---- SCAN: the message as received; ticket answers with VERDICT ---- */
@@ -117,6 +118,7 @@ struct rcpt_result {
 	struct span reply;	/* remote reply word for word, lines joined by a space; or our own reason */
 	struct span relay;	/* "mx1.example.net[203.0.113.9]:25"; "none" */
 	bool remote;		/* the reply is the remote server's, not ours */
+	bool notifies;		/* SENT, and the server took over what RFC 3461 asks for */
 };
 struct msg_result {
 	uint64_t id;
@@ -144,6 +146,11 @@ struct msg_kept {
 	struct span text;	/* why not */
 };
 
+/* ---- LOGIN: a name and a password; ticket answers with LOGIN_RESULT ---- */
+struct msg_login { struct span user, password; };
+enum login_status { LOGIN_RIGHT, LOGIN_WRONG, LOGIN_FAILED /* could not be checked */, LOGIN_STATUSES };
+struct msg_login_result { enum login_status status; };
+
 /* ---- EVENT: one line of a message's life, for the journal ---- */
 /* X(NAME, "name") */
 #define EVENTS(X) \
@@ -153,7 +160,8 @@ struct msg_kept {
 	X(HELD, "held") X(QUARANTINED, "quarantined") X(DISCARDED, "discarded") X(REJECTED, "rejected") \
 	X(BOUNCED, "bounced")		/* a DSN was queued; parent: its id */ \
 	X(DELAYED, "delayed")		/* delay notice queued */ \
-	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator")
+	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator") \
+	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)
@@ -184,6 +192,7 @@ MSG_CODEC(listener);
 MSG_CODEC(peer);
 MSG_CODEC(worker);
 MSG_CODEC(client);
+MSG_CODEC(retire);
 MSG_CODEC(scan);
 MSG_CODEC(verdict);
 MSG_CODEC(sign);
@@ -196,7 +205,9 @@ MSG_CODEC(result);
 MSG_CODEC(keep);
 MSG_CODEC(kept);
 MSG_CODEC(event);
-/* EVENT_ACK has no body: its ticket is the highest seq committed. GO, RETIRE: no body.
+MSG_CODEC(login);
+MSG_CODEC(login_result);
+/* EVENT_ACK has no body: its ticket is the highest seq committed. GO: no body. RETIRE: msg_retire or none.
  * READY, FAULT: msg_peer. SEGMENT_DROP: msg_segment. */
 
 #endif

@@ -14,7 +14,8 @@
 	X(DELIVERY, "delivery", "_postern-delivery") \
 	X(STORE, "store", "_postern-store") \
 	X(VERIFIER, "verifier", "_postern-verifier") \
-	X(CONSOLE, "console", "_postern-console")
+	X(CONSOLE, "console", "_postern-console") \
+	X(AUTHENTICATOR, "authenticator", "_postern-authenticator")
 
 enum role {
 	ROLE_NONE,

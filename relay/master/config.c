@@ -67,6 +67,72 @@ u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t 
 
 /* ---- networks ---- */
 
+/* The domains a network may send from: "example.org" itself, ".example.org" its subdomains. */
+static void
+read_from(struct reader *r, const struct conf_node *list, struct conf_net *net)
+{
+	struct span *out;
+
+	if (!conf_want(r->d, list, CONF_LIST, "a list of domains"))
+		return;
+	net->from = out = arena_array(r->a, list->count, sizeof(*out));
+	CONF_EACH(item, list) {
+		struct span s, name;
+		bool sub;
+
+		if (!conf_text(r->d, item, "a domain", &s))
+			continue;
+		sub = s.n > 1 && s.p[0] == '.';
+		if (!domain_normalise(r->a, span_from(s, sub), &name)) {
+			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no domain name",
+			    SPAN_ARG(s));
+			continue;
+		}
+		out[net->nfrom++] = sub ? span_str(arena_printf(r->a, "." SPAN_FMT,
+		    SPAN_ARG(name))) : name;
+	}
+	if (list->count == 0)
+		error_at(r, list, "leave `from` out", "an empty `from` would permit no sender");
+}
+
+static void
+read_network(struct reader *r, const struct conf_node *n, struct conf_net *net)
+{
+	static const char *const known[] = { "addresses", "from", NULL };
+	const struct conf_node *list = n;
+	struct cidr *cidrs;
+	struct span *texts;
+	struct err err;
+
+	net->name = arena_span(r->a, n->key);
+	net->line = n->key_line;
+	if (n->kind == CONF_MAP) {
+		conf_check_keys(r->d, n, "networks", known);
+		if (conf_get(n, "from"))
+			read_from(r, conf_get(n, "from"), net);
+		if ((list = conf_get(n, "addresses")) == NULL) {
+			error_at(r, n, "{addresses: [10.1.2.3], from: [example.org]}",
+			    "a network needs its `addresses`");
+			return;
+		}
+	}
+	if (!conf_want(r->d, list, CONF_LIST, "a list of addresses and networks"))
+		return;
+	net->cidrs = cidrs = arena_array(r->a, list->count, sizeof(*cidrs));
+	net->texts = texts = arena_array(r->a, list->count, sizeof(*texts));
+	CONF_EACH(item, list) {
+		struct span s;
+
+		if (!conf_text(r->d, item, "an address or network", &s))
+			continue;
+		if (cidr_parse(s, &cidrs[net->n], &err) == -1) {
+			diag_at(r->d, DIAG_ERROR, item, NULL, "%s", err.text);
+			continue;
+		}
+		texts[net->n++] = arena_span(r->a, s);
+	}
+}
+
 static void
 read_networks(struct reader *r, const struct conf_node *map)
 {
@@ -76,36 +142,14 @@ read_networks(struct reader *r, const struct conf_node *map)
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "networks by name"))
 		return;
 	nets = arena_array(r->a, map->count, sizeof(*nets));
-	CONF_EACH(n, map) {
-		struct conf_net *net = &nets[k];
-		struct cidr *cidrs;
-		struct span *texts;
-		struct err err;
-
-		if (!conf_want(r->d, n, CONF_LIST, "a list of addresses and networks"))
-			continue;
-		net->name = arena_span(r->a, n->key);
-		net->cidrs = cidrs = arena_array(r->a, n->count, sizeof(*cidrs));
-		net->texts = texts = arena_array(r->a, n->count, sizeof(*texts));
-		CONF_EACH(item, n) {
-			struct span s;
-
-			if (!conf_text(r->d, item, "an address or network", &s))
-				continue;
-			if (cidr_parse(s, &cidrs[net->n], &err) == -1) {
-				diag_at(r->d, DIAG_ERROR, item, NULL, "%s", err.text);
-				continue;
-			}
-			texts[net->n++] = arena_span(r->a, s);
-		}
-		k++;
-	}
+	CONF_EACH(n, map)
+		read_network(r, n, &nets[k++]);
 	r->c->networks = nets;
 	r->c->nnetworks = k;
 }
 
-static const struct conf_net *
-network_find(const struct config *c, struct span name)
+const struct conf_net *
+config_network(const struct config *c, struct span name)
 {
 	for (size_t i = 0; i < c->nnetworks; i++)
 		if (span_eq(c->networks[i].name, name))
@@ -141,7 +185,7 @@ read_allow(struct reader *r, const struct conf_node *list, const struct cidr **c
 		const struct conf_net *net = NULL;
 
 		if (item->kind == CONF_SCALAR && span_starts(item->text, head))
-			net = network_find(r->c, span_from(item->text, head.n));
+			net = config_network(r->c, span_from(item->text, head.n));
 		room += net ? net->n : 1;
 	}
 	out = arena_array(r->a, room, sizeof(*out));
@@ -153,7 +197,7 @@ read_allow(struct reader *r, const struct conf_node *list, const struct cidr **c
 		if (!conf_text(r->d, item, "network:NAME, an address or a network", &s))
 			continue;
 		if (span_starts(s, head)) {
-			const struct conf_net *net = network_find(r->c, span_from(s, head.n));
+			const struct conf_net *net = config_network(r->c, span_from(s, head.n));
 
 			if (net == NULL) {
 				diag_at(r->d, DIAG_ERROR, item, network_hint(r, span_from(s, head.n)),
@@ -233,7 +277,7 @@ static void
 read_listener_limits(struct reader *r, const struct conf_node *map, struct listener_limits *l)
 {
 	static const char *const known[] = { "sessions", "sessions_per_client", "recipients",
-		"errors", "command_timeout", "data_timeout", NULL };
+		"errors", "messages", "command_timeout", "data_timeout", NULL };
 
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "limits"))
 		return;
@@ -242,6 +286,7 @@ read_listener_limits(struct reader *r, const struct conf_node *map, struct liste
 	u32_of(r, map, "sessions_per_client", 1, 1000000, &l->sessions_per_client);
 	u32_of(r, map, "recipients", 1, ENVELOPE_RECIPIENTS_MAX, &l->recipients);
 	u32_of(r, map, "errors", 1, 10000, &l->errors);
+	u32_of(r, map, "messages", 1, 1000000000, &l->messages);
 	duration_of(r, map, "command_timeout", &l->command_timeout);
 	duration_of(r, map, "data_timeout", &l->data_timeout);
 }
@@ -258,12 +303,107 @@ refuse_later(struct reader *r, const struct conf_node *map, const char *const *k
 	}
 }
 
+/* What a listener calls itself. The banner may hold spaces and signs, but no second line. */
+static void
+read_greeting(struct reader *r, const struct conf_node *n, struct conf_listener *l)
+{
+	const struct conf_node *k;
+	struct span name;
+
+	l->hostname = r->c->hostname;
+	l->banner = SPAN_LIT("ESMTP Postern");
+	if ((k = conf_get(n, "hostname")) && text_of(r, k, "a host name", &l->hostname) &&
+	    !domain_normalise(r->a, l->hostname, &name))
+		diag_at(r->d, DIAG_ERROR, k, NULL, "`" SPAN_FMT "` is no host name",
+		    SPAN_ARG(l->hostname));
+	if ((k = conf_get(n, "banner")) == NULL || !text_of(r, k, "a text", &l->banner))
+		return;
+	for (size_t i = 0; i < l->banner.n; i++)
+		if (l->banner.p[i] < ' ' || l->banner.p[i] > '~') {
+			error_at(r, k, NULL, "a banner is one line of ASCII");
+			return;
+		}
+	if (l->banner.n > 200)
+		error_at(r, k, NULL, "a banner has 200 characters at most");
+	else if (!span_starts_nocase(l->banner, SPAN_LIT("ESMTP")))
+		diag_at(r->d, DIAG_WARNING, k, "ESMTP ...", "a banner without ESMTP in front: "
+		    "old clients then say HELO");
+}
+
+static void
+read_client_certificates(struct reader *r, const struct conf_node *n, struct conf_listener *l)
+{
+	static const char *const known[] = { "ca", "names", NULL };
+	const struct conf_node *list = conf_get(n, "names");
+	struct span ca, *names;
+
+	if (!conf_want(r->d, n, CONF_MAP, "{ca: FILE, names: [NAME]}"))
+		return;
+	conf_check_keys(r->d, n, "client_certificates", known);
+	if (!text_of(r, conf_get(n, "ca"), "a file of CA certificates", &ca))
+		error_at(r, n, "ca: tls/nodes-ca.pem", "`client_certificates` needs its `ca`");
+	else
+		l->client_ca = path_of(r, ca);
+	if (list == NULL || list->count == 0)
+		error_at(r, n, "names: [gw2.example.org]", "`client_certificates` needs the `names` "
+		    "that may relay");
+	if (list == NULL || !conf_want(r->d, list, CONF_LIST, "a list of host names"))
+		return;
+	names = arena_array(r->a, list->count, sizeof(*names));
+	CONF_EACH(item, list) {
+		struct span s;
+
+		if (!conf_text(r->d, item, "a host name", &s))
+			continue;
+		if (!domain_normalise(r->a, s, &names[l->nclient_names]))
+			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no host name",
+			    SPAN_ARG(s));
+		else
+			l->nclient_names++;
+	}
+	l->client_names = names;
+}
+
+/* tls, auth, client_certificates: what a session must or may prove. */
+static void
+read_listener_proofs(struct reader *r, const struct conf_node *n, struct conf_listener *l)
+{
+	static const char *const tls[] = { "off", "offered", "required", NULL };
+	const struct conf_node *k;
+	int v;
+
+	if ((k = conf_get(n, "tls")) && conf_enum(r->d, k, tls, &v))
+		l->tls = (enum listener_tls)v;
+	if (l->tls && r->c->tls_certificate == NULL)
+		error_at(r, k, "tls: {certificate: FILE, key: FILE} at the top",
+		    "TLS needs a certificate and its key");
+	if ((k = conf_get(n, "auth")) && k->kind == CONF_SCALAR && span_is(k->text, "ldap"))
+		error_at(r, k, "file", "`auth: ldap` is not in this version");
+	else if (k) {
+		static const char *const auth[] = { "off", "file", NULL };
+
+		if (conf_enum(r->d, k, auth, &v))
+			l->auth = v == 1;
+	}
+	if (l->auth && r->c->auth_file == NULL)
+		error_at(r, k, "auth: {file: users.txt} at the top", "`auth: file` needs its file");
+	if (l->auth && l->tls == LISTEN_TLS_OFF)
+		error_at(r, k, "tls: required", "`auth` needs TLS on the listener: passwords do not "
+		    "travel in clear");
+	if ((k = conf_get(n, "client_certificates"))) {
+		read_client_certificates(r, k, l);
+		if (l->tls == LISTEN_TLS_OFF)
+			error_at(r, k, "tls: offered", "`client_certificates` need TLS on the listener");
+	}
+}
+
 static void
 read_listener(struct reader *r, const struct conf_node *n, struct conf_listener *l)
 {
 	static const char *const known[] = { "name", "address", "direction", "allow", "tls", "auth",
-		"proxy_protocol", "xclient", "max_size", "limits", NULL };
-	static const char *const later[] = { "tls", "auth", "proxy_protocol", "xclient", NULL };
+		"client_certificates", "proxy_protocol", "xclient", "hostname", "banner", "max_size",
+		"limits", "bare_newlines", NULL };
+	static const char *const newlines[] = { "refuse", "normalise", NULL };
 	static const char *const directions[] = { "outbound", "inbound", "auto", NULL };
 	const struct conf_node *k;
 	struct span s;
@@ -271,12 +411,12 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 	int v;
 
 	*l = (struct conf_listener){ .line = n->line, .direction = LISTEN_OUTBOUND,
-		.max_size = UINT64_C(20000000), .limits = { 1000, 100, 1000, 20,
-		5 * MINUTE, 10 * MINUTE } };
+		.max_size = UINT64_C(20000000), .limits = { .sessions = 1000,
+		.sessions_per_client = 100, .recipients = 1000, .errors = 20, .messages = 10000,
+		.command_timeout = 5 * MINUTE, .data_timeout = 10 * MINUTE } };
 	if (!conf_want(r->d, n, CONF_MAP, "a listener: {name, address, direction, allow}"))
 		return;
 	conf_check_keys(r->d, n, "listeners", known);
-	refuse_later(r, n, later);
 	if (!text_of(r, conf_get(n, "name"), "a name", &l->name))
 		error_at(r, n, NULL, "a listener needs a `name`");
 	if ((k = conf_get(n, "address")) == NULL)
@@ -290,13 +430,21 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 		l->line = k->key_line;
 		l->nallow = read_allow(r, k, &l->allow, &l->allow_net);
 	}
-	if (l->nallow == 0 && l->direction != LISTEN_INBOUND)
+	read_listener_proofs(r, n, l);
+	if (l->nallow == 0 && l->direction != LISTEN_INBOUND && !l->auth && !l->client_ca)
 		diag_at(r->d, DIAG_WARNING, n, "allow: [network:NAME]",
 		    "listener `" SPAN_FMT "` permits nobody to relay", SPAN_ARG(l->name));
+	if ((k = conf_get(n, "proxy_protocol")))
+		l->proxy.n = read_allow(r, k, &l->proxy.cidrs, &l->proxy.names);
+	if ((k = conf_get(n, "xclient")))
+		l->xclient.n = read_allow(r, k, &l->xclient.cidrs, &l->xclient.names);
+	read_greeting(r, n, l);
 	if ((k = conf_get(n, "max_size")))
 		conf_size(r->d, k, &l->max_size);
 	if (l->max_size > UINT64_C(1) << 30)
 		error_at(r, k, NULL, "`max_size` may be 1 GiB at most");
+	if ((k = conf_get(n, "bare_newlines")) && conf_enum(r->d, k, newlines, &v))
+		l->normalise = v == 1;
 	read_listener_limits(r, conf_get(n, "limits"), &l->limits);
 }
 
@@ -304,6 +452,7 @@ static void
 read_listeners(struct reader *r, const struct conf_node *list)
 {
 	struct conf_listener *l;
+	bool asked = false;
 	size_t n = 0;
 
 	if (list == NULL) {
@@ -325,6 +474,10 @@ read_listeners(struct reader *r, const struct conf_node *list)
 		error_at(r, list, NULL, "`listeners` is empty: nothing would be received");
 	r->c->listeners = l;
 	r->c->nlisteners = n;
+	for (size_t i = 0; i < n; i++)
+		asked |= l[i].auth;
+	if (!asked)
+		r->c->authenticators = 0;
 }
 
 /* ---- domains ---- */
@@ -401,6 +554,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 			    SPAN_ARG(node->key));
 			continue;
 		}
+		dom->line = node->key_line;
 		n++;
 		if (!conf_want(r->d, node, CONF_MAP, "what is known of the domain"))
 			continue;
@@ -558,6 +712,86 @@ read_delivery(struct reader *r, const struct conf_node *map)
 	read_delivery_tls(r, conf_get(map, "tls"), dl);
 }
 
+static void
+size_at_least(struct reader *r, const struct conf_node *map, const char *key, uint64_t min,
+    uint64_t *out)
+{
+	const struct conf_node *n = conf_get(map, key);
+	uint64_t v;
+
+	if (n == NULL || !conf_size(r->d, n, &v))
+		return;
+	if (v < min)
+		error_at(r, n, NULL, "less than the queue can work with");
+	else
+		*out = v;
+}
+
+static void
+read_queue(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "messages", "bytes", "memory", "free", NULL };
+	struct conf_queue *q = &r->c->queue;
+	const struct conf_node *n;
+
+	*q = (struct conf_queue){ .messages = 2000000, .bytes = UINT64_C(50000000000),
+		.memory = 1000000000, .free = UINT64_C(64) << 20 };
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{messages, bytes, memory, free}"))
+		return;
+	conf_check_keys(r->d, map, "queue", known);
+	if ((n = conf_get(map, "messages")))
+		conf_uint(r->d, n, 1, 100000000, &q->messages);
+	size_at_least(r, map, "bytes", 1 << 20, &q->bytes);
+	size_at_least(r, map, "memory", 1 << 20, &q->memory);
+	size_at_least(r, map, "free", 1 << 20, &q->free);
+}
+
+/* ---- TLS and AUTH of the listeners ---- */
+
+static void
+read_tls(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "certificate", "key", "minimum", NULL };
+	static const char *const versions[] = { "1.2", "1.3", NULL };
+	const struct conf_node *n;
+	struct span s;
+	int v;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{certificate, key, minimum}"))
+		return;
+	conf_check_keys(r->d, map, "tls", known);
+	if (!text_of(r, conf_get(map, "certificate"), "a file", &s))
+		error_at(r, map, "certificate: tls/gw1.pem", "`tls` needs its `certificate`");
+	else
+		r->c->tls_certificate = path_of(r, s);
+	if (!text_of(r, conf_get(map, "key"), "a file", &s))
+		error_at(r, map, "key: tls/gw1.key", "`tls` needs its `key`");
+	else
+		r->c->tls_key = path_of(r, s);
+	if ((n = conf_get(map, "minimum")) && conf_enum(r->d, n, versions, &v))
+		r->c->tls_only13 = v == 1;
+}
+
+static void
+read_auth(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "file", "processes", "ldap", NULL };
+	const struct conf_node *n;
+	struct span s;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{file, processes}"))
+		return;
+	conf_check_keys(r->d, map, "auth", known);
+	if ((n = conf_get(map, "ldap")))
+		diag_key(r->d, DIAG_ERROR, n, "file: users.txt", "`ldap` is not in this version");
+	if (text_of(r, conf_get(map, "file"), "a file", &s))
+		r->c->auth_file = path_of(r, s);
+	else
+		error_at(r, map, "file: users.txt", "`auth` needs its `file`");
+	r->c->authenticators = 2;
+	u32_of(r, map, "processes", 1, 16, &r->c->authenticators);
+}
+
 /* ---- the rest ---- */
 
 static void
@@ -686,13 +920,30 @@ read_metrics(struct reader *r, const struct conf_node *map)
 }
 
 static void
+read_limits(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "memory", "sessions", NULL };
+	struct receiver_limits *l = &r->c->limits;
+	const struct conf_node *n;
+
+	*l = (struct receiver_limits){ .memory = UINT64_C(1000000000), .sessions = 10000 };
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{memory, sessions}"))
+		return;
+	conf_check_keys(r->d, map, "limits", known);
+	if ((n = conf_get(map, "memory")) && conf_size(r->d, n, &l->memory) &&
+	    l->memory < UINT64_C(1000000))
+		error_at(r, n, NULL, "`memory` is 1 MB at least");
+	u32_of(r, map, "sessions", 1, 1000000, &l->sessions);
+}
+
+static void
 read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
-		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "dns",
+		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"dkim_missing", NULL };
-	static const char *const later[] = { "tls", "console", "metrics", NULL };
+		"auth", "limits", "dkim_missing", NULL };
+	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -748,9 +999,13 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	if (root) {
 		read_networks(&r, conf_get(root, "networks"));
 		read_top(&r, root);
+		read_limits(&r, conf_get(root, "limits"));
+		read_tls(&r, conf_get(root, "tls"));
+		read_auth(&r, conf_get(root, "auth"));
 		read_listeners(&r, conf_get(root, "listeners"));
 		read_domains(&r, conf_get(root, "domains"));
 		read_delivery(&r, conf_get(root, "delivery"));
+		read_queue(&r, conf_get(root, "queue"));
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
 		read_scanners(&r, conf_get(root, "scanners"));

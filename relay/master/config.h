@@ -17,6 +17,15 @@ struct conf_net {
 	const struct cidr *cidrs;
 	size_t n;
 	const struct span *texts;	/* as written */
+	const struct span *from;	/* domains its clients may send from; none: any */
+	size_t nfrom;
+	uint32_t line;
+};
+
+struct conf_nets {		/* a list of networks, written out */
+	const struct cidr *cidrs;
+	const struct span *names;	/* of the network each came from; "" written directly */
+	size_t n;
 };
 
 struct conf_host {
@@ -33,8 +42,14 @@ struct listener_limits {
 	uint32_t sessions_per_client;	/* 100 */
 	uint32_t recipients;		/* 1000 for each message */
 	uint32_t errors;		/* 20, then 421 */
+	uint32_t messages;		/* 10000 in one session, then 421 */
 	int64_t command_timeout;	/* 5m, microseconds */
 	int64_t data_timeout;		/* 10m for a whole DATA without progress: see receiver */
+};
+
+struct receiver_limits {	/* over all receivers and listeners together */
+	uint64_t memory;		/* 1 GB: mail that is being received or judged */
+	uint32_t sessions;		/* 10000 */
 };
 
 struct conf_listener {
@@ -46,7 +61,16 @@ struct conf_listener {
 	const struct cidr *allow;
 	const struct span *allow_net;	/* name of the network each came from; "" written directly */
 	size_t nallow;
+	struct conf_nets proxy;		/* a PROXY header is required from these, before the banner */
+	struct conf_nets xclient;	/* these may speak for others */
+	struct span hostname;		/* EHLO name, Received; the gateway's unless given */
+	struct span banner;		/* text of the 220 behind the name; "ESMTP Postern" */
 	enum listener_tls tls;
+	bool auth;		/* AUTH is offered behind TLS */
+	const char *client_ca;	/* clients with a certificate of these may relay; NULL: not asked */
+	const struct span *client_names;	/* … when it is for one of these names */
+	size_t nclient_names;
+	bool normalise;		/* bare_newlines: a bare CR or LF becomes CRLF; else it is refused */
 	uint64_t max_size;	/* 20 MB unless given */
 	struct listener_limits limits;
 };
@@ -62,6 +86,7 @@ struct conf_dkim {
 
 struct conf_domain {
 	struct span name;	/* A-labels, lower case */
+	uint32_t line;
 	const struct conf_host *deliver_to;
 	size_t ndeliver_to;
 	enum recipients_check recipients;
@@ -97,6 +122,14 @@ struct conf_delivery {
 	const char *roots;		/* tls.roots: certificates of authorities; NULL: the system's */
 };
 
+/* Above them new messages are refused with 452; our own notices are not. */
+struct conf_queue {
+	uint64_t messages;	/* 2,000,000 */
+	uint64_t bytes;		/* 50 GB of messages */
+	uint64_t memory;	/* 1 GB for what is known of them */
+	uint64_t free;		/* 64 MiB stay free on the spool's disk */
+};
+
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };
 enum av_engine { AV_LIBCLAMAV, AV_OFF };
 
@@ -112,11 +145,15 @@ struct config {
 	size_t nnetworks;
 	const struct conf_listener *listeners;
 	size_t nlisteners;
-	const char *tls_certificate, *tls_key;	/* NULL: none */
+	const char *tls_certificate, *tls_key;	/* absolute; NULL: none */
+	bool tls_only13;		/* minimum: "1.3"; else 1.2 */
+	const char *auth_file;		/* absolute; users and their scrypt hashes; NULL: none */
+	uint32_t authenticators;	/* processes that check passwords, 2; 0: no listener asks */
 	const struct conf_domain *domains;
 	size_t ndomains;
 	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
 	struct conf_delivery delivery;
+	struct conf_queue queue;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
 	bool dnssec;			/* true */
@@ -126,6 +163,7 @@ struct config {
 	uint32_t scanners;		/* processes; `auto`: the number of processors */
 	int64_t scan_timeout;
 	uint32_t receivers;		/* processes, 1 */
+	struct receiver_limits limits;	/* over all of them */
 	struct ip metrics_ip;		/* family 0: none */
 	uint16_t metrics_port;
 	struct span log_to;
@@ -137,6 +175,7 @@ struct config {
 struct config *config_parse(const char *path, const char *shown, struct span text, struct diags *d);
 void config_free(struct config **c);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
+const struct conf_net *config_network(const struct config *c, struct span name);
 /* The static next hops for a destination domain: an entry of `routes`, else deliver_to of
  * one of our domains, else NULL (then MX). */
 const struct conf_host *config_route(const struct config *c, struct span domain, size_t *n);

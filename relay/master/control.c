@@ -20,6 +20,7 @@
 #include "json.h"
 #include "log.h"
 #include "master/master.h"
+#include "receiver/limits.h"
 
 #define REQUEST_MAX (1u << 20)
 #define CLIENT_SECONDS 10	/* to send its line */
@@ -41,6 +42,7 @@ static unsigned visitors;
 
 static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "limits", ROLE_RECEIVER },
+	{ "session", ROLE_RECEIVER },
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
 	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 };
@@ -100,9 +102,14 @@ status_processes(const struct master *m, struct json *j)
 static void
 status(struct master *m, int fd)
 {
+	struct limits_totals open;
 	struct buf b;
 	struct json j;
 
+	limits_totals(limits_attach(m->shared->limits, LIMITS_BYTES, clock_mono()), -1, clock_mono(),
+	    &open);
+	counter_set(COUNTER_SESSIONS, open.sessions);
+	counter_set(COUNTER_MEMORY, open.memory);
 	buf_init(&b, 1u << 20);
 	json_begin(&j, &b);
 	json_object(&j);

@@ -78,3 +78,10 @@ counter_get(enum counter c)
 {
 	return mapped ? __atomic_load_n(&mapped->counters[c], __ATOMIC_RELAXED) : 0;
 }
+
+void
+counter_set(enum counter c, uint64_t n)
+{
+	if (mapped)
+		__atomic_store_n(&mapped->counters[c], n, __ATOMIC_RELAXED);
+}

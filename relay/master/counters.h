@@ -16,6 +16,11 @@
 	X(CONNECTIONS, "smtpd_connections", "connections accepted") \
 	X(CONNECTIONS_REFUSED, "smtpd_connections_refused", "connections refused: not permitted, or over a limit") \
 	X(SESSIONS, "smtpd_sessions", "sessions open now") \
+	X(TLS_SESSIONS, "smtpd_tls_sessions", "sessions with TLS open now") \
+	X(TLS_FAILURES, "smtpd_tls_failures", "TLS handshakes of clients that failed") \
+	X(LOGINS, "smtpd_logins", "clients that authenticated") \
+	X(LOGIN_FAILURES, "smtpd_login_failures", "wrong names or passwords") \
+	X(MEMORY, "smtpd_memory_bytes", "bytes of mail being received or judged now") \
 	X(REFUSED, "smtpd_rejects", "commands and messages refused with 4xx or 5xx") \
 	X(RECEIVED, "messages_received", "messages acknowledged with 250") \
 	X(LIMIT_HITS, "limit_hits", "times a limit refused something") \
@@ -53,12 +58,14 @@ enum counter {
 const char *counter_name(enum counter c);
 const char *counter_help(enum counter c);
 
-/* The shared mapping: counters first, then the limits table of the receivers. */
+/* The shared mapping: counters first, then the receivers' limits and transcripts. */
 #define LIMITS_BYTES ((size_t)8 << 20)
+#define TRANSCRIPT_SHARE ((size_t)1 << 20)
 struct shared {
 	uint64_t magic;
 	_Alignas(64) uint64_t counters[64];
 	_Alignas(4096) unsigned char limits[LIMITS_BYTES];
+	_Alignas(4096) unsigned char transcript[TRANSCRIPT_SHARE];
 };
 
 /* Creates the memfd (master) / maps it (roles). Unmapped: counting goes nowhere. */
@@ -66,6 +73,7 @@ int shared_create(struct err *err);
 struct shared *shared_map(int fd, struct err *err);
 
 void counter_add(enum counter c, int64_t n);
+void counter_set(enum counter c, uint64_t n);	/* a gauge that is kept elsewhere */
 uint64_t counter_get(enum counter c);
 
 #endif

@@ -29,6 +29,7 @@ struct proc {
 	uint32_t instance, generation;
 	uint32_t parent;	/* worker: its parent's instance */
 	struct link *control;	/* NULL once it is gone */
+	uint32_t grace;		/* RETIRING: seconds it was given; 0: none */
 	int64_t started;	/* clock_mono */
 	struct proc *next;
 };
@@ -37,6 +38,7 @@ struct bound {			/* a listening socket, kept for the receivers to come */
 	struct ip ip;
 	uint16_t port;
 	int fd;
+	bool inherited;		/* from systemd, which keeps it open whatever we do */
 	struct bound *next;
 };
 
@@ -59,6 +61,7 @@ struct master {
 	struct proc *procs;
 	struct bound *bound;
 	int shared_fd, pid_fd, control_fd;
+	struct shared *shared;
 	struct event *control_event;
 	uint32_t last_instance, last_generation;
 	int64_t since;		/* clock_real at the start */
@@ -75,7 +78,8 @@ struct master {
 /* processes.c */
 int proc_start(struct master *m, enum role role, const struct generation *g, struct err *err);
 void proc_reap(struct master *m);
-void proc_retire(struct master *m, struct proc *p);
+/* grace: seconds its sessions may go on; 0: no longer than they need to end decently. */
+void proc_retire(struct master *m, struct proc *p, uint32_t grace);
 void proc_kill(struct proc *p);
 size_t proc_count(const struct master *m, enum role role, uint32_t generation, int state);
 /* Starts what the current generation lacks, as far as the back-off allows. */
@@ -92,6 +96,10 @@ void reload_failed(struct master *m, const char *why);
 /* control.c */
 int control_open(struct master *m, struct err *err);
 void control_reload_done(struct master *m, bool ok, struct span text);
+
+/* activation.c */
+void activation_take(struct master *m);	/* listening sockets of systemd, once, at the start */
+void notify(const char *state);		/* to systemd: "READY=1" …; without it: nothing */
 
 /* posternd.c */
 int generation_load(struct master *m, struct generation *g, bool print, struct err *err);

@@ -121,7 +121,7 @@ generation_bind(struct master *m, const struct generation *g, struct err *err)
 			return -1;
 		b = malloc(sizeof(*b));
 		ASSERT(b != NULL);
-		*b = (struct bound){ l->ip, l->port, fd, m->bound };
+		*b = (struct bound){ l->ip, l->port, fd, false, m->bound };
 		m->bound = b;
 	}
 	return 0;
@@ -208,7 +208,7 @@ retire_roles(struct master *m, unsigned roles)
 {
 	for (struct proc *p = m->procs; p; p = p->next)
 		if (roles & (1u << p->role))
-			proc_retire(m, p);
+			proc_retire(m, p, 0);
 }
 
 /* Those who make work go before those who do it. */
@@ -221,7 +221,7 @@ stop_advance(struct master *m)
 	retire_roles(m, R(RECEIVER) | R(DELIVERY));
 	if (any(m, R(RECEIVER)))
 		return;
-	retire_roles(m, R(SCANNER) | R(SIGNER));
+	retire_roles(m, R(SCANNER) | R(SIGNER) | R(AUTHENTICATOR));
 	if (any(m, R(DELIVERY)))
 		return;
 	retire_roles(m, R(QUEUE));
@@ -242,6 +242,7 @@ master_stop(struct master *m)
 	for (struct bound *b = m->bound; b; b = b->next)
 		close(b->fd);
 	log_info("stopping");
+	notify("STOPPING=1");
 	stop_advance(m);
 }
 
@@ -317,8 +318,10 @@ watch_signals(struct master *m)
 static int
 master_start(struct master *m, struct err *err)
 {
+	char ip[IP_TEXT_MAX];
 	struct rlimit rl;
 
+	activation_take(m);
 	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
@@ -331,8 +334,19 @@ master_start(struct master *m, struct err *err)
 	if (log_open(m->foreground ? "stderr" : m->now.conf->log_to.p, m->now.conf->log_format,
 	    err) == -1 || folders(m->now.conf, err) == -1 || pid_lock(m, err) == -1 ||
 	    generation_bind(m, &m->now, err) == -1 ||
-	    (m->shared_fd = shared_create(err)) == -1 || shared_map(m->shared_fd, err) == NULL)
+	    (m->shared_fd = shared_create(err)) == -1 ||
+	    (m->shared = shared_map(m->shared_fd, err)) == NULL)
 		return -1;
+	for (const struct bound *b = m->bound; b; b = b->next) {
+		bool used = false;
+
+		for (size_t i = 0; i < m->now.conf->nlisteners; i++)
+			used |= m->now.conf->listeners[i].port == b->port &&
+			    ip_eq(m->now.conf->listeners[i].ip, b->ip);
+		if (!used)
+			log_warn("%s port %u comes from the starter, but is no listener of %s",
+			    ip_format(b->ip, ip), b->port, m->path);
+	}
 	return 0;
 }
 
@@ -407,7 +421,7 @@ static int
 role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
-		&delivery_ops, &store_ops };
+		&delivery_ops, &store_ops, &authenticator_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "master/master.h"
 #include "master/startup.h"
+#include "receiver/limits.h"
 
 #define RESPAWN_FIRST (INT64_C(100) * 1000)
 #define RESPAWN_MAX (INT64_C(5) * US_PER_SEC)
@@ -70,10 +71,13 @@ talk(enum role a, enum role b)
 	return false;
 }
 
+/* A receiver whose sessions live on after a reload needs new scanners and queues as any other. */
 static bool
 has_peers(const struct proc *p)
 {
-	return p->state == PROC_READY && p->control && (p->role != ROLE_SCANNER || p->worker);
+	bool lives = p->state == PROC_READY || (p->state == PROC_RETIRING && p->grace);
+
+	return lives && p->control && (p->role != ROLE_SCANNER || p->worker);
 }
 
 static void
@@ -159,6 +163,7 @@ proc_ready(struct master *m, struct proc *p)
 		m->phase = PHASE_RUNNING;
 		generation_listen(m, &m->now);
 		log_info("Postern %s is ready: %s", POSTERN_VERSION, m->path);
+		notify("READY=1");
 	}
 }
 
@@ -334,17 +339,25 @@ proc_start(struct master *m, enum role role, const struct generation *g, struct 
 }
 
 void
-proc_retire(struct master *m, struct proc *p)
+proc_retire(struct master *m, struct proc *p, uint32_t grace)
 {
-	if (p->state == PROC_RETIRING)
+	struct msg_retire msg = { grace };
+	struct buf b;
+
+	if (p->state == PROC_RETIRING && (grace || p->grace == 0))
 		return;
 	p->state = PROC_RETIRING;
+	p->grace = grace;
+	buf_init(&b, FRAME_SMALL);
+	if (grace)
+		retire_encode(&b, &msg);
 	if (p->control)
-		link_send(p->control, FRAME_RETIRE, 0, (struct span){ 0 }, -1);
+		link_send(p->control, FRAME_RETIRE, 0, buf_data(&b), -1);
+	buf_release(&b);
 	if (p->role == ROLE_SCANNER && !p->worker)
 		for (struct proc *w = m->procs; w; w = w->next)
 			if (w->worker && w->parent == p->instance)
-				proc_retire(m, w);
+				proc_retire(m, w, 0);
 }
 
 /* The process and, for a scanner's parent, its workers: each role leads a process group. */
@@ -376,6 +389,8 @@ died(struct master *m, struct proc *p, int status)
 	}
 	if (p->role == ROLE_SCANNER && !p->worker)
 		kill(-p->pid, SIGKILL);		/* workers without a parent */
+	if (p->role == ROLE_RECEIVER)		/* what it had open is closed */
+		limits_gone(limits_attach(m->shared->limits, LIMITS_BYTES, now), p->instance);
 	if (!expected && p->generation == m->next.number && m->next.conf) {
 		reload_failed(m, "a process of the new configuration did not start");
 	} else if (!expected && m->phase == PHASE_STARTING && failed_start) {
@@ -421,6 +436,8 @@ wanted(const struct config *c, enum role role)
 		return c->receivers;
 	case ROLE_DELIVERY:
 		return c->delivery.processes;
+	case ROLE_AUTHENTICATOR:
+		return c->authenticators;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

@@ -3,7 +3,9 @@
  * SIGHUP or `postern reload`: the configuration and the policy are checked by
  * a process of their own (`posternd -n`); with an error the running ones stay,
  * whole. Else a new generation is started, and only when all of it is ready
- * does it take over the listening sockets and the old one retires.
+ * does it take over the listening sockets and the old one retires. Its
+ * receivers live on until their sessions have ended, RELOAD_GRACE at the most, judged by
+ * the new scanners; when reloads follow each other, the eldest but GENERATIONS are hurried.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -14,11 +16,16 @@
 
 #include "fs.h"
 #include "log.h"
+#include "clock.h"
 #include "master/master.h"
+
+#define RELOAD_GRACE 600	/* seconds */
+#define GENERATIONS 4		/* of receivers that end their sessions beside the one in force */
 
 void
 reload_begin(struct master *m)
 {
+	char state[64];
 	int pipefd[2];
 
 	if (m->phase != PHASE_RUNNING || m->check || m->next.conf) {
@@ -45,6 +52,8 @@ reload_begin(struct master *m)
 	}
 	m->check_fd = pipefd[0];
 	log_info("reload: checking %s", m->path);
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono());
+	notify(state);
 }
 
 /* What the check said, as far as it is short enough for a pipe. */
@@ -86,6 +95,7 @@ reload_check_done(struct master *m, int status)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		log_error("reload refused: %s has errors; the running configuration stays", m->path);
 		log_lines(said);
+		notify("READY=1");
 		control_reload_done(m, false, said);
 		return;
 	}
@@ -117,6 +127,7 @@ reload_failed(struct master *m, const char *why)
 			proc_kill(p);
 		}
 	generation_free(&m->next);
+	notify("READY=1");
 	control_reload_done(m, false, span_str(why));
 }
 
@@ -130,7 +141,7 @@ unbind_unused(struct master *m)
 		for (size_t i = 0; i < m->now.conf->nlisteners; i++)
 			used |= m->now.conf->listeners[i].port == b->port &&
 			    ip_eq(m->now.conf->listeners[i].ip, b->ip);
-		if (used) {
+		if (used || b->inherited) {	/* or it could not be had again */
 			bp = &b->next;
 			continue;
 		}
@@ -158,10 +169,13 @@ reload_advance(struct master *m)
 				link_send(p->control, FRAME_CONFIG, 0, (struct span){ 0 },
 				    fcntl(m->now.fd, F_DUPFD_CLOEXEC, 10));
 		} else if (p->generation == old) {
-			proc_retire(m, p);
+			proc_retire(m, p, p->role == ROLE_RECEIVER ? RELOAD_GRACE : 0);
+		} else if (p->generation + GENERATIONS < m->now.number) {
+			proc_retire(m, p, 0);
 		}
 	}
 	unbind_unused(m);
 	log_info("reload: the new configuration is in force");
+	notify("READY=1");
 	control_reload_done(m, true, (struct span){ 0 });
 }

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fs.h"
 #include "log.h"
 #include "master/runtime.h"
@@ -128,12 +129,20 @@ peer_new(struct runtime *rt, struct frame *f, const struct msg_peer *m)
 /* ---- the master ---- */
 
 static void
-begin_retire(struct runtime *rt)
+begin_retire(struct runtime *rt, uint32_t seconds)
 {
-	if (rt->retiring)
-		return;
-	rt->retiring = true;
-	private(rt)->ops->retire(rt);
+	int64_t by = seconds ? clock_mono() + seconds * US_PER_SEC : 0;
+	bool sooner = rt->retire_by && (by == 0 || by < rt->retire_by);
+
+	if (!rt->retiring) {
+		rt->retiring = true;
+		rt->retire_by = by;
+		private(rt)->ops->retire(rt);
+	} else if (sooner) {
+		rt->retire_by = by;
+		if (private(rt)->ops->hurry)
+			private(rt)->ops->hurry(rt);
+	}
 }
 
 static void
@@ -161,6 +170,7 @@ control_frame(struct runtime *rt, struct frame *f, struct arena *a)
 		struct msg_peer peer;
 		struct msg_listener listener;
 		struct msg_client client;
+		struct msg_retire retire;
 	} m;
 
 	switch (f->type) {
@@ -189,7 +199,10 @@ control_frame(struct runtime *rt, struct frame *f, struct arena *a)
 		new_config(rt, f);
 		return 0;
 	case FRAME_RETIRE:
-		begin_retire(rt);
+		m.retire.seconds = 0;
+		if (f->body.n && retire_decode(f->body, f->fd, a, &m.retire) == -1)
+			return -1;
+		begin_retire(rt, m.retire.seconds);
 		return 0;
 	case FRAME_GO:
 		return 0;
@@ -229,7 +242,7 @@ master_closed(void *ctx, struct link *l, const struct err *why)
 	private(rt)->status = 1;
 	private(rt)->orphan = evtimer_new(rt->base, on_orphan, rt);
 	evtimer_add(private(rt)->orphan, &tv);
-	begin_retire(rt);
+	begin_retire(rt, 0);
 }
 
 static const struct link_ops master_ops = { master_frame, master_closed };

@@ -36,6 +36,7 @@ struct runtime {
 	uid_t uid;			/* of the role after dropping, for files made in start() */
 	gid_t gid;
 	bool retiring;
+	int64_t retire_by;		/* clock_mono: no later than this; 0: the role's own haste */
 	bool privileged;		/* started as root */
 	struct shared *shared;
 };
@@ -57,6 +58,8 @@ struct role_ops {
 	 * close it. The role owns fd (non-blocking). uid is the caller's. */
 	void (*client)(struct runtime *rt, int fd, uint32_t uid, struct span request);
 	void (*retire)(struct runtime *rt);
+	/* Retiring already, and now there is less time: rt->retire_by is new. May be NULL. */
+	void (*hurry)(struct runtime *rt);
 	/* rt->conf is new (queue and store only, the others are started anew); may be NULL. */
 	void (*reconfigured)(struct runtime *rt);
 };
@@ -66,7 +69,8 @@ int runtime_main(const struct role_ops *ops, const struct startup *su);
 /* All is finished after retire(): leave the loop, exit 0. */
 void runtime_finish(struct runtime *rt);
 
-extern const struct role_ops receiver_ops, signer_ops, queue_ops, delivery_ops, store_ops;
+extern const struct role_ops receiver_ops, signer_ops, queue_ops, delivery_ops, store_ops,
+    authenticator_ops;
 /* The scanner is a parent that loads once and forks workers: it has a main of its own. */
 int scanner_main(const struct startup *su);
 

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,9 +18,20 @@
 
 #define RECORD 16384
 #define IOV_PIECES 64
+#define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
+
+static const char *
+tls_error(void)
+{
+	unsigned long e = ERR_get_error();
+	const char *text = e ? ERR_reason_error_string(e) : NULL;
+
+	ERR_clear_error();
+	return text ? text : "connection closed";
+}
 
 struct ssl_ctx_st *
-transport_context(struct err *err)
+transport_context(const char *roots, struct err *err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
@@ -38,30 +50,14 @@ transport_context(struct err *err)
 		err_set(err, 0, "OpenSSL: no DANE");
 		return NULL;
 	}
-	/* No roots: every certificate is "unverified", which opportunistic TLS takes. */
-	SSL_CTX_load_verify_file(ctx, "/etc/ssl/certs/ca-certificates.crt");
+	/* The system may have none: opportunistic TLS takes unverified certificates too. */
+	if (SSL_CTX_load_verify_file(ctx, roots ? roots : SYSTEM_ROOTS) != 1 && roots) {
+		err_set(err, 0, "delivery.tls.roots %s: %s", roots, tls_error());
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	ERR_clear_error();
 	return ctx;
-}
-
-int
-transport_roots(struct ssl_ctx_st *ctx, const char *file, struct err *err)
-{
-	X509_STORE *store = X509_STORE_new();
-	unsigned long e;
-
-	if (store == NULL)
-		return err_set(err, 0, "OpenSSL: no store");
-	if (X509_STORE_load_file(store, file) != 1) {
-		e = ERR_peek_last_error();
-		X509_STORE_free(store);
-		err_set(err, 0, "certificates of authorities %s: %s", file,
-		    e ? ERR_reason_error_string(e) : "none in it");
-		ERR_clear_error();
-		return -1;
-	}
-	SSL_CTX_set_cert_store(ctx, store);
-	return 0;
 }
 
 void
@@ -82,16 +78,6 @@ transport_close(struct transport *t)
 	if (t->fd != -1)
 		close(t->fd);
 	t->fd = -1;
-}
-
-static const char *
-tls_error(void)
-{
-	unsigned long e = ERR_get_error();
-	const char *text = e ? ERR_reason_error_string(e) : NULL;
-
-	ERR_clear_error();
-	return text ? text : "connection closed";
 }
 
 /* What SSL_get_error makes of it. */
@@ -208,18 +194,23 @@ int
 transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name, struct err *err)
 {
 	struct ip ip;
-	bool is_ip = ip_parse(span_str(name), &ip);
 
 	if ((t->ssl = SSL_new(ctx)) == NULL || SSL_set_fd(t->ssl, t->fd) != 1)
 		return err_set(err, 0, "OpenSSL: no connection");
 	/* An address has no server name (RFC 6066, 3). */
-	if (!is_ip) {
+	if (!ip_parse(span_str(name), &ip))
 		SSL_set_tlsext_host_name(t->ssl, name);
-		SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-		SSL_set1_host(t->ssl, name);
-	} else
-		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), name);
 	SSL_set_connect_state(t->ssl);
+	ERR_clear_error();
+	return 0;
+}
+
+int
+transport_tls_accept(struct transport *t, struct ssl_ctx_st *ctx, struct err *err)
+{
+	if ((t->ssl = SSL_new(ctx)) == NULL || SSL_set_fd(t->ssl, t->fd) != 1)
+		return err_set(err, 0, "OpenSSL: no connection");
+	SSL_set_accept_state(t->ssl);
 	ERR_clear_error();
 	return 0;
 }
@@ -263,23 +254,48 @@ transport_dane(struct transport *t, const char *base, const char *const *also,
 	return 0;
 }
 
-enum proved
-transport_proved(const struct transport *t)
+static bool
+is_for(X509 *x, struct span name)
 {
-	if (t->ssl == NULL || SSL_get0_peer_certificate(t->ssl) == NULL ||
-	    SSL_get_verify_result(t->ssl) != X509_V_OK)
-		return PROVED_NOTHING;
-	return SSL_get0_dane_authority(t->ssl, NULL, NULL) >= 0 ? PROVED_DANE : PROVED_NAME;
+	char text[IP_TEXT_MAX];
+	struct ip ip;
+
+	if (ip_parse(name, &ip))
+		return X509_check_ip_asc(x, ip_format(ip, text), 0) == 1;
+	return name.n && X509_check_host(x, name.p, name.n, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+	    NULL) == 1;
 }
 
-const char *
-transport_verdict(const struct transport *t)
+enum proved
+transport_proved(const struct transport *t, const struct span *names, size_t n, struct err *why)
 {
-	if (t->ssl == NULL)
-		return "no TLS";
-	if (SSL_get0_peer_certificate(t->ssl) == NULL)
-		return "no certificate";
-	return X509_verify_cert_error_string(SSL_get_verify_result(t->ssl));
+	X509 *x = t->ssl ? SSL_get0_peer_certificate(t->ssl) : NULL;
+	long chain = t->ssl ? SSL_get_verify_result(t->ssl) : X509_V_OK;
+
+	if (x == NULL || chain != X509_V_OK) {
+		err_set(why, 0, "%s", x ? X509_verify_cert_error_string(chain) :
+		    t->ssl ? "no certificate" : "no TLS");
+		return PROVED_NOTHING;
+	}
+	if (SSL_get0_dane_authority(t->ssl, NULL, NULL) >= 0)
+		return PROVED_DANE;
+	for (size_t i = 0; i < n; i++)
+		if (is_for(x, names[i])) {
+			err_set(why, 0, "an authority vouches for it, but no TLSA record");
+			return PROVED_NAME;
+		}
+	err_set(why, 0, "it is not for " SPAN_FMT, SPAN_ARG(n ? names[0] : SPAN_LIT("any name")));
+	return PROVED_NOTHING;
+}
+
+struct span
+transport_agreed(const struct transport *t, char buf[static TRANSPORT_AGREED_MAX])
+{
+	int n = snprintf(buf, TRANSPORT_AGREED_MAX, "%s %s", SSL_get_version(t->ssl),
+	    SSL_get_cipher_name(t->ssl));
+
+	ASSERT(n > 0 && n < TRANSPORT_AGREED_MAX);
+	return span_make(buf, (size_t)n);
 }
 
 #define SUBJECT_MAX 200
@@ -307,16 +323,41 @@ subject_of(const struct transport *t, char out[SUBJECT_MAX])
 }
 
 struct span
-transport_tls_text(const struct transport *t, struct arena *a)
+transport_tls_text(const struct transport *t, enum proved proved, struct arena *a)
 {
 	static const char *const words[] = { [PROVED_NOTHING] = "unverified",
 		[PROVED_NAME] = "verified", [PROVED_DANE] = "dane" };
-	char subject[SUBJECT_MAX];
+	char agreed[TRANSPORT_AGREED_MAX], subject[SUBJECT_MAX];
 
 	if (t->ssl == NULL)
 		return (struct span){ "", 0 };
+	transport_agreed(t, agreed);
 	subject_of(t, subject);
-	return span_str(arena_printf(a, "%s %s %s subject=%s", SSL_get_version(t->ssl),
-	    SSL_get_cipher_name(t->ssl), words[transport_proved(t)],
+	return span_str(arena_printf(a, "%s %s subject=%s", agreed, words[proved],
 	    subject[0] ? subject : "none"));
+}
+
+struct span
+transport_peer_name(const struct transport *t, const struct span *names, size_t n)
+{
+	X509 *x = t->ssl ? SSL_get0_peer_certificate(t->ssl) : NULL;
+
+	if (x == NULL || SSL_get_verify_result(t->ssl) != X509_V_OK)
+		return (struct span){ 0 };
+	for (size_t i = 0; i < n; i++)
+		if (X509_check_host(x, names[i].p, names[i].n, X509_CHECK_FLAG_NO_WILDCARDS,
+		    NULL) == 1)
+			return names[i];
+	return (struct span){ 0 };
+}
+
+int
+transport_shutdown(struct transport *t)
+{
+	if (t->ssl && SSL_is_init_finished(t->ssl)) {
+		ERR_clear_error();
+		SSL_shutdown(t->ssl);
+		ERR_clear_error();
+	}
+	return shutdown(t->fd, SHUT_WR);
 }

@@ -20,11 +20,10 @@ struct transport {
 #define TRANSPORT_AGAIN (-1)
 #define TRANSPORT_BROKEN (-2)	/* err says why */
 
-/* The client's context: versions and ciphers as the system's OpenSSL is configured, its roots to
- * tell "verified" from "unverified". Reads files: before the sandbox. */
-struct ssl_ctx_st *transport_context(struct err *err);
-/* Other authorities than the system's; reads a file. */
-int transport_roots(struct ssl_ctx_st *ctx, const char *file, struct err *err);
+/* The client's context: versions and ciphers as the system's OpenSSL is configured. roots: CA
+ * certificates (PEM); NULL: the system's, and with none of them every certificate is
+ * unverified. Reads files: before the sandbox. */
+struct ssl_ctx_st *transport_context(const char *roots, struct err *err);
 void transport_context_free(struct ssl_ctx_st **ctx);
 
 void transport_close(struct transport *t);
@@ -33,8 +32,10 @@ void transport_close(struct transport *t);
 ssize_t transport_read(struct transport *t, void *p, size_t n, struct err *err);
 /* Bytes taken, more than 0. */
 ssize_t transport_write(struct transport *t, const struct span *v, size_t n, struct err *err);
-/* From here on TLS; name: SNI and what the certificate should say. */
+/* From here on TLS; name: for SNI. */
 int transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name, struct err *err);
+/* The same for the server's side. */
+int transport_tls_accept(struct transport *t, struct ssl_ctx_st *ctx, struct err *err);
 /* 0 done, TRANSPORT_AGAIN, TRANSPORT_BROKEN */
 int transport_handshake(struct transport *t, struct err *err);
 /* Before the first handshake: the certificate must match one of these records (RFC 7671),
@@ -44,14 +45,24 @@ struct tlsa { unsigned char usage, selector, matching; struct span data; };
 int transport_dane(struct transport *t, const char *base, const char *const *also,
     const struct tlsa *v, size_t n, struct err *err);
 
-/* What the certificate of the other side has proved. The handshake does not fail for it: the
- * caller asks, and leaves when it wanted more. */
+/* What the certificate of the other side has proved: that a record names it, or that the roots
+ * vouch for it and it is for one of the names (host names, addresses). The handshake does not
+ * fail for it: the caller asks, and leaves when it wanted more. why: unless DANE, what is wrong
+ * with it ("self-signed certificate", "it is not for mx.example.net", …). */
 enum proved { PROVED_NOTHING, PROVED_NAME, PROVED_DANE };
-enum proved transport_proved(const struct transport *t);
-/* Why not: "self-signed certificate", "no matching DANE TLSA records", … */
-const char *transport_verdict(const struct transport *t);
+enum proved transport_proved(const struct transport *t, const struct span *names, size_t n,
+    struct err *why);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", in buf. */
+#define TRANSPORT_AGREED_MAX 96
+struct span transport_agreed(const struct transport *t, char buf[static TRANSPORT_AGREED_MAX]);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384 verified subject=CN=mx.example.net", or "unverified", or
  * "dane"; "" without TLS */
-struct span transport_tls_text(const struct transport *t, struct arena *a);
+struct span transport_tls_text(const struct transport *t, enum proved proved, struct arena *a);
+/* The first of the names that the peer's certificate is for, when a CA of the context vouches for
+ * it; the empty span: none. */
+struct span transport_peer_name(const struct transport *t, const struct span *names, size_t n);
+/* Says goodbye (close_notify) as far as the socket takes it, and ends our direction. -1: the
+ * connection is gone. */
+int transport_shutdown(struct transport *t);
 
 #endif

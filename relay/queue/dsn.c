@@ -16,6 +16,8 @@ dsn_wanted(enum dsn_kind kind, struct span sender, uint8_t notify)
 	if (sender.n == 0 || (notify & NOTIFY_NEVER))
 		return false;
 	/* RFC 3461, 4.1: without NOTIFY it is ours to choose; we tell of both. */
+	if (kind == DSN_RELAYED)
+		return (notify & NOTIFY_SUCCESS) != 0;
 	if (notify == NOTIFY_DEFAULT)
 		return true;
 	return kind == DSN_DELAYED ? (notify & NOTIFY_DELAY) != 0 : (notify & NOTIFY_FAILURE) != 0;
@@ -55,32 +57,58 @@ put_folded(struct buf *b, struct span s, size_t column)
 		buf_puts(b, "...");
 }
 
-/* An address with its type; one that is not ASCII in the form of RFC 6533, 3. */
-static void
-put_address(struct buf *b, struct span addr)
+static bool
+has_8bit(struct span s)
 {
-	bool ascii = true;
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 0x7f)
+			return true;
+	return false;
+}
 
-	for (size_t i = 0; i < addr.n; i++)
-		ascii = ascii && (unsigned char)addr.p[i] < 0x80;
-	if (ascii) {
-		buf_puts(b, "rfc822; ");
-		put_clean(b, addr);
-		return;
-	}
-	buf_puts(b, "utf-8; ");
-	for (size_t i = 0; i < addr.n && i < REPLY_SHOWN; ) {
+static bool
+is_utf8(struct span s)
+{
+	uint32_t cp;
+
+	for (size_t i = 0, n; i < s.n; i += n)
+		if ((n = utf8_next(s.p + i, s.n - i, &cp)) == 0)
+			return false;
+	return true;
+}
+
+/* RFC 6533, 3: raw as utf-8-addr-unitext, else as utf-8-addr-xtext. encoded: it is one of
+ * them already. */
+static void
+put_utf8(struct buf *b, struct span s, bool raw, bool encoded)
+{
+	for (size_t i = 0; i < s.n && i < REPLY_SHOWN; ) {
 		uint32_t cp = 0;
-		size_t k = utf8_next(addr.p + i, addr.n - i, &cp);
+		size_t k = utf8_next(s.p + i, s.n - i, &cp);
+		bool plain = k == 1 && cp > ' ' && cp < 0x7f &&
+		    (encoded || (cp != '\\' && cp != '+' && cp != '='));
 
-		if (k == 1 && cp > ' ' && cp < 0x7f && cp != '\\' && cp != '+' && cp != '=')
-			buf_putc(b, (char)cp);
-		else if (k > 0)
+		if (plain || (raw && k > 1 && cp >= 0xa0))
+			buf_put(b, s.p + i, k);
+		else if (k > 0 && (k > 1 || !encoded) && cp >= ' ')
 			buf_printf(b, "\\x{%" PRIX32 "}", cp);
 		else
 			buf_putc(b, '?');
 		i += k ? k : 1;
 	}
+}
+
+/* An address with its type. */
+static void
+put_address(struct buf *b, struct span addr, bool raw)
+{
+	if (!has_8bit(addr)) {
+		buf_puts(b, "rfc822; ");
+		put_clean(b, addr);
+		return;
+	}
+	buf_puts(b, "utf-8; ");
+	put_utf8(b, addr, raw, false);
 }
 
 static int
@@ -91,7 +119,7 @@ hex(char c)
 
 /* ORCPT and ENVID come in xtext (RFC 3461, 4) and are shown decoded. */
 static void
-put_xtext(struct buf *b, struct span s)
+decode_xtext(struct buf *b, struct span s)
 {
 	for (size_t i = 0; i < s.n && i < REPLY_SHOWN; i++) {
 		char c = s.p[i];
@@ -100,8 +128,19 @@ put_xtext(struct buf *b, struct span s)
 			c = (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]));
 			i += 2;
 		}
-		buf_putc(b, c >= ' ' && c < 0x7f ? c : '?');
+		buf_putc(b, c);
 	}
+}
+
+static void
+put_xtext(struct buf *b, struct span s)
+{
+	struct buf plain;
+
+	buf_init(&plain, REPLY_SHOWN);
+	decode_xtext(&plain, s);
+	put_clean(b, buf_data(&plain));
+	buf_release(&plain);
 }
 
 /* ---- the text for people ---- */
@@ -146,16 +185,33 @@ static const struct words words[DSN_KINDS] = {
 		"Your message could not be delivered in time and has been given up for:",
 		"Votre message n'a pas pu être remis dans les délais et a été abandonné pour :",
 		"failed" },
+	[DSN_RELAYED] = { "Mail handed on / Message transmis",
+		"Your message was handed on to a mail server that does not confirm deliveries, for:",
+		"Votre message a été transmis à un serveur qui ne confirme pas les remises, pour :",
+		"relayed" },
+	[DSN_DOUBLE] = { "Undeliverable notice / Avis non remis",
+		"Postmaster: a notice from this system could not be delivered, and nobody else is\r\n"
+		"told. It was meant for:",
+		"Un avis de ce système n'a pas pu être remis et personne d'autre n'en est informé.\r\n"
+		"Il était destiné à :", "failed" },
 };
 
 static void
-put_people(struct buf *b, const struct dsn *d, const char *intro, bool replies)
+put_people(struct buf *b, const struct dsn *d, bool relayed, bool french)
 {
-	buf_puts(b, intro);
-	buf_puts(b, "\r\n\r\n");
+	const struct words *w = &words[relayed ? DSN_RELAYED : d->kind];
+	bool replies = !french, any = false;
+
 	for (size_t i = 0; i < d->nrecipients; i++) {
 		const struct dsn_recipient *r = &d->recipients[i];
 
+		if (r->relayed != relayed)
+			continue;
+		if (!any) {
+			buf_puts(b, french ? w->french : w->english);
+			buf_puts(b, "\r\n\r\n");
+		}
+		any = true;
 		buf_puts(b, "  <");
 		buf_span(b, span_sub(r->address, 0, 320));
 		buf_puts(b, ">\r\n");
@@ -169,26 +225,28 @@ put_people(struct buf *b, const struct dsn *d, const char *intro, bool replies)
 		put_clean(b, r->reply);
 		buf_puts(b, "\r\n");
 	}
-	buf_puts(b, "\r\n");
+	if (any)
+		buf_puts(b, "\r\n");
 }
 
 static void
 put_text(struct buf *b, const struct dsn *d)
 {
-	const struct words *w = &words[d->kind];
 	struct buf t;
 	char id[ID_SIZE], date[CLOCK_DATE_MAX];
 
 	buf_init(&t, TEXT_MAX);
 	buf_printf(&t, "This is the mail system at " SPAN_FMT ".\r\n\r\n", SPAN_ARG(d->hostname));
-	put_people(&t, d, w->english, true);
+	put_people(&t, d, false, false);
+	put_people(&t, d, true, false);
 	if (d->kind == DSN_DELAYED && d->until > 0)
 		buf_printf(&t, "It will be tried until %s.\r\n\r\n", clock_date(d->until, date));
 	buf_printf(&t, "Reference: %s. Questions: " SPAN_FMT "\r\n\r\n", id_format(d->about, id),
 	    SPAN_ARG(d->postmaster));
 	buf_printf(&t, "--\r\n\r\nMessage du serveur de courrier " SPAN_FMT ".\r\n\r\n",
 	    SPAN_ARG(d->hostname));
-	put_people(&t, d, w->french, false);
+	put_people(&t, d, false, true);
+	put_people(&t, d, true, true);
 	if (d->kind == DSN_DELAYED && d->until > 0)
 		buf_printf(&t, "Les essais continuent jusqu'au %s.\r\n\r\n",
 		    clock_date(d->until, date));
@@ -218,31 +276,52 @@ status_ok(struct span s)
 }
 
 static void
+put_original_recipient(struct buf *b, struct span orcpt, bool raw)
+{
+	struct span type = span_sub(orcpt, 0, span_find(orcpt, ';'));
+	struct buf plain;
+
+	orcpt = span_from(orcpt, type.n + 1);
+	buf_init(&plain, REPLY_SHOWN);
+	decode_xtext(&plain, orcpt);
+	buf_puts(b, "Original-Recipient: ");
+	if (span_is_nocase(type, "utf-8")) {
+		buf_puts(b, "utf-8; ");
+		put_utf8(b, orcpt, raw, true);
+	} else if (has_8bit(buf_data(&plain)) && is_utf8(buf_data(&plain))) {
+		buf_puts(b, "utf-8; ");
+		put_utf8(b, buf_data(&plain), raw, false);
+	} else {
+		put_clean(b, span_sub(type, 0, 40));
+		buf_puts(b, "; ");
+		put_clean(b, buf_data(&plain));
+	}
+	buf_puts(b, "\r\n");
+	buf_release(&plain);
+}
+
+static void
 put_recipient_status(struct buf *b, const struct dsn *d, const struct dsn_recipient *r)
 {
+	enum dsn_kind kind = r->relayed ? DSN_RELAYED : d->kind;
 	char date[CLOCK_DATE_MAX];
+	bool raw = has_8bit(d->to);
 
 	buf_puts(b, "\r\n");
 	if (r->orcpt.n > 0 && span_find(r->orcpt, ';') < r->orcpt.n) {
-		struct span type = span_sub(r->orcpt, 0, span_find(r->orcpt, ';'));
-
-		buf_puts(b, "Original-Recipient: ");
-		put_clean(b, span_sub(type, 0, 40));
-		buf_puts(b, "; ");
-		put_xtext(b, span_from(r->orcpt, type.n + 1));
-		buf_puts(b, "\r\n");
+		put_original_recipient(b, r->orcpt, raw);
 	}
 	buf_puts(b, "Final-Recipient: ");
-	put_address(b, r->address);
-	buf_printf(b, "\r\nAction: %s\r\nStatus: ", words[d->kind].action);
+	put_address(b, r->address, raw);
+	buf_printf(b, "\r\nAction: %s\r\nStatus: ", words[kind].action);
 	/* An expired message failed with what was only put off: RFC 3464, 2.3.4, wants
 	 * a status that fits the action. */
-	if (d->kind == DSN_EXPIRED)
+	if (kind == DSN_EXPIRED)
 		buf_puts(b, "4.4.7");
 	else if (status_ok(r->status))
 		put_clean(b, r->status);
 	else
-		buf_puts(b, d->kind == DSN_DELAYED ? "4.0.0" : "5.0.0");
+		buf_puts(b, kind == DSN_DELAYED ? "4.0.0" : kind == DSN_RELAYED ? "2.0.0" : "5.0.0");
 	buf_puts(b, "\r\n");
 	if (r->remote && relay_host(r->relay).n > 0) {
 		buf_puts(b, "Remote-MTA: dns; ");
@@ -257,7 +336,7 @@ put_recipient_status(struct buf *b, const struct dsn *d, const struct dsn_recipi
 		buf_puts(b, "\r\n");
 	}
 	buf_printf(b, "Last-Attempt-Date: %s\r\n", clock_date(d->now, date));
-	if (d->kind == DSN_DELAYED && d->until > 0)
+	if (kind == DSN_DELAYED && d->until > 0)
 		buf_printf(b, "Will-Retry-Until: %s\r\n", clock_date(d->until, date));
 }
 
@@ -300,23 +379,61 @@ header_of(struct span head)
 	return span_sub(head, 0, end);
 }
 
+/* May it stand in the notice as it is? */
 static bool
-has_8bit(struct span s)
+lines_sound(struct span s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] > 0x7f)
-			return true;
-	return false;
+	while (s.n) {
+		size_t n = span_find(s, '\n');
+
+		if (n == s.n || n == 0 || n > 999 || s.p[n - 1] != '\r' || memchr(s.p, '\0', n) ||
+		    memchr(s.p, '\r', n - 1))
+			return false;
+		s = span_from(s, n + 1);
+	}
+	return true;
+}
+
+/* The third part: the message (RET=FULL), or its header. utf8: the notice is a message of
+ * RFC 6532 itself, so UTF-8 may stand in it as it is. */
+static bool
+put_original(struct buf *b, const struct dsn *d, bool utf8)
+{
+	struct span header = header_of(d->head);
+	bool wide = has_8bit(header);
+	bool global = wide && d->utf8 && is_utf8(header);
+
+	if (d->whole.n && d->whole.n <= DSN_WHOLE_MAX && lines_sound(d->whole) &&
+	    (!wide || (utf8 && global))) {
+		bool eightbit = has_8bit(d->whole);
+
+		buf_printf(b, "Content-Type: message/%s\r\n%s\r\n", global ? "global" : "rfc822",
+		    eightbit ? "Content-Transfer-Encoding: 8bit\r\n" : "");
+		buf_span(b, d->whole);
+		return eightbit;
+	}
+	buf_printf(b, "Content-Type: %s\r\n", global ? "message/global-headers" :
+	    "text/rfc822-headers");
+	if (wide)
+		buf_printf(b, "Content-Transfer-Encoding: %s\r\n", utf8 && global ? "8bit" :
+		    "quoted-printable");
+	buf_puts(b, "\r\n");
+	if (wide && !(utf8 && global)) {
+		put_quoted_printable(b, header);
+		return false;
+	}
+	buf_span(b, header);
+	return wide;
 }
 
 void
 dsn_build(struct buf *b, const struct dsn *d, bool *eightbit)
 {
 	char id[ID_SIZE], date[CLOCK_DATE_MAX], boundary[64];
-	struct span header = header_of(d->head);
+	bool utf8 = has_8bit(d->to);
+	const char *status = utf8 ? "global-delivery-status" : "delivery-status";
 
 	id_format(d->id, id);
-	*eightbit = has_8bit(header) || has_8bit(d->to);
 	snprintf(boundary, sizeof(boundary), "%s-%016" PRIx64, id, d->random);
 	buf_printf(b, "Date: %s\r\n", clock_date(d->now, date));
 	buf_printf(b, "From: Mail Delivery System <MAILER-DAEMON@" SPAN_FMT ">\r\n",
@@ -337,17 +454,16 @@ dsn_build(struct buf *b, const struct dsn *d, bool *eightbit)
 		buf_puts(b, words[d->kind].subject);
 	buf_printf(b, "\r\nMessage-ID: <%s@" SPAN_FMT ">\r\n", id, SPAN_ARG(d->hostname));
 	buf_puts(b, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
-	buf_printf(b, "Content-Type: multipart/report; report-type=delivery-status;\r\n"
-	    "\tboundary=\"%s\"\r\n\r\n", boundary);
+	/* RFC 6522, 3: report-type is the subtype of the second part */
+	buf_printf(b, "Content-Type: multipart/report; report-type=%s;\r\n"
+	    "\tboundary=\"%s\"\r\n\r\n", status, boundary);
 	buf_printf(b, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\n"
 	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n", boundary);
 	put_text(b, d);
-	buf_printf(b, "\r\n--%s\r\nContent-Type: message/delivery-status\r\n\r\n", boundary);
+	buf_printf(b, "\r\n--%s\r\nContent-Type: message/%s\r\n%s\r\n", boundary, status,
+	    utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 	put_status(b, d);
-	buf_printf(b, "\r\n--%s\r\nContent-Type: text/rfc822-headers\r\n", boundary);
-	if (has_8bit(header))
-		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
-	buf_puts(b, "\r\n");
-	buf_span(b, header);
+	buf_printf(b, "\r\n--%s\r\n", boundary);
+	*eightbit = put_original(b, d, utf8) || utf8;
 	buf_printf(b, "\r\n--%s--\r\n", boundary);
 }

@@ -1,4 +1,4 @@
-/* dsn.h -- delivery status notifications (RFC 3461, 3464): pure, from values to bytes.
+/* dsn.h -- delivery status notifications (RFC 3461, 3464, 6533): pure, from values to bytes.
  *
  * Who gets one is decided by dsn_wanted(); the null sender never does. What
  * strangers wrote (replies, addresses, headers) is made harmless before it
@@ -10,7 +10,9 @@
 #include "buf.h"
 #include "postern/envelope.h"
 
-enum dsn_kind { DSN_FAILED, DSN_DELAYED, DSN_EXPIRED, DSN_KINDS };
+/* RELAYED: handed to a server that knows no notifications (RFC 3461, 5.2.2: "relayed").
+ * DOUBLE: a notice failed itself; the postmaster is told. */
+enum dsn_kind { DSN_FAILED, DSN_DELAYED, DSN_EXPIRED, DSN_RELAYED, DSN_DOUBLE, DSN_KINDS };
 
 struct dsn_recipient {
 	struct span address;	/* as the sender wrote it */
@@ -19,6 +21,7 @@ struct dsn_recipient {
 	struct span reply;	/* word for word, or our own reason */
 	struct span relay;	/* "mx1.example.net[203.0.113.9]:25", "none", "" */
 	bool remote;		/* the reply is the remote server's */
+	bool relayed;		/* "relayed", whatever the notice's kind is */
 };
 
 struct dsn {
@@ -34,13 +37,18 @@ struct dsn {
 	const struct dsn_recipient *recipients;
 	size_t nrecipients;
 	struct span head;	/* the first bytes of the message; only its header is shown */
+	struct span whole;	/* RET=FULL: all of it; empty: the header is enough */
+	bool utf8;		/* the message came with SMTPUTF8 */
 };
 #define DSN_HEADERS_MAX (16u << 10)	/* of the original shown */
+#define DSN_WHOLE_MAX (1u << 20)	/* larger ones are not sent back, RET=FULL or not */
 #define DSN_SIZE_MAX (4u << 20)
 
 /* May the sender be told of this recipient? */
 bool dsn_wanted(enum dsn_kind kind, struct span sender, uint8_t notify);
-/* Appends the whole message, CRLF line ends. *eightbit: it holds bytes above 127. */
+/* Appends the whole message, CRLF line ends. *eightbit: it holds bytes above 127, as when the
+ * sender's own address does: only then it needs SMTPUTF8 (RFC 6533). For everybody else
+ * all but a returned 8-bit message is put into ASCII. */
 void dsn_build(struct buf *b, const struct dsn *d, bool *eightbit);
 
 #endif

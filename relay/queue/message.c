@@ -167,9 +167,12 @@ plan_make(struct arena *a, const struct stored *m, struct span hostname, struct 
 struct message *
 queued_new(const struct stored *s, const struct plan *p)
 {
+	static const uint8_t key[16];
+	uint8_t share;
 	struct message *m = calloc(1, sizeof(*m) + p->nlegs * sizeof(m->legs[0]) + p->ntargets);
 
 	ASSERT(m != NULL);
+	share = (uint8_t)siphash(key, s->env.sender.n ? s->env.sender.p : "", s->env.sender.n);
 	/* Not the time it was received: a message released after a week is new here. */
 	m->since = id_time(s->env.id);
 	m->size = s->size;
@@ -178,6 +181,7 @@ queued_new(const struct stored *s, const struct plan *p)
 	for (size_t i = 0; i < p->nlegs; i++) {
 		m->legs[i].index = (uint16_t)i;
 		m->legs[i].kind = (uint8_t)p->legs[i].kind;
+		m->legs[i].job.share = share;
 	}
 	return m;
 }

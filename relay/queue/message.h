@@ -25,6 +25,7 @@ struct leg {
 	uint8_t kind;
 	uint8_t last;		/* enum fail_class of the latest attempt */
 	bool settling;		/* its outcome waits for a notice to be durable */
+	bool rerouted;		/* its latest STATE says where to instead */
 };
 
 struct message {

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "fs.h"
+#include "ipc/ticket.h"
 #include "queue/queue.h"
 
 #define LAZY_US 20000
@@ -81,10 +82,32 @@ on_recover(void *ctx, uint64_t id, const struct stored *s)
 	if (plan_make(q->scratch, s, q->rt->conf->hostname, &p) == -1)
 		return NULL;
 	m = queued_new(s, &p);
+	queue_took(q, m);
 	counter_add(COUNTER_QUEUED, 1);
 	/* Where it goes is known now and would have to be read again later. */
 	queue_schedule_all(q, m, &p);
 	return &m->item;
+}
+
+/* It waits in another line from here on. */
+static void
+reroute_leg(struct queue *q, const struct spool *sp, struct spool_item *it, struct leg *l,
+    const struct state *st)
+{
+	struct arena *a = arena_new(0);
+	struct span site = st->route;
+	struct stored s;
+	struct plan p;
+
+	l->rerouted = site.n > 0;
+	if (site.n == 0 && spool_read(sp, it, a, &s, NULL) == 0 &&
+	    plan_make(a, &s, q->rt->conf->hostname, &p) == 0 && l->index < p.nlegs)
+		site = p.legs[l->index].site;
+	if (l->kind == LEG_DELIVER && l->job.state != JOB_IDLE && site.n > 0) {
+		schedule_remove(q->out, &l->job);
+		schedule_add(q->out, &l->job, site, st->next);
+	}
+	arena_free(&a);
 }
 
 static struct spool_pos *
@@ -120,6 +143,8 @@ on_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8
 		pending = pending || st->targets[i].status == TARGET_PENDING;
 	leg->attempts = st->attempts;
 	leg->last = (uint8_t)st->targets[0].cls;
+	if (st->route.n > 0 || leg->rerouted)
+		reroute_leg(q, sp, it, leg, st);
 	if (leg->job.state == JOB_IDLE)
 		leg->job.node.when = st->next;
 	else if (pending)
@@ -143,6 +168,7 @@ on_gone(void *ctx, struct spool_item *it)
 	counter_add(COUNTER_QUEUED, -1);
 	if (q->sp != NULL)	/* not while replaying */
 		log_msg(LOG_LVL_INFO, m->item.id, "removed");
+	queue_gave(q, m);
 	queued_free(&m);
 }
 
@@ -254,6 +280,7 @@ finish_retiring(struct queue *q)
 		log_warn("%zu jobs are still out; they may be delivered twice",
 		    idtable_count(q->flights));
 	q->finishing = true;
+	queue_walks_end(q);
 	spool_close(&q->sp);
 	runtime_finish(q->rt);
 }
@@ -329,6 +356,8 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 		queue_turn(q);
 		return;
 	}
+	queue_signing_over(q, false);
+	(void)queue_has_room(q);
 	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP))
 		tv = timeval_of(COMPACT_PAUSE_US);
 	evtimer_add(q->idle, &tv);
@@ -385,6 +414,7 @@ queue_run(struct runtime *rt, struct err *err)
 	q->work = arena_new(0);
 	q->flights = idtable_new();
 	q->events = events_new();
+	q->signing = tickets_new();
 	configure(q, &out);
 	q->out = schedule_new(&out, now);
 	q->inner = schedule_new(&inner, now);
@@ -398,6 +428,8 @@ queue_run(struct runtime *rt, struct err *err)
 	ASSERT(q->turn && q->timer && q->lazy && q->idle);
 	if ((q->sp = spool_open(rt->conf->spool, &queue_spool_ops, q, err)) == NULL)
 		return -1;
+	if (rt->conf->queue.free > 0)
+		spool_set_floor(q->sp, rt->conf->queue.free, SPOOL_FLOOR_INODES);
 	while ((it = spool_next(q->sp, &at)) != NULL) {
 		struct message *m = message_of_item(it);
 
@@ -439,6 +471,9 @@ queue_peer_up(struct runtime *rt, struct link *l)
 		schedule_wake_site(q->inner, SPAN_LIT(STORE_SITE));
 		queue_events_resend(q);
 		break;
+	case ROLE_SIGNER:
+		q->signer = l;
+		break;
 	default:
 		break;
 	}
@@ -458,6 +493,11 @@ queue_peer_down(struct runtime *rt, struct link *l)
 		schedule_pause(q->inner, SPAN_LIT(STORE_SITE), true);
 	}
 	queue_forget_link(q, l);
+	if (q->signer == l) {
+		q->signer = NULL;
+		if (!q->finishing)
+			queue_signing_over(q, true);
+	}
 	if (!q->finishing)
 		queue_link_lost(q, l);
 	queue_turn(q);
@@ -486,7 +526,7 @@ queue_frame(struct runtime *rt, struct link *l, struct frame *f)
 		r = queue_events_ack(q, f->ticket);
 		break;
 	case FRAME_SIGNED:
-		r = 0;
+		r = queue_signed(q, f);
 		break;
 	default:
 		r = -1;
@@ -512,6 +552,8 @@ queue_reconfigured(struct runtime *rt)
 
 	configure(q, &out);
 	schedule_configure(q->out, &out);
+	spool_set_floor(q->sp, q->rt->conf->queue.free, SPOOL_FLOOR_INODES);
+	(void)queue_has_room(q);
 }
 
 static const struct sandbox queue_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };

@@ -42,6 +42,7 @@ struct fate {
 	enum fail_class cls;
 	struct span dsn, reply, relay, tls;
 	bool remote;
+	bool relayed;		/* SENT to a server that knows nothing of notifications */
 };
 
 struct queue_event_entry;
@@ -55,7 +56,8 @@ struct queue {
 	uint64_t last_ticket;
 	struct link *delivery[QUEUE_LINKS_MAX];
 	size_t ndelivery;
-	struct link *store;
+	struct link *store, *signer;
+	struct tickets *signing;	/* notices at the signer */
 	struct awaiting *awaiting;
 	size_t nawaiting, cap_awaiting;
 	struct event *turn, *timer, *lazy, *idle;
@@ -64,7 +66,15 @@ struct queue {
 	struct arena *scratch;		/* of one frame; reset by whoever begins one */
 	struct arena *work;		/* of one message in the work at the end of a turn */
 	struct event_log *events;
+	struct span drain;		/* "host:port" that everything goes to; empty: none */
+	char drain_text[300];
+	struct walk *walks;		/* acts of operators that go on */
 	bool full;			/* the last batch was refused: said once */
+	struct {
+		uint64_t messages, bytes, memory;	/* of what is queued or waits for the sync */
+		const char *over;	/* the limit that refuses new messages now; NULL: none */
+		bool near;		/* nine tenths of one: said once */
+	} size;
 	bool finishing;
 	int64_t retire_by;		/* clock_mono */
 };
@@ -77,6 +87,12 @@ int queue_plan(struct queue *q, const struct message *m, struct arena *a, struct
     struct plan *p, struct err *err);
 uint64_t queue_new_id(struct queue *q);
 
+/* queue_limits.c */
+void queue_took(struct queue *q, const struct message *m);
+void queue_gave(struct queue *q, const struct message *m);
+/* Is there room for one more from outside? Says what changes, once. */
+bool queue_has_room(struct queue *q);
+
 /* queue_submit.c */
 int queue_submit(struct queue *q, struct link *from, struct frame *f);
 struct awaiting *queue_await(struct queue *q, struct message *m);
@@ -88,7 +104,6 @@ void queue_note_accepted(struct awaiting *aw, const struct stored *s, struct spa
 void queue_forget_link(struct queue *q, struct link *l);
 
 /* queue_work.c */
-void queue_schedule(struct queue *q, struct message *m, struct leg *l, int64_t when);
 void queue_schedule_all(struct queue *q, struct message *m, const struct plan *p);
 void queue_unschedule(struct queue *q, struct leg *l);
 void queue_dispatch(struct queue *q);
@@ -96,6 +111,9 @@ int queue_result(struct queue *q, struct link *from, struct frame *f);
 int queue_kept(struct queue *q, struct link *from, struct frame *f);
 void queue_link_lost(struct queue *q, struct link *l);
 struct schedule *queue_schedule_of(struct queue *q, const struct leg *l);
+/* In whose line a leg waits: a domain, where an operator sent it, STORE_SITE, LOCAL_SITE.
+ * The arena is needed for a rerouted one only. */
+struct span queue_site(struct queue *q, const struct leg *l, const struct plan *p, struct arena *a);
 
 /* queue_settle.c */
 /* The leg is idle and these outcomes are known: record, tell, notify, go on. */
@@ -107,6 +125,21 @@ void queue_live(struct queue *q, struct message *m);	/* arms the next of notice 
 void queue_finish(struct queue *q, struct message *m);
 void queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
     const struct fate *o, size_t n);
+/* The same, and from now on it goes to "host:port"; empty: where it belongs again. */
+void queue_remember_route(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    struct span route);
+
+bool queue_failure(enum target_status s);	/* for good, and somebody may be told */
+
+/* queue_notice.c; kind: enum dsn_kind */
+#define LEG_NONE UINT16_MAX		/* a notice of delay: of no leg */
+bool queue_notice_wanted(const struct queue *q, int kind, const struct stored *s,
+    const struct plan *p, const struct fate *o);
+bool queue_notice(struct queue *q, struct message *m, uint16_t leg, const struct stored *s,
+    const struct plan *p, int kind, const struct fate *o, size_t n);
+int queue_signed(struct queue *q, struct frame *f);
+/* Notices whose signature does not come go without; all: now. */
+void queue_signing_over(struct queue *q, bool all);
 
 /* queue_events.c */
 struct event_log *events_new(void);
@@ -118,6 +151,7 @@ int queue_events_ack(struct queue *q, uint64_t seq);
 size_t queue_events_waiting(const struct queue *q);
 
 /* queue_control.c */
+void queue_walks_end(struct queue *q);	/* the queue stops: their answers say so */
 void queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 
 #endif

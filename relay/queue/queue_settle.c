@@ -7,20 +7,22 @@
  * forgotten without the sender having been told.
  *
  * The null sender is never written to: what fails there is logged and journalled.
+ *
+ * What arrived is told only when RFC 3461 asks for it (NOTIFY=SUCCESS) and the next
+ * hop cannot: it offers no DSN, so the notice says "relayed". It goes the same
+ * way, but when it cannot be stored the delivery stands and the notice is lost.
  */
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "clock.h"
 #include "queue/dsn.h"
 #include "queue/queue.h"
 
-#define LEG_NONE UINT16_MAX
 #define LIVES_PER_TURN 500
 #define LIFE_AGAIN (60 * US_PER_SEC)
 
-static bool
-final_failure(enum target_status s)
+bool
+queue_failure(enum target_status s)
 {
 	return s == TARGET_FAILED || s == TARGET_EXPIRED || s == TARGET_REFUSED;
 }
@@ -37,13 +39,15 @@ fate_of(const struct fate *o, size_t n, size_t target)
 }
 
 static void
-texts_of_old(struct queue *q, const struct leg *l, struct arena *a, struct state *new)
+take_from_old(struct queue *q, const struct leg *l, struct arena *a, struct state *new, bool texts)
 {
 	struct state old;
 
 	if (l->at.segment == 0 || spool_read_state(q->sp, &l->at, a, &old, NULL) == -1)
 		return;
-	for (size_t i = 0; i < new->ntargets; i++)
+	if (l->rerouted)
+		new->route = old.route;
+	for (size_t i = 0; texts && i < new->ntargets; i++)
 		for (size_t k = 0; k < old.ntargets; k++)
 			if (old.targets[k].target == new->targets[i].target) {
 				struct target_state *t = &new->targets[i];
@@ -55,10 +59,11 @@ texts_of_old(struct queue *q, const struct leg *l, struct arena *a, struct state
 			}
 }
 
-/* Writes the STATE of a leg; without fates (flags changed) the texts of the one before stay. */
-void
-queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
-    const struct fate *o, size_t n)
+/* Writes the STATE of a leg; without fates (flags changed) the texts of the one before stay.
+ * route: NULL: the one before stays. */
+static void
+remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    const struct fate *o, size_t n, const struct span *route)
 {
 	const uint8_t *status = message_status(m);
 	struct arena *a = arena_new(0);
@@ -78,10 +83,28 @@ queue_remember(struct queue *q, struct message *m, struct leg *l, const struct p
 			.reply = span_sub(f->reply, 0, 1024), .relay = f->relay } :
 			(struct target_state){ .target = (uint16_t)i, .status = status[i] };
 	}
-	if (n == 0)
-		texts_of_old(q, l, a, &st);
+	if (n == 0 || l->rerouted)
+		take_from_old(q, l, a, &st, n == 0);
+	if (route != NULL) {
+		st.route = *route;
+		l->rerouted = route->n > 0;
+	}
 	spool_state(q->sp, &m->item, &l->at, m->flags, &st);
 	arena_free(&a);
+}
+
+void
+queue_remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    const struct fate *o, size_t n)
+{
+	remember(q, m, l, p, o, n, NULL);
+}
+
+void
+queue_remember_route(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
+    struct span route)
+{
+	remember(q, m, l, p, NULL, 0, &route);
 }
 
 static void
@@ -134,6 +157,8 @@ conclude(struct queue *q, struct message *m, struct leg *l, const struct stored 
     const struct plan *p, const struct fate *o, size_t n)
 {
 	uint8_t *status = message_status(m);
+	struct arena *a;
+	struct span site;
 	bool pending;
 
 	for (size_t i = 0; i < n; i++) {
@@ -149,107 +174,13 @@ conclude(struct queue *q, struct message *m, struct leg *l, const struct stored 
 	if (pending)
 		l->job.node.when = l->kind == LEG_DELIVER ?
 		    schedule_retry_at(q->out, l->attempts) : clock_real() + LIFE_AGAIN;
+	/* Before the new state is written: the old one knows the route. */
+	a = l->rerouted ? arena_new(0) : NULL;
+	site = queue_site(q, l, p, a);
 	queue_remember(q, m, l, p, o, n);
 	if (pending && !(m->flags & STATE_HELD))
-		schedule_add(queue_schedule_of(q, l), &l->job, l->kind == LEG_DELIVER ?
-		    p->legs[l->index].site : l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) :
-		    SPAN_LIT(LOCAL_SITE), l->job.node.when);
-}
-
-/* ---- notices ---- */
-
-static void
-copy_fates(struct awaiting *aw, struct arena *a, const struct fate *o, size_t n)
-{
-	aw->arena = a;
-	aw->nfates = n;
-	aw->fates = arena_array(a, n, sizeof(*o));
-	for (size_t i = 0; i < n; i++) {
-		aw->fates[i] = o[i];
-		aw->fates[i].dsn = arena_span(a, o[i].dsn);
-		aw->fates[i].reply = arena_span(a, span_sub(o[i].reply, 0, 1024));
-		aw->fates[i].relay = arena_span(a, o[i].relay);
-		aw->fates[i].tls = arena_span(a, o[i].tls);
-	}
-}
-
-static bool
-about(enum dsn_kind kind, const struct stored *s, const struct plan *p, const struct fate *o)
-{
-	return (kind == DSN_DELAYED || final_failure(o->status)) &&
-	    dsn_wanted(kind, s->env.sender, p->targets[o->target].rcpt.notify);
-}
-
-static void
-notice_text(struct queue *q, const struct message *m, const struct stored *s,
-    const struct plan *p, enum dsn_kind kind, const struct fate *o, size_t n, struct arena *a,
-    uint64_t id, struct buf *out, bool *eightbit)
-{
-	const struct config *c = q->rt->conf;
-	struct dsn d = { .kind = kind, .id = id, .about = m->item.id, .hostname = c->hostname,
-		.postmaster = c->postmaster, .to = s->env.sender, .envid = s->env.envid,
-		.now = clock_real(), .received = s->env.received,
-		.until = m->since + c->delivery.expire };
-	struct dsn_recipient *r = arena_array(a, n, sizeof(*r));
-
-	for (size_t i = 0; i < n; i++) {
-		const struct target *t = &p->targets[o[i].target];
-
-		/* The sender sees the address he wrote, not where policy sent it. */
-		if (about(kind, s, p, &o[i]))
-			r[d.nrecipients++] = (struct dsn_recipient){ .address = t->original,
-				.orcpt = t->rcpt.orcpt, .status = o[i].dsn, .reply = o[i].reply,
-				.relay = o[i].relay, .remote = o[i].remote };
-	}
-	d.recipients = r;
-	if (getrandom(&d.random, sizeof(d.random), 0) != (ssize_t)sizeof(d.random))
-		d.random = id;
-	if (spool_read_head(q->sp, &m->item, s, DSN_HEADERS_MAX, a, &d.head, NULL) == -1)
-		d.head = (struct span){ 0 };
-	dsn_build(out, &d, eightbit);
-}
-
-/* false: it could not even be buffered. */
-static bool
-notice(struct queue *q, struct message *m, uint16_t leg, const struct stored *s,
-    const struct plan *p, enum dsn_kind kind, const struct fate *o, size_t n)
-{
-	struct arena *a = arena_new(0);
-	struct recipient rcpt = { .address = s->env.sender };
-	struct msg_decision dec = { .outcome = OUTCOME_DELIVER };
-	struct stored ns = { .parent = m->item.id, .decisions = &dec, .ndecisions = 1,
-		.env = { .id = queue_new_id(q), .received = clock_real(),
-		.helo = q->rt->conf->hostname, .recipients = &rcpt, .nrecipients = 1,
-		.direction = s->env.direction == DIRECTION_OUTBOUND ? DIRECTION_INBOUND :
-		DIRECTION_OUTBOUND, .flags = s->env.flags & ENVELOPE_SMTPUTF8 } };
-	struct payload payload;
-	struct awaiting *aw;
-	enum accept_status status;
-	struct buf text;
-	struct err err;
-	bool eightbit, ok = false;
-
-	buf_init(&text, DSN_SIZE_MAX);
-	notice_text(q, m, s, p, kind, o, n, a, ns.env.id, &text, &eightbit);
-	if (eightbit)
-		ns.env.flags |= ENVELOPE_8BITMIME;
-	payload_from_span(&payload, buf_data(&text), a);
-	if (buf_failed(&text) || queue_append(q, &ns, (struct span){ 0 }, &payload, &aw, &status,
-	    &err) == -1) {
-		log_msg(LOG_LVL_WARN, m->item.id, "the notice to its sender is put off: %s",
-		    buf_failed(&text) ? "too large" : err.text);
-		arena_free(&a);
-	} else {
-		aw->notice = true;
-		aw->about = m->item.id;
-		aw->leg = leg;
-		aw->kind = kind;
-		copy_fates(aw, a, o, n);
-		queue_note_accepted(aw, &ns, (struct span){ 0 });
-		ok = true;
-	}
-	buf_release(&text);
-	return ok;
+		schedule_add(queue_schedule_of(q, l), &l->job, site, l->job.node.when);
+	arena_free(&a);
 }
 
 void
@@ -258,29 +189,38 @@ queue_settle(struct queue *q, struct message *m, struct leg *l, const struct sto
 {
 	struct fate *o = arena_array(q->scratch, n, sizeof(*o));
 	bool expired = clock_real() >= m->since + q->rt->conf->delivery.expire;
-	enum dsn_kind kind = DSN_EXPIRED;
+	enum dsn_kind kind = DSN_RELAYED;
 	bool wanted = false;
 
 	for (size_t i = 0; i < n; i++) {
+		bool told;
+
 		o[i] = in[i];
 		if (expired && l->kind == LEG_DELIVER && o[i].status == TARGET_PENDING)
 			o[i].status = TARGET_EXPIRED;
-		wanted = wanted || about(DSN_FAILED, s, p, &o[i]);
-		if (o[i].status == TARGET_FAILED || o[i].status == TARGET_REFUSED)
+		told = queue_notice_wanted(q, DSN_FAILED, s, p, &o[i]);
+		wanted = wanted || told;
+		/* What one notice says of several: failed before expired before relayed. */
+		if (told && (o[i].status == TARGET_FAILED || o[i].status == TARGET_REFUSED))
 			kind = DSN_FAILED;
-		if (final_failure(o[i].status) && s->env.sender.n == 0)
+		else if (told && o[i].status == TARGET_EXPIRED && kind == DSN_RELAYED)
+			kind = DSN_EXPIRED;
+		if (!told && queue_failure(o[i].status) && s->env.sender.n == 0)
 			log_msg(LOG_LVL_WARN, m->item.id, "a notice that cannot be delivered to "
 			    "<" SPAN_FMT "> ends here: " SPAN_FMT,
 			    SPAN_ARG(p->targets[o[i].target].rcpt.address), SPAN_ARG(o[i].reply));
 	}
 	if (wanted) {
-		if (notice(q, m, l->index, s, p, kind, o, n)) {
+		if (queue_notice(q, m, l->index, s, p, kind, o, n)) {
 			l->settling = true;
 			return;
 		}
 		for (size_t i = 0; i < n; i++)
-			if (final_failure(o[i].status))
+			if (queue_failure(o[i].status))
 				o[i].status = TARGET_PENDING;
+			else if (o[i].relayed)
+				log_msg(LOG_LVL_WARN, m->item.id, "the notice of what was handed on "
+				    "is lost");
 	}
 	conclude(q, m, l, s, p, o, n);
 }
@@ -322,7 +262,10 @@ queue_notice_done(struct queue *q, struct awaiting *aw, bool durable)
 		return;
 	}
 	m->legs[aw->leg].settling = false;
-	if (durable) {
+	if (durable && aw->kind == DSN_RELAYED) {
+		log_msg(LOG_LVL_INFO, m->item.id, "sender delivery status notification: %s",
+		    id_format(aw->m->item.id, id));
+	} else if (durable) {
 		struct msg_event ev = { .kind = EVENT_BOUNCED, .id = m->item.id,
 			.parent = aw->m->item.id, .time = clock_real() };
 
@@ -331,7 +274,7 @@ queue_notice_done(struct queue *q, struct awaiting *aw, bool durable)
 		queue_event(q, &ev);
 	}
 	for (size_t i = 0; !durable && i < aw->nfates; i++)
-		if (final_failure(aw->fates[i].status))
+		if (queue_failure(aw->fates[i].status))
 			aw->fates[i].status = TARGET_PENDING;
 	conclude(q, m, &m->legs[aw->leg], &s, &p, aw->fates, aw->nfates);
 }
@@ -429,14 +372,14 @@ delay(struct queue *q, struct message *m, const struct stored *s, const struct p
 			continue;
 		k = last_fates(q, m, &m->legs[i], p, TARGET_PENDING, q->work, &o);
 		for (size_t x = 0; x < k; x++) {
-			wanted = wanted || about(DSN_DELAYED, s, p, &o[x]);
+			wanted = wanted || queue_notice_wanted(q, DSN_DELAYED, s, p, &o[x]);
 			all[n++] = o[x];
 		}
 	}
 	if (!wanted)
 		m->flags |= STATE_NOTICED;	/* nobody is told: nothing to record */
 	else
-		(void)notice(q, m, LEG_NONE, s, p, DSN_DELAYED, all, n);
+		(void)queue_notice(q, m, LEG_NONE, s, p, DSN_DELAYED, all, n);
 }
 
 void

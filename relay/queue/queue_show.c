@@ -100,6 +100,8 @@ put_leg(struct json *j, struct queue *q, struct message *m, const struct stored 
 	json_kcstr(j, "kind", leg_kind_name(l->kind));
 	if (l->kind == LEG_DELIVER)
 		json_kstr(j, "site", p->legs[l->index].site);
+	if (st.route.n)
+		json_kstr(j, "route", st.route);
 	put_why(j, q, m, l);
 	json_kuint(j, "attempts", l->attempts);
 	if (l->job.state == JOB_WAITING)
@@ -209,8 +211,21 @@ queue_show_summary(struct json *j, struct queue *q)
 	json_kuint(j, "active", schedule_out(q->out) + schedule_out(q->inner));
 	json_kuint(j, "sites", schedule_sites(q->out));
 	put_time(j, "oldest", oldest);
-	json_kbool(j, "refusing", q->full);
+	json_kuint(j, "bytes", q->size.bytes);
+	json_kuint(j, "memory", q->size.memory);
+	json_kbool(j, "refusing", q->full || q->size.over);
+	json_kcstr(j, "limit_reached", q->size.over);
+	json_kbool(j, "nearly_full", q->size.near);
+	json_key(j, "limits");
+	json_object(j);
+	json_kuint(j, "messages", q->rt->conf->queue.messages);
+	json_kuint(j, "bytes", q->rt->conf->queue.bytes);
+	json_kuint(j, "memory", q->rt->conf->queue.memory);
+	json_kuint(j, "free", q->rt->conf->queue.free);
+	json_end_object(j);
 	json_kbool(j, "store", q->store != NULL);
+	if (q->drain.n)
+		json_kstr(j, "drain", q->drain);
 	json_kuint(j, "deliveries", q->ndelivery);
 	json_kuint(j, "events_waiting", queue_events_waiting(q));
 	json_key(j, "spool");

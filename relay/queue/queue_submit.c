@@ -75,6 +75,7 @@ queue_append(struct queue *q, struct stored *s, struct span record, struct paylo
 		say_full(q, *status, err->text);
 		return -1;
 	}
+	queue_took(q, m);
 	*aw = queue_await(q, m);
 	return 0;
 }
@@ -120,6 +121,10 @@ queue_submit(struct queue *q, struct link *from, struct frame *f)
 		 * is not decided yet: then it will ask once more. */
 		answer(q, from, f->ticket, m.env.id, old->item.state == ITEM_PENDING ?
 		    ACCEPT_IO : ACCEPT_OK, "queued already");
+		return 0;
+	}
+	if (!queue_has_room(q)) {
+		answer(q, from, f->ticket, m.env.id, ACCEPT_FULL, "the queue is full");
 		return 0;
 	}
 	if (queue_append(q, &s, m.record, &m.payload, &aw, &status, &err) == -1) {
@@ -188,8 +193,10 @@ queue_sync(struct queue *q)
 			answer(q, aw->from, aw->ticket, aw->m->item.id, status, err.text);
 		if (aw->notice)
 			queue_notice_done(q, aw, r == 0);
-		if (r == -1)
+		if (r == -1) {
+			queue_gave(q, aw->m);
 			queued_free(&aw->m);
+		}
 		buf_release(&aw->event);
 		arena_free(&aw->arena);
 	}

@@ -21,30 +21,27 @@ queue_schedule_of(struct queue *q, const struct leg *l)
 	return l->kind == LEG_DELIVER ? q->out : q->inner;
 }
 
-void
-queue_schedule(struct queue *q, struct message *m, struct leg *l, int64_t when)
+struct span
+queue_site(struct queue *q, const struct leg *l, const struct plan *p, struct arena *a)
 {
-	struct stored s;
-	struct plan p;
-	struct err err;
+	struct state st;
 
-	if (l->kind != LEG_DELIVER) {
-		schedule_add(q->inner, &l->job, l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) :
-		    SPAN_LIT(LOCAL_SITE), when);
-		return;
-	}
-	arena_reset(q->work);
-	if (queue_plan(q, m, q->work, &s, &p, &err) == -1) {
-		log_msg(LOG_LVL_ERROR, m->item.id, "cannot be scheduled: %s", err.text);
-		return;
-	}
-	schedule_add(q->out, &l->job, p.legs[l->index].site, when);
+	if (l->kind != LEG_DELIVER)
+		return l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) : SPAN_LIT(LOCAL_SITE);
+	if (q->drain.n > 0)
+		return q->drain;
+	if (l->rerouted && l->at.segment != 0 &&
+	    spool_read_state(q->sp, &l->at, a, &st, NULL) == 0 && st.route.n > 0)
+		return st.route;
+	return p->legs[l->index].site;
 }
 
 /* Every leg with something left to do, at its time. */
 void
 queue_schedule_all(struct queue *q, struct message *m, const struct plan *p)
 {
+	struct arena *a = NULL;
+
 	if (m->flags & STATE_HELD)
 		return;
 	for (size_t i = 0; i < m->nlegs; i++) {
@@ -52,10 +49,12 @@ queue_schedule_all(struct queue *q, struct message *m, const struct plan *p)
 
 		if (l->job.state != JOB_IDLE || l->settling || !leg_pending(m, p, l))
 			continue;
-		schedule_add(queue_schedule_of(q, l), &l->job, l->kind == LEG_DELIVER ?
-		    p->legs[i].site : l->kind == LEG_KEEP ? SPAN_LIT(STORE_SITE) :
-		    SPAN_LIT(LOCAL_SITE), l->job.node.when);
+		if (l->rerouted && a == NULL)
+			a = arena_new(0);
+		schedule_add(queue_schedule_of(q, l), &l->job, queue_site(q, l, p, a),
+		    l->job.node.when);
 	}
+	arena_free(&a);
 	queue_live(q, m);
 }
 
@@ -294,7 +293,7 @@ queue_dispatch(struct queue *q)
 
 /* When every recipient that is put off is so for the site's sake, the site is to blame. */
 static enum fail_class
-blame(const struct msg_result *r, enum require_tls demanded)
+blame(const struct msg_result *r)
 {
 	enum fail_class cls = FAIL_NONE;
 
@@ -306,8 +305,7 @@ blame(const struct msg_result *r, enum require_tls demanded)
 			return FAIL_NONE;
 		cls = c;
 	}
-	/* TLS that only this message demands says nothing about others for the site. */
-	return cls == FAIL_TLS && demanded >= TLS_ENCRYPTED ? FAIL_LOCAL : cls;
+	return cls;
 }
 
 static int
@@ -329,7 +327,8 @@ fates_of(struct queue *q, struct message *m, struct leg *l, const struct plan *p
 				return -1;
 		o[i] = (struct fate){ .target = x->index, .status = as[x->status],
 			.cls = x->cls, .dsn = x->dsn, .reply = x->reply, .relay = x->relay,
-			.remote = x->remote, .tls = r->tls };
+			.remote = x->remote, .tls = r->tls,
+			.relayed = x->status == RCPT_SENT && !x->notifies };
 	}
 	return 0;
 }
@@ -368,8 +367,17 @@ queue_result(struct queue *q, struct link *from, struct frame *f)
 		schedule_return(q->out, &l->job);
 		return -1;
 	}
+	/* The node that takes over refuses for good? Then it is not as it should be, and
+	 * nobody's mail is to bounce for it. */
+	for (size_t i = 0; q->drain.n > 0 && span_eq(schedule_job_site(&l->job), q->drain) &&
+	    i < r.nrcpts; i++)
+		if (o[i].status == TARGET_FAILED) {
+			o[i].status = TARGET_PENDING;
+			o[i].cls = r.rcpts[i].cls = FAIL_SITE;
+			r.rcpts[i].status = RCPT_DEFERRED;
+		}
 	l->attempts++;
-	schedule_done(q->out, &l->job, blame(&r, p.legs[l->index].require_tls));
+	schedule_done(q->out, &l->job, blame(&r));
 	queue_settle(q, m, l, &s, &p, o, r.nrcpts);
 	return 0;
 }

@@ -229,6 +229,8 @@ state_encode(struct buf *b, const struct state *s)
 			enc_span(&e, t->relay);
 		}
 	}
+	if (s->route.n > 0)
+		enc_span(&e, s->route);
 }
 
 int
@@ -258,6 +260,8 @@ state_decode(struct span meta, struct arena *a, struct state *out)
 		t->reply = same ? t[-1].reply : dec_span(&d);
 		t->relay = same ? t[-1].relay : dec_span(&d);
 	}
+	if (d.p < d.end)	/* version 2 */
+		s.route = dec_span(&d);
 	if (!dec_done(&d))
 		return -1;
 	*out = s;

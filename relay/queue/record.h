@@ -16,7 +16,8 @@
 #include "ipc/messages.h"
 #include "postern/arena.h"
 
-#define SPOOL_VERSION 1
+#define SPOOL_VERSION 2		/* written; 2 has `route` in STATE */
+#define SPOOL_VERSION_OLDEST 1	/* read */
 #define RECORD_HEAD 40u
 #define RECORD_META_MAX (4u << 20)
 #define RECORD_DATA_MAX (2u << 20)	/* JSON and an inline message together */
@@ -88,6 +89,7 @@ struct state {
 	uint16_t attempts;
 	struct target_state *targets;
 	size_t ntargets;
+	struct span route;	/* "host:port" an operator chose; empty: as policy and the DNS say */
 };
 void state_encode(struct buf *b, const struct state *s);
 int state_decode(struct span meta, struct arena *a, struct state *s);

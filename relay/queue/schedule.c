@@ -11,12 +11,22 @@
 #include "table.h"
 
 #define WINDOW_START 5
+#define LANES_FROM 8		/* ready jobs, below which one lane does */
 #define REST_MAX (INT64_C(1800) * 1000000)
+
+/* Ready jobs of some senders. In its site's ring while it has any; one that has been emptied
+ * by a removal leaves the ring when its turn comes. */
+struct lane {
+	struct wheel_list line;
+	struct wheel_node turn;
+};
 
 struct site {
 	struct wheel_node rest;		/* while it rests: in schedule.resting */
 	struct wheel_node turn;		/* while eligible: in schedule.ring */
-	struct wheel_list line;		/* ready jobs */
+	struct wheel_list lanes_ring;
+	struct lane one, *lanes;	/* `one`, until there is a crowd: then SCHEDULE_LANES */
+	size_t nlanes;
 	size_t waiting, ready, out;
 	uint32_t window;
 	unsigned failures;
@@ -59,6 +69,14 @@ schedule_configure(struct schedule *s, const struct schedule_conf *conf)
 	s->conf = *conf;
 }
 
+static void
+site_free(struct site *t)
+{
+	if (t->lanes != &t->one)
+		free(t->lanes);
+	free(t);
+}
+
 void
 schedule_free(struct schedule **sp)
 {
@@ -70,7 +88,7 @@ schedule_free(struct schedule **sp)
 	if (s == NULL)
 		return;
 	while (table_next(s->sites, &at, &name, &site))
-		free(site);
+		site_free(site);
 	table_free(&s->sites);
 	free(s);
 	*sp = NULL;
@@ -90,7 +108,10 @@ site_get(struct schedule *s, struct span name)
 	if (name.n)
 		memcpy(t->name, name.p, name.n);
 	t->n = (uint32_t)name.n;
-	wheel_list_init(&t->line);
+	wheel_list_init(&t->lanes_ring);
+	wheel_list_init(&t->one.line);
+	t->lanes = &t->one;
+	t->nlanes = 1;
 	t->window = s->conf.window < WINDOW_START ? s->conf.window : WINDOW_START;
 	table_put(s->sites, span_make(t->name, t->n), t);
 	return t;
@@ -115,7 +136,7 @@ site_settle(struct schedule *s, struct site *t)
 	}
 	if (t->waiting + t->ready + t->out == 0 && !t->paused && !t->resting) {
 		table_remove(s->sites, span_make(t->name, t->n));
-		free(t);
+		site_free(t);
 	}
 }
 
@@ -173,16 +194,64 @@ site_heard(struct schedule *s, struct site *t, enum fail_class cls)
 /* ---- jobs ---- */
 
 static void
+lane_push(struct site *t, struct job *j, bool first)
+{
+	struct lane *l = &t->lanes[j->share % t->nlanes];
+
+	if (first)
+		wheel_list_push_front(&l->line, &j->node);
+	else
+		wheel_list_push(&l->line, &j->node);
+	if (l->turn.next != NULL)
+		return;
+	if (first)
+		wheel_list_push_front(&t->lanes_ring, &l->turn);
+	else
+		wheel_list_push(&t->lanes_ring, &l->turn);
+}
+
+static struct job *
+lane_take(struct site *t)
+{
+	for (;;) {
+		struct wheel_node *n = wheel_list_pop(&t->lanes_ring), *first;
+		struct lane *l;
+
+		ASSERT(n != NULL);
+		l = CONTAINER(n, struct lane, turn);
+		if ((first = wheel_list_pop(&l->line)) == NULL)
+			continue;
+		if (!wheel_list_empty(&l->line))
+			wheel_list_push(&t->lanes_ring, &l->turn);
+		return CONTAINER(first, struct job, node);
+	}
+}
+
+/* A lane for each sender, or nearly. */
+static void
+lanes_open(struct site *t)
+{
+	struct wheel_node *n;
+
+	t->lanes = calloc(SCHEDULE_LANES, sizeof(*t->lanes));
+	ASSERT(t->lanes != NULL);
+	t->nlanes = SCHEDULE_LANES;
+	for (size_t i = 0; i < t->nlanes; i++)
+		wheel_list_init(&t->lanes[i].line);
+	wheel_node_unlink(&t->one.turn);
+	while ((n = wheel_list_pop(&t->one.line)) != NULL)
+		lane_push(t, CONTAINER(n, struct job, node), false);
+}
+
+static void
 job_ready(struct schedule *s, struct job *j, bool first)
 {
 	struct site *t = j->site;
 
 	j->state = JOB_READY;
-	if (first)
-		wheel_list_push_front(&t->line, &j->node);
-	else
-		wheel_list_push(&t->line, &j->node);
-	t->ready++;
+	lane_push(t, j, first);
+	if (++t->ready == LANES_FROM && t->nlanes == 1)
+		lanes_open(t);
 	site_settle(s, t);
 }
 
@@ -298,9 +367,7 @@ schedule_take(struct schedule *s)
 	if (s->out >= s->conf.total || (n = wheel_list_pop(&s->ring)) == NULL)
 		return NULL;
 	t = CONTAINER(n, struct site, turn);
-	n = wheel_list_pop(&t->line);
-	ASSERT(n != NULL);
-	j = CONTAINER(n, struct job, node);
+	j = lane_take(t);
 	j->state = JOB_OUT;
 	t->ready--;
 	t->out++;

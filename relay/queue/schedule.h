@@ -1,7 +1,8 @@
 /* schedule.h -- which job next: a pure machine over jobs, sites and a time that is told.
  *
  * A job is what of one message goes to one site. Jobs of a site wait in
- * order of arrival; sites that have something to do, are not paused, do not
+ * order of arrival within the lane of their sender (job.share), and lanes take turns, so that one
+ * bulk sender does not hold up the others of his site: he gets what they leave. Sites that have something to do, are not paused, do not
  * rest and have room in their window take turns, one job each. So neither a
  * dead site nor one with a million jobs holds up another.
  *
@@ -25,7 +26,9 @@ struct job {			/* embedded in the owner's; zeroed: idle, no site */
 	struct wheel_node node;	/* node.when: when it is due, while it waits */
 	struct site *site;
 	uint8_t state;
+	uint8_t share;		/* whose turn it takes: a hash of the sender */
 };
+#define SCHEDULE_LANES 64	/* of one site: senders of equal share % 64 share a lane */
 
 struct schedule_conf {
 	const int64_t *retry;	/* microseconds; the last repeats */

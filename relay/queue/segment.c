@@ -60,6 +60,15 @@ head_write(char h[SEGMENT_HEAD], const struct segment *s)
 	buf_release(&b);
 }
 
+int
+segment_head_put(int fd, const struct segment *s, struct err *err)
+{
+	char h[SEGMENT_HEAD];
+
+	head_write(h, s);
+	return fs_pwrite_all(fd, h, sizeof(h), 0, err);
+}
+
 static int
 head_read(struct segment *s, struct err *err)
 {
@@ -81,9 +90,10 @@ head_read(struct segment *s, struct err *err)
 	(void)dec_u32(&d);
 	sum = dec_u32(&d);
 	if (memcmp(h, MAGIC, 8) == 0 && sum == crc32c(0, h, SEGMENT_HEAD - 4)) {
-		if (version != SPOOL_VERSION)
+		if (version < SPOOL_VERSION_OLDEST || version > SPOOL_VERSION)
 			return err_set(err, ENOTSUP, "segment %u is of version %u, this "
-			    "program reads %u", s->number, version, SPOOL_VERSION);
+			    "program reads %u to %u", s->number, version, SPOOL_VERSION_OLDEST,
+			    SPOOL_VERSION);
 		if (number != s->number)
 			return err_set(err, EBADMSG, "segment %u says it is number %u",
 			    s->number, number);

@@ -42,6 +42,8 @@ bool segment_name_parse(const char *name, uint32_t *number);
 struct segment *segment_create(int dirfd, uint32_t number, struct err *err);
 /* Opens for reading. A head that cannot be read is looked for in the first record. */
 struct segment *segment_open(int dirfd, uint32_t number, struct err *err);
+/* Writes the file's head of `s` into another file. */
+int segment_head_put(int fd, const struct segment *s, struct err *err);
 void segment_free(struct segment **s);
 void segment_close_writer(struct segment *s);
 

@@ -1,10 +1,15 @@
-/* connection.c -- sockets of SMTP clients: accept, read, write, deadlines.
+/* connection.c -- sockets of SMTP clients: accept, read, write, TLS, deadlines.
  *
  * One read for what has arrived (into one buffer that all connections
  * share), one step of the session, one write for all of its replies. An idle
  * connection keeps nothing but its structs. While a message is judged the
  * socket is not read beyond READ_AHEAD; when the client does not read our
  * replies it is not read at all.
+ *
+ * TLS lies under the session (net/transport.c). The handshake begins when the
+ * 220 has left, with nothing of what was read before it, and has a deadline
+ * of its own. A record is always taken whole, so that nothing waits inside
+ * OpenSSL where no event would tell of it.
  *
  * Deadlines are kept as a number in each connection and looked at once a
  * second. A command's deadline moves only when the command is complete, and
@@ -16,51 +21,37 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "clock.h"
 #include "log.h"
-#include "receiver/receiver.h"
+#include "receiver/connection.h"
 
-#define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD)
+#define IN_MAX (READ_MAX + 2 * WIRE_LINE_MAX + READ_AHEAD + TLS_RECORD)
 #define READ_AHEAD (8u << 10)		/* bytes read while the client should wait */
 #define DATA_GRACE (60 * US_PER_SEC)
 #define DATA_RATE_MIN 128		/* bytes a second */
+#define TLS_RECORD (16u << 10)		/* the most that one TLS record holds (RFC 8446, 5.1) */
+#define HANDSHAKE_MAX (30 * US_PER_SEC)	/* for the whole TLS handshake */
 #define LINGER (2 * US_PER_SEC)		/* so that the last reply is read before the reset */
 #define FAREWELL (10 * US_PER_SEC)	/* for a client that does not read its last reply */
-#define ACCEPTS_PER_TURN 64
 #define IDLE_KEEP 1024			/* larger buffers are given back when they are empty */
 
-struct conn {
-	struct conn_mail mail;		/* the context of the session */
-	struct conn *prev, *next;	/* of all; next also of the doomed */
-	struct door *door;
-	int fd;
-	struct event *readable, *writable;	/* writable: made when it is first needed */
-	struct smtp_session s;
-	struct buf in;			/* read, not yet taken */
-	int64_t deadline;		/* clock_mono */
-	int64_t body_since;
-	uint64_t body_bytes;
-	bool reading, writing;		/* events in the loop */
-	bool eof;
-	bool lingering;
-	bool closed;
-};
-
 static void conn_run(struct conn *c, struct span bytes);
+static void handshake_begin(struct conn *c);
 
 /* ---- life and death ---- */
 
-static void
-client_count(struct receiver *rx, struct ip ip, int by, uint32_t *sum)
+/* A session more or less of this client; how many it has, over all receivers. */
+uint32_t
+client_count(struct receiver *rx, struct ip ip, int by)
 {
 	struct span key = span_make((const char *)&ip, sizeof(ip));
 	struct { struct ip ip; uint32_t n; } *own = table_get(rx->clients, key);
-	uint32_t shared = limits_sessions(rx->limits, rx->column, ip, by, clock_mono());
+	uint32_t n, shared = limits_sessions(rx->limits, rx->column, ip, by, clock_mono());
 
 	if (own == NULL && by > 0) {
 		own = calloc(1, sizeof(*own));
@@ -68,27 +59,47 @@ client_count(struct receiver *rx, struct ip ip, int by, uint32_t *sum)
 		own->ip = ip;
 		table_put(rx->clients, span_make((const char *)&own->ip, sizeof(ip)), own);
 	}
-	if (own == NULL) {
-		*sum = shared;
-		return;
-	}
-	own->n += (uint32_t)by;
-	*sum = own->n > shared ? own->n : shared;
-	if (own->n == 0) {
+	if (own == NULL)
+		return shared;
+	n = own->n += (uint32_t)by;
+	if (n == 0) {
 		table_remove(rx->clients, key);
 		free(own);
 	}
+	return n > shared ? n : shared;
 }
 
-static void
+void
+conn_count(struct conn *c, struct ip ip)
+{
+	if (c->counted.family)
+		client_count(c->mail.rx, c->counted, -1);
+	c->counted = ip;
+	if (ip.family)
+		client_count(c->mail.rx, ip, 1);
+}
+
+/* Sessions of a listener and of all, over all receivers. */
+void
+session_count(struct door *d, int by)
+{
+	struct receiver *rx = d->rx;
+
+	d->sessions += (uint32_t)by;
+	rx->sessions += (uint32_t)by;
+	limits_open(rx->limits, rx->column, d->conf->name, by, clock_mono());
+	limits_publish_sessions(rx->limits, rx->column, rx->sessions);
+}
+
+void
 conn_close(struct conn *c)
 {
 	struct receiver *rx = c->mail.rx;
-	uint32_t ignored;
 
 	if (c->closed)
 		return;
 	c->closed = true;
+	conn_note(&c->mail, "closed while %s", smtp_state_phrase(c->s.state));
 	/* The messages's own connection number is all it has of us. */
 	if (c->s.state == SMTP_JUDGED)
 		for (struct message *m = rx->messages.first; m; m = m->next)
@@ -100,12 +111,13 @@ conn_close(struct conn *c)
 	event_free(c->readable);
 	if (c->writable)
 		event_free(c->writable);
-	close(c->fd);
+	if (c->t.ssl)
+		counter_add(COUNTER_TLS_SESSIONS, -1);
+	transport_close(&c->t);
 	buf_release(&c->in);
 	idtable_remove(rx->conns, c->mail.conn);
-	client_count(rx, c->s.client, -1, &ignored);
-	c->door->sessions--;
-	counter_add(COUNTER_SESSIONS, -1);
+	conn_count(c, (struct ip){ 0 });
+	session_count(c->door, -1);
 	*(c->prev ? &c->prev->next : &rx->first) = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
@@ -137,8 +149,8 @@ conn_lost(struct conn *c, const char *why)
 	conn_close(c);
 }
 
-static void
-want_read(struct conn *c, bool on)
+void
+conn_want_read(struct conn *c, bool on)
 {
 	if (on == c->reading)
 		return;
@@ -160,7 +172,7 @@ want_write(struct conn *c, bool on)
 		return;
 	c->writing = on;
 	if (on && c->writable == NULL) {
-		c->writable = event_new(c->mail.rx->rt->base, c->fd, EV_WRITE | EV_PERSIST,
+		c->writable = event_new(c->mail.rx->rt->base, c->t.fd, EV_WRITE | EV_PERSIST,
 		    on_writable, c);
 		ASSERT(c->writable != NULL);
 	}
@@ -178,16 +190,14 @@ conn_flush(struct conn *c)
 
 	while (buf_size(out)) {
 		struct span s = buf_data(out);
-		ssize_t n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+		ssize_t n = transport_write(&c->t, &s, 1, NULL);
 
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1 && errno != EAGAIN) {
+		if (n == TRANSPORT_AGAIN)
+			break;
+		if (n < 0) {
 			conn_lost(c, "lost connection of");
 			return false;
 		}
-		if (n == -1)
-			break;
 		buf_consume(out, (size_t)n);
 	}
 	want_write(c, buf_size(out) > 0);
@@ -203,17 +213,17 @@ conn_finish(struct conn *c, bool unread)
 {
 	if (buf_size(&c->s.out)) {	/* on_writable comes back */
 		c->deadline = clock_mono() + FAREWELL;
-		want_read(c, false);
+		conn_want_read(c, false);
 		return;
 	}
-	if (!unread || c->eof || shutdown(c->fd, SHUT_WR) == -1) {
+	if (c->eof || (!unread && c->t.ssl == NULL) || transport_shutdown(&c->t) == -1 || !unread) {
 		conn_close(c);
 		return;
 	}
 	c->lingering = true;
 	c->deadline = clock_mono() + LINGER;
 	buf_release(&c->in);
-	want_read(c, true);
+	conn_want_read(c, true);
 }
 
 /* ---- the session ---- */
@@ -224,17 +234,19 @@ set_deadline(struct conn *c, bool answered)
 	const struct listener_limits *lim = &c->door->conf->limits;
 	int64_t now = clock_mono();
 
-	if (c->s.state == SMTP_BODY) {
+	if (smtp_receives(c->s.state)) {
 		if (c->body_since == 0) {
 			c->body_since = now;
 			c->body_bytes = 0;
 		}
-		c->deadline = now + lim->data_timeout;
+		/* Between chunks a command is awaited; the message's rate counts on. */
+		c->deadline = now + (c->s.state == SMTP_CHUNKS ? lim->command_timeout :
+		    lim->data_timeout);
 		return;
 	}
 	c->body_since = 0;
-	if (c->s.state == SMTP_JUDGED)
-		c->deadline = INT64_MAX;	/* the message has deadlines of its own */
+	if (smtp_waiting(&c->s))
+		c->deadline = INT64_MAX;	/* what it waits for has deadlines of its own */
 	else if (answered || c->deadline == INT64_MAX)
 		c->deadline = now + lim->command_timeout;
 }
@@ -257,6 +269,15 @@ keep(struct conn *c, struct span rest)
 	}
 }
 
+/* Credentials are not left behind in a buffer. */
+static void
+wipe_secrets(struct conn *c, struct span used)
+{
+	if (c->s.auth.secret && used.n)
+		explicit_bzero((char *)(uintptr_t)used.p, used.n);
+	c->s.auth.secret = false;
+}
+
 /* Feeds the session until it needs more, waits, or the client does not read. */
 static void
 conn_run(struct conn *c, struct span bytes)
@@ -270,14 +291,19 @@ conn_run(struct conn *c, struct span bytes)
 		size_t used;
 
 		step = smtp_session_step(&c->s, &in, &used);
-		if (before == SMTP_BODY)
+		if (smtp_receives(before) || smtp_receives(c->s.state))
 			c->body_bytes += used;
+		wipe_secrets(c, span_sub(in.bytes, 0, used));
 		in.bytes = span_from(in.bytes, used);
 		answered |= buf_size(&c->s.out) > 0;
 		if (!conn_flush(c))
 			return;
+		if (step == SMTP_TLS) {
+			handshake_begin(c);
+			return;
+		}
 		if (step == SMTP_DONE) {
-			conn_finish(c, in.bytes.n || before == SMTP_BODY);
+			conn_finish(c, in.bytes.n || smtp_receives(before));
 			return;
 		}
 		if (used == 0)
@@ -289,11 +315,11 @@ conn_run(struct conn *c, struct span bytes)
 		conn_lost(c, "lost connection of");
 		return;
 	}
-	want_read(c, !c->eof && buf_size(&c->s.out) == 0 &&
+	conn_want_read(c, !c->eof && buf_size(&c->s.out) == 0 &&
 	    !(step == SMTP_WAIT && buf_size(&c->in) >= READ_AHEAD));
 }
 
-static void
+void
 conn_input(struct conn *c, enum smtp_input_kind kind, const struct smtp_reply *r, uint64_t ticket)
 {
 	struct smtp_input in = { .kind = kind, .now = clock_real(), .ticket = ticket };
@@ -319,17 +345,118 @@ conn_answer(struct receiver *rx, uint64_t conn, uint64_t ticket, const struct sm
 		conn_input(c, SMTP_ANSWER, r, ticket);
 }
 
+/* ---- TLS ---- */
+
+static void
+handshake_failed(struct conn *c, const char *why)
+{
+	char who[CLIENT_TEXT_MAX];
+
+	counter_add(COUNTER_TLS_FAILURES, 1);
+	log_msg(LOG_LVL_INFO, c->s.id, "%s with %s", why,
+	    client_text(c->s.client_name, c->s.client, who));
+	conn_close(c);
+}
+
+static void
+handshake_done(struct conn *c)
+{
+	const struct conf_listener *l = c->door->conf;
+	struct smtp_input in = { .kind = SMTP_SECURED, .now = clock_real() };
+	char agreed[TRANSPORT_AGREED_MAX];
+	struct span node;
+	size_t used;
+	int one = 1;
+
+	c->handshaking = false;
+	/* We have nothing to say to the client's Finished, and a client with Nagle's algorithm waits for
+	 * its ACK before it sends EHLO: without this 40 ms pass. */
+	setsockopt(c->t.fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
+	want_write(c, false);
+	in.bytes = transport_agreed(&c->t, agreed);
+	conn_note(&c->mail, "%.*s", SPAN_ARG(in.bytes));
+	node = transport_peer_name(&c->t, l->client_names, l->nclient_names);
+	if (node.n && !c->s.permitted) {
+		c->s.permitted = true;
+		log_msg(LOG_LVL_INFO, c->s.id, "client certificate of %.*s: may relay",
+		    SPAN_ARG(node));
+	}
+	smtp_session_step(&c->s, &in, &used);
+	set_deadline(c, true);
+	if (c->s.state != SMTP_OVER)
+		return;
+	if (conn_flush(c))	/* retiring */
+		conn_finish(c, true);
+}
+
+static void
+handshake(struct conn *c)
+{
+	struct err err;
+	int r = transport_handshake(&c->t, &err);
+
+	if (r == 0)
+		handshake_done(c);
+	else if (r == TRANSPORT_AGAIN)
+		want_write(c, c->t.wants_write);
+	else
+		handshake_failed(c, err.text);
+}
+
+/* The 220 has left, or leaves now: nothing read before counts any more. */
+static void
+handshake_begin(struct conn *c)
+{
+	struct err err;
+
+	buf_reset(&c->in);
+	buf_shrink(&c->in);
+	c->deadline = clock_mono() + HANDSHAKE_MAX;
+	if (buf_size(&c->s.out)) {	/* on_writable comes back */
+		conn_want_read(c, false);
+		return;
+	}
+	if (transport_tls_accept(&c->t, c->door->tls, &err) == -1) {
+		handshake_failed(c, err.text);
+		return;
+	}
+	counter_add(COUNTER_TLS_SESSIONS, 1);
+	c->handshaking = true;
+	conn_want_read(c, true);
+}
+
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 
+	if (c->handshaking) {
+		handshake(c);
+		return;
+	}
 	if (!conn_flush(c) || buf_size(&c->s.out))
 		return;
-	if (c->s.state == SMTP_OVER)
+	if (c->s.state == SMTP_HANDSHAKE)
+		handshake_begin(c);
+	else if (c->s.state == SMTP_OVER)
 		conn_finish(c, true);
 	else
 		conn_run(c, buf_data(&c->in));
+}
+
+/* With TLS: as many whole records as there are and find room. */
+static ssize_t
+conn_read(struct conn *c, char *to, size_t room)
+{
+	size_t have = 0;
+	ssize_t n;
+
+	do {
+		n = transport_read(&c->t, to + have, room - have, NULL);
+		if (n > 0)
+			have += (size_t)n;
+	} while (n > 0 && c->t.ssl && room - have >= TLS_RECORD);
+	return have ? (ssize_t)have : n;
 }
 
 static void
@@ -337,18 +464,25 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 	struct receiver *rx = c->mail.rx;
-	bool ahead = c->s.state == SMTP_JUDGED || buf_size(&c->in) > 0;
-	size_t room = ahead ? READ_AHEAD : READ_MAX;
+	bool ahead = !c->lingering && (smtp_waiting(&c->s) || c->proxied || buf_size(&c->in) > 0);
+	size_t room = !ahead ? READ_MAX : c->t.ssl ? TLS_RECORD : READ_AHEAD;
 	char *to = ahead ? buf_room(&c->in, room) : rx->read_buf;
 	ssize_t n;
 
-	if (c->lingering)
-		to = rx->read_buf;
-	ASSERT(to != NULL);
-	n = recv(fd, to, room, 0);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (c->handshaking) {
+		handshake(c);
 		return;
-	if (n == -1) {
+	}
+	ASSERT(to != NULL);
+	n = conn_read(c, to, room);
+	if (n == TRANSPORT_AGAIN) {
+		if (c->t.ssl && c->t.wants_write) {	/* OpenSSL has an answer of its own to send */
+			conn_want_read(c, false);
+			want_write(c, true);
+		}
+		return;
+	}
+	if (n < 0) {
 		conn_lost(c, "lost connection of");
 		return;
 	}
@@ -359,8 +493,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n == 0) {
 		c->eof = true;
-		want_read(c, false);
-		if (c->s.state != SMTP_JUDGED && buf_size(&c->s.out) == 0)
+		conn_want_read(c, false);
+		if (!smtp_waiting(&c->s) && buf_size(&c->s.out) == 0)
 			conn_lost(c, "lost connection of");
 		return;
 	}
@@ -369,10 +503,40 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	buf_commit(&c->in, (size_t)n);
-	if (c->s.state != SMTP_JUDGED)
+	if (c->proxied)
+		proxy_input(c);
+	else if (!smtp_waiting(&c->s))
 		conn_run(c, buf_data(&c->in));
 	else if (buf_size(&c->in) >= READ_AHEAD)
-		want_read(c, false);
+		conn_want_read(c, false);
+}
+
+struct conn *
+conn_new(struct door *d, int fd, struct ip ip, uint16_t port)
+{
+	struct receiver *rx = d->rx;
+	struct conn *c = calloc(1, sizeof(*c));
+
+	ASSERT(c != NULL);
+	c->mail = (struct conn_mail){ .rx = rx, .door = d, .conn = ++rx->last_conn };
+	c->door = d;
+	c->t.fd = fd;
+	buf_init(&c->in, IN_MAX);
+	smtp_session_init(&c->s, &d->site, &transaction_ops, &c->mail, &rx->ids);
+	c->s.listener = d->conf->name;
+	c->s.client = ip;
+	c->s.client_port = port;
+	c->s.may_xclient = nets_have(&d->conf->xclient, ip);
+	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	ASSERT(c->readable != NULL);
+	c->next = rx->first;
+	if (c->next)
+		c->next->prev = c;
+	rx->first = c;
+	idtable_put(rx->conns, c->mail.conn, c);
+	session_count(d, 1);
+	counter_add(COUNTER_CONNECTIONS, 1);
+	return c;
 }
 
 /* ---- once a second ---- */
@@ -391,6 +555,16 @@ conns_tick(struct receiver *rx, int64_t now)
 				conn_close(c);
 			continue;
 		}
+		if (c->proxied) {
+			if (now >= c->deadline)
+				proxy_failed(c, "did not come in time");
+			continue;
+		}
+		if (c->s.state == SMTP_HANDSHAKE) {
+			if (now >= c->deadline)
+				handshake_failed(c, "TLS handshake: timeout");
+			continue;
+		}
 		if (now >= c->deadline || (since && now - since > DATA_GRACE &&
 		    c->body_bytes < (uint64_t)((now - since) / US_PER_SEC) * DATA_RATE_MIN)) {
 			c->deadline = now + LINGER;
@@ -406,166 +580,11 @@ conns_retire(struct receiver *rx)
 
 	for (c = rx->first; c; c = next) {
 		next = c->next;
-		if (!c->lingering && c->s.state != SMTP_OVER)
+		if (c->proxied)
+			conn_close(c);
+		else if (!c->lingering && c->s.state == SMTP_HANDSHAKE)
+			c->s.retiring = true;
+		else if (!c->lingering && c->s.state != SMTP_OVER)
 			conn_input(c, SMTP_RETIRE, NULL, 0);
-	}
-}
-
-/* ---- doors ---- */
-
-/* Turned away without a session: costs no memory. */
-static void
-turn_away(struct door *d, int fd, struct ip ip, unsigned code, const char *text, bool log)
-{
-	struct receiver *rx = d->rx;
-	uint64_t id = id_new(&rx->ids, clock_real());
-	char line[512], ref[ID_SIZE];
-	int n;
-
-	n = snprintf(line, sizeof(line), "%u %s (ref %s)\r\n", code, text, id_format(id, ref));
-	ASSERT(n > 4 && (size_t)n < sizeof(line));
-	if (send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
-		log_debug("a refused client did not wait for its refusal");
-	close(fd);
-	counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
-	if (log)
-		log_refused(id, "CONNECT", SPAN_LIT(""), ip, code,
-		    span_make(line + 4, (size_t)n - 6), NULL, NULL);
-	if (code == 554)
-		hint_allow(rx, d, id, ip, clock_mono());
-}
-
-static void
-conn_new(struct door *d, int fd, struct ip ip, uint16_t port, bool permitted, struct span net)
-{
-	struct receiver *rx = d->rx;
-	struct conn *c = calloc(1, sizeof(*c));
-
-	ASSERT(c != NULL);
-	c->mail = (struct conn_mail){ .rx = rx, .door = d, .conn = ++rx->last_conn };
-	c->door = d;
-	c->fd = fd;
-	buf_init(&c->in, IN_MAX);
-	smtp_session_init(&c->s, &d->site, &transaction_ops, &c->mail, &rx->ids);
-	c->s.listener = d->conf->name;
-	c->s.client = ip;
-	c->s.client_port = port;
-	c->s.client_name = net;
-	c->s.permitted = permitted;
-	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-	ASSERT(c->readable != NULL);
-	c->next = rx->first;
-	if (c->next)
-		c->next->prev = c;
-	rx->first = c;
-	idtable_put(rx->conns, c->mail.conn, c);
-	d->sessions++;
-	counter_add(COUNTER_CONNECTIONS, 1);
-	counter_add(COUNTER_SESSIONS, 1);
-	c->deadline = clock_mono() + d->conf->limits.command_timeout;
-	conn_input(c, SMTP_OPEN, NULL, 0);
-}
-
-static void
-welcome(struct door *d, int fd, struct ip ip, uint16_t port)
-{
-	struct receiver *rx = d->rx;
-	int64_t now = clock_mono();
-	bool permitted, log = now - d->crowded > US_PER_SEC || d->crowded == 0;
-	struct span net;
-	uint32_t n;
-
-	permitted = access_permitted(d->conf, ip, &net);
-	if (!permitted && d->conf->direction == LISTEN_OUTBOUND) {
-		turn_away(d, fd, ip, 554, "5.7.1 this client is not permitted to relay", true);
-		return;
-	}
-	if (d->sessions >= d->conf->limits.sessions) {
-		turn_away(d, fd, ip, 421, "4.7.0 too many sessions, try again later", log);
-		d->crowded = now;
-		return;
-	}
-	client_count(rx, ip, 1, &n);
-	if (n > d->conf->limits.sessions_per_client) {
-		client_count(rx, ip, -1, &n);
-		turn_away(d, fd, ip, 421, "4.7.0 too many sessions of this client", log);
-		d->crowded = now;
-		return;
-	}
-	conn_new(d, fd, ip, port, permitted, net);
-}
-
-static void
-on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct door *d = arg;
-
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof(ss);
-		uint16_t port;
-		struct ip ip;
-		int client;
-
-		client = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS)) {
-			log_error("accept: %s; the listener rests for a second", strerror(errno));
-			event_del(d->accept);
-			d->open = false;
-			return;
-		}
-		if (client == -1 && (errno == EINTR || errno == ECONNABORTED))
-			continue;
-		if (client == -1)
-			return;
-		ip = ip_from_sockaddr((struct sockaddr *)&ss, &port);
-		welcome(d, client, ip, port);
-	}
-}
-
-void
-door_add(struct receiver *rx, const struct conf_listener *l, int fd)
-{
-	struct door *d = calloc(1, sizeof(*d));
-	int one = 1;
-
-	ASSERT(d != NULL);
-	/* Accepted sockets inherit it: a reply never waits for the ACK of the one before. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	*d = (struct door){ .rx = rx, .conf = l, .fd = fd,
-		.site = { .hostname = rx->rt->conf->hostname, .postmaster = rx->rt->conf->postmaster,
-		    .max_size = l->max_size, .recipients = l->limits.recipients,
-		    .errors = l->limits.errors } };
-	d->accept = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_accept, d);
-	ASSERT(d->accept != NULL);
-	rx->doors = realloc(rx->doors, (rx->ndoors + 1) * sizeof(struct door *));
-	ASSERT(rx->doors != NULL);
-	rx->doors[rx->ndoors++] = d;
-	if (rx->serving)
-		doors_open(rx);
-}
-
-void
-doors_open(struct receiver *rx)
-{
-	for (size_t i = 0; i < rx->ndoors; i++) {
-		struct door *d = rx->doors[i];
-
-		if (!d->open && d->fd != -1)
-			event_add(d->accept, NULL);
-		d->open = true;
-	}
-}
-
-void
-doors_close(struct receiver *rx)
-{
-	for (size_t i = 0; i < rx->ndoors; i++) {
-		struct door *d = rx->doors[i];
-
-		event_del(d->accept);
-		if (d->fd != -1)
-			close(d->fd);
-		d->fd = -1;
 	}
 }

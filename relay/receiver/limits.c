@@ -15,44 +15,31 @@
  * they share one allowance. Two processes that insert the same new key at the same instant
  * choose the same place, unless the bucket changed between: then one unit is forgotten.
  *
+ * A lock is an entry too, under the rule's name and "#lock"; its time is its
+ * end. It can be pushed out only by eight entries of one bucket that all end later.
+ *
+ * `unique recipients`: who was written to within the window is remembered as 40
+ * bits of hash in 131,072 places of 8 to a bucket. Two recipients taken for one: about
+ * 1 in 10^11 for each look. When more pairs of sender and recipient than that live at
+ * once, the one that would end first is forgotten and counts again: too strict then,
+ * never too lenient.
+ *
  * The names beside the words are for people; they are written without
  * care for order and believed only when they hash to their word.
  */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include "addr.h"
-#include "receiver/limits.h"
+#include "receiver/limits_table.h"
 #include "table.h"
 
-#define MAGIC UINT64_C(0x3154494d494c5450)	/* "PTLIMIT1" */
+#define MAGIC UINT64_C(0x3254494d494c5450)	/* "PTLIMIT2" */
 #define UNIT_US 16
 #define TIME_BITS 44
 #define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
 #define WAYS 8
-
-#define COLUMNS 8
-#define COLUMN_DEAD (10 * US)
-#define US INT64_C(1000000)
-#define PEERS 8192		/* clients with open sessions that can be counted together */
-#define PEER_WAYS 4
-
-struct peer {
-	_Atomic uint64_t tag;
-	_Atomic uint16_t open[COLUMNS];
-};
-
-struct limits_table {
-	_Atomic uint64_t magic;		/* 0 new, 1 being made, MAGIC */
-	uint8_t key[16];
-	int64_t epoch;			/* clock_mono at boot, less a day: times are never negative */
-	uint64_t buckets;		/* a power of two */
-	_Atomic int64_t alive[COLUMNS];	/* when each column's process was last seen; 0 never */
-	_Alignas(64) struct peer peers[PEERS];
-	_Alignas(64) _Atomic uint64_t words[];
-};
 
 struct name {
 	char text[56];
@@ -247,27 +234,196 @@ key_of(const struct limits_who *who, enum limit_key per)
 	return (struct span){ 0 };
 }
 
+/* "a@b" one address, "b" a domain, ".b" its subdomains; a client by address or network. */
+static bool
+exempts(struct span match, enum limit_key per, struct span key)
+{
+	struct span local, domain = key;
+	struct cidr c;
+	struct ip ip;
+
+	if (per == LIMIT_CLIENT)
+		return ip_parse(key, &ip) && cidr_parse(match, &c, NULL) == 0 && cidr_has(c, ip);
+	if (span_eq_nocase(match, key))
+		return true;
+	mailaddr_split(key, &local, &domain);
+	return match.n && (match.p[0] == '.' ? domain.n > match.n &&
+	    span_ends_nocase(domain, match) : span_eq_nocase(match, domain));
+}
+
+const struct limit_exempt *
+limits_exempt(const struct limit_rule *rule, struct span key, int64_t real)
+{
+	for (size_t i = 0; i < rule->nexempt; i++)
+		if (real < rule->exempt[i].until &&
+		    exempts(rule->exempt[i].match, rule->per, key))
+			return &rule->exempt[i];
+	return NULL;
+}
+
+/* The key a rule counts, unless it is exempt; empty: the rule does not apply. */
+static struct span
+counted(const struct limit_rule *rule, const struct limits_who *who)
+{
+	struct span key = key_of(who, rule->per);
+
+	if (key.n && rule->nexempt && limits_exempt(rule, key, who->real))
+		key.n = 0;
+	return key;
+}
+
+/* ---- locks: an entry of their own beside the rule's ---- */
+
+static struct span
+lock_name(const struct limit_rule *rule, char buf[static 256])
+{
+	snprintf(buf, 256, "%.*s" LIMITS_LOCK, (int)(rule->id.n > 200 ? 200 : rule->id.n),
+	    rule->id.p);
+	return span_str(buf);
+}
+
+/* When the lock ends; 0: there is none. */
+static int64_t
+locked_until(struct limits_table *t, const struct limit_rule *rule, struct span key, int64_t now)
+{
+	char name[256];
+	struct entry_place pl = place_of(t, lock_name(rule, name), key);
+	uint64_t word;
+	bool found;
+
+	choose(&pl, &found, &word);
+	if (!found || (word & TIME_MASK) <= to_units(t, now))
+		return 0;
+	return (int64_t)((word & TIME_MASK) * UNIT_US) + t->epoch;
+}
+
+static int64_t
+lock(struct limits_table *t, const struct limit_rule *rule, struct span key, int64_t now)
+{
+	char name[256];
+	struct span id = lock_name(rule, name);
+	struct entry_place pl = place_of(t, id, key);
+	uint64_t word, until = to_units(t, now + rule->lock);
+	bool found;
+
+	for (;;) {
+		size_t i = choose(&pl, &found, &word);
+
+		if (!atomic_compare_exchange_weak(&pl.bucket[i], &word, pl.tag | until))
+			continue;
+		if (!found)
+			write_name(t, (size_t)(&pl.bucket[i] - t->words), id, key);
+		return now + rule->lock;
+	}
+}
+
+/* ---- recipients written to before ---- */
+
+/* 40 bits of tag, 24 of time in steps of 8 s, until when it is remembered. */
+#define SEEN_STEP 8
+#define SEEN_TIME ((UINT64_C(1) << 24) - 1)
+
+struct seen_place {
+	_Atomic uint64_t *bucket;
+	uint64_t tag, now;
+	size_t at;			/* its own place, or the one that will be free soonest */
+	bool known;
+};
+
+static struct seen_place
+seen_find(struct limits_table *t, const struct limit_rule *rule, struct span key,
+    struct span recipient, int64_t now)
+{
+	struct seen_place pl = { .now = (uint64_t)(now - t->epoch) / US / SEEN_STEP };
+	uint64_t best = UINT64_MAX, h;
+	char text[1200];
+	int n;
+
+	n = snprintf(text, sizeof(text), "%.*s %.*s %.*s", (int)(rule->id.n > 200 ? 200 : rule->id.n), rule->id.p,
+	    (int)(key.n > 400 ? 400 : key.n), key.p,
+	    (int)(recipient.n > 400 ? 400 : recipient.n), recipient.p);
+	for (int i = 0; i < n; i++)
+		text[i] = ascii_lower(text[i]);
+	h = siphash(t->key, text, (size_t)n);
+	pl.bucket = &t->seen[h % (SEEN / SEEN_WAYS) * SEEN_WAYS];
+	pl.tag = (h & ~SEEN_TIME) ? h & ~SEEN_TIME : SEEN_TIME + 1;
+	for (size_t i = 0; i < SEEN_WAYS; i++) {
+		uint64_t w = atomic_load_explicit(&pl.bucket[i], memory_order_relaxed);
+
+		if ((w & ~SEEN_TIME) == pl.tag) {
+			pl.at = i;
+			pl.known = (w & SEEN_TIME) > pl.now;
+			return pl;
+		}
+		if ((w & SEEN_TIME) < best) {
+			best = w & SEEN_TIME;
+			pl.at = i;
+		}
+	}
+	return pl;
+}
+
+static void
+seen_put(const struct seen_place *pl, const struct limit_rule *rule)
+{
+	atomic_store(&pl->bucket[pl->at],
+	    pl->tag | (pl->now + (uint64_t)(rule->window / US / SEEN_STEP) + 1));
+}
+
+/* ---- taking ---- */
+
+/* false: over the limit, or locked: nothing was taken. */
+static bool
+take_one(struct limits_table *t, const struct limit_rule *rule, struct span key,
+    const struct limits_who *who, uint32_t cost, int64_t now, struct limits_hit *hit)
+{
+	struct seen_place seen;
+	int64_t until;
+
+	*hit = (struct limits_hit){ rule, key, false, 0 };
+	if (rule->lock && (until = locked_until(t, rule, key, now)) != 0) {
+		hit->until = until;
+		return false;
+	}
+	if (rule->unit == LIMIT_UNIQUE) {
+		seen = seen_find(t, rule, key, who->recipient, now);
+		if (seen.known)
+			return true;
+		if (take(t, rule, key, 1, now)) {
+			seen_put(&seen, rule);
+			return true;
+		}
+	} else if (take(t, rule, key, cost, now))
+		return true;
+	if (rule->lock) {
+		hit->locked = true;
+		hit->until = lock(t, rule, key, now);
+	}
+	return false;
+}
+
 enum outcome
 limits_take(struct limits_table *t, const struct limit_rule *rules, size_t nrules,
     enum limit_unit unit, const struct limits_who *who, uint32_t cost, int64_t now,
     struct limits_hit *hit)
 {
 	enum outcome worst = OUTCOME_UNJUDGED;
+	struct limits_hit this;
 	uint64_t taken = 0;
 
 	*hit = (struct limits_hit){ 0 };
 	for (size_t i = 0; i < nrules; i++) {
-		struct span key = key_of(who, rules[i].per);
+		struct span key = counted(&rules[i], who);
 
 		if (rules[i].unit != unit || key.n == 0)
 			continue;
-		if (take(t, &rules[i], key, cost, now)) {
-			taken |= i < 64 ? UINT64_C(1) << i : 0;
+		if (take_one(t, &rules[i], key, who, cost, now, &this)) {
+			taken |= i < 64 && unit != LIMIT_UNIQUE ? UINT64_C(1) << i : 0;
 			continue;
 		}
 		if (rules[i].then > worst) {
 			worst = rules[i].then;
-			*hit = (struct limits_hit){ &rules[i], key };
+			*hit = this;
 		}
 		if (worst < OUTCOME_DEFER)
 			continue;
@@ -277,6 +433,63 @@ limits_take(struct limits_table *t, const struct limit_rule *rules, size_t nrule
 		break;
 	}
 	return worst;
+}
+
+void
+limits_give_back(struct limits_table *t, const struct limit_rule *rule,
+    const struct limits_who *who, uint32_t cost)
+{
+	give_back(t, rule, key_of(who, rule->per), cost);
+}
+
+/* No room for one more, and nothing is taken. */
+static bool
+is_full(struct limits_table *t, const struct limit_rule *rule, struct span key, int64_t now)
+{
+	if (!take(t, rule, key, 1, now))
+		return true;
+	give_back(t, rule, key, 1);
+	return false;
+}
+
+enum outcome
+limits_check(struct limits_table *t, const struct limit_rule *rules, size_t nrules,
+    const struct limits_who *who, int64_t now, struct limits_hit *hit)
+{
+	enum outcome worst = OUTCOME_UNJUDGED;
+
+	*hit = (struct limits_hit){ 0 };
+	for (size_t i = 0; i < nrules; i++) {
+		struct span key = counted(&rules[i], who);
+		int64_t until = 0;
+
+		if (key.n == 0 || rules[i].then <= worst ||
+		    !(rules[i].lock || rules[i].unit == LIMIT_INVALID))
+			continue;
+		if (rules[i].lock)
+			until = locked_until(t, &rules[i], key, now);
+		if (until == 0 && !(rules[i].unit == LIMIT_INVALID && is_full(t, &rules[i], key, now)))
+			continue;
+		worst = rules[i].then;
+		*hit = (struct limits_hit){ &rules[i], key, false, until };
+	}
+	return worst;
+}
+
+uint64_t
+limits_connections(const struct limit_rule *rules, size_t nrules, const struct limits_who *who,
+    const struct limit_rule **rule)
+{
+	uint64_t max = UINT64_MAX;
+
+	*rule = NULL;
+	for (size_t i = 0; i < nrules; i++)
+		if (rules[i].unit == LIMIT_CONNECTIONS && rules[i].allow < max &&
+		    counted(&rules[i], who).n) {
+			max = rules[i].allow;
+			*rule = &rules[i];
+		}
+	return max;
 }
 
 bool
@@ -296,28 +509,32 @@ limits_next(const struct limits_table *t, size_t *at, int64_t now, struct limits
 	return false;
 }
 
+static bool
+forget(struct entry_place pl)
+{
+	uint64_t word;
+	bool found;
+
+	for (;;) {
+		size_t k = choose(&pl, &found, &word);
+
+		if (!found || atomic_compare_exchange_strong(&pl.bucket[k], &word, 0))
+			return found;
+	}
+}
+
 bool
 limits_reset(struct limits_table *t, const struct limit_rule *rules, size_t nrules,
     struct span rule, struct span key)
 {
+	char name[256];
 	bool any = false;
 
 	for (size_t i = 0; i < nrules; i++) {
-		struct entry_place pl = place_of(t, rules[i].id, key);
-		uint64_t word;
-		bool found;
-
 		if (rule.n && !span_eq(rules[i].id, rule))
 			continue;
-		for (;;) {
-			size_t k = choose(&pl, &found, &word);
-
-			if (!found)
-				break;
-			any = true;
-			if (atomic_compare_exchange_strong(&pl.bucket[k], &word, 0))
-				break;
-		}
+		any |= forget(place_of(t, rules[i].id, key));
+		any |= forget(place_of(t, lock_name(&rules[i], name), key));
 	}
 	return any;
 }
@@ -328,67 +545,4 @@ limits_used(const struct limit_rule *rule, int64_t full_until, int64_t now)
 	uint64_t step = step_of(rule) * UNIT_US;
 
 	return full_until <= now ? 0 : ((uint64_t)(full_until - now) + step - 1) / step;
-}
-
-/* ---- sessions ---- */
-
-int
-limits_column(struct limits_table *t, int64_t now)
-{
-	for (int c = 0; c < COLUMNS; c++) {
-		int64_t seen = atomic_load(&t->alive[c]);
-
-		if (seen && now - seen < COLUMN_DEAD)
-			continue;
-		if (!atomic_compare_exchange_strong(&t->alive[c], &seen, now))
-			continue;
-		for (size_t i = 0; i < PEERS; i++)
-			atomic_store_explicit(&t->peers[i].open[c], 0, memory_order_relaxed);
-		return c;
-	}
-	return -1;
-}
-
-void
-limits_alive(struct limits_table *t, int column, int64_t now)
-{
-	if (column != -1)
-		atomic_store(&t->alive[column], now);
-}
-
-static uint32_t
-peer_sum(const struct limits_table *t, struct peer *p, int64_t now)
-{
-	uint32_t sum = 0;
-
-	for (int c = 0; c < COLUMNS; c++)
-		if (now - atomic_load_explicit(&t->alive[c], memory_order_relaxed) < COLUMN_DEAD)
-			sum += atomic_load_explicit(&p->open[c], memory_order_relaxed);
-	return sum;
-}
-
-uint32_t
-limits_sessions(struct limits_table *t, int column, struct ip client, int by, int64_t now)
-{
-	uint64_t h = siphash(t->key, &client, sizeof(client)) | 1, tag;
-	struct peer *row = &t->peers[(h >> 8) % (PEERS / PEER_WAYS) * PEER_WAYS];
-
-	if (column == -1)
-		return 0;
-	for (int i = 0; i < PEER_WAYS; i++)
-		if (atomic_load(&row[i].tag) == h) {
-			if (by < 0 && atomic_load(&row[i].open[column]) == 0)
-				return peer_sum(t, &row[i], now);
-			atomic_fetch_add(&row[i].open[column], (uint16_t)by);
-			return peer_sum(t, &row[i], now);
-		}
-	for (int i = 0; i < PEER_WAYS && by > 0; i++) {
-		tag = atomic_load(&row[i].tag);
-		if (peer_sum(t, &row[i], now) == 0 &&
-		    atomic_compare_exchange_strong(&row[i].tag, &tag, h)) {
-			atomic_fetch_add(&row[i].open[column], (uint16_t)by);
-			return peer_sum(t, &row[i], now);
-		}
-	}
-	return 0;
 }

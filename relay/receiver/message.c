@@ -38,6 +38,36 @@ message_state_name(enum message_state s)
 	return text[s];
 }
 
+bool
+messages_charge(struct messages *all, uint64_t n)
+{
+	struct limits_totals others = { 0 };
+
+	if (all->limits)
+		limits_totals(all->limits, all->column, all->now, &others);
+	if (n > all->memory_max || all->memory + others.memory > all->memory_max - n)
+		return false;
+	all->memory += n;
+	if (all->limits)
+		limits_publish_memory(all->limits, all->column, all->memory);
+	return true;
+}
+
+void
+messages_give_back(struct messages *all, uint64_t n)
+{
+	ASSERT(n <= all->memory);
+	all->memory -= n;
+	if (all->limits)
+		limits_publish_memory(all->limits, all->column, all->memory);
+}
+
+void
+message_charged(struct message *m, uint64_t n)
+{
+	m->charged += n;
+}
+
 struct message *
 message_new(struct messages *all, uint64_t id, uint64_t conn, uint64_t max_size)
 {
@@ -61,7 +91,7 @@ message_new(struct messages *all, uint64_t id, uint64_t conn, uint64_t max_size)
 static void
 drop_bytes(struct message *m)
 {
-	m->all->memory -= m->charged;
+	messages_give_back(m->all, m->charged);
 	m->charged = 0;
 	buf_release(&m->head);
 	buf_release(&m->tail);
@@ -179,10 +209,9 @@ message_put(struct message *m, struct span s)
 		return;
 	if (m->size > m->max_size)
 		m->too_large = true;
-	else if (s.n > all->memory_max - all->memory)
+	else if (!messages_charge(all, s.n))
 		m->no_memory = true;
 	else {
-		all->memory += s.n;
 		m->charged += s.n;
 		store(m, s);
 	}
@@ -270,15 +299,29 @@ dkim_is_missing(const struct message *m, struct smtp_reply *r)
 	return true;
 }
 
+/* The name that stands in our Received field. */
+struct span
+message_hostname(const struct message *m)
+{
+	const struct config *conf = m->all->conf;
+
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		if (span_eq(conf->listeners[i].name, m->t->env.listener))
+			return conf->listeners[i].hostname;
+	return conf->hostname;
+}
+
 int
 message_end(struct message *m, struct smtp_transaction *t, int64_t now, struct smtp_reply *r)
 {
+	const char *loop;
+
 	ASSERT(m->state == MESSAGE_COLLECT && m->t == NULL);
 	m->t = t;
 	if (seal(m, r) == -1)
 		return -1;
-	if (header_hops(buf_data(&m->head)) > MESSAGE_HOPS_MAX) {
-		reply_now(r, 554, "5.4.6 too many hops: this message is in a loop");
+	if ((loop = header_loop(buf_data(&m->head), message_hostname(m))) != NULL) {
+		reply_now(r, 554, loop);
 		return -1;
 	}
 	if (m->all->queue == NULL) {
@@ -337,8 +380,7 @@ messages_init(struct messages *all)
 {
 	buf_init(&all->scratch, FRAME_BIG);
 	all->done_tail = &all->done;
-	if (all->memory_max == 0)
-		all->memory_max = MEMORY_MAX;
+	all->memory_max = all->conf->limits.memory;
 }
 
 void
@@ -361,5 +403,19 @@ messages_settle(struct messages *all)
 		if (m->conn)
 			all->answered(all->ctx, m, &m->reply);
 		message_free(&m);
+	}
+}
+
+void
+messages_stop(struct messages *all)
+{
+	struct message *m, *next;
+
+	for (m = all->first; m; m = next) {
+		next = m->next;
+		if (m->state == MESSAGE_SCAN || m->state == MESSAGE_SIGN) {
+			message_finish(m, 421, "4.3.2 service stopping, try again later");
+			m->reply.close = true;
+		}
 	}
 }

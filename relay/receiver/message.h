@@ -10,6 +10,7 @@
 #include "ipc/messages.h"
 #include "ipc/ticket.h"
 #include "master/config.h"
+#include "receiver/limits.h"
 #include "receiver/smtp_session.h"
 
 /* X(NAME, "name", "a phrase for people") */
@@ -37,7 +38,11 @@ struct messages {
 	struct id_source *ids;
 	struct scanners *scanners;
 	struct link *queue, *signer;	/* NULL: down */
-	uint64_t memory, memory_max;	/* bytes of all messages that are here */
+	uint64_t memory;		/* bytes of all messages and envelopes that are here */
+	uint64_t memory_max;		/* … and in all other receivers, through … */
+	struct limits_table *limits;	/* NULL: this process counts alone */
+	int column;
+	int64_t now;			/* of the last tick */
 	struct buf scratch;		/* frame bodies */
 	struct message *first;		/* all that are under way */
 	struct message *done, **done_tail;	/* to be answered at the end of the turn */
@@ -47,12 +52,14 @@ struct messages {
 	void (*answered)(void *ctx, const struct message *m, const struct smtp_reply *r);
 	/* That peer does not answer any more: it should be ended and replaced. */
 	void (*hung)(void *ctx, struct link *l);
+	/* That scanner retires and is done: its link is closed now. */
+	void (*released)(void *ctx, struct link *l);
 	void *ctx;
 };
 
 #define MESSAGE_HEAD_MAX PAYLOAD_INLINE_MAX
 #define MESSAGE_HOPS_MAX 50
-#define MEMORY_MAX ((uint64_t)1 << 30)
+#define MESSAGE_OWN_HOPS_MAX 1
 
 struct group {			/* recipients that get the same bytes: one entry of the queue */
 	uint16_t variant;
@@ -107,6 +114,13 @@ int message_end(struct message *m, struct smtp_transaction *t, int64_t now, stru
 /* Its client is gone: given up, unless the queue may have it already. */
 void message_orphan(struct message *m);
 
+/* Takes n bytes of the budget that all receivers share; false: there are not so many left. (Two
+ * that ask at the same instant may both get the last ones.) */
+bool messages_charge(struct messages *all, uint64_t n);
+void messages_give_back(struct messages *all, uint64_t n);
+/* m pays from now on for what was charged elsewhere. */
+void message_charged(struct message *m, uint64_t n);
+
 void messages_init(struct messages *all);
 void messages_release(struct messages *all);
 /* Answers from peers. -1: the body breaks the rules. A ticket that is not open: ignored. */
@@ -117,17 +131,28 @@ void messages_signer_down(struct messages *all);
 void messages_queue_down(struct messages *all);
 void messages_tick(struct messages *all, int64_t now);
 void messages_settle(struct messages *all);
+/* The end is near: what is not with the queue yet is answered 421; its client keeps it. */
+void messages_stop(struct messages *all);
 
 /* ---- between message.c, pipeline.c and scanners.c ---- */
 void message_finish(struct message *m, unsigned code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void message_judged(struct message *m, int64_t now);	/* m->verdict is there */
 void message_unscannable(struct message *m, int64_t now);	/* it killed two scanners */
+struct span message_hostname(const struct message *m);
 int message_send_scan(struct message *m, struct link *l, uint64_t ticket);
+
+/* What the decisions make of the message as a whole: 550 when all reject, 451 when any defers, else 0:
+ * it is taken. text: of the refusal. */
+unsigned verdict_answer(const struct msg_decision *d, size_t n, struct span *text);
 
 /* ---- message_header.c: what the receiver needs to read of a header ---- */
 /* Received fields of the header; header: the start of the message, maybe cut. */
 unsigned header_hops(struct span header);
+/* How many of them say "by HOST", in any case. */
+unsigned header_hops_by(struct span header, struct span host);
+/* Why a message with this header is in a loop ("5.4.6 …"); NULL: it is not. */
+const char *header_loop(struct span header, struct span our_name);
 /* Domain of the first address of From:, lower case, in buf of 256; "" when there is none or
  * more than one From. */
 struct span header_from_domain(struct span header, char buf[static 256]);

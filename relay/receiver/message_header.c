@@ -44,6 +44,58 @@ header_hops(struct span header)
 	return n;
 }
 
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* RFC 5321, 4.4: "by" and a name, as words of their own. */
+static bool
+says_by(struct span v, struct span host)
+{
+	bool by = false;
+
+	while (v.n) {
+		size_t n = 0;
+		struct span word;
+
+		while (v.n && is_space(v.p[0]))
+			v = span_from(v, 1);
+		while (n < v.n && !is_space(v.p[n]) && v.p[n] != ';')
+			n++;
+		word = span_sub(v, 0, n);
+		v = span_from(v, n + (n < v.n));
+		if (by && span_eq_nocase(word, host))
+			return true;
+		by = span_is_nocase(word, "by");
+	}
+	return false;
+}
+
+unsigned
+header_hops_by(struct span header, struct span host)
+{
+	struct span name, value;
+	unsigned n = 0;
+
+	while (next_field(&header, &name, &value))
+		n += span_is_nocase(name, "Received") && says_by(value, host);
+	return n;
+}
+
+const char *
+header_loop(struct span header, struct span our_name)
+{
+	header = span_sub(header, 0, MESSAGE_HEAD_MAX);
+	if (header_hops(header) > MESSAGE_HOPS_MAX)
+		return "5.4.6 too many hops: this message is in a loop";
+	/* Once is a message that left and was sent on to us again; twice is a loop. */
+	if (header_hops_by(header, our_name) > MESSAGE_OWN_HOPS_MAX)
+		return "5.4.6 this message was here before: it is in a loop";
+	return NULL;
+}
+
 /* RFC 5322, 3.4: the domain behind the last @ of the first address, outside quotes and
  * comments; that within <> wins. */
 static struct span
@@ -115,6 +167,21 @@ header_from_domain(struct span header, char buf[static 256])
 	return span_make(buf, found.n);
 }
 
+/* The protocol of RFC 3848, and of RFC 6531, 4.3, for a message sent with SMTPUTF8. */
+static const char *
+protocol(uint32_t flags)
+{
+	static const char *const names[2][4] = {
+		{ "ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA" },
+		{ "UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA" },
+	};
+
+	if (!(flags & ENVELOPE_ESMTP))
+		return "SMTP";
+	return names[(flags & ENVELOPE_SMTPUTF8) != 0][((flags & ENVELOPE_TLS) != 0) +
+	    2 * ((flags & ENVELOPE_AUTH) != 0)];
+}
+
 /* RFC 5321, 4.4. What the client said of itself was checked to be harmless in a header. */
 struct span
 header_received(struct arena *a, const struct envelope *env, uint64_t id, struct span hostname,
@@ -129,7 +196,7 @@ header_received(struct arena *a, const struct envelope *env, uint64_t id, struct
 	    "Received: from %.*s (%.*s [%s%s])\r\n\tby %.*s (Postern) with %s id %s%s%s%.*s%s; %s\r\n",
 	    SPAN_ARG(helo), SPAN_ARG(name), env->client.family == 6 ? "IPv6:" : "",
 	    ip_format(env->client, ip), SPAN_ARG(hostname),
-	    env->flags & ENVELOPE_ESMTP ? "ESMTP" : "SMTP", id_format(id, text_id),
+	    protocol(env->flags), id_format(id, text_id),
 	    for_it ? "\r\n\t" : "", for_it ? "for <" : "", SPAN_ARG(only_recipient),
 	    for_it ? ">" : "", clock_date(env->received, date)));
 }

@@ -56,7 +56,6 @@ message_send_scan(struct message *m, struct link *l, uint64_t ticket)
 static void
 submit(struct message *m, int64_t now)
 {
-	const struct config *conf = m->all->conf;
 	struct envelope *env = &m->t->env;
 	struct arena *a = m->t->arena;
 
@@ -67,7 +66,7 @@ submit(struct message *m, int64_t now)
 		struct msg_submit msg = { .env = g->env, .parent = i ? m->id : 0,
 			.decisions = g->decisions, .ndecisions = g->env.nrecipients,
 			.record = m->verdict.record };
-		struct span received = header_received(a, env, g->id, conf->hostname,
+		struct span received = header_received(a, env, g->id, message_hostname(m),
 		    env->nrecipients == 1 ? env->recipients[0].address : (struct span){ 0 });
 		struct span head = received;
 		struct err err;
@@ -214,38 +213,40 @@ apply_limit_hold(struct message *m)
 	}
 }
 
-/* The reply text of the first decision with that outcome. */
-static void
-refuse_all(struct message *m, unsigned code, enum outcome o, const char *otherwise)
+unsigned
+verdict_answer(const struct msg_decision *d, size_t n, struct span *text)
 {
-	m->outcome = o;
-	for (size_t i = 0; i < m->verdict.ndecisions; i++) {
-		const struct msg_decision *d = &m->verdict.decisions[i];
+	size_t rejected = 0, deferred = 0;
+	enum outcome o;
 
-		if (d->outcome == o && d->reply.n) {
-			message_finish(m, code, "%.*s", SPAN_ARG(d->reply));
-			return;
-		}
+	for (size_t i = 0; i < n; i++) {
+		rejected += d[i].outcome == OUTCOME_REJECT;
+		deferred += d[i].outcome == OUTCOME_DEFER;
 	}
-	message_finish(m, code, "%s", otherwise);
+	if (rejected < n && deferred == 0)
+		return 0;
+	o = rejected == n ? OUTCOME_REJECT : OUTCOME_DEFER;
+	*text = o == OUTCOME_REJECT ? SPAN_LIT("5.7.1 refused by policy") :
+	    SPAN_LIT("4.7.1 deferred by policy, try again later");
+	for (size_t i = 0; i < n; i++)
+		if (d[i].outcome == o && d[i].reply.n) {
+			*text = d[i].reply;
+			break;
+		}
+	return o == OUTCOME_REJECT ? 550 : 451;
 }
 
 void
 message_judged(struct message *m, int64_t now)
 {
-	size_t rejected = 0, deferred = 0, n = m->verdict.ndecisions;
+	struct span text;
+	unsigned code;
 
 	apply_limit_hold(m);
-	for (size_t i = 0; i < n; i++) {
-		rejected += m->verdict.decisions[i].outcome == OUTCOME_REJECT;
-		deferred += m->verdict.decisions[i].outcome == OUTCOME_DEFER;
-	}
-	if (rejected == n) {
-		refuse_all(m, 550, OUTCOME_REJECT, "5.7.1 refused by policy");
-		return;
-	}
-	if (deferred) {
-		refuse_all(m, 451, OUTCOME_DEFER, "4.7.1 deferred by policy, try again later");
+	code = verdict_answer(m->verdict.decisions, m->verdict.ndecisions, &text);
+	if (code) {
+		m->outcome = code == 550 ? OUTCOME_REJECT : OUTCOME_DEFER;
+		message_finish(m, code, "%.*s", SPAN_ARG(text));
 		return;
 	}
 	make_groups(m);
@@ -455,6 +456,7 @@ messages_tick(struct messages *all, int64_t now)
 {
 	uint64_t ticket;
 
+	all->now = now;
 	scanners_tick(all->scanners, now);
 	while ((ticket = ticket_expired(all->tickets, now)) != 0) {
 		struct message *m = ticket_owner(all->tickets, ticket);

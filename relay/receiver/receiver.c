@@ -1,10 +1,13 @@
 /* receiver.c -- the receiver's role: wiring of sessions, messages and peers.
  *
- * start() reads policy (for its limits) and recipient lists; then nothing of
+ * start() reads policy (for its limits), recipient lists, certificate and key; then nothing of
  * the file system is needed any more. The doors open when the queue, a signer
  * and a scanner are there, or after SERVE_ANYWAY: from then on what is missing is
- * a 451, never a lost message. retire() closes the doors, tells idle
- * sessions 421, lets the others finish their message, and leaves.
+ * a 451, never a lost message. retire() closes the doors. With time (a reload)
+ * sessions go on as if nothing had happened, until they end or the time is
+ * over. Then, or at the end of the program, idle sessions are told 421 and the
+ * others finish their message; in the last two seconds only those wait whose
+ * message the queue has: what it accepted is not sent again.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,13 +17,15 @@
 #include "clock.h"
 #include "conf.h"
 #include "fs.h"
-#include "json.h"
 #include "log.h"
+#include "net/tls_server.h"
+#include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
 
 #define SERVE_ANYWAY (30 * US_PER_SEC)
-#define RETIRE_MAX (8 * US_PER_SEC)
+#define RETIRE_MAX (8 * US_PER_SEC)	/* at the end of the program */
+#define STOP_BEFORE (2 * US_PER_SEC)	/* of it kept for what is with the queue */
 #define POLICY_FILE_MAX (16u << 20)
 #define POLICY_FILES_MAX 512
 
@@ -100,6 +105,30 @@ load_limits(struct receiver *rx, struct err *err)
 	return 0;
 }
 
+/* Each listener has a context of its own: not all ask their clients for a certificate. */
+static int
+load_tls(struct receiver *rx, struct err *err)
+{
+	const struct config *c = rx->rt->conf;
+	char warning[128];
+
+	rx->tls = calloc(c->nlisteners + 1, sizeof(*rx->tls));
+	ASSERT(rx->tls != NULL);
+	for (size_t i = 0; i < c->nlisteners; i++) {
+		struct tls_server t = { c->tls_certificate, c->tls_key, c->tls_only13,
+			c->listeners[i].client_ca };
+
+		if (c->listeners[i].tls == LISTEN_TLS_OFF)
+			continue;
+		if ((rx->tls[i] = tls_server_context(&t, err)) == NULL)
+			return -1;
+		if (tls_server_warning(rx->tls[i], clock_real() / US_PER_SEC, warning,
+		    sizeof(warning)))
+			log_warn("listener %.*s: %s", SPAN_ARG(c->listeners[i].name), warning);
+	}
+	return 0;
+}
+
 static int
 receiver_start(struct runtime *rt, struct err *err)
 {
@@ -112,8 +141,10 @@ receiver_start(struct runtime *rt, struct err *err)
 	rx->read_buf = malloc(READ_MAX);
 	ASSERT(rx->read_buf != NULL);
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
-	rx->column = limits_column(rx->limits, clock_mono());
-	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1)
+	rx->transcript = transcript_attach(rt->shared->transcript, TRANSCRIPT_SHARE);
+	rx->column = limits_column(rx->limits, rt->instance, clock_mono());
+	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1 ||
+	    load_tls(rx, err) == -1)
 		return -1;
 	return 0;
 }
@@ -177,6 +208,12 @@ on_hung(void *ctx, struct link *l)
 	buf_release(&b);
 }
 
+static void
+on_released(void *ctx, struct link *l)
+{
+	((struct receiver *)ctx)->nscanners--;
+}
+
 /* ---- the loop ---- */
 
 static void
@@ -209,6 +246,14 @@ maybe_serve(struct receiver *rx, int64_t now)
 	doors_open(rx);
 }
 
+/* Who is idle is told to come back, the others when they are. */
+static void
+hurry(struct receiver *rx)
+{
+	rx->hurried = true;
+	conns_retire(rx);
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -217,11 +262,18 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	limits_alive(rx->limits, rx->column, now);
 	messages_tick(&rx->messages, now);
+	logins_tick(rx->logins, now);
 	conns_tick(rx, now);
 	maybe_serve(rx, now);
 	if (rx->serving && !rx->rt->retiring)
 		doors_open(rx);
-	if (rx->rt->retiring && now - rx->started > RETIRE_MAX)
+	if (rx->rt->retiring && !rx->hurried && now > rx->retire_by - RETIRE_MAX)
+		hurry(rx);
+	if (rx->rt->retiring && now > rx->retire_by - STOP_BEFORE) {
+		messages_stop(&rx->messages);
+		event_active(rx->settle, EV_TIMEOUT, 0);
+	}
+	if (rx->rt->retiring && now > rx->retire_by)
 		runtime_finish(rx->rt);
 	maybe_finish(rx);
 }
@@ -233,10 +285,12 @@ receiver_run(struct runtime *rt, struct err *err)
 	struct timeval second = { .tv_sec = 1 };
 
 	rx->messages = (struct messages){ .conf = rt->conf, .tickets = tickets_new(),
-		.ids = &rx->ids, .wake = on_wake, .answered = on_answered, .hung = on_hung,
+		.ids = &rx->ids, .limits = rx->limits, .column = rx->column, .now = clock_mono(),
+		.wake = on_wake, .answered = on_answered, .hung = on_hung, .released = on_released,
 		.ctx = rx };
 	messages_init(&rx->messages);
 	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
+	rx->logins = logins_new(rx);
 	rx->conns = idtable_new();
 	rx->clients = table_new();
 	rx->started = clock_mono();
@@ -248,14 +302,22 @@ receiver_run(struct runtime *rt, struct err *err)
 }
 
 static void
-receiver_retire(struct runtime *rt)
+receiver_hurry(struct runtime *rt)
 {
 	struct receiver *rx = state(rt);
+	int64_t soon = clock_mono() + RETIRE_MAX;
 
-	rx->started = clock_mono();
-	doors_close(rx);
-	conns_retire(rx);
+	rx->retire_by = rt->retire_by ? rt->retire_by : soon;
+	if (rx->retire_by <= soon && !rx->hurried)
+		hurry(rx);
 	event_active(rx->settle, EV_TIMEOUT, 0);
+}
+
+static void
+receiver_retire(struct runtime *rt)
+{
+	doors_close(state(rt));
+	receiver_hurry(rt);
 }
 
 static void
@@ -281,6 +343,9 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 	case ROLE_STORE:
 		rx->store = l;
 		break;
+	case ROLE_AUTHENTICATOR:
+		logins_up(rx->logins, l);
+		break;
 	case ROLE_SCANNER:
 		rx->nscanners++;
 		scanners_up(rx->scanners, l, clock_mono());
@@ -298,14 +363,16 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 
 	if (link_peer(l) == ROLE_SCANNER) {
 		rx->nscanners--;
-		counter_add(COUNTER_SCAN_ERRORS, !rt->retiring);
-		scanners_down(rx->scanners, l, clock_mono());
+		/* One that had nothing to do was retired, or is the master's worry. */
+		counter_add(COUNTER_SCAN_ERRORS, scanners_down(rx->scanners, l, clock_mono()));
 	} else if (l == rx->messages.queue)
 		messages_queue_down(&rx->messages);
 	else if (l == rx->messages.signer)
 		messages_signer_down(&rx->messages);
 	else if (l == rx->store)
 		rx->store = NULL;
+	else if (link_peer(l) == ROLE_AUTHENTICATOR)
+		logins_down(rx->logins, l);
 }
 
 static int
@@ -318,116 +385,18 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return messages_verdict(&rx->messages, l, f, clock_mono());
 	case FRAME_SIGNED:
 		return messages_signed(&rx->messages, f, clock_mono());
+	case FRAME_RETIRE:
+		if (link_peer(l) != ROLE_SCANNER)
+			return -1;
+		scanners_retire(rx->scanners, l);
+		return 0;
 	case FRAME_ACCEPTED:
 		return messages_accepted(&rx->messages, f, clock_mono());
+	case FRAME_LOGIN_RESULT:
+		return logins_result(rx->logins, f, clock_mono());
 	default:
 		return -1;
 	}
-}
-
-/* ---- postern limits ---- */
-
-static const struct limit_rule *
-rule_named(const struct receiver *rx, struct span id)
-{
-	for (size_t i = 0; i < rx->nrules; i++)
-		if (span_eq(rx->rules[i].id, id))
-			return &rx->rules[i];
-	return NULL;
-}
-
-static void
-limits_show(struct receiver *rx, struct buf *out)
-{
-	int64_t now = clock_mono(), real = clock_real();
-	struct limits_entry e;
-	struct json j;
-	size_t at = 0;
-
-	while (limits_next(rx->limits, &at, now, &e)) {
-		struct span text = span_str(e.text), id = span_sub(text, 0, span_find(text, ' '));
-		const struct limit_rule *rule = rule_named(rx, id);
-
-		if (rule == NULL)	/* of a policy that is gone */
-			continue;
-		json_begin(&j, out);
-		json_object(&j);
-		json_kint(&j, "v", 1);
-		json_kstr(&j, "limit", id);
-		json_kstr(&j, "key", span_from(text, id.n + 1));
-		json_kcstr(&j, "unit", rule->unit == LIMIT_MESSAGES ? "messages" : "recipients");
-		json_kuint(&j, "used", limits_used(rule, e.full_until, now));
-		json_kuint(&j, "allow", rule->allow);
-		json_kint(&j, "window", rule->window / US_PER_SEC);
-		json_kint(&j, "free_at", (real + e.full_until - now) / US_PER_SEC);
-		json_end_object(&j);
-		buf_putc(out, '\n');
-	}
-}
-
-static void
-client_error(struct buf *out, const char *text)
-{
-	struct json j;
-
-	json_begin(&j, out);
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kcstr(&j, "error", text);
-	json_end_object(&j);
-	buf_putc(out, '\n');
-}
-
-static struct span
-request_text(const struct conf_node *req, const char *key)
-{
-	const struct conf_node *n = conf_get(req, key);
-
-	return n && n->kind == CONF_SCALAR ? n->text : (struct span){ 0 };
-}
-
-static void
-limits_forget(struct receiver *rx, const struct conf_node *req, struct buf *out)
-{
-	struct span key = request_text(req, "key");
-	struct json j;
-
-	if (key.n == 0) {
-		client_error(out, "limits.reset needs a key");
-		return;
-	}
-	json_begin(&j, out);
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kbool(&j, "reset", limits_reset(rx->limits, rx->rules, rx->nrules,
-	    request_text(req, "limit"), key));
-	json_end_object(&j);
-	buf_putc(out, '\n');
-}
-
-static void
-receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
-{
-	struct receiver *rx = state(rt);
-	struct reply *r = reply_new(rt, fd);
-	struct arena *a = arena_new(0);
-	const struct conf_node *req;
-	struct diags d;
-	struct span cmd;
-
-	/* A JSON object is a YAML mapping too. */
-	diags_init(&d, a);
-	req = conf_parse("request", arena_span(a, request), &d);
-	cmd = request_text(req, "cmd");
-	if (span_is(cmd, "limits.show") || span_is(cmd, "limits"))
-		limits_show(rx, reply_buf(r));
-	else if (span_is(cmd, "limits.reset")) {
-		limits_forget(rx, req, reply_buf(r));
-		log_info("limits.reset by uid %u", uid);
-	} else
-		client_error(reply_buf(r), "the receiver knows limits.show and limits.reset");
-	arena_free(&a);
-	reply_end(&r);
 }
 
 static const struct sandbox receiver_sandbox = { .may = SANDBOX_NET_SERVER };
@@ -443,4 +412,5 @@ const struct role_ops receiver_ops = {
 	.listener = receiver_listener,
 	.client = receiver_client,
 	.retire = receiver_retire,
+	.hurry = receiver_hurry,
 };

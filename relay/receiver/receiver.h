@@ -3,10 +3,13 @@
 #define RECEIVER_RECEIVER_H
 
 #include "master/runtime.h"
+#include "net/transport.h"
 #include "receiver/access.h"
+#include "receiver/gate.h"
 #include "receiver/limits.h"
 #include "receiver/message.h"
 #include "receiver/smtp_session.h"
+#include "receiver/transcript.h"
 #include "table.h"
 
 #define READ_MAX (64u << 10)
@@ -18,10 +21,12 @@ struct door {			/* a listener of this process */
 	struct receiver *rx;
 	const struct conf_listener *conf;
 	struct smtp_site site;
+	struct gate gate;
+	struct ssl_ctx_st *tls;	/* rx->tls of this listener */
 	int fd;
 	struct event *accept;
 	bool open;		/* the accept event is in the loop */
-	uint32_t sessions;
+	uint32_t sessions;	/* of this process */
 	int64_t hinted;		/* when the log last named the line to edit */
 	int64_t crowded;	/* when the log last said that it is full */
 };
@@ -31,13 +36,16 @@ struct receiver {
 	struct messages messages;
 	struct scanners *scanners;
 	struct access *access;
+	struct ssl_ctx_st **tls;	/* for each listener; NULL: no TLS */
 	struct policy *policy;
 	struct arena *policy_arena;
 	const struct limit_rule *rules;
 	size_t nrules;
 	struct limits_table *limits;
+	struct transcript *transcript;
 	int column;		/* in the shared counts of sessions */
 	struct table *clients;	/* address -> sessions open in this process */
+	uint32_t sessions;	/* open in this process */
 	struct id_source ids;
 	struct door **doors;
 	size_t ndoors;
@@ -45,9 +53,12 @@ struct receiver {
 	uint64_t last_conn;
 	struct conn *first, *doomed;
 	struct link *store;
+	struct logins *logins;
 	size_t nscanners;
 	bool serving;		/* the peers are there: doors are open */
 	int64_t started;
+	int64_t retire_by;	/* clock_mono: then the last sessions are told 421 */
+	bool hurried;		/* they have been */
 	struct event *tick, *settle;
 	char *read_buf;		/* READ_MAX, for one read at a time */
 };
@@ -65,12 +76,24 @@ void conns_bury(struct receiver *rx);			/* frees the doomed */
 #define CLIENT_TEXT_MAX 320
 const char *client_text(struct span name, struct ip ip, char *buf);
 
+struct conn_mail;
+/* Who the client is now, by XCLIENT; refuses as at the door. */
+void conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct smtp_reply *r);
+/* For a transcript, when one is wanted. */
+void conn_heard(struct conn_mail *c, bool by_us, struct span text);
+void conn_note(struct conn_mail *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- receiver_control.c ---- */
+void receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
+
 /* ---- transaction.c: what the sessions of this process ask ---- */
 struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goes */
 	struct receiver *rx;
 	const struct door *door;
 	uint64_t conn;
 	struct message *m;	/* being collected */
+	uint64_t charged;	/* for the envelope */
+	uint64_t session;	/* by what its transcript is known; 0: there is none */
 };
 extern const struct smtp_ops transaction_ops;
 /* A message's answer is 4xx or 5xx, or a session's command was refused. */

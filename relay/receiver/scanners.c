@@ -31,6 +31,7 @@ struct worker {
 	unsigned n;
 	int64_t since;		/* the oldest is being judged */
 	bool condemned;		/* gets no more; its end is under way */
+	bool retiring;		/* condemned by itself: it goes when it is done */
 };
 
 struct scanners {
@@ -207,17 +208,45 @@ take_back(struct scanners *sc, struct worker *w, int64_t now)
 	w->n = 0;
 }
 
-void
+bool
 scanners_down(struct scanners *sc, struct link *l, int64_t now)
 {
 	struct worker *w = find(sc, l), gone;
+	bool busy;
 
 	if (w == NULL)
-		return;
+		return false;
 	gone = *w;
+	busy = gone.n > 0;
 	*w = sc->workers[--sc->n];
 	take_back(sc, &gone, now);
 	dispatch(sc, now);
+	return busy;
+}
+
+/* A retiring scanner that has nothing left is let go: nothing can be lost on its way to it. */
+static bool
+let_go(struct scanners *sc, struct worker *w)
+{
+	struct link *l = w->l;
+
+	if (!w->retiring || w->n)
+		return false;
+	*w = sc->workers[--sc->n];
+	sc->all->released(sc->all->ctx, l);
+	link_close(&l);
+	return true;
+}
+
+void
+scanners_retire(struct scanners *sc, struct link *l)
+{
+	struct worker *w = find(sc, l);
+
+	if (w == NULL)
+		return;
+	w->condemned = w->retiring = true;
+	let_go(sc, w);
 }
 
 struct message *
@@ -234,6 +263,7 @@ scanners_answered(struct scanners *sc, struct link *l, uint64_t ticket, int64_t 
 			w->busy[k - 1] = w->busy[k];
 		w->n--;
 		w->since = now;
+		let_go(sc, w);
 		break;
 	}
 	if (m) {
@@ -265,10 +295,11 @@ scanners_tick(struct scanners *sc, int64_t now)
 	for (size_t i = 0; i < sc->n; i++) {
 		struct worker *w = &sc->workers[i];
 
-		if (!w->condemned && w->n && now - w->since > sc->all->conf->scan_timeout) {
+		if ((!w->condemned || w->retiring) && w->n && now - w->since > sc->all->conf->scan_timeout) {
 			log_error("scanner[%u] has not answered for %lld s", link_instance(w->l),
 			    (long long)((now - w->since) / 1000000));
 			w->condemned = true;
+			w->retiring = false;
 			take_back(sc, w, now);
 			sc->all->hung(sc->all->ctx, w->l);
 		}

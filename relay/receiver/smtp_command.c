@@ -9,12 +9,13 @@
 
 #include "addr.h"
 #include "receiver/smtp_command.h"
+#include "receiver/smtp_dsn.h"
 #include "receiver/smtp_path.h"
 
 #define IDLE_MAX 100		/* commands without mail before each one counts as an error */
 
 #define IN(state) (1u << SMTP_##state)
-#define IN_ANY (IN(CONNECT) | IN(GREETED) | IN(SENDER) | IN(RECIPIENTS))
+#define IN_ANY (IN(CONNECT) | IN(GREETED) | IN(SENDER) | IN(RECIPIENTS) | IN(CHUNKS))
 
 #define REFUSE(s, command, code, ...) do { \
 	struct smtp_reply r_; \
@@ -26,10 +27,15 @@ static void
 greet(struct smtp_session *s, struct span name, bool esmtp)
 {
 	smtp_abandon(s);
+	if (s->xclient.has & XCLIENT_HELO)
+		name = s->xclient.helo;
+	if (s->xclient.has & XCLIENT_PROTO)
+		esmtp = s->xclient.esmtp;
 	free(s->helo_text);
 	s->helo_text = malloc(name.n + 1);
 	ASSERT(s->helo_text != NULL);
-	memcpy(s->helo_text, name.p, name.n);
+	if (name.n)
+		memcpy(s->helo_text, name.p, name.n);
 	s->helo_text[name.n] = '\0';
 	s->helo = span_make(s->helo_text, name.n);
 	s->esmtp = esmtp;
@@ -49,13 +55,22 @@ check_helo(struct smtp_session *s, struct span args)
 static void
 cmd_ehlo(struct smtp_session *s, struct span args)
 {
-	char text[512];
+	char text[768];
 	int n;
 
 	greet(s, span_trim(args), true);
-	n = snprintf(text, sizeof(text), "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nENHANCEDSTATUSCODES",
-	    SPAN_ARG(s->site->hostname), (unsigned long long)s->site->max_size);
+	n = snprintf(text, sizeof(text), "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\n"
+	    "CHUNKING\nDSN\nLIMITS RCPTMAX=%u MAILMAX=%u\nENHANCEDSTATUSCODES%s%s%s",
+	    SPAN_ARG(s->site->hostname), (unsigned long long)s->site->max_size,
+	    s->site->recipients < ENVELOPE_RECIPIENTS_MAX ? s->site->recipients :
+	    ENVELOPE_RECIPIENTS_MAX, s->site->messages,
+	    s->site->tls && s->tls.n == 0 ? "\nSTARTTLS" : "",
+	    s->site->auth && s->tls.n ? "\nAUTH PLAIN LOGIN" : "",
+	    s->tls.n ? "\nREQUIRETLS" : "");
 	ASSERT(n > 0 && (size_t)n < sizeof(text));
+	if (s->may_xclient)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "\nXCLIENT " XCLIENT_ATTRIBUTES);
+	ASSERT((size_t)n < sizeof(text));
 	wire_reply(&s->out, 250, span_make(text, (size_t)n));
 }
 
@@ -107,7 +122,7 @@ mail_param(struct smtp_session *s, struct smtp_transaction *t, struct span key, 
 		for (size_t i = 0; i < value.n; i++)
 			if (value.p[i] < '0' || value.p[i] > '9')
 				value.n = 0;
-		if (value.n == 0 || value.n > 20) {
+		if (value.n == 0 || value.n > 20 || t->declared) {
 			REFUSE(s, "MAIL", 501, "5.5.4 bad SIZE");
 			return false;
 		}
@@ -131,7 +146,60 @@ mail_param(struct smtp_session *s, struct smtp_transaction *t, struct span key, 
 		}
 		return true;
 	}
+	if (span_is_nocase(key, "SMTPUTF8")) {
+		if (value.n == 0) {
+			t->env.flags |= ENVELOPE_SMTPUTF8;
+			return true;
+		}
+		REFUSE(s, "MAIL", 501, "5.5.4 SMTPUTF8 has no value");
+		return false;
+	}
+	switch (smtp_dsn_mail(t->arena, &t->env, key, value)) {
+	case PARAM_OK:
+		return true;
+	case PARAM_BAD:
+		REFUSE(s, "MAIL", 501, "5.5.4 bad %.*s", SPAN_ARG(key));
+		return false;
+	case PARAM_OTHER:
+		break;
+	}
+	if (span_is_nocase(key, "REQUIRETLS") && s->site->tls) {
+		if (value.n || t->env.flags & ENVELOPE_REQUIRETLS)
+			REFUSE(s, "MAIL", 501, "5.5.4 REQUIRETLS stands alone, and once");
+		else if (s->tls.n == 0)
+			REFUSE(s, "MAIL", 530, "5.7.10 encryption needed: REQUIRETLS is for TLS sessions");
+		else {
+			t->env.flags |= ENVELOPE_REQUIRETLS;
+			return true;
+		}
+		return false;
+	}
 	REFUSE(s, "MAIL", 555, "5.5.4 unknown parameter %.*s", SPAN_ARG(key));
+	return false;
+}
+
+/* false: refused. */
+static bool
+rcpt_params(struct smtp_session *s, struct recipient *rcpt, struct span rest)
+{
+	bool utf8 = s->t->env.flags & ENVELOPE_SMTPUTF8;
+	struct span key, value;
+	int more;
+
+	while ((more = smtp_param(&rest, &key, &value)) == 1)
+		switch (smtp_dsn_rcpt(s->t->arena, rcpt, utf8, key, value)) {
+		case PARAM_OK:
+			break;
+		case PARAM_BAD:
+			REFUSE(s, "RCPT", 501, "5.5.4 bad %.*s", SPAN_ARG(key));
+			return false;
+		case PARAM_OTHER:
+			REFUSE(s, "RCPT", 555, "5.5.4 unknown parameter %.*s", SPAN_ARG(key));
+			return false;
+		}
+	if (more == 0)
+		return true;
+	REFUSE(s, "RCPT", 501, "5.5.4 bad parameter syntax");
 	return false;
 }
 
@@ -144,9 +212,11 @@ transaction_new(struct smtp_session *s)
 	t->arena = a;
 	t->env = (struct envelope){
 		.direction = s->direction, .listener = s->listener, .client = s->client,
-		.client_port = s->client_port, .client_name = s->client_name,
+		.client_port = s->client_port, .client_name = arena_span(a, s->client_name),
 		.helo = arena_span(a, s->helo),
-		.flags = s->esmtp ? ENVELOPE_ESMTP : 0,
+		.flags = (s->esmtp ? ENVELOPE_ESMTP : 0) | (s->tls.n ? ENVELOPE_TLS : 0) |
+		    (s->user.n ? ENVELOPE_AUTH : 0),
+		.user = arena_span(a, s->user), .tls = arena_span(a, s->tls),
 	};
 	return t;
 }
@@ -165,9 +235,17 @@ cmd_mail(struct smtp_session *s, struct span args)
 	}
 	if (s->id_used)
 		s->id = id_new(s->ids, s->now);
+	if (s->mails++ >= s->site->messages) {		/* RFC 9422: MAILMAX, failed ones too */
+		smtp_refuse(s, &r, 421, "4.7.0 too many messages in one session, connect again");
+		r.close = true;
+		smtp_put_error(s, "MAIL", NULL, &r);
+		return;
+	}
 	t = transaction_new(s);
-	if (path_refused(s, "MAIL", smtp_path(t->arena, path, &t->env.sender, &rest), "5.1.7"))
+	/* Whether SMTPUTF8 was said is known only behind the address. */
+	if (path_refused(s, "MAIL", smtp_path(t->arena, path, true, &t->env.sender, &rest), "5.1.7"))
 		goto drop;
+	path = span_sub(path, 0, path.n - rest.n);
 	if (t->env.sender.n && !mailaddr_split(t->env.sender, &key, &value)) {
 		REFUSE(s, "MAIL", 501, "5.1.7 sender address without a domain");
 		goto drop;
@@ -177,6 +255,10 @@ cmd_mail(struct smtp_session *s, struct span args)
 			goto drop;
 	if (more == -1) {
 		REFUSE(s, "MAIL", 501, "5.5.4 bad parameter syntax");
+		goto drop;
+	}
+	if (!(t->env.flags & ENVELOPE_SMTPUTF8) && !smtp_is_ascii(path)) {
+		path_refused(s, "MAIL", PATH_UTF8, "");
 		goto drop;
 	}
 	t->env.id = s->id;
@@ -236,25 +318,20 @@ cmd_rcpt(struct smtp_session *s, struct span args)
 	struct smtp_transaction *t = s->t;
 	struct recipient rcpt = { 0 };
 	struct smtp_reply r = { 0 };
-	struct span path = { 0 }, rest = { 0 }, key, value;
-	int more;
+	struct span path = { 0 }, rest = { 0 }, local, domain;
 
 	after_colon(args, "TO:", &path);
-	if (path_refused(s, "RCPT", smtp_path(t->arena, path, &rcpt.address, &rest), "5.1.3"))
+	if (path_refused(s, "RCPT", smtp_path(t->arena, path, t->env.flags & ENVELOPE_SMTPUTF8,
+	    &rcpt.address, &rest), "5.1.3"))
 		return;
 	if (rcpt.address.n == 0) {
 		REFUSE(s, "RCPT", 501, "5.1.3 a recipient may not be empty");
 		return;
 	}
-	if (!mailaddr_split(rcpt.address, &key, &value))
+	if (!mailaddr_split(rcpt.address, &local, &domain))
 		rcpt.address = s->site->postmaster;
-	if ((more = smtp_param(&rest, &key, &value)) != 0) {
-		if (more == 1)
-			REFUSE(s, "RCPT", 555, "5.5.4 unknown parameter %.*s", SPAN_ARG(key));
-		else
-			REFUSE(s, "RCPT", 501, "5.5.4 bad parameter syntax");
+	if (!rcpt_params(s, &rcpt, rest))
 		return;
-	}
 	s->ops->rcpt(s->ctx, s, &rcpt, &r);
 	if (r.code) {
 		smtp_put_error(s, "RCPT", &rcpt, &r);
@@ -275,7 +352,8 @@ cmd_data(struct smtp_session *s, struct span args)
 		smtp_put_error(s, "DATA", NULL, &r);
 		return;
 	}
-	smtp_data_init(&s->data);
+	smtp_data_init(&s->data, s->site->normalise);
+	smtp_lines_init(&s->lines, true);
 	smtp_set_state(s, SMTP_BODY);
 	smtp_say(s, 354, "end the message with CRLF.CRLF");
 }
@@ -304,7 +382,7 @@ cmd_vrfy(struct smtp_session *s, struct span args)
 static void
 cmd_help(struct smtp_session *s, struct span args)
 {
-	smtp_say(s, 214, "2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP");
+	smtp_say(s, 214, "2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP");
 }
 
 static void
@@ -324,6 +402,24 @@ check_no_args(struct smtp_session *s, struct span args)
 		return true;
 	REFUSE(s, "session", 501, "5.5.4 this command takes no arguments");
 	return false;
+}
+
+static void
+cmd_starttls(struct smtp_session *s, struct span args)
+{
+	if (!s->site->tls) {
+		REFUSE(s, "STARTTLS", 502, "5.5.1 command not implemented");
+		return;
+	}
+	if (!check_no_args(s, args))
+		return;
+	if (s->tls.n || s->state != SMTP_GREETED) {
+		REFUSE(s, "STARTTLS", 503, "5.5.1 bad sequence of commands: %s", s->tls.n ?
+		    "TLS is active already" : s->t ? "not within a transaction" : "say EHLO first");
+		return;
+	}
+	smtp_say(s, 220, "2.0.0 ready for TLS");
+	smtp_set_state(s, SMTP_HANDSHAKE);
 }
 
 static bool
@@ -348,27 +444,43 @@ static const struct command {
 	bool idle;			/* moves no mail: too many of them are errors */
 	bool (*check)(struct smtp_session *s, struct span args);
 	void (*proceed)(struct smtp_session *s, struct span args);
+	bool clear;			/* may be said without TLS where that is required */
 } commands[] = {
-	{ "EHLO", IN_ANY, true, check_helo, cmd_ehlo },
+	{ "EHLO", IN_ANY, true, check_helo, cmd_ehlo, true },
 	{ "HELO", IN_ANY, true, check_helo, cmd_helo },
 	{ "MAIL", IN(GREETED), false, NULL, cmd_mail },
 	{ "RCPT", IN(SENDER) | IN(RECIPIENTS), false, check_rcpt, cmd_rcpt },
 	{ "DATA", IN(RECIPIENTS), false, check_no_args, cmd_data },
-	{ "BDAT", IN_ANY, false, NULL, cmd_not_here },
+	{ "BDAT", IN_ANY, false, NULL, smtp_bdat },
 	{ "RSET", IN_ANY, true, check_no_args, cmd_rset },
-	{ "NOOP", IN_ANY, true, NULL, cmd_noop },
-	{ "QUIT", IN_ANY, false, check_no_args, cmd_quit },
+	{ "NOOP", IN_ANY, true, NULL, cmd_noop, true },
+	{ "QUIT", IN_ANY, false, check_no_args, cmd_quit, true },
 	{ "VRFY", IN_ANY, true, check_some_args, cmd_vrfy },
 	{ "EXPN", IN_ANY, false, NULL, cmd_not_here },
 	{ "HELP", IN_ANY, true, NULL, cmd_help },
-	{ "STARTTLS", IN_ANY, false, NULL, cmd_not_here },
-	{ "AUTH", IN_ANY, false, NULL, cmd_not_here },
+	{ "STARTTLS", IN_ANY, true, NULL, cmd_starttls, true },
+	{ "AUTH", IN_ANY, true, NULL, smtp_auth_command },
+	{ "XCLIENT", IN(CONNECT) | IN(GREETED), false, NULL, smtp_xclient },
 };
+
+bool
+smtp_is_command(struct span line)
+{
+	struct span verb = span_sub(line, 0, span_find(line, ' '));
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (span_is_nocase(verb, commands[i].name))
+			return true;
+	return false;
+}
 
 void
 smtp_line_too_long(struct smtp_session *s)
 {
-	REFUSE(s, "session", 500, "5.5.2 line too long");
+	if (s->state == SMTP_AUTH)
+		smtp_auth_too_long(s);
+	else
+		REFUSE(s, "session", 500, "5.5.2 line too long");
 }
 
 static void
@@ -379,6 +491,7 @@ out_of_order(struct smtp_session *s, const char *name)
 		[SMTP_GREETED] = "say MAIL FROM first",
 		[SMTP_SENDER] = "no valid recipient yet",
 		[SMTP_RECIPIENTS] = "there is a sender already",
+		[SMTP_CHUNKS] = "the message goes on with BDAT until LAST",
 	};
 	const char *text = why[s->state];
 
@@ -393,6 +506,10 @@ smtp_command(struct smtp_session *s, struct span line)
 	struct span verb = span_sub(line, 0, span_find(line, ' '));
 	struct span args = span_from(line, verb.n + (verb.n < line.n));
 
+	if (s->state == SMTP_AUTH) {
+		smtp_auth_line(s, line);
+		return;
+	}
 	if (line.n && memchr(line.p, '\0', line.n)) {
 		REFUSE(s, "session", 500, "5.5.2 NUL in a command");
 		return;
@@ -403,9 +520,11 @@ smtp_command(struct smtp_session *s, struct span line)
 		if (!span_is_nocase(verb, c->name))
 			continue;
 		if (line.n + 2 > WIRE_COMMAND_MAX && !span_is_nocase(verb, "MAIL") &&
-		    !span_is_nocase(verb, "RCPT"))
+		    !span_is_nocase(verb, "RCPT") && !span_is_nocase(verb, "AUTH"))
 			break;
-		if (!(c->states & 1u << s->state))
+		if (s->site->tls_required && s->tls.n == 0 && !c->clear)
+			REFUSE(s, c->name, 530, "5.7.0 must issue a STARTTLS command first");
+		else if (!(c->states & 1u << s->state))
 			out_of_order(s, c->name);
 		else if (c->check == NULL || c->check(s, args))
 			c->proceed(s, args);

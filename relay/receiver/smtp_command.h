@@ -9,8 +9,12 @@
 /* One line without CRLF, in CONNECT, GREETED, SENDER or RECIPIENTS. */
 void smtp_command(struct smtp_session *s, struct span line);
 
+/* Its first word is a command that is known here. */
+bool smtp_is_command(struct span line);
+
 void smtp_line_too_long(struct smtp_session *s);
 void smtp_set_state(struct smtp_session *s, enum smtp_state to);
+void smtp_greet(struct smtp_session *s, const struct smtp_reply *refused);
 void smtp_say(struct smtp_session *s, unsigned code, const char *text);
 /* A refusal of what the client did, counted; may end the session. */
 void smtp_put_error(struct smtp_session *s, const char *command, const struct recipient *rcpt,
@@ -18,5 +22,16 @@ void smtp_put_error(struct smtp_session *s, const char *command, const struct re
 void smtp_count_error(struct smtp_session *s);
 void smtp_abandon(struct smtp_session *s);	/* the transaction, if there is one */
 void smtp_hang_up(struct smtp_session *s);
+/* All of the message is there (BODY, CHUNK). flags: DATA_HAS_NUL … */
+void smtp_end_of_message(struct smtp_session *s, unsigned flags);
+#define SMTP_BARE_TEXT "5.6.0 bare CR or LF: lines end with CR LF"
+
+/* ---- smtp_bdat.c ---- */
+void smtp_bdat(struct smtp_session *s, struct span args);
+/* States CHUNK and SKIP; returns how many bytes it took. */
+size_t smtp_chunk(struct smtp_session *s, struct span in);
+
+/* smtp_xclient.c */
+void smtp_xclient(struct smtp_session *s, struct span args);
 
 #endif

@@ -2,7 +2,10 @@
  *
  * Only CRLF.CRLF ends a message. A bare CR or LF refuses it: leniency here
  * lets a second message hide in the first (CVE-2023-51764 and its kin: what
- * one server takes for an end of data another passes on as text).
+ * one server takes for an end of data another passes on as text). A lenient
+ * one passes bare CR and LF on to smtp_lines.c, which makes CRLF of them; a
+ * dot behind such a line end is text and stays, for only a client that speaks
+ * SMTP stuffs dots, and it writes CRLF.
  *
  * Nothing is copied and nothing is held back: the dot at the start of a line
  * is never part of the message, and a CR may be handed on before its LF is
@@ -23,9 +26,9 @@ enum {
 };
 
 void
-smtp_data_init(struct smtp_data *d)
+smtp_data_init(struct smtp_data *d, bool lenient)
 {
-	*d = (struct smtp_data){ .state = AT_START };
+	*d = (struct smtp_data){ .state = AT_START, .lenient = lenient };
 }
 
 static void
@@ -78,6 +81,27 @@ bad:
 	return (size_t)(p - in.p);
 }
 
+/* The same for a lenient one: stops only where a dot stands behind CRLF. */
+static size_t
+run_lenient(struct smtp_data *d, struct span in)
+{
+	const char *p = in.p, *end = in.p + in.n;
+
+	while (p < end) {
+		const char *lf;
+
+		if (d->state == AT_START && *p == '.')
+			break;
+		if ((lf = memchr(p, '\n', (size_t)(end - p))) == NULL) {
+			d->state = end[-1] == '\r' ? AFTER_CR : IN_LINE;
+			return in.n;
+		}
+		d->state = (lf > p ? lf[-1] == '\r' : d->state == AFTER_CR) ? AT_START : IN_LINE;
+		p = lf + 1;
+	}
+	return (size_t)(p - in.p);
+}
+
 enum data_status
 smtp_data_step(struct smtp_data *d, struct span in, size_t *used, struct span *out)
 {
@@ -91,14 +115,20 @@ smtp_data_step(struct smtp_data *d, struct span in, size_t *used, struct span *o
 
 		switch (d->state) {
 		case AFTER_DOT:
-			if (c == '\n')
+			if (c == '\n' && !d->lenient)
 				goto bad;
 			d->state = c == '\r' ? AFTER_DOT_CR : IN_LINE;
 			at += c == '\r';
 			continue;
 		case AFTER_DOT_CR:
-			if (c != '\n')
+			if (c != '\n' && !d->lenient)
 				goto bad;
+			if (c != '\n') {	/* no end: the CR was a byte of the message */
+				d->state = IN_LINE;
+				*out = SPAN_LIT("\r");
+				*used = at;
+				return DATA_BYTES;
+			}
 			d->state = FINISHED;
 			*used = at + 1;
 			return DATA_END;
@@ -112,7 +142,9 @@ smtp_data_step(struct smtp_data *d, struct span in, size_t *used, struct span *o
 		default:
 			break;
 		}
-		n = run_lines(d, span_from(in, at), &bare);
+		bare = false;
+		n = d->lenient ? run_lenient(d, span_from(in, at)) :
+		    run_lines(d, span_from(in, at), &bare);
 		if (bare)
 			goto bad;
 		*out = span_sub(in, at, n);

@@ -19,12 +19,15 @@ enum { DATA_HAS_NUL = 1, DATA_LONG_LINE = 2 };	/* seen so far; both are passed o
 struct smtp_data {
 	uint8_t state;
 	uint8_t flags;
+	bool lenient;		/* a bare CR or LF is passed on; nothing but the end is looked for */
 	uint32_t line;		/* bytes of the line under way */
 };
 
-void smtp_data_init(struct smtp_data *d);
+/* lenient: for listeners that normalise; smtp_lines.c sees the bytes next, and its flags
+ * count, not these. DATA_BARE never happens. The end is CRLF.CRLF in either case. */
+void smtp_data_init(struct smtp_data *d, bool lenient);
 /* One step. Any split of the stream gives the same bytes in the same order and the same
- * end. *used bytes of `in` are done with; *out is borrowed from them, never empty. */
+ * end. *used bytes of `in` are done with; *out is borrowed from them or static, never empty. */
 enum data_status smtp_data_step(struct smtp_data *d, struct span in, size_t *used,
     struct span *out);
 

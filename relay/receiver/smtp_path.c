@@ -3,15 +3,17 @@
  * Grammar: RFC 5321, 4.1.2 and 4.1.3. Two leniencies only: an underscore is
  * taken in host names (real internal names have them, and no rule elsewhere
  * gives it a meaning), and a domain may end with one dot. Control characters are never taken,
- * quoted or not.
+ * quoted or not; under SMTPUTF8 (RFC 6531, 3.3) neither are those of C1.
  */
 #include <ctype.h>
 
 #include "addr.h"
 #include "smtp_path.h"
+#include "utf8.h"
 
 struct cursor {
 	const char *p, *end;
+	bool utf8;
 };
 
 static bool
@@ -29,7 +31,20 @@ at(const struct cursor *c, char ch)
 static enum path_status
 wrong_byte(const struct cursor *c)
 {
-	return c->p < c->end && (unsigned char)*c->p > 127 ? PATH_UTF8 : PATH_SYNTAX;
+	return c->p < c->end && (unsigned char)*c->p > 127 && !c->utf8 ? PATH_UTF8 : PATH_SYNTAX;
+}
+
+/* Bytes of the character beyond ASCII that may stand here; 0: none. */
+static size_t
+wide(const struct cursor *c)
+{
+	uint32_t cp = 0;
+	size_t n;
+
+	if (!c->utf8 || (unsigned char)*c->p < 0x80)
+		return 0;
+	n = utf8_next(c->p, (size_t)(c->end - c->p), &cp);
+	return cp >= 0xa0 ? n : 0;
 }
 
 /* Dot-string, or the inside of a quoted one with its quoting undone into buf. */
@@ -42,9 +57,18 @@ local_part(struct cursor *c, char *buf, size_t *n, bool *quoted)
 		c->p++;
 	for (;; c->p++) {
 		unsigned char ch;
+		size_t more;
 
 		if (c->p >= c->end)
 			return PATH_SYNTAX;
+		if ((more = wide(c)) > 0) {
+			if (more > PATH_LOCAL_MAX - *n)
+				return PATH_LONG;
+			memcpy(buf + *n, c->p, more);
+			*n += more;
+			c->p += more - 1;
+			continue;
+		}
 		ch = (unsigned char)*c->p;
 		if (*quoted && ch == '"') {
 			c->p++;
@@ -70,8 +94,19 @@ is_dot_string(const char *p, size_t n)
 {
 	if (n == 0 || p[0] == '.' || p[n - 1] == '.')
 		return false;
+	/* What is above ASCII was read as whole characters, and is atext (RFC 6531, 3.3). */
 	for (size_t i = 0; i < n; i++)
-		if (!is_atext((unsigned char)p[i]) && (p[i] != '.' || p[i + 1] == '.'))
+		if (!is_atext((unsigned char)p[i]) && (unsigned char)p[i] < 0x80 &&
+		    (p[i] != '.' || p[i + 1] == '.'))
+			return false;
+	return true;
+}
+
+bool
+smtp_is_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 0x7f)
 			return false;
 	return true;
 }
@@ -106,7 +141,13 @@ domain_part(struct cursor *c, struct span *out)
 	}
 	for (; c->p < c->end; c->p++) {
 		unsigned char ch = (unsigned char)*c->p;
+		size_t more = wide(c);
 
+		if (more) {			/* a U-label: IDNA has the last word below */
+			c->p += more - 1;
+			label++;
+			continue;
+		}
 		if (ch == '.') {
 			if (label == 0 || c->p[-1] == '-')
 				return PATH_SYNTAX;
@@ -172,11 +213,11 @@ join(struct arena *a, const char *local, size_t n, struct span domain)
 }
 
 enum path_status
-smtp_path(struct arena *a, struct span text, struct span *address, struct span *rest)
+smtp_path(struct arena *a, struct span text, bool utf8, struct span *address, struct span *rest)
 {
-	struct cursor c = { text.p, text.p + text.n };
+	struct cursor c = { text.p, text.p + text.n, utf8 };
 	char local[PATH_LOCAL_MAX + 1];
-	struct span domain = { 0 };
+	struct span domain = { 0 }, inner;
 	enum path_status st;
 	bool quoted;
 	size_t n;
@@ -204,6 +245,8 @@ smtp_path(struct arena *a, struct span text, struct span *address, struct span *
 		return wrong_byte(&c);
 	if (!at(&c, '>'))
 		return wrong_byte(&c);
+	if (!smtp_is_ascii(domain) && !domain_normalise(a, domain, &inner))
+		return PATH_SYNTAX;
 	c.p++;
 	if (c.p - text.p > PATH_MAX_SIZE && domain.n + n + 3 > PATH_MAX_SIZE)
 		return PATH_LONG;
@@ -250,7 +293,7 @@ smtp_param(struct span *rest, struct span *keyword, struct span *value)
 		if (!isalnum((unsigned char)word.p[i]) && (word.p[i] != '-' || i == 0))
 			return -1;
 	for (size_t i = 0; i < value->n; i++)
-		if (value->p[i] <= ' ' || value->p[i] == 0x7f || value->p[i] == '=')
+		if ((unsigned char)value->p[i] <= ' ' || value->p[i] == 0x7f || value->p[i] == '=')
 			return -1;
 	*rest = span_from(s, word.n);
 	return 1;

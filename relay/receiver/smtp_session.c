@@ -5,12 +5,20 @@
  *   CONNECT --EHLO--> GREETED --MAIL--> SENDER --RCPT--> RECIPIENTS --DATA--> BODY
  *      ^                 ^                 RSET, EHLO: back to GREETED          |
  *      |                 +------------------- the answer --- JUDGED <-- CRLF.CRLF
+ *   GREETED: STARTTLS --> HANDSHAKE --> CONNECT; AUTH --> AUTH, CHECKING --> GREETED (smtp_auth.c)
  *   any state: QUIT, a deadline, too many errors, a bare CR or LF --> OVER
  *
+ * BDAT's states (CHUNK, CHUNKS, SKIP) stand in smtp_bdat.c.
+ *
  * Invariants (smtp_session_check): a transaction exists exactly in SENDER,
- * RECIPIENTS and BODY; a recipient in RECIPIENTS and BODY; a ticket in
- * JUDGED. In JUDGED no byte is read: what the client pipelined behind the end
- * of data stays with the caller until the answer is there.
+ * RECIPIENTS, BODY, CHUNK and CHUNKS (in SKIP there may be one); a recipient in
+ * all of these but SENDER; a ticket in JUDGED and CHECKING. There no byte is
+ * read: what the client pipelined behind stays with the caller until the
+ * answer is there.
+ *
+ * In HANDSHAKE every byte is thrown away: what a client (or somebody between us)
+ * sent in clear behind STARTTLS is never taken for what comes through TLS
+ * (CVE-2011-0411). Behind the handshake nothing said before it counts (RFC 3207, 4.2).
  *
  * Commands are one table in smtp_command.c. Every refusal is made in one place and names the
  * id, so that a user's screenshot leads to the journal. What is advertised is
@@ -51,21 +59,26 @@ void
 smtp_session_check(const struct smtp_session *s)
 {
 	bool open = s->state == SMTP_SENDER || s->state == SMTP_RECIPIENTS ||
-	    s->state == SMTP_BODY;
+	    s->state == SMTP_BODY || s->state == SMTP_CHUNK || s->state == SMTP_CHUNKS;
 
 	ASSERT(s->state < SMTP_STATE_COUNT);
-	ASSERT((s->t != NULL) == open);
+	ASSERT((s->t != NULL) == open || s->state == SMTP_SKIP);
+	ASSERT(s->chunk.left > 0 || (s->state != SMTP_CHUNK && s->state != SMTP_SKIP));
 	ASSERT(!open || (s->t->env.nrecipients > 0) == (s->state != SMTP_SENDER));
 	ASSERT(!open || s->t->env.nrecipients <= ENVELOPE_RECIPIENTS_MAX);
-	ASSERT((s->ticket != 0) == (s->state == SMTP_JUDGED));
+	ASSERT((s->ticket != 0) == smtp_waiting(s));
+	ASSERT((s->auth.step != AUTH_STEP_NONE) == (s->state == SMTP_AUTH));
+	ASSERT(s->user.n == 0 || s->tls.n > 0 || s->xclient.login.n > 0);
 }
 
 void
 smtp_set_state(struct smtp_session *s, enum smtp_state to)
 {
 	s->state = to;
-	if (to != SMTP_JUDGED)
+	if (!smtp_waiting(s))
 		s->ticket = 0;
+	if (to != SMTP_AUTH)
+		s->auth.step = AUTH_STEP_NONE;
 }
 
 void
@@ -159,7 +172,7 @@ bare_line_end(struct smtp_session *s, const char *command)
 {
 	struct smtp_reply r;
 
-	smtp_refuse(s, &r, 554, "5.6.0 bare CR or LF: lines end with CR LF");
+	smtp_refuse(s, &r, 554, SMTP_BARE_TEXT);
 	r.close = true;
 	put_refusal(s, command, NULL, &r);
 }
@@ -177,8 +190,8 @@ answer(struct smtp_session *s, const struct smtp_reply *r)
 		smtp_hang_up(s);
 }
 
-static void
-end_of_data(struct smtp_session *s)
+void
+smtp_end_of_message(struct smtp_session *s, unsigned flags)
 {
 	struct smtp_transaction *t = s->t;
 	struct smtp_reply r = { 0 };
@@ -186,13 +199,29 @@ end_of_data(struct smtp_session *s)
 
 	t->env.received = s->now;
 	s->t = NULL;
-	ticket = s->ops->end(s->ctx, s, t, s->data.flags, &r);
+	ticket = s->ops->end(s->ctx, s, t, flags, &r);
 	if (ticket) {
 		s->state = SMTP_JUDGED;
 		s->ticket = ticket;
 		return;
 	}
 	answer(s, &r);
+}
+
+/* Of DATA: as it is, or with its lines made whole. */
+static void
+body(struct smtp_session *s, struct span run)
+{
+	struct span whole;
+	size_t used;
+
+	if (!s->site->normalise) {
+		s->ops->body(s->ctx, s, run);
+		return;
+	}
+	for (; run.n; run = span_from(run, used))
+		if (smtp_lines_step(&s->lines, run, &used, &whole) == LINES_BYTES)
+			s->ops->body(s->ctx, s, whole);
 }
 
 /* Retiring, and nothing is under way any more. */
@@ -202,25 +231,30 @@ leaving(const struct smtp_session *s)
 	return s->retiring && (s->state == SMTP_CONNECT || s->state == SMTP_GREETED);
 }
 
+static void heard(struct smtp_session *s, struct span line);
+
 /* All that is in order now; returns how many bytes are done with. */
 static size_t
 consume(struct smtp_session *s, struct span in)
 {
 	size_t at = 0, used = 0;
 
-	while (at < in.n && s->state != SMTP_OVER && s->state != SMTP_JUDGED &&
+	while (at < in.n && s->state != SMTP_OVER && !smtp_waiting(s) &&
 	    !leaving(s) && buf_size(&s->out) < OUT_PAUSE) {
 		struct span run;
 
+		if (s->state == SMTP_HANDSHAKE)
+			return in.n;
 		if (s->state == SMTP_BODY) {
 			switch (smtp_data_step(&s->data, span_from(in, at), &used, &run)) {
 			case DATA_MORE:
 				break;
 			case DATA_BYTES:
-				s->ops->body(s->ctx, s, run);
+				body(s, run);
 				break;
 			case DATA_END:
-				end_of_data(s);
+				smtp_end_of_message(s, s->site->normalise ? s->lines.flags :
+				    s->data.flags);
 				break;
 			case DATA_BARE:
 				bare_line_end(s, "DATA");
@@ -229,10 +263,15 @@ consume(struct smtp_session *s, struct span in)
 			at += used;
 			continue;
 		}
+		if (s->state == SMTP_CHUNK || s->state == SMTP_SKIP) {
+			at += smtp_chunk(s, span_from(in, at));
+			continue;
+		}
 		switch (wire_line(&s->wire, span_from(in, at), &used, &run)) {
 		case WIRE_MORE:
 			return at + used;
 		case WIRE_LINE:
+			heard(s, run);
 			smtp_command(s, run);
 			break;
 		case WIRE_LONG:
@@ -257,12 +296,36 @@ close_421(struct smtp_session *s, const char *text)
 	put_refusal(s, "session", NULL, &r);
 }
 
+/* RFC 3207, 4.2: as after the greeting, whatever was said in clear. */
+static void
+secured(struct smtp_session *s, struct span agreed)
+{
+	free(s->tls_text);
+	s->tls_text = strndup(agreed.p, agreed.n);
+	ASSERT(s->tls_text != NULL && agreed.n > 0);
+	s->tls = span_str(s->tls_text);
+	free(s->helo_text);
+	s->helo_text = NULL;
+	s->helo = (struct span){ 0 };
+	s->esmtp = false;
+	s->wire = (struct wire){ 0 };
+	smtp_set_state(s, SMTP_CONNECT);
+}
+
 static void
 open_session(struct smtp_session *s, const struct smtp_reply *refused)
 {
-	char text[320];
-
 	s->id = id_new(s->ids, s->now);
+	smtp_greet(s, refused);
+}
+
+/* The banner, or the refusal at the door. */
+void
+smtp_greet(struct smtp_session *s, const struct smtp_reply *refused)
+{
+	struct span banner = s->site->banner.n ? s->site->banner : SPAN_LIT("ESMTP Postern");
+	char text[512];
+
 	if (refused->code) {
 		struct smtp_reply r;
 
@@ -271,13 +334,42 @@ open_session(struct smtp_session *s, const struct smtp_reply *refused)
 		put_refusal(s, "CONNECT", NULL, &r);
 		return;
 	}
-	snprintf(text, sizeof(text), "%.*s ESMTP Postern", SPAN_ARG(s->site->hostname));
+	snprintf(text, sizeof(text), "%.*s %.*s", SPAN_ARG(s->site->hostname), SPAN_ARG(banner));
 	smtp_say(s, 220, text);
+}
+
+/* What a transcript may show of a line: AUTH's secrets never, nor what a client sends behind an
+ * AUTH that was refused, believing that it went on. */
+static void
+heard(struct smtp_session *s, struct span line)
+{
+	static const struct span auth = { "AUTH", 4 }, mask = { "\xe2\x80\xa6", 3 };
+	char text[64];
+	size_t n = 0;
+
+	if (s->ops->heard == NULL)
+		return;
+	if (span_starts_nocase(line, auth)) {
+		struct span how = span_trim(span_from(line, auth.n));
+
+		while (n < how.n && n < 20 && ((how.p[n] | 32) >= 'a' && (how.p[n] | 32) <= 'z'))
+			n++;
+		n = (size_t)snprintf(text, sizeof(text), "AUTH %.*s%s", (int)n, how.p ? how.p : "",
+		    n < how.n ? " \xe2\x80\xa6" : "");
+		line = span_make(text, n);
+		s->after_auth = true;
+	} else if (s->state == SMTP_AUTH || (s->after_auth && !smtp_is_command(line)))
+		line = mask;
+	else
+		s->after_auth = false;
+	s->ops->heard(s->ctx, s, line);
 }
 
 enum smtp_step
 smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *used)
 {
+	size_t said = buf_size(&s->out);
+
 	*used = 0;
 	s->now = in->now;
 	if (s->state == SMTP_OVER)
@@ -292,22 +384,32 @@ smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *u
 	case SMTP_ANSWER:
 		if (s->state == SMTP_JUDGED && in->ticket == s->ticket)
 			answer(s, &in->reply);
+		else if (s->state == SMTP_CHECKING && in->ticket == s->ticket)
+			smtp_auth_answer(s, &in->reply);
 		break;
 	case SMTP_TIMEOUT:
-		if (s->state != SMTP_JUDGED)
+		if (!smtp_waiting(s))
 			close_421(s, "4.4.2 timeout");
 		break;
 	case SMTP_RETIRE:
 		s->retiring = true;
 		break;
+	case SMTP_SECURED:
+		if (s->state == SMTP_HANDSHAKE)
+			secured(s, in->bytes);
+		break;
 	}
 	if (leaving(s))
 		close_421(s, "4.3.2 service restarting, come back at once");
 	smtp_session_check(s);
+	if (s->ops->said && buf_size(&s->out) > said)
+		s->ops->said(s->ctx, s, span_from(buf_data(&s->out), said));
 	if (s->state == SMTP_OVER)
 		return SMTP_DONE;
-	if (s->state == SMTP_JUDGED)
+	if (smtp_waiting(s))
 		return SMTP_WAIT;
+	if (s->state == SMTP_HANDSHAKE)
+		return SMTP_TLS;
 	return buf_size(&s->out) ? SMTP_SAY : SMTP_MORE;
 }
 
@@ -326,5 +428,9 @@ smtp_session_release(struct smtp_session *s)
 	buf_release(&s->out);
 	free(s->helo_text);
 	s->helo_text = NULL;
+	arena_free(&s->claims);
+	free(s->tls_text);
+	s->tls_text = NULL;
+	explicit_bzero(s->auth.user, sizeof(s->auth.user));
 	s->state = SMTP_OVER;
 }

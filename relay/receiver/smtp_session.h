@@ -1,6 +1,6 @@
 /* smtp_session.h -- the server's side of one SMTP session, as a pure machine.
  *
- * step(machine, input) -> MORE, SAY, WAIT(ticket), DONE. No socket, no event
+ * step(machine, input) -> MORE, SAY, WAIT(ticket), TLS, DONE. No socket, no event
  * loop, no clock: bytes, answers and the time come in, replies go out through
  * `out`, and what needs knowledge of the world is asked of smtp_ops. So the
  * daemon, `postern simulate`, the tests and the fuzzers run the same machine.
@@ -11,8 +11,11 @@
 #include "buf.h"
 #include "id.h"
 #include "postern/envelope.h"
+#include "receiver/smtp_auth.h"
 #include "receiver/smtp_data.h"
+#include "receiver/smtp_lines.h"
 #include "receiver/smtp_wire.h"
+#include "receiver/xclient.h"
 
 /* X(NAME, "name", "a phrase for people": "lost connection while …") */
 #define SMTP_STATES(X) \
@@ -21,7 +24,13 @@
 	X(SENDER, "sender", "waiting for the first recipient") \
 	X(RECIPIENTS, "recipients", "waiting for more recipients or DATA") \
 	X(BODY, "body", "receiving the message") \
+	X(CHUNK, "chunk", "receiving a chunk of the message") \
+	X(CHUNKS, "chunks", "waiting for the next chunk") \
+	X(SKIP, "skip", "skipping a refused chunk") \
 	X(JUDGED, "judged", "waiting for the verdict and the spool: may be sent more than once") \
+	X(HANDSHAKE, "handshake", "shaking hands for TLS") \
+	X(AUTH, "auth", "waiting for credentials") \
+	X(CHECKING, "checking", "checking credentials") \
 	X(OVER, "over", "closing")
 enum smtp_state {
 #define X(name, text, phrase) SMTP_##name,
@@ -32,13 +41,25 @@ enum smtp_state {
 const char *smtp_state_name(enum smtp_state s);
 const char *smtp_state_phrase(enum smtp_state s);
 
+/* What comes now is a message, not commands. */
+static inline bool
+smtp_receives(enum smtp_state s)
+{
+	return s == SMTP_BODY || s == SMTP_CHUNK || s == SMTP_CHUNKS || s == SMTP_SKIP;
+}
+
 /* What a listener promises; shared by its sessions, outlives them. */
 struct smtp_site {
 	struct span hostname;
+	struct span banner;		/* text of the 220 behind the name; empty: "ESMTP Postern" */
 	struct span postmaster;		/* whom RCPT TO:<postmaster> means */
 	uint64_t max_size;
 	uint32_t recipients;		/* for each message */
 	uint32_t errors;		/* without delivering a message; then 421 */
+	bool tls, tls_required;		/* STARTTLS is offered; nothing goes on without it */
+	bool auth;			/* AUTH is offered behind TLS */
+	uint32_t messages;		/* MAIL in one session; then 421 */
+	bool normalise;			/* bare CR and LF in a message become CRLF */
 };
 
 /* text starts with the enhanced code: "5.7.1 no". It is copied before the call that takes it
@@ -63,9 +84,19 @@ void smtp_transaction_free(struct smtp_transaction **t);	/* NULL-safe */
 
 struct smtp_session;
 
+/* BDAT, RFC 3030: smtp_bdat.c */
+struct smtp_chunk {
+	uint64_t left;			/* bytes of it still to come */
+	uint64_t total;			/* of all chunks of the message, this one too */
+	bool last;
+	enum smtp_state back;		/* SKIP: the state behind it … */
+	unsigned code;			/* … and what is said then */
+	struct span why;
+};
+
 /* The world, as far as a session may ask. Refusals are formatted with smtp_refuse(). */
 struct smtp_ops {
-	/* MAIL, RCPT and DATA are good by the standard: may they go on? code 0: yes. rcpt is
+	/* MAIL, RCPT and DATA (or the first BDAT) are good by the standard: may they go on? code 0: yes. rcpt is
 	 * called before the recipient is added to the envelope. */
 	void (*mail)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
 	void (*rcpt)(void *ctx, struct smtp_session *s, struct recipient *rcpt,
@@ -77,8 +108,19 @@ struct smtp_ops {
 	 * call); 0: r is the answer. Takes the transaction. flags: DATA_HAS_NUL … */
 	uint64_t (*end)(void *ctx, struct smtp_session *s, struct smtp_transaction *t,
 	    unsigned flags, struct smtp_reply *r);
+	/* Are the name and the password right? A ticket, whose SMTP_ANSWER will come: 235, 535 or a
+	 * 4xx (never from within this call); 0: r is that answer. The texts are wiped afterwards. */
+	uint64_t (*auth)(void *ctx, struct smtp_session *s, struct span user, struct span password,
+	    struct smtp_reply *r);
 	/* The transaction is given up (RSET, bare LF, closing …) before its end. */
 	void (*abandon)(void *ctx, struct smtp_session *s);
+	/* XCLIENT was well-formed, and the session is as new: who is it now? r: the refusal at
+	 * the door, if there is one. NULL: never asked, as s->may_xclient is never set. */
+	void (*xclient)(void *ctx, struct smtp_session *s, const struct xclient *x,
+	    struct smtp_reply *r);
+	/* What was heard and said, for transcripts; may be NULL. Secrets are masked already. */
+	void (*heard)(void *ctx, struct smtp_session *s, struct span line);
+	void (*said)(void *ctx, struct smtp_session *s, struct span replies);
 	/* A reply of 4xx or 5xx is on its way; command is "RCPT", … Journal, log, counters. */
 	void (*refused)(void *ctx, struct smtp_session *s, const char *command,
 	    const struct recipient *rcpt, unsigned code, struct span text);
@@ -92,17 +134,20 @@ struct smtp_session {
 	struct buf out;			/* replies, ready to be written */
 	struct wire wire;
 	struct smtp_data data;
+	struct smtp_lines lines;	/* BDAT; DATA when the site normalises */
+	struct smtp_chunk chunk;
 	enum smtp_state state;
 	bool esmtp;
 	bool retiring;
 	bool id_used;			/* by a transaction */
 	uint32_t errors;		/* refused commands since the last message */
+	uint32_t mails;			/* MAIL commands of this session */
 	uint32_t idle;			/* commands that carry no mail since the last message */
 	uint64_t id;			/* of the transaction; before the first: of the session */
-	uint64_t ticket;		/* JUDGED */
+	uint64_t ticket;		/* JUDGED, CHECKING */
 	int64_t now;			/* Unix microseconds, of the input under way */
 	struct span helo;		/* in helo_text */
-	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, BODY */
+	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, BODY, CHUNK, CHUNKS */
 	/* who it is; set by the owner before SMTP_OPEN */
 	enum direction direction;	/* NONE: decided at the first recipient */
 	struct span listener;
@@ -110,8 +155,22 @@ struct smtp_session {
 	uint16_t client_port;
 	struct span client_name;
 	bool permitted;			/* the client may relay */
-	char *helo_text;
+	bool after_auth;		/* for transcripts: no command since AUTH */
+	bool may_xclient;		/* the client may speak for others */
+	struct arena *claims;		/* XCLIENT's texts */
+	struct xclient xclient;		/* the last one; HELO, PROTO and LOGIN hold until the end */
+	struct span user;		/* authenticated as, in auth.user; empty: not */
+	struct span tls;		/* "TLSv1.3 TLS_AES_256_GCM_SHA384", in tls_text; empty: none */
+	struct smtp_auth auth;
+	char *helo_text, *tls_text;
 };
+
+/* It waits for the answer of its ticket. */
+static inline bool
+smtp_waiting(const struct smtp_session *s)
+{
+	return s->state == SMTP_JUDGED || s->state == SMTP_CHECKING;
+}
 
 enum smtp_input_kind {
 	SMTP_OPEN,		/* once, first. refusal.code set: turned away at the door */
@@ -119,6 +178,7 @@ enum smtp_input_kind {
 	SMTP_ANSWER,		/* of the ticket waited for; of another one: ignored */
 	SMTP_TIMEOUT,		/* a deadline has passed */
 	SMTP_RETIRE,		/* no new transactions */
+	SMTP_SECURED,		/* the handshake is done; bytes: what was agreed upon */
 };
 struct smtp_input {
 	enum smtp_input_kind kind;
@@ -132,6 +192,7 @@ enum smtp_step {
 	SMTP_MORE,		/* give it bytes */
 	SMTP_SAY,		/* write `out`, then give it bytes */
 	SMTP_WAIT,		/* write `out` if there is any; no bytes before the answer of `ticket` */
+	SMTP_TLS,		/* write `out`, forget what was read, shake hands, then SMTP_SECURED */
 	SMTP_DONE,		/* write `out`, close */
 };
 

@@ -7,6 +7,7 @@
 #include "addr.h"
 #include "clock.h"
 #include "log.h"
+#include "receiver/login.h"
 #include "receiver/receiver.h"
 
 #define STORE_BACKLOG_MAX (4u << 20)
@@ -45,6 +46,21 @@ log_refused(uint64_t id, const char *command, struct span client_name, struct ip
 	    env->flags & ENVELOPE_ESMTP ? "ESMTP" : "SMTP", SPAN_ARG(env->helo));
 }
 
+static void
+journal_send(struct receiver *rx, const struct msg_event *ev)
+{
+	struct buf *b = &rx->messages.scratch;
+
+	if (rx->store == NULL || link_backlog(rx->store) > STORE_BACKLOG_MAX) {
+		counter_add(COUNTER_EVENTS_LOST, 1);
+		return;
+	}
+	event_encode(b, ev);
+	if (buf_failed(b) || link_send(rx->store, FRAME_EVENT, 0, buf_data(b), -1) == -1)
+		counter_add(COUNTER_EVENTS_LOST, 1);
+	buf_reset(b);
+}
+
 void
 journal_refused(struct receiver *rx, const struct envelope *env, const struct recipient *rcpt,
     unsigned code, struct span text, enum outcome o, uint64_t size, struct span record)
@@ -53,12 +69,7 @@ journal_refused(struct receiver *rx, const struct envelope *env, const struct re
 	int n;
 	struct msg_event ev = { .kind = EVENT_REFUSED, .id = env->id, .time = clock_real(),
 		.size = size, .has_env = true, .env = *env, .record = record };
-	struct buf *b = &rx->messages.scratch;
 
-	if (rx->store == NULL || link_backlog(rx->store) > STORE_BACKLOG_MAX) {
-		counter_add(COUNTER_EVENTS_LOST, 1);
-		return;
-	}
 	n = snprintf(reply, sizeof(reply), "%u %.*s", code,
 	    (int)(text.n > 1000 ? 1000 : text.n), text.p);
 	ev.reply = span_make(reply, (size_t)n);
@@ -66,10 +77,7 @@ journal_refused(struct receiver *rx, const struct envelope *env, const struct re
 	ev.outcome = span_str(o == OUTCOME_REJECT || o == OUTCOME_DEFER ? outcome_name(o) : "");
 	if (rcpt)
 		ev.rcpt = rcpt->address;
-	event_encode(b, &ev);
-	if (buf_failed(b) || link_send(rx->store, FRAME_EVENT, 0, buf_data(b), -1) == -1)
-		counter_add(COUNTER_EVENTS_LOST, 1);
-	buf_reset(b);
+	journal_send(rx, &ev);
 }
 
 void
@@ -103,33 +111,60 @@ op_refused(void *ctx, struct smtp_session *s, const char *command, const struct 
 
 /* ---- limits ---- */
 
+/* Somebody broke out: the notice stands in the log and in the journal. */
 static void
-over_limit(struct conn_mail *c, struct smtp_session *s, enum limit_unit unit, struct smtp_reply *r)
+journal_locked(struct conn_mail *c, struct smtp_session *s, const struct limits_hit *hit)
 {
-	struct receiver *rx = c->rx;
-	struct limits_who who;
-	struct limits_hit hit;
-	char ip[IP_TEXT_MAX];
-	enum outcome o;
+	const struct limit_rule *rule = hit->rule;
+	char text[512];
+	int n = snprintf(text, sizeof(text), "%.*s is locked for %lld s by the limit %.*s%s%.*s",
+	    (int)(hit->key.n > 256 ? 256 : hit->key.n), hit->key.p,
+	    (long long)(rule->lock / US_PER_SEC), (int)(rule->id.n > 64 ? 64 : rule->id.n),
+	    rule->id.p, rule->notify.n ? "; notify " : "",
+	    (int)(rule->notify.n > 128 ? 128 : rule->notify.n), rule->notify.p);
+	struct msg_event ev = { .kind = EVENT_LOCKED, .id = s->id, .time = clock_real(),
+		.has_env = true, .env = s->t->env, .reply = span_make(text, (size_t)n) };
 
-	if (rx->nrules == 0)
-		return;
-	limits_who(&s->t->env, ip, &who);
-	o = limits_take(rx->limits, rx->rules, rx->nrules, unit, &who, 1, clock_mono(), &hit);
-	if (o == OUTCOME_UNJUDGED)
+	log_msg(LOG_LVL_WARN, s->id, "%s", text);
+	journal_send(c->rx, &ev);
+}
+
+static void
+note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why)
+{
+	const struct limit_rule *rule = why->hit.rule;
+
+	if (why->limit == OUTCOME_UNJUDGED)
 		return;
 	counter_add(COUNTER_LIMIT_HITS, 1);
-	log_msg(LOG_LVL_WARN, s->id, "limit %.*s reached by %.*s: %s", SPAN_ARG(hit.rule->id),
-	    SPAN_ARG(hit.key), outcome_name(o));
-	if (o == OUTCOME_REJECT)
-		smtp_refuse(s, r, 550, "5.7.1 over the limit %.*s", SPAN_ARG(hit.rule->id));
-	else if (o == OUTCOME_DEFER)
-		smtp_refuse(s, r, 451, "4.7.1 over the limit %.*s, try again later",
-		    SPAN_ARG(hit.rule->id));
-	else if (o == OUTCOME_HOLD) {
-		s->t->hold_rule = hit.rule->id;
-		s->t->hold = hit.rule->queue;
-	}
+	log_msg(LOG_LVL_WARN, s->id, "limit %.*s reached by %.*s: %s%s%.*s", SPAN_ARG(rule->id),
+	    SPAN_ARG(why->hit.key), outcome_name(why->limit),
+	    rule->notify.n ? "; notify " : "", SPAN_ARG(rule->notify));
+	if (why->hit.locked)
+		journal_locked(c, s, &why->hit);
+}
+
+/* ---- memory ---- */
+
+/* The envelope grows with each recipient: it is paid for like the message. */
+static bool
+charge_envelope(struct conn_mail *c, struct smtp_session *s)
+{
+	uint64_t used = arena_used(s->t->arena);
+
+	if (used <= c->charged)
+		return true;
+	if (!messages_charge(&c->rx->messages, used - c->charged))
+		return false;
+	c->charged = used;
+	return true;
+}
+
+static void
+give_back_envelope(struct conn_mail *c)
+{
+	messages_give_back(&c->rx->messages, c->charged);
+	c->charged = 0;
 }
 
 /* ---- the way of a transaction ---- */
@@ -138,12 +173,19 @@ static void
 op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 {
 	struct conn_mail *c = ctx;
-	const struct messages *all = &c->rx->messages;
+	struct messages *all = &c->rx->messages;
+	struct gate_why why;
 
+	gate_mail(&c->door->gate, s, clock_mono(), r, &why);
+	note_limit(c, s, &why);
+	if (r->code)
+		return;
 	if (all->queue == NULL)
 		smtp_refuse(s, r, 451, "4.3.0 the spool is not available, try again later");
-	else if (s->t->declared > all->memory_max - all->memory)
+	else if (!charge_envelope(c, s) || !messages_charge(all, s->t->declared))
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
+	else
+		messages_give_back(all, s->t->declared);
 }
 
 static void
@@ -152,60 +194,31 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	struct conn_mail *c = ctx;
 	struct envelope *env = &s->t->env;
 	char who[CLIENT_TEXT_MAX];
+	struct gate_why why;
 
-	switch (access_recipient(c->rx->access, c->rx->rt->conf, c->door->conf, s->permitted,
-	    rcpt->address)) {
-	case ACCESS_OUTBOUND:
-		env->direction = DIRECTION_OUTBOUND;
-		break;
-	case ACCESS_INBOUND:
-		env->direction = DIRECTION_INBOUND;
-		break;
-	case ACCESS_NO_RELAY:
-		smtp_refuse(s, r, 554, "5.7.1 <%.*s>: not permitted to relay",
-		    SPAN_ARG(rcpt->address));
+	if (!charge_envelope(c, s)) {
+		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
+		return;
+	}
+	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
+	note_limit(c, s, &why);
+	if (r->code == 554)
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
-		return;
-	case ACCESS_UNKNOWN:
-		smtp_refuse(s, r, 550, "5.1.1 <%.*s>: no such recipient here",
-		    SPAN_ARG(rcpt->address));
-		return;
-	}
-	over_limit(c, s, LIMIT_RECIPIENTS, r);
 	if (r->code == 0 && env->nrecipients == 0)
-		log_msg(LOG_LVL_INFO, s->id, "client=%s",
-		    client_text(s->client_name, s->client, who));
-}
-
-static uint64_t
-size_limit(const struct conn_mail *c, const struct envelope *env)
-{
-	uint64_t max = c->door->conf->max_size;
-
-	for (size_t i = 0; env->direction == DIRECTION_INBOUND && i < env->nrecipients; i++) {
-		const struct conf_domain *d;
-		struct span local, domain;
-
-		if (mailaddr_split(env->recipients[i].address, &local, &domain) &&
-		    (d = config_domain(c->rx->rt->conf, domain)) != NULL && d->max_size &&
-		    d->max_size < max)
-			max = d->max_size;
-	}
-	return max;
+		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
+		    client_text(s->client_name, s->client, who),
+		    s->user.n ? ", sasl_username=" : "", SPAN_ARG(s->user));
 }
 
 static void
 op_data(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 {
 	struct conn_mail *c = ctx;
-	uint64_t max = size_limit(c, &s->t->env);
+	struct gate_why why;
+	uint64_t max;
 
-	if (s->t->declared > max) {
-		smtp_refuse(s, r, 552, "5.3.4 message too large: at most %llu bytes",
-		    (unsigned long long)max);
-		return;
-	}
-	over_limit(c, s, LIMIT_MESSAGES, r);
+	gate_data(&c->door->gate, s, clock_mono(), &max, r, &why);
+	note_limit(c, s, &why);
 	if (r->code == 0)
 		c->m = message_new(&c->rx->messages, s->id, c->conn, max);
 }
@@ -225,6 +238,9 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 	struct conn_mail *c = ctx;
 	struct smtp_reply why;
 
+	message_charged(c->m, c->charged);
+	c->charged = 0;
+	conn_note(c, "a message of %llu bytes", (unsigned long long)c->m->size);
 	if (message_end(c->m, t, clock_mono(), &why) == 0) {
 		c->m = NULL;
 		return s->id;
@@ -239,15 +255,39 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 	return 0;
 }
 
+static uint64_t
+op_auth(void *ctx, struct smtp_session *s, struct span user, struct span password,
+    struct smtp_reply *r)
+{
+	struct conn_mail *c = ctx;
+
+	return login_start(c->rx->logins, c->conn, s, user, password, r);
+}
+
 static void
 op_abandon(void *ctx, struct smtp_session *s)
 {
 	struct conn_mail *c = ctx;
 
 	message_free(&c->m);
+	give_back_envelope(c);
+}
+
+static void
+op_heard(void *ctx, struct smtp_session *s, struct span line)
+{
+	conn_heard(ctx, false, line);
+}
+
+static void
+op_said(void *ctx, struct smtp_session *s, struct span replies)
+{
+	conn_heard(ctx, true, replies);
 }
 
 const struct smtp_ops transaction_ops = {
 	.mail = op_mail, .rcpt = op_rcpt, .data = op_data, .body = op_body, .end = op_end,
-	.abandon = op_abandon, .refused = op_refused,
+	.auth = op_auth,
+	.abandon = op_abandon, .refused = op_refused, .xclient = conn_xclient,
+	.heard = op_heard, .said = op_said,
 };

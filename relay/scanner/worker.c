@@ -23,6 +23,7 @@
 
 #define PEERS_MAX 512
 #define ARENA_BLOCK (1u << 20)
+#define GOODBYE (5 * US_PER_SEC)	/* for receivers to let a retiring worker go */
 
 struct peer {
 	struct chan chan;
@@ -285,13 +286,13 @@ bury_gone(struct worker *w)
 static bool
 listen_all(struct worker *w, struct pollfd *pfds, bool busy)
 {
-	static const struct timespec now = { 0, 0 };
+	static const struct timespec now = { 0, 0 }, soon = { 0, 50 * 1000000L };
 	size_t n = w->npeers;
 
 	pfds[0] = (struct pollfd){ .fd = w->control.fd, .events = POLLIN };
 	for (size_t i = 0; i < n; i++)
 		pfds[i + 1] = (struct pollfd){ .fd = w->peers[i]->chan.fd, .events = POLLIN };
-	if (ppoll(pfds, n + 1, busy || retiring ? &now : NULL, &w->env->sigmask) <= 0)
+	if (ppoll(pfds, n + 1, busy ? &now : retiring ? &soon : NULL, &w->env->sigmask) <= 0)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		struct err err = { 0 };
@@ -304,10 +305,26 @@ listen_all(struct worker *w, struct pollfd *pfds, bool busy)
 	return true;
 }
 
+/* Retiring: receivers hear it, send no more, and close when they have all their answers, so that
+ * nothing is lost between them and us. Until when they are waited for. */
+static int64_t
+say_goodbye(struct worker *w)
+{
+	struct err err;
+
+	for (size_t i = 0; i < w->npeers; i++)
+		if (chan_push(&w->peers[i]->chan, FRAME_RETIRE, 0, (struct span){ 0 }, -1) == -1 ||
+		    flush_all(&w->peers[i]->chan, &err) == -1)
+			drop_peer(w, w->peers[i], false, "");
+	bury_gone(w);
+	return clock_mono() + GOODBYE;
+}
+
 static void
 loop(struct worker *w)
 {
 	struct pollfd *pfds = calloc(PEERS_MAX + 1, sizeof(*pfds));
+	int64_t leave_by = 0;
 	bool busy = false;
 
 	ASSERT(pfds != NULL);
@@ -316,7 +333,11 @@ loop(struct worker *w)
 
 		busy = serve_once(w);
 		bury_gone(w);
-		if (retiring && !busy && !heard)
+		if (!retiring)
+			continue;
+		if (leave_by == 0)
+			leave_by = say_goodbye(w);
+		if (!busy && !heard && (w->npeers == 0 || clock_mono() >= leave_by))
 			break;		/* everything that had arrived is answered */
 	}
 	free(pfds);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
+
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
@@ -147,11 +149,22 @@ signer_peer_down(struct runtime *rt, struct link *l)
 	((struct signer *)rt->state)->peers--;
 }
 
-/* Every request is answered in the turn it came in: nothing is ever under way. */
+static void
+on_done(evutil_socket_t fd, short what, void *arg)
+{
+	runtime_finish(arg);
+}
+
+/* Every request is answered in the turn it came in. Those that were sent before the sender heard
+ * of our successor are given a moment to arrive. */
 static void
 signer_retire(struct runtime *rt)
 {
-	runtime_finish(rt);
+	static const struct timeval moment = { .tv_usec = 300000 };
+	const struct signer *s = rt->state;
+
+	if (s->peers == 0 || event_base_once(rt->base, -1, EV_TIMEOUT, on_done, rt, &moment) == -1)
+		runtime_finish(rt);
 }
 
 static const struct sandbox signer_sandbox = { .may = 0 };

@@ -25,6 +25,7 @@ status_of(enum event_kind k)
 	case EVENT_BOUNCED:
 	case EVENT_DELAYED:
 	case EVENT_OPERATOR:
+	case EVENT_LOCKED:
 		return NULL;
 	default:
 		return event_name(k);

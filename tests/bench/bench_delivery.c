@@ -83,7 +83,7 @@ main(int argc, char **argv)
 		text[i] = i % 72 == 70 ? '\r' : i % 72 == 71 ? '\n' : (char)('a' + i % 26);
 	buf_init(&out, FRAME_BIG);
 	c.base = event_base_new();
-	c.tls = transport_context(&err);
+	c.tls = transport_context(NULL, &err);
 	carrier_init(&c);
 	t0 = clock_mono();
 	cpu0 = cpu();

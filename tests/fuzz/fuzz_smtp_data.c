@@ -15,7 +15,7 @@ run(struct span in, size_t chunk, struct buf *out, size_t *end)
 	struct smtp_data d;
 	size_t at = 0;
 
-	smtp_data_init(&d);
+	smtp_data_init(&d, false);
 	while (at < in.n && (st == DATA_MORE || st == DATA_BYTES)) {
 		struct span piece = span_sub(in, at, chunk), got;
 		size_t used;

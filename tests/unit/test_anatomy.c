@@ -269,6 +269,20 @@ test_line_too_long(void **state)
 	}
 }
 
+/* A message may come with NUL; it is judged whole, not up to there. */
+static void
+test_nul(void **state)
+{
+	build(SPAN_LIT("Subject: a\r\n\r\none\0two\r\n"), NULL);
+	assert_int_equal(an.defects, DEFECT_BODY_NUL);
+	assert_true(part("1")->body_size >= 7);
+	build(SPAN_LIT("Subject: a\0b\r\n\r\none\r\n"), NULL);
+	assert_int_equal(an.defects, DEFECT_HEADER_NUL);
+	build(SPAN_LIT("Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+	    "--b\r\n\r\none\r\n--b\r\n\r\nt\0wo\r\n--b--\r\n"), NULL);
+	assert_int_equal(an.defects & DEFECT_BODY_NUL, DEFECT_BODY_NUL);
+}
+
 /* An outer boundary ends whatever is open within, also a header. */
 static void
 test_boundaries(void **state)
@@ -563,7 +577,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_plain), TEST(test_rfc2046), TEST(test_numbers), TEST(test_surfaces),
 		TEST(test_from), TEST(test_defects), TEST(test_malformed_goes_on),
-		TEST(test_line_too_long), TEST(test_boundaries), TEST(test_encoded_containers),
+		TEST(test_line_too_long), TEST(test_nul), TEST(test_boundaries), TEST(test_encoded_containers),
 		TEST(test_limits), TEST(test_linear), TEST(test_100000_parts), TEST(test_1000_levels),
 		TEST(test_names),
 	};

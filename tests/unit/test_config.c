@@ -19,6 +19,7 @@ parse(const char *text)
 }
 
 #define HEAD "version: 1\nhostname: gw.example.org\n"
+#define TLS "tls: {certificate: a, key: b}\n"
 #define LISTEN "listeners: [{name: a, address: '127.0.0.1:8025'}]\n"
 
 static void
@@ -29,7 +30,7 @@ test_whole(void **state)
 	    "networks: {exchange: [10.1.2.3, 10.2.0.0/16], six: ['2001:db8::/32']}\n"
 	    "listeners:\n"
 	    "  - {name: out, address: '0.0.0.0:8025', direction: outbound,\n"
-	    "     allow: [network:exchange, 192.0.2.7], max_size: 30MB, limits: {recipients: 50}}\n"
+	    "     allow: [network:exchange, 192.0.2.7], max_size: 30MB,\n     bare_newlines: normalise, limits: {recipients: 50, messages: 7}}\n"
 	    "  - {name: mx, address: '[::]:25', direction: auto, allow: [network:six]}\n"
 	    "domains:\n"
 	    "  Example.ORG:\n"
@@ -40,6 +41,7 @@ test_whole(void **state)
 	    "  port: 2526\n  routes: {partner.example: ['relay.partner.example:26'], .wide.example: [192.0.2.9], '*': [192.0.2.10]}\n"
 	    "  retry: [1m, 90s]\n  expire: 2d\n  per_site: {connections: 7}\n  tls: {floor: encrypted, policy: none, roots: ca.pem}\n"
 	    "dns: {servers: ['127.0.0.1:5399', '::1'], dnssec: no}\n"
+	    "queue: {messages: 1000, bytes: 2GB, memory: 100MiB, free: 1GB}\n"
 	    "antivirus: {engine: off}\nscanners: {processes: 3, timeout: 500ms}\n");
 	const struct conf_host *h;
 	size_t n;
@@ -55,6 +57,10 @@ test_whole(void **state)
 	assert_int_equal(c->listeners[0].max_size, 30000000);
 	assert_int_equal(c->listeners[0].limits.recipients, 50);
 	assert_int_equal(c->listeners[0].limits.sessions, 1000);
+	assert_int_equal(c->listeners[0].limits.messages, 7);
+	assert_int_equal(c->listeners[1].limits.messages, 10000);
+	assert_true(c->listeners[0].normalise);
+	assert_false(c->listeners[1].normalise);
 	assert_int_equal(c->listeners[1].ip.family, 6);
 	assert_int_equal(c->listeners[1].direction, LISTEN_AUTO);
 	assert_non_null(config_domain(c, SPAN_LIT("EXAMPLE.org")));
@@ -66,6 +72,10 @@ test_whole(void **state)
 	assert_int_equal(c->delivery.expire, INT64_C(172800) * 1000000);
 	assert_int_equal(c->delivery.site_connections, 7);
 	assert_int_equal(c->delivery.floor, FLOOR_ENCRYPTED);
+	assert_int_equal(c->queue.messages, 1000);
+	assert_int_equal(c->queue.bytes, 2000000000);
+	assert_int_equal(c->queue.memory, 100 << 20);
+	assert_int_equal(c->queue.free, 1000000000);
 	assert_int_equal(c->ndns, 2);
 	assert_int_equal(c->dns[0].port, 5399);
 	assert_int_equal(c->dns[1].port, 53);
@@ -99,10 +109,45 @@ test_defaults(void **state)
 	assert_non_null(c);
 	assert_string_equal(c->run, "/run/postern");
 	assert_int_equal(c->delivery.port, 25);
+	assert_int_equal(c->queue.messages, 2000000);
+	assert_int_equal(c->queue.free, 64 << 20);
 	assert_true(span_is(c->delivery.hello, "gw.example.org"));
 	assert_true(span_is(c->postmaster, "postmaster@gw.example.org"));
 	assert_int_equal(c->listeners[0].nallow, 0);
 	assert_int_equal(diags.warnings, 1);	/* it permits nobody */
+	config_free(&c);
+}
+
+static void
+test_tls(void **state)
+{
+	struct config *c = parse(HEAD "tls: {certificate: tls/a.pem, key: /k, minimum: '1.3'}\n"
+	    "auth: {file: users.txt}\n"
+	    "listeners:\n"
+	    "  - {name: a, address: '127.0.0.1:25', direction: inbound}\n"
+	    "  - {name: b, address: '127.0.0.1:26', tls: offered,\n"
+	    "     client_certificates: {ca: ca.pem, names: [GW2.example.org, gw3.example.org]}}\n"
+	    "  - {name: c, address: '127.0.0.1:27', tls: required, auth: file}\n");
+
+	assert_non_null(c);
+	assert_int_equal(diags.warnings, 0);	/* whoever logs in may relay */
+	assert_string_equal(c->tls_certificate, "/etc/postern/tls/a.pem");
+	assert_string_equal(c->tls_key, "/k");
+	assert_true(c->tls_only13);
+	assert_string_equal(c->auth_file, "/etc/postern/users.txt");
+	assert_int_equal(c->authenticators, 2);
+	assert_int_equal(c->listeners[0].tls, LISTEN_TLS_OFF);
+	assert_int_equal(c->listeners[1].tls, LISTEN_TLS_OFFERED);
+	assert_string_equal(c->listeners[1].client_ca, "/etc/postern/ca.pem");
+	assert_int_equal(c->listeners[1].nclient_names, 2);
+	assert_true(span_is(c->listeners[1].client_names[0], "gw2.example.org"));
+	assert_int_equal(c->listeners[2].tls, LISTEN_TLS_REQUIRED);
+	assert_true(c->listeners[2].auth && !c->listeners[1].auth);
+	config_free(&c);
+	/* a file of users that no listener asks for starts no process */
+	c = parse(HEAD LISTEN "auth: {file: users.txt, processes: 3}\n");
+	assert_non_null(c);
+	assert_int_equal(c->authenticators, 0);
 	config_free(&c);
 }
 
@@ -116,6 +161,9 @@ test_slips(void **state)
 		{ "version: 2\n" LISTEN, 1, "version 1", NULL },
 		{ HEAD, 0, "`listeners` is missing", NULL },
 		{ HEAD "listeners: []\n", 3, "empty", NULL },
+		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25', bare_newlines: normalize}]\n", 3,
+		    "normalize", NULL },
+		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25', limits: {messages: 0}}]\n", 3, "1", NULL },
 		{ HEAD "listeners: [{name: a, address: '10.0.0.1'}]\n", 3, "port", NULL },
 		{ HEAD "listeners: [{name: a, address: 'x:25'}]\n", 3, "x", NULL },
 		{ HEAD "networks: {exchange: [10.1.2.3]}\nlisteners:\n  - {name: a, address: '0.0.0.0:25',\n"
@@ -127,7 +175,22 @@ test_slips(void **state)
 		{ HEAD LISTEN "domains: {ex ample: {}}\n", 4, "no domain name", NULL },
 		{ HEAD LISTEN "domains: {a.example: {dkim: [{key: k}]}}\n", 4, "selector", NULL },
 		{ HEAD LISTEN "domains: {a.example: {recipients: callout}}\n", 4, "not in this version", NULL },
-		{ HEAD LISTEN "tls: {certificate: a, key: b}\n", 4, "not in this version", NULL },
+		{ HEAD LISTEN "tls: {certificate: a}\n", 4, "`tls` needs its `key`", "key: tls/gw1.key" },
+		{ HEAD LISTEN "tls: {certificate: a, key: b, minimum: '1.1'}\n", 4, "1.1", NULL },
+		{ HEAD LISTEN "tls: {certificat: a, key: b}\n", 4, "unknown key `certificat`",
+		    "did you mean `certificate`?" },
+		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25', tls: required}]\n", 3,
+		    "TLS needs a certificate", NULL },
+		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25', tls: offered, auth: file}]\n", 4,
+		    "needs its file", NULL },
+		{ HEAD TLS "auth: {file: u}\nlisteners: [{name: a, address: '1.2.3.4:25', auth: file}]\n", 5,
+		    "passwords do not travel in clear", "tls: required" },
+		{ HEAD TLS "auth: {file: u}\nlisteners: [{name: a, address: '1.2.3.4:25', tls: offered,"
+		    " auth: ldap}]\n", 5, "not in this version", NULL },
+		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25', tls: offered,"
+		    " client_certificates: {ca: c}}]\n", 4, "needs the `names`", NULL },
+		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25',"
+		    " client_certificates: {ca: c, names: [n.example]}}]\n", 4, "need TLS", NULL },
 		{ HEAD LISTEN "store: postgresql://x\n", 4, "sqlite", NULL },
 		{ HEAD LISTEN "dns: {servers: [ns.example.org]}\n", 4, "address", NULL },
 		{ HEAD LISTEN "dns: {trust_ancor: x}\n", 4, "trust_ancor", "did you mean `trust_anchor`?" },
@@ -177,12 +240,78 @@ teardown(void **state)
 	return 0;
 }
 
+static void
+test_clients(void **state)
+{
+	struct config *c = parse(HEAD
+	    "networks: {lb: [192.0.2.1], mail: {addresses: [10.1.2.3], from: [example.org, .Sub.example]}}\n"
+	    "limits: {memory: 64MB, sessions: 500}\n"
+	    "listeners:\n"
+	    "  - {name: a, address: '0.0.0.0:25', direction: auto, allow: [network:mail],\n"
+	    "     proxy_protocol: [network:lb], xclient: [127.0.0.0/8], hostname: mx.example.org,\n"
+	    "     banner: 'ESMTP at your service'}\n"
+	    "  - {name: b, address: '0.0.0.0:26', allow: [10.0.0.0/8]}\n");
+
+	assert_non_null(c);
+	assert_int_equal(diags.warnings, 0);
+	assert_int_equal(c->limits.memory, 64000000);
+	assert_int_equal(c->limits.sessions, 500);
+	assert_int_equal(c->listeners[0].proxy.n, 1);
+	assert_true(span_is(c->listeners[0].proxy.names[0], "lb"));
+	assert_int_equal(c->listeners[0].xclient.n, 1);
+	assert_true(span_is(c->listeners[0].hostname, "mx.example.org"));
+	assert_true(span_is(c->listeners[0].banner, "ESMTP at your service"));
+	assert_true(span_is(c->listeners[1].hostname, "gw.example.org"));
+	assert_true(span_is(c->listeners[1].banner, "ESMTP Postern"));
+	assert_int_equal(config_network(c, SPAN_LIT("mail"))->nfrom, 2);
+	assert_true(span_is(config_network(c, SPAN_LIT("mail"))->from[1], ".sub.example"));
+	assert_int_equal(config_network(c, SPAN_LIT("lb"))->nfrom, 0);
+	config_free(&c);
+	/* Defaults of the limits over all. */
+	c = parse(HEAD LISTEN);
+	assert_int_equal(c->limits.memory, 1000000000);
+	assert_int_equal(c->limits.sessions, 10000);
+	config_free(&c);
+}
+
+static void
+test_client_errors(void **state)
+{
+	static const char *const bad[] = {
+		"networks: {a: {from: [x.example]}}\n",
+		"networks: {a: {addresses: [10.1.2.3], from: []}}\n",
+		"networks: {a: {addresses: [10.1.2.3], from: ['a b']}}\n",
+		"networks: {a: {adresses: [10.1.2.3]}}\n",
+		"limits: {memory: 100}\n",
+		"limits: {memroy: 1GB}\n",
+		NULL };
+	static const char *const listener[] = { "proxy_protocol: [network:none]",
+		"proxy_protocol: yes", "xclient: [1.2.3]", "hostname: 'a b'", "banner: \"a\\nb\"", NULL };
+	char text[512];
+
+	for (size_t i = 0; bad[i]; i++) {
+		snprintf(text, sizeof(text), HEAD LISTEN "%s", bad[i]);
+		if (parse(text))
+			fail_msg("taken: %s", bad[i]);
+		assert_true(diags.first->line > 0);
+	}
+	for (size_t i = 0; listener[i]; i++) {
+		snprintf(text, sizeof(text), HEAD "listeners: [{name: a, address: '127.0.0.1:25', %s}]\n",
+		    listener[i]);
+		if (parse(text))
+			fail_msg("taken: %s", listener[i]);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_client_errors),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_slips),
 		cmocka_unit_test(test_all_at_once),
 	};

@@ -55,7 +55,8 @@ take_apart(struct arena *a, struct span all, struct parts *p)
 	assert_non_null(end);
 	p->header = span_make(all.p, (size_t)(end - all.p) + 2);
 	type = field(a, p->header, "Content-Type", 0);
-	assert_true(span_starts(type, SPAN_LIT("multipart/report; report-type=delivery-status;")));
+	assert_true(span_starts(type, SPAN_LIT("multipart/report; report-type=delivery-status;")) ||
+	    span_starts(type, SPAN_LIT("multipart/report; report-type=global-delivery-status;")));
 	q = memmem(type.p, type.n, "boundary=\"", 10);
 	assert_non_null(q);
 	q += 10;
@@ -240,10 +241,116 @@ international(void **state)
 	d.head = SPAN_LIT("Subject: caf\xc3\xa9\r\n\r\n");
 	buf_init(&b, DSN_SIZE_MAX);
 	dsn_build(&b, &d, &eight);
-	assert_true(eight);
+	/* whoever reads ASCII only can be told */
+	assert_false(eight);
 	take_apart(a, buf_data(&b), &p);
+	assert_true(span_is(field(a, p.part[1], "Content-Type", 0), "message/delivery-status"));
 	assert_true(span_is(field(a, p.part[1], "Final-Recipient", 0), "utf-8; r\\x{E9}mi@one.example"));
+	assert_true(span_is(field(a, p.part[2], "Content-Type", 0), "text/rfc822-headers"));
+	assert_true(span_is(field(a, p.part[2], "Content-Transfer-Encoding", 0), "quoted-printable"));
+	assert_non_null(memmem(p.part[2].p, p.part[2].n, "caf=C3=A9", 9));
+	d.utf8 = true;
+	r.orcpt = SPAN_LIT("utf-8;\xc3\xa9\\x{5C}@old.example");
+	buf_reset(&b);
+	dsn_build(&b, &d, &eight);
+	assert_false(eight);
+	take_apart(a, buf_data(&b), &p);
+	assert_true(span_is(field(a, p.part[2], "Content-Type", 0), "message/global-headers"));
+	assert_true(span_is(field(a, p.part[1], "Original-Recipient", 0),
+	    "utf-8; \\x{E9}\\x{5C}@old.example"));
+	/* as Postfix writes it */
+	r.orcpt = SPAN_LIT("rfc822;+C3+A9@old.example");
+	buf_reset(&b);
+	dsn_build(&b, &d, &eight);
+	take_apart(a, buf_data(&b), &p);
+	assert_true(span_is(field(a, p.part[1], "Original-Recipient", 0), "utf-8; \\x{E9}@old.example"));
+	r.orcpt = SPAN_LIT("rfc822;+C3@old.example");
+	buf_reset(&b);
+	dsn_build(&b, &d, &eight);
+	take_apart(a, buf_data(&b), &p);
+	assert_true(span_is(field(a, p.part[1], "Original-Recipient", 0), "rfc822; ?@old.example"));
+	/* a sender whose own address is UTF-8 */
+	d.to = SPAN_LIT("jos\xc3\xa9@example.org");
+	buf_reset(&b);
+	dsn_build(&b, &d, &eight);
+	assert_true(eight);
+	lines_are_sound(buf_data(&b));
+	take_apart(a, buf_data(&b), &p);
+	assert_true(span_is(field(a, p.part[1], "Content-Type", 0), "message/global-delivery-status"));
+	assert_true(span_is(field(a, p.part[1], "Content-Transfer-Encoding", 0), "8bit"));
+	assert_true(span_is(field(a, p.part[1], "Final-Recipient", 0), "utf-8; r\xc3\xa9mi@one.example"));
+	assert_true(span_is(field(a, p.part[2], "Content-Type", 0), "message/global-headers"));
 	assert_true(span_is(field(a, p.part[2], "Content-Transfer-Encoding", 0), "8bit"));
+	buf_release(&b);
+	arena_free(&a);
+}
+
+/* RET=FULL: the whole message of a failure, when it may stand there as it is. */
+static void
+whole_message(void **state)
+{
+	static const struct { struct span whole; const char *type; bool eight; } rows[] = {
+		{ SPAN_LIT("Subject: x\r\n\r\nsecret body\r\n"), "message/rfc822", false },
+		{ SPAN_LIT("Subject: x\r\n\r\ncaf\xc3\xa9\r\n"), "message/rfc822", true },
+		{ SPAN_LIT("Subject: caf\xc3\xa9\r\n\r\nsecret\r\n"), "text/rfc822-headers", false },
+		{ SPAN_LIT("Subject: x\r\n\r\na\0b\r\n"), "text/rfc822-headers", false },
+		{ SPAN_LIT("Subject: x\r\n\r\na\nb\r\n"), "text/rfc822-headers", false },
+		{ SPAN_LIT("Subject: x\r\n\r\nno end"), "text/rfc822-headers", false },
+	};
+	struct arena *a = arena_new(0);
+	struct parts p;
+	struct buf b;
+	bool eight;
+
+	buf_init(&b, DSN_SIZE_MAX);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct dsn d = sample();
+		size_t body = rows[i].whole.n - span_find(rows[i].whole, '\n') - 3;
+
+		d.head = d.whole = rows[i].whole;
+		buf_reset(&b);
+		dsn_build(&b, &d, &eight);
+		take_apart(a, buf_data(&b), &p);
+		assert_int_equal(eight, rows[i].eight);
+		assert_true(span_is(field(a, p.part[2], "Content-Type", 0), rows[i].type));
+		lines_are_sound(buf_data(&b));
+		assert_true((memmem(p.part[2].p, p.part[2].n, rows[i].whole.p + rows[i].whole.n - body,
+		    body) != NULL) == (rows[i].type[0] == 'm'));
+	}
+	buf_release(&b);
+	arena_free(&a);
+}
+
+/* One notice may tell of a failure and of what was handed on. */
+static void
+relayed(void **state)
+{
+	struct arena *a = arena_new(0);
+	struct dsn d = sample();
+	struct dsn_recipient r[2] = { two[0], two[1] };
+	struct parts p;
+	struct buf b;
+	bool eight;
+
+	r[1].relayed = true;
+	r[1].status = SPAN_LIT("2.1.5");
+	d.recipients = r;
+	buf_init(&b, DSN_SIZE_MAX);
+	dsn_build(&b, &d, &eight);
+	take_apart(a, buf_data(&b), &p);
+	assert_true(span_is(field(a, p.part[1], "Action", 0), "failed"));
+	assert_true(span_is(field(a, p.part[1], "Action", 1), "relayed"));
+	assert_true(span_is(field(a, p.part[1], "Status", 1), "2.1.5"));
+	assert_non_null(memmem(p.part[0].p, p.part[0].n, "could not be delivered", 22));
+	assert_non_null(memmem(p.part[0].p, p.part[0].n, "handed on", 9));
+	d.kind = DSN_RELAYED;
+	d.recipients = r + 1;
+	d.nrecipients = 1;
+	buf_reset(&b);
+	dsn_build(&b, &d, &eight);
+	take_apart(a, buf_data(&b), &p);
+	assert_null(memmem(p.part[0].p, p.part[0].n, "could not", 9));
+	assert_true(span_is(field(a, p.part[1], "Action", 0), "relayed"));
 	buf_release(&b);
 	arena_free(&a);
 }
@@ -263,6 +370,10 @@ who_is_told(void **state)
 	assert_false(dsn_wanted(DSN_FAILED, s, NOTIFY_NEVER));
 	assert_false(dsn_wanted(DSN_FAILED, null, NOTIFY_FAILURE));
 	assert_false(dsn_wanted(DSN_DELAYED, null, NOTIFY_DEFAULT));
+	assert_true(dsn_wanted(DSN_RELAYED, s, NOTIFY_SUCCESS | NOTIFY_DELAY));
+	assert_false(dsn_wanted(DSN_RELAYED, s, NOTIFY_DEFAULT));
+	assert_false(dsn_wanted(DSN_RELAYED, s, NOTIFY_FAILURE));
+	assert_false(dsn_wanted(DSN_RELAYED, null, NOTIFY_SUCCESS));
 }
 
 int
@@ -271,6 +382,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(failure), cmocka_unit_test(delayed_and_expired),
 		cmocka_unit_test(hostile), cmocka_unit_test(international),
+		cmocka_unit_test(whole_message), cmocka_unit_test(relayed),
 		cmocka_unit_test(who_is_told),
 	};
 

@@ -233,8 +233,8 @@ sessions(void **state)
 	int c0, c1;
 
 	assert_true(ip_parse(SPAN_LIT("192.0.2.1"), &a) && ip_parse(SPAN_LIT("2001:db8::1"), &b));
-	c0 = limits_column(table, T0);
-	c1 = limits_column(table, T0);
+	c0 = limits_column(table, 1, T0);
+	c1 = limits_column(table, 1, T0);
 	assert_true(c0 >= 0 && c1 >= 0 && c0 != c1);
 	assert_int_equal(limits_sessions(table, c0, a, 1, T0), 1);
 	assert_int_equal(limits_sessions(table, c1, a, 1, T0), 2);
@@ -244,17 +244,230 @@ sessions(void **state)
 	/* process 1 is killed: its sessions count no more, and its column is cleared for the next */
 	limits_alive(table, c0, T0 + 20 * SEC);
 	assert_int_equal(limits_sessions(table, c0, a, 1, T0 + 20 * SEC), 2);
-	assert_int_equal(limits_column(table, T0 + 20 * SEC), c1);
+	assert_int_equal(limits_column(table, 2, T0 + 20 * SEC), c1);
 	assert_int_equal(limits_sessions(table, c1, a, 1, T0 + 20 * SEC), 3);
 	/* never below zero */
 	assert_int_equal(limits_sessions(table, c1, b, -1, T0 + 20 * SEC), 0);
 	assert_int_equal(limits_sessions(table, c1, b, 1, T0 + 20 * SEC), 1);
 }
 
+/* ---- several windows, locks, exemptions, unique and invalid recipients ---- */
+
+static void
+windows(void **state)
+{
+	struct limit_rule r[] = {
+		rule("minute", LIMIT_SENDER, LIMIT_MESSAGES, 3, 60 * SEC, OUTCOME_DEFER),
+		rule("hour", LIMIT_SENDER, LIMIT_MESSAGES, 5, 3600 * SEC, OUTCOME_DEFER),
+		rule("day", LIMIT_SENDER_DOMAIN, LIMIT_MESSAGES, 7, 86400 * SEC, OUTCOME_REJECT),
+	};
+	struct limits_who who = { .sender = SPAN_LIT("w@windows.example"),
+		.sender_domain = SPAN_LIT("windows.example") };
+	struct limits_hit hit;
+	int64_t now = T0;
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(take(r, 3, &who, 1, now), OUTCOME_UNJUDGED);
+	assert_int_equal(limits_take(table, r, 3, LIMIT_MESSAGES, &who, 1, now, &hit), OUTCOME_DEFER);
+	assert_true(span_is(hit.rule->id, "minute"));
+	now += 60 * SEC;	/* the minute is over: two more, then the hour's five are used */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(take(r, 3, &who, 1, now), OUTCOME_UNJUDGED);
+	assert_int_equal(limits_take(table, r, 3, LIMIT_MESSAGES, &who, 1, now, &hit), OUTCOME_DEFER);
+	assert_true(span_is(hit.rule->id, "hour"));
+	now += 3600 * SEC;	/* the hour is over: the day has two left, and a refused one took none */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(take(r, 3, &who, 1, now), OUTCOME_UNJUDGED);
+	assert_int_equal(limits_take(table, r, 3, LIMIT_MESSAGES, &who, 1, now, &hit), OUTCOME_REJECT);
+	assert_true(span_is(hit.rule->id, "day"));
+	assert_true(span_is(hit.key, "windows.example"));
+	/* An hour later a third of an allowance is back, not a whole one. */
+	now += 3600 * SEC;
+	assert_int_equal(take(r, 3, &who, 1, now), OUTCOME_REJECT);
+}
+
+static void
+locks(void **state)
+{
+	struct limit_rule r = rule("out-break", LIMIT_SENDER, LIMIT_MESSAGES, 2, 60 * SEC,
+	    OUTCOME_DEFER);
+	struct limits_who who = { .sender = SPAN_LIT("l@locks.example") };
+	struct limits_entry e;
+	struct limits_hit hit;
+	bool shown = false;
+	size_t at = 0;
+
+	r.lock = 3600 * SEC;
+	assert_int_equal(limits_check(table, &r, 1, &who, T0, &hit), OUTCOME_UNJUDGED);
+	assert_int_equal(take(&r, 1, &who, 2, T0), OUTCOME_UNJUDGED);
+	assert_int_equal(limits_check(table, &r, 1, &who, T0, &hit), OUTCOME_UNJUDGED);
+	assert_int_equal(limits_take(table, &r, 1, LIMIT_MESSAGES, &who, 1, T0, &hit), OUTCOME_DEFER);
+	assert_true(hit.locked);
+	assert_int_equal(hit.until, T0 + 3600 * SEC);
+	/* It is locked for the hour though the minute is over; said once. */
+	assert_int_equal(limits_take(table, &r, 1, LIMIT_MESSAGES, &who, 1, T0 + 1800 * SEC, &hit),
+	    OUTCOME_DEFER);
+	assert_false(hit.locked);
+	assert_int_equal(hit.until, T0 + 3600 * SEC);
+	assert_int_equal(limits_check(table, &r, 1, &who, T0 + 3599 * SEC, &hit), OUTCOME_DEFER);
+	while (limits_next(table, &at, T0 + 1800 * SEC, &e))
+		shown |= strcmp(e.text, "out-break" LIMITS_LOCK " l@locks.example") == 0;
+	assert_true(shown);
+	/* The end comes by itself … */
+	assert_int_equal(limits_check(table, &r, 1, &who, T0 + 3601 * SEC, &hit), OUTCOME_UNJUDGED);
+	assert_int_equal(take(&r, 1, &who, 2, T0 + 3601 * SEC), OUTCOME_UNJUDGED);
+	/* … or by somebody's hand. */
+	assert_int_equal(take(&r, 1, &who, 1, T0 + 3601 * SEC), OUTCOME_DEFER);
+	assert_true(limits_reset(table, &r, 1, SPAN_LIT(""), SPAN_LIT("L@locks.example")));
+	assert_int_equal(take(&r, 1, &who, 1, T0 + 3601 * SEC), OUTCOME_UNJUDGED);
+}
+
+static void
+exemptions(void **state)
+{
+	static const struct limit_exempt out[] = {
+		{ .match = { "news@exempt.example", 19 }, .until = 5000 * SEC },
+		{ .match = { ".lists.example", 14 }, .until = 9000 * SEC },
+		{ .match = { "all.example", 11 }, .until = 9000 * SEC },
+	};
+	static const struct limit_exempt nets[] = {
+		{ .match = { "10.2.0.0/16", 11 }, .until = 9000 * SEC } };
+	static const struct { const char *who; bool exempt; } cases[] = {
+		{ "News@Exempt.example", true }, { "other@exempt.example", false },
+		{ "a@x.lists.example", true }, { "a@lists.example", false },
+		{ "anyone@all.example", true }, { "anyone@overall.example", false },
+	};
+	struct limit_rule r = rule("exempt", LIMIT_SENDER, LIMIT_MESSAGES, 1, 60 * SEC, OUTCOME_DEFER);
+
+	r.exempt = out;
+	r.nexempt = 3;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct limits_who who = { .sender = span_str(cases[i].who), .real = 4000 * SEC };
+
+		take(&r, 1, &who, 1, T0);
+		assert_int_equal(take(&r, 1, &who, 1, T0) == OUTCOME_UNJUDGED, cases[i].exempt);
+		who.real = 5000 * SEC;	/* the first has expired */
+		take(&r, 1, &who, 1, T0);
+		assert_int_equal(take(&r, 1, &who, 1, T0) == OUTCOME_UNJUDGED,
+		    cases[i].exempt && i > 0);
+	}
+	r = rule("exempt-net", LIMIT_CLIENT, LIMIT_CONNECTIONS, 3, 0, OUTCOME_DEFER);
+	r.exempt = nets;
+	r.nexempt = 1;
+	for (int i = 0; i < 2; i++) {
+		struct limits_who who = { .client = span_str(i ? "10.2.3.4" : "10.3.3.4") };
+		const struct limit_rule *which;
+
+		assert_true(limits_connections(&r, 1, &who, &which) == (i ? UINT64_MAX : 3));
+	}
+}
+
+static void
+recipients(void **state)
+{
+	struct limit_rule unique = rule("unique", LIMIT_SENDER, LIMIT_UNIQUE, 3, 86400 * SEC,
+	    OUTCOME_REJECT);
+	struct limit_rule invalid = rule("invalid", LIMIT_SENDER, LIMIT_INVALID, 2, 86400 * SEC,
+	    OUTCOME_DEFER);
+	struct limits_who who = { .sender = SPAN_LIT("u@unique.example") };
+	struct limits_hit hit;
+	char text[32];
+
+	/* The same three again and again, in any case, are three. */
+	for (int i = 0; i < 30; i++) {
+		snprintf(text, sizeof(text), i % 2 ? "R%d@there.example" : "r%d@THERE.example", i % 3);
+		who.recipient = span_str(text);
+		assert_int_equal(take(&unique, 1, &who, 1, T0), OUTCOME_UNJUDGED);
+	}
+	who.recipient = SPAN_LIT("r4@there.example");
+	assert_int_equal(take(&unique, 1, &who, 1, T0), OUTCOME_REJECT);
+	assert_int_equal(take(&unique, 1, &who, 1, T0), OUTCOME_REJECT);
+	who.recipient = SPAN_LIT("r1@there.example");
+	assert_int_equal(take(&unique, 1, &who, 1, T0), OUTCOME_UNJUDGED);
+	/* A third of the day later there is room for one more; the others are still known. */
+	who.recipient = SPAN_LIT("r4@there.example");
+	assert_int_equal(take(&unique, 1, &who, 1, T0 + 28801 * SEC), OUTCOME_UNJUDGED);
+	who.recipient = SPAN_LIT("r5@there.example");
+	assert_int_equal(take(&unique, 1, &who, 1, T0 + 28801 * SEC), OUTCOME_REJECT);
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(limits_check(table, &invalid, 1, &who, T0, &hit), OUTCOME_UNJUDGED);
+		assert_int_equal(take(&invalid, 1, &who, 1, T0), OUTCOME_UNJUDGED);
+	}
+	assert_int_equal(limits_check(table, &invalid, 1, &who, T0, &hit), OUTCOME_DEFER);
+	assert_int_equal(limits_check(table, &invalid, 1, &who, T0 + 43201 * SEC, &hit),
+	    OUTCOME_UNJUDGED);
+}
+
+/* The claim at the top of limits.c: 60,000 pairs at once, hardly one forgotten or mistaken. */
+static void
+many_recipients(void **state)
+{
+	struct limit_rule r = rule("many", LIMIT_SENDER, LIMIT_UNIQUE, 1000000, 86400 * SEC,
+	    OUTCOME_REJECT);
+	struct limits_who who = { .sender = SPAN_LIT("m@many.example") };
+	uint64_t first, second;
+	struct limits_entry e;
+	size_t at;
+	char text[32];
+
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 60000; i++) {
+			snprintf(text, sizeof(text), "r%d@many.example", i);
+			who.recipient = span_str(text);
+			assert_int_equal(take(&r, 1, &who, 1, T0), OUTCOME_UNJUDGED);
+		}
+		at = 0;
+		while (limits_next(table, &at, T0, &e))
+			if (strcmp(e.text, "many m@many.example") == 0)
+				*(round ? &second : &first) = limits_used(&r, e.full_until, T0);
+	}
+	/* limits_used rounds by the step of GCRA. */
+	assert_in_range(first, 59990, 60010);
+	assert_in_range(second, first, first + 1200);	/* 2 % forgotten: counted again */
+}
+
+static void
+columns(void **state)
+{
+	struct limits_totals all;
+	struct ip ip = { .family = 4, .b = { 10, 9, 9, 9 } };
+	int a = limits_column(table, 101, T0 + 50 * SEC), b = limits_column(table, 102, T0 + 50 * SEC);
+	int64_t now = T0 + 50 * SEC;
+
+	assert_true(a != -1 && b != -1 && a != b);
+	limits_publish_sessions(table, a, 5);
+	limits_publish_sessions(table, b, 7);
+	limits_publish_memory(table, a, 1000);
+	limits_publish_memory(table, b, 50);
+	assert_int_equal(limits_sessions(table, a, ip, 1, now), 1);
+	assert_int_equal(limits_sessions(table, b, ip, 1, now), 2);
+	limits_totals(table, a, now, &all);
+	assert_int_equal(all.sessions, 7);
+	limits_totals(table, -1, now, &all);
+	assert_int_equal(all.sessions, 12);
+	assert_int_equal(all.memory, 1050);
+	/* One is killed: what it had open is gone with it, at once. */
+	limits_gone(table, 101);
+	limits_totals(table, -1, now, &all);
+	assert_int_equal(all.sessions, 7);
+	assert_int_equal(all.memory, 50);
+	assert_int_equal(limits_sessions(table, b, ip, 0, now), 1);
+	/* The other is not seen any more, though nobody told: after ten seconds it counts for nothing. */
+	limits_totals(table, -1, now + 11 * SEC, &all);
+	assert_int_equal(all.sessions, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(windows, setup, teardown),
+		cmocka_unit_test_setup_teardown(locks, setup, teardown),
+		cmocka_unit_test_setup_teardown(exemptions, setup, teardown),
+		cmocka_unit_test_setup_teardown(recipients, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_recipients, setup, teardown),
+		cmocka_unit_test_setup_teardown(columns, setup, teardown),
 		cmocka_unit_test_setup_teardown(burst_then_rate, setup, teardown),
 		cmocka_unit_test_setup_teardown(cost_and_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(never_less_than_allowed, setup, teardown),

@@ -543,6 +543,35 @@ test_names(void **state)
 	assert_false(dns_name_ok(span_make(label, 64)));
 }
 
+/* Which names prove that a server is the domain's. */
+static void
+test_certificate_names(void **state)
+{
+	static const struct { const char *domain, *mx; bool secure; const char *first, *second; } t[] = {
+		{ "partner.lab", "mx.partner.lab", false, "mx.partner.lab", "partner.lab" },
+		{ "partner.lab", "mx.provider.lab", false, "partner.lab", NULL },
+		{ "partner.lab", "mx.provider.lab", true, "mx.provider.lab", "partner.lab" },
+		{ "partner.lab", "evilpartner.lab", false, "partner.lab", NULL },
+		{ "partner.lab", "partner.lab", false, "partner.lab", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct dns_answer a = { .status = DNS_OK, .secure = t[i].secure, .ttl = 60, .n = 1 };
+		struct span names[PLAN_NAMES_MAX];
+		struct plan plan;
+		size_t n;
+
+		snprintf(a.records[0].name, sizeof(a.records[0].name), "%s", t[i].mx);
+		plan_init(&plan, span_str(t[i].domain));
+		assert_true(plan_mx(&plan, &a, 25, &world));
+		n = plan_names(&plan, 0, names);
+		assert_int_equal(n, t[i].second ? 2 : 1);
+		assert_true(span_is(names[0], t[i].first));
+		if (t[i].second)
+			assert_true(span_is(names[1], t[i].second));
+	}
+}
+
 int
 main(void)
 {
@@ -563,6 +592,7 @@ main(void)
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_tlsa),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_certificate_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -582,6 +582,24 @@ test_limits(void **state)
 	assert_true(l[1].then == OUTCOME_HOLD && span_is(l[1].queue, "dpo"));
 	assert_true(l[2].unit == LIMIT_CONNECTIONS && l[2].window == 0);
 	fixture_end(&f);
+
+	fixture_begin(&f);
+	fixture_load(&f, "limits:\n"
+	    "  - {id: many, per: sender, allow: 500 unique recipients / 1d, then: {reject: true, lock: 2h, notify: soc@example.org}}\n"
+	    "  - {id: guess, per: client, allow: 20 invalid recipients / 1d, then: {lock: 10m},\n"
+	    "     exempt: [{match: 10.0.0.0/8, owner: it@example.org, until: 2027-12-31, reason: scanners},\n"
+	    "              {match: 192.0.2.1, owner: it@example.org, until: 2028-12-31}]}\n");
+	l = policy_limits(f.p, &n);
+	assert_int_equal(n, 2);
+	assert_true(l[0].unit == LIMIT_UNIQUE && l[0].then == OUTCOME_REJECT);
+	assert_true(l[0].lock == INT64_C(7200) * 1000000 && span_is(l[0].notify, "soc@example.org"));
+	assert_true(l[1].unit == LIMIT_INVALID && l[1].then == OUTCOME_DEFER);
+	assert_int_equal(l[1].nexempt, 2);
+	assert_true(span_is(l[1].exempt[0].match, "10.0.0.0/8") && span_is(l[1].exempt[0].owner, "it@example.org"));
+	assert_true(l[1].exempt[0].until == INT64_C(1830297600) * 1000000);	/* the day behind it */
+	assert_true(span_is(l[1].exempt[0].reason, "scanners"));
+	assert_true(strlen(l[1].file) > 0 && l[1].line > l[0].line);
+	fixture_end(&f);
 }
 
 static void
@@ -592,6 +610,7 @@ test_require_tls(void **state)
 	fixture_begin(&f);
 	fixture_load(&f, "rules:\n"
 	    "  - {id: a, when: {to: [ars.example, .ars.example]}, then: {require_tls: encrypted}}\n"
+	    "  - {id: c, when: {to: [bank.example]}, then: {require_tls: verified}}\n"
 	    "  - {id: b, then: {require_tls: opportunistic}}\n");
 	TO(&f, "x@sub.ars.example", "y@other.example");
 	fixture_judge(&f, MAIL("x"));

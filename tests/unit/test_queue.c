@@ -128,8 +128,190 @@ bounce(void **state)
 	assert_true(span_has(text, "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
 	assert_true(span_has(text, "Message-ID: <a@b>\r\n"));
 	assert_int_equal(queued(&h), 1);	/* the original is done */
-	/* A notice that fails ends there: no notice about a notice. */
+	/* A notice that fails: its sender is nobody, the postmaster is told. */
+	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no such sender");
+	t = job(&h, &d);
+	assert_int_equal(queued(&h), 1);
+	assert_int_equal(d.sender.n, 0);
+	assert_true(span_is(d.recipients[0].address, "postmaster@example.org"));
+	text = bytes_of(&h, &d);
+	assert_true(span_has(text, "Final-Recipient: rfc822; m@example.org\r\n"));
+	assert_true(span_has(text, "550 no such sender"));
+	assert_true(span_has(text, "Postmaster: a notice"));
+	/* That fails too: it ends there. */
 	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no");
+	assert_int_equal(queued(&h), 0);
+	/* A bounce that came from outside and fails is nobody's business. */
+	id = submit(&h, "", r, 1, 2);
+	assert_int_equal(answer(&h, 2, id), ACCEPT_OK);
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no");
+	assert_int_equal(queued(&h), 0);
+	house_free(&h);
+}
+
+/* 452 before harm, and again 250 when it has gone down by a fiftieth. */
+static void
+size_limits(void **state)
+{
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	struct house h;
+	struct queue *q;
+	struct msg_deliver d;
+	uint64_t id, t;
+
+	log_level(LOG_LVL_ERROR);
+	house_new(&h);
+	q = h.rt.state;
+	h.conf.queue = (struct conf_queue){ .messages = 100, .bytes = 1 << 30, .memory = 1 << 30 };
+	for (int i = 0; i < 100; i++) {
+		id = submit(&h, "m@example.org", &r, 1, 1);
+		assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	}
+	assert_int_equal(q->size.messages, 100);
+	assert_true(q->size.near);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
+	assert_string_equal(q->size.over, "messages");
+	/* Our own notices are taken. */
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no");
+	assert_int_equal(queued(&h), 100);
+	/* One less is not enough. */
+	t = job(&h, &d);
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	assert_int_equal(queued(&h), 99);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
+	for (int i = 0; i < 2; i++) {
+		t = job(&h, &d);
+		result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+	}
+	assert_int_equal(queued(&h), 97);
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	assert_null(q->size.over);
+	/* Bytes and memory count as well. */
+	h.conf.queue = (struct conf_queue){ .messages = 1000, .bytes = q->size.bytes, .memory = 1 << 30 };
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
+	assert_string_equal(q->size.over, "bytes");
+	h.conf.queue = (struct conf_queue){ .messages = 1000, .bytes = 1 << 30, .memory = q->size.memory };
+	id = submit(&h, "m@example.org", &r, 1, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
+	assert_string_equal(q->size.over, "memory");
+	house_free(&h);
+}
+
+/* The notice is signed when there are keys; a signer that goes or is silent costs the signature only. */
+static void
+bounce_signed(void **state)
+{
+	static const struct conf_dkim key = { .selector = { "s", 1 } };
+	static const struct conf_domain domain = { .name = { "example.org", 11 }, .dkim = &key,
+		.ndkim = 1 };
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	struct msg_signed ok = { .status = SIGN_OK, .headers = SPAN_LIT("DKIM-Signature: x\r\n") };
+	struct house h;
+	struct msg_deliver d;
+	struct msg_sign sign;
+	struct frame f;
+	struct buf b;
+	struct span text;
+	uint64_t id, t, sign_ticket;
+
+	house_new(&h);
+	h.conf.domains = &domain;
+	h.conf.ndomains = 1;
+	peer(&h, 3, &h.signer, ROLE_SIGNER);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	for (int round = 0; round < 3; round++) {
+		id = submit(&h, "m@example.org", &r, 1, 1);
+		assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+		t = job(&h, &d);
+		result(&h, t, &d, RCPT_FAILED, FAIL_RECIPIENT, "5.1.1", "550 no");
+		assert_true(hear(&h, &h.signer, FRAME_SIGN, &f));
+		sign_ticket = f.ticket;
+		assert_int_equal(sign_decode(f.body, f.fd, h.a, &sign), 0);
+		assert_true(span_is(sign.domain, "example.org"));
+		assert_true(span_has(payload_flat(&sign.payload, h.a), "Subject: Undelivered mail"));
+		assert_false(hear(&h, &h.delivery, FRAME_DELIVER, &f) || queued(&h) != 1);
+		if (round == 0) {
+			uint64_t ticket = 1;
+
+			/* A ticket that is not open changes nothing. */
+			buf_init(&b, FRAME_SMALL);
+			signed_encode(&b, &ok);
+			say(&h, &h.signer, FRAME_SIGNED, ticket << 40, &b);
+			assert_int_equal(queued(&h), 1);
+		}
+		if (round == 0) {
+			struct queue *q = h.rt.state;
+
+			assert_int_equal(tickets_count(q->signing), 1);
+			buf_init(&b, FRAME_SMALL);
+			signed_encode(&b, &ok);
+			say(&h, &h.signer, FRAME_SIGNED, sign_ticket, &b);
+		} else if (round == 1) {
+			now += 6 * US_PER_SEC;
+			queue_signing_over(h.rt.state, false);
+			turn(&h);
+		} else {
+			chan_release(&h.signer);
+			memset(&h.signer, 0, sizeof(h.signer));
+			turn(&h);
+		}
+		t = job(&h, &d);
+		text = bytes_of(&h, &d);
+		assert_int_equal(span_starts(text, SPAN_LIT("DKIM-Signature: x\r\nDate: ")), round == 0);
+		assert_int_equal(queued(&h), 1);	/* the original is done */
+		result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
+		assert_int_equal(queued(&h), 0);
+	}
+	house_free(&h);
+}
+
+/* NOTIFY=SUCCESS: told here when the next hop cannot, left to it when it can. */
+static void
+success(void **state)
+{
+	struct house h;
+	struct rcpt_spec r[] = { { "a@one.example", OUTCOME_DELIVER, NOTIFY_SUCCESS },
+		{ "b@one.example", OUTCOME_DELIVER, 0 } };
+	struct msg_deliver d;
+	struct span text;
+	uint64_t id, t;
+
+	house_new(&h);
+	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
+	for (int i = 0; i < 3; i++) {
+		id = submit(&h, i == 2 ? "" : "m@example.org", r, 2, 1);
+		assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+		t = job(&h, &d);
+		next_hop_notifies = i == 0;
+		result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.1.5", "250 2.1.5 ok");
+		if (i != 1) {
+			assert_int_equal(queued(&h), 0);
+			continue;
+		}
+		t = job(&h, &d);
+		assert_int_equal(d.sender.n, 0);
+		text = bytes_of(&h, &d);
+		assert_true(span_has(text, "Final-Recipient: rfc822; a@one.example\r\n"));
+		assert_true(span_has(text, "Action: relayed\r\nStatus: 2.1.5\r\n"));
+		assert_false(span_has(text, "b@one.example"));
+		assert_int_equal(queued(&h), 1);	/* the notice alone */
+		result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "250 ok");
+	}
+	/* the delivery stands when its notice cannot be stored */
+	id = submit(&h, "m@example.org", r, 2, 1);
+	assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
+	t = job(&h, &d);
+	fs_fault = always_fail;
+	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.1.5", "250 2.1.5 ok");
+	fs_fault = NULL;
+	turn(&h);
 	assert_int_equal(queued(&h), 0);
 	house_free(&h);
 }
@@ -430,7 +612,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accept_and_deliver), cmocka_unit_test(submitted_twice),
-		cmocka_unit_test(crash_keeps), cmocka_unit_test(bounce),
+		cmocka_unit_test(crash_keeps), cmocka_unit_test(bounce), cmocka_unit_test(bounce_signed), cmocka_unit_test(size_limits), cmocka_unit_test(success),
 		cmocka_unit_test(bounce_not_durable), cmocka_unit_test(refused_by_disk),
 		cmocka_unit_test(delay_and_expiry), cmocka_unit_test(kept_by_the_store),
 		cmocka_unit_test(operator), cmocka_unit_test(handed_back),

@@ -303,6 +303,51 @@ moves(void **state)
 	schedule_free(&s);
 }
 
+/* Ten thousand jobs of one sender, then a few of others: those go at once, in the order of each. */
+static void
+senders_in_turn(void **state)
+{
+	enum { BULK = 10000, FEW = 5 };
+	struct schedule *s = schedule_new(&conf, START);
+	struct job *bulk = calloc(BULK, sizeof(*bulk)), few[2][FEW], *j;
+	size_t nbulk = 0, nfew[2] = { 0, 0 }, taken = 0;
+
+	memset(few, 0, sizeof(few));
+	for (int i = 0; i < BULK; i++) {
+		bulk[i].share = 7;
+		schedule_add(s, &bulk[i], SPAN_LIT("one.example"), START);
+	}
+	for (int i = 0; i < FEW; i++)
+		for (int who = 0; who < 2; who++) {
+			few[who][i].share = (uint8_t)(20 + who);
+			schedule_add(s, &few[who][i], SPAN_LIT("one.example"), START);
+		}
+	/* A removed one leaves a lane that may be empty. */
+	schedule_remove(s, &few[1][0]);
+	while (nfew[0] < FEW || nfew[1] < FEW - 1) {
+		j = schedule_take(s);
+		assert_non_null(j);
+		taken++;
+		if (j->share == 7)
+			assert_ptr_equal(j, &bulk[nbulk++]);
+		else if (j->share == 20)
+			assert_ptr_equal(j, &few[0][nfew[0]++]);
+		else
+			assert_ptr_equal(j, &few[1][1 + nfew[1]++]);
+		schedule_done(s, j, FAIL_NONE);
+	}
+	assert_true(taken <= 3 * FEW);
+	/* Nobody else waits: all of it is his. */
+	while ((j = schedule_take(s)) != NULL) {
+		assert_ptr_equal(j, &bulk[nbulk++]);
+		schedule_done(s, j, FAIL_NONE);
+	}
+	assert_int_equal(nbulk, BULK);
+	assert_int_equal(schedule_sites(s), 0);
+	schedule_free(&s);
+	free(bulk);
+}
+
 int
 main(void)
 {
@@ -311,7 +356,8 @@ main(void)
 		cmocka_unit_test(fairness), cmocka_unit_test(dead_site),
 		cmocka_unit_test(push_back), cmocka_unit_test(pause_costs_nothing),
 		cmocka_unit_test(given_back), cmocka_unit_test(retry_curve),
-		cmocka_unit_test(total_bound), cmocka_unit_test(moves),
+		cmocka_unit_test(total_bound), cmocka_unit_test(senders_in_turn),
+		cmocka_unit_test(moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

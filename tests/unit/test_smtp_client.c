@@ -389,18 +389,21 @@ test_cannot_carry(void **state)
 		const char *caps;
 		struct span sender, rcpt;
 		uint32_t flags;
-		bool eightbit;
+		bool eightbit, header;
 		const char *dsn;
 		enum fail_class cls;
 	} rows[] = {
-		{ "SIZE 26\0", SPAN_LIT("a@b"), SPAN_LIT("c@d"), 0, false, "5.3.4", FAIL_MESSAGE },
-		{ "SIZE 100\0", SPAN_LIT("a@b"), SPAN_LIT("c@d"), 0, true, "5.6.3", FAIL_MESSAGE },
-		{ "8BITMIME\0", SPAN_LIT("a@b"), SPAN_LIT("\xc3\xa9@d"), 0, false, "5.6.7", FAIL_MESSAGE },
-		{ "8BITMIME\0", SPAN_LIT("a@b"), SPAN_LIT("c@d"), ENVELOPE_SMTPUTF8, false, "5.6.7",
-		  FAIL_MESSAGE },
-		{ "8BITMIME\0", SPAN_LIT("a@b>\r\nRCPT TO:<x@y"), SPAN_LIT("c@d"), 0, false, "5.1.7",
+		{ "SIZE 26\0", SPAN_LIT("a@b"), SPAN_LIT("c@d"), 0, false, false, "5.3.4", FAIL_MESSAGE },
+		{ "SIZE 100\0", SPAN_LIT("a@b"), SPAN_LIT("c@d"), 0, true, false, "5.6.3", FAIL_MESSAGE },
+		{ "8BITMIME\0", SPAN_LIT("a@b"), SPAN_LIT("\xc3\xa9@d"), 0, false, false, "5.6.7", FAIL_MESSAGE },
+		{ "8BITMIME\0", SPAN_LIT("a@b"), SPAN_LIT("c@d"), ENVELOPE_SMTPUTF8, true, true,
+		  "5.6.7", FAIL_MESSAGE },
+		{ "8BITMIME\0", SPAN_LIT("\xc3\xa9@b"), SPAN_LIT("c@d"), ENVELOPE_SMTPUTF8, false,
+		  false, "5.6.7", FAIL_MESSAGE },
+		{ "8BITMIME\0", SPAN_LIT("a@b>\r\nRCPT TO:<x@y"), SPAN_LIT("c@d"), 0, false, false,
+		  "5.1.7", FAIL_LOCAL },
+		{ "8BITMIME\0", SPAN_LIT("a@b"), SPAN_LIT("c@d\nx"), 0, false, false, "5.1.3",
 		  FAIL_LOCAL },
-		{ "8BITMIME\0", SPAN_LIT("a@b"), SPAN_LIT("c@d\nx"), 0, false, "5.1.3", FAIL_LOCAL },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -412,6 +415,7 @@ test_cannot_carry(void **state)
 		w.rcpts[0].address = rows[i].rcpt;
 		w.msg.flags = rows[i].flags;
 		w.msg.eightbit = rows[i].eightbit;
+		w.msg.utf8_header = rows[i].header;
 		drive(&w);
 		assert_false(w.carried);
 		assert_heard(&w, "EHLO gw.lab|");
@@ -420,6 +424,43 @@ test_cannot_carry(void **state)
 			assert_result(&w.results[k], RCPT_FAILED, rows[i].cls, rows[i].dsn, false);
 		world_release(&w);
 	}
+}
+
+/* SMTPUTF8 is said to whom offers it; a message that is ASCII where it counts needs it nowhere. */
+static void
+test_utf8(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	w.server.caps = "8BITMIME\0" "SMTPUTF8\0" "DSN\0";
+	w.msg.flags = ENVELOPE_SMTPUTF8;
+	w.msg.eightbit = w.msg.utf8_header = true;
+	w.rcpts[0].address = SPAN_LIT("\xc3\xa9@site.lab");
+	w.rcpts[0].orcpt = SPAN_LIT("utf-8;\xc3\xa9@old.lab");
+	w.msg.n = 1;
+	drive(&w);
+	assert_heard(&w, "EHLO gw.lab|MAIL FROM:<from@our.lab> BODY=8BITMIME SMTPUTF8|"
+	    "RCPT TO:<\xc3\xa9@site.lab> ORCPT=utf-8;\xc3\xa9@old.lab|DATA|");
+	assert_result(&w.results[0], RCPT_SENT, FAIL_NONE, "2.0.0", true);
+	assert_true(w.results[0].notifies);
+	world_release(&w);
+
+	world_init(&w);
+	w.server.caps = "8BITMIME\0";
+	w.msg.flags = ENVELOPE_SMTPUTF8;
+	w.msg.eightbit = true;
+	w.msg.n = 1;
+	drive(&w);
+	assert_heard(&w, "EHLO gw.lab|MAIL FROM:<from@our.lab> BODY=8BITMIME|RCPT TO:<one@site.lab>|"
+	    "DATA|");
+	assert_result(&w.results[0], RCPT_SENT, FAIL_NONE, "2.0.0", true);
+	assert_false(w.results[0].notifies);
+	world_release(&w);
+	assert_true(message_utf8_header(SPAN_LIT("A: b\r\nSubject: \xc3\xa9\r\n\r\nx")));
+	assert_true(message_utf8_header(SPAN_LIT("Subject: \xc3\xa9")));
+	assert_false(message_utf8_header(SPAN_LIT("Subject: e\r\n\r\n\xc3\xa9\r\n")));
+	assert_false(message_utf8_header(SPAN_LIT("\r\n\xc3\xa9\r\n")));
 }
 
 static void
@@ -935,6 +976,7 @@ main(void)
 		cmocka_unit_test(test_plain_dialogue),
 		cmocka_unit_test(test_parameters),
 		cmocka_unit_test(test_cannot_carry),
+		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_helo),
 		cmocka_unit_test(test_next_message_after_reset),
 		cmocka_unit_test(test_starttls),

@@ -25,7 +25,7 @@ feed(struct span in, const size_t *cuts, size_t ncuts)
 	size_t at = 0;
 
 	buf_init(&r.out, 1 << 20);
-	smtp_data_init(&d);
+	smtp_data_init(&d, false);
 	for (size_t c = 0; c <= ncuts && (r.status == DATA_MORE); c++) {
 		size_t end = c < ncuts ? cuts[c] : in.n;
 

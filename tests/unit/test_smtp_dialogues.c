@@ -1,18 +1,25 @@
 /* test_smtp_dialogues.c -- plays the files in tests/scenario/smtp with the session machine.
  *
- *   == name           a dialogue begins
+ *   == name           a dialogue begins; "[normalise]" behind the name: the listener
+ *                     makes CRLF of bare CR and LF; "[two messages]": it takes two in a session
  *   C: text           the client sends a line, CRLF is added; \r \n \0 \\ \xHH and
  *                     \{N*text} (text N times) are escapes
  *   C> text           the same without CRLF
  *   S: pattern        the next reply line, as for fnmatch(3); the " (ref ID)" of a refusal is
  *                     checked and taken off first
- *   M: text           the next message that arrived, byte for byte
+ *   S= 250            the next reply, all of its lines have this code
+ *   S- 250            the lines of the next reply but its last one, likewise
+ *   TLS               the server waits for a handshake, which succeeds
+ *   M: text           the next message that arrived, byte for byte: "FROM> TO,TO: BYTES"; behind
+ *                     an address {what was said of it}, behind TO nul or long
  *   CLOSED            the server closes
  *
  * Every dialogue is played four times: group by group, line by line, byte by
  * byte, and all at once. The replies must be the same. The session's world:
  * refused.example may not be relayed to, over@… is over a limit, a message that
- * contains "REJECT" is refused with 550 behind its end. */
+ * contains "REJECT" is refused with 550 behind its end; marie's password is "wine", and for busy
+ * nothing can be checked. In the files tls*.txt STARTTLS is offered (dialogues "required: …":
+ * required), and AUTH behind it. With TLS in it a dialogue is not played all at once, for what was sent in clear is gone. */
 #include <dirent.h>
 #include <fnmatch.h>
 #include <setjmp.h>
@@ -32,7 +39,7 @@
 struct world {
 	struct buf body, messages;	/* messages: each followed by \1 */
 	bool collecting;
-	unsigned refused, ended;
+	unsigned refused, ended, logins, login;
 	struct smtp_transaction *taken;
 };
 
@@ -71,6 +78,28 @@ w_body(void *ctx, struct smtp_session *s, struct span bytes)
 	buf_span(&w->body, bytes);
 }
 
+/* "from{RET=FULL ENVID=x UTF8}> to{NEVER rfc822;b},to" */
+static void
+put_envelope(struct buf *b, const struct envelope *env)
+{
+	buf_printf(b, "%.*s", SPAN_ARG(env->sender));
+	if (env->ret || env->envid.n || (env->flags & ENVELOPE_SMTPUTF8))
+		buf_printf(b, "{%s%s%.*s%s}", env->ret == RET_FULL ? "RET=FULL" :
+		    env->ret == RET_HDRS ? "RET=HDRS" : "", env->envid.n ? " ENVID=" : "",
+		    SPAN_ARG(env->envid), env->flags & ENVELOPE_SMTPUTF8 ? " UTF8" : "");
+	buf_puts(b, "> ");
+	for (size_t i = 0; i < env->nrecipients; i++) {
+		const struct recipient *r = &env->recipients[i];
+
+		buf_printf(b, "%s%.*s", i ? "," : "", SPAN_ARG(r->address));
+		if (r->notify || r->orcpt.n)
+			buf_printf(b, "{%s%s%s%s%s%.*s}", r->notify & NOTIFY_NEVER ? "NEVER" : "",
+			    r->notify & NOTIFY_SUCCESS ? "S" : "", r->notify & NOTIFY_FAILURE ? "F" : "",
+			    r->notify & NOTIFY_DELAY ? "D" : "", r->orcpt.n ? " " : "",
+			    SPAN_ARG(r->orcpt));
+	}
+}
+
 static uint64_t
 w_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned flags,
     struct smtp_reply *r)
@@ -81,11 +110,7 @@ w_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned fl
 	w->collecting = false;
 	w->taken = t;
 	w->ended++;
-	/* "from> to,to: body" */
-	buf_printf(&w->messages, "%.*s> ", SPAN_ARG(t->env.sender));
-	for (size_t i = 0; i < t->env.nrecipients; i++)
-		buf_printf(&w->messages, "%s%.*s", i ? "," : "",
-		    SPAN_ARG(t->env.recipients[i].address));
+	put_envelope(&w->messages, &t->env);
 	if (flags & DATA_HAS_NUL)
 		buf_puts(&w->messages, " nul");
 	if (flags & DATA_LONG_LINE)
@@ -94,6 +119,22 @@ w_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned fl
 	buf_span(&w->messages, buf_data(&w->body));
 	buf_putc(&w->messages, '\1');
 	return t->env.id;
+}
+
+static uint64_t
+w_auth(void *ctx, struct smtp_session *s, struct span user, struct span password,
+    struct smtp_reply *r)
+{
+	struct world *w = ctx;
+
+	assert_true(w->login == 0 && s->tls.n > 0 && s->user.n == 0 && s->t == NULL);
+	w->logins++;
+	if (span_is(user, "busy")) {
+		smtp_refuse(s, r, 454, "4.7.0 cannot be checked now");
+		return 0;
+	}
+	w->login = span_is(user, "marie") && span_is(password, "wine") ? 235 : 535;
+	return 77;
 }
 
 static void
@@ -111,11 +152,11 @@ w_refused(void *ctx, struct smtp_session *s, const char *command, const struct r
 }
 
 static const struct smtp_ops world_ops = { .mail = w_mail, .rcpt = w_rcpt, .data = w_data,
-	.body = w_body, .end = w_end, .abandon = w_abandon, .refused = w_refused };
+	.body = w_body, .end = w_end, .auth = w_auth, .abandon = w_abandon, .refused = w_refused };
 
 /* ---- dialogues ---- */
 
-enum step_kind { SAY, HEAR, MESSAGE, CLOSED };
+enum step_kind { SAY, HEAR, HEAR_ALL, HEAR_BUT_LAST, MESSAGE, TLS, CLOSED };
 struct line {
 	enum step_kind kind;
 	struct span text;	/* escapes undone, but for patterns */
@@ -180,6 +221,7 @@ struct play {
 	struct buf heard;	/* replies not yet expected */
 	struct id_source ids;
 	bool done;
+	bool ehlo;		/* within its reply */
 	const char *file, *name;
 	size_t message_at;
 };
@@ -206,6 +248,21 @@ play_step(struct play *p, struct smtp_input *in)
 
 		/* an answer for another ticket changes nothing */
 		assert_int_equal(smtp_session_step(&p->s, &ans, &used), SMTP_WAIT);
+		if (p->s.state == SMTP_CHECKING) {
+			bool good = p->w.login == 235;
+
+			assert_int_equal(p->s.ticket, 77);
+			p->w.login = 0;
+			ans.ticket = 77;
+			ans.reply = good ? (struct smtp_reply){ 235, SPAN_LIT("2.7.0 welcome"), false } :
+			    (struct smtp_reply){ 535, SPAN_LIT("5.7.8 authentication failed (ref 00000000000)"), false };
+			st = smtp_session_step(&p->s, &ans, &used);
+			assert_true((p->s.user.n > 0) == good);
+			buf_span(&p->heard, buf_data(&p->s.out));
+			buf_reset(&p->s.out);
+			p->done = st == SMTP_DONE;
+			continue;
+		}
 		id_format(p->s.ticket, id);
 		snprintf(text, sizeof(text), bad ? "5.7.1 policy (ref %s)" : "2.0.0 accepted as %s", id);
 		ans.ticket = p->s.ticket;
@@ -233,6 +290,19 @@ play_say(struct play *p, struct span bytes)
 	} while (!p->done && buf_size(&p->in) && buf_size(&p->in) != before);
 }
 
+/* RFC 2034: on every reply but the greeting, those to EHLO and HELO, and 3yz; its class is the
+ * reply's. */
+static bool
+enhanced_as_due(struct play *p, const char *got)
+{
+	struct span text = span_str(got + 4);
+	bool ehlo = p->ehlo || span_starts(text, SPAN_LIT("gw1.example.org"));
+
+	p->ehlo = ehlo && got[3] == '-';
+	return ehlo || got[0] == '3' ||
+	    (wire_enhanced(text) > 0 && text.p[0] == got[0]);
+}
+
 static void
 play_hear(struct play *p, const struct line *l)
 {
@@ -250,6 +320,8 @@ play_hear(struct play *p, const struct line *l)
 	buf_consume(&p->heard, n + 1);
 	for (size_t i = 0; i < n - 1; i++)
 		assert_true(got[i] >= ' ' && got[i] < 0x7f);
+	if (!enhanced_as_due(p, got))
+		fail_msg("%s: %s: no enhanced code of its class: %s", p->file, p->name, got);
 	if ((got[0] == '4' || got[0] == '5') && got[3] == ' ') {
 		ref = strstr(got, " (ref ");
 		if (ref == NULL || strlen(ref) != strlen(" (ref )") + ID_LEN)
@@ -259,6 +331,40 @@ play_hear(struct play *p, const struct line *l)
 	if (fnmatch(want, got, 0) != 0)
 		fail_msg("%s: %s: line %u: expected \"%s\", got \"%s\"", p->file, p->name,
 		    l->number, want, got);
+}
+
+static void
+play_tls(struct play *p, const struct line *l)
+{
+	struct smtp_input in = { .kind = SMTP_SECURED, .now = NOW,
+		.bytes = SPAN_LIT("TLSv1.3 TLS_AES_256_GCM_SHA384") };
+
+	if (p->s.state != SMTP_HANDSHAKE)
+		fail_msg("%s: %s: line %u: no handshake is due", p->file, p->name, l->number);
+	/* all that came in clear is gone */
+	assert_int_equal(buf_size(&p->in), 0);
+	assert_int_equal(p->s.user.n, 0);
+	play_step(p, &in);
+	assert_int_equal(p->s.state, SMTP_CONNECT);
+	assert_int_equal(p->s.helo.n, 0);
+}
+
+static void
+play_hear_all(struct play *p, const struct line *l)
+{
+	struct line any = { HEAR, SPAN_LIT("*"), l->number };
+	bool more;
+
+	do {
+		struct span heard = buf_data(&p->heard);
+
+		if (!span_starts(heard, l->text) || heard.n < 4)
+			fail_msg("%s: %s: line %u: expected %.*s, got \"%.*s\"", p->file, p->name,
+			    l->number, SPAN_ARG(l->text), SPAN_ARG(heard));
+		more = heard.p[3] == '-';
+		if (more || l->kind == HEAR_ALL)
+			play_hear(p, &any);
+	} while (more);
 }
 
 static void
@@ -275,12 +381,24 @@ play_message(struct play *p, const struct line *l)
 
 enum mode { GROUPS, LINES, BYTES, ALL };
 
+static bool
+any_tls(const struct line *lines, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (lines[i].kind == TLS)
+			return true;
+	return false;
+}
+
 static void
 play(const char *file, const char *name, const struct line *lines, size_t n, enum mode mode)
 {
-	static const struct smtp_site site = { .hostname = { "gw1.example.org", 15 },
+	const struct smtp_site site = { .hostname = { "gw1.example.org", 15 },
 		.postmaster = { "postmaster@example.org", 22 }, .max_size = 1000000,
-		.recipients = 5, .errors = 20 };
+		.recipients = 5, .errors = 20,
+		.messages = strstr(name, "[two messages]") ? 2 : 1000,
+		.normalise = strstr(name, "[normalise]") != NULL };
+	struct smtp_site offers = site;
 	struct smtp_input open = { .kind = SMTP_OPEN, .now = NOW };
 	struct play p = { .file = file, .name = name, .ids = { .slot = 7 } };
 	struct buf group;
@@ -291,7 +409,9 @@ play(const char *file, const char *name, const struct line *lines, size_t n, enu
 	buf_init(&p.in, 1 << 20);
 	buf_init(&p.heard, 1 << 20);
 	buf_init(&group, 1 << 20);
-	smtp_session_init(&p.s, &site, &world_ops, &p.w, &p.ids);
+	offers.tls = offers.auth = strncmp(file, "tls", 3) == 0;
+	offers.tls_required = strncmp(name, "required", 8) == 0;
+	smtp_session_init(&p.s, &offers, &world_ops, &p.w, &p.ids);
 	p.s.permitted = true;
 	play_step(&p, &open);
 	for (size_t i = 0; i < n; i++) {
@@ -310,8 +430,12 @@ play(const char *file, const char *name, const struct line *lines, size_t n, enu
 			continue;
 		if (lines[i].kind == HEAR)
 			play_hear(&p, &lines[i]);
+		else if (lines[i].kind == HEAR_ALL || lines[i].kind == HEAR_BUT_LAST)
+			play_hear_all(&p, &lines[i]);
 		else if (lines[i].kind == MESSAGE)
 			play_message(&p, &lines[i]);
+		else if (lines[i].kind == TLS)
+			play_tls(&p, &lines[i]);
 		else if (lines[i].kind == CLOSED)
 			closed = true;
 	}
@@ -320,6 +444,8 @@ play(const char *file, const char *name, const struct line *lines, size_t n, enu
 		for (size_t i = 0; i < n; i++)
 			if (lines[i].kind == HEAR)
 				play_hear(&p, &lines[i]);
+			else if (lines[i].kind == HEAR_ALL || lines[i].kind == HEAR_BUT_LAST)
+				play_hear_all(&p, &lines[i]);
 			else if (lines[i].kind == MESSAGE)
 				play_message(&p, &lines[i]);
 			else if (lines[i].kind == CLOSED)
@@ -354,8 +480,14 @@ parse_line(struct arena *a, struct span raw, unsigned number, struct line *l, bo
 		*l = (struct line){ SAY, unescape(a, rest, false), number };
 	else if (span_starts(raw, SPAN_LIT("S:")))
 		*l = (struct line){ HEAR, rest, number };
+	else if (span_starts(raw, SPAN_LIT("S=")))
+		*l = (struct line){ HEAR_ALL, rest, number };
+	else if (span_starts(raw, SPAN_LIT("S-")))
+		*l = (struct line){ HEAR_BUT_LAST, rest, number };
 	else if (span_starts(raw, SPAN_LIT("M:")))
 		*l = (struct line){ MESSAGE, unescape(a, rest, false), number };
+	else if (span_is(raw, "TLS"))
+		l->kind = TLS;
 	else if (span_is(raw, "CLOSED"))
 		l->kind = CLOSED;
 	else if (raw.n == 0 || raw.p[0] == '#')
@@ -386,7 +518,7 @@ play_file(const char *name)
 		text = span_from(text, end + 1);
 		number++;
 		if (!more || span_starts(raw, SPAN_LIT("== "))) {
-			for (int m = GROUPS; title && m <= ALL; m++)
+			for (int m = GROUPS; title && m <= (any_tls(lines, n) ? BYTES : ALL); m++)
 				play(name, title, lines, n, (enum mode)m);
 			played += title != NULL;
 			n = 0;
@@ -414,7 +546,7 @@ all_files(void **state)
 			played += play_file(e->d_name);
 	closedir(d);
 	print_message("%zu dialogues, each in four ways\n", played);
-	assert_true(played >= 60);
+	assert_true(played >= 150);
 }
 
 /* Deadlines and retirement: inputs that are not bytes. */
@@ -422,7 +554,7 @@ static void
 other_inputs(void **state)
 {
 	struct smtp_site site = { .hostname = SPAN_LIT("gw1.example.org"), .max_size = 1000,
-		.recipients = 5, .errors = 20 };
+		.recipients = 5, .errors = 20, .messages = 7 };
 	struct smtp_input in = { .kind = SMTP_OPEN, .now = NOW };
 	struct id_source ids = { .slot = 1 };
 	struct world w = { 0 };

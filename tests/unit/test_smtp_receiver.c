@@ -416,6 +416,106 @@ deadlines(void **state)
 	bye(&data);
 }
 
+/* Chunks: neither half a one, nor a pause between two, nor many small ones buy time. */
+static void
+chunk_deadlines(void **state)
+{
+	struct client other, half, pause, drops;
+	struct client *const all[] = { &half, &pause, &drops };
+
+	greeted(&other);
+	for (int i = 0; i < 3; i++) {
+		struct client *c = all[i];
+
+		greeted(c);
+		say(c, "MAIL FROM:<a@example.com>\r\nRCPT TO:<deliver@example.net>\r\n");
+		expect(c, "250");
+		expect(c, "250");
+	}
+	say(&half, "BDAT 1000\r\nFrom: a\r\n");
+	say(&pause, "BDAT 2\r\n\r\n");
+	expect(&pause, "250 2.0.0 chunk taken");
+	say(&drops, "BDAT 2\r\nab");
+	expect(&drops, "250 2.0.0 chunk taken");
+	round_trip(&other);
+	*house.clock += 50 * INT64_C(1000000);
+	/* a command between two chunks does not begin the message anew */
+	say(&drops, "NOOP\r\nBDAT 2\r\ncd");
+	expect(&drops, "250 2.0.0 ok");
+	expect(&drops, "250 2.0.0 chunk taken");
+	*house.clock += 50 * INT64_C(1000000);
+	expect(&half, "421 4.4.2 timeout");
+	expect(&pause, "421 4.4.2 timeout");
+	expect(&drops, "421 4.4.2 timeout");
+	assert_null(hear(&half));
+	assert_null(hear(&pause));
+	assert_null(hear(&drops));
+	assert_true(nothing_submitted());
+	round_trip(&other);
+	bye(&other);
+	bye(&half);
+	bye(&pause);
+	bye(&drops);
+}
+
+/* BDAT through the whole process: the same bytes at the queue, the flags of the envelope, sizes. */
+static void
+chunks(void **state)
+{
+	char *big = malloc(700000 + 1);
+	struct client c;
+	struct told t;
+
+	greeted(&c);
+	say(&c, "MAIL FROM:<a@example.com> SMTPUTF8\r\nRCPT TO:<deliver@example.net>\r\n"
+	    "BDAT 9\r\nFrom: A\r\nBDAT 10 LAST\r\n\r\n.\r\nbody.");
+	expect(&c, "250");
+	expect(&c, "250");
+	expect(&c, "250 2.0.0 chunk taken");
+	expect(&c, "250 2.0.0 accepted as ");
+	t = submitted();
+	t.bytes[t.shown < sizeof(t.bytes) ? t.shown : sizeof(t.bytes) - 1] = '\0';
+	assert_non_null(strstr(t.bytes, " with UTF8SMTP id "));
+	assert_string_equal(strstr(t.bytes, "From: A"), "From: A\r\n\r\n.\r\nbody.\r\n");
+	memset(big, 'x', 700000);
+	for (size_t i = 62; i + 1 < 700000; i += 64)
+		memcpy(big + i, "\r\n", 2);
+	big[700000] = '\0';
+	say(&c, "MAIL FROM:<a@example.com>\r\nRCPT TO:<deliver@example.net>\r\nBDAT 700000\r\n");
+	expect(&c, "250");
+	expect(&c, "250");
+	for (size_t at = 0; at < 700000; ) {
+		ssize_t n = send(c.fd, big + at, 700000 - at, MSG_NOSIGNAL);
+
+		assert_true(n > 0);
+		at += (size_t)n;
+	}
+	expect(&c, "250 2.0.0 chunk taken");
+	say(&c, "BDAT 0 LAST\r\n");
+	expect(&c, "250 2.0.0 accepted as ");
+	t = submitted();
+	assert_true(t.size > 700000 && t.size < 700400);
+	/* more than the listener takes: skipped, then said */
+	say(&c, "MAIL FROM:<a@example.com>\r\nRCPT TO:<deliver@example.net>\r\nBDAT 700000\r\n");
+	expect(&c, "250");
+	expect(&c, "250");
+	for (int i = 0; i < 2; i++) {
+		for (size_t at = 0; at < 700000; ) {
+			ssize_t n = send(c.fd, big + at, 700000 - at, MSG_NOSIGNAL);
+
+			assert_true(n > 0);
+			at += (size_t)n;
+		}
+		expect(&c, i ? "552 5.3.4" : "250 2.0.0 chunk taken");
+		if (i == 0)
+			say(&c, "BDAT 700000 LAST\r\n");
+	}
+	assert_true(nothing_submitted());
+	mail(&c, "a@example.com", "deliver", "250 2.0.0");
+	bye(&c);
+	free(big);
+}
+
 /* An idle session hears 421, one within a transaction finishes it. */
 static void
 retiring(void **state)
@@ -459,6 +559,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(hops, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(all_at_once, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(deadlines, setup_clock, teardown),
+		cmocka_unit_test_setup_teardown(chunk_deadlines, setup_clock, teardown),
+		cmocka_unit_test_setup_teardown(chunks, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(rate_limits, setup_limits, teardown),
 		cmocka_unit_test_setup_teardown(limits_command, setup_limits, teardown),
 		cmocka_unit_test_setup_teardown(retiring, setup_plain, teardown),

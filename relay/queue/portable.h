@@ -1,0 +1,26 @@
+/* portable.h -- a queue as one file that can be carried to another node (docs/SPOOL.md).
+ *
+ * Export reads a spool through an audit and writes, for each message, what is
+ * still to be done: recipients already served are left out. Import makes whole segments beside
+ * those that are there, under new ids, the old id being the parent; never
+ * the same export twice, also when it is cut off and begun again.
+ */
+#ifndef QUEUE_PORTABLE_H
+#define QUEUE_PORTABLE_H
+
+#include "queue/spool_audit.h"
+
+struct portable_count {
+	uint64_t messages, recipients, bytes;
+	uint64_t skipped;	/* import: there already. export: cannot be read (reported) */
+};
+
+typedef void portable_say(void *ctx, const char *text);
+
+/* fd: where to; hostname: this node's, for addresses without a domain and for the head. */
+int portable_export(struct audit *a, int fd, struct span hostname, struct portable_count *n,
+    portable_say *say, void *ctx, struct err *err);
+/* fd: a file or pipe. The spool's folder must be free (no posternd on it). */
+int portable_import(const char *spool, int fd, struct portable_count *n, struct err *err);
+
+#endif

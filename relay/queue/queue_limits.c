@@ -1,0 +1,67 @@
+/* queue_limits.c -- how much the queue may hold: 452 before harm.
+ *
+ * Counted is what is in the queue or waits for a sync: messages, their bytes,
+ * the memory that knowing of them takes. The limits stand in front of new mail
+ * only; notices of our own are always taken, they are what ends a message.
+ * Refused is until the queue has gone down to 98 % of the limit, so that it does not
+ * flicker. (The disk's own floor stands in spool_append.)
+ */
+#include "queue/queue.h"
+
+/* Beside the struct: the allocator's own, and the entry in the table. Measured by bench_spool. */
+#define ENTRY_BYTES 64
+
+void
+queue_took(struct queue *q, const struct message *m)
+{
+	q->size.messages++;
+	q->size.bytes += m->size;
+	q->size.memory += queued_bytes(m) + ENTRY_BYTES;
+}
+
+void
+queue_gave(struct queue *q, const struct message *m)
+{
+	ASSERT(q->size.messages > 0 && q->size.bytes >= m->size);
+	q->size.messages--;
+	q->size.bytes -= m->size;
+	q->size.memory -= queued_bytes(m) + ENTRY_BYTES;
+}
+
+bool
+queue_has_room(struct queue *q)
+{
+	const struct conf_queue *c = &q->rt->conf->queue;
+	const struct { const char *name; uint64_t have, max; } l[] = {
+		{ "messages", q->size.messages, c->messages },
+		{ "bytes", q->size.bytes, c->bytes },
+		{ "memory", q->size.memory, c->memory },
+	};
+	const char *over = NULL;
+	bool near = false;
+
+	for (size_t i = 0; i < sizeof(l) / sizeof(l[0]); i++) {
+		/* 0: not configured, as in tests of other things. */
+		uint64_t max = l[i].max ? l[i].max : UINT64_MAX;
+		uint64_t bar = q->size.over ? max - max / 50 : max;
+
+		if (over == NULL && l[i].have >= bar)
+			over = l[i].name;
+		near = near || l[i].have >= max - max / 10;
+		if (near && !q->size.near && l[i].have >= max - max / 10) {
+			log_warn("the queue is nearly full: %llu of %llu %s (queue.%s)",
+			    (unsigned long long)l[i].have, (unsigned long long)max, l[i].name,
+			    l[i].name);
+			q->size.near = true;
+		}
+	}
+	if (over != NULL && q->size.over == NULL)
+		log_error("new messages are refused with 452: queue.%s is reached (%llu messages, "
+		    "%llu bytes, %llu of memory)", over, (unsigned long long)q->size.messages,
+		    (unsigned long long)q->size.bytes, (unsigned long long)q->size.memory);
+	if (over == NULL && q->size.over != NULL)
+		log_info("new messages are accepted again: the queue has room");
+	q->size.over = over;
+	q->size.near = near;
+	return over == NULL;
+}

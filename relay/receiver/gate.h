@@ -1,0 +1,50 @@
+/* gate.h -- what a client may do at a listener: access, senders, limits, sizes.
+ *
+ * Decides, and says why; it opens no socket, logs nothing and knows no event
+ * loop, so that `postern simulate` asks the same questions as the receiver
+ * and gets the same answers.
+ */
+#ifndef RECEIVER_GATE_H
+#define RECEIVER_GATE_H
+
+#include "receiver/access.h"
+#include "receiver/limits.h"
+#include "receiver/smtp_session.h"
+
+struct gate {
+	const struct config *conf;
+	const struct conf_listener *listener;
+	const struct access *access;
+	struct limits_table *limits;
+	const struct limit_rule *rules;
+	size_t nrules;
+};
+
+/* What decided, for people. */
+struct gate_why {
+	const char *file;	/* NULL: no line decided it, but the protocol */
+	uint32_t line;
+	char text[160];
+	enum outcome limit;	/* UNJUDGED: no limit was hit; else what the limit asks for … */
+	struct limits_hit hit;	/* … and which it is */
+};
+
+bool nets_have(const struct conf_nets *n, struct ip ip);
+
+struct gate_client {
+	bool permitted;		/* may relay */
+	struct span name;	/* of its network; "" */
+};
+/* At connect. 0: welcome; else the code of the refusal and its text. */
+unsigned gate_connect(const struct gate *g, struct ip client, struct gate_client *out,
+    const char **text, struct gate_why *why);
+/* MAIL, RCPT, DATA: r.code 0: go on. A limit that says hold writes it into the transaction. */
+void gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp_reply *r,
+    struct gate_why *why);
+void gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *rcpt,
+    int64_t now, struct smtp_reply *r, struct gate_why *why);
+/* max: bytes this message may have. */
+void gate_data(const struct gate *g, struct smtp_session *s, int64_t now, uint64_t *max,
+    struct smtp_reply *r, struct gate_why *why);
+
+#endif
