@@ -7,6 +7,8 @@ computed below from RFC 7672 and the meaning of each policy, not from what the r
 import datetime
 import hashlib
 import itertools
+import os
+import ssl
 import unittest
 
 from cryptography import x509
@@ -97,6 +99,7 @@ def certificates(l):
         chain = l.write("tls/%s.pem" % kind, pem(cert) + (pem(ca) if signed else b""))
         k = l.write("tls/%s.key" % kind, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                                            serialization.NoEncryption()))
+        os.chmod(k, 0o640)
         out[kind] = (chain, k, cert)
     l.write("tls/roots.pem", pem(ca))
     return out, ca
@@ -121,6 +124,10 @@ class Dane(unittest.TestCase):
             tls = certs[kind][:2] if kind in certs else None
             cls.mx[kind] = cls.lab.mx(host="127.0.9.%d" % (i + 1), port=cls.port or 0, tls=tls)
             cls.port = cls.mx[kind].port
+        # a server that nobody but a record vouches for, and that keeps messages inside TLS (RFC 8689)
+        cls.said = []
+        cls.keeper = cls.lab.mx(host="127.0.9.100", port=cls.port, tls=certs["self-signed"][:2], esmtp=("PIPELINING", "REQUIRETLS"),
+                                reply=lambda line, session: cls.said.append(line))
         zones = {"secure.lab": [], "plain.lab": [], "bogus.lab": []}
         for i, kind in enumerate(CERTIFICATES):
             for dns in DNS:
@@ -145,13 +152,16 @@ class Dane(unittest.TestCase):
             "alias2 MX 10 mx-alias2", "mx-alias2 CNAME mx-out.plain.lab.",
             "_%d._tcp.mx-alias2 %s" % (cls.port, tlsa(3, 1, other)),
             # the first host's TLSA cannot be had: the second gets the mail
-            "two MX 10 mx-good-failed", "two MX 20 mx-good-ee"]
+            "two MX 10 mx-good-failed", "two MX 20 mx-good-ee",
+            "keeper MX 10 mx-keeper", "mx-keeper A 127.0.9.100",
+            "_%d._tcp.mx-keeper %s" % (cls.port, tlsa(3, 1, certs["self-signed"][2])),
+            "doubtful MX 10 mx-doubtful", "mx-doubtful A 127.0.9.100"]
         zones["plain.lab"].append("mx-out A 127.0.9.1")
         cls.lab.dns(zones, signed=["secure.lab"], forged=["bogus.lab"])
         cls.lab.policy(RULES)
 
-    def configure(self, policy):
-        self.lab.config(delivery={"port": self.port, "retry": ["1s"], "tls": {"policy": policy, "roots": "tls/roots.pem"}},
+    def configure(self, policy, **over):
+        self.lab.config(**over, delivery={"port": self.port, "retry": ["1s"], "tls": {"policy": policy, "roots": "tls/roots.pem"}},
                         dns={"servers": ["127.0.0.1:%d" % self.lab.ports["dns"]], "dnssec": "true",
                              "trust_anchor": "knot/anchors"})
 
@@ -215,6 +225,39 @@ class Dane(unittest.TestCase):
         # What servers without TLS received, beyond what policy "none" sends them.
         clear = [r for m in self.mx["no-tls"].messages if b"Subject: none" not in m[2] for r in m[1]]
         self.assertEqual(sorted(clear), sorted(self.address("no-tls", d) for d in ("none", "unsigned")))
+
+    def test_requiretls(self):
+        """DANE is proof enough for REQUIRETLS; the server must still offer it."""
+        self.configure("dane", tls={"certificate": "tls/good.pem", "key": "tls/good.key"}, listeners=[
+            {"name": "smart-host", "address": "127.0.0.1:%d" % self.lab.ports.setdefault("smtp", lab.free_port()),
+             "direction": "outbound", "allow": ["network:internal"], "tls": "offered"}])
+        self.lab.start_postern()
+        self.addCleanup(lambda: self.lab.daemon and self.lab.stop_postern())
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        got = {}
+        for a in ("u@keeper.secure.lab", "u@self-signed-ee.secure.lab", "u@doubtful.secure.lab", "u@good-wrong.secure.lab"):
+            with self.lab.smtp() as s:
+                s.starttls(context=context)
+                s.ehlo()
+                self.assertEqual(s.mail("a@example.lab", ["REQUIRETLS"])[0], 250)
+                self.assertEqual(s.rcpt(a)[0], 250)
+                code, text = s.data(lab.message(to=[a], subject="kept"))
+                self.assertEqual(code, 250, text)
+            got[a] = self.outcomes(text.decode().split()[-1], 1)[a]
+        sent, unoffered, unproved, wrong = got.values()
+        self.assertEqual(sent[0], "sent", sent)
+        self.assertIn(" dane subject=CN=mx-self-signed", sent[1])
+        self.assertTrue([l for l in self.said if l.startswith("MAIL FROM:<a@example.lab>") and l.endswith(" REQUIRETLS")], self.said)
+        self.assertEqual((unoffered[0], unoffered[3]), ("deferred", "4.7.30"), unoffered)
+        self.assertEqual((unproved[0], unproved[3]), ("deferred", "4.7.5"), unproved)
+        self.assertIn("verified TLS is required", unproved[2])
+        self.assertEqual((wrong[0], wrong[3]), ("deferred", "4.7.5"), wrong)
+        self.assertIn("DANE TLS is required", wrong[2])
+        # whoever asks for less goes to the same servers, at once
+        to = ["u@self-signed-ee.secure.lab", "u@doubtful.secure.lab"]
+        less = self.outcomes(self.send(to, "less"), 2)
+        self.assertEqual([less[a][0] for a in to], ["sent", "sent"], less)
 
     def test_aliases_and_next_host(self):
         self.configure("dane")
