@@ -21,6 +21,7 @@ import signal
 import smtplib
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -117,8 +118,13 @@ class ScriptedMX:
     Every accepted message is kept in .messages as (sender, [recipients], bytes).
     """
 
-    def __init__(self, host="127.0.0.1", port=0, reply=None, esmtp=("PIPELINING", "8BITMIME", "SIZE 50000000")):
-        mx = self
+    def __init__(self, host="127.0.0.1", port=0, reply=None, esmtp=("PIPELINING", "8BITMIME", "SIZE 50000000"),
+                 tls=None):
+        """tls: (certificate chain, key) makes it offer STARTTLS."""
+        mx, context = self, None
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
         self.messages, self.lock, self.reply, self.esmtp = [], threading.Condition(), reply, esmtp
         self.connections = 0
 
@@ -127,21 +133,25 @@ class ScriptedMX:
                 self.wfile.write(text.encode() + b"\r\n")
 
             def handle(self):
-                self.sender, self.rcpts = None, []
+                self.sender, self.rcpts, self.secure = None, [], False
                 with mx.lock:
                     mx.connections += 1
                 with contextlib.suppress(OSError):
                     self.talk()
+                if self.secure:
+                    self.request.close()
 
             def ordinary(self, verb, line):
                 if verb == "EHLO":
-                    lines = ["mx.lab"] + list(mx.esmtp)
+                    lines = ["mx.lab"] + list(mx.esmtp) + (["STARTTLS"] if context and not self.secure else [])
                     return "\r\n".join("250%s%s" % ("-" if i < len(lines) - 1 else " ", l)
                                        for i, l in enumerate(lines))
                 if verb == "QUIT":
                     return "221 2.0.0 bye"
                 if verb == "DATA":
                     return "354 go on"
+                if verb == "STARTTLS":
+                    return "220 2.0.0 go"
                 return "250 2.0.0 ok"
 
             def talk(self):
@@ -163,6 +173,10 @@ class ScriptedMX:
                     if verb == "DATA" and answer.startswith("3") and not self.rcpts:
                         answer = "554 5.5.1 no valid recipients"
                     self.say(answer)
+                    if verb == "STARTTLS" and context and answer.startswith("2"):
+                        self.request = context.wrap_socket(self.request, server_side=True)
+                        self.rfile, self.wfile = self.request.makefile("rb"), self.request.makefile("wb", 0)
+                        self.secure = True
                     if verb == "QUIT":
                         return
                     if verb == "DATA" and answer.startswith("3"):
@@ -292,22 +306,40 @@ class Lab:
         self.close()
 
     # -- DNS -----------------------------------------------------------------------
-    def dns(self, zones):
-        """zones: {"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"]}. Knot on loopback; its port."""
+    def dns(self, zones, signed=(), forged=()):
+        """zones: {"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"]}. Knot on loopback; its port.
+
+        Knot signs those in signed and forged. Their DS records are the file knot/anchors; those of
+        the forged ones name a key that is not theirs.
+        """
         port = free_port()
         conf = ["server:", "    rundir: %s" % self.path("knot"), "    listen: 127.0.0.1@%d" % port,
                 "log:", "  - target: stderr", "    any: warning", "database:",
-                "    storage: %s" % self.path("knot"), "zone:"]
+                "    storage: %s" % self.path("knot"), "policy:", "  - id: lab",
+                "    algorithm: ecdsap256sha256", "    single-type-signing: on", "zone:"]
         os.makedirs(self.path("knot"), exist_ok=True)
         for name, records in zones.items():
             conf += ["  - domain: %s" % name, "    file: %s" % self.path("knot", name + ".zone"),
-                     "    journal-content: none"]
+                     *(["    dnssec-signing: on", "    dnssec-policy: lab", "    zonefile-sync: -1"]
+                       if name in signed or name in forged else ["    journal-content: none"])]
             self.write("knot/%s.zone" % name, "$ORIGIN %s.\n$TTL 60\n@ SOA ns hostmaster 1 60 60 60 60\n"
                        "@ NS ns\nns A 127.0.0.1\n%s\n" % (name, "\n".join(records)))
         self.write("knot/knot.conf", "\n".join(conf) + "\n")
         p = self.start(["/usr/sbin/knotd", "-c", self.path("knot/knot.conf")], "knot.log")
         wait_port("127.0.0.1", port, p, p.log)
         self.ports["dns"] = port
+        anchors = ""
+        for name in [*signed, *forged]:
+            def ds():
+                r = subprocess.run(["/usr/sbin/keymgr", "-c", self.path("knot/knot.conf"), name, "ds"],
+                                   capture_output=True, text=True)
+                return [l for l in r.stdout.splitlines() if " DS " in l and l.split()[-2] == "2"]
+            owner, _, tag, alg, kind, digest = wait_for(ds, because="the keys of " + name)[0].split()
+            if name in forged:
+                digest = digest[::-1]
+            anchors += "%s IN DS %s %s %s %s\n" % (owner, tag, alg, kind, digest)
+        if anchors:
+            self.write("knot/anchors", anchors)
         return port
 
     # -- keys ----------------------------------------------------------------------

@@ -358,12 +358,7 @@ then_require_tls(struct load *ld, struct conf_node *n, void *obj)
 	struct rule_src *src = obj;
 	int i;
 
-	if (!conf_enum(ld->d, n, names, &i))
-		return;
-	if (i + TLS_OPPORTUNISTIC > TLS_VERIFIED)
-		diag_at(ld->d, DIAG_ERROR, n, "`verified` is", "`%s` is not available in this version",
-		    names[i]);
-	else
+	if (conf_enum(ld->d, n, names, &i))
 		src->rule.then.require_tls = (enum require_tls)(i + TLS_OPPORTUNISTIC);
 }
 

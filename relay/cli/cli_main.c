@@ -64,6 +64,17 @@ const struct command commands[] = {
 	{ "held", "messages that wait for somebody's decision", KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN", cmd_route },
+	{ "send-test", "a real message, and what the other side said to it",
+	    "send-test ADDRESS [--from ADDRESS] [--wait SECONDS]", cmd_send_test },
+	{ "dkim", "signing keys: make one, show them, look them up in the DNS",
+	    "dkim new DOMAIN SELECTOR [--ed25519]\n"
+	    "dkim show [DOMAIN]\n"
+	    "dkim check [DOMAIN]", cmd_dkim },
+	{ "dns", "what the DNS must say: the lines, a check, a letter",
+	    "dns plan DOMAIN\n"
+	    "dns check DOMAIN\n"
+	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
+	{ "doctor", "looks at everything that keeps mail from arriving", "doctor", cmd_doctor },
 	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },

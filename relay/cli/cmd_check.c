@@ -93,11 +93,11 @@ check_tls(struct check *c)
 	const struct config *conf = c->conf;
 	bool seen = false;
 
-	if (conf->delivery.ca) {
+	if (conf->delivery.roots) {
 		struct ssl_ctx_st *client;
 		struct err err;
 
-		if ((client = transport_context(conf->delivery.ca, &err)) == NULL)
+		if ((client = transport_context(conf->delivery.roots, &err)) == NULL)
 			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
 		else
 			transport_context_free(&client);

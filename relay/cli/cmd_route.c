@@ -14,18 +14,19 @@ struct routing {
 static void
 put_targets(struct routing *t, const struct jval *list)
 {
-	static const char *const titles[] = { "pref", "host", "address", "port", NULL };
+	static const char *const titles[] = { "pref", "host", "address", "port", "dane", NULL };
 	const struct jval *v;
 	struct grid g;
 
 	if (jval_count(list) == 0)
 		return;
-	grid_init(&g, t->cli, titles, "rllr");
+	grid_init(&g, t->cli, titles, "rllrl");
 	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
 		grid_number(&g, jval_int(v, "preference", 0));
 		grid_text(&g, jval_text(v, "host"));
 		grid_text(&g, jval_text(v, "address"));
 		grid_number(&g, jval_int(v, "port", 0));
+		grid_text(&g, jval_text(v, "dane"));
 	}
 	grid_print(&g, &t->out, "  ");
 	grid_release(&g);
@@ -67,6 +68,8 @@ route_line(void *ctx, const struct jval *v, struct span text)
 	put_targets(t, targets_of(v));
 	buf_puts(o, "  TLS: ");
 	page_text(o, jval_text(jval_get(v, "tls"), "floor"));
+	buf_puts(o, " at least, policy ");
+	page_text(o, jval_text(jval_get(v, "tls"), "policy"));
 	buf_printf(o, "; at most %lld connections, %lld messages on each\n",
 	    (long long)jval_int(jval_get(v, "limits"), "connections", 0),
 	    (long long)jval_int(jval_get(v, "limits"), "messages_per_connection", 0));

@@ -19,6 +19,9 @@ int command_usage(const char *name);
 /* The whole tool: options, command, exit status. */
 int cli_main(int argc, char **argv);
 
+int cmd_dkim(int argc, char **argv, const struct cli *cli);
+int cmd_dns(int argc, char **argv, const struct cli *cli);
+int cmd_doctor(int argc, char **argv, const struct cli *cli);
 int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_limits(int argc, char **argv, const struct cli *cli);
@@ -27,6 +30,7 @@ int cmd_quarantine(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
 int cmd_route(int argc, char **argv, const struct cli *cli);
+int cmd_send_test(int argc, char **argv, const struct cli *cli);
 int cmd_session(int argc, char **argv, const struct cli *cli);
 int cmd_simulate(int argc, char **argv, const struct cli *cli);
 int cmd_spool(int argc, char **argv, const struct cli *cli);

@@ -124,15 +124,8 @@ carrier_take(struct carrier *c, struct job *job)
 		job_done(c, job);
 		return;
 	}
-	/* What cannot be proved is not sent: DANE comes with a later version. */
-	if (job->d.require_tls > TLS_VERIFIED) {
-		smtp_result_set(&why, CLIENT_TLS, RCPT_DEFERRED, FAIL_MESSAGE, "4.7.5",
-		    SPAN_LIT("DANE is required, which is not available in this version"), false);
-		job_fail_rest(job, &why);
-		job_done(c, job);
-		return;
-	}
-	if (job_demand(job) && c->tls == NULL) {
+	/* What cannot be proved is not sent. */
+	if (job_demand(job).least && c->tls == NULL) {
 		smtp_result_set(&why, CLIENT_TLS, RCPT_DEFERRED, FAIL_MESSAGE, "4.7.5",
 		    SPAN_LIT("TLS is required, and this relay has none"), false);
 		job_fail_rest(job, &why);

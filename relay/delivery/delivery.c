@@ -34,6 +34,7 @@ struct delivery {
 	struct arena *arena;		/* as long as the process */
 	struct conf_host dns[DNS_SERVERS_MAX];
 	size_t ndns;
+	struct span anchors;		/* "": no DNSSEC */
 	struct event *grace;
 };
 
@@ -121,7 +122,11 @@ delivery_start(struct runtime *rt, struct err *err)
 		return -1;
 	if (rt->conf->ndns == 0)
 		d->ndns = resolver_system_servers(d->dns, DNS_SERVERS_MAX, d->arena);
-	if ((d->carrier.tls = transport_context(rt->conf->delivery.ca, err)) == NULL)
+	d->anchors = SPAN_LIT("");
+	if (rt->conf->dnssec &&
+	    resolver_anchors(rt->conf->trust_anchor, d->arena, &d->anchors, err) == -1)
+		return -1;
+	if ((d->carrier.tls = transport_context(rt->conf->delivery.roots, err)) == NULL)
 		return -1;
 	return 0;
 }
@@ -139,9 +144,9 @@ delivery_run(struct runtime *rt, struct err *err)
 	c->done = job_over;
 	c->ctx = d;
 	if (rt->conf->ndns)
-		c->resolver = resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, err);
+		c->resolver = resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, d->anchors, err);
 	else
-		c->resolver = resolver_new(rt->base, d->dns, d->ndns, err);
+		c->resolver = resolver_new(rt->base, d->dns, d->ndns, d->anchors, err);
 	if (c->resolver == NULL)
 		return -1;
 	carrier_init(c);
@@ -297,6 +302,9 @@ struct ask {
 static void
 write_targets(struct json *j, const struct plan *p)
 {
+	static const char *const dane[] = { [DANE_NONE] = "none", [DANE_USABLE] = "usable",
+		[DANE_UNUSABLE] = "unusable", [DANE_FAILED] = "failed" };
+
 	json_key(j, "targets");
 	json_array(j);
 	for (size_t i = 0; i < p->ntargets; i++) {
@@ -308,6 +316,7 @@ write_targets(struct json *j, const struct plan *p)
 		json_kcstr(j, "host", p->hosts[t->host].name);
 		json_kcstr(j, "address", ip_format(t->ip, ip));
 		json_kint(j, "port", t->port);
+		json_kcstr(j, "dane", dane[p->hosts[t->host].dane]);
 		json_end_object(j);
 	}
 	json_end_array(j);
@@ -341,7 +350,9 @@ tell_route(void *ctx, struct route *route)
 	}
 	json_key(&j, "tls");
 	json_object(&j);
+	json_kcstr(&j, "policy", conf->dane ? "dane" : "none");
 	json_kcstr(&j, "floor", floors[conf->floor]);
+	json_kbool(&j, "mx_secure", p->secure);
 	json_end_object(&j);
 	json_key(&j, "limits");
 	json_object(&j);

@@ -151,6 +151,33 @@ read_name(struct cursor *c, char out[DNS_NAME_MAX], bool *host)
 	}
 }
 
+/* TXT as one text, TLSA as it is. */
+static void
+read_data(struct cursor *c, uint16_t type, size_t size, struct dns_answer *out)
+{
+	struct dns_record *r = &out->records[out->n];
+	size_t end = c->at + size;
+
+	if (size > DNS_DATA_MAX - out->ndata) {
+		c->bad = true;
+		return;
+	}
+	r->at = (uint16_t)out->ndata;
+	while (c->at < end) {
+		size_t n = type == DNS_TXT ? u8(c) : size;
+
+		if (n > end - c->at) {
+			out->ndata = r->at;	/* a string longer than its record */
+			return;
+		}
+		memcpy(out->data + out->ndata, c->p + c->at, n);
+		out->ndata += n;
+		c->at += n;
+	}
+	r->size = (uint16_t)(out->ndata - r->at);
+	out->n++;
+}
+
 static void
 read_record(struct cursor *c, uint16_t type, size_t size, struct dns_answer *out)
 {
@@ -159,8 +186,13 @@ read_record(struct cursor *c, uint16_t type, size_t size, struct dns_answer *out
 	bool host;
 
 	*r = (struct dns_record){ 0 };
-	if (type == DNS_MX) {
-		r->pref = (uint16_t)u16(c);
+	if (type == DNS_TXT || type == DNS_TLSA) {
+		read_data(c, type, size, out);
+		return;
+	}
+	if (type == DNS_MX || type == DNS_NS || type == DNS_CNAME || type == DNS_PTR) {
+		if (type == DNS_MX)
+			r->pref = (uint16_t)u16(c);
 		read_name(c, r->name, &host);
 		if (!c->bad && c->at == end && host)
 			out->n++;
@@ -186,10 +218,12 @@ dns_read(struct span packet, uint16_t type, struct dns_answer *out)
 {
 	struct cursor c = { (const unsigned char *)packet.p, packet.n, 0, false };
 	unsigned flags, questions, answers, rcode;
+	char owner[DNS_NAME_MAX];
 	bool host;
 
 	out->status = DNS_SERVFAIL;
-	out->n = 0;
+	out->n = out->ndata = 0;
+	out->canonical[0] = '\0';
 	out->ttl = UINT32_MAX;
 	if (packet.n < HEADER)
 		return;
@@ -214,7 +248,7 @@ dns_read(struct span packet, uint16_t type, struct dns_answer *out)
 		uint32_t ttl;
 		size_t size, next;
 
-		read_name(&c, NULL, &host);
+		read_name(&c, owner, &host);
 		rtype = u16(&c);
 		class = u16(&c);
 		ttl = u32(&c);
@@ -226,8 +260,11 @@ dns_read(struct span packet, uint16_t type, struct dns_answer *out)
 		if (ttl < out->ttl)
 			out->ttl = ttl;
 		next = c.at + size;
-		if (rtype == type && class == 1)
+		if (rtype == type && class == 1) {
+			if (host)
+				memcpy(out->canonical, owner, sizeof(owner));
 			read_record(&c, type, size, out);
+		}
 		c.at = next;
 	}
 	if (c.bad) {

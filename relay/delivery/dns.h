@@ -12,8 +12,10 @@
 
 #define DNS_NAME_MAX 254	/* text with its NUL */
 #define DNS_RECORDS_MAX 40	/* more are ignored */
+#define DNS_DATA_MAX 8192	/* bytes of all TXT or TLSA records of an answer; what exceeds it makes it unreadable */
 
-enum { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28 };
+enum { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16,
+	DNS_AAAA = 28, DNS_TLSA = 52 };
 
 enum dns_status {
 	DNS_OK,		/* records */
@@ -27,17 +29,27 @@ const char *dns_status_text(enum dns_status s);		/* for people */
 
 struct dns_record {
 	uint16_t pref;			/* MX */
-	char name[DNS_NAME_MAX];	/* MX: lower case, "" the root */
+	char name[DNS_NAME_MAX];	/* MX, NS, CNAME, PTR: lower case, "" the root */
 	struct ip ip;			/* A, AAAA */
+	uint16_t at, size;		/* TXT (its strings joined), TLSA: dns_data() */
 };
 
 struct dns_answer {
 	enum dns_status status;
 	bool secure;			/* proved by DNSSEC */
 	uint32_t ttl;			/* the smallest, seconds */
+	char canonical[DNS_NAME_MAX];	/* whose records these are, at the end of all CNAMEs; "" none */
 	size_t n;
 	struct dns_record records[DNS_RECORDS_MAX];
+	size_t ndata;
+	char data[DNS_DATA_MAX];
 };
+
+static inline struct span
+dns_data(const struct dns_answer *a, const struct dns_record *r)
+{
+	return span_make(a->data + r->at, r->size);
+}
 
 /* Reads the records of `type` in the answer section, whatever name a CNAME led to. */
 void dns_read(struct span packet, uint16_t type, struct dns_answer *out);

@@ -41,6 +41,8 @@ struct route {
 	int64_t expires;			/* clock_mono */
 	int64_t bad_until[PLAN_TARGETS_MAX];	/* targets that failed lately are tried last */
 	struct plan plan;
+	struct dns_answer *tlsa[PLAN_HOSTS_MAX];	/* of hosts that are DANE_USABLE; freed with it */
+	char tlsa_base[PLAN_HOSTS_MAX][DNS_NAME_MAX];	/* the name they were found at */
 };
 
 struct carrier {
@@ -82,16 +84,22 @@ void carrier_abandon(struct carrier *c);
 void job_fail_rest(struct job *job, const struct smtp_result *why);
 void job_done(struct carrier *c, struct job *job);
 
-/* What the job itself asks of a session, beyond the floor that holds for all; in rising order. */
-enum job_demand { DEMAND_NOTHING, DEMAND_TLS, DEMAND_VERIFIED, DEMAND_REQUIRETLS };
+/* What the job itself asks of a session, beyond what postern.yaml and DANE ask for all. */
+struct job_demand {
+	enum require_tls least;		/* TLS_ENCRYPTED or more; else TLS_UNSPECIFIED: nothing */
+	bool requiretls;		/* and the server's REQUIRETLS (RFC 8689) */
+};
 
-static inline enum job_demand
+static inline struct job_demand
 job_demand(const struct job *job)
 {
-	if (job->d.flags & ENVELOPE_REQUIRETLS)
-		return DEMAND_REQUIRETLS;
-	return job->d.require_tls >= TLS_VERIFIED ? DEMAND_VERIFIED :
-	    job->d.require_tls == TLS_ENCRYPTED ? DEMAND_TLS : DEMAND_NOTHING;
+	struct job_demand d = { job->d.require_tls, (job->d.flags & ENVELOPE_REQUIRETLS) != 0 };
+
+	if (d.requiretls && d.least < TLS_VERIFIED)
+		d.least = TLS_VERIFIED;
+	else if (d.least < TLS_ENCRYPTED)
+		d.least = TLS_UNSPECIFIED;
+	return d;
 }
 
 #endif

@@ -39,6 +39,7 @@ plan_init(struct plan *p, struct span domain)
 	p->nhosts = p->ntargets = 0;
 	p->ttl = UINT32_MAX;
 	p->kind = PLAN_STATIC;
+	p->secure = true;
 	p->text[0] = p->dsn[0] = '\0';
 	if (n)
 		memcpy(p->domain, domain.p, n);
@@ -137,7 +138,7 @@ plan_names(const struct plan *p, size_t host, struct span names[PLAN_NAMES_MAX])
 	    name.p[name.n - domain.n - 1] == '.';
 	size_t n = 0;
 
-	if (p->kind == PLAN_STATIC || p->secure || within || p->hosts[host].literal)
+	if (p->secure || within || p->hosts[host].literal)
 		names[n++] = name;
 	if (domain.n && domain.p[0] != '[')
 		names[n++] = domain;
@@ -152,6 +153,7 @@ plan_mx(struct plan *p, const struct dns_answer *a, uint16_t port, const struct 
 	bool null = false;
 
 	keep_ttl(p, a);
+	p->secure = a->secure;
 	if (a->status == DNS_NODATA) {
 		p->kind = PLAN_IMPLICIT;	/* the domain is its own mail exchanger */
 		add_host(p, 0, span_str(p->domain), port);
@@ -160,7 +162,6 @@ plan_mx(struct plan *p, const struct dns_answer *a, uint16_t port, const struct 
 	if (a->status != DNS_OK)
 		return no_name(p, p->domain, "MX", a->status);
 	p->kind = PLAN_MX;
-	p->secure = a->secure;
 	for (size_t i = 0; i < a->n; i++) {
 		if (a->records[i].name[0])
 			r[n++] = a->records[i];
@@ -201,6 +202,9 @@ plan_address(struct plan *p, size_t i, uint8_t family, const struct dns_answer *
 		keep_ttl(p, a);
 	if (a->status != DNS_OK)
 		return;
+	h->insecure |= !a->secure;
+	if (strcmp(a->canonical, h->name) != 0)
+		memcpy(h->canonical, a->canonical, sizeof(h->canonical));
 	for (size_t k = 0; k < a->n; k++) {
 		/* half of the room for each family */
 		size_t have = 0;
@@ -256,6 +260,9 @@ no_address(struct plan *p)
 	for (size_t i = 0; i < p->nhosts; i++) {
 		const struct plan_host *h = &p->hosts[i];
 
+		if (h->dane == DANE_FAILED)
+			return nowhere(p, RCPT_DEFERRED, "4.7.5", "TLSA look-up of %s: %s", h->name,
+			    dns_status_text(h->dane_status));
 		any |= h->naddrs > 0;
 		for (int f = 0; f < 2; f++) {
 			if (h->literal || !h->asked[f])
@@ -303,7 +310,7 @@ plan_finish(struct plan *p, const struct plan_world *w)
 	for (size_t i = 0; i < p->nhosts; i++) {
 		if (p->hosts[i].pref >= own)
 			looped = true;
-		else
+		else if (p->hosts[i].dane != DANE_FAILED)
 			add_targets(p, i, w);
 	}
 	if (p->ntargets)

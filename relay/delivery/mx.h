@@ -37,6 +37,14 @@ struct plan_world {
 	void *random_ctx;
 };
 
+/* What DNSSEC has proved about the certificate of a host (RFC 7672). */
+enum dane_state {
+	DANE_NONE,	/* nothing: DANE does not apply */
+	DANE_USABLE,	/* the certificate must match the records */
+	DANE_UNUSABLE,	/* records, none of which can be used: encryption is a must (RFC 7672, 2.2) */
+	DANE_FAILED,	/* the question could not be answered: the host must not be used (2.1.2) */
+};
+
 struct plan_host {
 	uint16_t pref;
 	uint16_t port;
@@ -46,6 +54,10 @@ struct plan_host {
 	size_t naddrs;
 	enum dns_status status[2];		/* of the A and the AAAA question */
 	bool asked[2];
+	bool insecure;				/* an address came without proof */
+	char canonical[DNS_NAME_MAX];		/* where CNAMEs led; "" as name */
+	enum dane_state dane;
+	enum dns_status dane_status;		/* of DANE_FAILED */
 };
 
 struct target {
@@ -59,9 +71,9 @@ struct plan {
 	struct plan_host hosts[PLAN_HOSTS_MAX];
 	size_t nhosts;
 	enum { PLAN_MX, PLAN_IMPLICIT, PLAN_STATIC } kind;
+	bool secure;				/* the names of the hosts are proved, or written by hand */
 	struct target targets[PLAN_TARGETS_MAX];
 	size_t ntargets;
-	bool secure;				/* the MX records are proved by DNSSEC */
 	uint32_t ttl;				/* seconds the plan may be kept */
 	/* when a step returned false: */
 	enum rcpt_status status;

@@ -53,6 +53,15 @@ log_recipient(const struct job *job, size_t i, const char *delays)
 		    r->dsn, words[r->status], SPAN_ARG(r->reply));
 }
 
+/* The proof: under which name, cipher and certificate it left. */
+static void
+log_tls(const struct job *job)
+{
+	if (job->tls.n)
+		log_msg(LOG_LVL_INFO, job->d.id, "relay=" SPAN_FMT ", tls=" SPAN_FMT,
+		    SPAN_ARG(job->relay), SPAN_ARG(job->tls));
+}
+
 void
 report_log(const struct job *job)
 {
@@ -69,6 +78,7 @@ report_log(const struct job *job)
 		log_recipient(job, i, delays);
 		counts[job->results[i].status]++;
 	}
+	log_tls(job);
 	if (counts[RCPT_SENT])
 		counter_add(COUNTER_DELIVERED, counts[RCPT_SENT]);
 	if (counts[RCPT_DEFERRED])

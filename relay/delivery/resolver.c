@@ -167,6 +167,69 @@ add_server(struct ub_ctx *ub, const struct conf_host *h, struct err *err)
 	return 0;
 }
 
+/* The root's keys: KSK-2017 and KSK-2024 (https://data.iana.org/root-anchors/). */
+static const char root_anchors[] =
+    ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n"
+    ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16\n";
+
+#define ANCHORS_MAX (64u << 10)
+
+int
+resolver_anchors(const char *path, struct arena *a, struct span *out, struct err *err)
+{
+	struct span text, all;
+	struct buf b;
+	unsigned line = 0;
+
+	*out = span_str(root_anchors);
+	if (path == NULL)
+		return 0;
+	if (fs_read(a, path, ANCHORS_MAX, &text, err) == -1)
+		return err_wrap(err, "dns trust_anchor");
+	buf_init(&b, ANCHORS_MAX + 1);
+	while (text.n) {
+		struct span l = span_sub(text, 0, span_find(text, '\n'));
+
+		text = span_from(text, l.n + 1);
+		line++;
+		l = span_trim(span_sub(l, 0, span_find(l, ';')));
+		if (l.n == 0 || l.p[0] == '#')
+			continue;
+		if (span_find(l, '(') < l.n) {
+			buf_release(&b);
+			return err_set(err, 0, "dns trust_anchor: %s:%u: one whole DS or DNSKEY record "
+			    "on each line, without brackets", path, line);
+		}
+		buf_span(&b, l);
+		buf_putc(&b, '\n');
+	}
+	all = arena_span(a, buf_data(&b));
+	buf_release(&b);
+	if (all.n == 0)
+		return err_set(err, 0, "dns trust_anchor: %s: no record", path);
+	*out = all;
+	return 0;
+}
+
+static int
+add_anchors(struct ub_ctx *ub, struct span anchors, struct err *err)
+{
+	while (anchors.n) {
+		struct span l = span_sub(anchors, 0, span_find(anchors, '\n'));
+		char text[4096];
+		int r;
+
+		anchors = span_from(anchors, l.n + 1);
+		if (l.n >= sizeof(text))
+			return err_set(err, 0, "dns trust_anchor: a record of %zu bytes", l.n);
+		memcpy(text, l.p, l.n);
+		text[l.n] = '\0';
+		if ((r = ub_ctx_add_ta(ub, text)) != 0)
+			return err_set(err, 0, "dns trust_anchor `%s`: %s", text, ub_strerror(r));
+	}
+	return 0;
+}
+
 /* The first question makes libunbound read and open all it will ever need. */
 static void
 primed(void *arg, int rcode, void *packet, int len, int sec, char *why, int limited)
@@ -174,7 +237,8 @@ primed(void *arg, int rcode, void *packet, int len, int sec, char *why, int limi
 }
 
 struct resolver *
-resolver_new(struct event_base *base, const struct conf_host *servers, size_t n, struct err *err)
+resolver_new(struct event_base *base, const struct conf_host *servers, size_t n,
+    struct span anchors, struct err *err)
 {
 	static const char *const options[][2] = {
 		{ "do-not-query-localhost:", "no" },
@@ -207,6 +271,10 @@ resolver_new(struct event_base *base, const struct conf_host *servers, size_t n,
 			resolver_free(&r);
 			return NULL;
 		}
+	if (add_anchors(r->ub, anchors, err) == -1) {
+		resolver_free(&r);
+		return NULL;
+	}
 	if ((e = ub_resolve_event(r->ub, "localhost", DNS_A, 1, NULL, primed, &id)) != 0) {
 		err_set(err, 0, "libunbound: %s", ub_strerror(e));
 		resolver_free(&r);

@@ -22,9 +22,13 @@ typedef void resolver_cb(void *ctx, const struct dns_answer *a);
 
 /* The servers of /etc/resolv.conf as forwarders; reads files, so before the sandbox. */
 size_t resolver_system_servers(struct conf_host *out, size_t max, struct arena *a);
-/* servers: forwarders; none: libunbound asks the roots itself. */
+/* The trust anchors of DNSSEC: the DS or DNSKEY records of the file, one on each line, or
+ * (NULL) those of the root as IANA publishes them. Reads a file, so before the sandbox. */
+int resolver_anchors(const char *path, struct arena *a, struct span *out, struct err *err);
+/* servers: forwarders; none: libunbound asks the roots itself. anchors: as resolver_anchors
+ * made them; "": nothing is validated, and nothing is ever secure or bogus. */
 struct resolver *resolver_new(struct event_base *base, const struct conf_host *servers,
-    size_t n, struct err *err);
+    size_t n, struct span anchors, struct err *err);
 void resolver_free(struct resolver **r);
 /* name must pass dns_name_ok. */
 struct question *resolver_ask(struct resolver *r, const char *name, uint16_t type,

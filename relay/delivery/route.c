@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "delivery/dane.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
 #include "postern/err.h"
@@ -30,6 +31,7 @@ struct routing {
 	struct question *mx;
 	struct host_question hosts[PLAN_HOSTS_MAX * 2];
 	size_t nhosts, waiting;
+	struct dane_search *dane;
 	struct event *now;		/* there is nothing to ask: the callback, in the next turn */
 	bool ok;
 };
@@ -40,8 +42,11 @@ route_unref(struct route **rp)
 	struct route *r = *rp;
 
 	*rp = NULL;
-	if (r && --r->refs == 0)
-		free(r);
+	if (r == NULL || --r->refs > 0)
+		return;
+	for (size_t i = 0; i < r->plan.nhosts; i++)
+		free(r->tlsa[i]);
+	free(r);
 }
 
 static void
@@ -62,6 +67,7 @@ route_cancel(struct routing **rp)
 	if (r == NULL)
 		return;
 	resolver_cancel(&r->mx);
+	dane_cancel(&r->dane);
 	for (size_t i = 0; i < r->nhosts; i++)
 		resolver_cancel(&r->hosts[i].q);
 	routing_free(r);
@@ -84,6 +90,23 @@ finished(struct routing *r)
 }
 
 static void
+dane_done(void *arg)
+{
+	struct routing *r = arg;
+
+	r->dane = NULL;
+	finished(r);
+}
+
+/* All addresses are known; now what the certificates must be. */
+static void
+addressed(struct routing *r)
+{
+	if ((r->dane = dane_find(r->c, r->route, dane_done, r)) == NULL)
+		finished(r);
+}
+
+static void
 now(evutil_socket_t fd, short what, void *arg)
 {
 	finished(arg);
@@ -98,7 +121,7 @@ got_address(void *arg, const struct dns_answer *a)
 	hq->q = NULL;
 	plan_address(&r->route->plan, hq->host, hq->family, a);
 	if (--r->waiting == 0)
-		finished(r);
+		addressed(r);
 }
 
 /* Asks for what is not known yet; false when there was nothing to ask. */

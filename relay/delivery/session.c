@@ -60,7 +60,7 @@ hang_up(struct session *s)
 	if (s->ev_write)
 		event_free(s->ev_write);
 	s->ev_read = s->ev_write = NULL;
-	s->writing = s->handshaking = s->verified = false;
+	s->writing = s->handshaking = false;
 	transport_close(&s->t);
 	buf_reset(&s->in);
 }
@@ -117,12 +117,35 @@ job_over(struct session *s)
 	job_done(s->c, job);
 }
 
+/* What everybody needs there: postern.yaml, the records of the host. */
+static enum require_tls
+common_need(const struct session *s, const struct plan_host *h)
+{
+	if (h->dane == DANE_USABLE)
+		return TLS_DANE;
+	return h->dane == DANE_UNUSABLE || s->c->conf->delivery.floor == FLOOR_ENCRYPTED ?
+	    TLS_ENCRYPTED : TLS_UNSPECIFIED;
+}
+
+/* The most that anyone asks for: the job, or that. */
+static enum require_tls
+tls_needed(const struct session *s, const struct plan_host *h)
+{
+	enum require_tls all = common_need(s, h), own = job_demand(s->job).least;
+
+	return own > all ? own : all;
+}
+
 /* The session failed for what its job asked for, no more. */
 static bool
 demanded(const struct session *s)
 {
-	return s->m.failed && s->m.fail.cls == FAIL_TLS && job_demand(s->job) != DEMAND_NOTHING &&
-	    s->c->conf->delivery.floor != FLOOR_ENCRYPTED;
+	const struct plan *p = &s->route->plan;
+	const struct plan_host *h = &p->hosts[p->targets[s->target].host];
+
+	if (!s->m.failed || s->m.fail.cls != FAIL_TLS || job_demand(s->job).least == TLS_UNSPECIFIED)
+		return false;
+	return s->has >= common_need(s, h) || (s->need == TLS_DANE && h->dane != DANE_USABLE);
 }
 
 /* No target is left; s->last says why the last one was given up. */
@@ -131,7 +154,7 @@ unreachable(struct session *s)
 {
 	struct job *job = s->job;
 	struct smtp_result why = s->last;
-	enum job_demand demand = DEMAND_NOTHING;
+	struct job_demand demand = { 0 };
 
 	if (s->demanded) {
 		demand = job_demand(job);
@@ -140,7 +163,7 @@ unreachable(struct session *s)
 	s->job = NULL;
 	job_fail_rest(job, &why);
 	job->relay = s->relay.n ? arena_span(job->arena, s->relay) : SPAN_LIT("none");
-	job->tls = SPAN_LIT("");
+	job->tls = arena_span(job->arena, s->tls);
 	job_done(s->c, job);
 	site_session_gone(s->site, s);
 	site_unreachable(s->site, &why, s->relay, demand);
@@ -181,11 +204,13 @@ over(struct session *s)
 		job_over(s);
 		die(s);
 	} else {
-		s->demanded = demanded(s);
+		bool own = demanded(s);
+
+		s->demanded |= own;
 		s->last = m->fail;
 		s->last.reply = arena_span(s->arena, m->fail.reply);
 		/* What only this message asks for says nothing about the server. */
-		if (!demanded(s))
+		if (!own)
 			s->route->bad_until[s->target] = clock_mono() + 60 * US_PER_SEC;
 		next_target(s);
 	}
@@ -278,28 +303,32 @@ say(struct session *s)
 	return 0;
 }
 
-/* The handshake is done: who is it? */
+/* TLS stands. Is it what was wanted? Nothing of a message has been said yet. */
 static void
-secured(struct session *s)
+shaken(struct session *s)
 {
+	static const enum require_tls worth[] = { [PROVED_NOTHING] = TLS_ENCRYPTED,
+		[PROVED_NAME] = TLS_VERIFIED, [PROVED_DANE] = TLS_DANE };
+	static const char *const wanted[] = { [TLS_VERIFIED] = "verified", [TLS_DANE] = "DANE" };
 	const struct plan *p = &s->route->plan;
 	struct span names[PLAN_NAMES_MAX];
-	char agreed[TRANSPORT_AGREED_MAX];
-	struct err err;
 	size_t n = plan_names(p, p->targets[s->target].host, names);
+	struct err verdict = { 0 };
+	enum proved proved = transport_proved(&s->t, names, n, &verdict);
 
-	s->verified = transport_verify(&s->t, names, n, &err) == 0;
-	transport_agreed(&s->t, agreed);
-	s->tls = span_str(arena_printf(s->arena, "%s %s", agreed,
-	    s->verified ? "verified" : "unverified"));
+	s->tls = transport_tls_text(&s->t, proved, s->arena);
+	s->has = worth[proved];
 	counter_add(COUNTER_OUT_TLS, 1);
-	if (!s->verified && job_demand(s->job) >= DEMAND_VERIFIED)
-		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "verified TLS is required, but "
-		    "the certificate of host " SPAN_FMT " cannot be trusted: %s", SPAN_ARG(s->m.peer),
-		    err.text);
-	else
-		smtp_client_tls_done(&s->m);
-	run(s);
+	if (s->has < s->need) {
+		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "the certificate of host "
+		    SPAN_FMT " is not good enough (%s TLS is required): %s", SPAN_ARG(s->m.peer),
+		    wanted[s->need], verdict.text);
+		log_msg(LOG_LVL_WARN, s->job->d.id, "%s TLS is required, and host " SPAN_FMT
+		    " has not proved it: %s (" SPAN_FMT ")", wanted[s->need], SPAN_ARG(s->m.peer),
+		    verdict.text, SPAN_ARG(s->tls));
+		return;
+	}
+	smtp_client_tls_done(&s->m);
 }
 
 static void
@@ -315,7 +344,8 @@ handshake(struct session *s)
 	}
 	s->handshaking = false;
 	if (r == 0) {
-		secured(s);
+		shaken(s);
+		run(s);
 		return;
 	}
 	if (s->m.tls == CLIENT_TLS_OFFERED) {
@@ -331,13 +361,37 @@ handshake(struct session *s)
 	run(s);
 }
 
+/* The records found for the host, where there are any that count (RFC 7672). */
+static int
+expect_dane(struct session *s, size_t host, struct err *err)
+{
+	const struct plan *p = &s->route->plan;
+	const struct dns_answer *a = s->route->tlsa[host];
+	const char *also[] = { p->hosts[host].name, p->domain, NULL };
+	struct tlsa v[DNS_RECORDS_MAX];
+	size_t n = 0;
+
+	if (p->hosts[host].dane != DANE_USABLE)
+		return 0;
+	for (size_t i = 0; i < a->n; i++) {
+		struct span d = dns_data(a, &a->records[i]);
+
+		/* The Web's authorities (usages 0 and 1) have no say in mail (RFC 7672, 3.1.3). */
+		if (d.n > 3 && (d.p[0] == 2 || d.p[0] == 3))
+			v[n++] = (struct tlsa){ (unsigned char)d.p[0], (unsigned char)d.p[1],
+				(unsigned char)d.p[2], span_from(d, 3) };
+	}
+	return transport_dane(&s->t, s->route->tlsa_base[host], also, v, n, err);
+}
+
 static void
 start_tls(struct session *s)
 {
 	const struct target *t = &s->route->plan.targets[s->target];
 	struct err err;
 
-	if (transport_tls(&s->t, s->c->tls, s->route->plan.hosts[t->host].name, &err) == -1) {
+	if (transport_tls(&s->t, s->c->tls, s->route->plan.hosts[t->host].name, &err) == -1 ||
+	    expect_dane(s, t->host, &err) == -1) {
 		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "%s", err.text);
 		run(s);
 		return;
@@ -443,7 +497,7 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->connector = NULL;
 	if (fd == -1) {
 		if (why) {
-			s->relay = (struct span){ 0 };
+			s->relay = s->tls = (struct span){ 0 };
 			smtp_result_set(&s->last, CLIENT_GREETING, RCPT_DEFERRED, FAIL_CONNECT,
 			    "4.4.1", span_str(arena_printf(s->arena, "%s", why)), false);
 		}
@@ -465,8 +519,10 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->relay = span_str(arena_printf(s->arena, SPAN_FMT ":%u", SPAN_ARG(s->m.peer),
 	    p->targets[target].port));
 	s->tls = SPAN_LIT("");
-	s->m.requiretls = job_demand(s->job) == DEMAND_REQUIRETLS;
-	if (job_demand(s->job) || c->conf->delivery.floor == FLOOR_ENCRYPTED)
+	s->has = TLS_UNSPECIFIED;
+	s->need = tls_needed(s, &p->hosts[p->targets[target].host]);
+	s->m.requiretls = job_demand(s->job).requiretls;
+	if (s->need >= TLS_ENCRYPTED)
 		s->m.tls = CLIENT_TLS_REQUIRED;
 	else if (c->tls && !s->plain_only && c->conf->delivery.floor != FLOOR_NONE)
 		s->m.tls = CLIENT_TLS_OFFERED;
@@ -475,6 +531,11 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->granted = s->m.state;
 	s->deadline = clock_mono() + smtp_client_patience(&s->m);
 	counter_add(COUNTER_OUT_CONNECTIONS, 1);
+	if (s->need == TLS_DANE && p->hosts[p->targets[target].host].dane != DANE_USABLE) {
+		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "DANE is required, and host "
+		    SPAN_FMT " has no TLSA records that count", SPAN_ARG(s->m.peer));
+		run(s);
+	}
 }
 
 /* --- from outside --- */
@@ -494,17 +555,9 @@ session_give(struct session *s, struct job *job)
 bool
 session_fits(const struct session *s, const struct job *job)
 {
-	switch (job_demand(job)) {
-	case DEMAND_NOTHING:
-		return true;
-	case DEMAND_TLS:
-		return s->m.tls_active;
-	case DEMAND_VERIFIED:
-		return s->verified;
-	case DEMAND_REQUIRETLS:
-		return s->verified && (s->m.caps & CAP_REQUIRETLS);
-	}
-	return false;
+	struct job_demand d = job_demand(job);
+
+	return s->has >= d.least && (!d.requiretls || (s->m.caps & CAP_REQUIRETLS));
 }
 
 void

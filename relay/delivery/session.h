@@ -34,9 +34,10 @@ struct session {
 	struct event *ev_read, *ev_write;
 	bool writing;			/* ev_write is pending */
 	bool handshaking;
-	bool demanded;			/* the last target was left for what only this job asks for */
-	bool verified;			/* the server proved to be the domain's */
+	bool demanded;			/* a target was left for what only this job asks for */
 	bool plain_only;		/* the TLS handshake failed and may be done without */
+	enum require_tls need;		/* what this connection must be, for its first job and its server */
+	enum require_tls has;		/* what it turned out to be */
 	struct smtp_client m;
 	struct buf in;
 	struct job *job;

@@ -145,17 +145,20 @@ site_retire(struct site *site)
 	}
 }
 
+/* Those that demand less stay. */
 static void
 fail_waiting(struct site *site, const struct smtp_result *why, struct span relay,
-    enum job_demand demand)
+    struct job_demand demand)
 {
 	struct job *job, *all = site->first;
 
 	site->first = NULL;
 	site->last = &site->first;
 	while ((job = all) != NULL) {
+		struct job_demand own = job_demand(job);
+
 		all = job->next;
-		if (job_demand(job) < demand) {
+		if (own.least < demand.least || own.requiretls < demand.requiretls) {
 			site_add(site, job);
 			continue;
 		}
@@ -195,7 +198,7 @@ got_route(void *ctx, struct route *route)
 	}
 	smtp_result_set(&why, CLIENT_GREETING, route->plan.status, FAIL_DNS, route->plan.dsn,
 	    span_str(route->plan.text), false);
-	fail_waiting(site, &why, (struct span){ 0 }, DEMAND_NOTHING);
+	fail_waiting(site, &why, (struct span){ 0 }, (struct job_demand){ 0 });
 	route_unref(&route);
 }
 
@@ -239,9 +242,9 @@ site_session_gone(struct site *site, struct session *s)
 
 void
 site_unreachable(struct site *site, const struct smtp_result *why, struct span relay,
-    enum job_demand demand)
+    struct job_demand demand)
 {
-	if (demand == DEMAND_NOTHING)
+	if (demand.least == TLS_UNSPECIFIED)
 		route_unref(&site->route);	/* perhaps it has moved: ask again next time */
 	for (struct session *s = site->sessions; s; s = s->site_next)
 		if (s->phase == SESSION_OPEN || s->phase == SESSION_IDLE)

@@ -16,10 +16,11 @@ struct job *site_next(struct site *site, struct session *s);
 void site_requeue(struct site *site, struct job *job);
 /* The session counts no more (over, or QUIT under way). Once is enough, twice does no harm. */
 void site_session_gone(struct site *site, struct session *s);
-/* No server of the route could be had, for a job that asks so much. What waits and asks no less gets
- * the same answer, unless another session of the site is at work. */
+/* No server of the route could be had, for what this job demanded beyond the others ({ 0 }: for all).
+ * What waits and demands no less gets the same answer, unless another session of the
+ * site is at work. */
 void site_unreachable(struct site *site, const struct smtp_result *why, struct span relay,
-    enum job_demand demand);
+    struct job_demand demand);
 
 /* For carrier.c: */
 struct site *site_get(struct carrier *c, struct span name);	/* made when it is new */

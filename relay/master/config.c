@@ -652,26 +652,25 @@ read_sources(struct reader *r, const struct conf_node *list, struct conf_deliver
 static void
 read_delivery_tls(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
 {
-	static const char *const known[] = { "policy", "floor", "ca", NULL };
+	static const char *const known[] = { "policy", "floor", "roots", NULL };
 	static const char *const floors[] = { "none", "opportunistic", "encrypted", NULL };
-	static const char *const policies[] = { "none", NULL };
+	static const char *const policies[] = { "none", "dane", NULL };
 	const struct conf_node *n;
 	struct span s;
 	int v;
 
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{policy, floor}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{policy, floor, roots}"))
 		return;
 	conf_check_keys(r->d, map, "tls", known);
 	if ((n = conf_get(map, "floor")) && conf_enum(r->d, n, floors, &v))
 		dl->floor = (enum tls_floor)v;
-	if (text_of(r, conf_get(map, "ca"), "a file of CA certificates", &s))
-		dl->ca = path_of(r, s);
 	if ((n = conf_get(map, "policy")) && n->kind == CONF_SCALAR &&
-	    (span_is(n->text, "dane") || span_is(n->text, "mta-sts") ||
-	    span_is(n->text, "dane+mta-sts")))
-		diag_at(r->d, DIAG_ERROR, n, "none", "DANE and MTA-STS are not in this version");
-	else if (n)
-		conf_enum(r->d, n, policies, &v);
+	    (span_is(n->text, "mta-sts") || span_is(n->text, "dane+mta-sts")))
+		diag_at(r->d, DIAG_ERROR, n, "dane", "MTA-STS is not in this version");
+	else if (n && conf_enum(r->d, n, policies, &v))
+		dl->dane = v == 1;
+	if ((n = conf_get(map, "roots")) && conf_text(r->d, n, "a file of certificates", &s))
+		dl->roots = path_of(r, s);
 }
 
 static void
@@ -689,7 +688,7 @@ read_delivery(struct reader *r, const struct conf_node *map)
 	*dl = (struct conf_delivery){ .port = 25, .hello = r->c->hostname, .retry = retry,
 		.nretry = sizeof(retry) / sizeof(retry[0]), .delay_notice = 240 * MINUTE,
 		.expire = 5 * 24 * 60 * MINUTE, .site_connections = 20, .site_messages = 100,
-		.processes = 1, .floor = FLOOR_OPPORTUNISTIC };
+		.processes = 1, .floor = FLOOR_OPPORTUNISTIC, .dane = true };
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "settings of the delivery"))
 		return;
 	conf_check_keys(r->d, map, "delivery", known);
@@ -798,10 +797,11 @@ read_auth(struct reader *r, const struct conf_node *map)
 static void
 read_dns(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "servers", "dnssec", NULL };
+	static const char *const known[] = { "servers", "dnssec", "trust_anchor", NULL };
 	const struct conf_node *n;
+	struct span s;
 
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec, trust_anchor}"))
 		return;
 	conf_check_keys(r->d, map, "dns", known);
 	if ((n = conf_get(map, "servers"))) {
@@ -813,6 +813,12 @@ read_dns(struct reader *r, const struct conf_node *map)
 	}
 	if ((n = conf_get(map, "dnssec")))
 		conf_bool(r->d, n, &r->c->dnssec);
+	if ((n = conf_get(map, "trust_anchor")) && conf_text(r->d, n, "a file", &s)) {
+		r->c->trust_anchor = path_of(r, s);
+		if (!r->c->dnssec)
+			diag_at(r->d, DIAG_WARNING, n, "dnssec: true",
+			    "a trust anchor, but `dnssec` is off");
+	}
 }
 
 static void
@@ -936,11 +942,13 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", NULL };
+		"auth", "limits", "dkim_missing", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
+	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
 	const struct conf_node *n;
+	int v;
 	char host[256] = "";
 
 	conf_check_keys(r->d, root, "postern.yaml", known);
@@ -971,6 +979,8 @@ read_top(struct reader *r, const struct conf_node *root)
 	if (!text_of(r, conf_get(root, "postmaster"), "an address", &c->postmaster))
 		c->postmaster = span_str(arena_printf(r->a, "postmaster@" SPAN_FMT,
 		    SPAN_ARG(c->hostname)));
+	if ((n = conf_get(root, "dkim_missing")) && conf_enum(r->d, n, missing, &v))
+		c->dkim_missing = (enum dkim_missing)v;
 	c->receivers = 1;
 	u32_of(r, root, "receivers", 1, 64, &c->receivers);
 }

@@ -118,7 +118,8 @@ struct conf_delivery {
 	uint32_t site_messages;			/* 100 on one connection */
 	uint32_t processes;			/* 1 */
 	enum tls_floor floor;
-	const char *ca;			/* roots for verified TLS; NULL: the system's */
+	bool dane;			/* tls.policy */
+	const char *roots;		/* tls.roots: certificates of authorities; NULL: the system's */
 };
 
 /* Above them new messages are refused with 452; our own notices are not. */
@@ -129,6 +130,7 @@ struct conf_queue {
 	uint64_t free;		/* 64 MiB stay free on the spool's disk */
 };
 
+enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };
 enum av_engine { AV_LIBCLAMAV, AV_OFF };
 
 struct config {
@@ -149,11 +151,13 @@ struct config {
 	uint32_t authenticators;	/* processes that check passwords, 2; 0: no listener asks */
 	const struct conf_domain *domains;
 	size_t ndomains;
+	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
 	struct conf_delivery delivery;
 	struct conf_queue queue;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
-	bool dnssec;
+	bool dnssec;			/* true */
+	const char *trust_anchor;	/* absolute; NULL: the root's */
 	enum av_engine av;
 	const char *av_databases;
 	uint32_t scanners;		/* processes; `auto`: the number of processors */

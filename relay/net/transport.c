@@ -45,9 +45,14 @@ transport_context(const char *roots, struct err *err)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	if (SSL_CTX_dane_enable(ctx) <= 0) {
+		SSL_CTX_free(ctx);
+		err_set(err, 0, "OpenSSL: no DANE");
+		return NULL;
+	}
 	/* The system may have none: opportunistic TLS takes unverified certificates too. */
 	if (SSL_CTX_load_verify_file(ctx, roots ? roots : SYSTEM_ROOTS) != 1 && roots) {
-		err_set(err, 0, "delivery.tls.ca %s: %s", roots, tls_error());
+		err_set(err, 0, "delivery.tls.roots %s: %s", roots, tls_error());
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
@@ -227,6 +232,28 @@ transport_handshake(struct transport *t, struct err *err)
 	return r;
 }
 
+int
+transport_dane(struct transport *t, const char *base, const char *const *also,
+    const struct tlsa *v, size_t n, struct err *err)
+{
+	size_t taken = 0;
+
+	if (SSL_dane_enable(t->ssl, base) <= 0)
+		return err_set(err, 0, "DANE: %s", tls_error());
+	/* RFC 7672, 3.1.1: the record names the key; what else the certificate says does not count. */
+	SSL_set_tlsext_host_name(t->ssl, base);
+	SSL_dane_set_flags(t->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (; *also; also++)
+		SSL_add1_host(t->ssl, *also);
+	for (size_t i = 0; i < n; i++)
+		taken += SSL_dane_tlsa_add(t->ssl, v[i].usage, v[i].selector, v[i].matching,
+		    (const unsigned char *)v[i].data.p, v[i].data.n) > 0;
+	ERR_clear_error();
+	if (taken == 0)
+		return err_set(err, 0, "DANE: none of %zu TLSA records can be used", n);
+	return 0;
+}
+
 static bool
 is_for(X509 *x, struct span name)
 {
@@ -239,20 +266,26 @@ is_for(X509 *x, struct span name)
 	    NULL) == 1;
 }
 
-int
-transport_verify(const struct transport *t, const struct span *names, size_t n, struct err *err)
+enum proved
+transport_proved(const struct transport *t, const struct span *names, size_t n, struct err *why)
 {
 	X509 *x = t->ssl ? SSL_get0_peer_certificate(t->ssl) : NULL;
 	long chain = t->ssl ? SSL_get_verify_result(t->ssl) : X509_V_OK;
 
-	if (x == NULL)
-		return err_set(err, 0, "no certificate");
-	if (chain != X509_V_OK)
-		return err_set(err, 0, "%s", X509_verify_cert_error_string(chain));
+	if (x == NULL || chain != X509_V_OK) {
+		err_set(why, 0, "%s", x ? X509_verify_cert_error_string(chain) :
+		    t->ssl ? "no certificate" : "no TLS");
+		return PROVED_NOTHING;
+	}
+	if (SSL_get0_dane_authority(t->ssl, NULL, NULL) >= 0)
+		return PROVED_DANE;
 	for (size_t i = 0; i < n; i++)
-		if (is_for(x, names[i]))
-			return 0;
-	return err_set(err, 0, "it is not for %.*s", SPAN_ARG(n ? names[0] : SPAN_LIT("any name")));
+		if (is_for(x, names[i])) {
+			err_set(why, 0, "an authority vouches for it, but no TLSA record");
+			return PROVED_NAME;
+		}
+	err_set(why, 0, "it is not for " SPAN_FMT, SPAN_ARG(n ? names[0] : SPAN_LIT("any name")));
+	return PROVED_NOTHING;
 }
 
 struct span
@@ -263,6 +296,45 @@ transport_agreed(const struct transport *t, char buf[static TRANSPORT_AGREED_MAX
 
 	ASSERT(n > 0 && n < TRANSPORT_AGREED_MAX);
 	return span_make(buf, (size_t)n);
+}
+
+#define SUBJECT_MAX 200
+
+/* The subject as RFC 2253 writes it, ASCII without controls, or the first name in it. */
+static void
+subject_of(const struct transport *t, char out[SUBJECT_MAX])
+{
+	X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	BIO *bio = cert ? BIO_new(BIO_s_mem()) : NULL;
+	char *p;
+	long n;
+
+	out[0] = '\0';
+	if (bio == NULL)
+		return;
+	X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253);
+	n = BIO_get_mem_data(bio, &p);
+	if (n > 0) {
+		n = n < SUBJECT_MAX - 1 ? n : SUBJECT_MAX - 1;
+		memcpy(out, p, (size_t)n);
+		out[n] = '\0';
+	}
+	BIO_free(bio);
+}
+
+struct span
+transport_tls_text(const struct transport *t, enum proved proved, struct arena *a)
+{
+	static const char *const words[] = { [PROVED_NOTHING] = "unverified",
+		[PROVED_NAME] = "verified", [PROVED_DANE] = "dane" };
+	char agreed[TRANSPORT_AGREED_MAX], subject[SUBJECT_MAX];
+
+	if (t->ssl == NULL)
+		return (struct span){ "", 0 };
+	transport_agreed(t, agreed);
+	subject_of(t, subject);
+	return span_str(arena_printf(a, "%s %s subject=%s", agreed, words[proved],
+	    subject[0] ? subject : "none"));
 }
 
 struct span

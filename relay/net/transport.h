@@ -38,13 +38,26 @@ int transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name,
 int transport_tls_accept(struct transport *t, struct ssl_ctx_st *ctx, struct err *err);
 /* 0 done, TRANSPORT_AGAIN, TRANSPORT_BROKEN */
 int transport_handshake(struct transport *t, struct err *err);
-/* Do the roots vouch for the certificate, and is it for one of the names (host names, addresses)?
- * -1: err says what is wrong with it. */
-int transport_verify(const struct transport *t, const struct span *names, size_t n,
-    struct err *err);
+/* Before the first handshake: the certificate must match one of these records (RFC 7671),
+ * found at `base`, which becomes the name asked for; `also` (NULL-terminated) are other names
+ * it may say where a record names an authority. */
+struct tlsa { unsigned char usage, selector, matching; struct span data; };
+int transport_dane(struct transport *t, const char *base, const char *const *also,
+    const struct tlsa *v, size_t n, struct err *err);
+
+/* What the certificate of the other side has proved: that a record names it, or that the roots
+ * vouch for it and it is for one of the names (host names, addresses). The handshake does not
+ * fail for it: the caller asks, and leaves when it wanted more. why: unless DANE, what is wrong
+ * with it ("self-signed certificate", "it is not for mx.example.net", …). */
+enum proved { PROVED_NOTHING, PROVED_NAME, PROVED_DANE };
+enum proved transport_proved(const struct transport *t, const struct span *names, size_t n,
+    struct err *why);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", in buf. */
 #define TRANSPORT_AGREED_MAX 96
 struct span transport_agreed(const struct transport *t, char buf[static TRANSPORT_AGREED_MAX]);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384 verified subject=CN=mx.example.net", or "unverified", or
+ * "dane"; "" without TLS */
+struct span transport_tls_text(const struct transport *t, enum proved proved, struct arena *a);
 /* The first of the names that the peer's certificate is for, when a CA of the context vouches for
  * it; the empty span: none. */
 struct span transport_peer_name(const struct transport *t, const struct span *names, size_t n);

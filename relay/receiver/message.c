@@ -279,6 +279,26 @@ choose_key(const struct message *m)
 	return (struct span){ 0 };
 }
 
+/* Nobody's key signs it. Said, or (true) reason enough to refuse it. */
+static bool
+dkim_is_missing(const struct message *m, struct smtp_reply *r)
+{
+	const struct config *conf = m->all->conf;
+	bool keys = false;
+
+	for (size_t i = 0; i < conf->ndomains; i++)
+		keys |= conf->domains[i].ndkim > 0;
+	if (m->t->env.direction != DIRECTION_OUTBOUND)
+		return false;
+	if (keys || conf->dkim_missing == DKIM_MISSING_REFUSE)
+		log_msg(LOG_LVL_WARN, m->id, "no DKIM key for the domain of the author or of <"
+		    SPAN_FMT ">", SPAN_ARG(m->t->env.sender));
+	if (conf->dkim_missing != DKIM_MISSING_REFUSE)
+		return false;
+	reply_now(r, 550, "5.7.1 this relay has no DKIM key for the domain of the author");
+	return true;
+}
+
 /* The name that stands in our Received field. */
 struct span
 message_hostname(const struct message *m)
@@ -309,6 +329,8 @@ message_end(struct message *m, struct smtp_transaction *t, int64_t now, struct s
 		return -1;
 	}
 	m->sign_domain = choose_key(m);
+	if (m->sign_domain.n == 0 && dkim_is_missing(m, r))
+		return -1;
 	m->state = MESSAGE_SCAN;
 	if (scanners_judge(m->all->scanners, m, now) == -1) {
 		m->state = MESSAGE_COLLECT;

@@ -8,17 +8,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint16_t types[] = { DNS_A, DNS_MX, DNS_AAAA };
+	static const uint16_t types[] = { DNS_A, DNS_MX, DNS_AAAA, DNS_TXT, DNS_TLSA, DNS_CNAME,
+		DNS_PTR };
 	static struct dns_answer a;
 
-	for (size_t t = 0; t < 3; t++) {
+	for (size_t t = 0; t < sizeof(types) / sizeof(*types); t++) {
 		dns_read(span_make((const char *)data, size), types[t], &a);
 		ASSERT(a.n <= DNS_RECORDS_MAX);
+		ASSERT(a.ndata <= DNS_DATA_MAX);
 		ASSERT((a.n > 0) == (a.status == DNS_OK));
 		for (size_t i = 0; i < a.n; i++) {
 			struct span name = span_str(a.records[i].name);
 
-			if (types[t] == DNS_MX)
+			if (types[t] == DNS_TXT || types[t] == DNS_TLSA)
+				ASSERT(a.records[i].at + a.records[i].size <= a.ndata);
+			else if (types[t] != DNS_A && types[t] != DNS_AAAA)
 				ASSERT(name.n == 0 || dns_name_ok(name));
 			else
 				ASSERT(a.records[i].ip.family == 4 || a.records[i].ip.family == 6);

@@ -41,7 +41,7 @@ class Verified(unittest.TestCase):
         cls.lab.config(
             tls={"certificate": "gw.pem", "key": "gw.key"},
             domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.back.port], "recipients": "any"}},
-            delivery={"retry": ["1h"], "tls": {"policy": "none", "ca": "ca.pem"},
+            delivery={"retry": ["1h"], "tls": {"policy": "none", "roots": "ca.pem"},
                       "routes": {"wrong.lab": ["127.0.0.1:%d" % ports["wrong"]],
                                  "foreign.lab": ["127.0.0.1:%d" % ports["foreign"]], "domain.lab": ["127.0.0.1:%d" % ports["domain"]],
                                  "plain.lab": ["127.0.0.1:%d" % plain.port], "far.lab": ["127.0.0.1:%d" % cls.far.ports["smtp"]]}},

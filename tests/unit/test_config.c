@@ -39,7 +39,7 @@ test_whole(void **state)
 	    "    dkim: [{selector: s1, key: keys/k.pem}, {selector: s2, key: /k2, algorithm: ed25519-sha256}]\n"
 	    "delivery:\n"
 	    "  port: 2526\n  routes: {partner.example: ['relay.partner.example:26'], .wide.example: [192.0.2.9], '*': [192.0.2.10]}\n"
-	    "  retry: [1m, 90s]\n  expire: 2d\n  per_site: {connections: 7}\n  tls: {floor: encrypted}\n"
+	    "  retry: [1m, 90s]\n  expire: 2d\n  per_site: {connections: 7}\n  tls: {floor: encrypted, policy: none, roots: ca.pem}\n"
 	    "dns: {servers: ['127.0.0.1:5399', '::1'], dnssec: no}\n"
 	    "queue: {messages: 1000, bytes: 2GB, memory: 100MiB, free: 1GB}\n"
 	    "antivirus: {engine: off}\nscanners: {processes: 3, timeout: 500ms}\n");
@@ -80,6 +80,9 @@ test_whole(void **state)
 	assert_int_equal(c->dns[0].port, 5399);
 	assert_int_equal(c->dns[1].port, 53);
 	assert_false(c->dnssec);
+	assert_false(c->delivery.dane);
+	assert_string_equal(c->delivery.roots, "/etc/postern/ca.pem");
+	assert_null(c->trust_anchor);
 	assert_int_equal(c->av, AV_OFF);
 	assert_int_equal(c->scan_timeout, 500000);
 	/* Routes: the domain itself, then a parent, then our own deliver_to, then "*". */
@@ -190,6 +193,10 @@ test_slips(void **state)
 		    " client_certificates: {ca: c, names: [n.example]}}]\n", 4, "need TLS", NULL },
 		{ HEAD LISTEN "store: postgresql://x\n", 4, "sqlite", NULL },
 		{ HEAD LISTEN "dns: {servers: [ns.example.org]}\n", 4, "address", NULL },
+		{ HEAD LISTEN "dns: {trust_ancor: x}\n", 4, "trust_ancor", "did you mean `trust_anchor`?" },
+		{ HEAD LISTEN "delivery: {tls: {policy: dain}}\n", 4, "dain", "did you mean `dane`?" },
+		{ HEAD LISTEN "delivery: {tls: {policy: mta-sts}}\n", 4, "not in this version", NULL },
+		{ HEAD LISTEN "dkim_missing: refuze\n", 4, "refuze", "did you mean `refuse`?" },
 		{ HEAD LISTEN "antivirus: {engine: clamscan}\n", 4, "clamscan", NULL },
 		{ HEAD LISTEN "hostname: twice.example\n", 4, "hostname", NULL },
 		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25'}, {name: a, address: '1.2.3.4:26'}]\n", 3,

@@ -212,7 +212,8 @@ test_starttls(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_outcome(&lab.outcomes[i], 0, RCPT_SENT, FAIL_NONE, "2.0.0");
 		assert_true(span_starts(span_str(lab.outcomes[i].tls), SPAN_LIT("TLSv1.3 TLS_")));
-		assert_true(span_ends_nocase(span_str(lab.outcomes[i].tls), SPAN_LIT(" unverified")));
+		assert_true(span_ends_nocase(span_str(lab.outcomes[i].tls),
+		    SPAN_LIT(" unverified subject=CN=mx.lab")));
 	}
 	assert_int_equal(f.log->handshakes, 1);
 	assert_int_equal(f.log->messages, 3);
@@ -480,6 +481,38 @@ test_verified_tls_required_by_message(void **state)
 	fake_stop(&f);
 }
 
+/* With a floor for all, the server is to blame for what it does not reach, and only for that. */
+static void
+test_tls_of_the_floor_and_the_message(void **state)
+{
+	for (int tls = 0; tls < 2; tls++) {
+		struct fake f = { .tls = tls };
+		struct lab lab;
+
+		fake_start(&f);
+		lab_init(&lab, &f);
+		lab.conf.delivery.site_connections = 1;
+		lab.conf.delivery.floor = FLOOR_ENCRYPTED;
+		for (int i = 0; i < 3; i++) {
+			struct job *job = lab_job(&lab, "site.lab", hello, 1);
+
+			job->d.require_tls = i == 0 ? TLS_VERIFIED : i == 1 ? TLS_DANE : TLS_UNSPECIFIED;
+			carrier_take(&lab.c, job);
+		}
+		lab_run(&lab);
+		for (int i = 0; i < 3; i++) {
+			if (tls && i == 2)
+				assert_outcome(&lab.outcomes[i], 0, RCPT_SENT, FAIL_NONE, "2.0.0");
+			else
+				assert_outcome(&lab.outcomes[i], 0, RCPT_DEFERRED,
+				    tls ? FAIL_MESSAGE : FAIL_TLS, tls ? "4.7.5" : "4.7.4");
+		}
+		assert_int_equal(f.log->messages, tls);
+		lab_release(&lab);
+		fake_stop(&f);
+	}
+}
+
 /* --- the end --- */
 
 /* A log entry of the server, awaited within the loop. */
@@ -655,7 +688,7 @@ test_dns(void **state)
 	lab.conf.delivery.nroutes = 0;
 	lab.conf.delivery.port = f.port;
 	pid = dns_start(&server);
-	lab.c.resolver = resolver_new(lab.c.base, &server, 1, &err);
+	lab.c.resolver = resolver_new(lab.c.base, &server, 1, SPAN_LIT(""), &err);
 	assert_non_null(lab.c.resolver);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		carrier_take(&lab.c, lab_job(&lab, rows[i].site, hello, 1));
@@ -888,6 +921,7 @@ main(void)
 		cmocka_unit_test(test_tls_broken),
 		cmocka_unit_test(test_tls_required_by_message),
 		cmocka_unit_test(test_verified_tls_required_by_message),
+		cmocka_unit_test(test_tls_of_the_floor_and_the_message),
 		cmocka_unit_test(test_cut_in_the_middle),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_idle_quits),

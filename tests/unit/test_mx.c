@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "delivery/dane.h"
 #include "delivery/mx.h"
 
 /* Randomness under control: the numbers of a list, then zeros. */
@@ -477,6 +478,54 @@ test_packets(void **state)
 }
 
 static void
+test_texts(void **state)
+{
+	struct dns_answer a;
+
+	/* the strings of a record are one text; a string longer than its record spoils only that one */
+	a = READ(HEAD("\x80", "\3") QUESTION "\xc0\x0c\0\x10\0\1\0\0\1\x2c\0\7\3v=s\2pf"
+	    "\xc0\x0c\0\x10\0\1\0\0\1\x2c\0\4\4abc" "\xc0\x0c\0\x10\0\1\0\0\1\x2c\0\2\1z", DNS_TXT);
+	assert_int_equal(a.status, DNS_OK);
+	assert_int_equal(a.n, 2);
+	assert_true(span_is(dns_data(&a, &a.records[0]), "v=spf"));
+	assert_true(span_is(dns_data(&a, &a.records[1]), "z"));
+	assert_string_equal(a.canonical, "site.lab");
+	/* behind a CNAME the records belong to its end */
+	a = READ(HEAD("\x80", "\2") QUESTION "\xc0\x0c\0\5\0\1\0\0\1\x2c\0\5\2mx\xc0\x11"
+	    "\2mx\xc0\x11\0\x34\0\1\0\0\1\x2c\0\5\3\1\1ab", DNS_TLSA);
+	assert_int_equal(a.status, DNS_OK);
+	assert_string_equal(a.canonical, "mx.lab");
+	assert_memory_equal(dns_data(&a, &a.records[0]).p, "\3\1\1ab", 5);
+	a = READ(HEAD("\x80", "\1") QUESTION "\xc0\x0c\0\x0c\0\1\0\0\1\x2c\0\4\2mx\0", DNS_PTR);
+	assert_string_equal(a.records[0].name, "mx");
+}
+
+/* What TLSA records amount to (RFC 7672, 2.2 and 3.1). */
+static void
+test_tlsa(void **state)
+{
+	static const struct { const char *head; size_t rest; enum dane_state want; } cases[] = {
+		{ "\3\1\1", 32, DANE_USABLE }, { "\2\0\2", 64, DANE_USABLE }, { "\3\0\0", 700, DANE_USABLE },
+		{ "\1\1\1", 32, DANE_UNUSABLE }, { "\0\0\1", 32, DANE_UNUSABLE }, { "\3\2\1", 32, DANE_UNUSABLE },
+		{ "\3\1\3", 32, DANE_UNUSABLE }, { "\3\1\1", 31, DANE_UNUSABLE }, { "\3\1\0", 0, DANE_UNUSABLE },
+	};
+	struct dns_answer a;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		a = (struct dns_answer){ .status = DNS_OK, .secure = true, .n = 1,
+			.records = { { .size = (uint16_t)(3 + cases[i].rest) } } };
+		memcpy(a.data, cases[i].head, 3);
+		assert_int_equal(dane_judge(&a), cases[i].want);
+		a.secure = false;	/* unproved: as if it were not there */
+		assert_int_equal(dane_judge(&a), DANE_NONE);
+	}
+	for (enum dns_status s = DNS_NODATA; s <= DNS_BOGUS; s++) {
+		a = (struct dns_answer){ .status = s, .secure = true };
+		assert_int_equal(dane_judge(&a), s <= DNS_NXDOMAIN ? DANE_NONE : DANE_FAILED);
+	}
+}
+
+static void
 test_names(void **state)
 {
 	char label[70];
@@ -540,6 +589,8 @@ main(void)
 		cmocka_unit_test(test_static),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_tlsa),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_certificate_names),
 	};

@@ -1,0 +1,397 @@
+/* dns_table.c -- what the DNS must say about a domain; see dns_table.h. */
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "addr.h"
+#include "cli/dns_table.h"
+#include "signer/dkim_record.h"
+
+const char *
+zone_verdict_word(enum zone_verdict v)
+{
+	static const char *const words[] = { [ZONE_UNCHECKED] = "-", [ZONE_OK] = "ok",
+		[ZONE_NOTE] = "optional", [ZONE_MISSING] = "missing", [ZONE_WRONG] = "wrong",
+		[ZONE_UNKNOWN] = "unknown" };
+
+	return words[v];
+}
+
+static struct zone_line *
+line(struct zone *z, const struct zone_topic *t, const char *name, const char *type,
+    const char *value)
+{
+	struct zone_line *l;
+
+	z->lines = arena_grow(z->a, z->lines, z->n * sizeof(*z->lines), (z->n + 1) * sizeof(*z->lines));
+	l = &z->lines[z->n++];
+	*l = (struct zone_line){ .topic = t, .name = name, .type = type, .value = span_str(value),
+		.detail = "" };
+	return l;
+}
+
+static char *
+under(struct zone *z, const char *label)
+{
+	return arena_printf(z->a, "%s." SPAN_FMT, label, SPAN_ARG(z->name));
+}
+
+static const char *
+hello(const struct zone *z)
+{
+	return arena_str(z->a, z->conf->delivery.hello);
+}
+
+/* Do we take mail from the Internet? Then the MX and what belongs to it is our business. */
+static bool
+receives(const struct zone *z)
+{
+	for (size_t i = 0; i < z->conf->nlisteners; i++)
+		if (z->conf->listeners[i].direction != LISTEN_OUTBOUND)
+			return true;
+	return false;
+}
+
+/* The question of a line; its verdict is set when there is no answer to look at. */
+static bool
+ask(struct zone *z, struct zone_line *l, uint16_t type, struct dns_answer *a)
+{
+	*a = *lookup_ask(z->lookup, l->name, type);
+	if (a->status >= DNS_SERVFAIL) {
+		l->verdict = ZONE_UNKNOWN;
+		l->detail = dns_status_text(a->status);
+		return false;
+	}
+	if (a->n == 0) {
+		l->verdict = l->topic->optional ? ZONE_NOTE : ZONE_MISSING;
+		return false;
+	}
+	return true;
+}
+
+static void
+verdict(struct zone_line *l, bool ok, const char *detail)
+{
+	l->verdict = ok ? ZONE_OK : ZONE_WRONG;
+	l->detail = ok ? "" : detail;
+}
+
+/* ---- address and reverse name of this gateway ---- */
+
+static void
+advise_address(struct zone *z, const struct zone_topic *t)
+{
+	char text[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < z->conf->delivery.nsources; i++) {
+		const struct ip *ip = &z->conf->delivery.sources[i];
+
+		line(z, t, hello(z), ip->family == 4 ? "A" : "AAAA",
+		    arena_printf(z->a, "%s", ip_format(*ip, text)))->what = ip;
+	}
+}
+
+static void
+check_address(struct zone *z, struct zone_line *l)
+{
+	const struct ip *ip = l->what;
+	struct dns_answer a;
+	bool found = false;
+
+	if (!ask(z, l, ip->family == 4 ? DNS_A : DNS_AAAA, &a))
+		return;
+	for (size_t i = 0; i < a.n; i++)
+		found |= ip_eq(a.records[i].ip, *ip);
+	verdict(l, found, "the name has other addresses");
+}
+
+static void
+advise_ptr(struct zone *z, const struct zone_topic *t)
+{
+	for (size_t i = 0; i < z->conf->delivery.nsources; i++)
+		line(z, t, lookup_reverse(z->a, z->conf->delivery.sources[i]), "PTR",
+		    arena_printf(z->a, "%s.", hello(z)));
+}
+
+static void
+check_ptr(struct zone *z, struct zone_line *l)
+{
+	struct dns_answer a;
+	bool found = false;
+
+	if (!ask(z, l, DNS_PTR, &a))
+		return;
+	for (size_t i = 0; i < a.n; i++)
+		found |= strcasecmp(a.records[i].name, hello(z)) == 0;
+	verdict(l, found, arena_printf(z->a, "it says %s", a.records[0].name));
+}
+
+/* ---- MX ---- */
+
+static void
+advise_mx(struct zone *z, const struct zone_topic *t)
+{
+	if (receives(z))
+		line(z, t, arena_str(z->a, z->name), "MX", arena_printf(z->a, "10 " SPAN_FMT ".",
+		    SPAN_ARG(z->conf->hostname)));
+}
+
+static void
+check_mx(struct zone *z, struct zone_line *l)
+{
+	struct dns_answer a;
+	bool found = false;
+
+	if (!ask(z, l, DNS_MX, &a))
+		return;
+	for (size_t i = 0; i < a.n; i++)
+		found |= span_eq_nocase(span_str(a.records[i].name), z->conf->hostname);
+	verdict(l, found, "the MX records name other servers: mail does not come here");
+}
+
+/* ---- SPF ---- */
+
+static void
+advise_spf(struct zone *z, const struct zone_topic *t)
+{
+	const char *v = "v=spf1";
+	char text[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < z->conf->delivery.nsources; i++)
+		v = arena_printf(z->a, "%s ip%u:%s", v, z->conf->delivery.sources[i].family,
+		    ip_format(z->conf->delivery.sources[i], text));
+	if (z->conf->delivery.nsources == 0)
+		v = arena_printf(z->a, "%s a:%s", v, hello(z));
+	line(z, t, arena_str(z->a, z->name), "TXT", arena_printf(z->a, "%s -all", v));
+}
+
+static void
+check_spf(struct zone *z, struct zone_line *l)
+{
+	const struct conf_delivery *d = &z->conf->delivery;
+	const char *why = NULL;
+	struct dns_answer a;
+	struct ip ips[16];
+	char text[IP_TEXT_MAX];
+	size_t n = 0;
+	bool any = false;
+
+	if (!ask(z, l, DNS_TXT, &a))
+		return;
+	for (size_t i = 0; i < a.n; i++)
+		any |= span_starts_nocase(dns_data(&a, &a.records[i]), SPAN_LIT("v=spf1"));
+	if (!any) {
+		l->verdict = ZONE_MISSING;
+		return;
+	}
+	for (; n < d->nsources && n < 16; n++)
+		ips[n] = d->sources[n];
+	if (d->nsources == 0) {
+		a = *lookup_ask(z->lookup, hello(z), DNS_A);
+		for (size_t i = 0; i < a.n && n < 16; i++)
+			ips[n++] = a.records[i].ip;
+	}
+	if (n == 0) {
+		l->verdict = ZONE_UNKNOWN;
+		l->detail = "no `delivery: source` in postern.yaml, and the EHLO name has no address";
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!spf_covers(z, l->name, ips[i], &why) || why) {
+			verdict(l, false, why ? why : arena_printf(z->a, "it does not name %s: add ip%u:%s",
+			    ip_format(ips[i], text), ips[i].family, text));
+			return;
+		}
+	verdict(l, true, "");
+}
+
+/* ---- DKIM ---- */
+
+static void
+advise_dkim(struct zone *z, const struct zone_topic *t)
+{
+	for (size_t i = 0; z->domain && i < z->domain->ndkim; i++) {
+		const struct conf_dkim *c = &z->domain->dkim[i];
+		struct err err;
+		struct dkim_key *k = dkim_key_load(z->domain->name, c->selector, c->key.p, c->ed25519,
+		    &err);
+		char *name = under(z, arena_printf(z->a, SPAN_FMT "._domainkey", SPAN_ARG(c->selector)));
+		struct zone_line *l = line(z, t, name, "TXT", k ? dkim_record(z->a, k) : "");
+
+		if (k == NULL)
+			l->detail = arena_str(z->a, span_str(err.text));
+		l->what = c;
+		if (k)
+			dkim_key_free(&k);
+	}
+}
+
+static void
+check_dkim(struct zone *z, struct zone_line *l)
+{
+	const struct conf_dkim *c = l->what;
+	enum dkim_match m = DKIM_NO_RECORD;
+	struct dns_answer a;
+	struct dkim_key *k;
+	struct err err;
+
+	if (l->value.n == 0) {
+		l->verdict = ZONE_UNKNOWN;
+		return;
+	}
+	if (!ask(z, l, DNS_TXT, &a))
+		return;
+	if ((k = dkim_key_load(z->domain->name, c->selector, c->key.p, c->ed25519, &err)) == NULL)
+		return;
+	for (size_t i = 0; i < a.n && m == DKIM_NO_RECORD; i++)
+		m = dkim_compare(z->a, k, dns_data(&a, &a.records[i]));
+	dkim_key_free(&k);
+	verdict(l, m == DKIM_MATCHES, dkim_match_text(m));
+	if (m == DKIM_NO_RECORD)
+		l->verdict = ZONE_MISSING;
+}
+
+/* ---- texts that begin with their version: DMARC, MTA-STS, TLSRPT ---- */
+
+static void
+advise_dmarc(struct zone *z, const struct zone_topic *t)
+{
+	line(z, t, under(z, "_dmarc"), "TXT", arena_printf(z->a, "v=DMARC1; p=none; rua=mailto:"
+	    SPAN_FMT, SPAN_ARG(z->conf->postmaster)));
+}
+
+static void
+advise_tlsrpt(struct zone *z, const struct zone_topic *t)
+{
+	if (receives(z))
+		line(z, t, under(z, "_smtp._tls"), "TXT", arena_printf(z->a,
+		    "v=TLSRPTv1; rua=mailto:" SPAN_FMT, SPAN_ARG(z->conf->postmaster)));
+}
+
+static void
+check_version(struct zone *z, struct zone_line *l)
+{
+	struct span v = span_sub(l->value, 0, span_find(l->value, ';'));
+	const char *must = span_is(v, "v=DMARC1") ? "p=" : "rua=";
+	struct dns_answer a;
+	struct span text = { 0 };
+	unsigned n = 0;
+
+	if (!ask(z, l, DNS_TXT, &a))
+		return;
+	for (size_t i = 0; i < a.n; i++)
+		if (span_starts_nocase(dns_data(&a, &a.records[i]), v)) {
+			text = dns_data(&a, &a.records[i]);
+			n++;
+		}
+	if (n == 0)
+		l->verdict = l->topic->optional ? ZONE_NOTE : ZONE_MISSING;
+	else if (n > 1)
+		verdict(l, false, "there are several: none of them counts");
+	else
+		verdict(l, memmem(text.p, text.n, must, strlen(must)) != NULL,
+		    arena_printf(z->a, "it has no %s", must));
+}
+
+/* ---- TLSA ---- */
+
+static char *
+key_hash(struct zone *z, const char *path)
+{
+	unsigned char *der = NULL, hash[32];
+	char *out = NULL;
+	FILE *f = fopen(path, "r");
+	X509 *cert = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+	int n = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : -1;
+
+	if (n > 0 && EVP_Digest(der, (size_t)n, hash, NULL, EVP_sha256(), NULL) == 1) {
+		out = arena_alloc(z->a, 65);
+		for (int i = 0; i < 32; i++)
+			snprintf(out + 2 * i, 3, "%02x", hash[i]);
+	}
+	OPENSSL_free(der);
+	X509_free(cert);
+	if (f)
+		fclose(f);
+	return out;
+}
+
+static void
+advise_tlsa(struct zone *z, const struct zone_topic *t)
+{
+	char *hash;
+
+	if (receives(z) && z->conf->tls_certificate && (hash = key_hash(z, z->conf->tls_certificate)))
+		line(z, t, arena_printf(z->a, "_25._tcp." SPAN_FMT, SPAN_ARG(z->conf->hostname)), "TLSA",
+		    arena_printf(z->a, "3 1 1 %s", hash));
+}
+
+static void
+check_tlsa(struct zone *z, struct zone_line *l)
+{
+	struct dns_answer a;
+	bool found = false;
+
+	if (!ask(z, l, DNS_TLSA, &a))
+		return;
+	for (size_t i = 0; i < a.n; i++) {
+		struct span d = dns_data(&a, &a.records[i]);
+		char hex[65] = "";
+
+		if (d.n != 35 || memcmp(d.p, "\3\1\1", 3) != 0)
+			continue;
+		for (int k = 0; k < 32; k++)
+			snprintf(hex + 2 * k, 3, "%02x", (unsigned char)d.p[3 + k]);
+		found |= span_ends_nocase(l->value, span_str(hex));
+	}
+	verdict(l, found, "it names another key: servers that heed DANE will not deliver here");
+	if (found && !a.secure)
+		verdict(l, false, "the zone is not signed by DNSSEC: nobody heeds the record");
+}
+
+/* ---- the table ---- */
+
+static const struct zone_topic topics[] = {
+	{ "address", false, { "The name this server introduces itself with leads to its addresses.",
+	    "Le nom que ce serveur annonce mène à ses adresses." }, advise_address, check_address },
+	{ "ptr", false, { "And each address leads back to the name: many servers refuse mail otherwise. "
+	    "Whoever provides the address sets this.",
+	    "Et chaque adresse ramène au nom : sinon beaucoup de serveurs refusent le courrier. "
+	    "C'est le fournisseur de l'adresse qui le règle." }, advise_ptr, check_ptr },
+	{ "mx", false, { "Mail for the domain comes to this server.",
+	    "Le courrier du domaine arrive sur ce serveur." }, advise_mx, check_mx },
+	{ "spf", false, { "SPF: these addresses may send in the domain's name, no others. Any other "
+	    "sender of yours must be added.",
+	    "SPF : ces adresses peuvent émettre au nom du domaine, et aucune autre. Tout autre "
+	    "émetteur légitime doit y être ajouté." }, advise_spf, check_spf },
+	{ "dkim", false, { "DKIM: the key with which receivers verify our signature.",
+	    "DKIM : la clé avec laquelle les destinataires vérifient notre signature." },
+	    advise_dkim, check_dkim },
+	{ "dmarc", false, { "DMARC: what receivers do with mail that neither SPF nor DKIM vouches for; "
+	    "p=none only reports.",
+	    "DMARC : le sort des messages que ni SPF ni DKIM n'authentifient ; p=none se borne aux "
+	    "rapports." }, advise_dmarc, check_version },
+	{ "tlsa", true, { "DANE: the key of our certificate; it counts only in a zone signed by DNSSEC.",
+	    "DANE : la clé de notre certificat ; ne vaut que dans une zone signée par DNSSEC." },
+	    advise_tlsa, check_tlsa },
+	{ "tlsrpt", true, { "Senders report here when they could not reach us over TLS (RFC 8460).",
+	    "Les émetteurs y signalent leurs échecs TLS vers nous (RFC 8460)." },
+	    advise_tlsrpt, check_version },
+};
+
+void
+zone_advise(struct zone *z)
+{
+	z->lines = NULL;
+	z->n = 0;
+	for (size_t i = 0; i < sizeof(topics) / sizeof(*topics); i++)
+		topics[i].advise(z, &topics[i]);
+}
+
+void
+zone_check(struct zone *z)
+{
+	for (size_t i = 0; i < z->n; i++)
+		z->lines[i].topic->check(z, &z->lines[i]);
+}

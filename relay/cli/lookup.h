@@ -1,0 +1,19 @@
+/* lookup.h -- one DNS question after the other, through the servers postern.yaml names. */
+#ifndef CLI_LOOKUP_H
+#define CLI_LOOKUP_H
+
+#include "delivery/dns.h"
+#include "master/config.h"
+
+struct lookup;
+
+/* NULL: err says why. */
+struct lookup *lookup_new(const struct config *conf, struct err *err);
+void lookup_free(struct lookup **l);
+/* Waits for the answer, 8 seconds at most; it stays until the next question. Names that cannot
+ * be asked do not exist. */
+const struct dns_answer *lookup_ask(struct lookup *l, const char *name, uint16_t type);
+/* "2.0.0.127.in-addr.arpa" */
+char *lookup_reverse(struct arena *a, struct ip ip);
+
+#endif
