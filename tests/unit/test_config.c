@@ -114,6 +114,7 @@ test_defaults(void **state)
 	assert_true(span_is(c->delivery.hello, "gw.example.org"));
 	assert_true(span_is(c->postmaster, "postmaster@gw.example.org"));
 	assert_int_equal(c->listeners[0].nallow, 0);
+	assert_false(c->dnssec);	/* a forwarder that strips it must not stop all mail */
 	assert_int_equal(diags.warnings, 1);	/* it permits nobody */
 	config_free(&c);
 }
