@@ -150,6 +150,8 @@ struct part {
 	struct span encoding;	/* as declared, lower case, "" when absent */
 	struct span disposition;	/* "attachment", "inline", … lower case; "" when absent */
 	struct span name;	/* file name in UTF-8, RFC 2231 and RFC 2047 decoded, no folder; "" none */
+	const struct span *aliases;	/* further names that its headers give: readers differ in */
+	size_t naliases;		/* which they take */
 	uint32_t header_offset;	/* where the part's header begins in the message */
 	uint32_t body_offset;	/* where its encoded body begins */
 	uint32_t body_size;	/* bytes of the encoded body */

@@ -23,6 +23,7 @@
 #include "postern/err.h"
 
 #define LINE_MAX_BYTES 998
+#define NAMES_MAX 8		/* of one part */
 
 struct frame {
 	uint16_t part;
@@ -174,13 +175,52 @@ content_type_read(struct builder *b, struct part *p, struct span raw, struct par
 	boundaries_read(b, ps, p, second);
 }
 
+/* The names that a field gives to the file, behind those that are known. */
+static void
+names_gather(struct builder *b, const struct params *ps, const char *param, struct part *p,
+    struct span *names, size_t *n)
+{
+	struct span got[NAMES_MAX];
+	size_t ngot;
+
+	if (ps->n == 0)
+		return;
+	ngot = params_readings(ps, b->a, param, got, NAMES_MAX, &p->defects);
+	for (size_t i = 0; i < ngot && *n < NAMES_MAX; i++) {
+		struct span name = file_name(b->a, got[i]);
+		bool known = name.n == 0;
+
+		for (size_t k = 0; k < *n && !known; k++)
+			known = span_eq(names[k], name);
+		if (!known)
+			names[(*n)++] = name;
+	}
+}
+
+/* The name that counts, and the others. */
+static void
+names_keep(struct builder *b, struct part *p, struct span name, const struct span *names, size_t n)
+{
+	struct span *others;
+
+	p->name = file_name(b->a, name);
+	if (n == 0 || (n == 1 && span_eq(names[0], p->name)))
+		return;
+	others = arena_array(b->a, n, sizeof(*others));
+	for (size_t i = 0; i < n; i++)
+		if (!span_eq(names[i], p->name))
+			others[p->naliases++] = names[i];
+	p->aliases = others;
+}
+
 /* Which of a part's fields count, and what they say. */
 static void
 content_read(struct builder *b, uint16_t index, bool digest, struct span *second)
 {
 	struct part *p = &b->out->parts[index];
 	struct node *node = &b->nodes[index];
-	struct span name = { 0 }, v, charset = { 0 };
+	struct span name = { 0 }, v, charset = { 0 }, names[NAMES_MAX];
+	size_t nnames = 0;
 	bool typed = false, encoded = false, disposed = false;
 	struct params ps;
 
@@ -198,6 +238,7 @@ content_read(struct builder *b, uint16_t index, bool digest, struct span *second
 
 			/* Of two, the first counts, unless only a later one has parts in it. */
 			content_type_read(b, p, h->raw, &ps, second);
+			names_gather(b, &ps, "name", p, names, &nnames);
 			if (typed && !(is_multipart(p->declared) && p->boundary.n &&
 			    !is_multipart(saved.declared))) {
 				uint32_t defects = p->defects;
@@ -227,12 +268,13 @@ content_read(struct builder *b, uint16_t index, bool digest, struct span *second
 			if (!disposed)
 				p->disposition = lower_case(b->a, ps.value);
 			disposed = true;
+			names_gather(b, &ps, "filename", p, names, &nnames);
 			if (params_text(&ps, b->a, "filename", &v, &p->defects) && v.n)
 				name = v;
 		}
 	}
 	p->charset = lower_case(b->a, span_trim(charset));
-	p->name = file_name(b->a, name);
+	names_keep(b, p, name, names, nnames);
 	if (span_is(p->declared, "message/partial"))
 		p->defects |= DEFECT_MESSAGE_PARTIAL;
 	else if (span_is(p->declared, "message/external-body"))

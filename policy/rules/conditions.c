@@ -131,6 +131,22 @@ extension_in(const struct spans *list, struct span name)
 	return list->n == 0;
 }
 
+static bool
+named(const struct file_cond *f, struct span name)
+{
+	return extension_in(&f->extensions, name) && name_in(&f->names, name);
+}
+
+/* Any of the names that its headers give will do. */
+static bool
+any_named(const struct file_cond *f, const struct part *part)
+{
+	for (size_t i = 0; i < part->naliases; i++)
+		if (named(f, part->aliases[i]))
+			return true;
+	return named(f, part->name);
+}
+
 bool
 eval_file(const struct file_cond *f, const struct part *part)
 {
@@ -143,7 +159,7 @@ eval_file(const struct file_cond *f, const struct part *part)
 	if (f->mismatch >= 0 && !!(part->defects & DEFECT_TYPE_MISMATCH) != (f->mismatch == 1))
 		return false;
 	return range_has(&f->size, part->decoded.n) && range_has(&f->depth, part->depth) &&
-	    extension_in(&f->extensions, part->name) && name_in(&f->names, part->name);
+	    any_named(f, part);
 }
 
 static bool

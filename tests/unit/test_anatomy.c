@@ -180,6 +180,43 @@ test_from(void **state)
 	}
 }
 
+/* Readers differ in which of several names they take: all are known. */
+static void
+test_aliases(void **state)
+{
+	static const struct {
+		const char *fields, *name, *aliases[4];
+	} cases[] = {
+		{ "Content-Disposition: attachment; filename=a.txt\r\n", "a.txt", { NULL } },
+		{ "Content-Type: text/plain; name=a.txt\r\nContent-Disposition: attachment; filename=a.txt\r\n",
+		    "a.txt", { NULL } },
+		{ "Content-Type: text/plain; name=a.exe\r\nContent-Disposition: attachment; filename=a.txt\r\n",
+		    "a.txt", { "a.exe" } },
+		{ "Content-Disposition: attachment; filename=a.txt; filename=b.exe\r\n", "a.txt", { "b.exe" } },
+		{ "Content-Disposition: attachment; filename=a.txt; filename*=utf-8''b%2eexe\r\n", "b.exe",
+		    { "a.txt" } },
+		{ "Content-Disposition: attachment; filename*0*=utf-8''b; filename*1*=.exe; filename=a.txt\r\n",
+		    "b.exe", { "a.txt" } },
+		{ "Content-Disposition: attachment; filename=a.txt\r\n"
+		  "Content-Disposition: attachment; filename=b.exe\r\nContent-Type: text/plain; name=\"c.doc\"\r\n"
+		  "Content-Type: text/plain; name=d.doc\r\n", "b.exe", { "a.txt", "c.doc", "d.doc" } },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct part *p = &an.parts[0];
+		size_t n = 0;
+
+		build_str(arena_printf(arena, "%s\r\nx", cases[i].fields));
+		p = &an.parts[0];
+		assert_span(p->name, cases[i].name);
+		while (n < 4 && cases[i].aliases[n])
+			n++;
+		assert_int_equal(p->naliases, n);
+		for (size_t k = 0; k < n; k++)
+			assert_span(p->aliases[k], cases[i].aliases[k]);
+	}
+}
+
 /* --- defects: each with the least message that has it, and what is still read --------------- */
 
 static void
@@ -576,7 +613,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_plain), TEST(test_rfc2046), TEST(test_numbers), TEST(test_surfaces),
-		TEST(test_from), TEST(test_defects), TEST(test_malformed_goes_on),
+		TEST(test_from), TEST(test_aliases), TEST(test_defects), TEST(test_malformed_goes_on),
 		TEST(test_line_too_long), TEST(test_nul), TEST(test_boundaries), TEST(test_encoded_containers),
 		TEST(test_limits), TEST(test_linear), TEST(test_100000_parts), TEST(test_1000_levels),
 		TEST(test_names),
