@@ -39,7 +39,7 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 	if (an->header_from.n)
 		addrsets_find(&p->sets, an->header_from, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
-		e->nfiles += file_counts(&an->parts[i]);
+		e->nfiles += file_counts(&an->parts[i]) && !an->parts[i].reading;
 		e->encrypted |= an->parts[i].encrypted;
 	}
 	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || facts->av == AV_UNSCANNABLE ||
