@@ -277,7 +277,7 @@ start_up(size_t n, bool then_act)
 {
 	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
 	struct config conf = { .hostname = SPAN_LIT("gw1.example.org"),
-		.delivery = { .retry = curve, .nretry = 2, .delay_notice = 4 * 3600 * US_PER_SEC,
+		.delivery = { .retry = { { curve, 2 } }, .delay_notice = 4 * 3600 * US_PER_SEC,
 		.expire = 5 * 86400 * US_PER_SEC, .site_connections = 20 } };
 	struct runtime rt = { .role = ROLE_QUEUE, .conf = &conf };
 	struct user u;
@@ -318,7 +318,7 @@ static double
 schedule_cost(size_t n)
 {
 	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
-	struct schedule_conf conf = { .retry = curve, .nretry = 2, .window = 40, .total = 10000 };
+	struct schedule_conf conf = { .retry = { { curve, 2 } }, .window = 40, .total = 10000 };
 	int64_t now = INT64_C(1795000000) * US_PER_SEC, begun;
 	struct schedule *s = schedule_new(&conf, now);
 	struct job *jobs = calloc(n, sizeof(*jobs)), *j;
