@@ -358,7 +358,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	}
 	queue_signing_over(q, false);
 	(void)queue_has_room(q);
-	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP))
+	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP) || spool_free(q->sp))
 		tv = timeval_of(COMPACT_PAUSE_US);
 	evtimer_add(q->idle, &tv);
 }

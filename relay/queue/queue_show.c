@@ -260,6 +260,8 @@ queue_show_summary(struct json *j, struct queue *q)
 	json_kuint(j, "failures", st.failures);
 	json_kuint(j, "damaged", st.damaged);
 	json_kuint(j, "compacted_bytes", st.compacted);
+	json_kuint(j, "reused", st.reused);
+	json_kuint(j, "spares", st.spares);
 	json_end_object(j);
 	json_end_object(j);
 }

@@ -10,7 +10,7 @@ const char *
 record_type_name(enum record_type t)
 {
 	static const char *const names[RECORD_TYPES] = { "none", "message", "state", "done",
-		"sites", "end" };
+		"sites", "end", "tail" };
 
 	return t < RECORD_TYPES ? names[t] : "unknown";
 }

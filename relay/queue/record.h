@@ -31,6 +31,7 @@ enum record_type {
 	RECORD_DONE,		/* meta: u32 segment in which the message lies */
 	RECORD_SITES,		/* meta: count, names of paused sites; the last one counts */
 	RECORD_END,		/* the segment was closed in good order; nothing follows */
+	RECORD_TAIL,		/* in a reused file: what is written ends here so far (segment.h) */
 	RECORD_TYPES
 };
 const char *record_type_name(enum record_type t);
