@@ -233,14 +233,21 @@ key_fn file_type, file_names, file_extensions, file_size, file_depth, file_encry
 key_fn finds_where, text_present;
 
 /* load_rules.c */
-key_fn rules_read, exceptions_read, rule_title, rule_when, rule_unless, rule_then;
+key_fn rules_read, rule_title, rule_when, rule_unless, rule_then;
 key_fn then_reject, then_defer, then_hold, then_quarantine, then_discard, then_redirect,
     then_deliver, then_add_header, then_remove_header, then_prefix_subject,
     then_require_tls;
-key_fn hold_for, exception_when;
+key_fn hold_for;
 void rules_finish(struct load *ld);	/* sort, exceptions, signals */
 extern const char *const mode_names[], *const severity_names[], *const direction_names[],
     *const confidence_names[];
+
+/* load_exceptions.c */
+key_fn exceptions_read, exception_when;
+void exception_resolve(struct load *ld, struct exception_src *x, uint32_t e);
+
+/* signals.c */
+void signals_build(struct load *ld);
 
 /* limits.c */
 key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_hold,
