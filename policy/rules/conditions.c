@@ -297,6 +297,12 @@ atom_ask(struct eval *e, const struct atom *a)
 		return e->encrypted == a->want;
 	case ATOM_DEFECT:
 		return (e->an->defects & a->defects) != 0;
+	case ATOM_SCHEDULE:
+	case ATOM_AUTH:
+	case ATOM_DNSBL:
+	case ATOM_SPAM:
+	case ATOM_REPUTATION:
+		return fact_ask(e, a);
 	}
 	return false;
 }
@@ -450,6 +456,12 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_TLS:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": %s", SPAN_ARG(a->key),
 		    a->want ? "it is not" : "it is"));
+	case ATOM_SCHEDULE:
+	case ATOM_AUTH:
+	case ATOM_DNSBL:
+	case ATOM_SPAM:
+	case ATOM_REPUTATION:
+		return fact_why(e, a);
 	default:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": does not hold", SPAN_ARG(a->key)));
 	}

@@ -256,6 +256,8 @@ policy_lint(struct load *ld)
 	for (struct pending *p = ld->rules.first; p; p = p->next) {
 		const struct rule_src *r = p->value;
 
+		if (r->made)
+			continue;
 		lint_never(ld, r);
 		lint_exceptions(ld, r);
 		lint_outcomes(ld, r);

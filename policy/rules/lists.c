@@ -123,13 +123,23 @@ addrsets_add(struct addrsets *s, uint32_t set, struct span pattern, struct err *
 	return 0;
 }
 
+/* Asked from the pattern that says most to the one that says least. only: one of the sets of
+ * which an address is in one at most has been found. */
 static void
-sets_hit(const struct addrsets *s, struct span key, uint64_t *bits)
+sets_hit(const struct addrsets *s, struct span key, uint64_t *bits, bool *only)
 {
 	const struct setlist *l = table_get(s->patterns, key);
 
-	for (uint32_t i = 0; l && i < l->n; i++)
-		bit_set(bits, l->ids[i]);
+	for (uint32_t i = 0; l && i < l->n; i++) {
+		uint32_t id = l->ids[i];
+
+		if (id >= s->only_from && id < s->only_to) {
+			if (*only)
+				continue;
+			*only = true;
+		}
+		bit_set(bits, id);
+	}
 }
 
 void
@@ -137,11 +147,12 @@ addrsets_find(const struct addrsets *s, struct span addr, uint64_t *bits)
 {
 	char key[ADDR_MAX];
 	struct span local, domain;
+	bool only = false;
 	char *d;
 	size_t n;
 
 	if (addr.n == 0) {
-		sets_hit(s, addr, bits);
+		sets_hit(s, addr, bits, &only);
 		return;
 	}
 	if (!mailaddr_split(addr, &local, &domain))
@@ -160,11 +171,11 @@ addrsets_find(const struct addrsets *s, struct span addr, uint64_t *bits)
 	for (size_t i = 0; i < domain.n; i++)
 		d[i] = ascii_lower(domain.p[i]);
 	if (n > 0)
-		sets_hit(s, span_make(key, n + 1 + domain.n), bits);
-	sets_hit(s, span_make(d, domain.n), bits);
+		sets_hit(s, span_make(key, n + 1 + domain.n), bits, &only);
+	sets_hit(s, span_make(d, domain.n), bits, &only);
 	for (size_t i = 1; i < domain.n; i++)
 		if (d[i] == '.')
-			sets_hit(s, span_make(d + i, domain.n - i), bits);
+			sets_hit(s, span_make(d + i, domain.n - i), bits, &only);
 }
 
 static const char *

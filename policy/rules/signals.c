@@ -59,6 +59,22 @@ atom_wake(struct load *ld, const struct atom *a, struct wake *w)
 		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_DEFECT);
 		w->rank = 3;
 		break;
+	case ATOM_AUTH:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_SPF + a->auth.fact);
+		w->rank = 7;
+		break;
+	case ATOM_DNSBL:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_DNSBL);
+		w->rank = 3;
+		break;
+	case ATOM_SPAM:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_SPAM);
+		w->rank = 6;
+		break;
+	case ATOM_REPUTATION:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_REPUTATION);
+		w->rank = 7;
+		break;
 	default:
 		break;
 	}
