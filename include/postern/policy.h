@@ -49,6 +49,8 @@ struct policy_env {
 	size_t nnetworks;
 	const struct span *domains;	/* our own domains: group:our-domains when no file defines it */
 	size_t ndomains;
+	const struct span *listeners;	/* their names; a rule that asks for another is warned of */
+	size_t nlisteners;		/* 0: not known */
 	bool limits_only;	/* compile networks, groups and limits, nothing else (for the receiver) */
 };
 

@@ -276,9 +276,34 @@ cond_tls(struct load *ld, struct conf_node *n, void *obj)
 	cond_bool(ld, n, obj, ATOM_TLS, "tls");
 }
 
+/* A name no listener has: the rule would never hold, or always. */
+static void
+listener_known(struct load *ld, const struct conf_node *at)
+{
+	const struct policy_env *env = ld->env;
+	const char **names = arena_array(ld->d->arena, env->nlisteners + 1, sizeof(*names));
+
+	for (size_t i = 0; i < env->nlisteners; i++) {
+		if (span_eq_nocase(env->listeners[i], at->text))
+			return;
+		names[i] = arena_str(ld->d->arena, env->listeners[i]);
+	}
+	if (env->nlisteners)
+		diag_at(ld->d, DIAG_WARNING, at, nearest_hint(ld, conf_nearest(at->text, names)),
+		    "there is no listener `" SPAN_FMT "`", SPAN_ARG(at->text));
+}
+
 void
 cond_listener(struct load *ld, struct conf_node *n, void *obj)
 {
+	struct conf_node *list = n->kind == CONF_MAP ? conf_get(n, "not") : n;
+
+	if (list && list->kind == CONF_SCALAR)
+		listener_known(ld, list);
+	else
+		CONF_EACH (c, list)
+			if (c->kind == CONF_SCALAR)
+				listener_known(ld, c);
 	cond_names(ld, n, obj, ATOM_LISTENER, "listener");
 }
 

@@ -162,7 +162,7 @@ static void
 fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 {
 	struct policy_network *nets;
-	struct span *domains;
+	struct span *domains, *listeners;
 
 	if (conf == NULL)
 		return;
@@ -173,6 +173,11 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 	domains = arena_array(a, conf->ndomains, sizeof(*domains));
 	for (size_t i = 0; i < conf->ndomains; i++)
 		domains[i] = conf->domains[i].name;
+	listeners = arena_array(a, conf->nlisteners, sizeof(*listeners));
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		listeners[i] = conf->listeners[i].name;
+	env->listeners = listeners;
+	env->nlisteners = conf->nlisteners;
 	env->networks = nets;
 	env->nnetworks = conf->nnetworks;
 	env->domains = domains;
