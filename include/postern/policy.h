@@ -63,6 +63,9 @@ size_t policy_rule_count(const struct policy *p);
 /* Where a rule stands; false: there is no such rule. */
 bool policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line);
 
+/* The files that were asked of policy_env.read_file, as the policy names them. */
+const struct span *policy_refers_to(const struct policy *p, size_t *n);
+
 /* Who rates mail as spam (`spam: {source: …}`): whom the caller asks for facts.spam_…. */
 enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
 	SPAM_SOURCE_HEADER };

@@ -319,23 +319,26 @@ static bool list_item(struct load *ld, struct conf_node *at, struct span s, uint
 static bool
 list_file(struct load *ld, struct conf_node *at, struct span path, uint32_t set)
 {
+	struct conf_file *file = arena_zalloc(ld->d->arena, sizeof(*file));
 	struct span text;
 	unsigned line = 0;
 	bool fine = true;
 
 	if (!load_file(ld, at, path, &text))
 		return false;
+	*file = (struct conf_file){ .name = arena_str(ld->d->arena, path), .text = text };
 	while (text.n) {
 		size_t end = span_find(text, '\n');
 		struct span s = span_sub(text, 0, end);
+		const char *start = s.p;
 		struct err err = { 0 };
 
 		line++;
 		text = span_from(text, end + 1);
 		s = span_trim(span_sub(s, 0, span_find(s, '#')));
 		if (s.n && addrsets_add(&ld->p->sets, set, s, &err) == -1) {
-			diag_at(ld->d, DIAG_ERROR, at, NULL, SPAN_FMT ":%u: %s", SPAN_ARG(path), line,
-			    err.text);
+			diag_place(ld->d, DIAG_ERROR, file, line, (uint32_t)(s.p - start) + 1,
+			    (uint32_t)s.n, NULL, "%s", err.text);
 			fine = false;
 			if (ld->d->errors > DIAGS_MAX)
 				break;

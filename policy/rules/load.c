@@ -270,6 +270,19 @@ load_hash(struct load *ld, struct span s)
 	ld->hash = siphash(key, s.n ? s.p : "", s.n);
 }
 
+static void
+file_note(struct policy *p, struct span path)
+{
+	if (p->nfiles == p->capfiles) {
+		size_t cap = p->capfiles ? p->capfiles * 2 : 8;
+
+		p->files = arena_grow(p->arena, p->files, p->nfiles * sizeof(*p->files),
+		    cap * sizeof(*p->files));
+		p->capfiles = cap;
+	}
+	p->files[p->nfiles++] = arena_span(p->arena, path);
+}
+
 bool
 load_file(struct load *ld, const struct conf_node *at, struct span path, struct span *text)
 {
@@ -292,6 +305,7 @@ load_file(struct load *ld, const struct conf_node *at, struct span path, struct 
 	keep = arena_alloc(ld->tmp, sizeof(*keep));
 	*keep = *text;
 	table_put(ld->files, arena_span(ld->tmp, path), keep);
+	file_note(ld->p, path);
 	load_hash(ld, path);
 	load_hash(ld, *text);
 	return true;
@@ -557,6 +571,13 @@ const char *
 policy_hash(const struct policy *p)
 {
 	return p->hash;
+}
+
+const struct span *
+policy_refers_to(const struct policy *p, size_t *n)
+{
+	*n = p->nfiles;
+	return p->files;
 }
 
 size_t

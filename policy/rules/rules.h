@@ -257,6 +257,8 @@ struct policy {
 	enum outcome on_scan_error, on_unscannable;
 	struct span contact;
 	bool limits_only;
+	struct span *files;	/* asked of read_file */
+	size_t nfiles, capfiles;
 };
 
 const struct rule *policy_rule(const struct policy *p, struct span id);	/* or NULL */
