@@ -285,7 +285,10 @@ struct eval {
 	uint64_t nfiles;
 	bool unscannable, encrypted;
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
+	int64_t texts;		/* left for regular expressions on single headers */
 };
+/* The work of one evaluation, beside the detectors': a rule, an atom, a list, a part, a header
+ * looked at, a character of a glob. Counted, not timed: the same message has the same verdict. */
 #define EVAL_STEPS (UINT64_C(20) << 20)
 
 /* Everything but e->to; runs the detectors. */
@@ -295,7 +298,8 @@ void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an
 bool eval_cond(struct eval *e, const struct cond *c);
 bool eval_all(struct eval *e, const struct cond *c, size_t n);
 bool eval_any(struct eval *e, const struct cond *c, size_t n);
-bool eval_file(const struct file_cond *f, const struct part *part);
+/* steps: left of the budget; it falls, and at 0 the answer means nothing. */
+bool eval_file(const struct file_cond *f, const struct part *part, uint64_t *steps);
 /* Why a condition does not hold, for near misses; true in *partly when it came close. */
 struct span eval_why_not(struct eval *e, const struct cond *c, bool *partly);
 
@@ -307,6 +311,7 @@ bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
 struct span fact_why(struct eval *e, const struct atom *a);
 
 bool glob_match(struct span glob, struct span name);	/* * and ?, without ASCII case */
+bool eval_spend(struct eval *e, uint64_t steps);	/* false: the budget is gone */
 
 /* --- expand.c: texts with variables ----------------------------------------------- */
 
