@@ -7,6 +7,7 @@
 #ifndef POSTERN_FACTS_H
 #define POSTERN_FACTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "postern/span.h"
@@ -15,6 +16,19 @@ enum av_state { AV_NOT_ASKED, AV_CLEAN, AV_VIRUS, AV_UNSCANNABLE, AV_FAILED };
 
 enum auth_result { AUTH_UNKNOWN, AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL, AUTH_NEUTRAL,
 	AUTH_TEMPERROR, AUTH_PERMERROR, AUTH_POLICY };
+
+/* Who is in the groups that stand in a directory and not in the policy (policy_externals). For
+ * each address a byte for each group: grid[address * ngroups + group]. What is not here is
+ * not known. */
+enum membership { MEMBER_UNKNOWN, MEMBER_NO, MEMBER_YES, MEMBER_STATES };
+#define EXTERNAL_GROUPS_MAX 256
+struct memberships {
+	const struct span *addresses;
+	size_t naddresses;
+	const struct span *groups;	/* as the policy names them, without "ldap:" */
+	size_t ngroups;
+	const uint8_t *grid;		/* enum membership */
+};
 
 struct facts {
 	int64_t now;		/* Unix time in microseconds: the only clock the policy sees */
@@ -27,6 +41,7 @@ struct facts {
 	size_t ndnsbl;
 	double spam_score;
 	struct span spam_class;	/* "spam", "suspected", "marketing", "" */
+	struct memberships members;
 };
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "delivery/health.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
 #include "postern/err.h"
@@ -71,6 +72,7 @@ carrier_init(struct carrier *c)
 	if (c->world.random == NULL)
 		c->world.random = any_number;
 	c->sites = table_new();
+	c->health = health_new();
 	c->kick = event_new(c->base, -1, 0, kick, c);
 	c->tick = event_new(c->base, -1, EV_PERSIST, tick, c);
 	ASSERT(c->kick && c->tick);
@@ -99,6 +101,7 @@ carrier_release(struct carrier *c)
 	for (at = 0; table_next(c->sites, &at, &name, &value); )
 		site_free(value);
 	table_free(&c->sites);
+	health_free(&c->health);
 	event_free(c->kick);
 	event_free(c->tick);
 	c->kick = c->tick = NULL;
@@ -132,7 +135,7 @@ carrier_take(struct carrier *c, struct job *job)
 		job_done(c, job);
 		return;
 	}
-	site_add(site_get(c, job->d.site), job);
+	site_add(site_get(c, job->way.n ? job->way : job->d.site), job);
 }
 
 void

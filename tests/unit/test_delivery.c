@@ -31,6 +31,7 @@ struct lab {
 	struct carrier c;
 	struct config conf;
 	struct conf_route route;
+	const struct conf_route *line;
 	struct conf_host hosts[3];
 	struct end outcomes[64];
 	size_t njobs, left;
@@ -90,9 +91,11 @@ lab_init(struct lab *lab, const struct fake *f)
 	memset(lab, 0, sizeof(*lab));
 	lab->hosts[0] = (struct conf_host){ .name = SPAN_LIT("mx.lab"), .ip = { 4, { 127, 0, 0, 1 } },
 		.port = f ? f->port : 1 };
-	lab->route = (struct conf_route){ SPAN_LIT("site.lab"), lab->hosts, 1 };
+	lab->route = (struct conf_route){ .match = SPAN_LIT("site.lab"), .hosts = lab->hosts,
+		.nhosts = 1 };
+	lab->line = &lab->route;
 	lab->conf.delivery = (struct conf_delivery){ .port = 25, .hello = SPAN_LIT("gw.lab"),
-		.routes = &lab->route, .nroutes = 1, .site_connections = 5, .site_messages = 100,
+		.lines = &lab->line, .nlines = 1, .site_connections = 5, .site_messages = 100,
 		.floor = FLOOR_OPPORTUNISTIC };
 	lab->c.base = event_base_new();
 	lab->c.conf = &lab->conf;
@@ -685,7 +688,7 @@ test_dns(void **state)
 
 	fake_start(&f);
 	lab_init(&lab, &f);
-	lab.conf.delivery.nroutes = 0;
+	lab.conf.delivery.nlines = 0;
 	lab.conf.delivery.port = f.port;
 	pid = dns_start(&server);
 	lab.c.resolver = resolver_new(lab.c.base, &server, 1, SPAN_LIT(""), &err);
@@ -772,7 +775,7 @@ test_role(void **state)
 
 	fake_start(&f);
 	lab_init(&lab, &f);
-	lab.conf.delivery.nroutes = 0;
+	lab.conf.delivery.nlines = 0;
 	lab.conf.delivery.port = f.port;
 	lab.conf.dns = &lab.hosts[1];
 	lab.conf.ndns = 1;
