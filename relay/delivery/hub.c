@@ -13,6 +13,8 @@
 
 #define CALM (600 * US_PER_SEC)		/* after a push-back; then it is forgotten */
 
+#define CAUTION_MAX 6
+
 static void hub_pump(struct hub *hub);
 
 /* --- whose servers are these? --- */
@@ -162,9 +164,12 @@ void
 hub_success(struct hub *hub)
 {
 	hub->burst = 0;
-	if (hub->pushed && clock_mono() - hub->pushed_at > CALM)
+	if (hub->pushed && clock_mono() - hub->pushed_at > CALM) {
 		hub->pushed = false;
-	if (++hub->successes >= (hub->pushed ? hub->allowed : 1) && hub->allowed < most(hub)) {
+		hub->caution = 0;
+	}
+	if (++hub->successes >= (hub->pushed ? hub->allowed << hub->caution : 1) &&
+	    hub->allowed < most(hub)) {
 		hub->allowed++;
 		hub->successes = 0;
 		if (hub->ring)
@@ -172,28 +177,24 @@ hub_success(struct hub *hub)
 	}
 }
 
+/* Those on their way count: they are let in, or turned away and count no more. */
 static size_t
-at_work(const struct hub *hub, const struct session *but)
+others(const struct hub *hub, const struct session *but)
 {
-	size_t n = 0;
-
-	for (const struct session *s = hub->sessions; s; s = s->hub_next)
-		n += s != but && (s->phase == SESSION_OPEN || s->phase == SESSION_IDLE) &&
-		    s->served > 0;
-	return n;
+	return hub->nsessions - (but->hub_prev != NULL);
 }
 
 bool
 hub_works(const struct hub *hub, const struct session *but)
 {
-	return at_work(hub, but) > 0;
+	return others(hub, but) > 0;
 }
 
 void
 hub_push_back(struct hub *hub, const struct session *s, bool greeting)
 {
-	size_t working = at_work(hub, s);
-	uint32_t to = (uint32_t)(greeting ? working : (working + 1) / 2);
+	size_t left = others(hub, s);
+	uint32_t to = (uint32_t)(greeting ? left : (left + 1) / 2);
 	int64_t now = clock_mono();
 
 	if (to == 0)
@@ -201,8 +202,13 @@ hub_push_back(struct hub *hub, const struct session *s, bool greeting)
 	/* Those that were on their way together are refused together: that is one. */
 	if (to >= hub->allowed || (!greeting && hub->pushed && now - hub->pushed_at < US_PER_SEC))
 		return;
-	log_info(SPAN_FMT ": pushes back; %u connections at a time from now on, %u before",
-	    SPAN_ARG(s->relay), to, hub->allowed);
+	if (now - hub->told_at > CALM || hub->told_at == 0) {
+		log_info(SPAN_FMT ": pushes back; %u connections at a time from now on, %u before",
+		    SPAN_ARG(s->relay), to, hub->allowed);
+		hub->told_at = now;
+	}
+	if (hub->pushed && hub->caution < CAUTION_MAX)
+		hub->caution++;
 	hub->allowed = to;
 	hub->successes = 0;
 	hub->pushed = true;

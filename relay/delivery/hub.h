@@ -9,7 +9,8 @@
  * starts small, grows with what is delivered, and falls when the servers push
  * back: to what they have taken when they refuse one more (421 or 4xx as
  * greeting), to half when 421 or a burst of 4xx comes in the middle. From
- * then on it grows by one for as many successes as there are connections. A job that was refused a connection
+ * then on it grows by one for as many successes as there are connections, twice as many after each
+ * push-back that follows, until ten minutes pass without one. A job that was refused a connection
  * while others work waits for one of those; it is not put off.
  *
  * Pace: per_site.rate messages, evenly.
@@ -39,7 +40,8 @@ struct hub {
 	uint32_t allowed;		/* connections */
 	uint32_t successes;		/* since `allowed` last changed */
 	bool pushed;			/* it has pushed back, ever: grow with care */
-	int64_t pushed_at;
+	unsigned caution;		/* doublings of the successes it takes to try one more */
+	int64_t pushed_at, told_at;	/* clock_mono; told: in the log */
 	bool no_chunking;		/* BDAT is offered there, and not known */
 	unsigned burst;			/* 4xx since the last success */
 	unsigned failures;		/* times in a row that nothing could be reached */
@@ -69,7 +71,7 @@ void hub_success(struct hub *hub);
 void hub_push_back(struct hub *hub, const struct session *s, bool greeting);
 /* A whole message was put off with a 4xx. */
 void hub_put_off(struct hub *hub, const struct session *s);
-/* Is any session but this one at work, or ready to be? */
+/* Is there any session but this one, at work or on its way? */
 bool hub_works(const struct hub *hub, const struct session *but);
 /* No server could be had for a job of this site, for what it demanded beyond the others ({ 0 }: for all). */
 void hub_unreachable(struct hub *hub, struct site *site, const struct smtp_result *why,

@@ -127,7 +127,7 @@ session_over(struct session *s)
 	}
 	ASSERT(m->failed);
 	talk_note(&s->talk, clock_mono(), SPAN_FMT, SPAN_ARG(m->fail.reply));
-	if (m->msg && m->fail.remote && m->fail.status == RCPT_DEFERRED)
+	if (m->msg && m->fail.remote && m->fail.status == RCPT_DEFERRED && !m->bdat_unknown)
 		hub_push_back(s->hub, s, false);
 	if (s->served > 1 && m->msg && !m->heard && !s->job->requeued) {
 		/* It had died while it was idle: the job has not been tried at all. */

@@ -174,7 +174,7 @@ tls_cache_take(struct tls_cache *c, struct span key, int64_t now,
 		SSL_SESSION *session = k->session;
 
 		next = k->next;
-		if (k->until <= now) {
+		if (k->until <= now || !SSL_SESSION_is_resumable(session)) {
 			drop(c, k);
 			continue;
 		}

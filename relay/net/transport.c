@@ -90,7 +90,8 @@ void
 transport_close(struct transport *t)
 {
 	if (t->ssl) {
-		SSL_set_quiet_shutdown(t->ssl, 1);
+		/* Else OpenSSL takes the session for a bad one, in our cache too. */
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 		SSL_free(t->ssl);
 		t->ssl = NULL;
 	}
