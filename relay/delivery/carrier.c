@@ -10,8 +10,10 @@
 
 #include "clock.h"
 #include "delivery/health.h"
+#include "delivery/hub.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
+#include "net/tls_cache.h"
 #include "postern/err.h"
 #include "table.h"
 
@@ -73,6 +75,8 @@ carrier_init(struct carrier *c)
 		c->world.random = any_number;
 	c->sites = table_new();
 	c->health = health_new();
+	c->hubs = table_new();
+	c->tls_sessions = tls_cache_new();
 	c->kick = event_new(c->base, -1, 0, kick, c);
 	c->tick = event_new(c->base, -1, EV_PERSIST, tick, c);
 	ASSERT(c->kick && c->tick);
@@ -93,15 +97,18 @@ carrier_release(struct carrier *c)
 		if (s->job)
 			arena_free(&s->job->arena);
 		s->job = NULL;
-		site_session_gone(s->site, s);
+		hub_session_gone(s->hub, s);
 		session_free(s);
 	}
 	while (site_take_dirty(c) != NULL)
 		;
 	for (at = 0; table_next(c->sites, &at, &name, &value); )
 		site_free(value);
+	ASSERT(table_count(c->hubs) == 0);
 	table_free(&c->sites);
 	health_free(&c->health);
+	table_free(&c->hubs);
+	tls_cache_free(&c->tls_sessions);
 	event_free(c->kick);
 	event_free(c->tick);
 	c->kick = c->tick = NULL;
@@ -192,7 +199,7 @@ carrier_abandon(struct carrier *c)
 		site_retire(value);
 	for (struct session *s = c->sessions, *next; s; s = next) {
 		next = s->next;
-		if (s->job && s->m.state != CLIENT_DOT)
+		if (s->job && !smtp_client_promised(&s->m))
 			session_cut(s);
 	}
 }

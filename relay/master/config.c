@@ -612,17 +612,41 @@ read_delivery_tls(struct reader *r, const struct conf_node *map, struct conf_del
 		dl->roots = path_of(r, s);
 }
 
+/* "600/m": messages each second, minute or hour, as the time from one to the next. */
+static void
+read_rate(struct reader *r, const struct conf_node *n, int64_t *interval)
+{
+	static const struct { const char *unit; int64_t us; } units[] = { { "s", 1000000 },
+		{ "m", MINUTE }, { "h", 60 * MINUTE } };
+	struct span text, unit;
+	uint64_t v = 0;
+	size_t at = 0;
+
+	if (!conf_text(r->d, n, "messages in a time, as 600/m", &text))
+		return;
+	for (; at < text.n && text.p[at] >= '0' && text.p[at] <= '9' && v < 1000000; at++)
+		v = v * 10 + (uint64_t)(text.p[at] - '0');
+	unit = span_from(text, at + 1);
+	for (size_t i = 0; v && at < text.n && text.p[at] == '/' && i < 3; i++)
+		if (span_is(unit, units[i].unit) && units[i].us >= (int64_t)v) {
+			*interval = units[i].us / (int64_t)v;
+			return;
+		}
+	diag_at(r->d, DIAG_ERROR, n, "600/m", "`" SPAN_FMT "` is no rate: messages in a second (s), "
+	    "minute (m) or hour (h)", SPAN_ARG(text));
+}
+
 static void
 read_delivery(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "port", "hello", "source", "routes", "retry",
 		"delay_notice", "expire", "per_site", "tls", "processes", "pools",
 		"sender_routes", NULL };
-	static const char *const site[] = { "connections", "messages_per_connection", NULL };
+	static const char *const site[] = { "connections", "messages_per_connection", "rate", NULL };
 	static const int64_t retry[] = { MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE,
 		120 * MINUTE, 240 * MINUTE };
 	struct conf_delivery *dl = &r->c->delivery;
-	const struct conf_node *n;
+	const struct conf_node *n, *k;
 	uint64_t v;
 
 	*dl = (struct conf_delivery){ .lines = dl->lines, .nlines = dl->nlines, .pools = dl->pools,
@@ -651,6 +675,8 @@ read_delivery(struct reader *r, const struct conf_node *map)
 		conf_check_keys(r->d, n, "per_site", site);
 		u32_of(r, n, "connections", 1, 1000, &dl->site_connections);
 		u32_of(r, n, "messages_per_connection", 1, 100000, &dl->site_messages);
+		if ((k = conf_get(n, "rate")))
+			read_rate(r, k, &dl->site_interval);
 	}
 	read_delivery_tls(r, conf_get(map, "tls"), dl);
 }

@@ -177,6 +177,7 @@ struct conf_delivery {
 	int64_t delay_notice, expire;
 	uint32_t site_connections;		/* 20 */
 	uint32_t site_messages;			/* 100 on one connection */
+	int64_t site_interval;			/* per_site.rate: microseconds from one message to the next; 0: none */
 	uint32_t processes;			/* 1 */
 	enum tls_floor floor;
 	bool dane;			/* tls.policy */

@@ -43,6 +43,8 @@
 	X(BOUNCES, "bounces", "delivery status notifications queued") \
 	X(OUT_CONNECTIONS, "smtp_connections", "outgoing connections opened") \
 	X(OUT_TLS, "smtp_tls_connections", "outgoing connections with TLS") \
+	X(OUT_TLS_RESUMED, "smtp_tls_resumed", "outgoing TLS connections that resumed an earlier session") \
+	X(OUT_TLS_FAILED, "smtp_tls_required_failures", "attempts put off because TLS that is required could not be had") \
 	X(HELD, "held_messages", "messages put on hold") \
 	X(QUARANTINED, "quarantined_messages", "messages put in quarantine") \
 	X(EVENTS, "journal_events", "events written to the journal") \
