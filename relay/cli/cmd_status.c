@@ -88,6 +88,20 @@ look_at_processes(struct status_page *p)
 }
 
 static void
+look_at_reload(struct status_page *p)
+{
+	const struct jval *r = jval_get(p->master.v, "reload");
+	struct span why = jval_text(r, "refused");
+
+	if (why.n)
+		note(p, true, "the last reload was refused, what runs is older than the files: " SPAN_FMT
+		    ": `postern check`", SPAN_ARG(why));
+	if (jval_bool(r, "waits"))
+		note(p, true, "a list of the policy has changed, and so have policy files: "
+		    "`postern reload` takes both");
+}
+
+static void
 look_at_counters(struct status_page *p)
 {
 	const struct jval *c = jval_get(p->master.v, "counters");
@@ -352,6 +366,7 @@ cmd_status(int argc, char **argv, const struct cli *cli)
 		control_ask_quietly(cli, &r, first_line, &p.delivery);
 		look_at_processes(&p);
 		look_at_queue(&p);
+		look_at_reload(&p);
 		look_at_counters(&p);
 		look_at_journal(&p);
 		look_at_delivery(&p);
