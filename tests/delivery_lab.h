@@ -84,7 +84,6 @@ static inline void
 lab_init(struct lab *lab, const struct fake *f)
 {
 	static const struct timeval limit = { 30, 0 };
-	static const int64_t at_once = 0;	/* a pause between tries that is none */
 	struct err err;
 
 	memset(lab, 0, sizeof(*lab));
@@ -96,7 +95,6 @@ lab_init(struct lab *lab, const struct fake *f)
 	lab->conf.delivery = (struct conf_delivery){ .port = 25, .hello = SPAN_LIT("gw.lab"),
 		.lines = &lab->line, .nlines = 1, .site_connections = 5, .site_messages = 100,
 		.floor = FLOOR_OPPORTUNISTIC };
-	lab->conf.delivery.retry[RETRY_DEFAULT] = (struct retry_curve){ &at_once, 1 };
 	lab->c.base = event_base_new();
 	lab->c.conf = &lab->conf;
 	lab->c.tls = transport_context(NULL, &err);

@@ -193,7 +193,9 @@ struct msg_memberships {
 	X(BOUNCED, "bounced")		/* a DSN was queued; parent: its id */ \
 	X(DELAYED, "delayed")		/* delay notice queued */ \
 	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator") \
-	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */
+	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */ \
+	X(ATTEMPT, "attempt")		/* delivery: one failed; reply is what was said, a line for each */ \
+	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)

@@ -148,8 +148,7 @@ test_rest(void **state)
 
 	fake_start(&f);
 	lab_shared(&lab, &f);
-	for (int k = 0; k < RETRY_CLASSES; k++)
-		lab.conf.delivery.retry[k] = (struct retry_curve){ retry, 1 };
+	lab.conf.delivery.retry[RETRY_DEFAULT] = (struct retry_curve){ retry, 1 };
 	lab.conf.delivery.site_connections = 1;
 	for (int i = 0; i < 10; i++)
 		carrier_take(&lab.c, lab_job(&lab, site_name(i), hello, 1));
