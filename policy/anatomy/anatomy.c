@@ -9,6 +9,7 @@
 
 #include "addr.h"
 #include "anatomy/charset.h"
+#include "anatomy/fields.h"
 #include "anatomy/html.h"
 #include "anatomy/mime.h"
 #include "anatomy/surfaces.h"
@@ -289,6 +290,19 @@ text_pay(struct builder *b, struct part *p, struct text *t)
 	b->text_left -= t->s.n;
 }
 
+/* Bytes that are one text in the declared character set and another in the one they tell
+ * themselves, in a document's head or by a mark. */
+static void
+charset_doubt(struct builder *b, struct part *p, struct span charset, struct span told)
+{
+	uint16_t index = (uint16_t)(p - b->out->parts);
+
+	if (charset.n && told.n && !p->reading && !charset_same(charset, told) &&
+	    (charset_hides_ascii(charset) || charset_hides_ascii(told)))
+		reading_note(b, index, (struct reading){ .forced = true, .charset = told,
+		    .encoding = b->nodes[index].encoding });
+}
+
 static void
 text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
 {
@@ -298,8 +312,14 @@ text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
 	if (sniffed->text && p->type != TYPE_MESSAGE && p->type != TYPE_RTF) {
 		bool markup = p->type == TYPE_HTML || p->type == TYPE_XML || p->type == TYPE_SVG;
 
-		if (charset.n == 0 && markup)
-			charset = html_charset(p->decoded);
+		charset_doubt(b, p, charset, charset_mark(p->decoded));
+		if (markup) {
+			struct span told = html_charset(p->decoded);
+
+			charset_doubt(b, p, charset, told);
+			if (charset.n == 0)
+				charset = told;
+		}
 		p->defects |= charset_decode(b->a, charset, &decoded, true, &utf8);
 		text_cut(p, &utf8);
 		if (p->type == TYPE_HTML)
@@ -334,6 +354,18 @@ content_read(struct builder *b, size_t index)
 		p->defects |= decode_body(b->a, node->encoding, node->body,
 		    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &p->decoded);
 		b->left -= p->decoded.n;
+	}
+	if (p->reading)		/* a guess need not fit */
+		p->defects &= ~(uint32_t)DEFECT_ENCODING_MALFORMED;
+	/* What no decoder takes is shown as it stands by some. */
+	if (node->encoding == ENCODING_BASE64 && (p->defects & DEFECT_ENCODING_MALFORMED) &&
+	    !p->reading)
+		reading_note(b, (uint16_t)index, (struct reading){ .forced = true });
+	if (node->encoding == ENCODING_OTHER && !p->reading) {
+		reading_note(b, (uint16_t)index, (struct reading){ .forced = true,
+		    .encoding = ENCODING_BASE64 });
+		reading_note(b, (uint16_t)index, (struct reading){ .forced = true,
+		    .encoding = ENCODING_QP });
 	}
 	type_sniff(p->decoded, p->declared, p->name, &sniffed);
 	if (type_mismatch(&sniffed, p->declared, p->name))
@@ -385,11 +417,13 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	mime_split(&b, raw);
 	if (cut)
 		out->parts[0].defects |= DEFECT_TOO_LARGE;
-	/* The message's own parts first: its texts may tell the passwords of its files. What is found
-	 * within a file stands at the end, and has its turn. */
+	/* The message's own parts first: its texts may tell the passwords of its files. Other readings
+	 * and what is found within a file stand at the end, and have their turn. */
 	for (size_t i = 0; i < out->nparts; i++) {
-		while (read < out->nparts)
-			content_read(&b, read++);
+		for (; read < out->nparts; read++) {
+			content_read(&b, read);
+			mime_readings(&b, (uint16_t)read);
+		}
 		unpack_part(&b, (uint16_t)i);
 	}
 	surfaces_make(&b);

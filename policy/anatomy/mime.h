@@ -15,11 +15,15 @@ struct node {
 	enum encoding encoding;
 	bool leaf;		/* has content of its own, no parts */
 	bool message;		/* message/rfc822 */
+	bool again;		/* its one child is itself, read otherwise */
 	bool nested;		/* within an attached message */
 	bool top;		/* a message begins here: the root, or that of an attached one */
 	bool known;		/* part.decoded is set already */
 	uint8_t levels;		/* of files around it that were unpacked */
 	struct span preamble, epilogue;
+	struct span raw;	/* the body as it stood where the part was found */
+	struct reading *readings;	/* other ways to read it (fields.h) */
+	unsigned nreadings;
 };
 
 struct builder {
@@ -37,6 +41,7 @@ struct builder {
 	unsigned joins;		/* split archives put together */
 	bool pictures;		/* of documents become parts too: someone reads them */
 	bool nothing_within;	/* a reader's word that the container in hand is sound and empty */
+	unsigned readings;	/* noted so far */
 	struct header_block block;
 };
 
@@ -46,6 +51,9 @@ void mime_split_found(struct builder *b, uint16_t index);
 /* A new part below `parent` with these bytes; the place in the message is the parent's. PART_NONE:
  * a budget is spent, and the parent has the defect. Pointers to parts and nodes do not survive it. */
 uint16_t mime_part_found(struct builder *b, uint16_t parent, struct span bytes, struct span name);
+/* Makes a child part of each other reading of part `index`, which has been split. New parts stand
+ * behind all others; pointers to parts and nodes do not survive it. */
+void mime_readings(struct builder *b, uint16_t index);
 /* The file name alone: no folder, no control characters. */
 struct span file_name(struct arena *a, struct span name);
 struct span lower_case(struct arena *a, struct span s);
