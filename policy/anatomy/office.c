@@ -515,6 +515,8 @@ office_read(struct builder *b, uint16_t index)
 	for (int pass = 0; pass < 2 && !o->locked; pass++)
 		for (size_t i = 0; i < l.n; i++)
 			member_use(o, &l.v[i], pass);
+	if (o->cut || l.cut)
+		b->out->parts[index].defects |= DEFECT_TOO_LARGE;
 	for (size_t i = 0; i < o->nstories; i++) {
 		struct story *s = &o->stories[i];
 		struct text raw = { .s = span_make(s->text.p, s->text.n) }, text;
@@ -528,8 +530,6 @@ office_read(struct builder *b, uint16_t index)
 			side_add(b, index, s->origin, &text);
 	}
 	p = &b->out->parts[index];
-	if (o->cut || l.cut)
-		p->defects |= DEFECT_TOO_LARGE;
 	if (o->dde)
 		p->defects |= DEFECT_ACTIVE_CONTENT;
 	if (o->locked) {

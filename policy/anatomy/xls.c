@@ -372,7 +372,7 @@ record(struct xls *x, uint32_t type, struct span r, size_t next, uint16_t index)
 		text_object(x, r, next);
 		break;
 	case R_HLINK:
-		put(x, &x->beside, strings_find(x->b->a, r));
+		put(x, &x->beside, strings_find(x->b->a, r, true));
 		break;
 	}
 	return !x->cut;
