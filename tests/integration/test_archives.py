@@ -1,6 +1,7 @@
 """Files within files through the real processes; bombs, each within its budget; what is locked, broken or ambiguous.
 
-The bombs' times and peak memory are printed; memory is asserted, time only against hanging.
+The bombs' processor time and peak memory are printed. Memory is asserted; time too, generously, since the
+processor time of a process also grows on a busy machine.
 """
 import email.message
 import gzip
@@ -113,7 +114,7 @@ for line in sys.stdin:
         p = subprocess.Popen(job["argv"], stdout=out, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(p.pid, 0)
         seconds = time.monotonic() - started
-    print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": seconds, "peak": usage.ru_maxrss >> 10}), flush=True)
+    print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": usage.ru_utime + usage.ru_stime, "wall": seconds, "peak": usage.ru_maxrss >> 10}), flush=True)
 """
 
 
@@ -213,13 +214,15 @@ class Archives(unittest.TestCase):
             ("100,000 parts", b"From: a@b.example\r\nTo: b@partner.lab\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
              b"--b\r\n\r\nx\r\n" * 100000 + b"--b--\r\n", "too-many-parts"),
         ]
-        print("\n%-28s %12s %9s %8s  %s" % ("bomb", "bytes", "seconds", "peak MiB", "defects"))
+        print("\n%-28s %12s %9s %8s  %s" % ("bomb", "bytes", "cpu s", "peak MiB", "defects"))
         bad = []
         for what, raw, want in table:
             out, seconds, peak = self.explain(raw)
             print("%-28s %12d %9.2f %8d  %s" % (what, len(raw), seconds, peak, " ".join(out["defects"])))
             if want not in out["defects"]:
                 bad.append("%s: no %s" % (what, want))
+            if seconds > 30:
+                bad.append("%s: %.1f s" % (what, seconds))
             if peak > 600:
                 bad.append("%s: %d MiB" % (what, peak))
         self.assertEqual(bad, [])
