@@ -498,11 +498,13 @@ member_use(struct office *o, const struct zip_entry *e, int pass)
 void
 office_read(struct builder *b, uint16_t index)
 {
-	struct office *o = arena_zalloc(b->a, sizeof(*o));
+	static struct office scratch;	/* too large for each of ten thousand files */
+	struct office *o = &scratch;
 	struct part *p = &b->out->parts[index];
 	struct text none = { 0 };
 	struct zip_listing l;
 
+	memset(o, 0, sizeof(*o));
 	o->b = b;
 	o->index = index;
 	o->type = p->type;

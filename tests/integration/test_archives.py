@@ -200,13 +200,13 @@ class Archives(unittest.TestCase):
             ("20,000 members share bytes", mail("a.zip", shared()), "too-many-parts"),
             ("gzip without end", mail("a.gz", gzip_of_itself()), "too-deep"),
             ("65,000 files", mail("a.zip", d.zip_of({"%d.txt" % i: b"x" for i in range(65000)})), "too-many-parts"),
-            ("gzip, 10 GiB", mail("a.gz", gzip.compress(bytes(1 << 28)) * 40), "too-large"),
-            ("xz, 1 GiB", mail("a.xz", lzma.compress(bytes(1 << 30), preset=0)), "too-large"),
+            ("gzip, 10 GiB", mail("a.gz", gzip.compress(bytes(1 << 26)) * 160), "too-large"),
+            ("xz, 256 MiB", mail("a.xz", lzma.compress(bytes(1 << 28), preset=0)), "too-large"),
             ("docx, 10 GiB", mail("a.docx", flat(10, "word/document.xml")), "too-large"),
             ("docx, billion laughs", mail("a.docx", d.docx(body=lol + "]>" + d.para("&a19;"))), "document-broken"),
             ("xlsx, 1 MB in 200,000 cells", mail("a.xlsx", d.xlsx(["x" * 1000000], {"S": (
                 "visible", '<row>%s</row>' % ('<c t="s"><v>0</v></c>' * 200000))})), "too-large"),
-            ("pdf, 1 GB of content", mail("a.pdf", d.pdf(b"BT " + b"(aaaa) Tj " * 100000000)), "too-large"),
+            ("pdf, 300 MB of content", mail("a.pdf", d.pdf(b"BT " + b"(aaaa) Tj " * 30000000)), "too-large"),
             ("pdf, 300,000 open objects", mail("a.pdf", b"%PDF-1.4\n" + b"".join(b"%d 0 obj\n<<" % i for i in range(300000))), "too-large"),
             ("doc, chains in circles", mail("a.doc", d.cfb({"WordDocument": bytes(100000)}).replace(
                 b"\xfe\xff\xff\xff", b"\1\0\0\0")), "document-broken"),
