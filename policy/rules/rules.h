@@ -92,6 +92,8 @@ struct range {
 
 struct file_cond {		/* all about the same file */
 	bool has_types;
+	bool macros;		/* any document with a macro counts as of these types */
+	uint32_t encryptions;	/* 1 << enum encryption, or-ed; 0: any */
 	uint64_t types[TYPE_WORDS];
 	struct spans names;	/* globs, lower case */
 	struct spans extensions;	/* lower case, no dot */
@@ -282,7 +284,8 @@ struct eval {
 	uint64_t *from, *header_from;	/* sets of the sender */
 	uint64_t *to;		/* sets of the recipient in hand */
 	uint64_t *every;	/* sets of each recipient, BITS_WORDS(nsets) + 1 words apiece */
-	uint64_t nfiles;
+	uint64_t nfiles;	/* attached to the message itself */
+	bool files;		/* any, within others too */
 	bool unscannable, encrypted;
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
 	int64_t texts;		/* left for regular expressions on single headers */
