@@ -123,6 +123,8 @@ house_crash(struct house *h)
 	arena_free(&q->scratch);
 	arena_free(&q->work);
 	events_free(&q->events);
+	idtable_free(&q->size.ages);
+	free(q->adopted);
 	tickets_free(&q->signing);
 	event_free(q->turn);
 	event_free(q->timer);

@@ -69,9 +69,15 @@ struct queue {
 	struct span drain;		/* "host:port" that everything goes to; empty: none */
 	char drain_text[300];
 	struct walk *walks;		/* acts of operators that go on */
+	struct adoption *adoptions;	/* the first asked for is the last */
+	uint64_t *adopted;		/* ids found in an adopted segment, not yet scheduled */
+	size_t nadopted, cap_adopted;
 	bool full;			/* the last batch was refused: said once */
 	struct {
 		uint64_t messages, bytes, memory;	/* of what is queued or waits for the sync */
+		uint64_t held;
+		struct idtable *ages;	/* messages by when they came, in steps of AGE_STEP */
+		uint64_t oldest;	/* no message is of an earlier step */
 		const char *over;	/* the limit that refuses new messages now; NULL: none */
 		bool near;		/* nine tenths of one: said once */
 	} size;
@@ -90,6 +96,10 @@ uint64_t queue_new_id(struct queue *q);
 /* queue_limits.c */
 void queue_took(struct queue *q, const struct message *m);
 void queue_gave(struct queue *q, const struct message *m);
+/* The only way flags change: what is held is counted. */
+void queue_flags(struct queue *q, struct message *m, uint8_t flags);
+/* When the oldest message came, give or take a quarter of a minute; 0: there is none. */
+int64_t queue_oldest(struct queue *q);
 /* Is there room for one more from outside? Says what changes, once. */
 bool queue_has_room(struct queue *q);
 
@@ -153,8 +163,14 @@ void queue_events_resend(struct queue *q);
 int queue_events_ack(struct queue *q, uint64_t seq);
 size_t queue_events_waiting(const struct queue *q);
 
-/* queue_control.c */
+/* queue_walk.c */
 void queue_walks_end(struct queue *q);	/* the queue stops: their answers say so */
+
+/* queue_adopt.c */
+void queue_adoptions_end(struct queue *q);
+void queue_adopted(struct queue *q, uint64_t id);
+
+/* queue_control.c */
 void queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 
 #endif

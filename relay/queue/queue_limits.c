@@ -11,9 +11,52 @@
 /* Beside the struct: the allocator's own, and the entry in the table. Measured by bench_spool. */
 #define ENTRY_BYTES 64
 
+/* Ages are counted in steps of 2^24 us (17 s): an entry for each step in which anything that is
+ * still here came, so the oldest is known without looking at all. */
+static uint64_t
+age_of(const struct message *m)
+{
+	return m->since > 0 ? (uint64_t)m->since >> 24 : 0;
+}
+
+static void
+age_count(struct queue *q, uint64_t age, int by)
+{
+	uintptr_t n = (uintptr_t)idtable_get(q->size.ages, age) + (uintptr_t)by;
+
+	if (n > 0)
+		idtable_put(q->size.ages, age, (void *)n);
+	else
+		idtable_remove(q->size.ages, age);
+}
+
+int64_t
+queue_oldest(struct queue *q)
+{
+	if (idtable_count(q->size.ages) == 0)
+		return 0;
+	while (idtable_get(q->size.ages, q->size.oldest) == NULL)
+		q->size.oldest++;
+	return (int64_t)(q->size.oldest << 24);
+}
+
+void
+queue_flags(struct queue *q, struct message *m, uint8_t flags)
+{
+	q->size.held += (flags & STATE_HELD) != 0;
+	q->size.held -= (m->flags & STATE_HELD) != 0;
+	m->flags = flags;
+}
+
 void
 queue_took(struct queue *q, const struct message *m)
 {
+	uint64_t age = age_of(m);
+
+	if (idtable_count(q->size.ages) == 0 || age < q->size.oldest)
+		q->size.oldest = age;
+	age_count(q, age, 1);
+	q->size.held += (m->flags & STATE_HELD) != 0;
 	q->size.messages++;
 	q->size.bytes += m->size;
 	q->size.memory += queued_bytes(m) + ENTRY_BYTES;
@@ -23,6 +66,8 @@ void
 queue_gave(struct queue *q, const struct message *m)
 {
 	ASSERT(q->size.messages > 0 && q->size.bytes >= m->size);
+	age_count(q, age_of(m), -1);
+	q->size.held -= (m->flags & STATE_HELD) != 0;
 	q->size.messages--;
 	q->size.bytes -= m->size;
 	q->size.memory -= queued_bytes(m) + ENTRY_BYTES;
