@@ -118,7 +118,8 @@ leg_moves(struct asked *k, struct message *m, struct leg *l)
 	return true;
 }
 
-/* The route is durable with the next sync; until then a crash would lead to the old one. */
+/* The route is durable with the next sync; until then a crash would lead to the old one. What is
+ * out at this moment takes it when it comes back, and its record is read then. */
 bool
 act_reroute(struct asked *k, struct message *m)
 {
@@ -131,6 +132,12 @@ act_reroute(struct asked *k, struct message *m)
 	for (size_t i = 0; i < m->nlegs; i++) {
 		struct leg *l = &m->legs[i];
 
+		if (l->kind == LEG_DELIVER && l->job.state == JOB_OUT && !l->settling &&
+		    leg_chosen(k, m, l)) {
+			queue_remember_route(q, m, l, &k->look.p, to);
+			k->sync_soon = any = true;
+			continue;
+		}
 		if (!leg_moves(k, m, l))
 			continue;
 		queue_remember_route(q, m, l, &k->look.p, to);

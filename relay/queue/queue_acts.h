@@ -21,6 +21,7 @@ struct asked {
 	/* Of the walk it belongs to. */
 	struct selector sel;
 	struct looked look;
+	bool sync_soon;			/* an act needs its records on the disk before mail goes on */
 };
 
 /* true: something was done. */

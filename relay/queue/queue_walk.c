@@ -160,6 +160,9 @@ on_step(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 	}
+	if (w->k.sync_soon && spool_dirty(q->sp))
+		queue_sync(q);
+	w->k.sync_soon = false;
 	queue_turn(q);
 	reply_send(w->reply);
 	evtimer_add(w->step, &soon);
