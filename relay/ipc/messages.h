@@ -161,7 +161,8 @@ struct msg_login_result { enum login_status status; };
 	X(BOUNCED, "bounced")		/* a DSN was queued; parent: its id */ \
 	X(DELAYED, "delayed")		/* delay notice queued */ \
 	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator") \
-	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */
+	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */ \
+	X(ALARM, "alarm")		/* queue: reply says what begins or is over */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)

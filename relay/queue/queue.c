@@ -310,7 +310,7 @@ static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
-	struct timeval tv = timeval_of(q->full ? BROKEN_US : LAZY_US);
+	struct timeval tv = timeval_of(queue_alarmed(q, ALARM_SPOOL) ? BROKEN_US : LAZY_US);
 	int64_t now = clock_real();
 
 	q->turning = false;
@@ -363,6 +363,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	}
 	queue_signing_over(q, false);
 	(void)queue_has_room(q);
+	queue_watch_disk(q);
 	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP) || spool_free(q->sp))
 		tv = timeval_of(COMPACT_PAUSE_US);
 	evtimer_add(q->idle, &tv);

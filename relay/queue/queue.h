@@ -45,7 +45,20 @@ struct fate {
 	bool relayed;		/* SENT to a server that knows nothing of notifications */
 };
 
-struct queue_event_entry;
+/* X(NAME, "name", LEVEL, "what is said when it is over") */
+#define ALARM_TABLE(X) \
+	X(NEAR, "queue-nearly-full", WARN, "the queue is well below its limits again") \
+	X(LIMIT, "queue-full", ERROR, "new messages are accepted again: the queue has room") \
+	X(DISK, "disk-nearly-full", WARN, "the spool's disk has room again") \
+	X(SPOOL, "spool-refuses", ERROR, "new messages are accepted again") \
+	X(EVENTS, "events-lost", WARN, "events are kept again")
+enum queue_alarm {
+#define X(name, text, level, over) ALARM_##name,
+	ALARM_TABLE(X)
+#undef X
+	ALARMS
+};
+#define ALARM_TEXT_MAX 300
 
 struct queue {
 	struct runtime *rt;
@@ -72,14 +85,13 @@ struct queue {
 	struct adoption *adoptions;	/* the first asked for is the last */
 	uint64_t *adopted;		/* ids found in an adopted segment, not yet scheduled */
 	size_t nadopted, cap_adopted;
-	bool full;			/* the last batch was refused: said once */
+	struct { int64_t since; char text[ALARM_TEXT_MAX]; } alarms[ALARMS];	/* since 0: not now */
 	struct {
 		uint64_t messages, bytes, memory;	/* of what is queued or waits for the sync */
 		uint64_t held;
 		struct idtable *ages;	/* messages by when they came, in steps of AGE_STEP */
 		uint64_t oldest;	/* no message is of an earlier step */
 		const char *over;	/* the limit that refuses new messages now; NULL: none */
-		bool near;		/* nine tenths of one: said once */
 	} size;
 	bool finishing;
 	int64_t retire_by;		/* clock_mono */
@@ -102,6 +114,19 @@ void queue_flags(struct queue *q, struct message *m, uint8_t flags);
 int64_t queue_oldest(struct queue *q);
 /* Is there room for one more from outside? Says what changes, once. */
 bool queue_has_room(struct queue *q);
+
+/* queue_alarms.c */
+const char *queue_alarm_name(enum queue_alarm a);
+/* Begins, unless it goes on already. */
+void queue_alarm(struct queue *q, enum queue_alarm a, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void queue_alarm_over(struct queue *q, enum queue_alarm a);
+void queue_watch_disk(struct queue *q);
+static inline bool
+queue_alarmed(const struct queue *q, enum queue_alarm a)
+{
+	return q->alarms[a].since != 0;
+}
 
 /* queue_submit.c */
 int queue_submit(struct queue *q, struct link *from, struct frame *f);

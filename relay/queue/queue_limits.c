@@ -82,31 +82,34 @@ queue_has_room(struct queue *q)
 		{ "bytes", q->size.bytes, c->bytes },
 		{ "memory", q->size.memory, c->memory },
 	};
-	const char *over = NULL;
-	bool near = false;
+	const char *over = NULL, *near = NULL;
+	char text[120];
 
 	for (size_t i = 0; i < sizeof(l) / sizeof(l[0]); i++) {
 		/* 0: not configured, as in tests of other things. */
 		uint64_t max = l[i].max ? l[i].max : UINT64_MAX;
 		uint64_t bar = q->size.over ? max - max / 50 : max;
+		uint64_t warn = max - max / 100 * (queue_alarmed(q, ALARM_NEAR) ? 12 : 10);
 
 		if (over == NULL && l[i].have >= bar)
 			over = l[i].name;
-		near = near || l[i].have >= max - max / 10;
-		if (near && !q->size.near && l[i].have >= max - max / 10) {
-			log_warn("the queue is nearly full: %llu of %llu %s (queue.%s)",
-			    (unsigned long long)l[i].have, (unsigned long long)max, l[i].name,
-			    l[i].name);
-			q->size.near = true;
+		if (near == NULL && l[i].have >= warn) {
+			near = l[i].name;
+			snprintf(text, sizeof(text), "%llu of %llu %s (queue.%s)",
+			    (unsigned long long)l[i].have, (unsigned long long)max, near, near);
 		}
 	}
-	if (over != NULL && q->size.over == NULL)
-		log_error("new messages are refused with 452: queue.%s is reached (%llu messages, "
-		    "%llu bytes, %llu of memory)", over, (unsigned long long)q->size.messages,
-		    (unsigned long long)q->size.bytes, (unsigned long long)q->size.memory);
-	if (over == NULL && q->size.over != NULL)
-		log_info("new messages are accepted again: the queue has room");
+	if (near != NULL)
+		queue_alarm(q, ALARM_NEAR, "the queue is nearly full: %s", text);
+	else
+		queue_alarm_over(q, ALARM_NEAR);
 	q->size.over = over;
-	q->size.near = near;
+	if (over != NULL)
+		queue_alarm(q, ALARM_LIMIT, "new messages are refused with 452: queue.%s is reached "
+		    "(%llu messages, %llu bytes, %llu of memory)", over,
+		    (unsigned long long)q->size.messages, (unsigned long long)q->size.bytes,
+		    (unsigned long long)q->size.memory);
+	else
+		queue_alarm_over(q, ALARM_LIMIT);
 	return over == NULL;
 }

@@ -225,9 +225,20 @@ queue_show_summary(struct json *j, struct queue *q)
 	put_time(j, "oldest", queue_oldest(q));
 	json_kuint(j, "bytes", q->size.bytes);
 	json_kuint(j, "memory", q->size.memory);
-	json_kbool(j, "refusing", q->full || q->size.over);
+	json_kbool(j, "refusing", queue_alarmed(q, ALARM_SPOOL) || q->size.over);
 	json_kcstr(j, "limit_reached", q->size.over);
-	json_kbool(j, "nearly_full", q->size.near);
+	json_kbool(j, "nearly_full", queue_alarmed(q, ALARM_NEAR));
+	json_key(j, "alarms");
+	json_array(j);
+	for (int a = 0; a < ALARMS; a++)
+		if (queue_alarmed(q, (enum queue_alarm)a)) {
+			json_object(j);
+			json_kcstr(j, "name", queue_alarm_name((enum queue_alarm)a));
+			put_time(j, "since", q->alarms[a].since);
+			json_kcstr(j, "text", q->alarms[a].text);
+			json_end_object(j);
+		}
+	json_end_array(j);
 	json_key(j, "limits");
 	json_object(j);
 	json_kuint(j, "messages", q->rt->conf->queue.messages);

@@ -135,6 +135,7 @@ bool spool_compact(struct spool *sp, size_t budget);
 /* Frees a piece of what is not needed any more (4 to 8 ms). true: there is more. */
 bool spool_free(struct spool *sp);
 
+int spool_space(const struct spool *sp, uint64_t *bytes, uint64_t *inodes);
 void spool_stats(const struct spool *sp, struct spool_stats *st);
 void spool_set_floor(struct spool *sp, uint64_t bytes, uint64_t inodes);
 void spool_set_reuse(struct spool *sp, bool reuse);		/* for tests: true else */

@@ -333,6 +333,12 @@ spool_set_segment_max(struct spool *sp, uint64_t bytes)
 	sp->segment_max = bytes;
 }
 
+int
+spool_space(const struct spool *sp, uint64_t *bytes, uint64_t *inodes)
+{
+	return fs_free(sp->dirfd, bytes, inodes, NULL);
+}
+
 void
 spool_stats(const struct spool *sp, struct spool_stats *st)
 {

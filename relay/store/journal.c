@@ -26,6 +26,7 @@ status_of(enum event_kind k)
 	case EVENT_DELAYED:
 	case EVENT_OPERATOR:
 	case EVENT_LOCKED:
+	case EVENT_ALARM:
 		return NULL;
 	default:
 		return event_name(k);

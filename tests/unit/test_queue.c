@@ -169,7 +169,7 @@ size_limits(void **state)
 		assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
 	}
 	assert_int_equal(q->size.messages, 100);
-	assert_true(q->size.near);
+	assert_true(queue_alarmed(q, ALARM_NEAR));
 	id = submit(&h, "m@example.org", &r, 1, 1);
 	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
 	assert_string_equal(q->size.over, "messages");
