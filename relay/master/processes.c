@@ -344,7 +344,7 @@ proc_retire(struct master *m, struct proc *p, uint32_t grace)
 	struct msg_retire msg = { grace };
 	struct buf b;
 
-	if (p->state == PROC_RETIRING && (grace || p->grace == 0))
+	if (p->state == PROC_RETIRING && (p->grace == 0 || grace >= p->grace))
 		return;
 	p->state = PROC_RETIRING;
 	p->grace = grace;

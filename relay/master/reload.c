@@ -5,7 +5,8 @@
  * whole. Else a new generation is started, and only when all of it is ready
  * does it take over the listening sockets and the old one retires. Its
  * receivers live on until their sessions have ended, RELOAD_GRACE at the most, judged by
- * the new scanners; when reloads follow each other, the eldest but GENERATIONS are hurried.
+ * the new scanners; when reloads follow each other, the eldest but GENERATIONS are hurried: their
+ * sessions have HURRY_GRACE left, so that a client who came a moment ago is served and not sent away.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -20,6 +21,7 @@
 #include "master/master.h"
 
 #define RELOAD_GRACE 600	/* seconds */
+#define HURRY_GRACE 20		/* seconds; the last eight of them for goodbyes */
 #define GENERATIONS 4		/* of receivers that end their sessions beside the one in force */
 
 void
@@ -171,7 +173,7 @@ reload_advance(struct master *m)
 		} else if (p->generation == old) {
 			proc_retire(m, p, p->role == ROLE_RECEIVER ? RELOAD_GRACE : 0);
 		} else if (p->generation + GENERATIONS < m->now.number) {
-			proc_retire(m, p, 0);
+			proc_retire(m, p, p->role == ROLE_RECEIVER ? HURRY_GRACE : 0);
 		}
 	}
 	unbind_unused(m);
