@@ -63,6 +63,7 @@ struct policy_options {
 	const struct policy_as_if *as_if;
 	size_t nas_if;
 	bool near_misses;	/* explain wants them, mail does not */
+	bool record;		/* verdict.record, see postern/record.h */
 	int64_t (*stopwatch)(void);	/* microseconds, for verdict.us_*; NULL: none */
 };
 

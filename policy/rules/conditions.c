@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "rules.h"
+#include "record.h"
 
 /* --- beginning -------------------------------------------------------------------------- */
 
@@ -18,32 +18,43 @@ file_counts(const struct part *part)
 }
 
 void
-eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
-    const struct envelope *env, const struct facts *facts, struct arena *a,
-    int64_t (*stopwatch)(void), int64_t *us_detect)
+eval_ready(struct eval *e)
 {
+	const struct policy *p = e->p;
+	const struct anatomy *an = e->an;
+	struct arena *a = e->arena;
 	size_t words = BITS_WORDS(p->sets.nsets) + 1;
-	int64_t from = stopwatch ? stopwatch() : 0;
 
-	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
-		.steps = EVAL_STEPS };
-	if (p->detectors)
-		detectors_run(p->detectors, an, a, &e->detection);
-	if (stopwatch && us_detect)
-		*us_detect = stopwatch() - from;
+	e->steps = EVAL_STEPS;
+	e->began_undecided = e->detection.undecided;
 	e->memo = arena_zalloc(a, p->natoms + 1);
 	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
 	e->from = arena_array(a, words, sizeof(*e->from));
 	e->header_from = arena_array(a, words, sizeof(*e->header_from));
-	addrsets_find(&p->sets, env->sender, e->from);
+	addrsets_find(&p->sets, e->env->sender, e->from);
 	if (an->header_from.n)
 		addrsets_find(&p->sets, an->header_from, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
 		e->nfiles += file_counts(&an->parts[i]);
 		e->encrypted |= an->parts[i].encrypted;
 	}
-	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || facts->av == AV_UNSCANNABLE ||
+	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || e->facts->av == AV_UNSCANNABLE ||
 	    e->detection.undecided;
+}
+
+void
+eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
+    const struct envelope *env, const struct facts *facts, struct arena *a,
+    int64_t (*stopwatch)(void), int64_t *us_detect)
+{
+	int64_t from = stopwatch ? stopwatch() : 0;
+
+	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a };
+	if (p->detectors)
+		detectors_run(p->detectors, an, a, &e->detection);
+	if (stopwatch && us_detect)
+		*us_detect = stopwatch() - from;
+	eval_ready(e);
 }
 
 /* --- small matters ---------------------------------------------------------------------------- */
@@ -305,9 +316,12 @@ static bool
 eval_atom(struct eval *e, uint32_t index)
 {
 	const struct atom *a = &e->p->atoms[index];
+	bool known;
 
 	if (a->kind == ATOM_ADDRESS && a->address.who == WHO_TO)
 		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
+	if (e->recorded && recorded_atom(e, index, &known))
+		return known;
 	if (!e->memo[index]) {
 		bool yes = a->kind == ATOM_ADDRESS && a->address.who == WHO_TO_ALL ?
 		    every_recipient(e, a) : atom_ask(e, a) != a->negate;

@@ -73,6 +73,7 @@ struct load {
 	const struct conf_node *on_scan_error, *on_unscannable;
 	struct pattern_src *patterns;
 	uint64_t hash;
+	uint64_t file_hash;	/* of the files read since it was cleared */
 };
 
 /* --- keys.c: the one table of keys -------------------------------------------------- */
