@@ -47,6 +47,8 @@
 	X(QUARANTINED, "quarantined_messages", "messages put in quarantine") \
 	X(EVENTS, "journal_events", "events written to the journal") \
 	X(EVENTS_LOST, "journal_events_lost", "refusals not journalled because the store was away") \
+	X(BASES, "journal_records", "verdict records written to the journal") \
+	X(BASES_LOST, "journal_records_lost", "verdict records not kept because the store was away") \
 	X(RESTARTS, "role_restarts", "processes restarted after they died")
 
 enum counter {

@@ -153,6 +153,8 @@ proc_ready(struct master *m, struct proc *p)
 	log_debug("%s[%d] is ready", role_name(p->role), (int)p->pid);
 	if (has_peers(p))
 		proc_wire(m, p);
+	if (p->role == ROLE_STORE)
+		history_tell(m);
 	if (m->next.conf && p->generation == m->next.number) {
 		reload_advance(m);
 		return;
@@ -222,6 +224,8 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 			return -1;
 		proc_fault(m, p, &peer);
 		return 0;
+	case FRAME_POLICY:
+		return history_seen(m, p, f);
 	case FRAME_WORKER:
 		if (worker_decode(f->body, f->fd, m->scratch, &worker) == -1 || p->worker)
 			return -1;

@@ -25,7 +25,7 @@
 #define GENERATIONS 4		/* of receivers that end their sessions beside the one in force */
 
 void
-reload_begin(struct master *m)
+reload_begin(struct master *m, const char *how, uint32_t uid)
 {
 	char state[64];
 	int pipefd[2];
@@ -53,6 +53,7 @@ reload_begin(struct master *m)
 		return;
 	}
 	m->check_fd = pipefd[0];
+	m->asked = (struct asked){ how, uid, clock_real() };
 	log_info("reload: checking %s", m->path);
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono());
 	notify(state);
@@ -102,6 +103,7 @@ reload_check_done(struct master *m, int status)
 		return;
 	}
 	m->next.number = ++m->last_generation;
+	m->next.asked = m->asked;
 	if (generation_load(m, &m->next, false, &err) == -1 ||
 	    generation_bind(m, &m->next, &err) == -1) {
 		reload_failed(m, err.text);
@@ -114,6 +116,7 @@ static void
 generation_free(struct generation *g)
 {
 	config_free(&g->conf);
+	history_forget(g);
 	if (g->fd != -1)
 		close(g->fd);
 	*g = (struct generation){ .fd = -1 };
@@ -177,6 +180,7 @@ reload_advance(struct master *m)
 		}
 	}
 	unbind_unused(m);
+	history_tell(m);
 	log_info("reload: the new configuration is in force");
 	notify("READY=1");
 	control_reload_done(m, true, (struct span){ 0 });
