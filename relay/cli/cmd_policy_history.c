@@ -163,8 +163,13 @@ get_side(const struct cli *cli, const char *what, struct arena *a, struct side *
 	struct policy *p;
 
 	out->name = what;
-	if (strcmp(what, "folder") != 0)
-		return records_archive(cli, what, 0, false, a, &out->ar);
+	if (strcmp(what, "folder") != 0) {
+		int status = records_archive(cli, what, 0, false, a, &out->ar);
+
+		if (status == CLI_OK)
+			out->name = arena_str(a, out->ar.hash);
+		return status;
+	}
 	if ((p = policy_open(cli, NULL, a, conf, &out->ar.parts)) == NULL)
 		return CLI_FINDINGS;
 	policy_free(&p);

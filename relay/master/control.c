@@ -160,6 +160,7 @@ reload_wait(struct master *m, int fd)
 	struct waiting *w = malloc(sizeof(*w));
 
 	ASSERT(w != NULL);
+	reload_settle(m, true);
 	w->fd = fd;
 	w->next = m->waiting;
 	m->waiting = w;

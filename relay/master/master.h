@@ -86,6 +86,7 @@ struct master {
 	struct buf check_out;
 	int status;
 	struct asked asked;	/* of the check under way */
+	int64_t settle_by;	/* clock_mono: until then old scanners may end; 0: no reload is settling */
 	struct arena *scratch;
 	struct waiting *waiting;	/* control clients that wait for the end of a reload */
 };
@@ -112,6 +113,7 @@ void history_forget(struct generation *g);
 void reload_begin(struct master *m, const char *how, uint32_t uid);
 void reload_check_done(struct master *m, int status);
 void reload_advance(struct master *m);	/* a process of the next generation became ready */
+void reload_settle(struct master *m, bool now);	/* tells who asked, once it is done; now: it is */
 void reload_failed(struct master *m, const char *why);
 
 /* control.c */

@@ -276,6 +276,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		stop_advance(m);
 	else
 		procs_fill(m);
+	reload_settle(m, false);
 }
 
 /* ---- the start ---- */

@@ -54,6 +54,7 @@ proc_free(struct master *m, struct proc *gone)
 			*pp = gone->next;
 			link_close(&gone->control);
 			free(gone);
+			reload_settle(m, false);
 			return;
 		}
 }

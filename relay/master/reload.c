@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "master/master.h"
 
+#define SETTLE_US (5 * US_PER_SEC)
 #define RELOAD_GRACE 600	/* seconds */
 #define HURRY_GRACE 20		/* seconds; the last eight of them for goodbyes */
 #define GENERATIONS 4		/* of receivers that end their sessions beside the one in force */
@@ -182,6 +183,22 @@ reload_advance(struct master *m)
 	unbind_unused(m);
 	history_tell(m);
 	log_info("reload: the new configuration is in force");
+	m->settle_by = clock_mono() + SETTLE_US;
+	reload_settle(m, false);
+}
+
+/* Who asked hears that it is done when nobody judges by the old policy any more: the old scanners have
+ * ended. One that is busy with a large message is not waited for longer than SETTLE_US. */
+void
+reload_settle(struct master *m, bool now)
+{
+	if (m->settle_by == 0)
+		return;
+	for (const struct proc *p = m->procs; p && !now; p = p->next)
+		if (p->role == ROLE_SCANNER && p->generation != m->now.number &&
+		    clock_mono() < m->settle_by)
+			return;
+	m->settle_by = 0;
 	notify("READY=1");
 	control_reload_done(m, true, (struct span){ 0 });
 }

@@ -175,6 +175,15 @@ class Reload(unittest.TestCase):
         lab.wait_for(lambda: not self.receivers("retiring"), because="the end of the old receivers")
         self.mx.wait(1)
 
+    def test_when_it_is_said_it_is_so(self):
+        """Whoever connects after `postern reload` has ended is judged by the new policy."""
+        self.start()
+        for i in range(12):
+            self.lab.policy("version: 1\nrules:\n  - {id: x, when: {subject: {words: [%s]}}, then: {reject: \"5.7.1 no\"}}\n"
+                            % ("this" if i % 2 else "that"))
+            self.reload()
+            self.assertEqual(self.lab.send("b@partner.lab", subject="this")[0], 550 if i % 2 else 250)
+
     def test_killed_receiver_leaves_no_sessions(self):
         self.start()
         held = [self.lab.smtp() for _ in range(5)]
