@@ -63,6 +63,7 @@ struct record {
 	struct span reason;
 	bool cut;		/* too large: parts and findings are not all here */
 	bool thin;		/* too large: findings without places and evidence */
+	bool exhausted;		/* its evaluation ran out of budget: it is not replayed */
 	bool began_undecided;	/* a detector gave up */
 	struct span limit_rule, limit_queue;	/* record_add_limit; empty: none */
 	struct span found, texts;	/* for record_replay */

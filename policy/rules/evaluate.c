@@ -54,6 +54,28 @@ wake_sets(const struct policy *p, uint32_t base, const uint64_t *bits, uint64_t 
 			wake(p, base + (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)), rules);
 }
 
+/* Conditions on what is not known do not hold. */
+static void
+wake_facts(struct judge *j)
+{
+	const struct facts *f = j->e.facts;
+	const struct policy *p = j->e.p;
+	uint32_t flags = p->signals.flags;
+
+	if (f->spf != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_SPF, j->base);
+	if (f->dkim != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_DKIM, j->base);
+	if (f->dmarc != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_DMARC, j->base);
+	if (f->dnsbl_known)
+		wake(p, flags + SIGNAL_DNSBL, j->base);
+	if (f->spam_known)
+		wake(p, flags + SIGNAL_SPAM, j->base);
+	if (f->reputation_known)
+		wake(p, flags + SIGNAL_REPUTATION, j->base);
+}
+
 static void
 wake_message(struct judge *j)
 {
@@ -82,6 +104,7 @@ wake_message(struct judge *j)
 	}
 	if (j->e.an->defects)
 		wake(p, s->flags + SIGNAL_DEFECT, j->base);
+	wake_facts(j);
 }
 
 /* --- one class of recipients -------------------------------------------------------------------- */
@@ -186,14 +209,25 @@ leader(const struct judge *j, enum outcome o)
 	return best;
 }
 
+/* Adds x unless it stands there; the array has room. */
+static void
+span_add(struct span *v, size_t *n, struct span x)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (span_eq(v[i], x))
+			return;
+	v[(*n)++] = x;
+}
+
 static void
 join_holds(struct judge *j, struct decision *d)
 {
+	struct span *queues = arena_array(j->e.arena, j->nhits, sizeof(*queues));
 	int64_t shortest = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < j->nhits; i++) {
 		const struct effects *t = &j->hits[i]->then;
-		bool had = false;
 
 		if (t->outcome != OUTCOME_HOLD)
 			continue;
@@ -202,12 +236,10 @@ join_holds(struct judge *j, struct decision *d)
 			shortest = t->expires;
 			d->on_expire = t->on_expire;
 		}
-		for (size_t k = 0; k < i && !had; k++)
-			had = j->hits[k]->then.outcome == OUTCOME_HOLD &&
-			    span_eq(j->hits[k]->then.queue, t->queue);
-		if (!had)
-			d->queue = text_join(j->e.arena, d->queue, ",", t->queue);
+		span_add(queues, &n, t->queue);
 	}
+	for (size_t i = 0; i < n; i++)
+		d->queue = text_join(j->e.arena, d->queue, ",", queues[i]);
 	d->expires = shortest ? j->e.facts->now + shortest : 0;
 }
 
@@ -223,15 +255,8 @@ join_redirects(struct judge *j, struct decision *d)
 		return;
 	v = arena_array(j->e.arena, max, sizeof(*v));
 	for (size_t i = 0; i < j->nhits; i++)
-		for (size_t k = 0; k < j->hits[i]->then.redirect.n; k++) {
-			struct span s = j->hits[i]->then.redirect.v[k];
-			bool had = false;
-
-			for (size_t x = 0; x < n && !had; x++)
-				had = span_eq(v[x], s);
-			if (!had)
-				v[n++] = s;
-		}
+		for (size_t k = 0; k < j->hits[i]->then.redirect.n; k++)
+			span_add(v, &n, j->hits[i]->then.redirect.v[k]);
 	d->redirect = v;
 	d->nredirect = n;
 }
@@ -342,11 +367,8 @@ class_judge(struct judge *j, struct class *c)
 	wake_sets(p, p->signals.to, c->bits, j->woken);
 	for (size_t w = 0; w < words; w++)
 		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
-			if (j->e.steps == 0) {
-				j->e.detection.undecided = j->e.unscannable = true;
+			if (!eval_spend(&j->e, 1))
 				break;
-			}
-			j->e.steps--;
 			rule_judge(j, (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)));
 		}
 	hit_defaults(j);

@@ -59,6 +59,11 @@ atom_is_text(const struct atom *a)
 	case ATOM_UNSCANNABLE:
 	case ATOM_ENCRYPTED:
 	case ATOM_DEFECT:
+	case ATOM_SCHEDULE:
+	case ATOM_AUTH:
+	case ATOM_DNSBL:
+	case ATOM_SPAM:
+	case ATOM_REPUTATION:
 		return false;
 	}
 	return false;

@@ -44,6 +44,23 @@ put_session(struct buf *b, const struct envelope *env)
 }
 
 static void
+put_spans(struct buf *b, const struct span *v, size_t n)
+{
+	wire_put(b, n);
+	for (size_t i = 0; i < n; i++)
+		wire_put_span(b, v[i]);
+}
+
+/* Who was in which group of a directory, as it was told. */
+static void
+put_members(struct buf *b, const struct memberships *m)
+{
+	put_spans(b, m->addresses, m->naddresses);
+	put_spans(b, m->groups, m->ngroups);
+	buf_put(b, m->grid, m->naddresses * m->ngroups);
+}
+
+static void
 put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 {
 	uint64_t score;
@@ -55,13 +72,18 @@ put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 	wire_put_span(b, f->av_engine);
 	wire_put_span(b, f->av_part);
 	wire_put(b, (uint64_t)f->spf | (uint64_t)f->dkim << 4 | (uint64_t)f->dmarc << 8 |
-	    (uint64_t)(score != 0) << 12);
-	if (score)
+	    (uint64_t)f->dnsbl_known << 12 | (uint64_t)f->spam_known << 13 |
+	    (uint64_t)f->reputation_known << 14);
+	if (f->dnsbl_known)
+		put_spans(b, f->dnsbl, f->ndnsbl);
+	if (f->spam_known) {
 		wire_put_fixed(b, score);
-	wire_put_span(b, f->spam_class);
-	wire_put(b, f->ndnsbl);
-	for (size_t i = 0; i < f->ndnsbl; i++)
-		wire_put_span(b, f->dnsbl[i]);
+		put_spans(b, f->spam_symbols, f->nspam_symbols);
+		wire_put_span(b, f->spam_class);
+	}
+	if (f->reputation_known)
+		wire_put(b, f->reputation);
+	put_members(b, &f->members);
 }
 
 static void
@@ -76,11 +98,14 @@ put_message(struct buf *b, const struct anatomy *an, enum depth depth)
 
 		wire_put_span(b, p->number);
 		wire_put_span(b, span_str(part_type_name(p->type)));
-		wire_put(b, (uint64_t)p->depth << 2 | (uint64_t)p->attachment << 1 | p->encrypted);
+		wire_put(b, (uint64_t)p->depth << 4 | (uint64_t)(p->naliases > 0) << 3 |
+		    (uint64_t)p->reading << 2 | (uint64_t)p->attachment << 1 | p->encrypted);
 		wire_put(b, p->decoded.n);
 		wire_put(b, p->defects);
 		wire_put_span(b, p->declared);
 		wire_put_span(b, p->name);
+		if (p->naliases)
+			put_spans(b, p->aliases, p->naliases);
 	}
 }
 
@@ -301,14 +326,6 @@ put_texts(struct buf *b, const struct eval *e)
 /* --- the verdict ---------------------------------------------------------------------------------- */
 
 static void
-put_spans(struct buf *b, const struct span *v, size_t n)
-{
-	wire_put(b, n);
-	for (size_t i = 0; i < n; i++)
-		wire_put_span(b, v[i]);
-}
-
-static void
 put_decision(struct buf *b, const struct decision *d, int64_t now)
 {
 	wire_put(b, (uint64_t)d->outcome | (uint64_t)d->on_expire << 4 |
@@ -402,6 +419,7 @@ put_record(const struct eval *e, const struct verdict *v, const struct span *rea
 		wire_put_fixed(&b, p->manifest_key);
 		buf_putc(&b, (char)((reason ? RECORD_FAILED : 0) |
 		    (depth == CUT ? RECORD_CUT : depth == THIN ? RECORD_THIN : 0) |
+		    (e->exhausted ? RECORD_EXHAUSTED : 0) |
 		    (e->began_undecided ? RECORD_UNDECIDED : 0)));
 		if (reason)
 			wire_put_span(&b, *reason);

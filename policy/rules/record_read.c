@@ -49,6 +49,26 @@ get_session(struct wire *w, struct arena *a, struct envelope *env)
 }
 
 static void
+get_members(struct wire *w, struct arena *a, struct memberships *m)
+{
+	size_t n;
+
+	m->addresses = get_spans(w, a, &m->naddresses);
+	m->groups = get_spans(w, a, &m->ngroups);
+	w->bad |= m->ngroups > EXTERNAL_GROUPS_MAX ||
+	    (m->ngroups && m->naddresses > (w->in.n - w->at) / m->ngroups);
+	if (w->bad) {
+		*m = (struct memberships){ 0 };
+		return;
+	}
+	n = m->naddresses * m->ngroups;
+	m->grid = (const uint8_t *)w->in.p + w->at;
+	for (size_t i = 0; i < n; i++)
+		w->bad |= m->grid[i] >= MEMBER_STATES;
+	w->at += n;
+}
+
+static void
 get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelope *env)
 {
 	uint64_t packed, score;
@@ -59,17 +79,25 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->av_name = wire_get_span(w);
 	f->av_engine = wire_get_span(w);
 	f->av_part = wire_get_span(w);
-	packed = wire_get_max(w, 0x1fff);
+	packed = wire_get_max(w, 0x7fff);
 	f->spf = (enum auth_result)(packed & 15);
 	f->dkim = (enum auth_result)(packed >> 4 & 15);
 	f->dmarc = (enum auth_result)(packed >> 8 & 15);
 	w->bad |= f->spf > AUTH_POLICY || f->dkim > AUTH_POLICY || f->dmarc > AUTH_POLICY;
-	if (packed >> 12) {
+	f->dnsbl_known = packed >> 12 & 1;
+	f->spam_known = packed >> 13 & 1;
+	f->reputation_known = packed >> 14;
+	if (f->dnsbl_known)
+		f->dnsbl = get_spans(w, a, &f->ndnsbl);
+	if (f->spam_known) {
 		score = wire_get_fixed(w);
 		memcpy(&f->spam_score, &score, sizeof(score));
+		f->spam_symbols = get_spans(w, a, &f->nspam_symbols);
+		f->spam_class = wire_get_span(w);
 	}
-	f->spam_class = wire_get_span(w);
-	f->dnsbl = get_spans(w, a, &f->ndnsbl);
+	if (f->reputation_known)
+		f->reputation = (uint8_t)wire_get_max(w, 100);
+	get_members(w, a, &f->members);
 }
 
 static void
@@ -120,7 +148,7 @@ get_verdict(struct wire *w, struct arena *a, struct record *r)
 }
 
 static void
-get_part(struct wire *w, struct part *p)
+get_part(struct wire *w, struct arena *a, struct part *p)
 {
 	struct span type;
 	uint64_t packed;
@@ -130,7 +158,8 @@ get_part(struct wire *w, struct part *p)
 	if (!part_type_from_name(type, &p->type))
 		p->type = TYPE_UNKNOWN;		/* of another version */
 	packed = wire_get_max(w, UINT16_MAX);
-	p->depth = (uint16_t)(packed >> 2);
+	p->depth = (uint16_t)(packed >> 4);
+	p->reading = packed >> 2 & 1;
 	p->attachment = packed >> 1 & 1;
 	p->encrypted = packed & 1;
 	/* there are no bytes: whoever reads them has no message in hand, and should know it */
@@ -138,6 +167,8 @@ get_part(struct wire *w, struct part *p)
 	p->defects = (uint32_t)wire_get_max(w, UINT32_MAX);
 	p->declared = wire_get_span(w);
 	p->name = wire_get_span(w);
+	if (packed >> 3 & 1)
+		p->aliases = get_spans(w, a, &p->naliases);
 	p->parent = PART_NONE;
 }
 
@@ -152,7 +183,7 @@ get_message(struct wire *w, struct arena *a, struct anatomy *an)
 	an->nparts = wire_get_count(w, UINT16_MAX);
 	parts = arena_array(a, an->nparts + 1, sizeof(*parts));
 	for (size_t i = 0; i < an->nparts; i++)
-		get_part(w, &parts[i]);
+		get_part(w, a, &parts[i]);
 	an->parts = parts;
 	if (an->nparts == 0)		/* cut: the root is always there */
 		an->nparts = 1;
@@ -275,10 +306,11 @@ get_front(struct wire *w, struct arena *a, struct record *r)
 
 	w->at = 1;
 	r->manifest = wire_get_fixed(w);
-	flags = wire_get_max(w, 15);
+	flags = wire_get_max(w, 31);
 	r->failed = flags & RECORD_FAILED;
 	r->cut = flags & RECORD_CUT;
 	r->thin = flags & RECORD_THIN;
+	r->exhausted = flags & RECORD_EXHAUSTED;
 	r->began_undecided = flags & RECORD_UNDECIDED;
 	if (r->failed)
 		r->reason = wire_get_span(w);

@@ -286,6 +286,11 @@ record_replay(const struct record_plan *plan, const struct record *r,
 	take_answers(plan, r, &k, a);
 	judge_once(plan, r, &k, opt, a, &out->verdict);
 	out->upper = out->verdict;
+	if (r->exhausted) {	/* where it ended depends on what is not here */
+		out->touched = out->unsure = true;
+		out->why = SPAN_LIT("the budget of its evaluation");
+		return;
+	}
 	if (!k.touched)
 		return;
 	out->why = k.why;

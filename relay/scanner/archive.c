@@ -172,10 +172,21 @@ read_list(void *ctx, struct span path, struct span *text, struct err *err)
 	return err_set(err, ENOENT, SPAN_FMT " is not in the archive", SPAN_ARG(path));
 }
 
+static int
+read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
+{
+	char path[128];
+	int n = snprintf(path, sizeof(path), ARCHIVE_ZONES SPAN_FMT, SPAN_ARG(name));
+
+	return read_list(ctx, span_make(path, n < (int)sizeof(path) ? (size_t)n : 0), tzif, err);
+}
+
 struct policy *
 archive_load(const struct archive *ar, struct diags *d)
 {
-	const struct policy_env env = { .read_file = read_list, .ctx = (void *)(uintptr_t)ar,
+	const struct policy_env env = { .read_file = read_list,
+		.read_zone = read_zone, .ctx = (void *)(uintptr_t)ar,
+		.facts_missing = 0,
 		.now = clock_real(), .networks = ar->networks, .nnetworks = ar->nnetworks,
 		.domains = ar->domains, .ndomains = ar->ndomains };
 

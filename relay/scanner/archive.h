@@ -14,6 +14,8 @@
 #define ARCHIVE_LISTS_MAX ((size_t)32 << 20)	/* beyond it the longest lists are left out */
 #define ARCHIVE_COMMIT 64			/* digits of a commit, at most */
 
+/* A time zone is a list, too, in a folder that no list of a policy can lie in. */
+#define ARCHIVE_ZONES "/zoneinfo/"
 struct archive_list {
 	struct span path, text;
 	bool left_out;		/* it was too long */

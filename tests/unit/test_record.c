@@ -95,7 +95,9 @@ static const char *const conditions[] = {
 	"finds: {inv: {in: [body, subject]}}", "attachment: {type: [executable, pdf]}",
 	"attachment: {name: ['*.exe'], size: {over: 1}}", "virus: true", "unscannable: true",
 	"encrypted: false", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
-	"direction: outbound", "authenticated: false",
+	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
+	"spf: [fail, none]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]",
+	"spam: [spam, suspected]", "reputation: {under: 50}",
 };
 static const char *const outcomes[] = {
 	"reject: \"5.7.1 no $rule $findings $filenames (ref $ref)\"", "defer: \"4.7.1 later\"",
@@ -109,8 +111,9 @@ put_when(struct buf *b, const char *key, size_t n)
 {
 	static const char *const keys[] = { "from", "to", "to_all", "client", "recipients", "size",
 		"attachments", "subject", "body", "text", "header", "finds", "attachment", "virus",
-		"unscannable", "encrypted", "defect", "tls", "direction", "authenticated" };
-	bool used[20] = { false };
+		"unscannable", "encrypted", "defect", "tls", "direction", "authenticated",
+		"schedule", "spf", "dkim", "dmarc", "dnsbl", "spam", "reputation" };
+	bool used[27] = { false };
 
 	buf_printf(b, "    %s:\n", key);
 	for (size_t i = 0; i < n; ) {
@@ -136,6 +139,9 @@ random_policy(struct arena *a)
 
 	buf_init(&b, 1 << 20);
 	buf_puts(&b, "version: 1\nuse: [postern/base, postern/fr-identifiers]\n"
+	    "schedules: {office: {days: mon-fri, from: \"07:30\", to: \"19:00\", zone: UTC}}\n"
+	    "spam: {source: rspamd, classes: {spam: \">= 12\", suspected: \">= 6\","
+	    " marketing: symbol BULK}}\n"
 	    "groups: {partners: [partner.example, .partner.example]}\n"
 	    "detectors: {inv: {pattern: 'INV-\\d{4}-\\d{6}', near: {words: [facture], within: 40},"
 	    " confidence: {alone: low, near: high}}}\nrules:\n");
@@ -185,6 +191,7 @@ random_session(struct fixture *f)
 	static const char *const to[] = { "x@webmail.example", "y@partner.example",
 		"z@a.partner.example", "w@example.org", "dpo@example.org" };
 	static const char *const from[] = { "m.durand@example.org", "", "b@evil.example" };
+	static const struct span symbol = { "BULK", 4 }, list = { "a.example", 9 };
 
 	f->env.nrecipients = 1 + rnd(6);
 	f->env.recipients = arena_array(f->arena, 8, sizeof(*f->env.recipients));
@@ -196,7 +203,14 @@ random_session(struct fixture *f)
 	f->env.received = NOW - rnd(5000);
 	f->facts = (struct facts){ .now = NOW, .av = (enum av_state)rnd(5),
 		.av_name = SPAN_LIT("Eicar"), .av_engine = SPAN_LIT("libclamav 1.4.6/27500"),
-		.spam_score = rnd(2) ? 0 : 7.25 };
+		.spam_known = rnd(2), .spam_score = (double)rnd(200) / 10,
+		.spam_symbols = &symbol, .nspam_symbols = rnd(2),
+		.dnsbl_known = rnd(2), .dnsbl = &list, .ndnsbl = rnd(2),
+		.reputation_known = rnd(2), .reputation = (uint8_t)rnd(101),
+		.spf = (enum auth_result)rnd(9), .dkim = (enum auth_result)rnd(9),
+		.dmarc = (enum auth_result)rnd(9) };
+	f->facts.now -= (int64_t)rnd(7 * 86400) * 1000000;
+	f->env.received = f->facts.now - rnd(5000);
 }
 
 static size_t
