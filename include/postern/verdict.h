@@ -99,6 +99,7 @@ struct verdict {
 	size_t nnear_misses;
 	bool unscannable;
 	bool undecided;		/* a budget ran out: the outcome is on_unscannable's */
+	struct span record;	/* when it was asked for: all that led here, without the message */
 	int64_t us_detect, us_evaluate;	/* filled by the caller's stop watch, 0: not measured */
 };
 

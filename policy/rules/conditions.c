@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "rules.h"
+#include "record.h"
 
 /* --- beginning -------------------------------------------------------------------------- */
 
@@ -25,24 +25,21 @@ file_is_attached(const struct part *part)
 }
 
 void
-eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
-    const struct envelope *env, const struct facts *facts, struct arena *a,
-    int64_t (*stopwatch)(void), int64_t *us_detect)
+eval_ready(struct eval *e)
 {
+	const struct policy *p = e->p;
+	const struct anatomy *an = e->an;
+	struct arena *a = e->arena;
 	size_t words = BITS_WORDS(p->sets.nsets) + 1;
-	int64_t from = stopwatch ? stopwatch() : 0;
 
-	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
-		.steps = EVAL_STEPS, .texts = DETECT_TEXTS_STEPS };
-	if (p->detectors)
-		detectors_run(p->detectors, an, a, &e->detection);
-	if (stopwatch && us_detect)
-		*us_detect = stopwatch() - from;
+	e->steps = EVAL_STEPS;
+	e->texts = DETECT_TEXTS_STEPS;
+	e->began_undecided = e->detection.undecided;
 	e->memo = arena_zalloc(a, p->natoms + 1);
 	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
 	e->from = arena_array(a, words, sizeof(*e->from));
 	e->header_from = arena_array(a, words, sizeof(*e->header_from));
-	addrsets_find(&p->sets, env->sender, e->from);
+	addrsets_find(&p->sets, e->env->sender, e->from);
 	if (an->header_from.n)
 		addrsets_find(&p->sets, an->header_from, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
@@ -50,8 +47,23 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 		e->files |= file_counts(&an->parts[i]);
 		e->encrypted |= an->parts[i].encrypted;
 	}
-	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || facts->av == AV_UNSCANNABLE ||
+	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || e->facts->av == AV_UNSCANNABLE ||
 	    e->detection.undecided;
+}
+
+void
+eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
+    const struct envelope *env, const struct facts *facts, struct arena *a,
+    int64_t (*stopwatch)(void), int64_t *us_detect)
+{
+	int64_t from = stopwatch ? stopwatch() : 0;
+
+	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a };
+	if (p->detectors)
+		detectors_run(p->detectors, an, a, &e->detection);
+	if (stopwatch && us_detect)
+		*us_detect = stopwatch() - from;
+	eval_ready(e);
 }
 
 /* Nothing is proved without it: the message is what could not be looked into. */
@@ -63,7 +75,7 @@ eval_spend(struct eval *e, uint64_t steps)
 		return true;
 	}
 	e->steps = 0;
-	e->detection.undecided = e->unscannable = true;
+	e->exhausted = e->detection.undecided = e->unscannable = true;
 	return false;
 }
 
@@ -381,12 +393,14 @@ static bool
 eval_atom(struct eval *e, uint32_t index)
 {
 	const struct atom *a = &e->p->atoms[index];
-	bool address = a->kind == ATOM_ADDRESS;
+	bool address = a->kind == ATOM_ADDRESS, known;
 
 	if (!eval_spend(e, address ? a->address.n + 1 : 1))
 		return false;
 	if (address && a->address.who == WHO_TO)
 		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
+	if (e->recorded && recorded_atom(e, index, &known))
+		return known;
 	if (!e->memo[index]) {
 		bool yes = address && a->address.who == WHO_TO_ALL ?
 		    every_recipient(e, a) : atom_ask(e, a) != a->negate;

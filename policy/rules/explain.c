@@ -17,6 +17,24 @@ put_spans(struct json *j, const char *key, const struct span *v, size_t n)
 	json_end_array(j);
 }
 
+bool
+policy_rule_info(const struct policy *p, size_t i, struct policy_rule_info *out)
+{
+	static const char *const modes[] = { "off", "shadow", "enforce" };
+	static const char *const severities[] = { "low", "medium", "high", "critical" };
+	static const char *const directions[] = { "any", "outbound", "inbound" };
+	const struct rule *r;
+
+	if (i >= p->nrules)
+		return false;
+	r = &p->rules[i];
+	*out = (struct policy_rule_info){ .id = r->id, .title = r->title, .mode = modes[r->mode],
+		.severity = severities[r->severity], .direction = directions[r->direction],
+		.review_by = r->review_by, .outcome = r->then.outcome, .file = r->file,
+		.line = r->line, .from_pack = r->from_pack };
+	return true;
+}
+
 static void
 put_recipient(struct json *j, struct span address, const struct decision *d)
 {
