@@ -445,10 +445,17 @@ unpack_part(struct builder *b, uint16_t index)
 	bool deep = node->levels >= b->max_unpack || p->depth + 1u > b->max_depth;
 	size_t before;
 
+	if (!node->leaf && !node->message) {	/* around the parts of a multipart */
+		struct span epilogue = node->epilogue;
+
+		infiles_unpack(b, index, node->preamble, deep);
+		infiles_unpack(b, index, epilogue, deep);
+		return;
+	}
 	if (!node->leaf || p->decoded.n == 0)
 		return;
 	if (p->type == TYPE_UUENCODE || part_type_class(p->type) == CLASS_TEXT)
-		infiles_unpack(b, index, deep);
+		infiles_unpack(b, index, p->decoded, deep);
 	p = &b->out->parts[index];
 	if (!opens(p->type))
 		return;

@@ -16,13 +16,13 @@ room(const struct builder *b)
 }
 
 void
-infiles_unpack(struct builder *b, uint16_t index, bool deep)
+infiles_unpack(struct builder *b, uint16_t index, struct span text, bool deep)
 {
 	bool told = encoding_is_wrapped(b->out->parts[index].encoding);
 	struct infiles files;
 	struct infile f;
 
-	infiles_begin(&files, b->out->parts[index].decoded);
+	infiles_begin(&files, text);
 	while (infiles_next(&files, b->a, room(b), &f)) {
 		uint32_t defects = 0;
 

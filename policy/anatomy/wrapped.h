@@ -4,8 +4,9 @@
 
 #include "anatomy/mime.h"
 
-/* The text part's uuencoded, yEnc and BinHex files. deep: there is no room for a level more. */
-void infiles_unpack(struct builder *b, uint16_t index, bool deep);
+/* The uuencoded, yEnc, BinHex, base64 files in a text of the part's. deep: there is no room for a level
+ * more. */
+void infiles_unpack(struct builder *b, uint16_t index, struct span text, bool deep);
 /* The texts, files and messages of a TNEF part. */
 void tnef_unpack(struct builder *b, uint16_t index);
 
