@@ -298,11 +298,14 @@ arm_timer(struct queue *q)
 
 	next = b < next ? b : next;
 	next = c < next ? c : next;
+	if (q->more)
+		next = 0;
 	if (next == WHEEL_NEVER) {
 		evtimer_del(q->timer);
 		return;
 	}
-	tv = timeval_of(next - clock_real() + 1000);
+	/* Not at once even when it is overdue: what came in meanwhile goes first. */
+	tv = timeval_of(next == 0 ? 0 : next - clock_real() + 1000);
 	evtimer_add(q->timer, &tv);
 }
 
@@ -451,6 +454,9 @@ queue_run(struct runtime *rt, struct err *err)
 	    "%llu damaged", rt->conf->spool, (unsigned long long)st.messages,
 	    (unsigned long long)st.segments, (unsigned long long)st.replayed,
 	    (double)(clock_mono() - begun) / US_PER_SEC, (unsigned long long)st.damaged);
+	if (st.cut_off > 0 && st.messages > 0)
+		log_warn("the last run was cut off: what was being delivered at that moment may be "
+		    "delivered twice");
 	evtimer_add(q->idle, &tv);
 	queue_turn(q);
 	return 0;

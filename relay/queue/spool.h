@@ -58,6 +58,7 @@ struct spool_stats {
 	uint64_t messages;		/* live */
 	uint64_t segments, bytes, live_bytes;
 	uint64_t replayed, damaged, torn;	/* records; bytes for torn */
+	uint64_t cut_off;		/* segments the last run did not end: it was killed */
 	uint64_t syncs, failures;
 	uint64_t compacted;		/* bytes copied forward */
 	uint64_t reused, spares;	/* segments begun in a file used before; such files now */

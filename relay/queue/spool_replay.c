@@ -216,6 +216,7 @@ tidy(struct replay *rp, struct segment *s)
 	}
 	if (s->ended && rp->torn == 0)
 		return;
+	sp->stats.cut_off++;
 	fd = fs_openat(sp->dirfd, segment_name(s->number, name), O_WRONLY, 0, &err);
 	if (fd == -1) {
 		spool_report(sp, LOG_LVL_WARN, 0, "%s", err.text);

@@ -454,7 +454,7 @@ int
 main(int argc, char **argv)
 {
 	size_t messages = 1000000;
-	double seconds = 4;
+	double seconds = 4, few = 0, many = 0;
 	int c;
 
 	while ((c = getopt(argc, argv, "d:m:s:R")) != -1)
@@ -478,9 +478,16 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	memset(body, 'x', sizeof(body));
 	accepting(seconds);
+	/* In turns, the best of each: whatever else runs makes it slower only. */
+	for (int i = 0; i < 5; i++) {
+		double a = schedule_cost(10000), b = schedule_cost(1000000);
+
+		few = i == 0 || a < few ? a : few;
+		many = i == 0 || b < many ? b : many;
+	}
 	printf("\nscheduling: a job taken, done and put off (ns)\n");
-	printf("%10d jobs %8.0f\n%10d jobs %8.0f\n", 10000, schedule_cost(10000), 1000000,
-	    schedule_cost(1000000));
+	printf("%10d jobs %8.0f\n%10d jobs %8.0f   %.2f times\n", 10000, few, 1000000, many,
+	    many / few);
 	printf("\none sender with 100000 messages: another's goes out after %d of his to one site, %d of his "
 	    "to 100000 sites\n", fair_share(true), fair_share(false));
 	printf("\nstarting the queue with messages waiting\n");
