@@ -439,8 +439,11 @@ queue_run(struct runtime *rt, struct err *err)
 	ASSERT(q->turn && q->timer && q->lazy && q->idle);
 	if ((q->sp = spool_open(rt->conf->spool, &queue_spool_ops, q, err)) == NULL)
 		return -1;
+	/* 0: not configured, as in tests of other things. */
 	if (rt->conf->queue.free > 0)
 		spool_set_floor(q->sp, rt->conf->queue.free, SPOOL_FLOOR_INODES);
+	if (rt->conf->queue.segment > 0)
+		spool_set_segment_max(q->sp, rt->conf->queue.segment);
 	while ((it = spool_next(q->sp, &at)) != NULL) {
 		struct message *m = message_of_item(it);
 
@@ -567,6 +570,8 @@ queue_reconfigured(struct runtime *rt)
 	configure(q, &out);
 	schedule_configure(q->out, &out);
 	spool_set_floor(q->sp, q->rt->conf->queue.free, SPOOL_FLOOR_INODES);
+	if (q->rt->conf->queue.segment > 0)
+		spool_set_segment_max(q->sp, q->rt->conf->queue.segment);
 	(void)queue_has_room(q);
 }
 

@@ -140,7 +140,7 @@ int spool_space(const struct spool *sp, uint64_t *bytes, uint64_t *inodes);
 void spool_stats(const struct spool *sp, struct spool_stats *st);
 void spool_set_floor(struct spool *sp, uint64_t bytes, uint64_t inodes);
 void spool_set_reuse(struct spool *sp, bool reuse);		/* for tests: true else */
-void spool_set_segment_max(struct spool *sp, uint64_t bytes);	/* for tests: SEGMENT_MAX else */
+void spool_set_segment_max(struct spool *sp, uint64_t bytes);	/* SEGMENT_MAX until then */
 void spool_check(const struct spool *sp);	/* asserts the invariants */
 
 #endif
