@@ -330,12 +330,12 @@ acts(struct runtime *rt)
 	printf("\nacts on 100000 messages\n");
 	act_on_all(rt, "retry", ALL);
 	act_on_all(rt, "hold", ALL);
+	printf("         events for the journal, one for each message, that say who held it: %zu\n",
+	    queue_events_waiting(rt->state));
 	act_on_all(rt, "release", ALL);
 	act_on_all(rt, "reroute", ALL ",\"to\":\"relay.example.net:25\"");
 	act_on_all(rt, "drain", ALL ",\"to\":\"192.0.2.1:25\"");
 	act_on_all(rt, "fail", ALL ",\"silent\":true");
-	printf("events for the journal, each with who did it: %zu\n",
-	    queue_events_waiting(rt->state));
 }
 
 static void
