@@ -349,6 +349,7 @@ start_up(size_t n, bool then_act)
 	struct user u;
 	struct err err;
 	struct mallinfo2 before, after;
+	struct spool_stats st;
 	uint64_t rss;
 	int64_t begun;
 	double t;
@@ -369,7 +370,9 @@ start_up(size_t n, bool then_act)
 	}
 	t = seconds_since(begun);
 	after = mallinfo2();
-	printf("%10zu %9.2f s %12.0f/s %14.0f %14.0f\n", n, t, (double)n / t,
+	spool_stats(((struct queue *)rt.state)->sp, &st);
+	printf("%10zu %9.2f s %9.1f GiB %14.0f %14.0f\n", n, t,
+	    (double)st.bytes / (1 << 30),
 	    (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) / (double)n,
 	    (double)(resident() - rss) / (double)n);
 	if (then_act)
@@ -491,7 +494,7 @@ main(int argc, char **argv)
 	printf("\none sender with 100000 messages: another's goes out after %d of his to one site, %d of his "
 	    "to 100000 sites\n", fair_share(true), fair_share(false));
 	printf("\nstarting the queue with messages waiting\n");
-	printf("%10s %11s %14s %14s %14s\n", "messages", "start-up", "", "heap B/msg", "RSS B/msg");
+	printf("%10s %11s %13s %14s %14s\n", "messages", "start-up", "segments", "heap B/msg", "RSS B/msg");
 	start_up(100000, false);
 	if (messages > 0)
 		start_up(messages, false);

@@ -520,7 +520,7 @@ alarms(void **state)
 	assert_int_equal(jval_count(jval_get(v, "alarms")), 0);
 	jval_free(&v);
 	/* The disk, before its floor. */
-	h.conf.queue.free = UINT64_MAX / 8;
+	h.conf.queue.free = UINT64_MAX / 4;
 	queue_watch_disk(q);
 	assert_true(queue_alarmed(q, ALARM_DISK));
 	h.conf.queue.free = 1;
