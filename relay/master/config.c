@@ -704,7 +704,8 @@ read_delivery(struct reader *r, const struct conf_node *map)
 		.expire = 5 * 24 * 60 * MINUTE, .site_connections = 20, .site_messages = 100,
 		.processes = 1, .floor = FLOOR_OPPORTUNISTIC, .dane = true, .sts = true,
 		.sts_port = 443, .sts_timeout = MINUTE };
-	dl->sts_cache = fs_beside(r->a, r->c->store_path, SPAN_LIT("mta-sts"));
+	if (r->c->store_path)
+		dl->sts_cache = fs_beside(r->a, r->c->store_path, SPAN_LIT("mta-sts"));
 	for (int c = 0; c < RETRY_CLASSES; c++)
 		dl->retry[c] = retry_default((enum retry_class)c);
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "settings of the delivery"))

@@ -163,6 +163,18 @@ reports_new(struct store *s)
 }
 
 void
+reports_free(struct tls_reports **tp)
+{
+	struct tls_reports *t = *tp;
+
+	*tp = NULL;
+	flights_drop(t);
+	arena_free(&t->seen.arena);
+	event_free(t->write);
+	free(t);
+}
+
+void
 reports_peer_up(struct tls_reports *t, struct link *l)
 {
 	/* The latest of each: it has the newest configuration. */

@@ -17,6 +17,7 @@ struct jval;
 struct tls_reports;
 
 struct tls_reports *reports_new(struct store *s);
+void reports_free(struct tls_reports **t);	/* what is under way is taken up by the next */
 /* TLS_SEEN, RUA, SIGNED, POSTED; -1: it breaks the rules. */
 int reports_frame(struct tls_reports *t, struct link *l, struct frame *f);
 /* Is this ACCEPTED for one of our reports? */

@@ -49,6 +49,7 @@ struct tls_flight *flight_new(struct tls_reports *t, const struct tls_report_row
     struct tls_ask *ask);
 void flights_pump(struct tls_reports *t);	/* starts what may start */
 void flights_tick(struct tls_reports *t, int64_t mono);
+void flights_drop(struct tls_reports *t);	/* all, and nothing of it is written down */
 void flights_lost(struct tls_reports *t, struct link *l);	/* that peer is gone */
 int flight_rua(struct tls_reports *t, uint64_t ticket, const struct msg_rua *m);
 int flight_signed(struct tls_reports *t, uint64_t ticket, const struct msg_signed *m);

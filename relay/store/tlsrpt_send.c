@@ -65,6 +65,22 @@ land(struct tls_flight *f)
 	flights_pump(t);
 }
 
+void
+flights_drop(struct tls_reports *t)
+{
+	struct tls_flight *f;
+
+	while ((f = t->flights) != NULL) {
+		struct arena *a = f->arena;
+
+		t->flights = f->next;
+		if (f->ask)
+			tls_ask_done(f->ask);
+		buf_release(&f->message);
+		arena_free(&a);
+	}
+}
+
 static void
 row_put(struct tls_flight *f)
 {
