@@ -17,6 +17,34 @@ file_counts(const struct part *part)
 	return part->attachment && part->type != TYPE_MULTIPART;
 }
 
+/* What a detector gives up on counts when something in force asks for it. */
+static void
+run_detectors(struct eval *e)
+{
+	struct detection *d = &e->detection;
+	size_t n = detectors_count(e->p->detectors);
+
+	detectors_run(e->p->detectors, e->an, e->arena, d);
+	d->undecided = false;
+	for (size_t i = 0; d->undecided_by && i < n && !d->undecided; i++)
+		d->undecided = d->undecided_by[i] && bit_has(e->p->live, i);
+}
+
+void
+eval_as_shadow(struct eval *e, bool shadow)
+{
+	uint64_t steps = e->steps;
+	int64_t texts = e->texts;
+
+	if (e->shadow == shadow)
+		return;
+	e->shadow = shadow;
+	e->steps = e->shadow_steps;
+	e->texts = e->shadow_texts;
+	e->shadow_steps = steps;
+	e->shadow_texts = texts;
+}
+
 void
 eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, struct arena *a,
@@ -26,9 +54,10 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 	int64_t from = stopwatch ? stopwatch() : 0;
 
 	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
-		.steps = EVAL_STEPS, .texts = DETECT_TEXTS_STEPS };
+		.steps = EVAL_STEPS, .texts = DETECT_TEXTS_STEPS, .shadow_steps = EVAL_STEPS,
+		.shadow_texts = DETECT_TEXTS_STEPS };
 	if (p->detectors)
-		detectors_run(p->detectors, an, a, &e->detection);
+		run_detectors(e);
 	if (stopwatch && us_detect)
 		*us_detect = stopwatch() - from;
 	e->memo = arena_zalloc(a, p->natoms + 1);
@@ -46,7 +75,15 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 	    e->detection.undecided;
 }
 
-/* Nothing is proved without it: the message is what could not be looked into. */
+/* Nothing is proved: the message is what could not be looked into. */
+static void
+give_up(struct eval *e)
+{
+	e->gave_up = true;
+	if (!e->shadow)
+		e->detection.undecided = e->unscannable = true;
+}
+
 bool
 eval_spend(struct eval *e, uint64_t steps)
 {
@@ -55,7 +92,7 @@ eval_spend(struct eval *e, uint64_t steps)
 		return true;
 	}
 	e->steps = 0;
-	e->detection.undecided = e->unscannable = true;
+	give_up(e);
 	return false;
 }
 
@@ -216,8 +253,12 @@ tally(struct eval *e, uint32_t index)
 	if (!d->first)
 		return t;
 	n = d->first[m->detector + 1] - d->first[m->detector];
-	if (n == 0 || !eval_spend(e, n))
+	if (n == 0)
 		return t;
+	if (!eval_spend(e, n)) {
+		t->known = false;
+		return t;
+	}
 	while (cap < n * 2)
 		cap *= 2;
 	seen = arena_array(e->arena, cap, sizeof(*seen));
@@ -248,7 +289,7 @@ field_has(struct eval *e, const struct atom *a, const struct header *h, struct a
 	detectors_run_texts(e->p->detectors, (size_t)a->header.detector, h->value, scratch,
 	    &e->texts, &d);
 	if (d.undecided)
-		e->detection.undecided = e->unscannable = true;
+		give_up(e);
 	return d.nmatches > 0;
 }
 
@@ -361,9 +402,12 @@ eval_atom(struct eval *e, uint32_t index)
 	if (address && a->address.who == WHO_TO)
 		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
 	if (!e->memo[index]) {
+		e->gave_up = false;
 		bool yes = address && a->address.who == WHO_TO_ALL ?
 		    every_recipient(e, a) : atom_ask(e, a) != a->negate;
 
+		if (e->gave_up)
+			return yes;
 		e->memo[index] = yes ? 2 : 1;
 	}
 	return e->memo[index] == 2;

@@ -339,6 +339,24 @@ near_misses(struct judge *j)
 }
 
 static void
+woken_judge(struct judge *j, size_t words, bool shadow)
+{
+	eval_as_shadow(&j->e, shadow);
+	for (size_t w = 0; w < words; w++)
+		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
+			uint32_t i = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x));
+
+			if ((j->modes[i] == MODE_SHADOW) != shadow)
+				continue;
+			if (!eval_spend(&j->e, 1))
+				goto out;
+			rule_judge(j, i);
+		}
+out:
+	eval_as_shadow(&j->e, false);
+}
+
+static void
 class_judge(struct judge *j, struct class *c)
 {
 	const struct policy *p = j->e.p;
@@ -349,12 +367,8 @@ class_judge(struct judge *j, struct class *c)
 	j->e.to = c->bits;
 	memcpy(j->woken, j->base, words * sizeof(*j->woken));
 	wake_sets(p, p->signals.to, c->bits, j->woken);
-	for (size_t w = 0; w < words; w++)
-		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
-			if (!eval_spend(&j->e, 1))
-				break;
-			rule_judge(j, (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)));
-		}
+	woken_judge(j, words, false);
+	woken_judge(j, words, true);
 	hit_defaults(j);
 	*c = (struct class){ .bits = c->bits };
 	join(j, c);

@@ -250,6 +250,7 @@ struct policy {
 	struct measure *measures;
 	size_t nmeasures;
 	struct detectors *detectors;	/* NULL: none */
+	uint64_t *live;		/* detectors that an enforced rule or an exception asks; one bit for each */
 	struct signals signals;
 	struct limit_rule *limits;
 	size_t nlimits;
@@ -286,11 +287,18 @@ struct eval {
 	bool unscannable, encrypted;
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
 	int64_t texts;		/* left for regular expressions on single headers */
+	/* Shadow rules have budgets of their own, and what they give up on is nobody's matter:
+	 * they must not change what happens to a message. */
+	bool shadow;
+	bool gave_up;		/* the answer in hand means nothing: not to be kept */
+	uint64_t shadow_steps;
+	int64_t shadow_texts;
 };
 /* The work of one evaluation, beside the detectors': a rule, an atom, a list, a part, a header
  * looked at, a character of a glob. Counted, not timed: the same message has the same verdict. */
 #define EVAL_STEPS (UINT64_C(20) << 20)
 
+void eval_as_shadow(struct eval *e, bool shadow);	/* which rules are asked from now on */
 /* Everything but e->to; runs the detectors. */
 void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, struct arena *a,
