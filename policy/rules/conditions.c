@@ -68,7 +68,7 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 	if (an->header_from.n)
 		addrsets_find(&p->sets, an->header_from, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
-		e->nfiles += file_counts(&an->parts[i]);
+		e->nfiles += file_counts(&an->parts[i]) && !an->parts[i].reading;
 		e->encrypted |= an->parts[i].encrypted;
 	}
 	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || facts->av == AV_UNSCANNABLE ||
@@ -195,6 +195,22 @@ extension_in(const struct spans *list, struct span name)
 	return list->n == 0;
 }
 
+static bool
+named(const struct file_cond *f, struct span name, uint64_t *steps)
+{
+	return extension_in(&f->extensions, name) && name_in(&f->names, name, steps);
+}
+
+/* Any of the names that its headers give will do. */
+static bool
+any_named(const struct file_cond *f, const struct part *part, uint64_t *steps)
+{
+	for (size_t i = 0; i < part->naliases; i++)
+		if (named(f, part->aliases[i], steps))
+			return true;
+	return named(f, part->name, steps);
+}
+
 bool
 eval_file(const struct file_cond *f, const struct part *part, uint64_t *steps)
 {
@@ -208,7 +224,7 @@ eval_file(const struct file_cond *f, const struct part *part, uint64_t *steps)
 	if (f->mismatch >= 0 && !!(part->defects & DEFECT_TYPE_MISMATCH) != (f->mismatch == 1))
 		return false;
 	return range_has(&f->size, part->decoded.n) && range_has(&f->depth, part->depth) &&
-	    extension_in(&f->extensions, part->name) && name_in(&f->names, part->name, steps);
+	    any_named(f, part, steps);
 }
 
 static bool

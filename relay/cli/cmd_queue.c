@@ -127,6 +127,46 @@ put_try(struct buf *o, const struct jval *leg, int64_t now)
 	buf_putc(o, '\n');
 }
 
+/* As it would stand in postern.yaml: "90s", "5m", "2h". */
+static void
+put_pause(struct buf *o, double seconds)
+{
+	long long s = (long long)seconds;
+
+	if (s % 3600 == 0)
+		buf_printf(o, "%lldh", s / 3600);
+	else if (s % 60 == 0)
+		buf_printf(o, "%lldm", s / 60);
+	else
+		buf_printf(o, "%llds", s);
+}
+
+/* "retried as greylisted (asked to come again): after 5m [5m] 10m, and so on" */
+static void
+put_retry(struct buf *o, const struct jval *v)
+{
+	const struct jval *curve = jval_get(v, "curve"), *pause;
+	int64_t failed = jval_int(v, "failed", 0);
+
+	if (v == NULL)
+		return;
+	buf_puts(o, "    retried as ");
+	page_text(o, jval_text(v, "class"));
+	buf_puts(o, " (");
+	page_text(o, jval_text(v, "phrase"));
+	buf_puts(o, "): after");
+	for (size_t i = 0; (pause = jval_at(curve, i)) != NULL; i++) {
+		bool here = (int64_t)i + 1 == failed ||
+		    (failed > (int64_t)jval_count(curve) && i + 1 == jval_count(curve));
+
+		buf_puts(o, here ? " [" : " ");
+		put_pause(o, jval_num(pause, 0));
+		if (here)
+			buf_putc(o, ']');
+	}
+	buf_puts(o, ", and so on\n");
+}
+
 static void
 put_leg(struct queueing *q, const struct jval *leg, int64_t now)
 {
@@ -137,6 +177,7 @@ put_leg(struct queueing *q, const struct jval *leg, int64_t now)
 	page_text(o, jval_text(leg, "site").n ? jval_text(leg, "site") : jval_text(leg, "kind"));
 	buf_puts(o, ": ");
 	put_try(o, leg, now);
+	put_retry(o, jval_get(leg, "retry"));
 	for (size_t i = 0; (r = jval_at(list, i)) != NULL; i++) {
 		struct span status = jval_text(r, "status");
 		enum page_colour c = page_colour_of(status);

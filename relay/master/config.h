@@ -11,6 +11,7 @@
 #include "conf.h"
 #include "log.h"
 #include "postern/envelope.h"
+#include "queue/retry.h"
 
 struct conf_net {
 	struct span name;
@@ -111,8 +112,7 @@ struct conf_delivery {
 	size_t nsources;
 	const struct conf_route *routes;
 	size_t nroutes;
-	const int64_t *retry;		/* microseconds; the last repeats */
-	size_t nretry;
+	struct retry_curve retry[RETRY_CLASSES];	/* of each class of failure; n 0: the default's */
 	int64_t delay_notice, expire;
 	uint32_t site_connections;		/* 20 */
 	uint32_t site_messages;			/* 100 on one connection */
