@@ -26,7 +26,7 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 	int64_t from = stopwatch ? stopwatch() : 0;
 
 	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
-		.steps = EVAL_STEPS };
+		.steps = EVAL_STEPS, .only_file = PART_NONE };
 	if (p->detectors)
 		detectors_run(p->detectors, an, a, &e->detection);
 	if (stopwatch && us_detect)

@@ -52,6 +52,7 @@ struct rule_src {
 	uint32_t *detectors;
 	size_t ndetectors, capdetectors;
 	bool asks_virus, asks_unscannable;
+	struct conf_node *strip_node, *redact_node, *override_node, *on_fail_node;
 };
 struct exception_src {
 	struct exception ex;
@@ -82,7 +83,8 @@ enum section {
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS, SECTION_TEST,
-	SECTION_MESSAGE, SECTION_FILE, SECTION_EXPECT, SECTION_COUNT
+	SECTION_MESSAGE, SECTION_FILE, SECTION_EXPECT,
+	SECTION_STRIP, SECTION_REDACT, SECTION_APPEND, SECTION_OVERRIDE, SECTION_COUNT
 };
 enum key_type {
 	KEY_TEXT, KEY_TEXTS, KEY_BOOL, KEY_UINT, KEY_SIZE, KEY_DURATION, KEY_DATE, KEY_ENUM,
@@ -145,6 +147,11 @@ struct hold_src {
 	struct span decider;
 	int64_t expires;
 	int on_expire;
+	uint64_t approvals;
+};
+struct redact_src {
+	struct redact_ask ask;
+	int confidence;
 };
 struct limit_src {
 	struct limit_rule rule;
@@ -170,6 +177,7 @@ struct file_src {
 struct expect_src {
 	struct conf_node *outcome, *rules, *shadow, *skipped, *reply, *queue, *subject, *header,
 	    *redirect;
+	struct conf_node *attachments, *contains, *lacks, *refused, *bcc, *notify, *overridden;
 };
 
 /* --- shared readers ------------------------------------------------------------------ */
@@ -201,6 +209,8 @@ void lists_resolve(struct load *ld);	/* every group, also those nobody asks for 
 /* A list of addresses and groups: the sets it is made of. false: an error was said. */
 bool read_addresses(struct load *ld, struct conf_node *n, const uint32_t **sets, size_t *nsets);
 bool read_cidrs(struct load *ld, struct conf_node *n, const struct cidr **v, size_t *nv);
+/* What a group holds, as addrpattern_normalise() leaves it. */
+struct spans group_members(struct load *ld, const struct group *g);
 /* "group:dpo", "dpo" or an address: who decides. */
 bool read_decider(struct load *ld, struct conf_node *n, struct span *out);
 
@@ -241,6 +251,16 @@ key_fn hold_for, exception_when;
 void rules_finish(struct load *ld);	/* sort, exceptions, signals */
 extern const char *const mode_names[], *const severity_names[], *const direction_names[],
     *const confidence_names[];
+
+/* load_actions.c */
+key_fn then_strip, then_redact, then_append, then_notify, then_bcc, then_override, then_on_fail;
+key_fn strip_matching, strip_notice_read, redact_detectors, redact_with, append_text_read,
+    append_html_read, override_allow, override_justification, override_until, hold_approvals,
+    default_language;
+/* hold.approvals: who they are. */
+void approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, uint64_t approvals);
+/* What of a rule's actions does not fit the rest of it. */
+void actions_check(struct load *ld, struct rule_src *src);
 
 /* limits.c */
 key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_hold,
