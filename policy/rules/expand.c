@@ -198,9 +198,12 @@ put_variable_flat(struct eval *e, const struct rule *r, enum variable v, struct 
 	size_t from = buf_size(b);
 
 	put_variable(e, r, v, b);
-	for (char *p = b->p + b->head + from; p < b->p + b->n; p++)
+	for (size_t i = from; i < buf_size(b); i++) {
+		char *p = &b->p[b->head + i];
+
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = ' ';
+	}
 }
 
 struct span
