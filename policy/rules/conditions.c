@@ -55,7 +55,7 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 
 	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
 		.steps = EVAL_STEPS, .texts = DETECT_TEXTS_STEPS, .shadow_steps = EVAL_STEPS,
-		.shadow_texts = DETECT_TEXTS_STEPS };
+		.shadow_texts = DETECT_TEXTS_STEPS, .only_file = PART_NONE };
 	if (p->detectors)
 		run_detectors(e);
 	if (stopwatch && us_detect)

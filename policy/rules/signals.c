@@ -126,6 +126,13 @@ conds_mark(struct policy *p, const struct cond *c, size_t n)
 }
 
 static void
+redact_mark(struct policy *p, const struct redact_ask *ask)
+{
+	for (size_t i = 0; ask && i < ask->n; i++)
+		bit_set(p->live, ask->detectors[i]);
+}
+
+static void
 live_build(struct load *ld)
 {
 	struct policy *p = ld->p;
@@ -136,6 +143,7 @@ live_build(struct load *ld)
 		if (p->rules[i].mode == MODE_ENFORCE) {
 			conds_mark(p, p->rules[i].when, p->rules[i].nwhen);
 			conds_mark(p, p->rules[i].unless, p->rules[i].nunless);
+			redact_mark(p, p->rules[i].then.redact);
 		}
 	for (size_t i = 0; i < p->nexceptions; i++)
 		conds_mark(p, p->exceptions[i].when, p->exceptions[i].nwhen);

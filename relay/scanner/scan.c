@@ -135,7 +135,8 @@ judgement_message(const struct judgement *ju, struct span record, struct arena *
 	const struct verdict *v = &ju->verdict;
 
 	*out = (struct msg_verdict){ .unscannable = v->unscannable, .ndecisions = v->ndecisions,
-		.variants = v->variants, .nvariants = v->nvariants, .record = record };
+		.variants = v->variants, .nvariants = v->nvariants, .record = record,
+		.bcc = v->bcc, .nbcc = v->nbcc, .notices = v->notices, .nnotices = v->nnotices };
 	out->decisions = arena_array(a, v->ndecisions, sizeof(*out->decisions));
 	for (size_t i = 0; i < v->ndecisions; i++) {
 		const struct decision *d = &v->decisions[i];
