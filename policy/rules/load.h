@@ -121,6 +121,8 @@ void keys_unknown(struct load *ld, const struct conf_node *node, enum section s)
 const char *const *keys_names(enum section s);
 void keys_later(struct load *ld, const struct conf_node *node);	/* "not available in this version" */
 
+bool schema_has(const struct key *k);	/* schema.c knows what may stand there */
+
 /* The structs that sections without one of their own are read into. */
 struct detector_src {
 	struct conf_node *words, *pattern, *near, *confidence, *mask, *samples;
@@ -170,7 +172,8 @@ struct profile_src {
 struct limit_src {
 	struct limit_rule rule;
 	int per;
-	const struct conf_node *allow, *then;
+	bool wait;
+	const struct conf_node *allow, *then, *match;
 };
 
 struct test_src {
@@ -307,7 +310,7 @@ void actions_check(struct load *ld, struct rule_src *src);
 
 /* limits.c */
 key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_hold,
-    limit_exempt_list, limit_exempt_until;
+    limit_match, limit_wait, limit_exempt_list, limit_exempt_until;
 
 /* load.c */
 key_fn use_read, defaults_read, version_read, default_scan_error, default_unscannable;

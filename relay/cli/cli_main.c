@@ -86,6 +86,8 @@ const struct command commands[] = {
 	    "         [--user NAME] [--tls] [--no-antivirus] [FILE.eml]", cmd_simulate },
 	{ "passwd", "a line for the file of users (auth.file); asks for the password",
 	    "passwd USER", cmd_passwd },
+	{ "policy", "the language: its JSON Schema, for editors",
+	    "policy schema [--tests]", cmd_policy },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },
 	{ "version", "print the version", "version", cmd_version },
 	{ "help", "this list, or how a command is used", "help [COMMAND]", cmd_help },

@@ -255,8 +255,6 @@ site_unreachable(struct site *site, const struct smtp_result *why, struct span r
 void
 site_pump(struct site *site)
 {
-	const struct conf_delivery *d = &site->c->conf->delivery;
-
 	while (site->first) {
 		struct session *s = find_idle(site, site->first);
 
@@ -264,7 +262,7 @@ site_pump(struct site *site)
 			session_give(s, take_first(site));
 			continue;
 		}
-		if (site->nsessions >= d->site_connections) {
+		if (site->nsessions >= carrier_connections(site->c, site->name)) {
 			/* One that may not carry what waits makes room. */
 			if ((s = find_idle(site, NULL)) == NULL)
 				return;
