@@ -425,6 +425,17 @@ section_name(enum section s)
 	return section_names[s];
 }
 
+const char *
+key_type_words(enum key_type t)
+{
+	static const char *const words[] = { [KEY_TEXT] = "text", [KEY_TEXTS] = "text or list of texts",
+		[KEY_BOOL] = "true or false", [KEY_UINT] = "number", [KEY_SIZE] = "size, as in 20MB",
+		[KEY_DURATION] = "duration, as in 48h", [KEY_DATE] = "date, as in 2027-03-01",
+		[KEY_ID] = "letters, digits, `-`, `_` and `.`" };
+
+	return (size_t)t < sizeof(words) / sizeof(words[0]) && words[t] ? words[t] : "";
+}
+
 const char *const *
 keys_names(enum section s)
 {

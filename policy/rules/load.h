@@ -112,6 +112,8 @@ struct key {
 extern const struct key policy_keys[];
 extern const size_t npolicy_keys;
 const char *section_name(enum section s);
+const char *section_id(enum section s);		/* "RULE", for the manual and the schema */
+const char *key_type_words(enum key_type t);	/* "text", "yes or no"; for keys without a shape */
 
 /* Reads a map by the table into obj. false when it is no map. */
 bool keys_read(struct load *ld, struct conf_node *map, enum section s, void *obj);

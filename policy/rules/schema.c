@@ -171,6 +171,12 @@ static const struct {
 
 /* --- forms ------------------------------------------------------------------------------ */
 
+const char *
+section_id(enum section s)
+{
+	return definition_names[s] ? definition_names[s] : "";
+}
+
 static void
 put_ref(struct json *j, const char *name, size_t n)
 {

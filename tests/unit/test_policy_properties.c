@@ -7,6 +7,7 @@
 #include "policy_fixture.h"
 
 #define ROUNDS 2000
+#define ONE_MAX 400
 
 static uint64_t seed;
 
@@ -71,18 +72,20 @@ static void
 add_one(char *to, const char *c)
 {
 	char key[40], behind[44];
+	size_t n;
 
 	snprintf(key, sizeof(key), "%.*s:", (int)strcspn(c, ":"), c);
 	snprintf(behind, sizeof(behind), ", %s", key);
 	if (strncmp(to, key, strlen(key)) == 0 || strstr(to, behind))
 		return;
-	sprintf(to + strlen(to), "%s%s", *to ? ", " : "", c);
+	n = strlen(to);
+	snprintf(to + n, ONE_MAX - n, "%s%s", n ? ", " : "", c);
 }
 
 static void
 make_rule(struct rule_text *r, int n, const char *mode)
 {
-	char when[400] = "", then[400] = "", unless[200] = "";
+	char when[ONE_MAX] = "", then[ONE_MAX] = "", unless[200] = "";
 
 	snprintf(r->id, sizeof(r->id), "%c%d", 'a' + (int)rnd(26), n);
 	for (unsigned i = rnd(4); i > 0; i--)
@@ -361,7 +364,7 @@ join2(struct joined a, struct joined b)
 }
 
 static struct joined
-random_effect(int id, char *yaml)
+random_effect(int id, struct buf *yaml)
 {
 	static const char *const tls[] = { "opportunistic", "encrypted", "verified", "dane" };
 	static const char *const on_expire[] = { "deliver", "discard", "quarantine", "reject" };
@@ -370,26 +373,26 @@ random_effect(int id, char *yaml)
 	struct joined j = { .outcome = OUTCOME_DELIVER, .leader = -1 };
 	int severity = (int)rnd(4), what = (int)rnd(8);
 
-	yaml += sprintf(yaml, "  - {id: r%03d, severity: %s, then: {", id, severities[severity]);
+	buf_printf(yaml, "  - {id: r%03d, severity: %s, then: {", id, severities[severity]);
 	switch (what) {
 	case 0:
-		yaml += sprintf(yaml, "deliver: true");
+		buf_printf(yaml, "deliver: true");
 		break;
 	case 1: {
 		unsigned k = rnd(4);
 
 		j.outcome = OUTCOME_REDIRECT;
 		j.redirects = 1u << k;
-		yaml += sprintf(yaml, "redirect: t%u@r.example", k);
+		buf_printf(yaml, "redirect: t%u@r.example", k);
 		break;
 	}
 	case 2:
 		j.outcome = OUTCOME_DISCARD;
-		yaml += sprintf(yaml, "discard: true");
+		buf_printf(yaml, "discard: true");
 		break;
 	case 3:
 		j.outcome = OUTCOME_QUARANTINE;
-		yaml += sprintf(yaml, "quarantine: q%03d", id);
+		buf_printf(yaml, "quarantine: q%03d", id);
 		break;
 	case 4: case 5: {
 		unsigned k = rnd(4), x = rnd(4);
@@ -397,21 +400,21 @@ random_effect(int id, char *yaml)
 		j.outcome = OUTCOME_HOLD;
 		j.queues = 1u << k;
 		j.expires = (int64_t)rnd(4);
-		yaml += sprintf(yaml, "hold: {for: h%u@example.org", k);
+		buf_printf(yaml, "hold: {for: h%u@example.org", k);
 		if (j.expires) {
 			j.on_expire = expire[x];
-			yaml += sprintf(yaml, ", expires: %dh, on_expire: %s", (int)j.expires, on_expire[x]);
+			buf_printf(yaml, ", expires: %dh, on_expire: %s", (int)j.expires, on_expire[x]);
 		}
-		yaml += sprintf(yaml, "}");
+		buf_printf(yaml, "}");
 		break;
 	}
 	case 6:
 		j.outcome = OUTCOME_DEFER;
-		yaml += sprintf(yaml, "defer: \"4.7.1 text %d.\"", id);
+		buf_printf(yaml, "defer: \"4.7.1 text %d.\"", id);
 		break;
 	case 7:
 		j.outcome = OUTCOME_REJECT;
-		yaml += sprintf(yaml, "reject: \"5.7.1 text %d.\"", id);
+		buf_printf(yaml, "reject: \"5.7.1 text %d.\"", id);
 		break;
 	}
 	if (j.outcome > OUTCOME_REDIRECT) {
@@ -420,9 +423,9 @@ random_effect(int id, char *yaml)
 	}
 	if (rnd(3) == 0) {
 		j.tls = (int)rnd(4) + 1;
-		yaml += sprintf(yaml, ", require_tls: %s", tls[j.tls - 1]);
+		buf_printf(yaml, ", require_tls: %s", tls[j.tls - 1]);
 	}
-	sprintf(yaml, "}}\n");
+	buf_puts(yaml, "}}\n");
 	return j;
 }
 
@@ -473,14 +476,14 @@ test_join(void **state)
 {
 	for (int round = 0; round < ROUNDS; round++) {
 		struct joined v[8], left = { .leader = -1, .outcome = OUTCOME_DELIVER }, right = left;
-		char yaml[4096] = "rules:\n", *end = yaml + strlen(yaml);
+		struct buf yaml;
 		int n = (int)rnd(8) + 1, order[8], at = (int)rnd((unsigned)n + 1);
 		struct fixture f;
 
-		for (int i = 0; i < n; i++) {
-			v[i] = random_effect(i, end);
-			end += strlen(end);
-		}
+		buf_init(&yaml, 1 << 16);
+		buf_puts(&yaml, "rules:\n");
+		for (int i = 0; i < n; i++)
+			v[i] = random_effect(i, &yaml);
 		/* the laws, on the model */
 		for (int i = 0; i + 2 < n; i++) {
 			assert_true(joined_eq(join2(v[i], v[i + 1]), join2(v[i + 1], v[i])));
@@ -497,7 +500,8 @@ test_join(void **state)
 			right = join2(v[order[i]], right);
 		left = join2(join2(left, right), v[rnd((unsigned)n)]);
 		fixture_begin(&f);
-		fixture_load(&f, yaml);
+		fixture_load(&f, arena_str(f.arena, buf_data(&yaml)));
+		buf_release(&yaml);
 		fixture_judge(&f, MAIL("x"));
 		compare(&f, left);
 		fixture_end(&f);
