@@ -9,6 +9,7 @@
 #include "cli/page.h"
 #include "cli/spool_folder.h"
 #include "clock.h"
+#include "id.h"
 
 #define PAGE_MAX ((size_t)256 << 20)
 
@@ -239,6 +240,30 @@ show_line(void *ctx, const struct jval *v, struct span text)
 	page_flush(o);
 }
 
+/* What the journal knows of the latest attempt; nothing when it does not answer. */
+static void
+attempts_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct queueing *q = ctx;
+
+	if (!jval_has(v, "found"))
+		journal_put_attempts(&q->out, q->cli, v);
+}
+
+static void
+show_attempts(struct queueing *q, const char *selector)
+{
+	struct request r;
+	uint64_t id;
+
+	if (q->cli->json || q->n != 1 || !id_parse(span_str(selector), &id))
+		return;
+	request_begin(&r, "trace");
+	json_kcstr(&r.j, "q", selector);
+	json_kuint(&r.j, "limit", 1);
+	control_ask_quietly(q->cli, &r, attempts_line, q);
+}
+
 static int
 queue_show(int argc, char **argv, const struct cli *cli)
 {
@@ -252,6 +277,8 @@ queue_show(int argc, char **argv, const struct cli *cli)
 	request_begin(&r, "queue.show");
 	json_kcstr(&r.j, "selector", argv[0]);
 	status = control_ask(cli, &r, CONTROL_SHOW, show_line, &q);
+	if (status == CLI_OK)
+		show_attempts(&q, argv[0]);
 	page_flush(&q.out);
 	buf_release(&q.out);
 	return status;

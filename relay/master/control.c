@@ -41,8 +41,8 @@ struct waiting {
 static unsigned visitors;
 
 static const struct { const char *prefix; enum role role; } routes[] = {
-	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "limits", ROLE_RECEIVER },
-	{ "session", ROLE_RECEIVER },
+	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "delivery", ROLE_DELIVERY },
+	{ "limits", ROLE_RECEIVER }, { "session", ROLE_RECEIVER }, { "directory", ROLE_DIRECTORY },
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
 	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 };

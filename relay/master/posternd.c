@@ -438,7 +438,7 @@ static int
 role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
-		&delivery_ops, &store_ops, &authenticator_ops };
+		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)

@@ -289,6 +289,7 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 		rx->store = l;
 		break;
 	case ROLE_AUTHENTICATOR:
+	case ROLE_DIRECTORY:
 		logins_up(rx->logins, l);
 		break;
 	case ROLE_SCANNER:
@@ -316,7 +317,7 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		messages_signer_down(&rx->messages);
 	else if (l == rx->store)
 		rx->store = NULL;
-	else if (link_peer(l) == ROLE_AUTHENTICATOR)
+	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
 		logins_down(rx->logins, l);
 }
 
