@@ -5,6 +5,7 @@
  * (`after`), so that releasing it never undoes another rule.
  */
 #include "judge.h"
+#include "record.h"
 
 void
 judge_hit(struct judge *j, const char *id, enum outcome o, struct span queue, const char *text)
@@ -32,10 +33,15 @@ judge_failed_edits(struct judge *j)
 	for (size_t i = 0, n = j->nhits; i < n; i++) {
 		const struct rule *r = j->hits[i];
 
-		if (r->then.on_fail == OUTCOME_UNJUDGED || edit_plan(&j->e, r)->nrefused == 0)
+		const char *id;
+
+		if (r->then.on_fail == OUTCOME_UNJUDGED)
 			continue;
-		judge_hit(j, arena_printf(j->e.arena, SPAN_FMT "/on_fail", SPAN_ARG(r->id)),
-		    r->then.on_fail, SPAN_LIT("refused-edits"),
+		id = arena_printf(j->e.arena, SPAN_FMT "/on_fail", SPAN_ARG(r->id));
+		if (j->e.recorded ? !recorded_on_fail(&j->e, span_str(id)) :
+		    edit_plan(&j->e, r)->nrefused == 0)
+			continue;
+		judge_hit(j, id, r->then.on_fail, SPAN_LIT("refused-edits"),
 		    "A part of the message cannot be changed as the policy asks");
 	}
 }
