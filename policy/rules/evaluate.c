@@ -125,7 +125,7 @@ lifted(struct judge *j, const struct rule *r, struct span *reason)
 	if (!j->e.recorded || !r->then.override)
 		return override_given(&j->e, r, reason);
 	*reason = (struct span){ 0 };
-	return recorded_override(&j->e, r);
+	return recorded_override(&j->e, r, reason);
 }
 
 static void

@@ -102,6 +102,7 @@ put_message(struct buf *b, const struct anatomy *an, enum depth depth)
 		wire_put_span(b, span_str(part_type_name(p->type)));
 		wire_put(b, (uint64_t)p->depth << 4 | (uint64_t)(p->naliases > 0) << 3 |
 		    (uint64_t)p->reading << 2 | (uint64_t)p->attachment << 1 | p->encrypted);
+		wire_put(b, (uint64_t)p->encryption << 2 | (uint64_t)p->opened << 1 | p->unpacked);
 		wire_put(b, p->decoded.n);
 		wire_put(b, p->defects);
 		wire_put_span(b, p->declared);
@@ -402,11 +403,12 @@ put_verdict(struct buf *b, const struct verdict *v, const struct facts *f, struc
 		wire_put(b, of[i]);
 }
 
-/* Rules that the sender lifted, for whichever recipients; behind the rest, as an extension. */
+/* Rules that the sender lifted, for whichever recipients, each with the reason; behind the rest, as
+ * an extension. */
 static void
 put_overridden(struct buf *b, const struct verdict *v)
 {
-	struct span ids[OVERRIDDEN_MAX];
+	struct span ids[2 * OVERRIDDEN_MAX];
 	size_t n = 0;
 	struct buf body;
 
@@ -415,10 +417,12 @@ put_overridden(struct buf *b, const struct verdict *v)
 			struct span id = v->decisions[i].overridden[k].rule;
 			bool had = false;
 
-			for (size_t s = 0; s < n && !had; s++)
+			for (size_t s = 0; s < n && !had; s += 2)
 				had = span_eq(ids[s], id);
-			if (!had && n < OVERRIDDEN_MAX)
-				ids[n++] = id;
+			if (had || n == 2 * OVERRIDDEN_MAX)
+				continue;
+			ids[n++] = id;
+			ids[n++] = v->decisions[i].overridden[k].reason;
 		}
 	if (n == 0)
 		return;

@@ -54,7 +54,7 @@ struct recorded {
 /* replay.c. Is this atom none of those that can be asked here? Then *yes. */
 bool recorded_atom(struct eval *e, uint32_t index, bool *yes);
 /* Had the sender lifted this rule? Were edits of a rule refused ("ID/on_fail")? */
-bool recorded_override(struct eval *e, const struct rule *r);
+bool recorded_override(struct eval *e, const struct rule *r, struct span *reason);
 bool recorded_on_fail(struct eval *e, struct span id);
 /* The edits of this decision, where they are known. */
 uint16_t recorded_variant(const struct eval *e, const struct decision *d);

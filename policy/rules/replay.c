@@ -226,7 +226,7 @@ recorded_atom(struct eval *e, uint32_t index, bool *yes)
 }
 
 bool
-recorded_override(struct eval *e, const struct rule *r)
+recorded_override(struct eval *e, const struct rule *r, struct span *reason)
 {
 	struct recorded *k = e->recorded;
 	const struct record *rec = k->record;
@@ -237,9 +237,11 @@ recorded_override(struct eval *e, const struct rule *r)
 		k->touched = true;
 		return k->assume;
 	}
-	for (size_t i = 0; i < rec->noverridden; i++)
-		if (span_eq(rec->overridden[i], r->id))
+	for (size_t i = 0; i + 1 < rec->noverridden; i += 2)
+		if (span_eq(rec->overridden[i], r->id)) {
+			*reason = rec->overridden[i + 1];
 			return true;
+		}
 	return false;
 }
 

@@ -59,7 +59,7 @@ static const struct {
 	{ SECTION_HEADER_TEXT, "present", "b" }, { SECTION_FINDS, "in", "T" },
 	{ SECTION_ATTACHMENT, "type", "T" }, { SECTION_ATTACHMENT, "name", "T" },
 	{ SECTION_ATTACHMENT, "extension", "T" }, { SECTION_ATTACHMENT, "size", "@RANGE" },
-	{ SECTION_ATTACHMENT, "encrypted", "b" }, { SECTION_ATTACHMENT, "mismatch", "b" },
+	{ SECTION_ATTACHMENT, "encrypted", "b/T" }, { SECTION_ATTACHMENT, "mismatch", "b" },
 	{ SECTION_ATTACHMENT, "depth", "n/@RANGE" },
 	{ SECTION_THEN, "reject", "t" }, { SECTION_THEN, "defer", "t" },
 	{ SECTION_THEN, "hold", "t/@HOLD" }, { SECTION_THEN, "quarantine", "t" },

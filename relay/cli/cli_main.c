@@ -47,7 +47,8 @@ const struct command commands[] = {
 	    "policy promote RULE [--yes]\n"
 	    "policy history\n"
 	    "policy diff [A [B]]\n"
-	    "  A, B: first digits of a policy's hash, or `folder`", cmd_policy },
+	    "  A, B: first digits of a policy's hash, or `folder`\n"
+	    "policy schema [--tests]", cmd_policy },
 	{ "diff", "what a changed policy would have done with past messages",
 	    "diff [DIR] [--last 7d] [--ids N]", cmd_diff },
 	{ "replay", "the verdict on a message once more, from its record",
@@ -103,8 +104,6 @@ const struct command commands[] = {
 	    "         [--user NAME] [--tls] [--no-antivirus] [FILE.eml]", cmd_simulate },
 	{ "passwd", "a line for the file of users (auth.file); asks for the password",
 	    "passwd USER", cmd_passwd },
-	{ "policy", "the language: its JSON Schema, for editors",
-	    "policy schema [--tests]", cmd_policy },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },
 	{ "version", "print the version", "version", cmd_version },
 	{ "help", "this list, or how a command is used", "help [COMMAND]", cmd_help },
