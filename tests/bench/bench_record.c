@@ -336,11 +336,11 @@ main(int argc, char **argv)
 	struct arena *a = arena_new(0);
 	struct policy_parts parts = { 0 };
 	struct config conf = { 0 };
-	char path[] = "/tmp/bench-record-XXXXXX.db";
+	char dir[] = "/tmp/bench-record-XXXXXX", path[64];
 	struct policy *p;
 	struct diags d;
 	struct buf b;
-	int r, fd;
+	int r;
 
 	diags_init(&d, a);
 	if (argc == 4) {
@@ -360,14 +360,12 @@ main(int argc, char **argv)
 	sizes(p);
 	making(p);
 	replaying(p);
-	if ((fd = mkstemps(path, 3)) == -1)
+	if (mkdtemp(dir) == NULL)
 		return 1;
-	close(fd);
-	unlink(path);
+	snprintf(path, sizeof(path), "%s/store.db", dir);
 	r = writing(path, p, 5 * MESSAGES, &conf, NULL);
 	unlink(path);
-	unlink(strcat(strcpy((char[64]){ 0 }, path), "-wal"));
-	unlink(strcat(strcpy((char[64]){ 0 }, path), "-shm"));
+	rmdir(dir);
 	policy_free(&p);
 	arena_free(&a);
 	return r;
