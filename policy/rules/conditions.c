@@ -17,6 +17,13 @@ file_counts(const struct part *part)
 	return part->attachment && part->type != TYPE_MULTIPART;
 }
 
+/* `attachments` counts what the message carries, not what its archives hold. */
+static bool
+file_is_attached(const struct part *part)
+{
+	return file_counts(part) && !part->unpacked && !part->reading;
+}
+
 void
 eval_ready(struct eval *e)
 {
@@ -36,7 +43,8 @@ eval_ready(struct eval *e)
 	if (an->header_from.n)
 		addrsets_find(&p->sets, an->header_from, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
-		e->nfiles += file_counts(&an->parts[i]) && !an->parts[i].reading;
+		e->nfiles += file_is_attached(&an->parts[i]);
+		e->files |= file_counts(&an->parts[i]);
 		e->encrypted |= an->parts[i].encrypted;
 	}
 	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || e->facts->av == AV_UNSCANNABLE ||
@@ -192,7 +200,10 @@ eval_file(const struct file_cond *f, const struct part *part, uint64_t *steps)
 	*steps -= *steps > 0;
 	if (!file_counts(part))
 		return false;
-	if (f->has_types && !bit_has(f->types, part->type))
+	if (f->has_types && !bit_has(f->types, part->type) &&
+	    !(f->macros && part->defects & DEFECT_MACRO))
+		return false;
+	if (f->encryptions && !(f->encryptions >> part->encryption & 1))
 		return false;
 	if (f->encrypted >= 0 && part->encrypted != (f->encrypted == 1))
 		return false;
@@ -523,7 +534,7 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_FINDS:
 		return finds_why(e, a, partly);
 	case ATOM_FILE:
-		*partly |= e->nfiles > 0;
+		*partly |= e->files;
 		return span_str(arena_printf(e->arena, "attachment: none of %llu is like that",
 		    (unsigned long long)e->nfiles));
 	case ATOM_VIRUS:

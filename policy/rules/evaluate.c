@@ -90,7 +90,7 @@ wake_message(struct judge *j)
 			wake(p, i, j->base);
 	wake_sets(p, s->from, j->e.from, j->base);
 	wake_sets(p, s->header_from, j->e.header_from, j->base);
-	if (j->e.nfiles)
+	if (j->e.files)
 		wake(p, s->flags + SIGNAL_FILES, j->base);
 	if (j->e.facts->av == AV_VIRUS)
 		wake(p, s->flags + SIGNAL_VIRUS, j->base);
@@ -471,7 +471,7 @@ detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t
 			f = of[m->surface] = &at[(*n)++];
 			*f = (struct finding){ .detector = detectors_id(j->e.p->detectors, detector),
 				.part = an->parts[s->part].number, .where = where_name(s->where),
-				.name = s->name,
+				.name = s->name, .origin = s->origin,
 				.places = arena_array(a, FINDING_PLACES, sizeof(struct place)),
 				.masked = arena_array(a, FINDING_PLACES, sizeof(struct span)) };
 			values[m->surface] = arena_array(a, FINDING_PLACES, sizeof(uint64_t));

@@ -92,6 +92,8 @@ struct range {
 
 struct file_cond {		/* all about the same file */
 	bool has_types;
+	bool macros;		/* any document with a macro counts as of these types */
+	uint32_t encryptions;	/* 1 << enum encryption, or-ed; 0: any */
 	uint64_t types[TYPE_WORDS];
 	struct spans names;	/* globs, lower case */
 	struct spans extensions;	/* lower case, no dot */
@@ -290,7 +292,8 @@ struct eval {
 	uint64_t *from, *header_from;	/* sets of the sender */
 	uint64_t *to;		/* sets of the recipient in hand */
 	uint64_t *every;	/* sets of each recipient, BITS_WORDS(nsets) + 1 words apiece */
-	uint64_t nfiles;
+	uint64_t nfiles;	/* attached to the message itself */
+	bool files;		/* any, within others too */
 	bool unscannable, encrypted;
 	bool exhausted;		/* the budget is gone */
 	bool began_undecided;	/* a detector gave up, before any condition was asked */

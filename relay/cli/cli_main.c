@@ -63,7 +63,12 @@ const struct command commands[] = {
 	    "queue reroute SELECTOR HOST[:PORT]|default [--yes]\n"
 	    "queue pause|resume SITE\n"
 	    "queue export|import FILE|- [DIR]\n"
-	    "  SELECTOR: an id, a site, a sender's address, or all", cmd_queue },
+	    "  SELECTOR: an id, a site, a sender's address (@DOMAIN: all of it, <>: nobody), all, or\n"
+	    "    conditions joined by commas: id=ID,from=A|@DOMAIN,to=A|@DOMAIN,site=SITE,older=2h,newer=7d,\n"
+	    "    held,reason=CLASS or a part of the last reply. Of a message to many, an act with to=, site=\n"
+	    "    or reason= touches only those recipients; a hold is of the whole message.\n"
+	    "    CLASS: default, dns, connect, tls, greylisted, rate, mailbox_full\n"
+	    "  export and import work beside a running posternd too", cmd_queue },
 	{ "drain", "hand the whole queue over to another node",
 	    "drain HOST:PORT\n"
 	    "drain off\n"

@@ -214,7 +214,8 @@ struct msg_memberships {
 	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator") \
 	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */ \
 	X(ATTEMPT, "attempt")		/* delivery: one failed; reply is what was said, a line for each */ \
-	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */
+	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */ \
+	X(ALARM, "alarm")		/* queue: reply says what begins or is over */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)
