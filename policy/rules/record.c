@@ -285,7 +285,7 @@ put_found(struct buf *b, const struct eval *e, struct arena *a, enum depth depth
 
 /* --- text conditions ----------------------------------------------------------------------------- */
 
-#define HEADERS_ASKED 64	/* conditions on headers that no rule came to, asked for the record */
+#define HEADERS_ASKED 16	/* conditions on headers that no rule came to, asked for the record */
 
 /* Each in two bits: enum answer. Those on texts are known anyway; one on a header that no rule came
  * to is asked now, in a copy of the evaluation, so that the record changes no verdict. */

@@ -314,7 +314,7 @@ writing(const char *path, const struct policy *p, uint32_t n, const struct confi
 		char *archive;
 		size_t size;
 
-		r = archive_pack(p, parts, conf, &archive, &size, &err);
+		r = policy_archive_pack(p, parts, conf, &archive, &size, &err);
 		if (r == 0 && (r = db_begin(d, false, &err)) == 0 &&
 		    (r = policies_note(d, &m, span_make(archive, size), &err)) != -1)
 			r = db_commit(d, &err);

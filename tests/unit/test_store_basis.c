@@ -265,7 +265,7 @@ archive(const struct policy *p, const char *text)
 	char *bytes;
 	size_t n;
 
-	OK(archive_pack(p, &parts, &conf, &bytes, &n, &test_err));
+	OK(policy_archive_pack(p, &parts, &conf, &bytes, &n, &test_err));
 	out = arena_span(test_arena, span_make(bytes, n));
 	free(bytes);
 	return out;
@@ -318,7 +318,7 @@ test_policies(void **state)
 
 	assert_int_equal(policies_archive(d, span_sub(span_str(policy_hash(p)), 0, 6), 0, test_arena,
 	    &got, &test_err), 1);
-	OK(archive_unpack(got, test_arena, &ar, &test_err));
+	OK(policy_archive_unpack(got, test_arena, &ar, &test_err));
 	assert_true(span_eq(ar.parts.files[0].text, span_str(yaml)));
 	assert_int_equal(policies_archive(d, SPAN_LIT(""), 0, test_arena, &got, &test_err), 2);
 	assert_int_equal(policies_archive(d, SPAN_LIT("zz"), 0, test_arena, &got, &test_err), 0);
@@ -349,7 +349,7 @@ test_bad_archives(void **state)
 	assert_int_equal(policies_note(d, &m, SPAN_LIT("nonsense"), &test_err), -1);
 	db_rollback(d);
 	for (size_t i = 0; i < whole.n; i++)
-		assert_int_equal(archive_unpack(span_sub(whole, 0, i), test_arena, &ar, &test_err), -1);
+		assert_int_equal(policy_archive_unpack(span_sub(whole, 0, i), test_arena, &ar, &test_err), -1);
 	policy_free(&p);
 	db_close(&d);
 }
