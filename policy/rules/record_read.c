@@ -151,7 +151,7 @@ static void
 get_part(struct wire *w, struct arena *a, struct part *p)
 {
 	struct span type;
-	uint64_t packed;
+	uint64_t packed, lock;
 
 	p->number = wire_get_span(w);
 	type = wire_get_span(w);
@@ -162,6 +162,11 @@ get_part(struct wire *w, struct arena *a, struct part *p)
 	p->reading = packed >> 2 & 1;
 	p->attachment = packed >> 1 & 1;
 	p->encrypted = packed & 1;
+	lock = wire_get_max(w, UINT16_MAX);
+	p->encryption = (enum encryption)(lock >> 2);
+	p->opened = lock >> 1 & 1;
+	p->unpacked = lock & 1;
+	w->bad |= p->encryption >= ENCRYPTION_COUNT;
 	/* there are no bytes: whoever reads them has no message in hand, and should know it */
 	p->decoded.n = (size_t)wire_get_max(w, SIZE_MAX >> 1);
 	p->defects = (uint32_t)wire_get_max(w, UINT32_MAX);
@@ -285,12 +290,15 @@ get_found(struct wire *w, struct record *r)
 }
 
 static void
-get_extensions(struct wire *w, struct record *r)
+get_extensions(struct wire *w, struct arena *a, struct record *r)
 {
 	while (w->at < w->in.n && !w->bad) {
 		uint64_t tag = wire_get(w);
 		struct wire body = { .in = wire_get_span(w) };
 
+		if (tag == EXTENSION_OVERRIDDEN)
+			r->overridden = get_spans(&body, a, &r->noverridden);
+		w->bad |= body.bad;
 		if (tag != EXTENSION_LIMIT)	/* of a newer version: it may stay unread */
 			continue;
 		r->limit_rule = wire_get_span(&body);
@@ -350,6 +358,6 @@ record_read(struct span bytes, struct arena *a, struct record *r)
 	w.bad |= n > w.in.n - w.at;
 	r->texts = span_sub(w.in, w.at, n);
 	w.at += r->texts.n;
-	get_extensions(&w, r);
+	get_extensions(&w, a, r);
 	return w.bad ? -1 : 0;
 }

@@ -753,13 +753,13 @@ size_at_least(struct reader *r, const struct conf_node *map, const char *key, ui
 static void
 read_queue(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "messages", "bytes", "memory", "free", NULL };
+	static const char *const known[] = { "messages", "bytes", "memory", "free", "segment", NULL };
 	struct conf_queue *q = &r->c->queue;
 	const struct conf_node *n;
 
 	*q = (struct conf_queue){ .messages = 2000000, .bytes = UINT64_C(50000000000),
-		.memory = 1000000000, .free = UINT64_C(64) << 20 };
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{messages, bytes, memory, free}"))
+		.memory = 1000000000, .free = UINT64_C(64) << 20, .segment = SEGMENT_SIZE_MAX };
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{messages, bytes, memory, free, segment}"))
 		return;
 	conf_check_keys(r->d, map, "queue", known);
 	if ((n = conf_get(map, "messages")))
@@ -767,6 +767,9 @@ read_queue(struct reader *r, const struct conf_node *map)
 	size_at_least(r, map, "bytes", 1 << 20, &q->bytes);
 	size_at_least(r, map, "memory", 1 << 20, &q->memory);
 	size_at_least(r, map, "free", 1 << 20, &q->free);
+	size_at_least(r, map, "segment", 1 << 20, &q->segment);
+	if (q->segment > SEGMENT_SIZE_MAX)
+		error_at(r, conf_get(map, "segment"), NULL, "segments of the spool have 64 MiB at most");
 }
 
 /* ---- TLS and AUTH of the listeners ---- */

@@ -201,6 +201,8 @@ struct conf_queue {
 	uint64_t bytes;		/* 50 GB of messages */
 	uint64_t memory;	/* 1 GB for what is known of them */
 	uint64_t free;		/* 64 MiB stay free on the spool's disk */
+	uint64_t segment;	/* of the spool: 64 MiB */
+#define SEGMENT_SIZE_MAX (UINT64_C(64) << 20)
 };
 
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };

@@ -65,7 +65,7 @@ test_whole(void **state)
 	    "  port: 2526\n  routes: {partner.example: ['relay.partner.example:26'], .wide.example: [192.0.2.9], '*': [192.0.2.10]}\n"
 	    "  retry: [1m, 90s]\n  expire: 2d\n  per_site: {connections: 7}\n  tls: {floor: encrypted, policy: none, roots: ca.pem}\n"
 	    "dns: {servers: ['127.0.0.1:5399', '::1'], dnssec: no}\n"
-	    "queue: {messages: 1000, bytes: 2GB, memory: 100MiB, free: 1GB}\n"
+	    "queue: {messages: 1000, bytes: 2GB, memory: 100MiB, free: 1GB, segment: 4MiB}\n"
 	    "antivirus: {engine: off}\nscanners: {processes: 3, timeout: 500ms}\n");
 	const struct conf_host *h;
 	size_t n;
@@ -100,6 +100,7 @@ test_whole(void **state)
 	assert_int_equal(c->queue.bytes, 2000000000);
 	assert_int_equal(c->queue.memory, 100 << 20);
 	assert_int_equal(c->queue.free, 1000000000);
+	assert_int_equal(c->queue.segment, 4 << 20);
 	assert_int_equal(c->ndns, 2);
 	assert_int_equal(c->dns[0].port, 5399);
 	assert_int_equal(c->dns[1].port, 53);
@@ -362,6 +363,7 @@ test_slips(void **state)
 		    "     allow: [network:exchagne]}\n", 6, "no network `exchagne`", "did you mean `network:exchange`?" },
 		{ HEAD "networks: {n: [10.1.2.3/8]}\n" LISTEN, 3, "10.1.2.3/8", NULL },
 		{ HEAD LISTEN "delivery: {retry: [soon]}\n", 4, "soon", NULL },
+		{ HEAD LISTEN "queue: {segment: 1GB}\n", 4, "64 MiB at most", NULL },
 		{ HEAD LISTEN "delivery: {retry: []}\n", 4, "empty", NULL },
 		{ HEAD LISTEN "delivery: {retry: {greylist: [5m]}}\n", 4, "greylist", "did you mean `greylisted`?" },
 		{ HEAD LISTEN "delivery: {retry: {greylisted: 5m}}\n", 4, "a list of durations", NULL },
