@@ -56,7 +56,7 @@ INC_tests := -Iinclude -Ibase -Ipolicy -Irelay -Itests
 
 PKGS_base := yaml-0.1 libidn2
 PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib libarchive nettle
-PKGS_relay := libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber
+PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
 # These install what is missing first and then call make again.
 NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover crash,$(or $(MAKECMDGOALS),all))
@@ -94,7 +94,8 @@ say = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: all help clean
-all: $(B)/posternd $(B)/postern
+all: $(B)/posternd $(B)/postern $(B)/docs/postern-policy.5 $(B)/docs/policy.schema.json \
+	$(B)/docs/policy-tests.schema.json
 
 $(B)/obj/base/%.o: base/%.c
 	@mkdir -p $(@D)
@@ -139,6 +140,22 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBS)
 	$(call LINK)
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIBS)
 	$(call LINK)
+
+# Manual pages: the tables in them are the program's own.
+$(B)/obj/docs/%.o: docs/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) $(INC_policy) $(PKG_CFLAGS) -c -o $@ $<
+$(B)/docs/manual: $(B)/obj/docs/manual.o $(LIBS)
+	$(call LINK)
+$(B)/docs/%.5: docs/%.5 $(B)/docs/manual
+	$(call say,DOC,$<)
+	$(Q)$(B)/docs/manual <$< >$@
+
+$(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json: $(B)/postern
+	@mkdir -p $(@D)
+	$(call say,DOC,$@)
+	$(Q)$(B)/postern policy schema $(if $(findstring tests,$@),--tests) >$@
 
 .PHONY: units replays tools benches
 units: $(UNITS)
@@ -190,6 +207,7 @@ crash: deps
 .PHONY: bench
 bench: deps
 	$(Q)$(MAKE) --no-print-directory all benches tools
+	$(Q)$(B)/bench/bench_spool
 	$(Q)tests/bench/run
 
 # --- what a reader of the tree may rely on -------------------------------------------
@@ -228,6 +246,10 @@ install: all
 		install -m 644 etc/postern.yaml $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
+	install -d $(DESTDIR)$(PREFIX)/share/postern
+	install -m 644 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json \
+		$(DESTDIR)$(PREFIX)/share/postern/
+	install -D -m 644 $(B)/docs/postern-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern-policy.5
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
@@ -257,7 +279,7 @@ help:
 	@echo 'make run        the same, left running'
 	@echo 'make check      all tests (installs what they need)'
 	@echo 'make crash      SIGKILL at random moments under load, CRASH_ROUNDS times'
-	@echo 'make bench      beside Postfix, in one run'
+	@echo 'make bench      the spool beside the bare disk; the whole beside Postfix, in one run'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each'
 	@echo 'make lint       the house rules; hdr-check: each header alone; cover: coverage'
 	@echo 'make install    DESTDIR= PREFIX=/usr SYSCONFDIR=/etc'

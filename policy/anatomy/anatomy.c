@@ -279,17 +279,6 @@ text_cut(struct part *p, struct text *t)
 	}
 }
 
-/* As much of a text as its budget has room for. */
-static void
-text_pay(struct builder *b, struct part *p, struct text *t)
-{
-	if (t->s.n > b->text_left) {
-		t->s.n = utf8_valid_until(span_sub(t->s, 0, (size_t)b->text_left));
-		p->defects |= DEFECT_TOO_LARGE;
-	}
-	b->text_left -= t->s.n;
-}
-
 /* Bytes that are one text in the declared character set and another in the one they tell
  * themselves, in a document's head or by a mark. */
 static void
@@ -301,6 +290,17 @@ charset_doubt(struct builder *b, struct part *p, struct span charset, struct spa
 	    (charset_hides_ascii(charset) || charset_hides_ascii(told)))
 		reading_note(b, index, (struct reading){ .forced = true, .charset = told,
 		    .encoding = b->nodes[index].encoding });
+}
+
+/* As much of a text as its budget has room for. */
+static void
+text_pay(struct builder *b, struct part *p, struct text *t)
+{
+	if (t->s.n > b->text_left) {
+		t->s.n = utf8_valid_until(span_sub(t->s, 0, (size_t)b->text_left));
+		p->defects |= DEFECT_TOO_LARGE;
+	}
+	b->text_left -= t->s.n;
 }
 
 static void
@@ -333,6 +333,24 @@ text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
 	}
 }
 
+/* What no decoder takes is shown as it stands by some. */
+static void
+encoding_doubt(struct builder *b, struct part *p, const struct node *node)
+{
+	uint16_t index = (uint16_t)(p - b->out->parts);
+
+	if (p->reading) {	/* a guess need not fit */
+		p->defects &= ~(uint32_t)DEFECT_ENCODING_MALFORMED;
+		return;
+	}
+	if (node->encoding == ENCODING_BASE64 && (p->defects & DEFECT_ENCODING_MALFORMED))
+		reading_note(b, index, (struct reading){ .forced = true });
+	if (node->encoding == ENCODING_OTHER) {
+		reading_note(b, index, (struct reading){ .forced = true, .encoding = ENCODING_BASE64 });
+		reading_note(b, index, (struct reading){ .forced = true, .encoding = ENCODING_QP });
+	}
+}
+
 static void
 content_read(struct builder *b, size_t index)
 {
@@ -354,18 +372,7 @@ content_read(struct builder *b, size_t index)
 		p->defects |= decode_body(b->a, node->encoding, node->body,
 		    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &p->decoded);
 		b->left -= p->decoded.n;
-	}
-	if (p->reading)		/* a guess need not fit */
-		p->defects &= ~(uint32_t)DEFECT_ENCODING_MALFORMED;
-	/* What no decoder takes is shown as it stands by some. */
-	if (node->encoding == ENCODING_BASE64 && (p->defects & DEFECT_ENCODING_MALFORMED) &&
-	    !p->reading)
-		reading_note(b, (uint16_t)index, (struct reading){ .forced = true });
-	if (node->encoding == ENCODING_OTHER && !p->reading) {
-		reading_note(b, (uint16_t)index, (struct reading){ .forced = true,
-		    .encoding = ENCODING_BASE64 });
-		reading_note(b, (uint16_t)index, (struct reading){ .forced = true,
-		    .encoding = ENCODING_QP });
+		encoding_doubt(b, p, node);
 	}
 	type_sniff(p->decoded, p->declared, p->name, &sniffed);
 	if (type_mismatch(&sniffed, p->declared, p->name))
@@ -417,8 +424,8 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	mime_split(&b, raw);
 	if (cut)
 		out->parts[0].defects |= DEFECT_TOO_LARGE;
-	/* The message's own parts first: its texts may tell the passwords of its files. Other readings
-	 * and what is found within a file stand at the end, and have their turn. */
+	/* The message's own parts first: its texts may tell the passwords of its files. What is found
+	 * within a file stands at the end, as other readings do, and has its turn. */
 	for (size_t i = 0; i < out->nparts; i++) {
 		for (; read < out->nparts; read++) {
 			content_read(&b, read);

@@ -337,9 +337,9 @@ part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
 			p->depth = b->out->parts[parent].depth + 1;
 			node->nested = b->nodes[parent].nested ||
 			    (b->nodes[parent].message && !b->nodes[parent].again);
+			p->reading = b->out->parts[parent].reading;
 			node->levels = b->nodes[parent].levels;
 			p->unpacked = b->out->parts[parent].unpacked;
-			p->reading = b->out->parts[parent].reading;
 			digest = span_is(b->out->parts[parent].declared, "multipart/digest");
 		}
 		node->top = top;
@@ -488,13 +488,10 @@ reading_make(struct builder *b, uint16_t parent, unsigned k)
 			b->out->nparts--;
 		return;
 	}
-	p = &b->out->parts[index];
-	up = &b->out->parts[parent];
-	node = &b->nodes[index];
-	was = &b->nodes[parent];
 	b->parts_left--;
-	*p = (struct part){ .parent = parent, .depth = up->depth + 1, .unpacked = up->unpacked,
-		.headers = up->headers,
+	p = &b->out->parts[index];
+	node = &b->nodes[index];
+	*p = (struct part){ .parent = parent, .depth = up->depth + 1, .headers = up->headers,
 		.nheaders = up->nheaders, .header_offset = up->header_offset,
 		.body_offset = up->body_offset, .body_size = up->body_size, .reading = true };
 	p->number = span_str(arena_printf(b->a, SPAN_FMT "~%u", SPAN_ARG(up->number), k + 1));
@@ -502,6 +499,7 @@ reading_make(struct builder *b, uint16_t parent, unsigned k)
 	node->src = was->src;
 	node->nested = was->nested;
 	node->levels = was->levels;
+	p->unpacked = up->unpacked;
 	node->raw = node->body = was->raw;
 	if (r.body)
 		node->body = span_make(r.body, (size_t)(was->raw.p + was->raw.n - r.body));

@@ -34,6 +34,7 @@ struct builder {
 	uint32_t parts_left, max_depth, max_headers, max_unpack, max_passwords;
 	uint32_t entries;	/* of the budget of members */
 	uint64_t left;		/* of the budget of decoded bytes */
+	unsigned readings;	/* noted so far */
 	uint64_t text_left;	/* of the budget of text */
 	struct span *passwords;	/* of the message, gathered when first wanted */
 	size_t npasswords;
@@ -41,19 +42,18 @@ struct builder {
 	unsigned joins;		/* split archives put together */
 	bool pictures;		/* of documents become parts too: someone reads them */
 	bool nothing_within;	/* a reader's word that the container in hand is sound and empty */
-	unsigned readings;	/* noted so far */
 	struct header_block block;
 };
 
 void mime_split(struct builder *b, struct span raw);
+/* Makes a child part of each other reading of part `index`, which has been split. New parts stand
+ * behind all others; pointers to parts and nodes do not survive it. */
+void mime_readings(struct builder *b, uint16_t index);
 /* The bytes of part `index`, which is no message by its header, are one: it gets its parts. */
 void mime_split_found(struct builder *b, uint16_t index);
 /* A new part below `parent` with these bytes; the place in the message is the parent's. PART_NONE:
  * a budget is spent, and the parent has the defect. Pointers to parts and nodes do not survive it. */
 uint16_t mime_part_found(struct builder *b, uint16_t parent, struct span bytes, struct span name);
-/* Makes a child part of each other reading of part `index`, which has been split. New parts stand
- * behind all others; pointers to parts and nodes do not survive it. */
-void mime_readings(struct builder *b, uint16_t index);
 /* The file name alone: no folder, no control characters. */
 struct span file_name(struct arena *a, struct span name);
 struct span lower_case(struct arena *a, struct span s);

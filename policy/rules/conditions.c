@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "rules.h"
+#include "record.h"
 
 /* --- beginning -------------------------------------------------------------------------- */
 
@@ -17,32 +17,58 @@ file_counts(const struct part *part)
 	return part->attachment && part->type != TYPE_MULTIPART;
 }
 
-/* `attachments` counts what the message carries, once, not what its archives hold. */
+/* `attachments` counts what the message carries, not what its archives hold. */
 static bool
 file_is_attached(const struct part *part)
 {
 	return file_counts(part) && !part->unpacked && !part->reading;
 }
 
-void
-eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
-    const struct envelope *env, const struct facts *facts, struct arena *a,
-    int64_t (*stopwatch)(void), int64_t *us_detect)
+/* What a detector gives up on counts when something in force asks for it. */
+static void
+run_detectors(struct eval *e)
 {
-	size_t words = BITS_WORDS(p->sets.nsets) + 1;
-	int64_t from = stopwatch ? stopwatch() : 0;
+	struct detection *d = &e->detection;
+	size_t n = detectors_count(e->p->detectors);
 
-	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
-		.steps = EVAL_STEPS, .texts = DETECT_TEXTS_STEPS };
-	if (p->detectors)
-		detectors_run(p->detectors, an, a, &e->detection);
-	if (stopwatch && us_detect)
-		*us_detect = stopwatch() - from;
+	detectors_run(e->p->detectors, e->an, e->arena, d);
+	d->undecided = false;
+	for (size_t i = 0; d->undecided_by && i < n && !d->undecided; i++)
+		d->undecided = d->undecided_by[i] && bit_has(e->p->live, i);
+}
+
+void
+eval_as_shadow(struct eval *e, bool shadow)
+{
+	uint64_t steps = e->steps;
+	int64_t texts = e->texts;
+
+	if (e->shadow == shadow)
+		return;
+	e->shadow = shadow;
+	e->steps = e->shadow_steps;
+	e->texts = e->shadow_texts;
+	e->shadow_steps = steps;
+	e->shadow_texts = texts;
+}
+
+void
+eval_ready(struct eval *e)
+{
+	const struct policy *p = e->p;
+	const struct anatomy *an = e->an;
+	struct arena *a = e->arena;
+	size_t words = BITS_WORDS(p->sets.nsets) + 1;
+
+	e->steps = e->shadow_steps = EVAL_STEPS;
+	e->texts = e->shadow_texts = DETECT_TEXTS_STEPS;
+	e->only_file = PART_NONE;
+	e->began_undecided = e->detection.undecided;
 	e->memo = arena_zalloc(a, p->natoms + 1);
 	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
 	e->from = arena_array(a, words, sizeof(*e->from));
 	e->header_from = arena_array(a, words, sizeof(*e->header_from));
-	addrsets_find(&p->sets, env->sender, e->from);
+	addrsets_find(&p->sets, e->env->sender, e->from);
 	if (an->header_from.n)
 		addrsets_find(&p->sets, an->header_from, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
@@ -50,11 +76,33 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 		e->files |= file_counts(&an->parts[i]);
 		e->encrypted |= an->parts[i].encrypted;
 	}
-	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || facts->av == AV_UNSCANNABLE ||
+	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || e->facts->av == AV_UNSCANNABLE ||
 	    e->detection.undecided;
 }
 
-/* Nothing is proved without it: the message is what could not be looked into. */
+void
+eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
+    const struct envelope *env, const struct facts *facts, struct arena *a,
+    int64_t (*stopwatch)(void), int64_t *us_detect)
+{
+	int64_t from = stopwatch ? stopwatch() : 0;
+
+	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a };
+	if (p->detectors)
+		run_detectors(e);
+	if (stopwatch && us_detect)
+		*us_detect = stopwatch() - from;
+	eval_ready(e);
+}
+
+void
+eval_give_up(struct eval *e)
+{
+	e->gave_up = true;
+	if (!e->shadow)
+		e->detection.undecided = e->unscannable = true;
+}
+
 bool
 eval_spend(struct eval *e, uint64_t steps)
 {
@@ -63,7 +111,8 @@ eval_spend(struct eval *e, uint64_t steps)
 		return true;
 	}
 	e->steps = 0;
-	e->detection.undecided = e->unscannable = true;
+	e->exhausted = true;
+	eval_give_up(e);
 	return false;
 }
 
@@ -243,8 +292,12 @@ tally(struct eval *e, uint32_t index)
 	if (!d->first)
 		return t;
 	n = d->first[m->detector + 1] - d->first[m->detector];
-	if (n == 0 || !eval_spend(e, n))
+	if (n == 0)
 		return t;
+	if (!eval_spend(e, n)) {
+		t->known = false;
+		return t;
+	}
 	while (cap < n * 2)
 		cap *= 2;
 	seen = arena_array(e->arena, cap, sizeof(*seen));
@@ -275,7 +328,7 @@ field_has(struct eval *e, const struct atom *a, const struct header *h, struct a
 	detectors_run_texts(e->p->detectors, (size_t)a->header.detector, h->value, scratch,
 	    &e->texts, &d);
 	if (d.undecided)
-		e->detection.undecided = e->unscannable = true;
+		eval_give_up(e);
 	return d.nmatches > 0;
 }
 
@@ -381,16 +434,21 @@ static bool
 eval_atom(struct eval *e, uint32_t index)
 {
 	const struct atom *a = &e->p->atoms[index];
-	bool address = a->kind == ATOM_ADDRESS;
+	bool address = a->kind == ATOM_ADDRESS, known;
 
 	if (!eval_spend(e, address ? a->address.n + 1 : 1))
 		return false;
 	if (address && a->address.who == WHO_TO)
 		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
+	if (e->recorded && recorded_atom(e, index, &known))
+		return known;
 	if (!e->memo[index]) {
+		e->gave_up = false;
 		bool yes = address && a->address.who == WHO_TO_ALL ?
 		    every_recipient(e, a) : atom_ask(e, a) != a->negate;
 
+		if (e->gave_up)
+			return yes;
 		e->memo[index] = yes ? 2 : 1;
 	}
 	return e->memo[index] == 2;

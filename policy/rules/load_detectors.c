@@ -15,6 +15,41 @@ the_set(struct load *ld)
 	return ld->p->detectors;
 }
 
+/* What defines the detector, so that a record's findings are known to be its own. */
+static void
+note_hash(struct load *ld, int index, uint64_t hash)
+{
+	struct policy *p = ld->p;
+	size_t i = (size_t)index;
+
+	if (index < 0)
+		return;
+	if (i >= p->capdetector_hashes) {
+		size_t cap = i < 32 ? 64 : i * 2;
+
+		p->detector_hashes = arena_grow(ld->a, p->detector_hashes,
+		    p->capdetector_hashes * sizeof(*p->detector_hashes),
+		    cap * sizeof(*p->detector_hashes));
+		p->capdetector_hashes = cap;
+	}
+	while (p->ndetector_hashes <= i)
+		p->detector_hashes[p->ndetector_hashes++] = 0;
+	p->detector_hashes[i] = hash;
+}
+
+static uint64_t
+node_hash(const struct conf_node *n)
+{
+	struct span two[2] = { n->key, n->text };
+	uint64_t h = hash_numbers(hash_spans(two, 2), n->kind);
+
+	CONF_EACH (c, n) {
+		if (!span_is(c->key, "samples"))
+			h = hash_numbers(h, node_hash(c));
+	}
+	return h;
+}
+
 static bool
 is_builtin(struct span name)
 {
@@ -64,6 +99,24 @@ read_confidence(struct load *ld, struct conf_node *n, struct detector_pattern *p
 	}
 }
 
+/* In double quotes YAML makes one character of `\b` and `\f`, without a word: what was meant as
+ * a word boundary would be a backspace, and match nothing. */
+static bool
+no_controls(struct load *ld, const struct conf_node *n, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c >= ' ' && c != 0x7f) || c == '\t' || c == '\n' || c == '\r')
+			continue;
+		diag_at(ld->d, DIAG_ERROR, n, "use single quotes: there `\\` is only a backslash",
+		    c == '\b' ? "in double quotes `\\b` is a backspace, not the edge of a word" :
+		    "a control character (0x%02x) stands here", c);
+		return false;
+	}
+	return true;
+}
+
 static bool
 words_fine(struct load *ld, struct conf_node *n, const struct spans *words)
 {
@@ -73,11 +126,14 @@ words_fine(struct load *ld, struct conf_node *n, const struct spans *words)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty list of words: this would never hold");
 		return false;
 	}
-	for (size_t i = 0; i < words->n; i++, at = at->next)
+	for (size_t i = 0; i < words->n; i++, at = at->next) {
+		if (!no_controls(ld, at, words->v[i]))
+			return false;
 		if (span_trim(words->v[i]).n == 0) {
 			diag_at(ld->d, DIAG_ERROR, at, NULL, "an empty word");
 			return false;
 		}
+	}
 	return true;
 }
 
@@ -109,6 +165,8 @@ add_pattern(struct load *ld, struct conf_node *n, struct span id, struct detecto
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty pattern matches everywhere");
 		return -1;
 	}
+	if (!no_controls(ld, n, s))
+		return -1;
 	p->pattern = arena_span(ld->a, s);
 	index = detectors_add_pattern(the_set(ld), id, p, &err);
 	if (index == -1) {
@@ -198,7 +256,9 @@ detectors_read(struct load *ld, struct conf_node *n, void *obj)
 		u->node = c;
 		if (!pendings_add(ld, &ld->customs, "detector", u->id, c, u))
 			continue;
+		ld->file_hash = 0;
 		u->index = read_one(ld, c, u->id, u);
+		note_hash(ld, u->index, hash_numbers(node_hash(c), ld->file_hash));
 	}
 }
 
@@ -236,6 +296,7 @@ use:
 			say_name(ld, at, is_key, NULL, "%s", err.text);
 			return -1;
 		}
+		note_hash(ld, index, hash_spans(&name, 1));
 		known = arena_alloc(ld->tmp, sizeof(*known));
 		*known = index;
 		table_put(ld->hidden, arena_span(ld->tmp, name), known);
@@ -282,9 +343,12 @@ detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *patt
 	id = span_str(arena_printf(ld->a, " %zu", table_count(ld->hidden)));
 	index = words ? add_words(ld, words, id) : add_pattern(ld, pattern, id, &p);
 	if (index >= 0) {
+		struct span text = buf_data(&key);
+
+		note_hash(ld, index, hash_spans(&text, 1));
 		known = arena_alloc(ld->tmp, sizeof(*known));
 		*known = index;
-		table_put(ld->hidden, arena_span(ld->tmp, buf_data(&key)), known);
+		table_put(ld->hidden, arena_span(ld->tmp, text), known);
 	}
 	buf_release(&key);
 	return index;

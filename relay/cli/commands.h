@@ -19,6 +19,7 @@ int command_usage(const char *name);
 /* The whole tool: options, command, exit status. */
 int cli_main(int argc, char **argv);
 
+int cmd_diff(int argc, char **argv, const struct cli *cli);
 int cmd_dkim(int argc, char **argv, const struct cli *cli);
 int cmd_dns(int argc, char **argv, const struct cli *cli);
 int cmd_doctor(int argc, char **argv, const struct cli *cli);
@@ -26,9 +27,13 @@ int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_limits(int argc, char **argv, const struct cli *cli);
 int cmd_passwd(int argc, char **argv, const struct cli *cli);
+int cmd_policy(int argc, char **argv, const struct cli *cli);
+int cmd_policy_schema(int argc, char **argv, const struct cli *cli);
 int cmd_quarantine(int argc, char **argv, const struct cli *cli);
+int cmd_policy(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
+int cmd_replay(int argc, char **argv, const struct cli *cli);
 int cmd_route(int argc, char **argv, const struct cli *cli);
 int cmd_send_test(int argc, char **argv, const struct cli *cli);
 int cmd_session(int argc, char **argv, const struct cli *cli);
@@ -36,6 +41,7 @@ int cmd_simulate(int argc, char **argv, const struct cli *cli);
 int cmd_spool(int argc, char **argv, const struct cli *cli);
 int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_tail(int argc, char **argv, const struct cli *cli);
+int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);
 /* `explain ID`: the record the store has of a message that passed. */
 int cmd_explain_id(const char *id, const struct cli *cli);

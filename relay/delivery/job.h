@@ -48,13 +48,19 @@ struct route {
 	struct plan plan;
 	struct dns_answer *tlsa[PLAN_HOSTS_MAX];	/* of hosts that are DANE_USABLE; freed with it */
 	char tlsa_base[PLAN_HOSTS_MAX][DNS_NAME_MAX];	/* the name they were found at */
+	struct sts_known *sts;			/* the policy of the domain (sts.h); NULL: not asked for */
+	bool lax;				/* for mail that no TLS policy holds up: DANE and MTA-STS are not asked */
 };
 
 struct carrier {
 	struct event_base *base;
 	const struct config *conf;
+	const struct limit_rule *limits;	/* of the policy; those per destination count */
+	size_t nlimits;
 	struct resolver *resolver;
 	struct ssl_ctx_st *tls;			/* NULL: no TLS */
+	struct sts_client *sts;			/* NULL: MTA-STS is not asked for */
+	struct tlsrpt *tlsrpt;			/* NULL: nothing is counted */
 	struct plan_world world;
 	struct table *sites;
 	struct health *health;
@@ -77,6 +83,8 @@ struct carrier {
 	void *ctx;
 };
 
+/* Connections to the servers of a destination, at most. */
+uint32_t carrier_connections(const struct carrier *c, struct span destination);
 /* c->base, conf, resolver, tls, world, done and ctx are set by the caller. */
 void carrier_init(struct carrier *c);
 /* All jobs and sessions are dropped without a word; nothing is called back. */

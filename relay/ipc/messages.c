@@ -206,20 +206,6 @@ ref_decode(struct dec *d, int fd, struct spool_ref *r)
 		d->bad = true;
 }
 
-#define ENCODE(name) \
-void \
-name##_encode(struct buf *b, const struct msg_##name *m) \
-{ \
-	struct enc e = { b };
-#define DECODE(name) \
-int \
-name##_decode(struct span body, int fd, struct arena *a, struct msg_##name *m) \
-{ \
-	struct dec d; \
-	dec_init(&d, body); \
-	*m = (struct msg_##name){ 0 };
-#define DECODED	return dec_done(&d) ? 0 : -1; }
-
 /* ---- control ---- */
 
 ENCODE(listener)
@@ -297,7 +283,22 @@ ENCODE(verdict)
 			enc_span(&e, ed->rule);
 		}
 	}
+	enc_u32(&e, (uint32_t)m->nbcc);
+	for (size_t i = 0; i < m->nbcc; i++) {
+		enc_span(&e, m->bcc[i].address);
+		enc_span(&e, m->bcc[i].rule);
+	}
+	enc_u32(&e, (uint32_t)m->nnotices);
+	for (size_t i = 0; i < m->nnotices; i++) {
+		enc_span(&e, m->notices[i].to);
+		enc_span(&e, m->notices[i].rule);
+		enc_span(&e, m->notices[i].template);
+		enc_span(&e, m->notices[i].language);
+		enc_span(&e, m->notices[i].subject);
+		enc_span(&e, m->notices[i].text);
+	}
 	enc_span(&e, m->record);
+	enc_span(&e, m->basis);
 }
 DECODE(verdict)
 	m->unscannable = dec_enum(&d, 2);
@@ -319,8 +320,59 @@ DECODE(verdict)
 	for (size_t i = 0; i < m->ndecisions; i++)
 		if (m->decisions[i].variant >= m->nvariants)
 			d.bad = true;
+	m->nbcc = dec_count(&d, BCC_MAX, 8);
+	m->bcc = arena_array(a, m->nbcc, sizeof(*m->bcc));
+	for (size_t i = 0; i < m->nbcc; i++) {
+		m->bcc[i].address = dec_span(&d);
+		m->bcc[i].rule = dec_span(&d);
+	}
+	m->nnotices = dec_count(&d, NOTICES_MAX, 24);
+	m->notices = arena_array(a, m->nnotices, sizeof(*m->notices));
+	for (size_t i = 0; i < m->nnotices; i++) {
+		m->notices[i].to = dec_span(&d);
+		m->notices[i].rule = dec_span(&d);
+		m->notices[i].template = dec_span(&d);
+		m->notices[i].language = dec_span(&d);
+		m->notices[i].subject = dec_span(&d);
+		m->notices[i].text = dec_span(&d);
+	}
 	m->record = dec_span(&d);
-	if (m->record.n > RECORD_MAX)
+	m->basis = dec_span(&d);
+	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX)
+		d.bad = true;
+DECODED
+
+ENCODE(basis)
+	enc_u64(&e, m->id);
+	enc_span(&e, m->basis);
+	enc_span(&e, m->limit);
+	enc_span(&e, m->limit_queue);
+}
+DECODE(basis)
+	m->id = dec_u64(&d);
+	m->basis = dec_span(&d);
+	m->limit = dec_span(&d);
+	m->limit_queue = dec_span(&d);
+	if (m->id == 0 || m->basis.n == 0 || m->basis.n > BASIS_MAX)
+		d.bad = true;
+DECODED
+
+ENCODE(policy)
+	enc_span(&e, m->hash);
+	enc_span(&e, m->commit);
+	enc_u64(&e, m->size);
+	enc_i64(&e, m->time);
+	enc_span(&e, m->how);
+	enc_u32(&e, m->uid);
+}
+DECODE(policy)
+	m->hash = dec_span(&d);
+	m->commit = dec_span(&d);
+	m->size = dec_u64(&d);
+	m->time = dec_i64(&d);
+	m->how = dec_span(&d);
+	m->uid = dec_u32(&d);
+	if (fd == -1 || m->hash.n != 16 || m->commit.n > 64 || m->how.n > 16)
 		d.bad = true;
 DECODED
 

@@ -84,8 +84,12 @@ on_recover(void *ctx, uint64_t id, const struct stored *s)
 	m = queued_new(s, &p);
 	queue_took(q, m);
 	counter_add(COUNTER_QUEUED, 1);
-	/* Where it goes is known now and would have to be read again later. */
-	queue_schedule_all(q, m, &p);
+	/* Where it goes is known now and would have to be read again later. One that is adopted
+	 * waits until its state has been read too. */
+	if (q->sp == NULL)
+		queue_schedule_all(q, m, &p);
+	else
+		queue_adopted(q, id);
 	return &m->item;
 }
 
@@ -122,7 +126,7 @@ on_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8
 	struct stored s;
 	struct plan p;
 
-	m->flags = flags;
+	queue_flags(q, m, flags);
 	if (st->ntargets == 0 || st->targets[0].target >= m->ntargets)
 		return NULL;
 	if (m->nlegs == 1)
@@ -281,6 +285,7 @@ finish_retiring(struct queue *q)
 		    idtable_count(q->flights));
 	q->finishing = true;
 	queue_walks_end(q);
+	queue_adoptions_end(q);
 	spool_close(&q->sp);
 	runtime_finish(q->rt);
 }
@@ -293,11 +298,14 @@ arm_timer(struct queue *q)
 
 	next = b < next ? b : next;
 	next = c < next ? c : next;
+	if (q->more)
+		next = 0;
 	if (next == WHEEL_NEVER) {
 		evtimer_del(q->timer);
 		return;
 	}
-	tv = timeval_of(next - clock_real() + 1000);
+	/* Not at once even when it is overdue: what came in meanwhile goes first. */
+	tv = timeval_of(next == 0 ? 0 : next - clock_real() + 1000);
 	evtimer_add(q->timer, &tv);
 }
 
@@ -305,7 +313,7 @@ static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
-	struct timeval tv = timeval_of(q->full ? BROKEN_US : LAZY_US);
+	struct timeval tv = timeval_of(queue_alarmed(q, ALARM_SPOOL) ? BROKEN_US : LAZY_US);
 	int64_t now = clock_real();
 
 	q->turning = false;
@@ -358,6 +366,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	}
 	queue_signing_over(q, false);
 	(void)queue_has_room(q);
+	queue_watch_disk(q);
 	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP) || spool_free(q->sp))
 		tv = timeval_of(COMPACT_PAUSE_US);
 	evtimer_add(q->idle, &tv);
@@ -414,6 +423,7 @@ queue_run(struct runtime *rt, struct err *err)
 	q->scratch = arena_new(0);
 	q->work = arena_new(0);
 	q->flights = idtable_new();
+	q->size.ages = idtable_new();
 	q->events = events_new();
 	q->signing = tickets_new();
 	configure(q, &out);
@@ -429,8 +439,11 @@ queue_run(struct runtime *rt, struct err *err)
 	ASSERT(q->turn && q->timer && q->lazy && q->idle);
 	if ((q->sp = spool_open(rt->conf->spool, &queue_spool_ops, q, err)) == NULL)
 		return -1;
+	/* 0: not configured, as in tests of other things. */
 	if (rt->conf->queue.free > 0)
 		spool_set_floor(q->sp, rt->conf->queue.free, SPOOL_FLOOR_INODES);
+	if (rt->conf->queue.segment > 0)
+		spool_set_segment_max(q->sp, rt->conf->queue.segment);
 	while ((it = spool_next(q->sp, &at)) != NULL) {
 		struct message *m = message_of_item(it);
 
@@ -444,6 +457,9 @@ queue_run(struct runtime *rt, struct err *err)
 	    "%llu damaged", rt->conf->spool, (unsigned long long)st.messages,
 	    (unsigned long long)st.segments, (unsigned long long)st.replayed,
 	    (double)(clock_mono() - begun) / US_PER_SEC, (unsigned long long)st.damaged);
+	if (st.cut_off > 0 && st.messages > 0)
+		log_warn("the last run was cut off: what was being delivered at that moment may be "
+		    "delivered twice");
 	evtimer_add(q->idle, &tv);
 	queue_turn(q);
 	return 0;
@@ -554,6 +570,8 @@ queue_reconfigured(struct runtime *rt)
 	configure(q, &out);
 	schedule_configure(q->out, &out);
 	spool_set_floor(q->sp, q->rt->conf->queue.free, SPOOL_FLOOR_INODES);
+	if (q->rt->conf->queue.segment > 0)
+		spool_set_segment_max(q->sp, q->rt->conf->queue.segment);
 	(void)queue_has_room(q);
 }
 

@@ -54,6 +54,7 @@ void schedule_remove(struct schedule *s, struct job *j);
 void schedule_move(struct schedule *s, struct job *j, int64_t when);
 /* A waiting job becomes ready now. */
 void schedule_hurry(struct schedule *s, struct job *j);
+/* As much as can be done in some milliseconds; schedule_next() says when to go on. */
 void schedule_advance(struct schedule *s, int64_t now);
 /* The next job, now out; NULL: nothing may go. */
 struct job *schedule_take(struct schedule *s);
@@ -87,6 +88,12 @@ bool schedule_wake_site(struct schedule *s, struct span site);
 struct span schedule_job_site(const struct job *j);
 void schedule_job_info(const struct job *j, struct site_info *info);
 size_t schedule_sites(const struct schedule *s);
+/* false: no such site. */
+bool schedule_site(const struct schedule *s, struct span name, struct site_info *info);
 bool schedule_each_site(const struct schedule *s, size_t *at, struct site_info *info);
+unsigned schedule_moves(const struct schedule *s);	/* table_moves of the sites */
+/* The paused ones alone; *at starts at NULL. */
+bool schedule_each_paused(const struct schedule *s, const void **at, struct span *name);
+size_t schedule_paused(const struct schedule *s);
 
 #endif

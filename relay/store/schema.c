@@ -66,6 +66,43 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE TABLE kept_content(kid INTEGER PRIMARY KEY,"
 	" method INTEGER NOT NULL,"	/* 1: zstd */
 	" bytes BLOB NOT NULL);",
+	/* What verdicts rested on (basis.h) and the policies they were judged by (policies.h). */
+	[1] =
+	"CREATE TABLE verdict(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"	/* not packed yet */
+	"CREATE TABLE verdict_pack(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" first INTEGER NOT NULL, last INTEGER NOT NULL,"	/* ids */
+	" n INTEGER NOT NULL, bytes BLOB NOT NULL);"	/* zstd */
+	"CREATE INDEX verdict_pack_last ON verdict_pack(last);"
+	"CREATE TABLE rule_hits(rule TEXT NOT NULL, mode TEXT NOT NULL,"	/* e, s, x */
+	" hour INTEGER NOT NULL, n INTEGER NOT NULL, last INTEGER NOT NULL,"
+	" PRIMARY KEY(rule, mode, hour)) WITHOUT ROWID;"
+	"CREATE TABLE policy(manifest INTEGER PRIMARY KEY,"	/* manifest_key */
+	" hash TEXT NOT NULL, used INTEGER NOT NULL,"	/* the last moment known */
+	" names BLOB NOT NULL, bytes BLOB NOT NULL);"	/* manifest; archive */
+	"CREATE TABLE policy_history(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" time INTEGER NOT NULL, manifest INTEGER NOT NULL, hash TEXT NOT NULL,"
+	" how TEXT NOT NULL, uid INTEGER, git TEXT);",
+	[2] =	/* TLS with other servers, day by day (tlsrpt_db.c) */
+	"CREATE TABLE tls_policy("
+	" pid INTEGER PRIMARY KEY,"
+	" day INTEGER NOT NULL,"	/* UTC, since 1970 */
+	" domain TEXT NOT NULL,"
+	" kind INTEGER NOT NULL,"	/* enum tls_kind */
+	" policy TEXT NOT NULL, mx TEXT NOT NULL,"	/* lines */
+	" ok INTEGER NOT NULL DEFAULT 0);"
+	"CREATE UNIQUE INDEX tls_policy_once ON tls_policy(day, domain, kind, policy, mx);"
+	"CREATE TABLE tls_failure("
+	" pid INTEGER NOT NULL, result TEXT NOT NULL,"	/* tls_result_name */
+	" local TEXT NOT NULL, remote TEXT NOT NULL, host TEXT NOT NULL, helo TEXT NOT NULL,"
+	" reason TEXT NOT NULL, count INTEGER NOT NULL,"
+	" PRIMARY KEY(pid, result, local, remote, host, helo, reason)) WITHOUT ROWID;"
+	"CREATE TABLE tls_report("
+	" day INTEGER NOT NULL, domain TEXT NOT NULL,"
+	" uri TEXT NOT NULL,"		/* '': who wants it is still to be asked, or nobody */
+	" state INTEGER NOT NULL,"	/* enum report_state */
+	" first INTEGER NOT NULL, next INTEGER NOT NULL, tries INTEGER NOT NULL,"
+	" detail TEXT, PRIMARY KEY(day, domain, uri)) WITHOUT ROWID;"
+	"CREATE INDEX tls_report_next ON tls_report(next) WHERE state=1;",
 };
 
 const char *

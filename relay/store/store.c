@@ -20,6 +20,7 @@
 #include "fs.h"
 #include "log.h"
 #include "store/store.h"
+#include "store/tlsrpt.h"
 
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
@@ -231,6 +232,23 @@ acknowledge(struct store *s)
 	}
 }
 
+static int
+take_basis(struct store *s, struct frame *f)
+{
+	struct msg_basis m;
+
+	if (basis_decode(f->body, f->fd, s->scratch, &m) == -1)
+		return -1;
+	if (s->rt->conf->journal_records == 0)
+		return 0;
+	if (bases_add(&s->bases, &m) == -1)
+		counter_add(COUNTER_BASES_LOST, 1);
+	arm(s->flush, s->batch.failing ? RETRY_US : BATCH_US);
+	if (s->bases.n >= BATCH_EVENTS && !s->batch.failing)
+		store_flush(s);
+	return 0;
+}
+
 /* One transaction. numbers[i]: where it stands in the journal, 0 when it was known. */
 static int
 batch_write(struct store *s, int64_t *numbers, struct err *err)
@@ -250,6 +268,10 @@ batch_write(struct store *s, int64_t *numbers, struct err *err)
 			db_rollback(s->db);
 			return -1;
 		}
+	}
+	if (basis_write(s->db, &s->bases, err) == -1) {
+		db_rollback(s->db);
+		return -1;
 	}
 	return db_commit(s->db, err);
 }
@@ -274,10 +296,10 @@ store_flush(struct store *s)
 	struct err err;
 
 	evtimer_del(s->flush);
-	if (b->n == 0)
+	if (b->n == 0 && s->bases.n == 0)
 		return 0;
 	store_settle(s);
-	numbers = calloc(b->n, sizeof(*numbers));
+	numbers = calloc(b->n + 1, sizeof(*numbers));
 	ASSERT(numbers != NULL);
 	if (batch_write(s, numbers, &err) == -1) {
 		if (!b->failing)
@@ -291,6 +313,10 @@ store_flush(struct store *s)
 		log_info("the journal is written again");
 	b->failing = false;
 	counter_add(COUNTER_EVENTS, (int64_t)b->n);
+	counter_add(COUNTER_BASES, (int64_t)s->bases.n);
+	if (s->bases.n && basis_tidy(s->db, &err) == -1)
+		log_warn("verdict records cannot be packed: %s", err.text);
+	bases_reset(&s->bases);
 	for (size_t i = 0; s->tails && i < b->n; i++)
 		if (numbers[i])
 			store_tell(s, &b->events[i], numbers[i]);
@@ -335,6 +361,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct store *s = arg;
 
 	act_tick(s);
+	reports_tick(s->tls, clock_real(), clock_mono());
+	store_policy_write(s);
+	store_expire(s);
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }
@@ -346,6 +375,8 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 
 	store_settle(s);
 	store_flush(s);
+	reports_flush(s->tls);
+	store_policy_write(s);
 	store_tails_end(s);
 	db_close(&s->db);
 	runtime_finish(s->rt);
@@ -366,6 +397,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->batch.events = calloc(s->batch.room, sizeof(*s->batch.events));
 	ASSERT(s->batch.events != NULL);
 	s->scratch = arena_new(64u << 10);
+	bases_init(&s->bases);
 	s->tickets = tickets_new();
 	s->ids.slot = rt->instance % ID_SLOTS;
 	s->flush = evtimer_new(rt->base, on_flush, s);
@@ -373,6 +405,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->tick = evtimer_new(rt->base, on_tick, s);
 	s->leave = evtimer_new(rt->base, on_leave, s);
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
+	s->tls = reports_new(s);
 	arm(s->tick, TICK_US);
 	return 0;
 }
@@ -389,6 +422,7 @@ store_peer_up(struct runtime *rt, struct link *l)
 	p->next = s->peers;
 	s->peers = p;
 	link_set_data(l, p);
+	reports_peer_up(s->tls, l);
 	if (link_peer(l) == ROLE_QUEUE) {
 		s->queue = l;
 		s->settle_at = clock_mono() + SETTLE_US;
@@ -423,6 +457,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 		}
 	close_segments(p);
 	free(p);
+	reports_peer_down(s->tls, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		act_queue_gone(s);
@@ -461,6 +496,8 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	switch (f->type) {
 	case FRAME_EVENT:
 		return take_event(s, p, f);
+	case FRAME_BASIS:
+		return take_basis(s, f);
 	case FRAME_KEEP:
 		return take_keep(s, p, f);
 	case FRAME_SEGMENT:
@@ -469,8 +506,14 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_ACCEPTED:
 		if (accepted_decode(f->body, f->fd, s->scratch, &accepted) == -1)
 			return -1;
-		act_accepted(s, f->ticket, &accepted);
+		if (!reports_accepted(s->tls, &accepted))
+			act_accepted(s, f->ticket, &accepted);
 		return 0;
+	case FRAME_TLS_SEEN:
+	case FRAME_RUA:
+	case FRAME_SIGNED:
+	case FRAME_POSTED:
+		return reports_frame(s->tls, l, f);
 	default:
 		return -1;
 	}
@@ -499,5 +542,6 @@ const struct role_ops store_ops = {
 	.peer_down = store_peer_down,
 	.frame = store_frame,
 	.client = store_client,
+	.policy = store_policy,
 	.retire = store_retire,
 };
