@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "delivery/alert.h"
+#include "delivery/dkim_watch.h"
 #include "delivery/report.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
@@ -30,6 +31,7 @@ struct delivery {
 	struct carrier carrier;
 	struct segments *segments;
 	struct alerts *alerts;
+	struct dkim_watch *watch;	/* NULL: no key is to be watched */
 	struct link *queue;
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
 	struct buf out;
@@ -121,7 +123,7 @@ delivery_start(struct runtime *rt, struct err *err)
 	buf_init(&d->out, FRAME_BIG);
 	d->segments = segments_new();
 	d->alerts = alerts_new();
-	if (know_thyself(d, err) == -1)
+	if (know_thyself(d, err) == -1 || dkim_watch_new(rt->conf, &d->watch, err) == -1)
 		return -1;
 	if (rt->conf->ndns == 0)
 		d->ndns = resolver_system_servers(d->dns, DNS_SERVERS_MAX, d->arena);
@@ -160,6 +162,7 @@ delivery_run(struct runtime *rt, struct err *err)
 	if (c->resolver == NULL)
 		return -1;
 	carrier_init(c);
+	dkim_watch_begin(d->watch, rt->base, c->resolver);
 	return 0;
 }
 
@@ -208,6 +211,8 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 		d->queue = l;
 	else if (link_peer(l) == ROLE_STORE)
 		alerts_store(d->alerts, l);
+	else if (link_peer(l) == ROLE_SIGNER)
+		dkim_watch_peer(d->watch, l, true);
 }
 
 static void
@@ -217,6 +222,8 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 
 	if (link_peer(l) == ROLE_STORE)
 		alerts_store(d->alerts, NULL);
+	else if (link_peer(l) == ROLE_SIGNER)
+		dkim_watch_peer(d->watch, l, false);
 	if (l != d->queue)
 		return;
 	/* The next queue hands everything out again. What is not promised yet is dropped, so

@@ -37,6 +37,7 @@
 	X(VERDICT, R(SCANNER), R(RECEIVER), FRAME_BIG, 0) \
 	X(SIGN, R(RECEIVER) | R(QUEUE), R(SIGNER), FRAME_BIG, 1) \
 	X(SIGNED, R(SIGNER), R(RECEIVER) | R(QUEUE), FRAME_SMALL, 0) \
+	X(PUBLISHED, R(DELIVERY), R(SIGNER), FRAME_SMALL, 0)	/* what the DNS says of a key */ \
 	X(SUBMIT, R(RECEIVER) | R(STORE), R(QUEUE), FRAME_BIG, 1) \
 	X(ACCEPTED, R(QUEUE), R(RECEIVER) | R(STORE), FRAME_SMALL, 0) \
 	X(SEGMENT, R(QUEUE), R(DELIVERY) | R(STORE), FRAME_SMALL, 1)	/* a spool segment, read-only */ \
@@ -69,7 +70,7 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 /* Who has a channel to whom: the master hands both ends out. X(one, other) */
 #define LINKS(X) \
 	X(RECEIVER, SCANNER) X(RECEIVER, SIGNER) X(RECEIVER, QUEUE) X(RECEIVER, STORE) \
-	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) \
+	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) X(DELIVERY, SIGNER) \
 	X(RECEIVER, AUTHENTICATOR)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the

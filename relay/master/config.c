@@ -482,8 +482,26 @@ read_listeners(struct reader *r, const struct conf_node *list)
 
 /* ---- domains ---- */
 
+#define CREDENTIALS "/run/credentials/postern.service"
+
+/* `credential:NAME` is a file that systemd has put there for us (LoadCredential). */
+static struct span
+key_path(struct reader *r, const struct conf_node *n, struct span key)
+{
+	struct span name = span_from(key, 11);
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+	if (!span_starts(key, SPAN_LIT("credential:")))
+		return span_str(path_of(r, key));
+	if (name.n == 0 || span_find(name, '/') < name.n || name.p[0] == '.')
+		diag_at(r->d, DIAG_ERROR, n, "credential:NAME, with LoadCredential=NAME:FILE in the unit",
+		    "`" SPAN_FMT "` is no name of a credential", SPAN_ARG(name));
+	return span_str(arena_printf(r->a, "%s/" SPAN_FMT, folder ? folder : CREDENTIALS,
+	    SPAN_ARG(name)));
+}
+
 static void
-read_dkim(struct reader *r, const struct conf_node *list, struct conf_domain *dom)
+read_dkim_keys(struct reader *r, const struct conf_node *list, struct conf_domain *dom)
 {
 	static const char *const known[] = { "selector", "key", "algorithm", NULL };
 	static const char *const algorithms[] = { "rsa-sha256", "ed25519-sha256", NULL };
@@ -506,12 +524,36 @@ read_dkim(struct reader *r, const struct conf_node *list, struct conf_domain *do
 		if (!text_of(r, conf_get(n, "key"), "a file", &k->key))
 			error_at(r, n, NULL, "a key needs its file: `key`");
 		else
-			k->key = span_str(path_of(r, k->key));
+			k->key = key_path(r, conf_get(n, "key"), k->key);
 		if ((alg = conf_get(n, "algorithm")) && conf_enum(r->d, alg, algorithms, &v))
 			k->ed25519 = v == 1;
 		dom->ndkim++;
 	}
 	dom->dkim = out;
+}
+
+/* A list of keys; `managed`; or {keys, managed, check}. */
+static void
+read_dkim(struct reader *r, const struct conf_node *node, struct conf_domain *dom)
+{
+	static const char *const known[] = { "keys", "managed", "check", NULL };
+	const struct conf_node *n;
+
+	if (node->kind == CONF_SCALAR && span_is(node->text, "managed")) {
+		dom->dkim_managed = true;
+		return;
+	}
+	if (node->kind != CONF_MAP) {
+		read_dkim_keys(r, node, dom);
+		return;
+	}
+	conf_check_keys(r->d, node, "dkim", known);
+	if ((n = conf_get(node, "keys")))
+		read_dkim_keys(r, n, dom);
+	if ((n = conf_get(node, "managed")))
+		conf_bool(r->d, n, &dom->dkim_managed);
+	if ((n = conf_get(node, "check")))
+		conf_bool(r->d, n, &dom->dkim_check);
 }
 
 static void
@@ -678,6 +720,17 @@ read_sources(struct reader *r, const struct conf_node *list, struct conf_deliver
 			dl->nsources++;
 	}
 	dl->sources = out;
+}
+
+/* As the Internet sees us, where addresses are translated on the way (NAT). */
+static void
+read_public(struct reader *r, const struct conf_node *list)
+{
+	struct conf_delivery dl = { 0 };
+
+	read_sources(r, list, &dl);
+	r->c->public_addresses = dl.sources;
+	r->c->npublic = dl.nsources;
 }
 
 static void
@@ -999,7 +1052,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", NULL };
+		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -1038,6 +1091,10 @@ read_top(struct reader *r, const struct conf_node *root)
 		    SPAN_ARG(c->hostname)));
 	if ((n = conf_get(root, "dkim_missing")) && conf_enum(r->d, n, missing, &v))
 		c->dkim_missing = (enum dkim_missing)v;
+	c->dkim_verify = 100;
+	u32_of(r, root, "dkim_verify", 1, 1000000, &c->dkim_verify);
+	if ((n = conf_get(root, "public_addresses")))
+		read_public(r, n);
 	c->receivers = 1;
 	u32_of(r, root, "receivers", 1, 64, &c->receivers);
 }
