@@ -733,6 +733,53 @@ read_public(struct reader *r, const struct conf_node *list)
 	r->c->npublic = dl.nsources;
 }
 
+static size_t
+read_zones(struct reader *r, const struct conf_node *list, const struct span **out)
+{
+	struct span *names;
+	size_t n = 0;
+
+	if (!conf_want(r->d, list, CONF_LIST, "a list of domain names"))
+		return 0;
+	names = arena_array(r->a, list->count, sizeof(*names));
+	CONF_EACH(item, list) {
+		struct span s;
+
+		if (!conf_text(r->d, item, "a domain name", &s))
+			continue;
+		if (domain_normalise(r->a, s, &names[n]))
+			n++;
+		else
+			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no domain name", SPAN_ARG(s));
+	}
+	*out = names;
+	return n;
+}
+
+/* What `postern doctor` asks others. */
+static void
+read_doctor(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "probe", "blocklists", NULL };
+	static const struct span probes[] = { SPAN_LIT("gmail.com"), SPAN_LIT("outlook.com") };
+	static const struct span lists[] = { SPAN_LIT("zen.spamhaus.org"), SPAN_LIT("bl.spamcop.net"),
+		SPAN_LIT("b.barracudacentral.org"), SPAN_LIT("psbl.surriel.com") };
+	struct config *c = r->c;
+	const struct conf_node *n;
+
+	c->probes = probes;
+	c->nprobes = sizeof(probes) / sizeof(*probes);
+	c->blocklists = lists;
+	c->nblocklists = sizeof(lists) / sizeof(*lists);
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{probe, blocklists}"))
+		return;
+	conf_check_keys(r->d, map, "doctor", known);
+	if ((n = conf_get(map, "probe")))
+		c->nprobes = read_zones(r, n, &c->probes);
+	if ((n = conf_get(map, "blocklists")))
+		c->nblocklists = read_zones(r, n, &c->blocklists);
+}
+
 static void
 read_delivery_tls(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
 {
@@ -1052,7 +1099,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", NULL };
+		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -1095,6 +1142,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	u32_of(r, root, "dkim_verify", 1, 1000000, &c->dkim_verify);
 	if ((n = conf_get(root, "public_addresses")))
 		read_public(r, n);
+	read_doctor(r, conf_get(root, "doctor"));
 	c->receivers = 1;
 	u32_of(r, root, "receivers", 1, 64, &c->receivers);
 }

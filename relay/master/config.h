@@ -162,6 +162,8 @@ struct config {
 	size_t ndns;
 	const struct ip *public_addresses;	/* as the Internet sees us; none: delivery.source */
 	size_t npublic;
+	const struct span *probes, *blocklists;	/* doctor: domains to try port 25 on, DNSBL zones */
+	size_t nprobes, nblocklists;
 	bool dnssec;			/* true */
 	const char *trust_anchor;	/* absolute; NULL: the root's */
 	enum av_engine av;
