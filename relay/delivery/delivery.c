@@ -241,7 +241,7 @@ job_over(void *ctx, struct job *job)
 	struct order *o = (struct order *)job;
 	struct arena *a = job->arena;
 
-	if (!job->handed_back) {
+	if (!job->handed_back && !job->postponed) {
 		report_log(job);
 		alert_attempt(d->alerts, job);
 	}

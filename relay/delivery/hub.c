@@ -71,6 +71,7 @@ hub_join(struct site *site)
 	}
 	buf_release(&b);
 	hub->members++;
+	hub->waiting += site->nwaiting;
 	site->hub = hub;
 }
 
@@ -124,7 +125,8 @@ hub_leave(struct site *site)
 		return;
 	unring(site);
 	site->hub = NULL;
-	ASSERT(hub->members > 0);
+	ASSERT(hub->members > 0 && hub->waiting >= site->nwaiting);
+	hub->waiting -= site->nwaiting;
 	hub->members--;
 	maybe_free(hub);
 }
@@ -414,11 +416,25 @@ hub_pump(struct hub *hub)
 	}
 }
 
+/* Does the one who is next wait for longer than he should? */
+static bool
+slow(const struct hub *hub)
+{
+	return hub->ring && hub->ring->first &&
+	    clock_real() - hub->ring->first->t_start > HUB_PATIENCE;
+}
+
 void
 hub_want(struct site *site)
 {
-	ASSERT(site->hub != NULL && site->first != NULL);
+	struct hub *hub = site->hub;
+
+	ASSERT(hub != NULL && site->first != NULL);
+	if (hub->waiting > HUB_WAITING && slow(hub))
+		site_send_back(site, hub->waiting - HUB_WAITING, HUB_PATIENCE, HUB_AWAY);
+	if (site->first == NULL)
+		return;
 	if (site->hub_prev == NULL)
 		enring(site);
-	hub_pump(site->hub);
+	hub_pump(hub);
 }

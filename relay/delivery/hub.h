@@ -15,6 +15,10 @@
  *
  * Pace: per_site.rate messages, evenly.
  *
+ * Crowd: when more than HUB_WAITING jobs wait, and the first for longer than HUB_PATIENCE,
+ * those that come are sent back to the queue for a while. Else a provider that has become slow
+ * would fill the places that there are for all jobs under way, and hold up the mail of others.
+ *
  * Rest: when no server can be reached, all that wait hear so, and those that
  * come within the rest hear the same; then one connection tries. The rest is
  * three quarters of the retry curve's step, at most HUB_REST_MAX: the
@@ -27,12 +31,16 @@
 
 #define HUB_START 5			/* connections at first */
 #define HUB_REST_MAX (45 * US_PER_SEC)
+#define HUB_WAITING 500
+#define HUB_PATIENCE (5 * US_PER_SEC)
+#define HUB_AWAY (15 * US_PER_SEC)	/* and up to as much again */
 #define HUB_BURST 5			/* 4xx for a whole message, one after the other: pushed back */
 #define HUB_PUSHED_MAX 8		/* times a job waits for another connection; then it is put off */
 
 struct hub {
 	struct carrier *c;
 	struct span key;		/* in the carrier's table */
+	size_t waiting;			/* jobs of all of them */
 	size_t members;			/* sites whose route leads here */
 	struct site *ring, **ring_end;	/* those with jobs, in turn */
 	struct session *sessions;

@@ -392,6 +392,7 @@ ENCODE(result)
 	enc_i64(&e, m->t_end);
 	enc_span(&e, m->tls);
 	enc_u8(&e, m->handed_back);
+	enc_i64(&e, m->postponed);
 	enc_u32(&e, (uint32_t)m->nrcpts);
 	for (size_t i = 0; i < m->nrcpts; i++) {
 		const struct rcpt_result *r = &m->rcpts[i];
@@ -415,6 +416,8 @@ DECODE(result)
 	m->t_end = dec_i64(&d);
 	m->tls = dec_span(&d);
 	m->handed_back = dec_enum(&d, 2);
+	m->postponed = dec_i64(&d);
+	d.bad |= m->postponed < 0 || m->postponed > POSTPONED_MAX;
 	m->nrcpts = dec_count(&d, ENVELOPE_RECIPIENTS_MAX, 18);
 	m->rcpts = arena_array(a, m->nrcpts, sizeof(*m->rcpts));
 	for (size_t i = 0; i < m->nrcpts; i++) {

@@ -131,12 +131,14 @@ struct rcpt_result {
 	bool remote;		/* the reply is the remote server's, not ours */
 	bool notifies;		/* SENT, and the server took over what RFC 3461 asks for */
 };
+#define POSTPONED_MAX (INT64_C(3600) * 1000000)
 struct msg_result {
 	uint64_t id;
 	struct span site;
 	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real: job taken, connecting, session ready, done */
 	struct span tls;	/* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" none */
 	bool handed_back;	/* RETIRE: not tried; queue it as it was */
+	int64_t postponed;	/* not tried, too many wait for those servers: once more after so many microseconds */
 	struct rcpt_result *rcpts;
 	size_t nrcpts;
 };
