@@ -424,16 +424,34 @@ slow(const struct hub *hub)
 	    clock_real() - hub->ring->first->t_start > HUB_PATIENCE;
 }
 
+/* Those whose turn comes next stay. */
+void
+hub_tick(struct hub *hub)
+{
+	size_t stay = HUB_WAITING;
+
+	hub->crowded = hub->waiting > HUB_WAITING && slow(hub);
+	for (struct site *site = hub->ring; hub->crowded && site; site = site->hub_next) {
+		if (site->nwaiting <= stay) {
+			stay -= site->nwaiting;
+			continue;
+		}
+		site_send_back(site, site->nwaiting - stay, HUB_AWAY);
+		stay = 0;
+	}
+}
+
 void
 hub_want(struct site *site)
 {
 	struct hub *hub = site->hub;
 
 	ASSERT(hub != NULL && site->first != NULL);
-	if (hub->waiting > HUB_WAITING && slow(hub))
-		site_send_back(site, hub->waiting - HUB_WAITING, HUB_PATIENCE, HUB_AWAY);
-	if (site->first == NULL)
-		return;
+	if (hub->crowded && hub->waiting > HUB_WAITING) {
+		site_send_back(site, hub->waiting - HUB_WAITING, HUB_AWAY);
+		if (site->first == NULL)
+			return;
+	}
 	if (site->hub_prev == NULL)
 		enring(site);
 	hub_pump(hub);

@@ -16,7 +16,7 @@
  * Pace: per_site.rate messages, evenly.
  *
  * Crowd: when more than HUB_WAITING jobs wait, and the first for longer than HUB_PATIENCE,
- * those that come are sent back to the queue for a while. Else a provider that has become slow
+ * the rest and those that come are sent back to the queue for a while. Else a provider that has become slow
  * would fill the places that there are for all jobs under way, and hold up the mail of others.
  *
  * Rest: when no server can be reached, all that wait hear so, and those that
@@ -50,6 +50,7 @@ struct hub {
 	bool pushed;			/* it has pushed back, ever: grow with care */
 	unsigned caution;		/* doublings of the successes it takes to try one more */
 	int64_t pushed_at, told_at;	/* clock_mono; told: in the log */
+	bool crowded;			/* as the last tick found it */
 	bool no_chunking;		/* BDAT is offered there, and not known */
 	unsigned burst;			/* 4xx since the last success */
 	unsigned failures;		/* times in a row that nothing could be reached */
@@ -63,6 +64,8 @@ struct hub {
 /* The site's route is new: the hub of its servers, made when there is none. */
 void hub_join(struct site *site);
 void hub_leave(struct site *site);		/* does nothing without a hub */
+/* Once a second. */
+void hub_tick(struct hub *hub);
 /* The site has jobs that wait, and a fresh route. */
 void hub_want(struct site *site);
 

@@ -138,25 +138,21 @@ site_retire(struct site *site)
 }
 
 void
-site_send_back(struct site *site, size_t n, int64_t young, int64_t away)
+site_send_back(struct site *site, size_t n, int64_t away)
 {
-	int64_t since = clock_real() - young;
+	struct job **jp = &site->first, *job;
 
-	for (struct job **jp = &site->first, *job; (job = *jp) != NULL && n > 0; ) {
-		if (job->t_start <= since) {
-			jp = &job->next;
-			continue;
-		}
+	for (size_t stay = n < site->nwaiting ? site->nwaiting - n : 0; stay > 0; stay--)
+		jp = &(*jp)->next;
+	while ((job = *jp) != NULL) {
 		*jp = job->next;
 		job->next = NULL;
 		count(site, -1);
-		n--;
 		job->postponed = away + (int64_t)(site->c->world.random(site->c->world.random_ctx) %
 		    (uint64_t)away);
 		job_done(site->c, job);
 	}
-	for (site->last = &site->first; *site->last; )
-		site->last = &(*site->last)->next;
+	site->last = jp;
 }
 
 /* Those that demand less stay. */

@@ -34,8 +34,8 @@ struct job *site_take(struct site *site);	/* the first that waits, or NULL */
 /* What waits and demands no less ({ 0 }: all) gets this answer. */
 void site_fail(struct site *site, const struct smtp_result *why, struct span relay,
     struct job_demand demand);
-/* At most n that wait for less than `young` go back to the queue for `away` or somewhat more. */
-void site_send_back(struct site *site, size_t n, int64_t young, int64_t away);
+/* The last n that wait go back to the queue for `away` or somewhat more. */
+void site_send_back(struct site *site, size_t n, int64_t away);
 /* The route may have changed: asked for again before the next connection. */
 void site_forget_route(struct site *site);
 /* Is the route known and fresh? If not it is being asked for. */

@@ -91,7 +91,7 @@ class Hub(unittest.TestCase):
 
     def test_slow_provider_with_many_domains(self):
         """More jobs for one slow provider than there are places for jobs under way (10,000): the mail of others goes on."""
-        domains, rounds, each, n = 1000, 11, 20, 100
+        domains, rounds, each, n = 2500, 5, 20, 100
         with lab.Lab("crowd") as l:
             go = threading.Event()
             self.addCleanup(go.set)
