@@ -29,6 +29,7 @@ struct lab {
 	struct carrier c;
 	struct config conf;
 	struct conf_route route;
+	const struct conf_route *line;
 	struct conf_host hosts[3];
 	struct end outcomes[64];
 	size_t njobs, left;
@@ -88,9 +89,11 @@ lab_init(struct lab *lab, const struct fake *f)
 	memset(lab, 0, sizeof(*lab));
 	lab->hosts[0] = (struct conf_host){ .name = SPAN_LIT("mx.lab"), .ip = { 4, { 127, 0, 0, 1 } },
 		.port = f ? f->port : 1 };
-	lab->route = (struct conf_route){ SPAN_LIT("site.lab"), lab->hosts, 1 };
+	lab->route = (struct conf_route){ .match = SPAN_LIT("site.lab"), .hosts = lab->hosts,
+		.nhosts = 1 };
+	lab->line = &lab->route;
 	lab->conf.delivery = (struct conf_delivery){ .port = 25, .hello = SPAN_LIT("gw.lab"),
-		.routes = &lab->route, .nroutes = 1, .site_connections = 5, .site_messages = 100,
+		.lines = &lab->line, .nlines = 1, .site_connections = 5, .site_messages = 100,
 		.floor = FLOOR_OPPORTUNISTIC };
 	lab->c.base = event_base_new();
 	lab->c.conf = &lab->conf;

@@ -19,6 +19,19 @@ enum av_state { AV_NOT_ASKED, AV_CLEAN, AV_VIRUS, AV_UNSCANNABLE, AV_FAILED };
 enum auth_result { AUTH_UNKNOWN, AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL, AUTH_NEUTRAL,
 	AUTH_TEMPERROR, AUTH_PERMERROR, AUTH_POLICY };
 
+/* Who is in the groups that stand in a directory and not in the policy (policy_externals). For
+ * each address a byte for each group: grid[address * ngroups + group]. What is not here is
+ * not known. */
+enum membership { MEMBER_UNKNOWN, MEMBER_NO, MEMBER_YES, MEMBER_STATES };
+#define EXTERNAL_GROUPS_MAX 256
+struct memberships {
+	const struct span *addresses;
+	size_t naddresses;
+	const struct span *groups;	/* as the policy names them, without "ldap:" */
+	size_t ngroups;
+	const uint8_t *grid;		/* enum membership */
+};
+
 /* NULL for AUTH_UNKNOWN: nobody has checked. */
 const char *auth_result_name(enum auth_result r);
 
@@ -43,6 +56,7 @@ struct facts {
 				 * classes; empty: the policy's `classes` tell it from the score */
 	bool reputation_known;
 	uint8_t reputation;	/* of the client: 0 the worst, 100 the best */
+	struct memberships members;
 };
 
 #endif

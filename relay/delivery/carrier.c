@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "delivery/health.h"
 #include "delivery/hub.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
@@ -75,6 +76,7 @@ carrier_init(struct carrier *c)
 	if (c->world.random == NULL)
 		c->world.random = any_number;
 	c->sites = table_new();
+	c->health = health_new();
 	c->hubs = table_new();
 	c->tls_sessions = tls_cache_new();
 	c->kick = event_new(c->base, -1, 0, kick, c);
@@ -106,6 +108,7 @@ carrier_release(struct carrier *c)
 		site_free(value);
 	ASSERT(table_count(c->hubs) == 0);
 	table_free(&c->sites);
+	health_free(&c->health);
 	table_free(&c->hubs);
 	tls_cache_free(&c->tls_sessions);
 	event_free(c->kick);
@@ -141,7 +144,7 @@ carrier_take(struct carrier *c, struct job *job)
 		job_done(c, job);
 		return;
 	}
-	site_add(site_get(c, job->d.site), job);
+	site_add(site_get(c, job->way.n ? job->way : job->d.site), job);
 }
 
 void

@@ -12,8 +12,8 @@
 #include "table.h"
 
 #define CALM (600 * US_PER_SEC)		/* after a push-back; then it is forgotten */
-
 #define CAUTION_MAX 6
+#define KEY_MAX (64u << 10)		/* hosts of a plan, and the addresses of a pool */
 
 static void hub_pump(struct hub *hub);
 
@@ -30,10 +30,12 @@ by_host(const void *x, const void *y)
 	return d ? d : (*a)->port - (*b)->port;
 }
 
-/* Equal for equal sets of hosts, in whatever order equal preferences came out. */
+/* Equal for equal sets of hosts, in whatever order equal preferences came out, that are spoken to
+ * from the same addresses under the same name. */
 static struct span
-key_of(const struct plan *p, struct buf *b)
+key_of(const struct route *route, struct buf *b)
 {
+	const struct plan *p = &route->plan;
 	const struct plan_host *hosts[PLAN_HOSTS_MAX];
 
 	for (size_t i = 0; i < p->nhosts; i++)
@@ -41,6 +43,14 @@ key_of(const struct plan *p, struct buf *b)
 	qsort(hosts, p->nhosts, sizeof(*hosts), by_host);
 	for (size_t i = 0; i < p->nhosts; i++)
 		buf_printf(b, "%u %s:%u\n", hosts[i]->pref, hosts[i]->name, hosts[i]->port);
+	if (route->by && (route->by->pool.nsources || route->by->pool.hello.n)) {
+		const struct conf_pool *pool = &route->by->pool;
+		char ip[IP_TEXT_MAX];
+
+		buf_printf(b, "as " SPAN_FMT, SPAN_ARG(pool->hello));
+		for (size_t i = 0; i < pool->nsources; i++)
+			buf_printf(b, " %s", ip_format(pool->sources[i], ip));
+	}
 	ASSERT(!buf_failed(b));
 	return buf_data(b);
 }
@@ -55,8 +65,8 @@ hub_join(struct site *site)
 	char *copy;
 
 	ASSERT(site->hub == NULL);
-	buf_init(&b, PLAN_HOSTS_MAX * (DNS_NAME_MAX + 16));
-	key = key_of(&site->route->plan, &b);
+	buf_init(&b, PLAN_HOSTS_MAX * (DNS_NAME_MAX + 16) + 65536);
+	key = key_of(site->route, &b);
 	if ((hub = table_get(c->hubs, key)) == NULL) {
 		hub = calloc(1, sizeof(*hub));
 		copy = malloc(key.n + 1);

@@ -25,6 +25,7 @@ struct job {
 	struct span bytes;		/* the message; stays mapped as long as the job lives */
 	void *mapping;			/* segment.c's */
 	struct smtp_result *results;	/* one for each recipient */
+	struct span way;		/* what way_key made of its route; empty: as its site */
 	size_t at;			/* first recipient that no transaction has had yet */
 	bool eightbit, utf8_header;
 	enum { LINES_UNKNOWN, LINES_CRLF, LINES_OTHER } lines;	/* span_has_lines(bytes), once it matters */
@@ -40,6 +41,7 @@ struct job {
 
 /* A route found, shared by a site and its sessions. */
 struct route {
+	const struct conf_route *by;		/* the line of postern.yaml; NULL: none */
 	unsigned refs;
 	bool ok;
 	int64_t expires;			/* clock_mono */
@@ -56,6 +58,7 @@ struct carrier {
 	struct ssl_ctx_st *tls;			/* NULL: no TLS */
 	struct plan_world world;
 	struct table *sites;
+	struct health *health;
 	struct table *hubs;
 	struct tls_cache *tls_sessions;		/* NULL: none is resumed */
 	struct site *dirty;			/* sites that want to be looked at */

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "delivery/route.h"
 #include "delivery/hub.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
@@ -371,7 +372,7 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	event_add(s->ev_read, NULL);
 	smtp_client_release(&s->m);
 	smtp_client_init(&s->m);
-	s->m.hello = c->conf->delivery.hello;
+	s->m.hello = route_pool(&c->conf->delivery, s->route).hello;
 	s->m.peer = span_str(target_name(s->arena, p, &p->targets[target]));
 	s->m.loop_detect = p->kind != PLAN_STATIC && p->targets[target].port == 25;
 	s->relay = span_str(arena_printf(s->arena, SPAN_FMT ":%u", SPAN_ARG(s->m.peer),

@@ -10,6 +10,7 @@
 #include "ipc/payload.h"
 #include "ipc/role.h"
 #include "postern/envelope.h"
+#include "postern/facts.h"
 #include "postern/verdict.h"
 
 void envelope_encode(struct enc *e, const struct envelope *env);
@@ -25,6 +26,7 @@ struct msg_client { uint32_t uid; struct span request; };	/* one JSON object */
 /* ---- SCAN: the message as received; ticket answers with VERDICT ---- */
 struct msg_scan {
 	struct envelope env;
+	struct memberships members;	/* in groups of directories */
 	struct payload payload;
 };
 /* ---- VERDICT ---- */
@@ -47,6 +49,7 @@ struct msg_verdict {
 	struct variant *variants;	/* edits on the message as received */
 	size_t nvariants;
 	struct span record;	/* the JSON of verdict_explain, at most RECORD_MAX bytes */
+	struct span basis;	/* what it rests on: see postern/record.h; "" none */
 };
 #define RECORD_MAX (256u << 10)
 
@@ -159,10 +162,58 @@ struct msg_kept {
 	struct span text;	/* why not */
 };
 
+/* ---- BASIS: what a verdict rests on, told once the client has its answer ---- */
+struct msg_basis {
+	uint64_t id;
+	struct span basis;	/* see postern/record.h */
+	struct span limit, limit_queue;	/* a limit that held it; "" none */
+};
+#define BASIS_MAX ((256u << 10) + 8192)
+/* ---- POLICY: which policy is in force, and why; its archive (scanner/archive.h) comes as a file ---- */
+struct msg_policy {
+	struct span hash;	/* policy_hash */
+	struct span commit;	/* of the work tree it lies in, hexadecimal; "" none */
+	uint64_t size;		/* of the archive */
+	/* by the master */
+	int64_t time;
+	struct span how;	/* "start", "reload", "signal", "list", "restart" */
+	uint32_t uid;		/* who asked */
+};
+
 /* ---- LOGIN: a name and a password; ticket answers with LOGIN_RESULT ---- */
 struct msg_login { struct span user, password; };
 enum login_status { LOGIN_RIGHT, LOGIN_WRONG, LOGIN_FAILED /* could not be checked */, LOGIN_STATUSES };
 struct msg_login_result { enum login_status status; };
+
+/* ---- LOOKUP: an attribute of the entry an address has; ticket answers with FOUND ---- */
+struct msg_lookup {
+	struct span directory;	/* its name in postern.yaml */
+	struct span filter;	/* a template */
+	struct span attribute;	/* empty: only whether there is such an entry */
+	struct span address;
+};
+enum lookup_status { LOOKUP_FOUND, LOOKUP_MISSING, LOOKUP_UNKNOWN /* LDAP cannot be asked */, LOOKUP_STATUSES };
+#define LOOKUP_VALUES_MAX 1000
+struct msg_found {
+	enum lookup_status status;
+	bool stale;		/* from old knowledge */
+	struct span *values;
+	size_t n;
+	struct span text;	/* UNKNOWN: why */
+};
+
+/* ---- MEMBERS: which addresses are in which groups; ticket answers with MEMBERSHIPS ---- */
+#define MEMBERS_ADDRESSES_MAX (ENVELOPE_RECIPIENTS_MAX + 8)
+struct msg_members {
+	const struct span *addresses;
+	size_t naddresses;
+	const struct span *groups;	/* DNs, as the policy has them behind "ldap:" */
+	size_t ngroups;
+};
+struct msg_memberships {
+	struct span grid;	/* a byte (enum membership) for each address and group, address by address */
+	struct span text;	/* why something is unknown */
+};
 
 /* ---- EVENT: one line of a message's life, for the journal ---- */
 /* X(NAME, "name") */
@@ -176,7 +227,8 @@ struct msg_login_result { enum login_status status; };
 	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator") \
 	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */ \
 	X(ATTEMPT, "attempt")		/* delivery: one failed; reply is what was said, a line for each */ \
-	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */
+	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */ \
+	X(ALARM, "alarm")		/* queue: reply says what begins or is over */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)
@@ -221,8 +273,14 @@ MSG_CODEC(result);
 MSG_CODEC(keep);
 MSG_CODEC(kept);
 MSG_CODEC(event);
+MSG_CODEC(basis);
+MSG_CODEC(policy);
 MSG_CODEC(login);
 MSG_CODEC(login_result);
+MSG_CODEC(lookup);
+MSG_CODEC(found);
+MSG_CODEC(members);
+MSG_CODEC(memberships);
 /* EVENT_ACK has no body: its ticket is the highest seq committed. GO: no body. RETIRE: msg_retire or none.
  * READY, FAULT: msg_peer. SEGMENT_DROP: msg_segment. */
 

@@ -12,29 +12,22 @@
 #include <unistd.h>
 
 #include "fs.h"
-#include "master/config.h"
+#include "directory/filter.h"
+#include "master/config_read.h"
 
-#define MINUTE (INT64_C(60) * 1000000)
-
-struct reader {
-	struct config *c;
-	struct diags *d;
-	struct arena *a;
-};
-
-static void
+void
 error_at(struct reader *r, const struct conf_node *n, const char *hint, const char *text)
 {
 	diag_at(r->d, DIAG_ERROR, n, hint, "%s", text);
 }
 
-static const char *
+const char *
 path_of(struct reader *r, struct span s)
 {
 	return fs_beside(r->a, r->c->path, s);
 }
 
-static bool
+bool
 text_of(struct reader *r, const struct conf_node *n, const char *what, struct span *out)
 {
 	struct span s;
@@ -45,7 +38,7 @@ text_of(struct reader *r, const struct conf_node *n, const char *what, struct sp
 	return true;
 }
 
-static void
+void
 duration_of(struct reader *r, const struct conf_node *map, const char *key, int64_t *out)
 {
 	const struct conf_node *n = conf_get(map, key);
@@ -54,7 +47,7 @@ duration_of(struct reader *r, const struct conf_node *map, const char *key, int6
 		conf_duration(r->d, n, out);
 }
 
-static void
+void
 u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t min, uint64_t max,
     uint32_t *out)
 {
@@ -223,7 +216,7 @@ read_allow(struct reader *r, const struct conf_node *list, const struct cidr **c
 
 /* ---- hosts ---- */
 
-static bool
+bool
 read_host(struct reader *r, const struct conf_node *n, uint16_t port, struct conf_host *h)
 {
 	struct span s, host;
@@ -255,10 +248,6 @@ read_hosts(struct reader *r, const struct conf_node *list, uint16_t port,
 	struct conf_host *h;
 	size_t n = 0;
 
-	if (list->kind == CONF_MAP) {
-		error_at(r, list, "name the hosts", "look-ups by LDAP are not in this version");
-		return 0;
-	}
 	if (!conf_want(r->d, list, CONF_LIST, "a list of hosts"))
 		return 0;
 	h = arena_array(r->a, list->count, sizeof(*h));
@@ -377,16 +366,19 @@ read_listener_proofs(struct reader *r, const struct conf_node *n, struct conf_li
 	if (l->tls && r->c->tls_certificate == NULL)
 		error_at(r, k, "tls: {certificate: FILE, key: FILE} at the top",
 		    "TLS needs a certificate and its key");
-	if ((k = conf_get(n, "auth")) && k->kind == CONF_SCALAR && span_is(k->text, "ldap"))
-		error_at(r, k, "file", "`auth: ldap` is not in this version");
-	else if (k) {
-		static const char *const auth[] = { "off", "file", NULL };
+	if ((k = conf_get(n, "auth"))) {
+		static const char *const auth[] = { "off", "file", "ldap", NULL };
 
-		if (conf_enum(r->d, k, auth, &v))
-			l->auth = v == 1;
+		if (conf_enum(r->d, k, auth, &v)) {
+			l->auth = v > 0;
+			l->auth_ldap = v == 2;
+		}
 	}
-	if (l->auth && r->c->auth_file == NULL)
+	if (l->auth && !l->auth_ldap && r->c->auth_file == NULL)
 		error_at(r, k, "auth: {file: users.txt} at the top", "`auth: file` needs its file");
+	if (l->auth_ldap && r->c->auth_ldap.directory == NULL)
+		error_at(r, k, "auth: {ldap: {directory: NAME}} at the top",
+		    "`auth: ldap` needs its directory");
 	if (l->auth && l->tls == LISTEN_TLS_OFF)
 		error_at(r, k, "tls: required", "`auth` needs TLS on the listener: passwords do not "
 		    "travel in clear");
@@ -475,7 +467,7 @@ read_listeners(struct reader *r, const struct conf_node *list)
 	r->c->listeners = l;
 	r->c->nlisteners = n;
 	for (size_t i = 0; i < n; i++)
-		asked |= l[i].auth;
+		asked |= l[i].auth && !l[i].auth_ldap;
 	if (!asked)
 		r->c->authenticators = 0;
 }
@@ -602,7 +594,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 			continue;
 		conf_check_keys(r->d, node, "domains", known);
 		if ((k = conf_get(node, "deliver_to")))
-			dom->ndeliver_to = read_hosts(r, k, 25, &dom->deliver_to);
+			dom->deliver_to = read_route(r, k, ROUTE_DOMAIN, dom->name, 25);
 		read_recipients(r, conf_get(node, "recipients"), dom);
 		if ((k = conf_get(node, "dkim")))
 			read_dkim(r, k, dom);
@@ -669,68 +661,11 @@ read_retry(struct reader *r, const struct conf_node *n, struct conf_delivery *dl
 	}
 }
 
-static void
-read_routes(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
-{
-	struct conf_route *out;
-	size_t n = 0;
-
-	if (!conf_want(r->d, map, CONF_MAP, "next hops by domain"))
-		return;
-	out = arena_array(r->a, map->count, sizeof(*out));
-	CONF_EACH(node, map) {
-		struct conf_route *rt = &out[n];
-		bool sub = node->key.n > 1 && node->key.p[0] == '.';
-		struct span name;
-
-		if (span_is(node->key, "*")) {
-			rt->domain = SPAN_LIT("*");
-		} else if (!domain_normalise(r->a, span_from(node->key, sub), &name)) {
-			diag_key(r->d, DIAG_ERROR, node, NULL, "`" SPAN_FMT "` is no domain name",
-			    SPAN_ARG(node->key));
-			continue;
-		} else {
-			rt->domain = sub ? span_str(arena_printf(r->a, "." SPAN_FMT,
-			    SPAN_ARG(name))) : name;
-		}
-		rt->nhosts = read_hosts(r, node, dl->port, &rt->hosts);
-		n++;
-	}
-	dl->routes = out;
-	dl->nroutes = n;
-}
-
-static void
-read_sources(struct reader *r, const struct conf_node *list, struct conf_delivery *dl)
-{
-	struct ip *out;
-
-	if (!conf_want(r->d, list, CONF_LIST, "a list of our own addresses"))
-		return;
-	out = arena_array(r->a, list->count, sizeof(*out));
-	CONF_EACH(item, list) {
-		struct span s;
-
-		if (!conf_text(r->d, item, "an address", &s))
-			continue;
-		if (!ip_parse(s, &out[dl->nsources]))
-			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no address",
-			    SPAN_ARG(s));
-		else
-			dl->nsources++;
-	}
-	dl->sources = out;
-}
-
 /* As the Internet sees us, where addresses are translated on the way (NAT). */
 static void
 read_public(struct reader *r, const struct conf_node *list)
 {
-	struct conf_delivery dl = { 0 };
-
-	read_sources(r, list, &dl);
-	r->c->public_addresses = dl.sources;
-	r->c->npublic = dl.nsources;
+	r->c->npublic = read_sources(r, list, &r->c->public_addresses);
 }
 
 static size_t
@@ -832,13 +767,15 @@ static void
 read_delivery(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "port", "hello", "source", "routes", "retry",
-		"delay_notice", "expire", "per_site", "tls", "processes", NULL };
+		"delay_notice", "expire", "per_site", "tls", "processes", "pools",
+		"sender_routes", NULL };
 	static const char *const site[] = { "connections", "messages_per_connection", "rate", NULL };
 	struct conf_delivery *dl = &r->c->delivery;
 	const struct conf_node *n, *k;
 	uint64_t v;
 
-	*dl = (struct conf_delivery){ .port = 25, .hello = r->c->hostname,
+	*dl = (struct conf_delivery){ .lines = dl->lines, .nlines = dl->nlines, .pools = dl->pools,
+		.npools = dl->npools, .port = 25, .hello = r->c->hostname,
 		.delay_notice = 240 * MINUTE,
 		.expire = 5 * 24 * 60 * MINUTE, .site_connections = 20, .site_messages = 100,
 		.processes = 1, .floor = FLOOR_OPPORTUNISTIC, .dane = true };
@@ -851,9 +788,11 @@ read_delivery(struct reader *r, const struct conf_node *map)
 		dl->port = (uint16_t)v;
 	text_of(r, conf_get(map, "hello"), "a host name", &dl->hello);
 	if ((n = conf_get(map, "source")))
-		read_sources(r, n, dl);
+		dl->nsources = read_sources(r, n, &dl->sources);
 	if ((n = conf_get(map, "routes")))
-		read_routes(r, n, dl);
+		read_routes(r, n, ROUTE_RECIPIENT);
+	if ((n = conf_get(map, "sender_routes")))
+		read_routes(r, n, ROUTE_SENDER);
 	if ((n = conf_get(map, "retry")))
 		read_retry(r, n, dl);
 	duration_of(r, map, "delay_notice", &dl->delay_notice);
@@ -929,6 +868,20 @@ read_tls(struct reader *r, const struct conf_node *map)
 		r->c->tls_only13 = v == 1;
 }
 
+/* uid=%u,ou=people,dc=example,dc=org: who needs no search. */
+static void
+read_auth_dn(struct reader *r, const struct conf_node *n)
+{
+	struct span s;
+	struct err err;
+
+	if (n == NULL || !text_of(r, n, "a distinguished name", &s))
+		return;
+	if (!template_check(TEMPLATE_DN, s, &err))
+		diag_at(r->d, DIAG_ERROR, n, "uid=%u,ou=people,dc=example,dc=org", "%s", err.text);
+	r->c->auth_dn = s;
+}
+
 static void
 read_auth(struct reader *r, const struct conf_node *map)
 {
@@ -936,15 +889,17 @@ read_auth(struct reader *r, const struct conf_node *map)
 	const struct conf_node *n;
 	struct span s;
 
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{file, processes}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{file, ldap, processes}"))
 		return;
 	conf_check_keys(r->d, map, "auth", known);
-	if ((n = conf_get(map, "ldap")))
-		diag_key(r->d, DIAG_ERROR, n, "file: users.txt", "`ldap` is not in this version");
 	if (text_of(r, conf_get(map, "file"), "a file", &s))
 		r->c->auth_file = path_of(r, s);
-	else
-		error_at(r, map, "file: users.txt", "`auth` needs its `file`");
+	if ((n = conf_get(map, "ldap"))) {
+		read_lookup(r, n, false, &r->c->auth_ldap);
+		read_auth_dn(r, conf_get(n, "dn"));
+	}
+	if (n == NULL && conf_get(map, "file") == NULL)
+		error_at(r, map, "file: users.txt", "`auth` needs its `file` or `ldap`");
 	r->c->authenticators = 2;
 	u32_of(r, map, "processes", 1, 16, &r->c->authenticators);
 }
@@ -1061,6 +1016,22 @@ read_store(struct reader *r, const struct conf_node *n)
 }
 
 static void
+read_journal(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "records", NULL };
+	int64_t *keep = &r->c->journal_records;
+
+	*keep = 30 * 24 * 60 * MINUTE;
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{records}"))
+		return;
+	conf_check_keys(r->d, map, "journal", known);
+	duration_of(r, map, "records", keep);
+	if (*keep && (*keep < 60 * MINUTE || *keep > 3660 * 24 * 60 * MINUTE))
+		error_at(r, conf_get(map, "records"), NULL,
+		    "`records` is 0, or between one hour and ten years");
+}
+
+static void
 read_metrics(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "address", NULL };
@@ -1099,7 +1070,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", NULL };
+		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "directory", "journal", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -1165,14 +1136,17 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_top(&r, root);
 		read_limits(&r, conf_get(root, "limits"));
 		read_tls(&r, conf_get(root, "tls"));
+		read_directories(&r, conf_get(root, "directory"));
 		read_auth(&r, conf_get(root, "auth"));
 		read_listeners(&r, conf_get(root, "listeners"));
+		read_pools(&r, conf_get(conf_get(root, "delivery"), "pools"));
 		read_domains(&r, conf_get(root, "domains"));
 		read_delivery(&r, conf_get(root, "delivery"));
 		read_queue(&r, conf_get(root, "queue"));
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
 		read_scanners(&r, conf_get(root, "scanners"));
+		read_journal(&r, conf_get(root, "journal"));
 		read_metrics(&r, conf_get(root, "metrics"));
 		read_log(&r, conf_get(root, "log"));
 	}
@@ -1202,36 +1176,4 @@ config_domain(const struct config *c, struct span domain)
 		if (span_eq_nocase(c->domains[i].name, domain))
 			return &c->domains[i];
 	return NULL;
-}
-
-const struct conf_host *
-config_route(const struct config *c, struct span domain, size_t *n)
-{
-	const struct conf_route *best = NULL;
-	const struct conf_domain *own;
-
-	/* The most specific wins: the domain itself, the longest parent, "*". */
-	for (size_t i = 0; i < c->delivery.nroutes; i++) {
-		const struct conf_route *rt = &c->delivery.routes[i];
-
-		if (span_eq_nocase(rt->domain, domain)) {
-			*n = rt->nhosts;
-			return rt->hosts;
-		}
-		if (rt->domain.n && rt->domain.p[0] == '.' && span_ends_nocase(domain, rt->domain) &&
-		    domain.n > rt->domain.n && (best == NULL || rt->domain.n > best->domain.n))
-			best = rt;
-	}
-	own = config_domain(c, domain);
-	if (own && own->ndeliver_to) {
-		*n = own->ndeliver_to;
-		return own->deliver_to;
-	}
-	for (size_t i = 0; best == NULL && i < c->delivery.nroutes; i++)
-		if (span_is(c->delivery.routes[i].domain, "*"))
-			best = &c->delivery.routes[i];
-	if (best == NULL)
-		return NULL;
-	*n = best->nhosts;
-	return best->hosts;
 }

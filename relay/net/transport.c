@@ -71,7 +71,7 @@ transport_context(const char *roots, struct err *err)
 	}
 	/* The system may have none: opportunistic TLS takes unverified certificates too. */
 	if (SSL_CTX_load_verify_file(ctx, roots ? roots : SYSTEM_ROOTS) != 1 && roots) {
-		err_set(err, 0, "delivery.tls.roots %s: %s", roots, tls_error());
+		err_set(err, 0, "certificates of authorities in %s: %s", roots, tls_error());
 		SSL_CTX_free(ctx);
 		return NULL;
 	}

@@ -127,6 +127,9 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 		    m->verdict.record);
 	}
 	conn_answer(rx, m->conn, m->id, r);
+	/* What failed behind the verdict comes again, with a verdict of its own. */
+	if (r->code < 400 || m->outcome != OUTCOME_UNJUDGED)
+		journal_basis(rx, m);
 }
 
 static void
@@ -289,6 +292,7 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 		rx->store = l;
 		break;
 	case ROLE_AUTHENTICATOR:
+	case ROLE_DIRECTORY:
 		logins_up(rx->logins, l);
 		break;
 	case ROLE_SCANNER:
@@ -316,7 +320,7 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		messages_signer_down(&rx->messages);
 	else if (l == rx->store)
 		rx->store = NULL;
-	else if (link_peer(l) == ROLE_AUTHENTICATOR)
+	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
 		logins_down(rx->logins, l);
 }
 

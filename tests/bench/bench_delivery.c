@@ -67,9 +67,10 @@ main(int argc, char **argv)
 {
 	size_t n = argc > 2 ? (size_t)atol(argv[2]) : 20000, bytes = argc > 4 ? (size_t)atol(argv[4]) : 4096;
 	struct conf_host host = { .name = SPAN_LIT("sink.lab"), .ip = { 4, { 127, 0, 0, 1 } } };
-	struct conf_route route = { SPAN_LIT("site.lab"), &host, 1 };
-	struct config conf = { .delivery = { .port = 25, .hello = SPAN_LIT("gw.lab"), .routes = &route,
-		.nroutes = 1, .site_connections = argc > 3 ? (uint32_t)atol(argv[3]) : 20,
+	struct conf_route route = { .match = SPAN_LIT("site.lab"), .hosts = &host, .nhosts = 1 };
+	const struct conf_route *line = &route;
+	struct config conf = { .delivery = { .port = 25, .hello = SPAN_LIT("gw.lab"), .lines = &line,
+		.nlines = 1, .site_connections = argc > 3 ? (uint32_t)atol(argv[3]) : 20,
 		.site_messages = argc > 5 ? (uint32_t)atol(argv[5]) : 1000, .floor = FLOOR_OPPORTUNISTIC } };
 	struct carrier c = { .conf = &conf, .done = job_over, .ctx = &c };
 	char *text = malloc(bytes);

@@ -526,7 +526,7 @@ test_dns(void **state)
 
 	fake_start(&f);
 	lab_init(&lab, &f);
-	lab.conf.delivery.nroutes = 0;
+	lab.conf.delivery.nlines = 0;
 	lab.conf.delivery.port = f.port;
 	pid = dns_start(&server);
 	lab.c.resolver = resolver_new(lab.c.base, &server, 1, SPAN_LIT(""), &err);
@@ -613,7 +613,7 @@ test_role(void **state)
 
 	fake_start(&f);
 	lab_init(&lab, &f);
-	lab.conf.delivery.nroutes = 0;
+	lab.conf.delivery.nlines = 0;
 	lab.conf.delivery.port = f.port;
 	lab.conf.dns = &lab.hosts[1];
 	lab.conf.ndns = 1;

@@ -14,7 +14,7 @@ static void
 lab_shared(struct lab *lab, const struct fake *f)
 {
 	lab_init(lab, f);
-	lab->route.domain = SPAN_LIT("*");
+	lab->route.match = SPAN_LIT("*");
 }
 
 static const char *
@@ -86,6 +86,7 @@ test_other_hosts_other_hub(void **state)
 {
 	struct fake f = { 0 }, g = { 0 };
 	struct conf_route routes[2];
+	const struct conf_route *lines[2] = { &routes[0], &routes[1] };
 	struct lab lab;
 
 	fake_start(&f);
@@ -93,10 +94,12 @@ test_other_hosts_other_hub(void **state)
 	lab_init(&lab, &f);
 	lab.hosts[1] = lab.hosts[0];
 	lab.hosts[1].port = g.port;
-	routes[0] = (struct conf_route){ SPAN_LIT("one.lab"), &lab.hosts[0], 1 };
-	routes[1] = (struct conf_route){ SPAN_LIT("*"), &lab.hosts[1], 1 };
-	lab.conf.delivery.routes = routes;
-	lab.conf.delivery.nroutes = 2;
+	routes[0] = (struct conf_route){ .match = SPAN_LIT("one.lab"), .hosts = &lab.hosts[0],
+		.nhosts = 1 };
+	routes[1] = (struct conf_route){ .match = SPAN_LIT("*"), .hosts = &lab.hosts[1],
+		.nhosts = 1 };
+	lab.conf.delivery.lines = lines;
+	lab.conf.delivery.nlines = 2;
 	carrier_take(&lab.c, lab_job(&lab, "one.lab", hello, 1));
 	carrier_take(&lab.c, lab_job(&lab, "two.lab", hello, 1));
 	carrier_take(&lab.c, lab_job(&lab, "three.lab", hello, 1));

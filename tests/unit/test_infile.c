@@ -48,7 +48,7 @@ test_uu_all_bytes(void **state)
 
 	for (size_t i = 0; i < sizeof(want); i++)
 		want[i] = (unsigned char)(i * 7 + i / 256);
-	o += sprintf(o, "begin 644 x\r\n");
+	o += snprintf(o, 256, "begin 644 x\r\n");
 	for (size_t i = 0; i < sizeof(want); i += 45) {
 		size_t n = sizeof(want) - i < 45 ? sizeof(want) - i : 45;
 
@@ -64,7 +64,7 @@ test_uu_all_bytes(void **state)
 		*o++ = '\r';
 		*o++ = '\n';
 	}
-	o += sprintf(o, "`\r\nend\r\n");
+	o += snprintf(o, 256, "`\r\nend\r\n");
 	assert_true(first(span_make(text, (size_t)(o - text))));
 	assert_int_equal(f.bytes.n, sizeof(want));
 	assert_memory_equal(f.bytes.p, want, sizeof(want));
@@ -89,7 +89,7 @@ yenc(const unsigned char *p, size_t n, const char *extra, uint32_t crc)
 {
 	char *text = arena_alloc(arena, n * 2 + n / 64 + 300), *o = text;
 
-	o += sprintf(o, "text\r\n=ybegin line=128 size=%zu%s name=some file.bin\r\n", n, extra);
+	o += snprintf(o, 256, "text\r\n=ybegin line=128 size=%zu%s name=some file.bin\r\n", n, extra);
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)(p[i] + 42);
 
@@ -99,9 +99,9 @@ yenc(const unsigned char *p, size_t n, const char *extra, uint32_t crc)
 		}
 		*o++ = (char)c;
 		if (i % 128 == 127)
-			o += sprintf(o, "\r\n");
+			o += snprintf(o, 256, "\r\n");
 	}
-	o += sprintf(o, "\r\n=yend size=%zu crc32=%08x\r\nrest\r\n", n, crc);
+	o += snprintf(o, 256, "\r\n=yend size=%zu crc32=%08x\r\nrest\r\n", n, crc);
 	return span_make(text, (size_t)(o - text));
 }
 
@@ -169,7 +169,7 @@ binhex(const char *name, const char *data, size_t ndata, const char *resource)
 	char *text = arena_alloc(arena, 4096), *o = text;
 	unsigned bits = 0, have = 0, column = 1;
 
-	head = (size_t)sprintf((char *)header, "%c%s%cTEXTttxt%c%c", (int)strlen(name), name, 0, 0, 0);
+	head = (size_t)snprintf((char *)header, sizeof(header), "%c%s%cTEXTttxt%c%c", (int)strlen(name), name, 0, 0, 0);
 	for (int shift = 24; shift >= 0; shift -= 8)
 		header[head++] = (unsigned char)(ndata >> shift);
 	for (int shift = 24; shift >= 0; shift -= 8)
@@ -190,7 +190,7 @@ binhex(const char *name, const char *data, size_t ndata, const char *resource)
 			run = 1;
 		}
 	}
-	o += sprintf(o, "(This file must be converted with BinHex 4.0)\r\n\r\n:");
+	o += snprintf(o, 256, "(This file must be converted with BinHex 4.0)\r\n\r\n:");
 	for (size_t i = 0; i < m || have;) {
 		if (have < 6 && i < m) {
 			bits = bits << 8 | packed[i++];
@@ -203,9 +203,9 @@ binhex(const char *name, const char *data, size_t ndata, const char *resource)
 		*o++ = alphabet[bits >> have & 63];
 		bits &= (1u << have) - 1;
 		if (++column % 64 == 0)
-			o += sprintf(o, "\r\n");
+			o += snprintf(o, 256, "\r\n");
 	}
-	o += sprintf(o, ":\r\nafter\r\n");
+	o += snprintf(o, 256, ":\r\nafter\r\n");
 	return span_make(text, (size_t)(o - text));
 }
 
