@@ -126,6 +126,9 @@ session_over(struct session *s)
 		return;
 	}
 	ASSERT(m->failed);
+	/* What it could make nothing of has not been taken. */
+	if (buf_size(&s->in) && !m->fail.remote)
+		talk_heard(&s->talk, span_sub(buf_data(&s->in), 0, TALK_LINE), clock_mono());
 	talk_note(&s->talk, clock_mono(), SPAN_FMT, SPAN_ARG(m->fail.reply));
 	if (m->msg && m->fail.remote && m->fail.status == RCPT_DEFERRED && !m->bdat_unknown)
 		hub_push_back(s->hub, s, false);
