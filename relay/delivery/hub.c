@@ -170,6 +170,8 @@ hub_reached(struct hub *hub)
 	if (hub->failures && hub->ring)
 		site_dirty(hub->ring);
 	hub->failures = 0;
+	if (hub->nsessions >= hub->full)
+		hub->caution = 0;	/* there is more room than there was */
 }
 
 void
@@ -211,6 +213,8 @@ hub_push_back(struct hub *hub, const struct session *s, bool greeting)
 
 	if (to == 0)
 		to = 1;
+	if (greeting)
+		hub->full = left + 1;
 	/* Those that were on their way together are refused together: that is one. */
 	if (to >= hub->allowed || (!greeting && hub->pushed && now - hub->pushed_at < US_PER_SEC))
 		return;

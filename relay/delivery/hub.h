@@ -10,7 +10,7 @@
  * back: to what they have taken when they refuse one more (421 or 4xx as
  * greeting), to half when 421 or a burst of 4xx comes in the middle. From
  * then on it grows by one for as many successes as there are connections, twice as many after each
- * push-back that follows, until ten minutes pass without one. A job that was refused a connection
+ * push-back that follows, until one more is let in than was before, or ten minutes pass. A job that was refused a connection
  * while others work waits for one of those; it is not put off.
  *
  * Pace: per_site.rate messages, evenly.
@@ -48,6 +48,7 @@ struct hub {
 	uint32_t allowed;		/* connections */
 	uint32_t successes;		/* since `allowed` last changed */
 	bool pushed;			/* it has pushed back, ever: grow with care */
+	size_t full;			/* connections at which the last one was turned away; 0: never */
 	unsigned caution;		/* doublings of the successes it takes to try one more */
 	int64_t pushed_at, told_at;	/* clock_mono; told: in the log */
 	bool crowded;			/* as the last tick found it */
