@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "delivery/alert.h"
+#include "delivery/dkim_watch.h"
 #include "delivery/report.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
@@ -23,6 +24,7 @@
 #include "json.h"
 #include "log.h"
 #include "master/runtime.h"
+#include "scanner/load_policy.h"
 
 #define GRACE_SECONDS 8		/* for what is running when the role retires */
 #define DNS_SERVERS_MAX 8
@@ -32,11 +34,13 @@ struct delivery {
 	struct carrier carrier;
 	struct segments *segments;
 	struct alerts *alerts;
+	struct dkim_watch *watch;	/* NULL: no key is to be watched */
 	struct link *queue, *store;
 	struct event *second;		/* what was seen of TLS goes to the store */
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
 	struct buf out;
 	struct arena *arena;		/* as long as the process */
+	struct policy *policy;		/* for its limits per destination */
 	struct conf_host dns[DNS_SERVERS_MAX];
 	size_t ndns;
 	struct span anchors;		/* "": no DNSSEC */
@@ -113,6 +117,20 @@ know_thyself(struct delivery *d, struct err *err)
 }
 
 static int
+know_limits(struct delivery *d, struct err *err)
+{
+	struct diags diags;
+
+	diags_init(&diags, d->arena);
+	d->policy = policy_load_conf(d->rt->conf, true, d->arena, &diags);
+	if (d->policy == NULL)
+		return err_set(err, 0, "the policy in %s: %s", d->rt->conf->policy_dir,
+		    diags.first ? diags.first->text : "not readable");
+	d->carrier.limits = policy_limits(d->policy, &d->carrier.nlimits);
+	return 0;
+}
+
+static int
 delivery_start(struct runtime *rt, struct err *err)
 {
 	struct delivery *d = calloc(1, sizeof(*d));
@@ -124,7 +142,7 @@ delivery_start(struct runtime *rt, struct err *err)
 	buf_init(&d->out, FRAME_BIG);
 	d->segments = segments_new();
 	d->alerts = alerts_new();
-	if (know_thyself(d, err) == -1)
+	if (know_thyself(d, err) == -1 || dkim_watch_new(rt->conf, &d->watch, err) == -1)
 		return -1;
 	if (rt->conf->ndns == 0)
 		d->ndns = resolver_system_servers(d->dns, DNS_SERVERS_MAX, d->arena);
@@ -134,7 +152,7 @@ delivery_start(struct runtime *rt, struct err *err)
 		return -1;
 	if ((d->carrier.tls = transport_context(rt->conf->delivery.roots, err)) == NULL)
 		return -1;
-	return 0;
+	return know_limits(d, err);
 }
 
 static void job_over(void *ctx, struct job *job);
@@ -172,6 +190,7 @@ delivery_run(struct runtime *rt, struct err *err)
 	if (c->resolver == NULL)
 		return -1;
 	carrier_init(c);
+	dkim_watch_begin(d->watch, rt->base, c->resolver);
 	if (rt->conf->delivery.sts)
 		c->sts = sts_client_new(c);
 	c->tlsrpt = tlsrpt_new();
@@ -231,6 +250,8 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 		alerts_store(d->alerts, d->store = l);
 	else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
 		sts_peer_up(d->carrier.sts, l);
+	else if (link_peer(l) == ROLE_SIGNER)
+		dkim_watch_peer(d->watch, l, true);
 }
 
 static void
@@ -243,6 +264,8 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 		tlsrpt_rua_drop(d->carrier.tlsrpt, l);
 	} else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
 		sts_peer_down(d->carrier.sts, l);
+	else if (link_peer(l) == ROLE_SIGNER)
+		dkim_watch_peer(d->watch, l, false);
 	if (l != d->queue)
 		return;
 	/* The next queue hands everything out again. What is not promised yet is dropped, so
@@ -260,7 +283,7 @@ job_over(void *ctx, struct job *job)
 	struct order *o = (struct order *)job;
 	struct arena *a = job->arena;
 
-	if (!job->handed_back) {
+	if (!job->handed_back && !job->postponed) {
 		report_log(job);
 		alert_attempt(d->alerts, job);
 	}

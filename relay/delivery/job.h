@@ -32,6 +32,7 @@ struct job {
 	bool requeued;			/* met a connection that had died idle: once is enough */
 	uint8_t pushed;			/* times a server would not let it in while others were served */
 	bool handed_back;
+	int64_t postponed;		/* not tried: to come again after so many microseconds */
 	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real */
 	struct span relay;		/* "mx1.example.net[203.0.113.9]:25"; "none" */
 	struct span tls;
@@ -55,6 +56,8 @@ struct route {
 struct carrier {
 	struct event_base *base;
 	const struct config *conf;
+	const struct limit_rule *limits;	/* of the policy; those per destination count */
+	size_t nlimits;
 	struct resolver *resolver;
 	struct ssl_ctx_st *tls;			/* NULL: no TLS */
 	struct sts_client *sts;			/* NULL: MTA-STS is not asked for */
@@ -81,6 +84,8 @@ struct carrier {
 	void *ctx;
 };
 
+/* Connections to the servers of a destination, at most. */
+uint32_t carrier_connections(const struct carrier *c, struct span destination);
 /* c->base, conf, resolver, tls, world, done and ctx are set by the caller. */
 void carrier_init(struct carrier *c);
 /* All jobs and sessions are dropped without a word; nothing is called back. */

@@ -283,6 +283,20 @@ ENCODE(verdict)
 			enc_span(&e, ed->rule);
 		}
 	}
+	enc_u32(&e, (uint32_t)m->nbcc);
+	for (size_t i = 0; i < m->nbcc; i++) {
+		enc_span(&e, m->bcc[i].address);
+		enc_span(&e, m->bcc[i].rule);
+	}
+	enc_u32(&e, (uint32_t)m->nnotices);
+	for (size_t i = 0; i < m->nnotices; i++) {
+		enc_span(&e, m->notices[i].to);
+		enc_span(&e, m->notices[i].rule);
+		enc_span(&e, m->notices[i].template);
+		enc_span(&e, m->notices[i].language);
+		enc_span(&e, m->notices[i].subject);
+		enc_span(&e, m->notices[i].text);
+	}
 	enc_span(&e, m->record);
 	enc_span(&e, m->basis);
 }
@@ -306,6 +320,22 @@ DECODE(verdict)
 	for (size_t i = 0; i < m->ndecisions; i++)
 		if (m->decisions[i].variant >= m->nvariants)
 			d.bad = true;
+	m->nbcc = dec_count(&d, BCC_MAX, 8);
+	m->bcc = arena_array(a, m->nbcc, sizeof(*m->bcc));
+	for (size_t i = 0; i < m->nbcc; i++) {
+		m->bcc[i].address = dec_span(&d);
+		m->bcc[i].rule = dec_span(&d);
+	}
+	m->nnotices = dec_count(&d, NOTICES_MAX, 24);
+	m->notices = arena_array(a, m->nnotices, sizeof(*m->notices));
+	for (size_t i = 0; i < m->nnotices; i++) {
+		m->notices[i].to = dec_span(&d);
+		m->notices[i].rule = dec_span(&d);
+		m->notices[i].template = dec_span(&d);
+		m->notices[i].language = dec_span(&d);
+		m->notices[i].subject = dec_span(&d);
+		m->notices[i].text = dec_span(&d);
+	}
 	m->record = dec_span(&d);
 	m->basis = dec_span(&d);
 	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX)
@@ -363,9 +393,27 @@ ENCODE(signed)
 	enc_span(&e, m->text);
 }
 DECODE(signed)
-	m->status = (enum sign_status)dec_enum(&d, SIGN_FAILED + 1);
+	m->status = (enum sign_status)dec_enum(&d, SIGN_STATUSES);
 	m->headers = dec_span(&d);
 	m->text = dec_span(&d);
+DECODED
+
+ENCODE(published)
+	enc_span(&e, m->domain);
+	enc_span(&e, m->selector);
+	enc_u8(&e, m->known);
+	enc_u32(&e, (uint32_t)m->ntexts);
+	for (size_t i = 0; i < m->ntexts; i++)
+		enc_span(&e, m->texts[i]);
+}
+DECODE(published)
+	m->domain = dec_span(&d);
+	m->selector = dec_span(&d);
+	m->known = dec_enum(&d, 2);
+	m->ntexts = dec_count(&d, PUBLISHED_TEXTS_MAX, 4);
+	m->texts = arena_array(a, m->ntexts, sizeof(*m->texts));
+	for (size_t i = 0; i < m->ntexts; i++)
+		d.bad |= (m->texts[i] = dec_span(&d)).n > PUBLISHED_TEXT_MAX;
 DECODED
 
 ENCODE(submit)
@@ -452,6 +500,7 @@ ENCODE(result)
 	enc_i64(&e, m->t_end);
 	enc_span(&e, m->tls);
 	enc_u8(&e, m->handed_back);
+	enc_i64(&e, m->postponed);
 	enc_u32(&e, (uint32_t)m->nrcpts);
 	for (size_t i = 0; i < m->nrcpts; i++) {
 		const struct rcpt_result *r = &m->rcpts[i];
@@ -475,6 +524,8 @@ DECODE(result)
 	m->t_end = dec_i64(&d);
 	m->tls = dec_span(&d);
 	m->handed_back = dec_enum(&d, 2);
+	m->postponed = dec_i64(&d);
+	d.bad |= m->postponed < 0 || m->postponed > POSTPONED_MAX;
 	m->nrcpts = dec_count(&d, ENVELOPE_RECIPIENTS_MAX, 18);
 	m->rcpts = arena_array(a, m->nrcpts, sizeof(*m->rcpts));
 	for (size_t i = 0; i < m->nrcpts; i++) {

@@ -271,10 +271,10 @@ choose_key(const struct message *m)
 		return (struct span){ 0 };
 	domain = header_from_domain(buf_data(&m->head), buf);
 	if (domain.n && domain_normalise(m->t->arena, domain, &domain) &&
-	    (d = config_domain(m->all->conf, domain)) != NULL && d->ndkim)
+	    (d = config_domain(m->all->conf, domain)) != NULL && (d->ndkim || d->dkim_managed))
 		return d->name;
 	if (mailaddr_split(env->sender, &local, &domain) &&
-	    (d = config_domain(m->all->conf, domain)) != NULL && d->ndkim)
+	    (d = config_domain(m->all->conf, domain)) != NULL && (d->ndkim || d->dkim_managed))
 		return d->name;
 	return (struct span){ 0 };
 }
@@ -287,7 +287,7 @@ dkim_is_missing(const struct message *m, struct smtp_reply *r)
 	bool keys = false;
 
 	for (size_t i = 0; i < conf->ndomains; i++)
-		keys |= conf->domains[i].ndkim > 0;
+		keys |= conf->domains[i].ndkim > 0 || conf->domains[i].dkim_managed;
 	if (m->t->env.direction != DIRECTION_OUTBOUND)
 		return false;
 	if (keys || conf->dkim_missing == DKIM_MISSING_REFUSE)
@@ -353,6 +353,10 @@ message_finish(struct message *m, unsigned code, const char *fmt, ...)
 	n = vsnprintf(text, sizeof(text) - 32, fmt, ap);
 	va_end(ap);
 	ASSERT(n >= 0);
+	if (m->refusal.code) {		/* that was decided before */
+		code = m->refusal.code;
+		snprintf(text, sizeof(text) - 32, "%.*s", SPAN_ARG(m->refusal.text));
+	}
 	if (code >= 400 && strstr(text, "(ref ") == NULL) {
 		n = (int)strlen(text);
 		snprintf(text + n, 32, " (ref %s)", id_format(m->id, id));
