@@ -15,6 +15,8 @@
 #include "record.h"
 #include "wire.h"
 
+#define OVERRIDDEN_MAX 64	/* ids of lifted rules that are kept */
+
 static const struct eval nothing;
 
 enum depth { WHOLE, THIN, CUT };
@@ -405,6 +407,36 @@ put_verdict(struct buf *b, const struct verdict *v, const struct facts *f, struc
 		wire_put(b, of[i]);
 }
 
+/* Rules that the sender lifted, for whichever recipients, each with the reason; behind the rest, as
+ * an extension. */
+static void
+put_overridden(struct buf *b, const struct verdict *v)
+{
+	struct span ids[2 * OVERRIDDEN_MAX];
+	size_t n = 0;
+	struct buf body;
+
+	for (size_t i = 0; i < v->ndecisions; i++)
+		for (size_t k = 0; k < v->decisions[i].noverridden; k++) {
+			struct span id = v->decisions[i].overridden[k].rule;
+			bool had = false;
+
+			for (size_t s = 0; s < n && !had; s += 2)
+				had = span_eq(ids[s], id);
+			if (had || n == 2 * OVERRIDDEN_MAX)
+				continue;
+			ids[n++] = id;
+			ids[n++] = v->decisions[i].overridden[k].reason;
+		}
+	if (n == 0)
+		return;
+	buf_init(&body, RECORD_BYTES_MAX);
+	put_spans(&body, ids, n);
+	wire_put(b, EXTENSION_OVERRIDDEN);
+	wire_put_span(b, buf_data(&body));
+	buf_release(&body);
+}
+
 /* --- the whole ------------------------------------------------------------------------------------- */
 
 static struct span
@@ -434,6 +466,7 @@ put_record(const struct eval *e, const struct verdict *v, const struct span *rea
 		put_message(&b, e->an, depth);
 		put_found(&b, e, a, depth);
 		put_texts(&b, e);
+		put_overridden(&b, v);
 		if (!buf_failed(&b)) {
 			out = arena_span(a, buf_data(&b));
 			break;

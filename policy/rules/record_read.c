@@ -290,12 +290,15 @@ get_found(struct wire *w, struct record *r)
 }
 
 static void
-get_extensions(struct wire *w, struct record *r)
+get_extensions(struct wire *w, struct arena *a, struct record *r)
 {
 	while (w->at < w->in.n && !w->bad) {
 		uint64_t tag = wire_get(w);
 		struct wire body = { .in = wire_get_span(w) };
 
+		if (tag == EXTENSION_OVERRIDDEN)
+			r->overridden = get_spans(&body, a, &r->noverridden);
+		w->bad |= body.bad;
 		if (tag != EXTENSION_LIMIT)	/* of a newer version: it may stay unread */
 			continue;
 		r->limit_rule = wire_get_span(&body);
@@ -355,6 +358,6 @@ record_read(struct span bytes, struct arena *a, struct record *r)
 	w.bad |= n > w.in.n - w.at;
 	r->texts = span_sub(w.in, w.at, n);
 	w.at += r->texts.n;
-	get_extensions(&w, r);
+	get_extensions(&w, a, r);
 	return w.bad ? -1 : 0;
 }
