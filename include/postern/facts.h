@@ -7,6 +7,7 @@
 #ifndef POSTERN_FACTS_H
 #define POSTERN_FACTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct memberships {
 	const struct span *groups;	/* as the policy names them, without "ldap:" */
 	size_t ngroups;
 	const uint8_t *grid;		/* enum membership */
+	bool complete;			/* who is not among the addresses is in none of the groups */
 };
 
 struct facts {

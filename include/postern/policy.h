@@ -42,6 +42,7 @@ struct policy_env {
 	size_t nnetworks;
 	const struct span *domains;	/* our own domains: group:our-domains when no file defines it */
 	size_t ndomains;
+	bool no_directory;	/* there is none: a group that stands in one is an error */
 	bool limits_only;	/* compile networks, groups and limits, nothing else (for the receiver) */
 };
 
@@ -54,6 +55,23 @@ size_t policy_rule_count(const struct policy *p);
 /* Where a rule stands; false: there is no such rule. */
 bool policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line);
 
+/* The groups that stand in a directory, without the "ldap:" in front: who judges has to be told who
+ * is in them (facts.members). */
+const struct span *policy_externals(const struct policy *p, size_t *n);
+/* Whether an address is in a group of the policy, known by its name. UNKNOWN also when there is no
+ * such group. members: of the external ones it is made of. */
+enum membership policy_group_has(const struct policy *p, struct span group, struct span address,
+    const struct memberships *members);
+/* Memberships as people give them, for a test or an explanation: who is in a group (its name in the
+ * policy, or "ldap:…"), and with that nobody else; an empty address names just the group. *bad: what is no
+ * group of a directory. */
+struct policy_given {
+	struct span group, address;
+};
+bool policy_members_given(const struct policy *p, const struct policy_given *v, size_t n,
+    struct arena *a, struct memberships *out, struct span *bad);
+bool policy_has_group(const struct policy *p, struct span group);
+
 /* as_if: temporarily another mode for a rule ("enforce", "shadow", "off"), for tests; may be NULL. */
 struct policy_as_if {
 	struct span rule;
@@ -62,6 +80,7 @@ struct policy_as_if {
 struct policy_options {
 	const struct policy_as_if *as_if;
 	size_t nas_if;
+	const struct memberships *members;	/* for those who make the facts of a message; may be NULL */
 	bool near_misses;	/* explain wants them, mail does not */
 	int64_t (*stopwatch)(void);	/* microseconds, for verdict.us_*; NULL: none */
 };

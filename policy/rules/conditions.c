@@ -9,6 +9,15 @@
 
 #include "rules.h"
 
+/* --- addresses ---------------------------------------------------------------------------- */
+
+void
+eval_sets(const struct eval *e, struct span address, size_t guess, uint64_t *bits)
+{
+	addrsets_find(&e->p->sets, address, bits);
+	members_find(e->p, &e->facts->members, address, guess, bits, bits + e->words);
+}
+
 /* --- beginning -------------------------------------------------------------------------- */
 
 static bool
@@ -22,7 +31,7 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, struct arena *a,
     int64_t (*stopwatch)(void), int64_t *us_detect)
 {
-	size_t words = BITS_WORDS(p->sets.nsets) + 1;
+	size_t words = (BITS_WORDS(p->sets.nsets) + 1);
 	int64_t from = stopwatch ? stopwatch() : 0;
 
 	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
@@ -33,11 +42,12 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 		*us_detect = stopwatch() - from;
 	e->memo = arena_zalloc(a, p->natoms + 1);
 	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
-	e->from = arena_array(a, words, sizeof(*e->from));
-	e->header_from = arena_array(a, words, sizeof(*e->header_from));
-	addrsets_find(&p->sets, env->sender, e->from);
+	e->words = words;
+	e->from = arena_array(a, 2 * words, sizeof(*e->from));
+	e->header_from = arena_array(a, 2 * words, sizeof(*e->header_from));
+	eval_sets(e, env->sender, 0, e->from);
 	if (an->header_from.n)
-		addrsets_find(&p->sets, an->header_from, e->header_from);
+		eval_sets(e, an->header_from, env->nrecipients + 1, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
 		e->nfiles += file_counts(&an->parts[i]);
 		e->encrypted |= an->parts[i].encrypted;
@@ -146,26 +156,38 @@ eval_file(const struct file_cond *f, const struct part *part)
 	    extension_in(&f->extensions, part->name) && name_in(&f->names, part->name);
 }
 
-static bool
-sets_any(const uint64_t *bits, const uint32_t *sets, size_t n)
+/* Answers to an atom, as memo keeps them. */
+enum { NOT_ASKED, NO, YES, CANNOT_SAY };
+
+static unsigned char
+sets_any(const struct eval *e, const uint64_t *bits, const struct atom *a)
 {
-	for (size_t i = 0; i < n; i++)
-		if (bit_has(bits, sets[i]))
-			return true;
-	return false;
+	unsigned char is = NO;
+
+	for (size_t i = 0; i < a->address.n; i++) {
+		if (bit_has(bits, a->address.sets[i]))
+			return a->negate ? NO : YES;
+		if (bit_has(bits + e->words, a->address.sets[i]))
+			is = CANNOT_SAY;
+	}
+	return is == NO && a->negate ? YES : is;
 }
 
 /* Every recipient, one by one, is in one of the sets (or, turned, in none). */
-static bool
+static unsigned char
 every_recipient(struct eval *e, const struct atom *a)
 {
-	const size_t words = BITS_WORDS(e->p->sets.nsets) + 1;
-	uint64_t *bits = e->every;
+	unsigned char all = YES;
 
-	for (size_t i = 0; i < e->env->nrecipients; i++)
-		if (sets_any(bits + i * words, a->address.sets, a->address.n) == a->negate)
-			return false;
-	return true;
+	for (size_t i = 0; i < e->env->nrecipients; i++) {
+		unsigned char one = sets_any(e, e->every + i * 2 * e->words, a);
+
+		if (one == NO)
+			return NO;
+		if (one == CANNOT_SAY)
+			all = one;
+	}
+	return all;
 }
 
 /* --- tallies --------------------------------------------------------------------------------------- */
@@ -251,8 +273,7 @@ atom_ask(struct eval *e, const struct atom *a)
 {
 	switch (a->kind) {
 	case ATOM_ADDRESS:
-		return sets_any(a->address.who == WHO_FROM ? e->from : e->header_from,
-		    a->address.sets, a->address.n);
+		break;		/* eval_atom's */
 	case ATOM_CLIENT:
 		for (size_t i = 0; i < a->client.n; i++)
 			if (cidr_has(a->client.v[i], e->env->client))
@@ -305,16 +326,20 @@ static bool
 eval_atom(struct eval *e, uint32_t index)
 {
 	const struct atom *a = &e->p->atoms[index];
+	unsigned char is = e->memo[index];
 
 	if (a->kind == ATOM_ADDRESS && a->address.who == WHO_TO)
-		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
-	if (!e->memo[index]) {
-		bool yes = a->kind == ATOM_ADDRESS && a->address.who == WHO_TO_ALL ?
-		    every_recipient(e, a) : atom_ask(e, a) != a->negate;
-
-		e->memo[index] = yes ? 2 : 1;
+		is = sets_any(e, e->to, a);
+	else if (!is && a->kind == ATOM_ADDRESS)
+		is = e->memo[index] = a->address.who == WHO_TO_ALL ? every_recipient(e, a) :
+		    sets_any(e, a->address.who == WHO_FROM ? e->from : e->header_from, a);
+	else if (!is)
+		is = e->memo[index] = atom_ask(e, a) != a->negate ? YES : NO;
+	if (is == CANNOT_SAY) {
+		e->assumed = true;
+		return e->assume;
 	}
-	return e->memo[index] == 2;
+	return is == YES;
 }
 
 bool

@@ -35,6 +35,7 @@ struct judge {
 	uint32_t *shadow, *skipped;
 	size_t nshadow, nskipped;
 	bool virus_judged, unscannable_judged;
+	bool unsure;			/* a rule hangs on a group that could not be looked up */
 };
 
 /* --- which rules to look at ------------------------------------------------------------------ */
@@ -46,11 +47,14 @@ wake(const struct policy *p, uint32_t signal, uint64_t *rules)
 		bit_set(rules, p->signals.rules[i]);
 }
 
+/* A set that an address may be in wakes as one that it is in. */
 static void
-wake_sets(const struct policy *p, uint32_t base, const uint64_t *bits, uint64_t *rules)
+wake_sets(const struct eval *e, uint32_t base, const uint64_t *bits, uint64_t *rules)
 {
+	const struct policy *p = e->p;
+
 	for (size_t w = 0; w < BITS_WORDS(p->sets.nsets); w++)
-		for (uint64_t x = bits[w]; x; x &= x - 1)
+		for (uint64_t x = bits[w] | bits[e->words + w]; x; x &= x - 1)
 			wake(p, base + (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)), rules);
 }
 
@@ -65,8 +69,8 @@ wake_message(struct judge *j)
 	for (uint32_t i = s->detectors; d->first && i < s->from; i++)
 		if (d->first[i] < d->first[i + 1])
 			wake(p, i, j->base);
-	wake_sets(p, s->from, j->e.from, j->base);
-	wake_sets(p, s->header_from, j->e.header_from, j->base);
+	wake_sets(&j->e, s->from, j->e.from, j->base);
+	wake_sets(&j->e, s->header_from, j->e.header_from, j->base);
 	if (j->e.nfiles)
 		wake(p, s->flags + SIGNAL_FILES, j->base);
 	if (j->e.facts->av == AV_VIRUS)
@@ -101,20 +105,56 @@ direction_fits(const struct eval *e, const struct rule *r)
 	    r->direction == e->env->direction;
 }
 
+/* Conditions are built of atoms with "any" and "all" alone: with all that cannot be said taken for
+ * yes they hold when they can hold, taken for no when they must. */
+enum holds { HOLDS_NOT, HOLDS_PERHAPS, HOLDS };
+
+static bool
+hit_by(struct judge *j, const struct rule *r, bool assume)
+{
+	j->e.assume = assume;
+	return eval_all(&j->e, r->when, r->nwhen);
+}
+
+static bool
+cancelled_by(struct judge *j, const struct rule *r, bool assume)
+{
+	j->e.assume = assume;
+	return eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r);
+}
+
+static enum holds
+how_sure(struct judge *j, const struct rule *r,
+    bool (*ask)(struct judge *j, const struct rule *r, bool assume))
+{
+	enum holds h;
+
+	j->e.assumed = false;
+	if (!ask(j, r, true))
+		return HOLDS_NOT;
+	h = !j->e.assumed || ask(j, r, false) ? HOLDS : HOLDS_PERHAPS;
+	j->e.assume = false;
+	return h;
+}
+
 static void
 rule_judge(struct judge *j, uint32_t i)
 {
 	const struct rule *r = &j->e.p->rules[i];
+	enum holds hit, cancelled;
 
 	if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r) ||
-	    !eval_all(&j->e, r->when, r->nwhen))
+	    (hit = how_sure(j, r, hit_by)) == HOLDS_NOT)
 		return;
-	if (j->modes[i] == MODE_ENFORCE) {
+	if (j->modes[i] == MODE_ENFORCE && hit == HOLDS) {
 		j->virus_judged |= r->judges_virus;
 		j->unscannable_judged |= r->judges_unscannable;
 	}
-	if (eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r))
-		j->skipped[j->nskipped++] = i;
+	if ((cancelled = how_sure(j, r, cancelled_by)) == HOLDS) {
+		if (hit == HOLDS)
+			j->skipped[j->nskipped++] = i;
+	} else if (hit == HOLDS_PERHAPS || cancelled == HOLDS_PERHAPS)
+		j->unsure |= j->modes[i] == MODE_ENFORCE;
 	else if (j->modes[i] == MODE_SHADOW)
 		j->shadow[j->nshadow++] = i;
 	else
@@ -151,6 +191,9 @@ hit_defaults(struct judge *j)
 	if (j->e.facts->av == AV_FAILED)
 		hit_default(j, "defaults/on_scan_error", p->on_scan_error, SPAN_LIT("unscannable"),
 		    "The message cannot be checked right now, try again later");
+	if (j->unsure)
+		hit_default(j, "defaults/directory", OUTCOME_DEFER, (struct span){ 0 },
+		    "A group cannot be looked up right now, try again later");
 	if (j->e.unscannable && !j->unscannable_judged)
 		hit_default(j, "defaults/on_unscannable", p->on_unscannable, SPAN_LIT("unscannable"),
 		    "The message could not be examined");
@@ -320,10 +363,10 @@ class_judge(struct judge *j, struct class *c)
 	size_t words = BITS_WORDS(p->nrules);
 
 	j->nhits = j->nshadow = j->nskipped = 0;
-	j->virus_judged = j->unscannable_judged = false;
+	j->virus_judged = j->unscannable_judged = j->unsure = false;
 	j->e.to = c->bits;
 	memcpy(j->woken, j->base, words * sizeof(*j->woken));
-	wake_sets(p, p->signals.to, c->bits, j->woken);
+	wake_sets(&j->e, p->signals.to, c->bits, j->woken);
 	for (size_t w = 0; w < words; w++)
 		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
 			if (j->e.steps == 0) {
@@ -496,7 +539,7 @@ classify(struct judge *j, struct class *classes, uint32_t *of)
 {
 	static const uint8_t key[16] = "recipient class";
 	const struct envelope *env = j->e.env;
-	size_t words = BITS_WORDS(j->e.p->sets.nsets) + 1, n = 0, cap = 16;
+	size_t words = 2 * j->e.words, n = 0, cap = 16;
 	uint32_t *slots;
 
 	while (cap < env->nrecipients * 2)
@@ -507,7 +550,7 @@ classify(struct judge *j, struct class *classes, uint32_t *of)
 		uint64_t *bits = j->e.every + i * words;
 		size_t at;
 
-		addrsets_find(&j->e.p->sets, env->recipients[i].address, bits);
+		eval_sets(&j->e, env->recipients[i].address, i + 1, bits);
 		at = env->nrecipients == 1 ? 0 :
 		    (size_t)siphash(key, bits, words * sizeof(*bits)) & (cap - 1);
 		while (slots[at] && memcmp(classes[slots[at] - 1].bits, bits,

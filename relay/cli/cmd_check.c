@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/diag_out.h"
 #include "clock.h"
+#include "directory/directory.h"
 #include "fs.h"
 #include "net/tls_server.h"
 #include "net/transport.h"
@@ -136,6 +137,49 @@ check_users(struct check *c)
 	users_free(&u);
 }
 
+/* As the directory's role will read them: CA certificates and passwords. */
+static void
+check_directories(struct check *c)
+{
+	for (size_t i = 0; i < c->conf->ndirectories; i++) {
+		const struct conf_directory *dir = &c->conf->directories[i];
+		struct ssl_ctx_st *client;
+		struct span password;
+		struct err err;
+
+		if ((client = transport_context(dir->ca, &err)) == NULL)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "directory " SPAN_FMT ": %s",
+			    SPAN_ARG(dir->name), err.text);
+		else
+			transport_context_free(&client);
+		if (dir->password_file == NULL || (access(dir->password_file, R_OK) == -1 &&
+		    access(dir->password_file, F_OK) == 0))
+			continue;
+		if (directory_password(dir, c->arena, &password, &err) == -1)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "directory " SPAN_FMT ": %s",
+			    SPAN_ARG(dir->name), err.text);
+		else
+			explicit_bzero((void *)(uintptr_t)password.p, password.n);
+	}
+}
+
+/* Groups of the policy that routes by sender ask for. */
+static void
+check_sender_routes(struct check *c)
+{
+	const struct conf_delivery *dl = &c->conf->delivery;
+
+	for (size_t i = 0; c->policy && i < dl->nlines; i++) {
+		struct span m = dl->lines[i]->match;
+
+		if (span_starts(m, SPAN_LIT("group:")) &&
+		    !policy_has_group(c->policy, span_from(m, 6)))
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "delivery.sender_routes, line %u: "
+			    "the policy has no group `" SPAN_FMT "`", dl->lines[i]->line,
+			    SPAN_ARG(span_from(m, 6)));
+	}
+}
+
 static void
 check_config(struct check *c, const char *path)
 {
@@ -145,7 +189,9 @@ check_config(struct check *c, const char *path)
 	check_keys(c, path);
 	check_tls(c);
 	check_users(c);
+	check_directories(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
+	check_sender_routes(c);
 }
 
 static void

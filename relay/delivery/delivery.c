@@ -12,6 +12,8 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "delivery/dispatch.h"
+#include "delivery/health.h"
 #include "delivery/report.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
@@ -20,6 +22,7 @@
 #include "json.h"
 #include "log.h"
 #include "master/runtime.h"
+#include "scanner/load_policy.h"
 
 #define GRACE_SECONDS 8		/* for what is running when the role retires */
 #define DNS_SERVERS_MAX 8
@@ -27,7 +30,10 @@
 struct delivery {
 	struct runtime *rt;
 	struct carrier carrier;
+	struct dispatch *dispatch;
+	struct policy *groups;		/* sender_routes ask for some; else NULL */
 	struct segments *segments;
+	struct link *directory;		/* the newest; NULL: none */
 	struct link *queue;
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
 	struct buf out;
@@ -35,7 +41,7 @@ struct delivery {
 	struct conf_host dns[DNS_SERVERS_MAX];
 	size_t ndns;
 	struct span anchors;		/* "": no DNSSEC */
-	struct event *grace;
+	struct event *grace, *tick;
 };
 
 /* A job and the channel it came through. */
@@ -107,6 +113,32 @@ know_thyself(struct delivery *d, struct err *err)
 	return 0;
 }
 
+/* The policy's groups, when a line of sender_routes asks for one. */
+static int
+load_groups(struct delivery *d, struct err *err)
+{
+	const struct config *conf = d->rt->conf;
+	static const struct span head = { "group:", 6 };
+	struct diags diags;
+
+	diags_init(&diags, d->arena);
+	for (size_t i = 0; i < conf->delivery.nlines; i++) {
+		const struct conf_route *l = conf->delivery.lines[i];
+
+		if (!span_starts(l->match, head))
+			continue;
+		if (d->groups == NULL)
+			d->groups = policy_load_conf(conf, true, d->arena, &diags);
+		if (d->groups == NULL)
+			return err_set(err, 0, "the policy in %s: %s", conf->policy_dir,
+			    diags.first ? diags.first->text : "not readable");
+		if (!policy_has_group(d->groups, span_from(l->match, head.n)))
+			return err_set(err, 0, "delivery.sender_routes, line %u: the policy has no group `"
+			    SPAN_FMT "`", l->line, SPAN_ARG(span_from(l->match, head.n)));
+	}
+	return 0;
+}
+
 static int
 delivery_start(struct runtime *rt, struct err *err)
 {
@@ -118,7 +150,7 @@ delivery_start(struct runtime *rt, struct err *err)
 	d->arena = arena_new(0);
 	buf_init(&d->out, FRAME_BIG);
 	d->segments = segments_new();
-	if (know_thyself(d, err) == -1)
+	if (know_thyself(d, err) == -1 || load_groups(d, err) == -1)
 		return -1;
 	if (rt->conf->ndns == 0)
 		d->ndns = resolver_system_servers(d->dns, DNS_SERVERS_MAX, d->arena);
@@ -133,16 +165,26 @@ delivery_start(struct runtime *rt, struct err *err)
 
 static void job_over(void *ctx, struct job *job);
 
+static void
+second(evutil_socket_t fd, short what, void *arg)
+{
+	struct delivery *d = arg;
+
+	dispatch_tick(d->dispatch, clock_mono());
+}
+
 static int
 delivery_run(struct runtime *rt, struct err *err)
 {
+	static const struct timeval every = { .tv_sec = 1 };
 	struct delivery *d = rt->state;
 	struct carrier *c = &d->carrier;
 
 	c->base = rt->base;
 	c->conf = rt->conf;
-	c->done = job_over;
-	c->ctx = d;
+	d->dispatch = dispatch_new(&(struct dispatch_setup){ c, d->groups, job_over, d });
+	c->done = dispatch_done;
+	c->ctx = d->dispatch;
 	if (rt->conf->ndns)
 		c->resolver = resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, d->anchors, err);
 	else
@@ -150,6 +192,9 @@ delivery_run(struct runtime *rt, struct err *err)
 	if (c->resolver == NULL)
 		return -1;
 	carrier_init(c);
+	d->tick = event_new(rt->base, -1, EV_PERSIST, second, d);
+	ASSERT(d->tick != NULL);
+	event_add(d->tick, &every);
 	return 0;
 }
 
@@ -158,7 +203,7 @@ delivery_run(struct runtime *rt, struct err *err)
 static void
 maybe_finish(struct delivery *d)
 {
-	if (!d->rt->retiring || d->carrier.njobs > 0)
+	if (!d->rt->retiring || d->carrier.njobs > 0 || dispatch_count(d->dispatch) > 0)
 		return;
 	if (d->queue)
 		link_flush(d->queue);	/* the loop ends before the turn does */
@@ -180,6 +225,7 @@ delivery_retire(struct runtime *rt)
 	static const struct timeval grace = { GRACE_SECONDS, 0 };
 	struct delivery *d = rt->state;
 
+	dispatch_retire(d->dispatch);
 	carrier_retire(&d->carrier);
 	d->grace = evtimer_new(rt->base, grace_over, d);
 	ASSERT(d->grace != NULL);
@@ -196,6 +242,11 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 
 	if (link_peer(l) == ROLE_QUEUE)
 		d->queue = l;
+	else if (link_peer(l) == ROLE_DIRECTORY && (d->directory == NULL ||
+	    link_instance(l) > link_instance(d->directory))) {
+		d->directory = l;
+		dispatch_directory(d->dispatch, l);
+	}
 }
 
 static void
@@ -203,12 +254,17 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 {
 	struct delivery *d = rt->state;
 
+	if (l == d->directory) {
+		d->directory = NULL;
+		dispatch_directory(d->dispatch, NULL);
+	}
 	if (l != d->queue)
 		return;
 	/* The next queue hands everything out again. What is not promised yet is dropped, so
 	 * that it does not arrive twice; the rest ends without a reader. */
 	d->queue = NULL;
 	d->epoch++;
+	dispatch_retire(d->dispatch);
 	carrier_abandon(&d->carrier);
 	segments_drop_all(d->segments);
 }
@@ -260,7 +316,7 @@ deliver(struct delivery *d, struct frame *f)
 		    SPAN_LIT("the message cannot be read from the spool"), false);
 		job_fail_rest(job, &why);
 	}
-	carrier_take(&d->carrier, job);
+	dispatch_take(d->dispatch, job);
 	return 0;
 }
 
@@ -284,6 +340,10 @@ delivery_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_DELIVER:
 		return deliver(d, f);
+	case FRAME_FOUND:
+		return dispatch_found(d->dispatch, f);
+	case FRAME_MEMBERSHIPS:
+		return dispatch_memberships(d->dispatch, f);
 	default:
 		return -1;
 	}
@@ -296,11 +356,38 @@ struct ask {
 	struct reply *reply;
 	struct routing *routing;
 	struct arena *arena;
-	struct span address, domain;
+	struct span address, domain, sender;
+	const struct conf_route *line;	/* what decided; NULL: none */
+	bool asked, stale;		/* the directory was; what it said is old */
 };
 
+/* The line of postern.yaml, as people find it. */
 static void
-write_targets(struct json *j, const struct plan *p)
+write_line(struct json *j, const struct ask *ask)
+{
+	static const char *const kinds[] = { [ROUTE_RECIPIENT] = "delivery.routes",
+		[ROUTE_DOMAIN] = "domains", [ROUTE_SENDER] = "delivery.sender_routes" };
+	const struct conf_route *l = ask->line;
+
+	json_key(j, "by");
+	if (l == NULL) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_kcstr(j, "section", kinds[l->by]);
+	json_kstr(j, "match", l->match);
+	json_kuint(j, "line", l->line);
+	if (l->ldap.directory) {
+		json_kstr(j, "directory", l->ldap.directory->name);
+		json_kbool(j, "directory_used", ask->asked);
+		json_kbool(j, "stale", ask->stale);
+	}
+	json_end_object(j);
+}
+
+static void
+write_targets(struct json *j, const struct delivery *d, const struct plan *p)
 {
 	static const char *const dane[] = { [DANE_NONE] = "none", [DANE_USABLE] = "usable",
 		[DANE_UNUSABLE] = "unusable", [DANE_FAILED] = "failed" };
@@ -309,6 +396,7 @@ write_targets(struct json *j, const struct plan *p)
 	json_array(j);
 	for (size_t i = 0; i < p->ntargets; i++) {
 		const struct target *t = &p->targets[i];
+		int64_t rests = health_until(d->carrier.health, t->ip, t->port) - clock_mono();
 		char ip[IP_TEXT_MAX];
 
 		json_object(j);
@@ -317,9 +405,29 @@ write_targets(struct json *j, const struct plan *p)
 		json_kcstr(j, "address", ip_format(t->ip, ip));
 		json_kint(j, "port", t->port);
 		json_kcstr(j, "dane", dane[p->hosts[t->host].dane]);
+		json_kuint(j, "weight", p->hosts[t->host].weight);
+		json_kuint(j, "failures", health_failures(d->carrier.health, t->ip, t->port));
+		json_kint(j, "rests", rests > 0 ? rests / US_PER_SEC + 1 : 0);
 		json_end_object(j);
 	}
 	json_end_array(j);
+}
+
+/* From where and under which name it would leave. */
+static void
+write_pool(struct json *j, const struct conf_delivery *conf, const struct route *route)
+{
+	struct conf_pool p = route_pool(conf, route);
+
+	json_key(j, "source");
+	json_array(j);
+	for (size_t i = 0; i < p.nsources; i++) {
+		char ip[IP_TEXT_MAX];
+
+		json_cstr(j, ip_format(p.sources[i], ip));
+	}
+	json_end_array(j);
+	json_kstr(j, "hello", p.hello);
 }
 
 static void
@@ -342,7 +450,9 @@ tell_route(void *ctx, struct route *route)
 	json_kstr(&j, "domain", ask->domain);
 	json_kbool(&j, "ok", route->ok);
 	json_kcstr(&j, "kind", p->nhosts && ask->domain.p[0] == '[' ? "literal" : kinds[p->kind]);
-	write_targets(&j, p);
+	write_targets(&j, ask->d, p);
+	write_line(&j, ask);
+	write_pool(&j, conf, route);
 	if (!route->ok) {
 		json_kcstr(&j, "status", p->status == RCPT_FAILED ? "bounced" : "deferred");
 		json_kcstr(&j, "dsn", p->dsn);
@@ -364,6 +474,44 @@ tell_route(void *ctx, struct route *route)
 	reply_end(&ask->reply);
 	route_unref(&route);
 	arena_free(&a);
+}
+
+/* There is no way: the directory said so, or could not be asked. */
+static void
+tell_no_way(struct ask *ask, const struct smtp_result *why)
+{
+	struct arena *a = ask->arena;
+	struct json j;
+
+	json_begin(&j, reply_buf(ask->reply));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kstr(&j, "address", ask->address);
+	json_kstr(&j, "domain", ask->domain);
+	json_kbool(&j, "ok", false);
+	json_kcstr(&j, "kind", "ldap");
+	write_line(&j, ask);
+	json_kcstr(&j, "status", why->status == RCPT_FAILED ? "bounced" : "deferred");
+	json_kcstr(&j, "dsn", why->dsn);
+	json_kstr(&j, "error", why->reply);
+	json_end_object(&j);
+	buf_putc(reply_buf(ask->reply), '\n');
+	reply_end(&ask->reply);
+	arena_free(&a);
+}
+
+static void
+got_way(void *ctx, const struct dispatch_answer *w)
+{
+	struct ask *ask = ctx;
+
+	ask->line = w->line;
+	ask->asked = w->asked;
+	ask->stale = w->stale;
+	if (w->way.n == 0)
+		tell_no_way(ask, w->why);
+	else
+		ask->routing = route_find(&ask->d->carrier, w->way, tell_route, ask);
 }
 
 static void
@@ -413,7 +561,9 @@ delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	}
 	ask->domain = domain;
 	ask->reply = reply_new(rt, fd);
-	ask->routing = route_find(&d->carrier, domain, tell_route, ask);
+	if (conf_get(root, "from") && conf_text(&diags, conf_get(root, "from"), "from", &text))
+		ask->sender = mailaddr_normalise(a, text);
+	dispatch_ask(d->dispatch, ask->domain, ask->address, ask->sender, got_way, ask);
 }
 
 static const struct sandbox delivery_sandbox = { .may = SANDBOX_NET_CLIENT };

@@ -441,6 +441,7 @@ ENCODE(result)
 		enc_span(&e, r->reply);
 		enc_span(&e, r->relay);
 		enc_u8(&e, r->remote);
+		enc_span(&e, r->tls);
 		enc_u8(&e, r->notifies);
 	}
 }
@@ -465,6 +466,7 @@ DECODE(result)
 		r->reply = dec_span(&d);
 		r->relay = dec_span(&d);
 		r->remote = dec_enum(&d, 2);
+		r->tls = dec_span(&d);
 		r->notifies = dec_enum(&d, 2);
 	}
 DECODED

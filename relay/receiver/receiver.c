@@ -85,7 +85,7 @@ load_limits(struct receiver *rx, struct err *err)
 	struct span *domains = arena_array(a, conf->ndomains + 1, sizeof(*domains));
 	struct policy_env env = { .now = clock_real(), .networks = nets,
 		.nnetworks = conf->nnetworks, .domains = domains, .ndomains = conf->ndomains,
-		.limits_only = true };
+		.limits_only = true, .no_directory = conf->ndirectories == 0 };
 	struct diags d;
 	size_t n;
 
@@ -239,7 +239,8 @@ maybe_serve(struct receiver *rx, int64_t now)
 {
 	if (rx->serving || rx->rt->retiring)
 		return;
-	if ((rx->messages.queue == NULL || rx->messages.signer == NULL || rx->nscanners == 0) &&
+	if ((rx->messages.queue == NULL || rx->messages.signer == NULL || rx->nscanners == 0 ||
+	    (rx->rt->conf->ndirectories && rx->messages.directory == NULL)) &&
 	    now - rx->started < SERVE_ANYWAY)
 		return;
 	rx->serving = true;
@@ -288,6 +289,7 @@ receiver_run(struct runtime *rt, struct err *err)
 		.ids = &rx->ids, .limits = rx->limits, .column = rx->column, .now = clock_mono(),
 		.wake = on_wake, .answered = on_answered, .hung = on_hung, .released = on_released,
 		.ctx = rx };
+	rx->messages.externals = policy_externals(rx->policy, &rx->messages.nexternals);
 	messages_init(&rx->messages);
 	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
 	rx->logins = logins_new(rx);
@@ -343,8 +345,12 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 	case ROLE_STORE:
 		rx->store = l;
 		break;
-	case ROLE_AUTHENTICATOR:
 	case ROLE_DIRECTORY:
+		if (rx->messages.directory == NULL ||
+		    link_instance(l) > link_instance(rx->messages.directory))
+			rx->messages.directory = l;
+		/* FALLTHROUGH */
+	case ROLE_AUTHENTICATOR:
 		logins_up(rx->logins, l);
 		break;
 	case ROLE_SCANNER:
@@ -374,6 +380,8 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		rx->store = NULL;
 	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
 		logins_down(rx->logins, l);
+	if (l == rx->messages.directory)
+		messages_directory_down(&rx->messages, clock_mono());
 }
 
 static int
@@ -393,6 +401,8 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_ACCEPTED:
 		return messages_accepted(&rx->messages, f, clock_mono());
+	case FRAME_MEMBERSHIPS:
+		return messages_memberships(&rx->messages, f, clock_mono());
 	case FRAME_LOGIN_RESULT:
 		return logins_result(rx->logins, f, clock_mono());
 	default:

@@ -68,6 +68,8 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 	*out = (struct judgement){ .trouble = "", .ms = { -1, -1, -1, -1 } };
 	options.stopwatch = clock_mono;
 	out->facts.now = clock_real();
+	if (options.members)
+		out->facts.members = *options.members;
 	anatomy_build(a, raw, NULL, &out->anatomy);
 	out->ms.anatomy = ms_since(&at);
 	if (j->antivirus) {
