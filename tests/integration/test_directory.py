@@ -452,13 +452,20 @@ class Servers(unittest.TestCase):
         big = person("big", "big@example.lab", description="x" * (3 << 20))
         crowd = group("Crowd", user_dn("ann"), *(user_dn("p%d" % i) for i in range(3000)))
         l.policy(GROUPS.replace("cn=Ring1", "cn=Crowd"))
-        l.config(directory={"corp": Slapd(l, entries=[*many, big, crowd]).config()},
-                 delivery={"routes": {"*": {"to": ["127.0.0.1:%d" % l.mx().port]}}})
+        routed = person("routed", "routed@ours.lab", description=["10.0.%d.%d" % (i // 250, i % 250) for i in range(2000)])
+        l.config(directory={"corp": Slapd(l, entries=[*many, big, crowd, routed]).config()},
+                 delivery={"routes": {"*": {"to": ["127.0.0.1:%d" % l.mx().port]},
+                                      "big@example.lab": {"ldap": {"attribute": "description"}},
+                                      "ours.lab": {"ldap": {"attribute": "description"}}}})
         l.start_postern()
         self.assertEqual(l.send("x@far.lab", sender="ann@example.lab")[0], 250)
         # who has a thousand entries is nobody in particular: it cannot be said
         self.assertEqual(l.send("x@far.lab", sender="many@example.lab")[0], 451)
         self.assertEqual(l.send("x@far.lab", sender="big@example.lab")[0], 250)
+        # an answer larger than can be costs its connection, and is no answer; so are 2,000 next hops
+        for address in ("big@example.lab", "routed@ours.lab"):
+            said = json.loads(l.tool("--json", "route", address))
+            self.assertEqual((said["ok"], said["status"]), (False, "deferred"), address)
         self.assertEqual(l.send("x@far.lab", sender="bob@example.lab")[0], 250)
 
     def test_garbage(self):
