@@ -11,6 +11,10 @@ uint32_t charset_decode(struct arena *a, struct span label, const struct text *i
     bool want_map, struct text *out);
 /* Two labels that mean the same decoder. */
 bool charset_same(struct span a, struct span b);
+/* Do ASCII's bytes mean something else in it (UTF-16, UTF-7, ISO-2022-…)? */
+bool charset_hides_ascii(struct span label);
+/* The character set that a byte order mark of two bytes tells; "" none. */
+struct span charset_mark(struct span bytes);
 /* Tells ICU to look into its own library only; before the first use of its data. */
 void icu_no_files(void);
 

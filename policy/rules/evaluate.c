@@ -12,7 +12,7 @@
  */
 #include <stdlib.h>
 
-#include "rules.h"
+#include "record.h"
 
 #define NEAR_MISSES 50
 
@@ -58,6 +58,28 @@ wake_sets(const struct eval *e, uint32_t base, const uint64_t *bits, uint64_t *r
 			wake(p, base + (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)), rules);
 }
 
+/* Conditions on what is not known do not hold. */
+static void
+wake_facts(struct judge *j)
+{
+	const struct facts *f = j->e.facts;
+	const struct policy *p = j->e.p;
+	uint32_t flags = p->signals.flags;
+
+	if (f->spf != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_SPF, j->base);
+	if (f->dkim != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_DKIM, j->base);
+	if (f->dmarc != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_DMARC, j->base);
+	if (f->dnsbl_known)
+		wake(p, flags + SIGNAL_DNSBL, j->base);
+	if (f->spam_known)
+		wake(p, flags + SIGNAL_SPAM, j->base);
+	if (f->reputation_known)
+		wake(p, flags + SIGNAL_REPUTATION, j->base);
+}
+
 static void
 wake_message(struct judge *j)
 {
@@ -66,12 +88,13 @@ wake_message(struct judge *j)
 	const struct detection *d = &j->e.detection;
 
 	memcpy(j->base, s->always, BITS_WORDS(p->nrules) * sizeof(*j->base));
-	for (uint32_t i = s->detectors; d->first && i < s->from; i++)
-		if (d->first[i] < d->first[i + 1])
+	for (uint32_t i = s->detectors; i < s->from; i++)
+		if ((d->first && d->first[i] < d->first[i + 1]) ||
+		    (j->e.recorded && j->e.recorded->heard[i]))
 			wake(p, i, j->base);
 	wake_sets(&j->e, s->from, j->e.from, j->base);
 	wake_sets(&j->e, s->header_from, j->e.header_from, j->base);
-	if (j->e.nfiles)
+	if (j->e.files)
 		wake(p, s->flags + SIGNAL_FILES, j->base);
 	if (j->e.facts->av == AV_VIRUS)
 		wake(p, s->flags + SIGNAL_VIRUS, j->base);
@@ -79,8 +102,13 @@ wake_message(struct judge *j)
 		wake(p, s->flags + SIGNAL_UNSCANNABLE, j->base);
 	if (j->e.encrypted)
 		wake(p, s->flags + SIGNAL_ENCRYPTED, j->base);
+	if (j->e.recorded && j->e.recorded->record->cut) {
+		wake(p, s->flags + SIGNAL_FILES, j->base);
+		wake(p, s->flags + SIGNAL_ENCRYPTED, j->base);
+	}
 	if (j->e.an->defects)
 		wake(p, s->flags + SIGNAL_DEFECT, j->base);
+	wake_facts(j);
 }
 
 /* --- one class of recipients -------------------------------------------------------------------- */
@@ -105,34 +133,43 @@ direction_fits(const struct eval *e, const struct rule *r)
 	    r->direction == e->env->direction;
 }
 
+/* Of a record: what is unknown speaks for the rule in `when` when it speaks against its being
+ * cancelled, and the other way round. */
+static void
+assume(struct judge *j, bool when)
+{
+	if (j->e.recorded)
+		j->e.recorded->assume = j->e.recorded->high == when;
+}
+
 /* Conditions are built of atoms with "any" and "all" alone: with all that cannot be said taken for
  * yes they hold when they can hold, taken for no when they must. */
 enum holds { HOLDS_NOT, HOLDS_PERHAPS, HOLDS };
 
 static bool
-hit_by(struct judge *j, const struct rule *r, bool assume)
+hit_by(struct judge *j, const struct rule *r)
 {
-	j->e.assume = assume;
 	return eval_all(&j->e, r->when, r->nwhen);
 }
 
 static bool
-cancelled_by(struct judge *j, const struct rule *r, bool assume)
+cancelled_by(struct judge *j, const struct rule *r)
 {
-	j->e.assume = assume;
 	return eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r);
 }
 
 static enum holds
 how_sure(struct judge *j, const struct rule *r,
-    bool (*ask)(struct judge *j, const struct rule *r, bool assume))
+    bool (*ask)(struct judge *j, const struct rule *r))
 {
-	enum holds h;
+	enum holds h = HOLDS_NOT;
 
 	j->e.assumed = false;
-	if (!ask(j, r, true))
-		return HOLDS_NOT;
-	h = !j->e.assumed || ask(j, r, false) ? HOLDS : HOLDS_PERHAPS;
+	j->e.assume = true;
+	if (ask(j, r)) {
+		j->e.assume = false;
+		h = !j->e.assumed || ask(j, r) ? HOLDS : HOLDS_PERHAPS;
+	}
 	j->e.assume = false;
 	return h;
 }
@@ -143,6 +180,7 @@ rule_judge(struct judge *j, uint32_t i)
 	const struct rule *r = &j->e.p->rules[i];
 	enum holds hit, cancelled;
 
+	assume(j, true);
 	if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r) ||
 	    (hit = how_sure(j, r, hit_by)) == HOLDS_NOT)
 		return;
@@ -150,6 +188,7 @@ rule_judge(struct judge *j, uint32_t i)
 		j->virus_judged |= r->judges_virus;
 		j->unscannable_judged |= r->judges_unscannable;
 	}
+	assume(j, false);
 	if ((cancelled = how_sure(j, r, cancelled_by)) == HOLDS) {
 		if (hit == HOLDS)
 			j->skipped[j->nskipped++] = i;
@@ -213,14 +252,25 @@ leader(const struct judge *j, enum outcome o)
 	return best;
 }
 
+/* Adds x unless it stands there; the array has room. */
+static void
+span_add(struct span *v, size_t *n, struct span x)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (span_eq(v[i], x))
+			return;
+	v[(*n)++] = x;
+}
+
 static void
 join_holds(struct judge *j, struct decision *d)
 {
+	struct span *queues = arena_array(j->e.arena, j->nhits, sizeof(*queues));
 	int64_t shortest = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < j->nhits; i++) {
 		const struct effects *t = &j->hits[i]->then;
-		bool had = false;
 
 		if (t->outcome != OUTCOME_HOLD)
 			continue;
@@ -229,12 +279,10 @@ join_holds(struct judge *j, struct decision *d)
 			shortest = t->expires;
 			d->on_expire = t->on_expire;
 		}
-		for (size_t k = 0; k < i && !had; k++)
-			had = j->hits[k]->then.outcome == OUTCOME_HOLD &&
-			    span_eq(j->hits[k]->then.queue, t->queue);
-		if (!had)
-			d->queue = text_join(j->e.arena, d->queue, ",", t->queue);
+		span_add(queues, &n, t->queue);
 	}
+	for (size_t i = 0; i < n; i++)
+		d->queue = text_join(j->e.arena, d->queue, ",", queues[i]);
 	d->expires = shortest ? j->e.facts->now + shortest : 0;
 }
 
@@ -250,15 +298,8 @@ join_redirects(struct judge *j, struct decision *d)
 		return;
 	v = arena_array(j->e.arena, max, sizeof(*v));
 	for (size_t i = 0; i < j->nhits; i++)
-		for (size_t k = 0; k < j->hits[i]->then.redirect.n; k++) {
-			struct span s = j->hits[i]->then.redirect.v[k];
-			bool had = false;
-
-			for (size_t x = 0; x < n && !had; x++)
-				had = span_eq(v[x], s);
-			if (!had)
-				v[n++] = s;
-		}
+		for (size_t k = 0; k < j->hits[i]->then.redirect.n; k++)
+			span_add(v, &n, j->hits[i]->then.redirect.v[k]);
 	d->redirect = v;
 	d->nredirect = n;
 }
@@ -369,11 +410,8 @@ class_judge(struct judge *j, struct class *c)
 	wake_sets(&j->e, p->signals.to, c->bits, j->woken);
 	for (size_t w = 0; w < words; w++)
 		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
-			if (j->e.steps == 0) {
-				j->e.detection.undecided = j->e.unscannable = true;
+			if (!eval_spend(&j->e, 1))
 				break;
-			}
-			j->e.steps--;
 			rule_judge(j, (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)));
 		}
 	hit_defaults(j);
@@ -405,6 +443,8 @@ variant_of(struct judge *j, const struct class *classes, size_t at)
 
 	if (c->nedits == 0)
 		return 0;
+	if (j->e.recorded)
+		return recorded_variant(&j->e, &c->decision);
 	for (size_t i = 0; i < at; i++)
 		if (classes[i].nedits == c->nedits &&
 		    memcmp(classes[i].edits, c->edits, c->nedits * sizeof(*c->edits)) == 0)
@@ -474,7 +514,7 @@ detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t
 			f = of[m->surface] = &at[(*n)++];
 			*f = (struct finding){ .detector = detectors_id(j->e.p->detectors, detector),
 				.part = an->parts[s->part].number, .where = where_name(s->where),
-				.name = s->name,
+				.name = s->name, .origin = s->origin,
 				.places = arena_array(a, FINDING_PLACES, sizeof(struct place)),
 				.masked = arena_array(a, FINDING_PLACES, sizeof(struct span)) };
 			values[m->surface] = arena_array(a, FINDING_PLACES, sizeof(uint64_t));
@@ -593,15 +633,29 @@ policy_judge(const struct policy *p, const struct anatomy *an, const struct enve
     struct verdict *out)
 {
 	int64_t (*watch)(void) = opt ? opt->stopwatch : NULL;
-	int64_t from = watch ? watch() : 0;
-	struct judge j = { .out = out, .opt = opt };
+	int64_t from = watch ? watch() : 0, detect = 0;
+	struct eval e;
+
+	ASSERT(!p->limits_only && an->nparts > 0 && env->nrecipients <= ENVELOPE_RECIPIENTS_MAX);
+	eval_begin(&e, p, an, env, facts, a, watch, &detect);
+	eval_judge(&e, opt, out);
+	out->us_detect = detect;
+	if (watch)
+		out->us_evaluate = watch() - from - detect;
+}
+
+void
+eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out)
+{
+	struct judge j = { .e = *e, .out = out, .opt = opt };
+	const struct policy *p = e->p;
+	const struct envelope *env = e->env;
+	struct arena *a = e->arena;
 	struct class *classes;
 	uint32_t *of;
 	size_t n;
 
-	ASSERT(!p->limits_only && an->nparts > 0 && env->nrecipients <= ENVELOPE_RECIPIENTS_MAX);
 	*out = (struct verdict){ 0 };
-	eval_begin(&j.e, p, an, env, facts, a, watch, &out->us_detect);
 	set_modes(&j);
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
@@ -634,6 +688,6 @@ policy_judge(const struct policy *p, const struct anatomy *an, const struct enve
 	}
 	out->unscannable = j.e.unscannable;
 	out->undecided = j.e.detection.undecided;
-	if (watch)
-		out->us_evaluate = watch() - from - out->us_detect;
+	if (opt && opt->record)
+		out->record = record_make(&j.e, out);
 }

@@ -23,7 +23,7 @@
 #define MEMBERS_MAX 1000
 
 struct ask {
-	const char *file, *direction, *client, *helo, *from, *to, *user, *listener;
+	const char *file, *direction, *client, *helo, *from, *to, *user, *listener, *facts, *at;
 	const char *member[MEMBERS_MAX];	/* GROUP=ADDRESS */
 	size_t nmembers;
 	bool no_antivirus;
@@ -32,6 +32,7 @@ struct ask {
 static const char usage[] =
     "usage: postern explain FILE.eml [--direction outbound|inbound] [--client IP] [--helo NAME]\n"
     "       [--from ADDRESS] [--to ADDRESS,...] [--user NAME] [--listener NAME]\n"
+    "       [--at '2027-03-01 14:30'] [--facts '{spf: fail, spam: {score: 7.5}}']\n"
     "       [--member GROUP=ADDRESS]... [--no-antivirus]   (FILE `-`: standard input)\n";
 
 static int
@@ -41,8 +42,8 @@ options(int argc, char **argv, struct ask *q)
 	const struct { const char *name; const char **to; } known[] = {
 		{ "--direction", &q->direction }, { "--client", &q->client },
 		{ "--helo", &q->helo }, { "--from", &q->from }, { "--to", &q->to },
-		{ "--user", &q->user }, { "--listener", &q->listener },
-		{ "--member", &one },
+		{ "--user", &q->user }, { "--listener", &q->listener }, { "--facts", &q->facts },
+		{ "--at", &q->at }, { "--member", &one },
 	};
 
 	for (int i = 1; i < argc; i++) {
@@ -271,6 +272,10 @@ put_finding(struct buf *o, const struct finding *f)
 		put_safe(o, f->name);
 		buf_puts(o, ")");
 	}
+	if (f->origin.n) {
+		buf_puts(o, ", ");
+		put_safe(o, f->origin);
+	}
 	buf_putc(o, '\n');
 	for (size_t i = 0; i < f->nplaces; i++)
 		buf_printf(o, "%s%u-%u", i ? ", " : "    at ", f->places[i].from, f->places[i].to);
@@ -298,7 +303,13 @@ put_parts(struct buf *o, const struct anatomy *an)
 			buf_puts(o, ", ");
 			put_safe(o, p->name);
 		}
-		buf_puts(o, p->encrypted ? ", encrypted\n" : "\n");
+		if (p->encrypted)
+			buf_printf(o, ", encrypted%s%s%s", p->encryption ? " (" : "",
+			    p->encryption ? encryption_name(p->encryption) : "",
+			    p->encryption ? ")" : "");
+		if (p->opened)
+			buf_puts(o, ", opened");
+		buf_putc(o, '\n');
 	}
 	if (an->defects) {
 		buf_puts(o, "defects:");
@@ -398,12 +409,29 @@ open_antivirus(struct judge *j, const struct ask *q, const struct config *conf, 
 		fprintf(stderr, "%s; explained without it\n", err.text);
 }
 
+static bool
+read_facts(const struct ask *q, const struct cli *cli, struct arena *a, struct facts *facts)
+{
+	struct diags d;
+
+	diags_init(&d, a);
+	if (q->facts && !policy_facts_read("--facts", span_str(q->facts), &d, facts)) {
+		diags_show(&d, cli, stderr);
+		return false;
+	}
+	if (q->at && !policy_moment_parse(span_str(q->at), &facts->now)) {
+		fprintf(stderr, "postern explain: --at %s: as in '2027-03-01 14:30', in UTC\n", q->at);
+		return false;
+	}
+	return true;
+}
+
 static int
 explain(const struct ask *q, const struct cli *cli, const struct config *conf, struct judge *j,
     struct arena *a)
 {
-	struct memberships members = { 0 };
-	struct policy_options opt = { .near_misses = true, .members = &members };
+	struct facts facts = { 0 };
+	const struct policy_options opt = { .near_misses = true, .known = &facts };
 	struct paint p = { .cli = cli };
 	struct envelope env;
 	struct judgement ju;
@@ -413,10 +441,12 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 	char tmp[] = "/tmp/postern-explain-XXXXXX";
 
 	if (read_message(q, a, &raw, &err) == -1 || make_envelope(q, raw, a, &env, &err) == -1 ||
-	    members_of(q, j, a, &members, &err) == -1) {
+	    members_of(q, j, a, &facts.members, &err) == -1) {
 		fprintf(stderr, "postern explain: %s\n", err.text);
 		return CLI_USAGE;
 	}
+	if (!read_facts(q, cli, a, &facts))
+		return CLI_USAGE;
 	open_antivirus(j, q, conf, tmp);
 	judge_message(j, &env, raw, &opt, a, &ju);
 	buf_init(&out, OUTPUT_MAX);

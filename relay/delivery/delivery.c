@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "delivery/alert.h"
 #include "delivery/dispatch.h"
 #include "delivery/health.h"
 #include "delivery/report.h"
@@ -34,6 +35,7 @@ struct delivery {
 	struct policy *groups;		/* sender_routes ask for some; else NULL */
 	struct segments *segments;
 	struct link *directory;		/* the newest; NULL: none */
+	struct alerts *alerts;
 	struct link *queue;
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
 	struct buf out;
@@ -150,6 +152,7 @@ delivery_start(struct runtime *rt, struct err *err)
 	d->arena = arena_new(0);
 	buf_init(&d->out, FRAME_BIG);
 	d->segments = segments_new();
+	d->alerts = alerts_new();
 	if (know_thyself(d, err) == -1 || load_groups(d, err) == -1)
 		return -1;
 	if (rt->conf->ndns == 0)
@@ -173,6 +176,12 @@ second(evutil_socket_t fd, short what, void *arg)
 	dispatch_tick(d->dispatch, clock_mono());
 }
 
+static void
+tls_failed(void *ctx, const struct job *job, struct span relay, struct span why)
+{
+	alert_tls(((struct delivery *)dispatch_context(ctx))->alerts, job, relay, why, clock_real());
+}
+
 static int
 delivery_run(struct runtime *rt, struct err *err)
 {
@@ -184,6 +193,7 @@ delivery_run(struct runtime *rt, struct err *err)
 	c->conf = rt->conf;
 	d->dispatch = dispatch_new(&(struct dispatch_setup){ c, d->groups, job_over, d });
 	c->done = dispatch_done;
+	c->tls_failed = tls_failed;
 	c->ctx = d->dispatch;
 	if (rt->conf->ndns)
 		c->resolver = resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, d->anchors, err);
@@ -247,6 +257,8 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 		d->directory = l;
 		dispatch_directory(d->dispatch, l);
 	}
+	else if (link_peer(l) == ROLE_STORE)
+		alerts_store(d->alerts, l);
 }
 
 static void
@@ -258,6 +270,8 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 		d->directory = NULL;
 		dispatch_directory(d->dispatch, NULL);
 	}
+	if (link_peer(l) == ROLE_STORE)
+		alerts_store(d->alerts, NULL);
 	if (l != d->queue)
 		return;
 	/* The next queue hands everything out again. What is not promised yet is dropped, so
@@ -276,8 +290,10 @@ job_over(void *ctx, struct job *job)
 	struct order *o = (struct order *)job;
 	struct arena *a = job->arena;
 
-	if (!job->handed_back)
+	if (!job->handed_back) {
 		report_log(job);
+		alert_attempt(d->alerts, job);
+	}
 	if (d->queue && o->epoch == d->epoch) {
 		buf_reset(&d->out);
 		report_result(&d->out, job);
@@ -529,6 +545,23 @@ refuse_client(struct runtime *rt, int fd, const char *why)
 	reply_end(&r);
 }
 
+/* `postern status`: what somebody should look at. */
+static void
+tell_alerts(struct delivery *d, int fd)
+{
+	struct reply *r = reply_new(d->rt, fd);
+	struct json j;
+
+	json_begin(&j, reply_buf(r));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_key(&j, "tls_failed");
+	alerts_write(d->alerts, &j, clock_real());
+	json_end_object(&j);
+	buf_putc(reply_buf(r), '\n');
+	reply_end(&r);
+}
+
 static void
 delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
@@ -542,6 +575,12 @@ delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	/* JSON is YAML, and base's reader is bounded. */
 	diags_init(&diags, a);
 	root = conf_parse("request", arena_span(a, request), &diags);
+	if (root && conf_get(root, "cmd") && conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd) &&
+	    span_is(cmd, "delivery.alerts")) {
+		arena_free(&a);
+		tell_alerts(d, fd);
+		return;
+	}
 	if (root == NULL || !conf_get(root, "cmd") || !conf_get(root, "address") ||
 	    !conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd) || !span_is(cmd, "route") ||
 	    !conf_text(&diags, conf_get(root, "address"), "address", &text)) {

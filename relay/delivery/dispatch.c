@@ -75,6 +75,12 @@ dispatch_new(const struct dispatch_setup *how)
 	return d;
 }
 
+void *
+dispatch_context(void *ctx)
+{
+	return ((struct dispatch *)ctx)->how.ctx;
+}
+
 size_t
 dispatch_count(const struct dispatch *d)
 {

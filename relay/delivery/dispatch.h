@@ -35,6 +35,7 @@ int dispatch_found(struct dispatch *d, struct frame *f);	/* FOUND. -1: nonsense 
 int dispatch_memberships(struct dispatch *d, struct frame *f);
 /* Takes the job. */
 void dispatch_take(struct dispatch *d, struct job *job);
+void *dispatch_context(void *ctx);	/* of dispatch_setup, for whom carrier.ctx is the dispatch */
 void dispatch_done(void *ctx, struct job *job);		/* ctx: the dispatch */
 /* What waits for the directory is handed back. */
 void dispatch_retire(struct dispatch *d);

@@ -311,10 +311,8 @@ hub_unreachable(struct hub *hub, struct site *site, const struct smtp_result *wh
 	snprintf(hub->why_text, sizeof(hub->why_text), SPAN_FMT, SPAN_ARG(why->reply));
 	snprintf(hub->why_relay, sizeof(hub->why_relay), SPAN_FMT, SPAN_ARG(relay));
 	hub->why.reply = span_str(hub->why_text);
-	if (d->nretry) {
-		size_t step = hub->failures < d->nretry ? hub->failures : d->nretry - 1;
-
-		rest = d->retry[step] / 4 * 3;
+	if (d->retry[RETRY_DEFAULT].n) {
+		rest = retry_pause(d->retry, retry_of_site(why->cls), hub->failures + 1) / 4 * 3;
 		hub->rests_until = clock_mono() + (rest < HUB_REST_MAX ? rest : HUB_REST_MAX);
 	}
 	hub->failures++;

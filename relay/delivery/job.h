@@ -66,7 +66,7 @@ struct carrier {
 	struct table *sites;
 	struct health *health;
 	struct table *hubs;
-	struct tls_cache *tls_sessions;
+	struct tls_cache *tls_sessions;		/* NULL: none is resumed */
 	struct site *dirty;			/* sites that want to be looked at */
 	struct event *kick;			/* … in the next turn */
 	struct event *tick;			/* once a second: time limits of all sessions */

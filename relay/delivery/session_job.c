@@ -144,6 +144,12 @@ session_over(struct session *s)
 			session_job_over(s);
 		}
 		session_die(s);
+	} else if (m->tls == CLIENT_TLS_OFFERED && !m->fail.remote && strcmp(m->fail.dsn, "4.4.2") == 0 &&
+	    (m->fail.when == CLIENT_STARTTLS || m->fail.when == CLIENT_TLS)) {
+		/* Better in clear than not at all, as where the handshake fails (RFC 7435). */
+		s->plain_only = true;
+		s->tried &= ~(UINT64_C(1) << s->target);
+		session_next_target(s);
 	} else if (!wait_for_another(s)) {
 		bool own = session_demanded(s);
 

@@ -212,7 +212,7 @@ session_tls_begin(struct session *s, struct err *err)
 	if (transport_tls(&s->t, s->c->tls, s->route->plan.hosts[host].name, err) == -1 ||
 	    expect_dane(s, host, err) == -1)
 		return -1;
-	if (s->anew)
+	if (s->anew || s->c->tls_sessions == NULL)
 		return 0;
 	n = names_of(s->route, host, names);
 	transport_resume(&s->t, s->c->tls_sessions, span_str(arena_printf(s->arena, SPAN_FMT " %llx",

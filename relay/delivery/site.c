@@ -186,6 +186,10 @@ got_route(void *ctx, struct route *route)
 		site_dirty(site);
 		return;
 	}
+	/* Records that would prove the servers cannot be had: it is TLS that fails. */
+	if (strcmp(route->plan.dsn, "4.7.5") == 0 && site->first && site->c->tls_failed)
+		site->c->tls_failed(site->c->ctx, site->first, (struct span){ 0 },
+		    span_str(route->plan.text));
 	smtp_result_set(&why, CLIENT_GREETING, route->plan.status, FAIL_DNS, route->plan.dsn,
 	    span_str(route->plan.text), false);
 	site_fail(site, &why, (struct span){ 0 }, (struct job_demand){ 0 });

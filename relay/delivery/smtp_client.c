@@ -159,7 +159,7 @@ void
 smtp_client_lost(struct smtp_client *m, const char *what)
 {
 	smtp_client_fail(m, RCPT_DEFERRED, m->state == CLIENT_GREETING ? FAIL_GREETING :
-	    m->state == CLIENT_TLS ? FAIL_TLS : FAIL_SITE, "4.4.2", "%s with " SPAN_FMT
+	    m->state == CLIENT_STARTTLS || m->state == CLIENT_TLS ? FAIL_TLS : FAIL_SITE, "4.4.2", "%s with " SPAN_FMT
 	    " while %s", what, SPAN_ARG(m->peer), about(m));
 }
 
@@ -167,8 +167,8 @@ void
 smtp_client_timeout(struct smtp_client *m)
 {
 	smtp_client_fail(m, RCPT_DEFERRED, m->state == CLIENT_GREETING ? FAIL_GREETING :
-	    m->state == CLIENT_TLS ? FAIL_TLS : FAIL_SITE, "4.4.2", "conversation with "
-	    SPAN_FMT " timed out while %s", SPAN_ARG(m->peer), about(m));
+	    m->state == CLIENT_STARTTLS || m->state == CLIENT_TLS ? FAIL_TLS : FAIL_SITE, "4.4.2",
+	    "conversation with " SPAN_FMT " timed out while %s", SPAN_ARG(m->peer), about(m));
 }
 
 void

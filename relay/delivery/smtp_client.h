@@ -122,6 +122,7 @@ struct smtp_client {
 	size_t rcpt, accepted;
 	bool ahead;			/* the whole envelope was said already */
 	bool doomed;			/* MAIL was refused: the rest is heard and ignored */
+	bool absurd;			/* … and a recipient accepted all the same */
 	bool need_rset;
 	bool bdat;			/* this message goes by BDAT */
 	bool all_said;			/* … and its last byte has gone */

@@ -108,7 +108,7 @@ smtp_client_message(struct smtp_client *m, struct smtp_message *msg)
 		return false;
 	m->msg = msg;
 	m->rcpt = m->accepted = 0;
-	m->doomed = m->ahead = m->refused = m->all_said = false;
+	m->doomed = m->absurd = m->ahead = m->refused = m->all_said = false;
 	m->chunks_said = m->chunks_heard = 0;
 	m->rest = m->chunk = (struct span){ 0 };
 	m->bdat = (m->caps & CAP_CHUNKING) && msg->lines;
@@ -257,6 +257,7 @@ rcpt_response(struct smtp_client *m)
 			}
 		}
 	}
+	m->absurd |= m->doomed && class == 2;
 	/* counted only now: accepted <= rcpt holds at every change of state */
 	m->rcpt++;
 	if (m->rcpt < m->msg->n)
@@ -313,7 +314,8 @@ data_response(struct smtp_client *m)
 {
 	int class = m->reply.code / 100;
 
-	if (class < 4 && m->reply.code != 354) {
+	if ((class < 4 && m->reply.code != 354) || (class == 3 && m->absurd)) {
+		/* Even an empty message might be delivered there. */
 		client_fail_nonsense(m);
 	} else if (class == 3 && m->accepted == 0) {
 		/* Pipelined, and nobody is left: an empty message to no one (RFC 2920, 3.1). */

@@ -566,13 +566,17 @@ read_domains(struct reader *r, const struct conf_node *map)
 /* ---- delivery ---- */
 
 static void
-read_retry(struct reader *r, const struct conf_node *list, struct conf_delivery *dl)
+read_curve(struct reader *r, const struct conf_node *list, struct retry_curve *curve)
 {
 	int64_t *out;
 	size_t n = 0;
 
 	if (!conf_want(r->d, list, CONF_LIST, "a list of durations: [1m, 5m, 15m]"))
 		return;
+	if (list->count > RETRY_STEPS_MAX) {
+		diag_at(r->d, DIAG_ERROR, list, NULL, "more than %d retries", RETRY_STEPS_MAX);
+		return;
+	}
 	out = arena_array(r->a, list->count, sizeof(*out));
 	CONF_EACH(item, list)
 		if (conf_duration(r->d, item, &out[n])) {
@@ -584,8 +588,35 @@ read_retry(struct reader *r, const struct conf_node *list, struct conf_delivery 
 		error_at(r, list, "[1m, 5m, 15m, 30m, 1h]", "an empty list of retries");
 		return;
 	}
-	dl->retry = out;
-	dl->nretry = n;
+	*curve = (struct retry_curve){ out, n };
+}
+
+/* A list is the curve of all classes. A map names some; the others take its `default` when there
+ * is one, else their own of the table. */
+static void
+read_retry(struct reader *r, const struct conf_node *n, struct conf_delivery *dl)
+{
+	const char *known[RETRY_CLASSES + 1] = { NULL };
+	bool all = n->kind != CONF_MAP || conf_get(n, retry_name(RETRY_DEFAULT)) != NULL;
+
+	for (int c = 0; c < RETRY_CLASSES; c++) {
+		known[c] = retry_name((enum retry_class)c);
+		if (all && c != RETRY_DEFAULT)
+			dl->retry[c] = (struct retry_curve){ 0 };
+	}
+	if (n->kind == CONF_LIST) {
+		read_curve(r, n, &dl->retry[RETRY_DEFAULT]);
+		return;
+	}
+	if (!conf_want(r->d, n, CONF_MAP, "[1m, 5m, 15m], or {default: [...], greylisted: [...]}"))
+		return;
+	conf_check_keys(r->d, n, "retry", known);
+	for (int c = 0; c < RETRY_CLASSES; c++) {
+		const struct conf_node *list = conf_get(n, known[c]);
+
+		if (list != NULL)
+			read_curve(r, list, &dl->retry[c]);
+	}
 }
 
 static void
@@ -643,17 +674,17 @@ read_delivery(struct reader *r, const struct conf_node *map)
 		"delay_notice", "expire", "per_site", "tls", "processes", "pools",
 		"sender_routes", NULL };
 	static const char *const site[] = { "connections", "messages_per_connection", "rate", NULL };
-	static const int64_t retry[] = { MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE,
-		120 * MINUTE, 240 * MINUTE };
 	struct conf_delivery *dl = &r->c->delivery;
 	const struct conf_node *n, *k;
 	uint64_t v;
 
 	*dl = (struct conf_delivery){ .lines = dl->lines, .nlines = dl->nlines, .pools = dl->pools,
-		.npools = dl->npools, .port = 25, .hello = r->c->hostname, .retry = retry,
-		.nretry = sizeof(retry) / sizeof(retry[0]), .delay_notice = 240 * MINUTE,
+		.npools = dl->npools, .port = 25, .hello = r->c->hostname,
+		.delay_notice = 240 * MINUTE,
 		.expire = 5 * 24 * 60 * MINUTE, .site_connections = 20, .site_messages = 100,
 		.processes = 1, .floor = FLOOR_OPPORTUNISTIC, .dane = true };
+	for (int c = 0; c < RETRY_CLASSES; c++)
+		dl->retry[c] = retry_default((enum retry_class)c);
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "settings of the delivery"))
 		return;
 	conf_check_keys(r->d, map, "delivery", known);
@@ -889,6 +920,22 @@ read_store(struct reader *r, const struct conf_node *n)
 }
 
 static void
+read_journal(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "records", NULL };
+	int64_t *keep = &r->c->journal_records;
+
+	*keep = 30 * 24 * 60 * MINUTE;
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{records}"))
+		return;
+	conf_check_keys(r->d, map, "journal", known);
+	duration_of(r, map, "records", keep);
+	if (*keep && (*keep < 60 * MINUTE || *keep > 3660 * 24 * 60 * MINUTE))
+		error_at(r, conf_get(map, "records"), NULL,
+		    "`records` is 0, or between one hour and ten years");
+}
+
+static void
 read_metrics(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "address", NULL };
@@ -927,7 +974,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "directory", NULL };
+		"auth", "limits", "dkim_missing", "directory", "journal", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -998,6 +1045,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
 		read_scanners(&r, conf_get(root, "scanners"));
+		read_journal(&r, conf_get(root, "journal"));
 		read_metrics(&r, conf_get(root, "metrics"));
 		read_log(&r, conf_get(root, "log"));
 	}

@@ -11,6 +11,7 @@
 #include "conf.h"
 #include "log.h"
 #include "postern/envelope.h"
+#include "queue/retry.h"
 
 struct conf_net {
 	struct span name;
@@ -172,8 +173,7 @@ struct conf_delivery {
 	size_t nlines;
 	const struct conf_pool *pools;
 	size_t npools;
-	const int64_t *retry;		/* microseconds; the last repeats */
-	size_t nretry;
+	struct retry_curve retry[RETRY_CLASSES];	/* of each class of failure; n 0: the default's */
 	int64_t delay_notice, expire;
 	uint32_t site_connections;		/* 20 */
 	uint32_t site_messages;			/* 100 on one connection */
@@ -202,6 +202,7 @@ struct config {
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */
+	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
 	const struct conf_net *networks;
 	size_t nnetworks;

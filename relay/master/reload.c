@@ -5,12 +5,15 @@
  * whole. Else a new generation is started, and only when all of it is ready
  * does it take over the listening sockets and the old one retires. Its
  * receivers live on until their sessions have ended, RELOAD_GRACE at the most, judged by
- * the new scanners; when reloads follow each other, the eldest but GENERATIONS are hurried.
+ * the new scanners; when reloads follow each other, the eldest but GENERATIONS are hurried: their
+ * sessions have HURRY_GRACE left, so that a client who came a moment ago is served and not sent away.
  */
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,11 +22,13 @@
 #include "clock.h"
 #include "master/master.h"
 
+#define SETTLE_US (5 * US_PER_SEC)
 #define RELOAD_GRACE 600	/* seconds */
+#define HURRY_GRACE 20		/* seconds; the last eight of them for goodbyes */
 #define GENERATIONS 4		/* of receivers that end their sessions beside the one in force */
 
 void
-reload_begin(struct master *m)
+reload_begin(struct master *m, const char *how, uint32_t uid)
 {
 	char state[64];
 	int pipefd[2];
@@ -40,7 +45,7 @@ reload_begin(struct master *m)
 		dup2(pipefd[1], 1);
 		dup2(pipefd[1], 2);
 		fcntl(1, F_SETFL, 0);
-		execl(m->exe, "posternd", "-n", "-c", m->path, (char *)NULL);
+		execl(m->exe, "posternd", "-n", "-l", "-c", m->path, (char *)NULL);
 		_exit(127);
 	}
 	close(pipefd[1]);
@@ -51,6 +56,7 @@ reload_begin(struct master *m)
 		return;
 	}
 	m->check_fd = pipefd[0];
+	m->asked = (struct asked){ how, uid, clock_real() };
 	log_info("reload: checking %s", m->path);
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono());
 	notify(state);
@@ -84,6 +90,28 @@ log_lines(struct span text)
 	}
 }
 
+/* For `postern status`, until a reload succeeds: the first error of a check, with its place. */
+static void
+refused(struct master *m, struct span why)
+{
+	static const char arrow[] = "\n  --> ";
+	const char *at = why.n ? memmem(why.p, why.n, "error: ", 7) : NULL;
+	struct span place = { 0 };
+
+	if (at)
+		why = span_from(why, (size_t)(at - why.p));
+	at = why.n ? memmem(why.p, why.n, arrow, sizeof(arrow) - 1) : NULL;
+	if (at) {
+		place = span_from(why, (size_t)(at - why.p) + sizeof(arrow) - 1);
+		place = span_sub(place, 0, span_find(place, '\n'));
+	}
+	why = span_sub(why, 0, span_find(why, '\n'));
+	free(m->refused);
+	if (asprintf(&m->refused, SPAN_FMT "%s" SPAN_FMT, SPAN_ARG(why), place.n ? ", " : "",
+	    SPAN_ARG(place)) == -1)
+		m->refused = NULL;
+}
+
 void
 reload_check_done(struct master *m, int status)
 {
@@ -95,16 +123,19 @@ reload_check_done(struct master *m, int status)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		log_error("reload refused: %s has errors; the running configuration stays", m->path);
 		log_lines(said);
+		refused(m, said);
 		notify("READY=1");
 		control_reload_done(m, false, said);
 		return;
 	}
 	m->next.number = ++m->last_generation;
+	m->next.asked = m->asked;
 	if (generation_load(m, &m->next, false, &err) == -1 ||
 	    generation_bind(m, &m->next, &err) == -1) {
 		reload_failed(m, err.text);
 		return;
 	}
+	watch_take(m, said);
 	procs_fill(m);
 }
 
@@ -112,6 +143,7 @@ static void
 generation_free(struct generation *g)
 {
 	config_free(&g->conf);
+	history_forget(g);
 	if (g->fd != -1)
 		close(g->fd);
 	*g = (struct generation){ .fd = -1 };
@@ -121,6 +153,8 @@ void
 reload_failed(struct master *m, const char *why)
 {
 	log_error("reload failed: %s; the running configuration stays", why);
+	refused(m, span_str(why));
+	watch_failed(m);
 	for (struct proc *p = m->procs; p; p = p->next)
 		if (p->generation == m->next.number && !p->worker) {
 			p->state = PROC_RETIRING;
@@ -171,11 +205,30 @@ reload_advance(struct master *m)
 		} else if (p->generation == old) {
 			proc_retire(m, p, p->role == ROLE_RECEIVER ? RELOAD_GRACE : 0);
 		} else if (p->generation + GENERATIONS < m->now.number) {
-			proc_retire(m, p, 0);
+			proc_retire(m, p, p->role == ROLE_RECEIVER ? HURRY_GRACE : 0);
 		}
 	}
 	unbind_unused(m);
+	history_tell(m);
+	free(m->refused);
+	m->refused = NULL;
 	log_info("reload: the new configuration is in force");
+	m->settle_by = clock_mono() + SETTLE_US;
+	reload_settle(m, false);
+}
+
+/* Who asked hears that it is done when nobody judges by the old policy any more: the old scanners have
+ * ended. One that is busy with a large message is not waited for longer than SETTLE_US. */
+void
+reload_settle(struct master *m, bool now)
+{
+	if (m->settle_by == 0)
+		return;
+	for (const struct proc *p = m->procs; p && !now; p = p->next)
+		if (p->role == ROLE_SCANNER && p->generation != m->now.number &&
+		    clock_mono() < m->settle_by)
+			return;
+	m->settle_by = 0;
 	notify("READY=1");
 	control_reload_done(m, true, (struct span){ 0 });
 }

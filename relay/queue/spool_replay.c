@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fs.h"
 #include "id.h"
 #include "queue/spool_internal.h"
@@ -22,6 +23,7 @@ struct replay {
 	struct spool *sp;
 	struct arena *scratch;
 	uint64_t torn;		/* where the tail is torn; 0: it is not */
+	bool adopting;		/* the spool is in use meanwhile */
 };
 
 static void
@@ -58,6 +60,11 @@ found_message(struct replay *rp, struct segment *s, uint64_t offset, const struc
 		if ((r->flags & RECORD_BIG) &&
 		    (fstatat(sp->bigfd, spool_big_name(r->id, name), &st, 0) == -1 ||
 		    (uint64_t)st.st_size != m.size)) {
+			if (rp->adopting) {
+				damaged(rp, s, offset, to.bytes, r->id, r->type,
+				    "its large file is missing");
+				return;
+			}
 			/* Removed after its DONE; or lost, which only the absence of a
 			 * DONE will tell: see orphans(). */
 			idtable_put(sp->items, r->id, sp);
@@ -181,8 +188,9 @@ visit_damage(void *ctx, struct segment *s, const struct segment_damage *d)
 	    strstr(d->what, "cut short") == NULL;
 
 	/* A whole record with a wrong sum at the very end may be either; it is
-	 * kept and reported, because an acknowledged message might be in it. */
-	if (d->tail && !whole && !s->ended) {
+	 * kept and reported, because an acknowledged message might be in it. In a
+	 * reused file the missing TAIL tells that it is not. */
+	if (d->tail && !s->ended && (!whole || s->space > 0)) {
 		rp->torn = d->offset;
 		return;
 	}
@@ -236,7 +244,8 @@ by_number(const void *a, const void *b)
 }
 
 static int
-segment_numbers(struct spool *sp, uint32_t **numbers, size_t *n, struct err *err)
+segment_numbers(struct spool *sp, uint32_t **numbers, size_t *n, uint32_t **spares, size_t *nspares,
+    struct err *err)
 {
 	int fd = openat(sp->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
@@ -252,6 +261,14 @@ segment_numbers(struct spool *sp, uint32_t **numbers, size_t *n, struct err *err
 		char *dot = strchr(e->d_name, '.');
 
 		/* A number under which something damaged is kept is not given again. */
+		if (spare_name_parse(e->d_name, &v)) {
+			*spares = realloc(*spares, (*nspares + 1) * sizeof(**spares));
+			ASSERT(*spares != NULL);
+			(*spares)[(*nspares)++] = v;
+			if (v > sp->last_number)
+				sp->last_number = v;
+			continue;
+		}
 		if (dot != NULL)
 			*dot = '\0';
 		if (!segment_name_parse(e->d_name, &v))
@@ -270,6 +287,16 @@ segment_numbers(struct spool *sp, uint32_t **numbers, size_t *n, struct err *err
 	return 0;
 }
 
+/* An import has put it there, and its segment is about to follow. */
+static bool
+being_imported(struct spool *sp, const char *name)
+{
+	char import[80];
+
+	snprintf(import, sizeof(import), "%.60s.import", name);
+	return faccessat(sp->bigfd, import, F_OK, 0) == 0;
+}
+
 /* Large files without a message are removed: the crash came between them and
  * their record, or between their DONE and their removal. Messages without
  * their large file are reported. */
@@ -284,7 +311,8 @@ orphans(struct spool *sp)
 	void *v;
 
 	while (d != NULL && (e = readdir(d)) != NULL)
-		if (id_parse(span_str(e->d_name), &id) && idtable_get(sp->items, id) == NULL)
+		if (id_parse(span_str(e->d_name), &id) && idtable_get(sp->items, id) == NULL &&
+		    !being_imported(sp, e->d_name))
 			(void)fs_unlinkat(sp->bigfd, e->d_name, NULL);
 	if (d != NULL)
 		closedir(d);
@@ -318,15 +346,18 @@ spool_replay(struct spool *sp, struct err *err)
 {
 	struct replay rp = { .sp = sp };
 	struct segment_visitor v = { visit_record, visit_damage, &rp };
-	uint32_t *numbers = NULL;
-	size_t n = 0;
+	uint32_t *numbers = NULL, *spares = NULL;
+	size_t n = 0, nspares = 0;
 
-	if (segment_numbers(sp, &numbers, &n, err) == -1)
+	if (segment_numbers(sp, &numbers, &n, &spares, &nspares, err) == -1)
 		return -1;
 	if (versions_known(sp, numbers, n, err) == -1) {
 		free(numbers);
+		free(spares);
 		return -1;
 	}
+	spool_spares_found(sp, spares, nspares);
+	free(spares);
 	rp.scratch = arena_new(0);
 	for (size_t i = 0; i < n; i++) {
 		struct segment *s = segment_open(sp->dirfd, numbers[i], err);
@@ -357,6 +388,61 @@ spool_replay(struct spool *sp, struct err *err)
 	free(numbers);
 	sp->reap = true;
 	return 0;
+}
+
+/* ---- adopting ---- */
+
+uint32_t
+spool_reserve(struct spool *sp)
+{
+	return ++sp->last_number;
+}
+
+int
+spool_adopt(struct spool *sp, uint32_t number, struct err *err)
+{
+	struct segment *s;
+	size_t i;
+
+	if (spool_segment(sp, number) != NULL)
+		return 0;
+	if (number > sp->last_number)
+		return err_set(err, EINVAL, "segment %u was never reserved", number);
+	if (sp->adopt.segment != 0)
+		return err_set(err, EBUSY, "segment %u is being taken over", sp->adopt.segment);
+	if ((s = segment_open(sp->dirfd, number, err)) == NULL)
+		return -1;
+	/* What will be said of its messages must be read after them. */
+	if (sp->head != NULL && sp->head->number < number)
+		spool_end_head(sp);
+	spool_segment_add(sp, s);
+	for (i = sp->nsegments - 1; i > 0 && sp->segments[i - 1]->number > number; i--)
+		sp->segments[i] = sp->segments[i - 1];
+	sp->segments[i] = s;
+	s->left = clock_mono();
+	s->pins++;
+	sp->adopt.segment = number;
+	sp->adopt.next = 0;
+	sp->ops->segment_new(sp->ctx, number, s->fd);
+	return 1;
+}
+
+bool
+spool_adopt_step(struct spool *sp, uint32_t number, uint64_t budget)
+{
+	struct replay rp = { .sp = sp, .adopting = true };
+	struct segment_visitor v = { visit_record, visit_damage, &rp };
+	struct segment *s = spool_segment(sp, number);
+
+	ASSERT(sp->adopt.segment == number && s != NULL);
+	rp.scratch = arena_new(0);
+	sp->adopt.next = segment_scan(s, sp->adopt.next, budget, &v, NULL);
+	arena_free(&rp.scratch);
+	if (sp->adopt.next != 0)
+		return true;
+	sp->adopt.segment = 0;
+	spool_unpin(sp, number);
+	return false;
 }
 
 /* ---- opening and closing ---- */
@@ -430,6 +516,7 @@ spool_close(struct spool **spp)
 	buf_release(&sp->urgent.bytes);
 	buf_release(&sp->lazy.bytes);
 	idtable_free(&sp->items);
+	spool_dying_end(sp);
 	if (sp->dirfd != -1)
 		close(sp->dirfd);
 	if (sp->bigfd != -1)

@@ -17,6 +17,9 @@
 #include "fs.h"
 #include "scanner/load_policy.h"
 
+#define ZONEINFO "/usr/share/zoneinfo"
+#define ZONE_MAX (256u << 10)
+
 static bool
 stays_inside(struct span path)
 {
@@ -83,6 +86,21 @@ policy_folder_close(struct policy_folder *f)
 	f->fd = -1;
 }
 
+static void
+note_list(struct policy_folder *f, struct span path, struct span text)
+{
+	struct policy_parts *p = f->parts;
+
+	if (p->nlists == p->caplists) {
+		size_t cap = p->caplists ? p->caplists * 2 : 16;
+
+		p->lists = arena_grow(f->arena, p->lists, p->caplists * sizeof(*p->lists),
+		    cap * sizeof(*p->lists));
+		p->caplists = cap;
+	}
+	p->lists[p->nlists++] = (struct archive_list){ arena_span(f->arena, path), text, false };
+}
+
 int
 policy_folder_read(void *ctx, struct span path, struct span *text, struct err *err)
 {
@@ -91,7 +109,31 @@ policy_folder_read(void *ctx, struct span path, struct span *text, struct err *e
 	if (!stays_inside(path))
 		return err_set(err, EXDEV, SPAN_FMT " is not within the policy folder",
 		    SPAN_ARG(path));
-	return read_beneath(f, arena_str(f->arena, path), POLICY_LIST_MAX, text, err);
+	if (read_beneath(f, arena_str(f->arena, path), POLICY_LIST_MAX, text, err) == -1)
+		return -1;
+	if (f->parts)
+		note_list(f, path, *text);
+	return 0;
+}
+
+/* /usr/share/zoneinfo/NAME; links in it lead to its other files. */
+static int
+read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
+{
+	struct policy_folder *f = ctx;
+	struct policy_folder zones = { .arena = f->arena };
+	int rc;
+
+	zones.fd = open(ZONEINFO, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (zones.fd == -1)
+		return err_errno(err, "%s", ZONEINFO);
+	rc = !stays_inside(name) ? err_set(err, EXDEV, "not within %s", ZONEINFO) :
+	    read_beneath(&zones, arena_str(f->arena, name), ZONE_MAX, tzif, err);
+	close(zones.fd);
+	if (rc == 0 && f->parts)
+		note_list(f, span_str(arena_printf(f->arena, ARCHIVE_ZONES SPAN_FMT, SPAN_ARG(name))),
+		    *tzif);
+	return rc;
 }
 
 static int
@@ -142,7 +184,7 @@ static void
 fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 {
 	struct policy_network *nets;
-	struct span *domains;
+	struct span *domains, *listeners;
 
 	if (conf == NULL)
 		return;
@@ -153,6 +195,11 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 	domains = arena_array(a, conf->ndomains, sizeof(*domains));
 	for (size_t i = 0; i < conf->ndomains; i++)
 		domains[i] = conf->domains[i].name;
+	listeners = arena_array(a, conf->nlisteners, sizeof(*listeners));
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		listeners[i] = conf->listeners[i].name;
+	env->listeners = listeners;
+	env->nlisteners = conf->nlisteners;
 	env->networks = nets;
 	env->nnetworks = conf->nnetworks;
 	env->domains = domains;
@@ -163,10 +210,12 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 /* only: a single file of the folder, or NULL for all. */
 static struct policy *
 load_from(const char *dir, const char *shown, const char *only, const struct config *conf,
-    bool limits_only, struct arena *a, struct diags *d)
+    bool limits_only, struct arena *a, struct diags *d, struct policy_parts *parts)
 {
-	struct policy_folder f = { .fd = -1, .arena = a };
-	struct policy_env env = { .read_file = policy_folder_read, .ctx = &f, .now = clock_real(),
+	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts };
+	/* What an inbound message is asked for comes with the verifier and the spam filter. */
+	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
+		.ctx = &f, .now = clock_real(), .facts_missing = FACTS_INBOUND,
 		.limits_only = limits_only };
 	struct policy_source *files, one = { .name = shown };
 	struct policy *p = NULL;
@@ -184,6 +233,10 @@ load_from(const char *dir, const char *shown, const char *only, const struct con
 	else if (only || policy_folder_sources(&f, shown, ".yaml", d, &files, &nfiles))
 		p = policy_load(files, nfiles, &env, d);
 	policy_folder_close(&f);
+	if (parts) {
+		parts->files = files;
+		parts->nfiles = nfiles;
+	}
 	if (p && d->errors > errors)	/* a file that could not be read */
 		policy_free(&p);
 	return p;
@@ -193,7 +246,7 @@ struct policy *
 policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
     bool limits_only, struct arena *a, struct diags *d)
 {
-	return load_from(dir, dir_shown, NULL, conf, limits_only, a, d);
+	return load_from(dir, dir_shown, NULL, conf, limits_only, a, d, NULL);
 }
 
 struct policy *
@@ -204,14 +257,27 @@ policy_load_file(const char *path, const struct config *conf, struct arena *a, s
 	    arena_str(a, span_make(path, (size_t)(slash - path)));
 
 	return load_from(dir, arena_str(a, span_str(path)), slash ? slash + 1 : path, conf, false, a,
-	    d);
+	    d, NULL);
+}
+
+static const char *
+shown(const struct config *conf)
+{
+	const char *slash = strrchr(conf->policy_dir, '/');
+
+	return slash && slash[1] ? slash + 1 : conf->policy_dir;
 }
 
 struct policy *
 policy_load_conf(const struct config *conf, bool limits_only, struct arena *a, struct diags *d)
 {
-	const char *slash = strrchr(conf->policy_dir, '/');
+	return policy_load_dir(conf->policy_dir, shown(conf), conf, limits_only, a, d);
+}
 
-	return policy_load_dir(conf->policy_dir, slash && slash[1] ? slash + 1 : conf->policy_dir,
-	    conf, limits_only, a, d);
+struct policy *
+policy_load_parts(const struct config *conf, struct arena *a, struct diags *d,
+    struct policy_parts *parts)
+{
+	*parts = (struct policy_parts){ 0 };
+	return load_from(conf->policy_dir, shown(conf), NULL, conf, false, a, d, parts);
 }

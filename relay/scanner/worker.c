@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
+#include "postern/record.h"
 #include "scanner/worker.h"
 
 #define PEERS_MAX 512
@@ -136,6 +137,8 @@ encode_answer(struct worker *w, const struct envelope *env, const struct judgeme
 	log_msg(LOG_LVL_WARN, env->id, "the verdict is too large; held as unscannable");
 	policy_verdict_failed(w->env->judge.policy, env, true, SPAN_LIT("The verdict is too large"),
 	    w->arena, &failed.verdict);
+	failed.verdict.record = record_failed(w->env->judge.policy, &ju->anatomy, env, &ju->facts,
+	    &failed.verdict, SPAN_LIT("The verdict is too large"), w->arena);
 	record = judgement_record(&w->env->judge, env, &failed, RECORD_MAX, w->arena);
 	judgement_message(&failed, record, w->arena, &m);
 	buf_reset(&w->answer);
@@ -147,7 +150,8 @@ static void
 scan(struct worker *w, struct msg_scan *m)
 {
 	struct span raw = payload_flat(&m->payload, w->arena);
-	struct policy_options opt = { .members = &m->members };
+	const struct facts facts = { .members = m->members };
+	const struct policy_options opt = { .known = &facts };
 	struct judgement ju;
 
 	judge_message(&w->env->judge, &m->env, raw, &opt, w->arena, &ju);

@@ -10,6 +10,7 @@
 #include "id.h"
 #include "ipc/ticket.h"
 #include "master/runtime.h"
+#include "store/basis.h"
 #include "store/journal.h"
 #include "store/kept.h"
 #include "table.h"
@@ -48,6 +49,14 @@ struct store {
 	struct link *queue;		/* NULL: it is away */
 	struct store_batch batch;
 	struct store_keeps keeps;
+	struct bases bases;		/* verdict records that go with the next batch */
+	struct {			/* a POLICY frame that could not be written yet; NULL: none */
+		char *bytes;
+		size_t n;
+		char hash[17], commit[65], how[17];
+		struct msg_policy msg;
+	} policy;
+	int64_t expire_at;		/* clock_mono: then old records are deleted */
 	struct event *flush, *keep_commit, *tick, *leave;
 	struct arena *scratch;		/* of one frame or one request */
 	struct tickets *tickets;	/* owner: struct flight of release.c */
@@ -72,6 +81,11 @@ void act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t 
 void act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m);
 void act_queue_gone(struct store *s);
 void act_tick(struct store *s);			/* deadlines, expiry, unfinished decisions */
+
+/* store_policy.c */
+void store_policy_write(struct store *s);	/* what waits, if anything does */
+int store_policy(struct runtime *rt, struct frame *f);
+void store_expire(struct store *s);		/* called every second */
 
 /* store_control.c */
 void store_client(struct runtime *rt, int fd, uint32_t uid, struct span request);

@@ -7,6 +7,7 @@
  *	{"cmd":"held.list","selector":"S","limit":N,"all":BOOL}	also quarantine.*
  *	{"cmd":"held.show","id":"ID","raw":BOOL}
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
+ *	records.*, policy.*			see store_policy.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -20,7 +21,7 @@
 #include "clock.h"
 #include "ipc/json_read.h"
 #include "log.h"
-#include "store/store.h"
+#include "store/asked.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
 #define TAILS_MAX 32
@@ -30,20 +31,10 @@
 #define HEAD_MAX 16384			/* of a message's header, shown */
 #define REASON_MAX 200
 #define RAW_MAX ((size_t)40 << 20)	/* more does not pass the control socket */
-#define RAW_PIECE 48000			/* bytes of content in one line; a multiple of 3 */
-
-struct asked {
-	struct store *s;
-	const struct jval *req;
-	enum outcome kind;		/* held.*, quarantine.* */
-	uint32_t uid;
-	struct arena *arena;
-	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
-};
 
 /* ---- lines ---- */
 
-static void
+void
 say_error(struct asked *q, const char *text)
 {
 	struct json j;
@@ -56,7 +47,7 @@ say_error(struct asked *q, const char *text)
 	buf_putc(reply_buf(q->reply), '\n');
 }
 
-static struct json
+struct json
 open_line(struct reply *r)
 {
 	struct json j;
@@ -67,7 +58,7 @@ open_line(struct reply *r)
 	return j;
 }
 
-static void
+void
 close_line(struct reply *r, struct json *j)
 {
 	json_end_object(j);
@@ -307,36 +298,12 @@ do_list(struct asked *q, int fd)
 }
 
 static void
-put_base64(struct reply *r, struct span s)
-{
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	struct buf *b = reply_buf(r);
-
-	for (size_t i = 0; i < s.n; i += 3) {
-		size_t left = s.n - i;
-		uint32_t v = (uint32_t)(unsigned char)s.p[i] << 16 |
-		    (left > 1 ? (uint32_t)(unsigned char)s.p[i + 1] << 8 : 0) |
-		    (left > 2 ? (uint32_t)(unsigned char)s.p[i + 2] : 0);
-		char four[4] = { set[v >> 18], set[v >> 12 & 63], left > 1 ? set[v >> 6 & 63] : '=',
-			left > 2 ? set[v & 63] : '=' };
-
-		buf_put(b, four, 4);
-	}
-}
-
-/* The bytes themselves, {"v":1,"raw":"base64"} line after line. */
-static void
 put_raw(struct asked *q, struct span content)
 {
-	if (content.n > RAW_MAX) {
+	if (content.n > RAW_MAX)
 		say_error(q, "the message is too large to be shown");
-		return;
-	}
-	for (size_t at = 0; at < content.n; at += RAW_PIECE) {
-		buf_puts(reply_buf(q->reply), "{\"v\":1,\"raw\":\"");
-		put_base64(q->reply, span_sub(content, at, RAW_PIECE));
-		buf_puts(reply_buf(q->reply), "\"}\n");
-	}
+	else
+		say_bytes(q, content);
 }
 
 static void
@@ -475,6 +442,12 @@ static const struct command {
 	{ "tail", false, do_tail },
 	{ "explain", false, do_explain },
 	{ "journal.stats", false, do_stats },
+	{ "records.page", false, do_records_page },
+	{ "records.get", false, do_records_get },
+	{ "policy.manifest", false, do_policy_manifest },
+	{ "policy.archive", false, do_policy_archive },
+	{ "policy.history", false, do_policy_history },
+	{ "policy.hits", false, do_policy_hits },
 	{ "list", true, do_list },
 	{ "show", true, do_show },
 	{ "release", true, do_release },

@@ -1,9 +1,10 @@
 /* bench_spool.c -- the spool beside the bare disk, replay, memory, the schedule.
  *
- *	bench_spool [-d FOLDER] [-m MESSAGES] [-s SECONDS]
+ *	bench_spool [-d FOLDER] [-m MESSAGES] [-s SECONDS] [-R]
  *
  * Durable messages a second against a bare loop of append + fdatasync on the
- * same disk in the same run, batch by batch in turn; then
+ * same disk in the same run, batch by batch in turn (-R: files of segments are not used again, as
+ * it was before version 3 of the spool); then
  * start-up time and memory of the whole queue role with 100,000 and MESSAGES
  * (1,000,000) messages; then the cost of scheduling with few and many jobs.
  */
@@ -38,9 +39,8 @@ fresh(struct user *u, const char *name)
 
 /* ---- accepting ---- */
 
-/* In life a delivery process and the store hold each segment too, and let go of it after the queue:
- * so it is not the queue that waits while the file system frees 64 MiB (about 100 ms where
- * discards are on). A child stands for them. */
+/* In life a delivery process and the store hold each segment too, and let go of it after the queue.
+ * A child stands for them. */
 static void
 holder(int sock)
 {
@@ -85,7 +85,40 @@ tell_holder(void *to, uint32_t number, int fd)
 	ASSERT(sendmsg(*(int *)to, &msg, 0) == (ssize_t)sizeof(number));
 }
 
+/* How long batches took: tenths of milliseconds, the last one and above. */
+struct latency {
+	uint32_t slot[5000];
+	uint64_t n;
+	double worst;
+};
+
+static void
+latency_add(struct latency *l, double seconds)
+{
+	size_t i = (size_t)(seconds * 1e4);
+
+	l->slot[i < 5000 ? i : 4999]++;
+	l->n++;
+	l->worst = seconds > l->worst ? seconds : l->worst;
+}
+
+/* In milliseconds. */
+static double
+latency_at(const struct latency *l, double part)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < 5000; i++)
+		if ((double)(sum += l->slot[i]) >= part * (double)l->n)
+			return (double)(i + 1) / 10;
+	return 500;
+}
+
+static bool reuse = true;
+
 struct contest {
+	struct latency bare_took, spool_took;
+	int64_t freed;
 	size_t batch, n;	/* n: messages each side has stored */
 	double bare, spool;	/* seconds */
 	struct user u;
@@ -106,6 +139,7 @@ bare_batch(struct contest *c)
 	ASSERT(fdatasync(c->fd) == 0);
 	c->at += (off_t)n;
 	c->bare += seconds_since(begun);
+	latency_add(&c->bare_took, seconds_since(begun));
 }
 
 /* As in life: each message is done some time later, and segments go when all in them are. */
@@ -124,17 +158,24 @@ spool_batch(struct contest *c)
 		ASSERT(c->items[i] != NULL);
 	}
 	ASSERT(spool_sync(c->u.sp, &err) == 0);
+	if (clock_mono() - c->freed > 50000) {		/* as the role's idle turns do */
+		(void)spool_free(c->u.sp);
+		c->freed = clock_mono();
+	}
 	c->spool += seconds_since(begun);
+	latency_add(&c->spool_took, seconds_since(begun));
 }
 
 /* Batch by batch in turn, so that whatever else the disk does hits both alike. */
 static void
 contest(size_t batch, double seconds)
 {
-	struct contest c = { .batch = batch };
+	static struct contest c;
 	char path[300];
 	int pair[2];
 
+	memset(&c, 0, sizeof(c));
+	c.batch = batch;
 	snprintf(path, sizeof(path), "%s/postern-bare-%d", folder, (int)getpid());
 	c.fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	c.bytes = malloc(batch * BODY);
@@ -143,6 +184,7 @@ contest(size_t batch, double seconds)
 	ASSERT(c.fd >= 0 && c.bytes != NULL && c.items != NULL);
 	memset(c.bytes, 'x', batch * BODY);
 	fresh(&c.u, "bench");
+	spool_set_reuse(c.u.sp, reuse);
 	ASSERT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	if (fork() == 0) {
 		close(pair[0]);
@@ -156,8 +198,10 @@ contest(size_t batch, double seconds)
 		spool_batch(&c);
 		c.n += batch;
 	}
-	printf("%8zu %14.0f %14.0f %7.0f%%\n", batch, (double)c.n / c.bare, (double)c.n / c.spool,
-	    100 * c.bare / c.spool);
+	printf("%8zu %14.0f %14.0f %7.0f%%   %5.1f %5.1f %6.1f   %5.1f %5.1f %6.1f\n", batch,
+	    (double)c.n / c.bare, (double)c.n / c.spool, 100 * c.bare / c.spool,
+	    latency_at(&c.bare_took, 0.5), latency_at(&c.bare_took, 0.99), c.bare_took.worst * 1e3,
+	    latency_at(&c.spool_took, 0.5), latency_at(&c.spool_took, 0.99), c.spool_took.worst * 1e3);
 	user_close(&c.u);
 	folder_remove(c.u.path);
 	close(pair[0]);
@@ -173,7 +217,8 @@ static void
 accepting(double seconds)
 {
 	printf("accepting %d-byte messages, durable (messages/s)\n", BODY);
-	printf("%8s %14s %14s %8s\n", "batch", "append+sync", "spool", "ratio");
+	printf("%8s %14s %14s %8s   %20s %20s\n", "batch", "append+sync", "spool", "ratio",
+	    "ms p50, p99, worst", "of the spool");
 	contest(1, seconds);
 	contest(16, seconds);
 	contest(64, seconds);
@@ -231,17 +276,19 @@ resident(void)
 
 /* ---- acts on many, and how long they hold up the loop ---- */
 
+/* One that is let in at a random moment waits for the longest turn at most. */
 static void
 act_on_all(struct runtime *rt, const char *verb, const char *more)
 {
-	char request[256], answer[512];
+	static char answer[1 << 20];
+	char request[256];
 	int fd[2];
 	int64_t begun = clock_mono(), last, worst = 0;
 	struct pollfd p;
 	ssize_t n;
 
 	ASSERT(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
-	snprintf(request, sizeof(request), "{\"cmd\":\"queue.%s\",\"selector\":\"all\"%s}", verb, more);
+	snprintf(request, sizeof(request), "{\"cmd\":\"queue.%s\"%s}", verb, more);
 	last = clock_mono();
 	queue_ops.client(rt, fd[0], 0, span_str(request));
 	p = (struct pollfd){ fd[1], POLLIN, 0 };
@@ -256,20 +303,39 @@ act_on_all(struct runtime *rt, const char *verb, const char *more)
 	ASSERT(n > 0);
 	answer[n] = '\0';
 	close(fd[1]);
-	printf("%10s %9.2f s   longest turn %5.1f ms   %s", verb, seconds_since(begun),
-	    (double)worst / 1000, answer);
+	if (strchr(answer, '\n'))
+		strchr(answer, '\n')[n > 90 ? 0 : 1] = '\0';
+	printf("%8s %-44s %6.2f s   longest turn %5.1f ms   %.90s%s", verb, more[0] ? more + 1 : "",
+	    seconds_since(begun), (double)worst / 1000, answer, strchr(answer, '\n') ? "" : "\n");
 }
+
+/* What people ask of a queue with very many messages. */
+static void
+looks(struct runtime *rt, size_t n)
+{
+	printf("\nlooking at %zu messages\n", n);
+	act_on_all(rt, "summary", "");
+	act_on_all(rt, "list", ",\"by\":\"site\",\"limit\":3");
+	act_on_all(rt, "list", ",\"by\":\"sender\",\"limit\":3");
+	act_on_all(rt, "list", ",\"by\":\"reason\",\"limit\":3");
+	act_on_all(rt, "show", ",\"selector\":\"to=nobody@example.net\"");
+	act_on_all(rt, "retry", ",\"selector\":\"reason=connect\",\"count\":true");
+}
+
+#define ALL ",\"selector\":\"all\""
 
 static void
 acts(struct runtime *rt)
 {
 	printf("\nacts on 100000 messages\n");
-	act_on_all(rt, "retry", "");
-	act_on_all(rt, "hold", "");
-	act_on_all(rt, "release", "");
-	act_on_all(rt, "reroute", ",\"to\":\"relay.example.net:25\"");
-	act_on_all(rt, "drain", ",\"to\":\"192.0.2.1:25\"");
-	act_on_all(rt, "fail", ",\"silent\":true");
+	act_on_all(rt, "retry", ALL);
+	act_on_all(rt, "hold", ALL);
+	act_on_all(rt, "release", ALL);
+	act_on_all(rt, "reroute", ALL ",\"to\":\"relay.example.net:25\"");
+	act_on_all(rt, "drain", ALL ",\"to\":\"192.0.2.1:25\"");
+	act_on_all(rt, "fail", ALL ",\"silent\":true");
+	printf("events for the journal, each with who did it: %zu\n",
+	    queue_events_waiting(rt->state));
 }
 
 static void
@@ -277,7 +343,7 @@ start_up(size_t n, bool then_act)
 {
 	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
 	struct config conf = { .hostname = SPAN_LIT("gw1.example.org"),
-		.delivery = { .retry = curve, .nretry = 2, .delay_notice = 4 * 3600 * US_PER_SEC,
+		.delivery = { .retry = { { curve, 2 } }, .delay_notice = 4 * 3600 * US_PER_SEC,
 		.expire = 5 * 86400 * US_PER_SEC, .site_connections = 20 } };
 	struct runtime rt = { .role = ROLE_QUEUE, .conf = &conf };
 	struct user u;
@@ -308,6 +374,8 @@ start_up(size_t n, bool then_act)
 	    (double)(resident() - rss) / (double)n);
 	if (then_act)
 		acts(&rt);
+	else if (n > 100000)
+		looks(&rt, n);
 	/* The role's memory is left to the end of the process: one figure, one process. */
 	folder_remove(u.path);
 }
@@ -318,7 +386,7 @@ static double
 schedule_cost(size_t n)
 {
 	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
-	struct schedule_conf conf = { .retry = curve, .nretry = 2, .window = 40, .total = 10000 };
+	struct schedule_conf conf = { .retry = { { curve, 2 } }, .window = 40, .total = 10000 };
 	int64_t now = INT64_C(1795000000) * US_PER_SEC, begun;
 	struct schedule *s = schedule_new(&conf, now);
 	struct job *jobs = calloc(n, sizeof(*jobs)), *j;
@@ -352,6 +420,36 @@ schedule_cost(size_t n)
 	return (double)begun * 1000 / (double)ops;
 }
 
+/* A sender with 100,000 jobs, to one site or to as many sites: how many of his go out before what
+ * another sends? */
+static int
+fair_share(bool one_site)
+{
+	static const int64_t curve[] = { 60 * US_PER_SEC };
+	enum { BULK = 100000 };
+	struct schedule_conf conf = { .retry = { { curve, 1 } }, .window = 40, .total = 10000 };
+	struct schedule *s = schedule_new(&conf, 0);
+	struct job *bulk = calloc(BULK, sizeof(*bulk)), other = { .share = 2 }, *j;
+	char site[32];
+	int before = 0;
+
+	ASSERT(bulk != NULL);
+	for (int i = 0; i < BULK; i++) {
+		bulk[i].share = 1;
+		snprintf(site, sizeof(site), "site%d.example", one_site ? 0 : i);
+		schedule_add(s, &bulk[i], span_str(site), 0);
+	}
+	schedule_add(s, &other, SPAN_LIT("site0.example"), 0);
+	for (; (j = schedule_take(s)) != &other; before++) {
+		ASSERT(j != NULL);
+		schedule_done(s, j, FAIL_NONE);
+	}
+	schedule_return(s, &other);
+	schedule_free(&s);
+	free(bulk);
+	return before;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -359,7 +457,7 @@ main(int argc, char **argv)
 	double seconds = 4;
 	int c;
 
-	while ((c = getopt(argc, argv, "d:m:s:")) != -1)
+	while ((c = getopt(argc, argv, "d:m:s:R")) != -1)
 		switch (c) {
 		case 'd':
 			folder = optarg;
@@ -370,8 +468,11 @@ main(int argc, char **argv)
 		case 's':
 			seconds = strtod(optarg, NULL);
 			break;
+		case 'R':
+			reuse = false;
+			break;
 		default:
-			fprintf(stderr, "usage: bench_spool [-d folder] [-m messages] [-s seconds]\n");
+			fprintf(stderr, "usage: bench_spool [-d folder] [-m messages] [-s seconds] [-R]\n");
 			return 2;
 		}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -380,6 +481,8 @@ main(int argc, char **argv)
 	printf("\nscheduling: a job taken, done and put off (ns)\n");
 	printf("%10d jobs %8.0f\n%10d jobs %8.0f\n", 10000, schedule_cost(10000), 1000000,
 	    schedule_cost(1000000));
+	printf("\none sender with 100000 messages: another's goes out after %d of his to one site, %d of his "
+	    "to 100000 sites\n", fair_share(true), fair_share(false));
 	printf("\nstarting the queue with messages waiting\n");
 	printf("%10s %11s %14s %14s %14s\n", "messages", "start-up", "", "heap B/msg", "RSS B/msg");
 	start_up(100000, false);

@@ -91,8 +91,8 @@ test_whole(void **state)
 	assert_null(config_domain(c, SPAN_LIT("sub.example.org")));
 	assert_string_equal(c->domains[0].dkim[0].key.p, "/etc/postern/keys/k.pem");
 	assert_true(c->domains[0].dkim[1].ed25519);
-	assert_int_equal(c->delivery.nretry, 2);
-	assert_int_equal(c->delivery.retry[1], 90 * 1000000);
+	assert_int_equal(c->delivery.retry[RETRY_DEFAULT].n, 2);
+	assert_int_equal(c->delivery.retry[RETRY_DEFAULT].pause[1], 90 * 1000000);
 	assert_int_equal(c->delivery.expire, INT64_C(172800) * 1000000);
 	assert_int_equal(c->delivery.site_connections, 7);
 	assert_int_equal(c->delivery.floor, FLOOR_ENCRYPTED);
@@ -305,6 +305,10 @@ test_slips(void **state)
 		{ HEAD "networks: {n: [10.1.2.3/8]}\n" LISTEN, 3, "10.1.2.3/8", NULL },
 		{ HEAD LISTEN "delivery: {retry: [soon]}\n", 4, "soon", NULL },
 		{ HEAD LISTEN "delivery: {retry: []}\n", 4, "empty", NULL },
+		{ HEAD LISTEN "delivery: {retry: {greylist: [5m]}}\n", 4, "greylist", "did you mean `greylisted`?" },
+		{ HEAD LISTEN "delivery: {retry: {greylisted: 5m}}\n", 4, "a list of durations", NULL },
+		{ HEAD LISTEN "delivery: {retry: {rate: [10ms]}}\n", 4, "sooner than one second", NULL },
+		{ HEAD LISTEN "delivery: {retry: 5m}\n", 4, "greylisted: [...]", NULL },
 		{ HEAD LISTEN "delivery: {port: 70000}\n", 4, "65535", NULL },
 		{ HEAD LISTEN "domains: {ex ample: {}}\n", 4, "no domain name", NULL },
 		{ HEAD LISTEN "domains: {a.example: {dkim: [{key: k}]}}\n", 4, "selector", NULL },
@@ -467,6 +471,30 @@ test_client_errors(void **state)
 	}
 }
 
+/* A list is for all classes; a map names some, the others take its default or their own. */
+static void
+test_retry(void **state)
+{
+	struct config *c = parse(HEAD LISTEN "delivery: {retry: {greylisted: [6m, 7m]}}\n");
+
+	assert_non_null(c);
+	assert_true(retry_pause(c->delivery.retry, RETRY_GREYLISTED, 2) == INT64_C(420000000));
+	assert_true(retry_pause(c->delivery.retry, RETRY_MAILBOX_FULL, 1) == INT64_C(3600000000));
+	assert_true(retry_pause(c->delivery.retry, RETRY_DEFAULT, 1) == INT64_C(60000000));
+	c = parse(HEAD LISTEN "delivery: {retry: {default: [2m], rate: [9m]}}\n");
+	assert_non_null(c);
+	assert_true(retry_pause(c->delivery.retry, RETRY_RATE, 5) == INT64_C(540000000));
+	assert_true(retry_pause(c->delivery.retry, RETRY_MAILBOX_FULL, 1) == INT64_C(120000000));
+	c = parse(HEAD LISTEN "delivery: {retry: [3m]}\n");
+	assert_non_null(c);
+	for (int i = 0; i < RETRY_CLASSES; i++)
+		assert_true(retry_pause(c->delivery.retry, (enum retry_class)i, 1) ==
+		    INT64_C(180000000));
+	c = parse(HEAD LISTEN);
+	assert_non_null(c);
+	assert_true(retry_pause(c->delivery.retry, RETRY_GREYLISTED, 1) == INT64_C(300000000));
+}
+
 int
 main(void)
 {
@@ -475,9 +503,9 @@ main(void)
 		cmocka_unit_test(test_client_errors),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_tls), cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_directory),
-		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_slips),
 		cmocka_unit_test(test_all_at_once),
 	};

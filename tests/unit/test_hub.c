@@ -148,8 +148,7 @@ test_rest(void **state)
 
 	fake_start(&f);
 	lab_shared(&lab, &f);
-	lab.conf.delivery.retry = retry;
-	lab.conf.delivery.nretry = 1;
+	lab.conf.delivery.retry[RETRY_DEFAULT] = (struct retry_curve){ retry, 1 };
 	lab.conf.delivery.site_connections = 1;
 	for (int i = 0; i < 10; i++)
 		carrier_take(&lab.c, lab_job(&lab, site_name(i), hello, 1));

@@ -26,6 +26,7 @@ struct server {
 	size_t chunk;			/* bytes of BDAT that are still to come */
 	bool in_chunk, last, after_refusal;
 	int chunks, bad_chunk;		/* the number of the one that is refused (from 1); 0: none */
+	bool mail;			/* MAIL was accepted */
 	int rcpts;
 	struct buf in, out, body, heard;	/* heard: all command lines, joined by | */
 };
@@ -106,7 +107,9 @@ command(struct server *s, struct span line)
 		answer(s, CLIENT_RSET, "250 2.0.0 reset\r\n");
 	}
 	else if (span_starts(line, SPAN_LIT("MAIL FROM:")))
-		answer(s, CLIENT_MAIL, "250 2.1.0 sender ok\r\n");
+		s->mail = answer(s, CLIENT_MAIL, "250 2.1.0 sender ok\r\n");
+	else if (span_starts(line, SPAN_LIT("RCPT TO:")) && !s->mail)
+		say(s, "503 5.5.1 no sender\r\n");
 	else if (span_starts(line, SPAN_LIT("RCPT TO:")))
 		s->rcpts += answer(s, CLIENT_RCPT, "250 2.1.5 rcpt ok\r\n");
 	else if (span_is(line, "DATA")) {
@@ -960,6 +963,25 @@ test_bdat_unknown(void **state)
 	world_release(&w);
 }
 
+/* MAIL refused, and yet a recipient and DATA accepted: not even an empty message is said. */
+static void
+test_absurd(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	w.msg.n = 1;
+	w.by_line = true;
+	w.server.gone = true;
+	buf_puts(&w.server.out, "220 hi\r\n250-mx\r\n250 PIPELINING\r\n451 4.3.0 no\r\n250 ok\r\n354 yes\r\n"
+	    "250 2.0.0 took it\r\n");
+	drive(&w);
+	assert_result(&w.results[0], RCPT_DEFERRED, FAIL_SITE, "4.3.0", true);
+	assert_true(w.m.failed);
+	assert_int_equal(buf_size(&w.server.body), 0);
+	world_release(&w);
+}
+
 static void
 test_too_many_recipients(void **state)
 {
@@ -1219,6 +1241,7 @@ main(void)
 		cmocka_unit_test(test_bdat_chunks),
 		cmocka_unit_test(test_bdat_faults),
 		cmocka_unit_test(test_bdat_unknown),
+		cmocka_unit_test(test_absurd),
 		cmocka_unit_test(test_too_many_recipients),
 		cmocka_unit_test(test_speaks_unasked),
 		cmocka_unit_test(test_greets_with_our_name),
