@@ -69,6 +69,25 @@ is_any(struct ip ip)
 	return ip_eq(ip, any4) || ip_eq(ip, any6);
 }
 
+/* All that we are called: by EHLO, in our Received fields, in banners. */
+static void
+know_names(struct delivery *d)
+{
+	const struct config *conf = d->rt->conf;
+	struct span *names = arena_array(d->arena, 1 + conf->nlisteners + conf->delivery.npools +
+	    conf->delivery.nlines, sizeof(*names));
+	size_t n = 0;
+
+	names[n++] = conf->hostname;
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		names[n++] = conf->listeners[i].hostname;
+	for (size_t i = 0; i < conf->delivery.nlines; i++)
+		if (conf->delivery.lines[i]->pool.hello.n)
+			names[n++] = conf->delivery.lines[i]->pool.hello;
+	d->carrier.world.names = names;
+	d->carrier.world.nnames = n;
+}
+
 /* Where we can be reached, so that mail to ourselves is seen as the loop it is. */
 static int
 know_thyself(struct delivery *d, struct err *err)
@@ -102,6 +121,7 @@ know_thyself(struct delivery *d, struct err *err)
 		have6 |= a->ifa_addr && a->ifa_addr->sa_family == AF_INET6;
 	freeifaddrs(all);
 	w->name = conf->delivery.hello;
+	know_names(d);
 	w->own = own;
 	w->nown = n;
 	w->no6 = !have6;

@@ -32,6 +32,7 @@ struct trip {
 	dispatch_cb *cb;
 	void *ctx;
 	struct span domain, sender;
+	const struct conf_route *own;	/* the line that the domain alone would take */
 	const struct recipient *rcpts;
 	size_t n, waiting;
 	struct recipient_way *ways;
@@ -217,13 +218,10 @@ dispatch_done(void *ctx, struct job *job)
 		d->how.done(d->how.ctx, job);
 }
 
-/* The way that the domain alone would take. */
 static bool
 is_own_way(const struct trip *t, const struct recipient_way *w)
 {
-	struct route_question q = { .recipient = t->domain };
-
-	return w->hops.n == 0 && w->line == config_route(conf_of(t), &q);
+	return w->hops.n == 0 && w->line == t->own;
 }
 
 /* *left of what it returns counts the caller too, so that the job cannot end before the trip. */
@@ -516,7 +514,9 @@ static void
 trip_start(struct trip *t)
 {
 	struct dispatch *d = t->d;
+	struct route_question own = { .recipient = t->domain };
 
+	t->own = config_route(conf_of(t), &own);
 	t->ways = arena_array(t->arena, t->n, sizeof(*t->ways));
 	t->deadline = clock_mono() + DISPATCH_PATIENCE;
 	t->next = d->first;

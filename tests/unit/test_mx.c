@@ -382,6 +382,27 @@ test_static(void **state)
 	assert_nowhere(&p, RCPT_DEFERRED, "4.4.3");
 }
 
+/* All the names we go by end the list of MX hosts, not only the one that EHLO says. */
+static void
+test_own_names(void **state)
+{
+	const struct span names[] = { SPAN_LIT("gw1.our.lab"), SPAN_LIT("mx.our.lab") };
+	struct plan_world w = world;
+	struct dns_answer mx = { 0 }, a = addresses("192.0.2.50", NULL);
+
+	w.names = names;
+	w.nnames = 2;
+	add_mx(&mx, 10, "first.lab");
+	add_mx(&mx, 20, "MX.our.lab");
+	add_mx(&mx, 30, "third.lab");
+	plan_init(&p, SPAN_LIT("site.lab"));
+	assert_true(plan_mx(&p, &mx, 25, &w));
+	assert_int_equal(p.nhosts, 1);
+	plan_address(&p, 0, 4, &a);
+	assert_true(plan_finish(&p, &w));
+	assert_targets(&p, "first.lab[192.0.2.50]:25");
+}
+
 /* A generator of one's own: the test says the same on every machine. */
 static uint32_t
 xorshift(void *ctx)
@@ -746,6 +767,7 @@ main(void)
 		cmocka_unit_test(test_loop_by_address),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_static),
+		cmocka_unit_test(test_own_names),
 		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_order_as_written),
 		cmocka_unit_test(test_static_loop),
