@@ -22,6 +22,7 @@
 #include "net/transport.h"
 #include "json.h"
 #include "log.h"
+#include "ipc/newest.h"
 #include "master/runtime.h"
 #include "scanner/load_policy.h"
 
@@ -34,7 +35,7 @@ struct delivery {
 	struct dispatch *dispatch;
 	struct policy *groups;		/* sender_routes ask for some; else NULL */
 	struct segments *segments;
-	struct link *directory;		/* the newest; NULL: none */
+	struct newest directories;
 	struct alerts *alerts;
 	struct link *queue;
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
@@ -272,10 +273,9 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 
 	if (link_peer(l) == ROLE_QUEUE)
 		d->queue = l;
-	else if (link_peer(l) == ROLE_DIRECTORY && (d->directory == NULL ||
-	    link_instance(l) > link_instance(d->directory))) {
-		d->directory = l;
-		dispatch_directory(d->dispatch, l);
+	else if (link_peer(l) == ROLE_DIRECTORY) {
+		newest_add(&d->directories, l);
+		dispatch_directory(d->dispatch, newest_get(&d->directories));
 	}
 	else if (link_peer(l) == ROLE_STORE)
 		alerts_store(d->alerts, l);
@@ -286,10 +286,8 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 {
 	struct delivery *d = rt->state;
 
-	if (l == d->directory) {
-		d->directory = NULL;
-		dispatch_directory(d->dispatch, NULL);
-	}
+	if (newest_remove(&d->directories, l))
+		dispatch_directory(d->dispatch, newest_get(&d->directories));
 	if (link_peer(l) == ROLE_STORE)
 		alerts_store(d->alerts, NULL);
 	if (l != d->queue)

@@ -572,6 +572,10 @@ dispatch_ask(struct dispatch *d, struct span domain, struct span address, struct
 void
 dispatch_directory(struct dispatch *d, struct link *l)
 {
+	/* What the one before was asked it may answer yet, should it live: late answers find
+	 * their tickets closed. */
+	if (l == d->directory)
+		return;
 	d->directory = l;
 	for (struct trip *t = d->first; l && t; t = t->next) {
 		if (t->ticket)

@@ -100,12 +100,14 @@ messages_memberships(struct messages *all, struct frame *f, int64_t now)
 }
 
 void
-messages_directory_down(struct messages *all, int64_t now)
+messages_directory_down(struct messages *all, const struct link *down, struct link *other,
+    int64_t now)
 {
 	struct message *m, *next;
+	bool asked = all->directory == down;
 
-	all->directory = NULL;
-	for (m = all->first; m; m = next) {
+	all->directory = other;
+	for (m = all->first; asked && m; m = next) {
 		next = m->next;
 		if (m->state == MESSAGE_MEMBERS)
 			message_members_late(m, "the directory's process is gone", now);

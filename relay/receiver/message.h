@@ -133,7 +133,9 @@ int messages_verdict(struct messages *all, struct link *l, struct frame *f, int6
 int messages_signed(struct messages *all, struct frame *f, int64_t now);
 int messages_accepted(struct messages *all, struct frame *f, int64_t now);
 int messages_memberships(struct messages *all, struct frame *f, int64_t now);
-void messages_directory_down(struct messages *all, int64_t now);
+/* next: who is asked from now on; NULL: nobody. */
+void messages_directory_down(struct messages *all, const struct link *down, struct link *next,
+    int64_t now);
 void messages_signer_down(struct messages *all);
 void messages_queue_down(struct messages *all);
 void messages_tick(struct messages *all, int64_t now);

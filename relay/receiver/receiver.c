@@ -294,9 +294,8 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 		rx->store = l;
 		break;
 	case ROLE_DIRECTORY:
-		if (rx->messages.directory == NULL ||
-		    link_instance(l) > link_instance(rx->messages.directory))
-			rx->messages.directory = l;
+		newest_add(&rx->directories, l);
+		rx->messages.directory = newest_get(&rx->directories);
 		/* FALLTHROUGH */
 	case ROLE_AUTHENTICATOR:
 		logins_up(rx->logins, l);
@@ -328,8 +327,9 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		rx->store = NULL;
 	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
 		logins_down(rx->logins, l);
-	if (l == rx->messages.directory)
-		messages_directory_down(&rx->messages, clock_mono());
+	if (newest_remove(&rx->directories, l))
+		messages_directory_down(&rx->messages, l, newest_get(&rx->directories),
+		    clock_mono());
 }
 
 static int

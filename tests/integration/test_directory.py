@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import smtplib
 import sys
 import time
@@ -157,6 +158,22 @@ class Groups(unittest.TestCase):
         self.slapd.start()
         wait_for(lambda: l.send("ann@example.lab", sender="x@example.lab")[0] == 550, because="slapd to be asked again")
 
+    def test_killed_and_reloaded(self):
+        """The process dies, is replaced, and a reload replaces it again: no message is lost or let through."""
+        l, mx = self.lab()
+        for round in range(3):
+            self.assertEqual(l.send("ann@example.lab", sender="x@example.lab")[0], 550)
+            pid = l.pids("directory")[0]
+            os.kill(pid, signal.SIGKILL)
+            codes = set()
+            wait_for(lambda: codes.add(l.send("ann@example.lab", sender="x@example.lab")[0]) or
+                     l.pids("directory") not in ([], [pid]), because="another directory")
+            self.assertLessEqual(codes, {550, 451})
+            wait_for(lambda: l.send("ann@example.lab", sender="x@example.lab")[0] == 550, because="it to be asked")
+            self.assertEqual("reloaded\n", l.tool("reload"))
+        self.assertEqual(l.send("x@far.lab", sender="ann@example.lab")[0], 250)
+        self.assertIn(b"X-Doctor: yes", mx.wait(1)[0][2])
+
     def test_stale(self):
         """An answer past its time is used while LDAP is away, and counted."""
         l, mx = self.lab(**{})
@@ -167,7 +184,7 @@ class Groups(unittest.TestCase):
         self.slapd.stop()
         wait_for(lambda: l.send("ann@example.lab", sender="x@example.lab")[0] == 550 and l.counter("directory_stale_answers") > 0,
                  because="an answer from old knowledge")
-        self.assertIn("directory", l.tool("status"))
+        self.assertRegex(l.tool("status"), r"directories: \d+ questions, .* [1-9]\d* from old knowledge")
 
     def test_group_that_is_not_there(self):
         """Its rule would never hold; that is told, and the mail waits."""
