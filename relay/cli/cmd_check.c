@@ -13,6 +13,7 @@
 #include "cli/diag_out.h"
 #include "clock.h"
 #include "directory/directory.h"
+#include "directory/filter.h"
 #include "fs.h"
 #include "net/tls_server.h"
 #include "net/transport.h"
@@ -163,12 +164,26 @@ check_directories(struct check *c)
 	}
 }
 
-/* Groups of the policy that routes by sender ask for. */
+/* Groups of directories: each lies in one. Groups of the policy that routes by sender ask for: each is there. */
 static void
-check_sender_routes(struct check *c)
+check_groups(struct check *c)
 {
 	const struct conf_delivery *dl = &c->conf->delivery;
+	const struct span *groups = NULL;
+	size_t n = 0;
 
+	if (c->policy)
+		groups = policy_externals(c->policy, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct span dn;
+
+		if (!dn_normalise(c->arena, groups[i], &dn))
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "policy: `ldap:" SPAN_FMT
+			    "` is not a distinguished name", SPAN_ARG(groups[i]));
+		else if (directory_of(c->conf, dn, c->arena) == NULL)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "policy: `ldap:" SPAN_FMT
+			    "` lies below the `base` of no directory", SPAN_ARG(groups[i]));
+	}
 	for (size_t i = 0; c->policy && i < dl->nlines; i++) {
 		struct span m = dl->lines[i]->match;
 
@@ -191,7 +206,7 @@ check_config(struct check *c, const char *path)
 	check_users(c);
 	check_directories(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
-	check_sender_routes(c);
+	check_groups(c);
 }
 
 /* For the master, which looks at them (master/watch.c). */

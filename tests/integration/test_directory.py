@@ -206,6 +206,12 @@ class Groups(unittest.TestCase):
         self.assertIn("in use", l.tool("directory"))
         r = l.tool("directory", "test", "crop", check=False)
         self.assertNotEqual(r.returncode, 0)
+        # what would never be answered is an error before it is loaded
+        l.policy(GROUPS.replace("cn=Doctors,ou=groups,dc=example", "cn=Doctors,dc=elsewhere"))
+        r = l.tool("check", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("lies below the `base` of no directory", r.stderr + r.stdout)
+        l.policy(GROUPS)
         # offline: nobody is asked, people say who is in
         l.write("m.eml", "From: <ann@example.lab>\r\nSubject: x\r\n\r\nx\r\n")
         ask = ["--json", "explain", l.path("m.eml"), "--no-antivirus", "--direction", "outbound", "--from", "ann@example.lab",
