@@ -119,8 +119,8 @@ reject_text(struct act *a, const struct kept *k, struct arena *scratch)
 
 /* ---- one message ---- */
 
-static int
-payload_of(struct span content, struct arena *a, struct payload *p, struct err *err)
+int
+store_payload(struct span content, struct arena *a, struct payload *p, struct err *err)
 {
 	int fd;
 
@@ -128,7 +128,7 @@ payload_of(struct span content, struct arena *a, struct payload *p, struct err *
 		payload_from_span(p, content, a);
 		return 0;
 	}
-	if ((fd = fs_memfd("released", err)) == -1)
+	if ((fd = fs_memfd("message", err)) == -1)
 		return -1;
 	if (fs_write_all(fd, content.p, content.n, err) == -1 || fs_memfd_seal(fd, err) == -1) {
 		close(fd);
@@ -155,7 +155,7 @@ submit(struct act *a, const struct kept *k, uint64_t new_id, bool reject, uint64
 		m.decisions[i].outcome = reject ? OUTCOME_REJECT : OUTCOME_DELIVER;
 		m.decisions[i].reply = text;
 	}
-	if (payload_of(k->content, scratch, &m.payload, err) == -1)
+	if (store_payload(k->content, scratch, &m.payload, err) == -1)
 		return -1;
 	buf_init(&b, FRAME_BIG);
 	submit_encode(&b, &m);
