@@ -186,6 +186,17 @@ class Groups(unittest.TestCase):
                  because="an answer from old knowledge")
         self.assertRegex(l.tool("status"), r"directories: \d+ questions, .* [1-9]\d* from old knowledge")
 
+    def test_nested_forms(self):
+        """`off` sees members alone; `chain` is refused by what is no Active Directory, instead of finding nobody."""
+        l, _ = self.lab(groups={"nested": "off"})
+        self.assertEqual(l.send("ann@example.lab", sender="x@example.lab")[0], 250)     # in Doctors alone
+        l.config(directory={"corp": self.slapd.config(groups={"nested": "chain"})})
+        l.tool("directory", "flush", "corp")
+        wait_for(lambda: l.tool("reload") == "reloaded\n")
+        l.tool("directory", "flush", "corp")
+        self.assertEqual(l.send("ann@example.lab", sender="x@example.lab")[0], 451)
+        self.assertIn("is for Active Directory", l.log())
+
     def test_group_that_is_not_there(self):
         """Its rule would never hold; that is told, and the mail waits."""
         l, _ = self.lab(GROUPS.replace("cn=Doctors", "cn=Docters"))
