@@ -125,6 +125,9 @@ text_refused(const struct anatomy *an, size_t i)
 		return why;
 	if (p->unpacked)
 		return "lies within a file";
+	/* The same bytes are another part's too, which is changed as its own reading asks. */
+	if (p->reading)
+		return "another reading of the message";
 	/* What a document shows is not what its bytes are. */
 	if (p->text.s.p == NULL || part_type_class(p->type) == CLASS_DOCUMENT || p->type == TYPE_MSG)
 		return "no text part";
