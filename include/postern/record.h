@@ -65,6 +65,8 @@ struct record {
 	bool thin;		/* too large: findings without places and evidence */
 	bool exhausted;		/* its evaluation ran out of budget: it is not replayed */
 	bool began_undecided;	/* a detector gave up */
+	struct span *overridden;	/* rules that the sender had lifted, each with the reason behind it */
+	size_t noverridden;		/* spans: two for each */
 	struct span limit_rule, limit_queue;	/* record_add_limit; empty: none */
 	struct span found, texts;	/* for record_replay */
 };

@@ -35,7 +35,19 @@ struct edit {
 	uint64_t offset;
 	uint64_t size;
 	struct span with;
-	struct span rule;	/* who asked for it */
+	struct span rule;	/* who asked for it; several joined by commas */
+	struct span part;	/* number of the part it changes; "" the header of the message */
+	const char *action;	/* "add_header", "redact", … */
+	uint32_t order;		/* among those put in at the same place */
+	bool opaque;		/* `with` holds what the message said beside it: not to be shown */
+};
+
+/* What a rule asked for and must not or could not be done. Its outcome stays, or on_fail's comes. */
+struct refused_edit {
+	struct span rule;
+	struct span part;
+	const char *action;
+	const char *why;
 };
 
 /* One set of modifications; recipients with equal ones share it. Variant 0 has no edit. */
@@ -60,7 +72,45 @@ struct decision {		/* one for each recipient, in the envelope's order */
 	size_t nshadow;
 	const struct span *skipped;	/* hit, but an exception or `unless` cancelled them */
 	size_t nskipped;
+	const struct hold_need *holds;	/* hold: whose approval it needs, each of them */
+	size_t nholds;
+	/* hold: what it would be without the rules that hold it; comes true once it is released */
+	enum outcome after;
+	struct span after_queue;
+	const struct overridden *overridden;	/* rules the sender has overridden, with reasons */
+	size_t noverridden;
 };
+
+struct hold_need {		/* of one rule */
+	struct span rule;
+	struct span decider;	/* group or address */
+	uint8_t approvals;	/* 1 or 2 persons are asked by mail; 0: whoever may operate the gateway */
+	const struct span *approvers;	/* addresses and patterns of the group, when approvals > 0 */
+	size_t napprovers;
+};
+
+struct overridden {
+	struct span rule;
+	struct span reason;
+};
+
+/* A copy of the message as it was received, for somebody its sender did not name. */
+struct bcc_copy {
+	struct span address;
+	struct span rule;
+};
+
+/* Somebody is told. Texts are UTF-8, lines end in LF, nothing in them is clear evidence. */
+struct notice {
+	struct span to;
+	struct span rule;
+	struct span template;	/* its name */
+	struct span language;	/* "en", "fr" */
+	struct span subject;
+	struct span text;
+};
+#define NOTICES_MAX 64		/* of one message */
+#define BCC_MAX 64
 
 struct place {
 	uint32_t from, to;	/* byte offsets in the decoded part, or in the decoded header value */
@@ -93,6 +143,12 @@ struct verdict {
 	size_t ndecisions;
 	struct variant *variants;
 	size_t nvariants;
+	struct refused_edit *refused;
+	size_t nrefused;
+	struct bcc_copy *bcc;
+	size_t nbcc;
+	struct notice *notices;
+	size_t nnotices;
 	struct finding *findings;
 	size_t nfindings;
 	struct near_miss *near_misses;

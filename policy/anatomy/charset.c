@@ -392,3 +392,102 @@ charset_decode(struct arena *a, struct span label, const struct text *in, bool w
 		decode_1252(a, in, want_map, out);
 	return defects;
 }
+
+/* --- the way back ------------------------------------------------------------------- */
+
+struct span
+charset_used(struct span label, struct span bytes)
+{
+	const char *decoder = label.n ? decoder_of(label) : NULL, *mark;
+	size_t n;
+
+	mark = mark_of(bytes, &n);
+	if (mark && (label.n == 0 || strcmp(mark, UTF_8) != 0) && mark != decoder)
+		return span_str(mark);
+	if (decoder == ASCII && ascii_until(bytes) < bytes.n)
+		return span_make("", 0);	/* it lies */
+	if (decoder)
+		return span_str(decoder);
+	return label.n && converter(label) ? label : span_make("", 0);
+}
+
+bool
+charset_stateless(struct span used)
+{
+	return !span_starts_nocase(used, SPAN_LIT("iso-2022")) &&
+	    !span_starts_nocase(used, SPAN_LIT("utf-7")) && !span_is_nocase(used, "hz") &&
+	    !span_starts_nocase(used, SPAN_LIT("scsu")) &&
+	    !span_starts_nocase(used, SPAN_LIT("bocu")) &&
+	    !span_starts_nocase(used, SPAN_LIT("imap"));
+}
+
+/* What ISO 8859-1 and windows-1252 have in common: the label may mean either. */
+static bool
+encode_1252(struct arena *a, struct span utf8, struct span *out)
+{
+	char *p = arena_alloc(a, utf8.n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < utf8.n;) {
+		uint32_t c;
+		unsigned len = utf8_get(utf8.p, utf8.n, i, &c);
+
+		if (len == 0 || c > 0xff || (c >= 0x80 && c < 0xa0))
+			return false;
+		p[n++] = (char)c;
+		i += len;
+	}
+	*out = span_make(p, n);
+	return true;
+}
+
+static bool
+encode_icu(struct arena *a, UConverter *cnv, struct span utf8, struct span *out)
+{
+	UChar *units = arena_alloc(a, (utf8.n + 1) * sizeof(*units));
+	size_t cap = utf8.n * 4 + 16;
+	char *p = arena_alloc(a, cap);
+	UErrorCode err = U_ZERO_ERROR;
+	int32_t n = 0, made;
+
+	for (size_t i = 0; i < utf8.n;) {
+		uint32_t c;
+		unsigned len = utf8_get(utf8.p, utf8.n, i, &c);
+
+		if (len == 0)
+			return false;
+		if (c < 0x10000) {
+			units[n++] = (UChar)c;
+		} else {
+			units[n++] = U16_LEAD(c);
+			units[n++] = U16_TRAIL(c);
+		}
+		i += len;
+	}
+	ucnv_setFromUCallBack(cnv, UCNV_FROM_U_CALLBACK_STOP, NULL, NULL, NULL, &err);
+	made = ucnv_fromUChars(cnv, p, (int32_t)cap, units, n, &err);
+	if (U_FAILURE(err))
+		return false;
+	*out = span_make(p, (size_t)made);
+	return true;
+}
+
+bool
+charset_encode(struct arena *a, struct span used, struct span utf8, struct span *out)
+{
+	const char *decoder = used.n ? decoder_of(used) : NULL;
+	UConverter *cnv;
+
+	if (used.n == 0 || decoder == ASCII || utf8.n > (1u << 24)) {
+		*out = utf8;
+		return ascii_until(utf8) == utf8.n;
+	}
+	if (decoder == UTF_8) {
+		*out = utf8;
+		return true;
+	}
+	if (decoder == CP1252)
+		return encode_1252(a, utf8, out);
+	cnv = converter(used);
+	return cnv && encode_icu(a, cnv, utf8, out);
+}

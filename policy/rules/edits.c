@@ -1,42 +1,29 @@
 /* edits.c -- what rules change in a message, as byte ranges of the message as
- * received.
+ * received: in the order strip_attachment, redact, append_text, headers, subject.
  *
- * Added header fields go on top (offset 0), so that nothing of the message
- * moves into or out of its headers. A value is one logical line: control
- * characters are spaces already (expand.c), text that is not plain ASCII is
- * written as encoded words (RFC 2047), lines are folded (RFC 5322, 2.2.3).
- * Body and MIME structure are never touched by header edits, so signed and
- * encrypted parts stay as they are.
+ * The order is one of precedence: nothing is blackened in, or appended to, a
+ * part that goes. Changes of one part's text by several rules are worked out
+ * together (edit_text.c), so ranges never overlap and each is the work of all who
+ * asked. Recipients for whom the same rules hold share one set of edits.
  *
- * Ranges do not overlap: a Subject that one rule removes and another prefixes
- * is removed, and comes back on top with the prefix alone.
+ * A file that goes takes its Content- fields with it and leaves a text/plain part
+ * in its place, so the structure around it stands. Where the message itself is
+ * the file, only those fields of its header change.
  */
 #include <stdlib.h>
 
 #include "buf.h"
-#include "rules.h"
-#include "utf8.h"
-
-#define LINE_WISH 76		/* RFC 5322, 2.1.1: should */
-#define WORD_MAX 900		/* a word beyond this cannot stand on a line of 998 */
-#define PREFIX_MAX 12000		/* of all rules together; what comes behind it is left out */
-#define ENCODED_BYTES 45	/* text bytes of one encoded word of 75 characters */
+#include "edits.h"
 
 bool
 effects_edit(const struct effects *t)
 {
-	return t->nadd || t->remove.n || t->prefix.n;
+	return t->nadd || t->remove.n || t->prefix.n || t->strip || t->redact || t->append ||
+	    t->clean_override;
 }
 
-struct edits {
-	struct eval *e;
-	struct edit *v;
-	size_t n, cap;
-	const char *eol;
-};
-
-static void
-edit_push(struct edits *x, uint64_t offset, uint64_t size, struct span with, struct span rule)
+void
+edit_push(struct edits *x, struct edit one)
 {
 	if (x->n == x->cap) {
 		size_t cap = x->cap ? x->cap * 2 : 8;
@@ -44,217 +31,256 @@ edit_push(struct edits *x, uint64_t offset, uint64_t size, struct span with, str
 		x->v = arena_grow(x->e->arena, x->v, x->cap * sizeof(*x->v), cap * sizeof(*x->v));
 		x->cap = cap;
 	}
-	x->v[x->n++] = (struct edit){ offset, size, with, rule };
+	x->v[x->n++] = one;
 }
 
-/* --- writing text into a header ------------------------------------------------------------ */
+/* --- files that go --------------------------------------------------------------------------- */
+
+struct gone {			/* one file, and who wants it away */
+	uint16_t part;
+	const struct rule *rule;	/* whose notice it is: the first by id */
+	struct span rules;
+};
 
 static bool
-plain(struct span s)
+is_content(struct span name)
 {
-	size_t word = 0;
-
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < ' ' || s.p[i] > '~')
-			return false;
-		if (s.p[i] == '=' && i + 1 < s.n && s.p[i + 1] == '?')
-			return false;
-		word = s.p[i] == ' ' ? 0 : word + 1;
-		if (word > WORD_MAX)
-			return false;
-	}
-	return true;
+	return span_starts_nocase(name, SPAN_LIT("content-"));
 }
 
-/* Folds before spaces, which stay: unfolding gives the text back. */
-static void
-put_plain(struct buf *b, struct span s, size_t column, const char *eol)
-{
-	while (s.n) {
-		size_t n = 0;
-
-		while (n < s.n && s.p[n] == ' ')
-			n++;
-		while (n < s.n && s.p[n] != ' ')
-			n++;
-		if (column + n > LINE_WISH && s.p[0] == ' ' && column > 1) {
-			buf_puts(b, eol);
-			column = 0;
-		}
-		buf_span(b, span_sub(s, 0, n));
-		column += n;
-		s = span_from(s, n);
-	}
-}
-
-static void
-put_base64(struct buf *b, const unsigned char *p, size_t n)
-{
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? p[i + 1] << 8 : 0) |
-		    (i + 2 < n ? p[i + 2] : 0);
-
-		buf_putc(b, digits[v >> 18]);
-		buf_putc(b, digits[v >> 12 & 63]);
-		buf_putc(b, i + 1 < n ? digits[v >> 6 & 63] : '=');
-		buf_putc(b, i + 2 < n ? digits[v & 63] : '=');
-	}
-}
-
-/* Encoded words, each of whole characters; what is not UTF-8 becomes `?`. */
-static void
-put_encoded(struct buf *b, struct span s, const char *eol)
-{
-	unsigned char word[ENCODED_BYTES];
-	size_t n = 0;
-	bool first = true;
-
-	for (size_t i = 0; i <= s.n; ) {
-		uint32_t c;
-		size_t len = i < s.n ? utf8_next(s.p + i, s.n - i, &c) : 0, take = len ? len : 1;
-
-		if (i == s.n || n + take > sizeof(word)) {
-			if (!first) {
-				buf_puts(b, eol);
-				buf_putc(b, ' ');
-			}
-			buf_puts(b, "=?UTF-8?B?");
-			put_base64(b, word, n);
-			buf_puts(b, "?=");
-			first = false;
-			n = 0;
-			if (i == s.n)
-				break;
-		}
-		if (len)
-			memcpy(word + n, s.p + i, len);
-		else
-			word[n] = '?';
-		n += take;
-		i += take;
-	}
-}
-
-static void
-put_unstructured(struct buf *b, struct span s, size_t column, const char *eol)
-{
-	if (plain(s))
-		put_plain(b, s, column, eol);
-	else
-		put_encoded(b, s, eol);
-}
-
-static struct span
-field(struct edits *x, struct span name, struct span value)
+/* LF to the message's own line end, and encoded; the name of the encoding. */
+static const char *
+encoded_text(struct edits *x, struct span text, struct span *out)
 {
 	struct buf b;
-	struct span out;
+	bool base64;
 
-	buf_init(&b, 256 << 10);
-	buf_span(&b, name);
-	buf_puts(&b, ": ");
-	put_unstructured(&b, span_trim(value), name.n + 2, x->eol);
-	buf_puts(&b, x->eol);
-	ASSERT(!buf_failed(&b));
-	out = arena_span(x->e->arena, buf_data(&b));
-	buf_release(&b);
-	return out;
-}
-
-/* --- add, remove ------------------------------------------------------------------------------ */
-
-static void
-add_headers(struct edits *x, const struct rule *const *rules, size_t nrules)
-{
-	for (size_t i = 0; i < nrules; i++)
-		for (size_t k = 0; k < rules[i]->then.nadd; k++) {
-			const struct header_add *h = &rules[i]->then.add[k];
-			struct span with = field(x, h->name, expand_text(x->e, rules[i], h->value));
-			bool had = false;
-
-			for (size_t s = 0; s < x->n && !had; s++)
-				had = span_eq(x->v[s].with, with);
-			if (!had)
-				edit_push(x, 0, 0, with, rules[i]->id);
-		}
-}
-
-static const struct rule *
-who_removes(const struct header *h, const struct rule *const *rules, size_t nrules)
-{
-	for (size_t i = 0; i < nrules; i++)
-		for (size_t k = 0; k < rules[i]->then.remove.n; k++)
-			if (glob_match(rules[i]->then.remove.v[k], h->name))
-				return rules[i];
-	return NULL;
-}
-
-/* --- subject --------------------------------------------------------------------------------------- */
-
-static bool
-contains(struct span s, struct span what)
-{
-	return what.n && s.n >= what.n && memmem(s.p, s.n, what.p, what.n) != NULL;
-}
-
-/* All prefixes that the value does not carry yet, in order of rule ids; rules: who asks. */
-static struct span
-prefix_for(struct edits *x, const struct rule *const *rules, size_t nrules, struct span value,
-    struct span *who)
-{
-	struct span text = { 0 };
-
-	*who = (struct span){ 0 };
-	for (size_t i = 0; i < nrules; i++) {
-		struct span p;
-
-		if (!rules[i]->then.prefix.n)
-			continue;
-		p = span_trim(expand_text(x->e, rules[i], rules[i]->then.prefix));
-		if (!p.n || contains(value, p) || contains(text, p) || text.n + p.n > PREFIX_MAX)
-			continue;
-		text = text_join(x->e->arena, text, " ", p);
-		*who = text_join(x->e->arena, *who, ",", rules[i]->id);
-	}
-	return text;
-}
-
-/* Inserts behind the colon; what follows keeps its own white space. */
-static void
-prefix_header(struct edits *x, const struct header *h, struct span text, struct span who)
-{
-	struct span raw = span_sub(x->e->an->raw, h->offset, h->size), rest, value;
-	size_t colon = span_find(raw, ':'), line;
-	bool encoded = !plain(text);
-	struct buf b;
-
-	if (colon == raw.n)
-		return;
-	rest = span_from(raw, colon + 1);
-	value = span_trim(rest);
-	line = span_find(rest, '\n');
-	/* White space between two encoded words is not shown (RFC 2047, 6.2). */
-	if (encoded && span_starts(value, SPAN_LIT("=?")))
-		text = text_join(x->e->arena, text, " ", (struct span){ 0 });
-	buf_init(&b, 256 << 10);
-	buf_putc(&b, ' ');
-	put_unstructured(&b, text, colon + 2, x->eol);
-	if (value.n) {
-		if (colon + buf_size(&b) + line > WORD_MAX)
+	buf_init(&b, EDIT_BYTES);
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] == '\n')
 			buf_puts(&b, x->eol);
-		if (!ascii_is_wsp(rest.p[0]) && rest.p[0] != '\r' && rest.p[0] != '\n')
-			buf_putc(&b, ' ');
-	}
-	ASSERT(!buf_failed(&b));
-	edit_push(x, h->offset + colon + 1, 0, arena_span(x->e->arena, buf_data(&b)), who);
+		else
+			buf_putc(&b, text.p[i]);
+	*out = transfer_encode(x->e->arena, buf_data(&b), x->eol, &base64);
 	buf_release(&b);
+	return base64 ? "base64" : "quoted-printable";
+}
+
+/* A message's own part: its other fields stay. */
+static void
+strip_message(struct edits *x, const struct part *p, struct span fields, struct span body,
+    struct edit like)
+{
+	bool put = false;
+
+	for (size_t i = 0; i < p->nheaders; i++) {
+		const struct header *h = &p->headers[i];
+
+		if (!is_content(h->name))
+			continue;
+		like.offset = h->offset;
+		like.size = h->size;
+		like.with = put ? (struct span){ 0 } : fields;
+		put = true;
+		edit_push(x, like);
+	}
+	if (!put) {
+		like.offset = p->header_offset;
+		like.size = 0;
+		like.with = fields;
+		edit_push(x, like);
+	}
+	like.offset = p->body_offset;
+	like.size = p->body_size;
+	like.with = body;
+	edit_push(x, like);
+}
+
+static void
+strip_one(struct edits *x, const struct gone *g)
+{
+	const struct anatomy *an = x->e->an;
+	const struct part *p = &an->parts[g->part];
+	bool top = p->parent == PART_NONE || an->parts[p->parent].type == TYPE_MESSAGE;
+	struct edit like = { .part = p->number, .rule = g->rules, .action = "strip_attachment" };
+	bool version = p->parent == PART_NONE && !root_has(an, "MIME-Version");
+	size_t end = p->body_offset + p->body_size;
+	struct span fields, body;
+	const char *encoding = encoded_text(x, strip_notice(x->e, g->rule, g->part), &body);
+
+	fields = span_str(arena_printf(x->e->arena, "%s%sContent-Type: text/plain; charset=utf-8%s"
+	    "Content-Transfer-Encoding: %s%sContent-Disposition: inline%s",
+	    version ? "MIME-Version: 1.0" : "", version ? x->eol : "", x->eol, encoding, x->eol,
+	    x->eol));
+	/* the line end before a boundary is the boundary's */
+	if (end < an->raw.n && (an->raw.p[end] == '\r' || an->raw.p[end] == '\n') &&
+	    body.n >= strlen(x->eol))
+		body.n -= strlen(x->eol);
+	if (top) {
+		strip_message(x, p, fields, body, like);
+		return;
+	}
+	like.offset = p->header_offset;
+	like.size = end - p->header_offset;
+	like.with = text_join(x->e->arena, fields, x->eol, body);
+	edit_push(x, like);
+}
+
+static int
+gone_order(const void *a, const void *b)
+{
+	const struct gone *x = a, *y = b;
+
+	return x->part != y->part ? (x->part > y->part) - (x->part < y->part) :
+	    x->rule < y->rule ? -1 : x->rule > y->rule;
+}
+
+/* All files that go, each once, none within another. */
+static size_t
+gone_all(struct eval *e, const struct rule *const *rules, size_t nrules, struct gone **out)
+{
+	size_t n = 0, kept = 0;
+	struct gone *v;
+
+	for (size_t i = 0; i < nrules; i++)
+		n += edit_plan(e, rules[i])->nstrips;
+	v = arena_array(e->arena, n + 1, sizeof(*v));
+	n = 0;
+	for (size_t i = 0; i < nrules; i++) {
+		const struct edit_plan *plan = edit_plan(e, rules[i]);
+
+		for (size_t k = 0; k < plan->nstrips; k++)
+			v[n++] = (struct gone){ plan->strips[k], rules[i], rules[i]->id };
+	}
+	if (n)
+		qsort(v, n, sizeof(*v), gone_order);
+	for (size_t i = 0; i < n; i++) {
+		struct gone *last = kept ? &v[kept - 1] : NULL;
+
+		if (last && last->part == v[i].part)
+			last->rules = text_join(e->arena, last->rules, ",", v[i].rules);
+		else if (!last || !part_within(e->an, v[i].part, last->part))
+			v[kept++] = v[i];
+	}
+	*out = v;
+	return kept;
+}
+
+/* --- texts -------------------------------------------------------------------------------------- */
+
+static int
+redaction_order(const void *a, const void *b)
+{
+	const struct redaction *x = a, *y = b;
+
+	if (x->part != y->part)
+		return x->part < y->part ? -1 : 1;
+	if (x->from != y->from)
+		return x->from < y->from ? -1 : 1;
+	return (x->to < y->to) - (x->to > y->to);
+}
+
+static int
+append_order(const void *a, const void *b)
+{
+	const struct append *x = a, *y = b;
+	size_t n = x->rule.n < y->rule.n ? x->rule.n : y->rule.n;
+	int r = memcmp(x->rule.p, y->rule.p, n);
+
+	if (x->part != y->part)
+		return x->part < y->part ? -1 : 1;
+	return r ? r : (x->rule.n > y->rule.n) - (x->rule.n < y->rule.n);
+}
+
+static bool
+is_gone(const struct eval *e, size_t part, const struct gone *gone, size_t ngone)
+{
+	for (size_t i = 0; i < ngone; i++)
+		if (part_within(e->an, part, gone[i].part))
+			return true;
+	return false;
+}
+
+/* A part of its own before the first of a multipart that has no text. */
+static void
+append_part(struct edits *x, const struct append *ap)
+{
+	const struct part *p = &x->e->an->parts[ap->part];
+	struct span boundary = x->e->an->parts[p->parent].boundary, body;
+	const char *encoding = encoded_text(x, ap->text, &body);
+	struct buf b;
+
+	buf_init(&b, EDIT_BYTES);
+	buf_printf(&b, "Content-Type: text/plain; charset=utf-8%sContent-Transfer-Encoding: %s%s%s",
+	    x->eol, encoding, x->eol, x->eol);
+	buf_span(&b, body);
+	buf_puts(&b, x->eol);
+	buf_puts(&b, "--");
+	buf_span(&b, boundary);
+	buf_puts(&b, x->eol);
+	edit_push(x, (struct edit){ .offset = p->header_offset, .rule = ap->rule, .part = p->number,
+	    .with = arena_span(x->e->arena, buf_data(&b)), .action = "append_text" });
+	buf_release(&b);
+}
+
+static void
+texts(struct edits *x, const struct rule *const *rules, size_t nrules, const struct gone *gone,
+    size_t ngone)
+{
+	struct eval *e = x->e;
+	size_t nr = 0, na = 0;
+	struct redaction *r;
+	struct append *ap;
+
+	for (size_t i = 0; i < nrules; i++) {
+		nr += edit_plan(e, rules[i])->nredactions;
+		na += edit_plan(e, rules[i])->nappends;
+	}
+	if (nr + na == 0)
+		return;
+	r = arena_array(e->arena, nr + 1, sizeof(*r));
+	ap = arena_array(e->arena, na + 1, sizeof(*ap));
+	nr = na = 0;
+	for (size_t i = 0; i < nrules; i++) {
+		const struct edit_plan *p = edit_plan(e, rules[i]);
+
+		for (size_t k = 0; k < p->nredactions; k++)
+			r[nr++] = p->redactions[k];
+		for (size_t k = 0; k < p->nappends; k++) {
+			bool had = false;	/* the same words by two rules */
+
+			for (size_t s = 0; s < na && !had; s++)
+				had = ap[s].part == p->appends[k].part &&
+				    span_eq(ap[s].text, p->appends[k].text);
+			if (!had)
+				ap[na++] = p->appends[k];
+		}
+	}
+	qsort(r, nr, sizeof(*r), redaction_order);
+	qsort(ap, na, sizeof(*ap), append_order);
+	for (size_t i = 0, k = 0; i < nr || k < na;) {
+		size_t part = i < nr && (k == na || r[i].part <= ap[k].part) ? r[i].part : ap[k].part;
+		size_t i2 = i, k2 = k, own;
+
+		while (i2 < nr && r[i2].part == part)
+			i2++;
+		for (; k2 < na && ap[k2].part == part; k2++)
+			;
+		for (own = k; own < k2 && ap[own].how != APPEND_PART; own++)
+			;
+		for (size_t s = own; s < k2; s++)
+			if (!is_gone(e, x->e->an->parts[part].parent, gone, ngone))
+				append_part(x, &ap[s]);
+		if (i2 - i + own - k && !is_gone(e, part, gone, ngone))
+			edit_text(x, part, r + i, i2 - i, ap + k, own - k);
+		i = i2;
+		k = k2;
+	}
 }
 
 /* --- all together ----------------------------------------------------------------------------------- */
 
+/* By place; what is put in at one place keeps its order and stands before what is replaced there. */
 static int
 edit_order(const void *a, const void *b)
 {
@@ -262,16 +288,9 @@ edit_order(const void *a, const void *b)
 
 	if (x->offset != y->offset)
 		return x->offset < y->offset ? -1 : 1;
-	return (x->size > y->size) - (x->size < y->size);	/* inserts go first */
-}
-
-static bool
-wants_prefix(const struct rule *const *rules, size_t nrules)
-{
-	for (size_t i = 0; i < nrules; i++)
-		if (rules[i]->then.prefix.n)
-			return true;
-	return false;
+	if ((x->size > 0) != (y->size > 0))
+		return x->size > 0 ? 1 : -1;
+	return x->order < y->order ? -1 : 1;
 }
 
 /* On top of a message that begins with its body, fields need the empty line they never had. */
@@ -289,41 +308,25 @@ close_header(struct edits *x, size_t top)
 struct edit *
 edits_build(struct eval *e, const struct rule *const *rules, size_t nrules, size_t *n)
 {
-	const struct part *root = &e->an->parts[0];
 	size_t line = span_find(e->an->raw, '\n'), top;
 	struct edits x = { .e = e };
-	bool subject = false, prefix = wants_prefix(rules, nrules);
+	struct gone *gone;
+	size_t ngone;
 
 	x.eol = line < e->an->raw.n && (line == 0 || e->an->raw.p[line - 1] != '\r') ? "\n" : "\r\n";
-	add_headers(&x, rules, nrules);
-	for (size_t i = 0; i < root->nheaders; i++)
-		if (span_is_nocase(root->headers[i].name, "subject") &&
-		    !who_removes(&root->headers[i], rules, nrules))
-			subject = true;
-	if (prefix && !subject) {
-		struct span who, text = prefix_for(&x, rules, nrules, (struct span){ 0 }, &who);
-
-		if (text.n)
-			edit_push(&x, 0, 0, field(&x, SPAN_LIT("Subject"), text), who);
-	}
-	top = x.n;
-	for (size_t i = 0; i < root->nheaders; i++) {
-		const struct header *h = &root->headers[i];
-		const struct rule *r = who_removes(h, rules, nrules);
-		struct span who, text;
-
-		if (r) {
-			edit_push(&x, h->offset, h->size, (struct span){ 0 }, r->id);
-		} else if (prefix && span_is_nocase(h->name, "subject")) {
-			text = prefix_for(&x, rules, nrules, h->value, &who);
-			if (text.n)
-				prefix_header(&x, h, text, who);
-		}
-	}
+	edit_headers(&x, rules, nrules, &top);
 	close_header(&x, top);
+	ngone = gone_all(e, rules, nrules, &gone);
+	for (size_t i = 0; i < ngone; i++)
+		strip_one(&x, &gone[i]);
+	texts(&x, rules, nrules, gone, ngone);
+	for (size_t i = 0; i < x.n; i++)
+		x.v[i].order = (uint32_t)i;
 	/* the fields on top keep their order: only what follows is sorted */
 	if (x.n > top)
 		qsort(x.v + top, x.n - top, sizeof(*x.v), edit_order);
+	for (size_t i = 1; i < x.n; i++)
+		ASSERT(x.v[i].offset >= x.v[i - 1].offset + x.v[i - 1].size);
 	*n = x.n;
 	return x.v;
 }

@@ -12,30 +12,10 @@
  */
 #include <stdlib.h>
 
+#include "judge.h"
 #include "record.h"
 
 #define NEAR_MISSES 50
-
-struct class {			/* recipients with the same verdict */
-	uint64_t *bits;
-	struct decision decision;
-	const struct rule **edits;	/* hits that change the message, by id */
-	size_t nedits;
-};
-
-struct judge {
-	struct eval e;
-	struct verdict *out;
-	const struct policy_options *opt;
-	unsigned char *modes;	/* of each rule */
-	uint64_t *base;		/* rules woken by the message itself */
-	uint64_t *woken;	/* and by the recipient in hand */
-	const struct rule **hits;
-	size_t nhits;
-	uint32_t *shadow, *skipped;
-	size_t nshadow, nskipped;
-	bool virus_judged, unscannable_judged;
-};
 
 /* --- which rules to look at ------------------------------------------------------------------ */
 
@@ -138,10 +118,21 @@ assume(struct judge *j, bool when)
 		j->e.recorded->assume = j->e.recorded->high == when;
 }
 
+/* By the sender, who may. */
+static bool
+lifted(struct judge *j, const struct rule *r, struct span *reason)
+{
+	if (!j->e.recorded || !r->then.override)
+		return override_given(&j->e, r, reason);
+	*reason = (struct span){ 0 };
+	return recorded_override(&j->e, r, reason);
+}
+
 static void
 rule_judge(struct judge *j, uint32_t i)
 {
 	const struct rule *r = &j->e.p->rules[i];
+	struct span reason;
 
 	assume(j, true);
 	if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r) ||
@@ -154,30 +145,12 @@ rule_judge(struct judge *j, uint32_t i)
 	assume(j, false);
 	if (eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r))
 		j->skipped[j->nskipped++] = i;
+	else if (j->modes[i] == MODE_ENFORCE && lifted(j, r, &reason))
+		j->overridden[j->noverridden++] = (struct overridden){ r->id, reason };
 	else if (j->modes[i] == MODE_SHADOW)
 		j->shadow[j->nshadow++] = i;
 	else
 		j->hits[j->nhits++] = r;
-}
-
-static void
-hit_default(struct judge *j, const char *id, enum outcome o, struct span queue, const char *text)
-{
-	struct rule *r;
-
-	if (o == OUTCOME_DELIVER)
-		return;
-	r = arena_zalloc(j->e.arena, sizeof(*r));
-	r->id = span_str(id);
-	r->severity = SEVERITY_LOW;
-	r->file_atom = -1;
-	r->then.outcome = o;
-	r->then.code = o == OUTCOME_REJECT ? SPAN_LIT("5.7.1") : SPAN_LIT("4.7.1");
-	r->then.text = span_str(text);
-	r->then.queue = queue;
-	if (o == OUTCOME_HOLD)
-		r->then.queue = j->e.p->contact.n ? j->e.p->contact : SPAN_LIT("postmaster");
-	j->hits[j->nhits++] = r;
 }
 
 static void
@@ -186,139 +159,13 @@ hit_defaults(struct judge *j)
 	const struct policy *p = j->e.p;
 
 	if (j->e.facts->av == AV_VIRUS && !j->virus_judged)
-		hit_default(j, "defaults/virus", OUTCOME_QUARANTINE, SPAN_LIT("virus"), "");
+		judge_hit(j, "defaults/virus", OUTCOME_QUARANTINE, SPAN_LIT("virus"), "");
 	if (j->e.facts->av == AV_FAILED)
-		hit_default(j, "defaults/on_scan_error", p->on_scan_error, SPAN_LIT("unscannable"),
+		judge_hit(j, "defaults/on_scan_error", p->on_scan_error, SPAN_LIT("unscannable"),
 		    "The message cannot be checked right now, try again later");
 	if (j->e.unscannable && !j->unscannable_judged)
-		hit_default(j, "defaults/on_unscannable", p->on_unscannable, SPAN_LIT("unscannable"),
+		judge_hit(j, "defaults/on_unscannable", p->on_unscannable, SPAN_LIT("unscannable"),
 		    "The message could not be examined");
-}
-
-/* --- joining --------------------------------------------------------------------------------------- */
-
-/* Whose text or queue counts: the highest severity, then the first id. Hits are sorted by id. */
-static const struct rule *
-leader(const struct judge *j, enum outcome o)
-{
-	const struct rule *best = NULL;
-
-	for (size_t i = 0; i < j->nhits; i++)
-		if (j->hits[i]->then.outcome == o && (!best || j->hits[i]->severity > best->severity))
-			best = j->hits[i];
-	return best;
-}
-
-/* Adds x unless it stands there; the array has room. */
-static void
-span_add(struct span *v, size_t *n, struct span x)
-{
-	for (size_t i = 0; i < *n; i++)
-		if (span_eq(v[i], x))
-			return;
-	v[(*n)++] = x;
-}
-
-static void
-join_holds(struct judge *j, struct decision *d)
-{
-	struct span *queues = arena_array(j->e.arena, j->nhits, sizeof(*queues));
-	int64_t shortest = 0;
-	size_t n = 0;
-
-	for (size_t i = 0; i < j->nhits; i++) {
-		const struct effects *t = &j->hits[i]->then;
-
-		if (t->outcome != OUTCOME_HOLD)
-			continue;
-		if (t->expires && (!shortest || t->expires < shortest ||
-		    (t->expires == shortest && t->on_expire > d->on_expire))) {
-			shortest = t->expires;
-			d->on_expire = t->on_expire;
-		}
-		span_add(queues, &n, t->queue);
-	}
-	for (size_t i = 0; i < n; i++)
-		d->queue = text_join(j->e.arena, d->queue, ",", queues[i]);
-	d->expires = shortest ? j->e.facts->now + shortest : 0;
-}
-
-static void
-join_redirects(struct judge *j, struct decision *d)
-{
-	struct span *v;
-	size_t n = 0, max = 0;
-
-	for (size_t i = 0; i < j->nhits; i++)
-		max += j->hits[i]->then.redirect.n;
-	if (max == 0)
-		return;
-	v = arena_array(j->e.arena, max, sizeof(*v));
-	for (size_t i = 0; i < j->nhits; i++)
-		for (size_t k = 0; k < j->hits[i]->then.redirect.n; k++)
-			span_add(v, &n, j->hits[i]->then.redirect.v[k]);
-	d->redirect = v;
-	d->nredirect = n;
-}
-
-static const struct span *
-ids_of(struct judge *j, const uint32_t *rules, size_t n)
-{
-	struct span *v = arena_array(j->e.arena, n ? n : 1, sizeof(*v));
-
-	for (size_t i = 0; i < n; i++)
-		v[i] = j->e.p->rules[rules[i]].id;
-	return v;
-}
-
-static void
-join(struct judge *j, struct class *c)
-{
-	struct decision *d = &c->decision;
-	struct span *ids = arena_array(j->e.arena, j->nhits ? j->nhits : 1, sizeof(*ids));
-	const struct rule *r;
-	bool unedited;
-
-	d->outcome = OUTCOME_DELIVER;
-	for (size_t i = 0; i < j->nhits; i++) {
-		const struct effects *t = &j->hits[i]->then;
-
-		ids[i] = j->hits[i]->id;
-		if (t->outcome > d->outcome)
-			d->outcome = t->outcome;
-		if (t->require_tls > d->require_tls)
-			d->require_tls = t->require_tls;
-	}
-	d->rules = ids;
-	d->nrules = j->nhits;
-	d->shadow = ids_of(j, j->shadow, j->nshadow);
-	d->nshadow = j->nshadow;
-	d->skipped = ids_of(j, j->skipped, j->nskipped);
-	d->nskipped = j->nskipped;
-	switch (d->outcome) {
-	case OUTCOME_REJECT:
-	case OUTCOME_DEFER:
-		r = leader(j, d->outcome);
-		d->reply = expand_reply(&j->e, r, r->then.code, r->then.text.n ? r->then.text :
-		    SPAN_LIT("Refused by policy ($rule)"), REPLY_MAX);
-		break;
-	case OUTCOME_HOLD:
-		join_holds(j, d);
-		break;
-	case OUTCOME_QUARANTINE:
-		d->queue = leader(j, d->outcome)->then.queue;
-		break;
-	default:
-		break;
-	}
-	if (d->outcome <= OUTCOME_HOLD && d->outcome != OUTCOME_DISCARD)
-		join_redirects(j, d);
-	/* what is refused or dropped goes nowhere, so nothing is written for it */
-	unedited = d->outcome > OUTCOME_HOLD || d->outcome == OUTCOME_DISCARD;
-	c->edits = arena_array(j->e.arena, j->nhits ? j->nhits : 1, sizeof(*c->edits));
-	for (size_t i = 0; i < j->nhits && !unedited; i++)
-		if (effects_edit(&j->hits[i]->then))
-			c->edits[c->nedits++] = j->hits[i];
 }
 
 static void
@@ -355,25 +202,40 @@ near_misses(struct judge *j)
 }
 
 static void
+woken_judge(struct judge *j, size_t words, bool shadow)
+{
+	eval_as_shadow(&j->e, shadow);
+	for (size_t w = 0; w < words; w++)
+		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
+			uint32_t i = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x));
+
+			if ((j->modes[i] == MODE_SHADOW) != shadow)
+				continue;
+			if (!eval_spend(&j->e, 1))
+				goto out;
+			rule_judge(j, i);
+		}
+out:
+	eval_as_shadow(&j->e, false);
+}
+
+static void
 class_judge(struct judge *j, struct class *c)
 {
 	const struct policy *p = j->e.p;
 	size_t words = BITS_WORDS(p->nrules);
 
-	j->nhits = j->nshadow = j->nskipped = 0;
+	j->nhits = j->nshadow = j->nskipped = j->noverridden = 0;
 	j->virus_judged = j->unscannable_judged = false;
 	j->e.to = c->bits;
 	memcpy(j->woken, j->base, words * sizeof(*j->woken));
 	wake_sets(p, p->signals.to, c->bits, j->woken);
-	for (size_t w = 0; w < words; w++)
-		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
-			if (!eval_spend(&j->e, 1))
-				break;
-			rule_judge(j, (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)));
-		}
+	woken_judge(j, words, false);
+	woken_judge(j, words, true);
 	hit_defaults(j);
+	judge_failed_edits(j);
 	*c = (struct class){ .bits = c->bits };
-	join(j, c);
+	judge_join(j, c);
 }
 
 /* --- variants ---------------------------------------------------------------------------------------- */
@@ -616,7 +478,8 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	set_modes(&j);
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
-	j.hits = arena_array(a, p->nrules + 4, sizeof(*j.hits));
+	j.hits = arena_array(a, 2 * p->nrules + 4, sizeof(*j.hits));
+	j.overridden = arena_array(a, p->nrules + 1, sizeof(*j.overridden));
 	j.shadow = arena_array(a, p->nrules + 1, sizeof(*j.shadow));
 	j.skipped = arena_array(a, p->nrules + 1, sizeof(*j.skipped));
 	classes = arena_array(a, env->nrecipients + 1, sizeof(*classes));
@@ -636,6 +499,10 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 		ASSERT(out->decisions[i].outcome != OUTCOME_UNJUDGED);
 	}
 	findings(&j);
+	if (!e->recorded) {	/* who is told, and what could not be changed, the message says */
+		judge_refused(&j, classes, n);
+		judge_notices(&j, classes, n, of);
+	}
 	if (opt && opt->near_misses) {
 		out->near_misses = arena_array(a, NEAR_MISSES, sizeof(*out->near_misses));
 		for (size_t i = 0; i < n; i++) {

@@ -110,7 +110,8 @@ put_filenames(struct eval *e, const struct rule *r, struct buf *b)
 	for (size_t i = 0; e->an && i < e->an->nparts; i++) {
 		const struct part *part = &e->an->parts[i];
 
-		if (f ? !eval_file(f, part, &e->steps) : !part->attachment)
+		if (e->only_file != PART_NONE ? i != e->only_file :
+		    f ? !eval_file(f, part, &e->steps) : !part->attachment)
 			continue;
 		if (n < LIST_MAX)
 			put_item(b, part->name.n ? part->name : SPAN_LIT("(no name)"), n ? ", " : "");
@@ -121,10 +122,10 @@ put_filenames(struct eval *e, const struct rule *r, struct buf *b)
 }
 
 static bool
-rule_names(const struct rule *r, uint32_t detector)
+rule_names(const struct policy *p, const struct rule *r, uint32_t detector)
 {
-	if (!r || r->ndetectors == 0)
-		return true;
+	if (!r || r->ndetectors == 0)	/* nothing that only a shadow rule looks for */
+		return bit_has(p->live, detector);
 	for (size_t i = 0; i < r->ndetectors; i++)
 		if (r->detectors[i] == detector)
 			return true;
@@ -145,7 +146,7 @@ put_findings(struct eval *e, const struct rule *r, struct buf *b)
 		uint32_t n = d->first[i + 1] - d->first[i];
 		size_t nshown = 0;
 
-		if (n == 0 || (id.n && id.p[0] == ' ') || !rule_names(r, i))
+		if (n == 0 || (id.n && id.p[0] == ' ') || !rule_names(e->p, r, i))
 			continue;
 		put_item(b, id, any ? "; " : "");
 		any = true;
@@ -191,12 +192,26 @@ put_variable(struct eval *e, const struct rule *r, enum variable v, struct buf *
 	}
 }
 
+/* What strangers wrote stays on its line. */
+static void
+put_variable_flat(struct eval *e, const struct rule *r, enum variable v, struct buf *b)
+{
+	size_t from = buf_size(b);
+
+	put_variable(e, r, v, b);
+	for (size_t i = from; i < buf_size(b); i++) {
+		char *p = &b->p[b->head + i];
+
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	}
+}
+
 struct span
-expand_text(struct eval *e, const struct rule *r, struct span text)
+expand_lines(struct eval *e, const struct rule *r, struct span text)
 {
 	struct span out;
 	struct buf b;
-	char *p;
 
 	buf_init(&b, TEXT_MAX + text.n + 1);
 	for (size_t i = 0; i < text.n; i++) {
@@ -204,7 +219,8 @@ expand_text(struct eval *e, const struct rule *r, struct span text)
 		enum variable v;
 
 		if (text.p[i] != '$') {
-			buf_putc(&b, text.p[i]);
+			if (text.p[i] != '\r')
+				buf_putc(&b, text.p[i]);
 			continue;
 		}
 		if (i + 1 < text.n && text.p[i + 1] == '$') {
@@ -217,12 +233,20 @@ expand_text(struct eval *e, const struct rule *r, struct span text)
 			buf_putc(&b, '$');
 			continue;
 		}
-		put_variable(e, r, v, &b);
+		put_variable_flat(e, r, v, &b);
 		i += len;
 	}
-	p = arena_str(e->arena, buf_data(&b));
-	out = span_make(p, buf_size(&b));
+	out = arena_span(e->arena, buf_data(&b));
 	buf_release(&b);
+	return out;
+}
+
+struct span
+expand_text(struct eval *e, const struct rule *r, struct span text)
+{
+	struct span out = expand_lines(e, r, text);
+	char *p = (char *)(uintptr_t)out.p;
+
 	for (size_t i = 0; i < out.n; i++)
 		if ((unsigned char)p[i] < ' ' || p[i] == 0x7f)
 			p[i] = ' ';

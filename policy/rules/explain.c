@@ -63,7 +63,86 @@ put_recipient(struct json *j, struct span address, const struct decision *d)
 		json_kcstr(j, "require_tls", tls[d->require_tls]);
 	if (d->variant)
 		json_kuint(j, "variant", d->variant);
+	if (d->nholds) {
+		json_key(j, "holds");
+		json_array(j);
+		for (size_t i = 0; i < d->nholds; i++)
+			json_str(j, d->holds[i].rule);
+		json_end_array(j);
+		json_kcstr(j, "after", outcome_name(d->after));
+		if (d->after_queue.n)
+			json_kstr(j, "after_queue", d->after_queue);
+	}
+	if (d->noverridden) {
+		json_key(j, "overridden");
+		json_array(j);
+		for (size_t i = 0; i < d->noverridden; i++) {
+			json_object(j);
+			json_kstr(j, "rule", d->overridden[i].rule);
+			json_kstr(j, "reason", d->overridden[i].reason);
+			json_end_object(j);
+		}
+		json_end_array(j);
+	}
 	json_end_object(j);
+}
+
+/* Whose approvals the rules want that hold it for anybody, each rule once. */
+static void
+put_holds(struct json *j, const struct verdict *v)
+{
+	const struct decision *last = NULL;
+
+	json_key(j, "holds");
+	json_array(j);
+	for (size_t i = 0; i < v->ndecisions; i++) {
+		const struct decision *d = &v->decisions[i];
+
+		if (last && d->holds == last->holds)	/* of the same class */
+			continue;
+		last = d;
+		for (size_t k = 0; k < d->nholds; k++) {
+			bool had = false;
+
+			for (size_t s = 0; s < i && !had; s++)
+				for (size_t x = 0; x < v->decisions[s].nholds && !had; x++)
+					had = span_eq(v->decisions[s].holds[x].rule, d->holds[k].rule);
+			if (had)
+				continue;
+			json_object(j);
+			json_kstr(j, "rule", d->holds[k].rule);
+			json_kstr(j, "for", d->holds[k].decider);
+			json_kuint(j, "approvals", d->holds[k].approvals);
+			put_spans(j, "approvers", d->holds[k].approvers, d->holds[k].napprovers);
+			json_end_object(j);
+		}
+	}
+	json_end_array(j);
+}
+
+static void
+put_people(struct json *j, const struct verdict *v)
+{
+	json_key(j, "bcc");
+	json_array(j);
+	for (size_t i = 0; i < v->nbcc; i++) {
+		json_object(j);
+		json_kstr(j, "address", v->bcc[i].address);
+		json_kstr(j, "rule", v->bcc[i].rule);
+		json_end_object(j);
+	}
+	json_end_array(j);
+	json_key(j, "notices");
+	json_array(j);
+	for (size_t i = 0; i < v->nnotices; i++) {
+		json_object(j);
+		json_kstr(j, "to", v->notices[i].to);
+		json_kstr(j, "rule", v->notices[i].rule);
+		json_kstr(j, "template", v->notices[i].template);
+		json_kstr(j, "language", v->notices[i].language);
+		json_end_object(j);
+	}
+	json_end_array(j);
 }
 
 static void
@@ -134,12 +213,28 @@ put_edits(struct json *j, const struct verdict *v)
 
 			json_object(j);
 			json_kuint(j, "variant", i);
+			json_kcstr(j, "action", e->action);
+			json_kstr(j, "part", e->part);
 			json_kstr(j, "rule", e->rule);
 			json_kuint(j, "offset", e->offset);
 			json_kuint(j, "size", e->size);
-			json_kstr(j, "with", e->with);
+			if (e->opaque)	/* the message's own words stand around what was changed */
+				json_kuint(j, "with_size", e->with.n);
+			else
+				json_kstr(j, "with", e->with);
 			json_end_object(j);
 		}
+	json_end_array(j);
+	json_key(j, "refused_edits");
+	json_array(j);
+	for (size_t i = 0; i < v->nrefused; i++) {
+		json_object(j);
+		json_kcstr(j, "action", v->refused[i].action);
+		json_kstr(j, "part", v->refused[i].part);
+		json_kstr(j, "rule", v->refused[i].rule);
+		json_kcstr(j, "why", v->refused[i].why);
+		json_end_object(j);
+	}
 	json_end_array(j);
 }
 
@@ -217,6 +312,8 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	json_end_array(j);
 	put_defects(j, an->defects);
 	put_edits(j, v);
+	put_holds(j, v);
+	put_people(j, v);
 	json_key(j, "near_misses");
 	json_array(j);
 	for (size_t i = 0; i < v->nnear_misses; i++) {

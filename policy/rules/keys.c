@@ -16,8 +16,10 @@ const char *const severity_names[] = { "low", "medium", "high", "critical", NULL
 const char *const direction_names[] = { "any", "outbound", "inbound", NULL };
 const char *const confidence_names[] = { "low", "medium", "high", NULL };
 static const char *const count_names[] = { "distinct", "all", NULL };
-static const char *const expire_names[] = { "reject", "quarantine", "discard", "deliver", NULL };
-static const char *const per_names[] = { "client", "sender", "sender_domain", "user", NULL };
+static const char *const expire_names[] = { "reject", "quarantine", "discard", "deliver", "release",
+	"delete", NULL };
+static const char *const per_names[] = { "client", "sender", "sender_domain", "user", "destination",
+	NULL };
 
 #define ROW(s, k, t, o, f, n, sh, d, h) { SECTION_##s, k, t, o, f, n, sh, d, h, false }
 #define SHAPE(s, k, f, sh, d, h) ROW(s, k, KEY_SHAPE, 0, f, NULL, sh, d, h)
@@ -52,6 +54,8 @@ const struct key policy_keys[] = {
 	    "outcome when the antivirus does not answer"),
 	SHAPE(DEFAULTS, "on_unscannable", default_unscannable, "hold, quarantine, reject, defer, deliver", "hold",
 	    "outcome when something could not be looked into"),
+	SHAPE(DEFAULTS, "language", default_language, "en or fr", "en",
+	    "of texts for people, where the message tells none"),
 	FIELD(DEFAULTS, "contact", KEY_TEXT, policy, contact, NULL, "address of the people who decide about what is held by default"),
 
 	NODE(DETECTOR, "words", detector_src, words, "list of words and phrases", NULL,
@@ -156,19 +160,29 @@ const struct key policy_keys[] = {
 	SHAPE(THEN, "discard", then_discard, "true", NULL, "dropped, and journalled"),
 	SHAPE(THEN, "redirect", then_redirect, "address or list", NULL, "goes to these instead"),
 	SHAPE(THEN, "deliver", then_deliver, "true", NULL, "goes its way, as without a rule"),
-	LATER(THEN, "strip_attachment", "map", "takes files out, and leaves a notice"),
-	LATER(THEN, "redact", "detectors or this", "blackens what matched"),
-	LATER(THEN, "append_text", "text", "adds a text to the body"),
+	SHAPE(THEN, "strip_attachment", then_strip, "this, or {matching: this or conditions, notice: template}", NULL,
+	    "takes files out, and leaves a notice in their place"),
+	SHAPE(THEN, "redact", then_redact, "this, detectors, or {detectors: ..., with: ...}", NULL,
+	    "blackens what matched, in text parts"),
+	SHAPE(THEN, "append_text", then_append, "text, {en: text, fr: text}, or {text: ..., html: ...}", NULL,
+	    "adds a text to the body"),
+	SHAPE(THEN, "on_fail", then_on_fail, "deliver, quarantine, hold, defer, reject", "deliver",
+	    "outcome when a part cannot be stripped, redacted or appended to"),
 	SHAPE(THEN, "add_header", then_add_header, "{Name: text}", NULL, "adds header fields on top"),
 	SHAPE(THEN, "remove_header", then_remove_header, "name or list; * may end it", NULL, "takes header fields away"),
 	SHAPE(THEN, "prefix_subject", then_prefix_subject, "text", NULL, "put before the subject, never twice"),
 	SHAPE(THEN, "require_tls", then_require_tls, "opportunistic, encrypted, verified, dane", NULL,
 	    "how well the way out must be protected"),
-	LATER(THEN, "notify", "map or address", "who is told"),
-	LATER(THEN, "bcc", "address or list", "who gets a copy"),
+	SHAPE(THEN, "notify", then_notify, "sender, recipient, admin, addresses, groups, or {who: template}", NULL,
+	    "who is told"),
+	SHAPE(THEN, "bcc", then_bcc, "address, group:NAME or list", NULL, "who gets a copy of it as it was received"),
+	SHAPE(THEN, "override", then_override, "{allow: group:NAME}", NULL,
+	    "senders who may lift this rule by giving a reason"),
 	SHAPE(HOLD, "for", hold_for, "group or address", NULL, "who decides"),
 	FIELD(HOLD, "expires", KEY_DURATION, hold_src, expires, "never", "how long it waits"),
 	ENUM(HOLD, "on_expire", hold_src, on_expire, expire_names, "reject", "what happens then"),
+	SHAPE(HOLD, "approvals", hold_approvals, "1 or 2", NULL,
+	    "so many persons of the group must approve; they are asked by mail"),
 
 	FIELD(EXCEPTION, "id", KEY_ID, exception, id, NULL, "its name, once in the policy"),
 	NODE(EXCEPTION, "rules", exception_src, rules, "id or list", NULL, "which rules do not hold"),
@@ -207,13 +221,15 @@ const struct key policy_keys[] = {
 
 	FIELD(LIMIT, "id", KEY_ID, limit_rule, id, NULL, "its name, once in the policy"),
 	ENUM(LIMIT, "per", limit_src, per, per_names, NULL, "what is counted for each of"),
-	LATER(LIMIT, "match", "list", "for which of them"),
+	SHAPE(LIMIT, "match", limit_match, "address, domain or .domain, for clients address or network; a list", NULL,
+	    "counts these alone; a limit per destination needs it"),
 	SHAPE(LIMIT, "allow", limit_allow, "N messages / TIME, N recipients / TIME, "
 	    "N unique recipients / TIME, N invalid recipients / TIME, N connections", NULL,
 	    "how much may pass"),
 	SHAPE(LIMIT, "exempt", limit_exempt_list, "list of {match, owner, until, reason}", NULL,
 	    "whom it does not count, on whose word, and until when"),
-	SHAPE(LIMIT, "then", limit_then, "defer, reject, {hold: ...}, {lock: 1h}", "defer", "what happens above it"),
+	SHAPE(LIMIT, "then", limit_then, "defer, reject, wait, {hold: ...}, {lock: 1h}", "defer",
+	    "what happens above it; per destination: wait"),
 	SHAPE(LIMIT_THEN, "reject", limit_reject, "true", NULL, "refused"),
 	SHAPE(LIMIT_THEN, "defer", limit_defer, "true", NULL, "refused for now"),
 	SHAPE(LIMIT_THEN, "hold", limit_hold, "group or address, or {for: ...}", NULL, "waits until these people decide"),
@@ -226,7 +242,7 @@ const struct key policy_keys[] = {
 	FIELD(LIMIT_EXEMPT, "owner", KEY_TEXT, limit_exempt, owner, NULL, "who answers for it"),
 	FIELD(LIMIT_EXEMPT, "reason", KEY_TEXT, limit_exempt, reason, NULL, "why, for those who read it later"),
 	SHAPE(LIMIT_EXEMPT, "until", limit_exempt_until, "date", NULL, "last day on which it holds"),
-	LATER(LIMIT_THEN, "wait", "true", "messages wait in the queue"),
+	SHAPE(LIMIT_THEN, "wait", limit_wait, "true", NULL, "per destination: messages wait in the queue"),
 
 	SHAPE(TESTS, "version", version_read, "1", "1", "version of the language"),
 	SHAPE(TESTS, "tests", tests_nothing, "list of tests", NULL, "messages and what becomes of them"),
@@ -278,6 +294,28 @@ const struct key policy_keys[] = {
 	NODE(EXPECT, "redirect", expect_src, redirect, "list of addresses", NULL, "where it goes instead"),
 	NODE(EXPECT, "subject", expect_src, subject, "text", NULL, "the subject as it is delivered"),
 	NODE(EXPECT, "header", expect_src, header, "{Name: text}", NULL, "a header field as it is delivered"),
+	NODE(EXPECT, "attachments", expect_src, attachments, "list of names", NULL, "the files as they are delivered, all of them"),
+	NODE(EXPECT, "contains", expect_src, contains, "text or list", NULL, "stands in the visible text as it is delivered"),
+	NODE(EXPECT, "lacks", expect_src, lacks, "text or list", NULL, "stands nowhere in the visible text as it is delivered"),
+	NODE(EXPECT, "refused", expect_src, refused, "list of actions", NULL, "changes that could not be made, all of them"),
+	NODE(EXPECT, "bcc", expect_src, bcc, "list of addresses", NULL, "who gets a copy of the message"),
+	NODE(EXPECT, "notify", expect_src, notify, "list of addresses", NULL, "who is told; postmaster where no contact is given"),
+	NODE(EXPECT, "overridden", expect_src, overridden, "list of ids", NULL, "the rules the sender has lifted"),
+
+	SHAPE(STRIP, "matching", strip_matching, "this, or conditions as in `attachment`", "this", "which files"),
+	SHAPE(STRIP, "notice", strip_notice_read, "template", "stripped", "what stands in their place"),
+	SHAPE(REDACT, "detectors", redact_detectors, "this, a detector or a list", "this",
+	    "this: what the rule's conditions count"),
+	ENUM(REDACT, "confidence", redact_src, confidence, confidence_names, "low", "of the detectors named: at least so sure"),
+	SHAPE(REDACT, "with", redact_with, "text, or mask", "a block for each character",
+	    "what stands there instead; mask: what evidence shows"),
+	SHAPE(APPEND, "text", append_text_read, "text, file:PATH, or by language", NULL, "for plain text"),
+	SHAPE(APPEND, "html", append_html_read, "HTML, file:PATH, or by language", "made from the text", "for HTML"),
+	FIELD(APPEND, "once", KEY_BOOL, append_ask, once, "true", "not where a reply quotes it already"),
+	SHAPE(OVERRIDE, "allow", override_allow, S_ADDRESSES, NULL, "senders who may"),
+	SHAPE(OVERRIDE, "justification", override_justification, "subject-tag, header or both", "both",
+	    "where the reason stands: [override: reason] in the subject, X-Postern-Override"),
+	SHAPE(OVERRIDE, "until", override_until, "date", NULL, "last day on which they may"),
 };
 const size_t npolicy_keys = sizeof(policy_keys) / sizeof(policy_keys[0]);
 
@@ -295,6 +333,8 @@ static const char *const section_names[SECTION_COUNT] = {
 	[SECTION_FACT_SPAM] = "spam", [SECTION_LIMIT] = "a limit",
 	[SECTION_LIMIT_THEN] = "then", [SECTION_LIMIT_EXEMPT] = "an exemption", [SECTION_TESTS] = "the tests", [SECTION_TEST] = "a test",
 	[SECTION_MESSAGE] = "message", [SECTION_FILE] = "attachments", [SECTION_EXPECT] = "expect",
+	[SECTION_STRIP] = "strip_attachment", [SECTION_REDACT] = "redact",
+	[SECTION_APPEND] = "append_text", [SECTION_OVERRIDE] = "override",
 };
 
 /* What people write who come from elsewhere, and what it is called here. */
@@ -341,6 +381,22 @@ static const struct {
 	{ SECTION_THEN, "allow", "did you mean `deliver`?  (it lifts no other rule: see `exceptions:`)" },
 	{ SECTION_THEN, "tag", "did you mean `prefix_subject` or `add_header`?" },
 	{ SECTION_THEN, "forward", "did you mean `redirect`?" },
+	{ SECTION_THEN, "strip", "did you mean `strip_attachment`?" },
+	{ SECTION_THEN, "remove_attachment", "did you mean `strip_attachment`?" },
+	{ SECTION_THEN, "disclaimer", "did you mean `append_text`?" },
+	{ SECTION_THEN, "footer", "did you mean `append_text`?" },
+	{ SECTION_THEN, "mask", "did you mean `redact`?" },
+	{ SECTION_THEN, "copy", "did you mean `bcc`?" },
+	{ SECTION_THEN, "cc", "did you mean `bcc`?  (copies are not shown to anybody)" },
+	{ SECTION_THEN, "alert", "did you mean `notify`?" },
+	{ SECTION_THEN, "approve", "write `hold: {for: group:NAME, approvals: 1}`" },
+	{ SECTION_HOLD, "approvers", "did you mean `for`?  (`approvals` counts them)" },
+	{ SECTION_HOLD, "approval", "did you mean `approvals`?" },
+	{ SECTION_HOLD, "timeout", "did you mean `expires`?" },
+	{ SECTION_STRIP, "replace_with", "did you mean `notice`?" },
+	{ SECTION_REDACT, "mask", "write `with: mask`" },
+	{ SECTION_OVERRIDE, "reason", "did you mean `justification`?" },
+	{ SECTION_OVERRIDE, "for", "did you mean `allow`?" },
 	{ SECTION_THEN, "stop", "no rule is final: every rule is evaluated" },
 	{ SECTION_DETECTOR, "regex", "did you mean `pattern`?" },
 	{ SECTION_DETECTOR, "keywords", "did you mean `words`?" },
@@ -368,6 +424,17 @@ const char *
 section_name(enum section s)
 {
 	return section_names[s];
+}
+
+const char *
+key_type_words(enum key_type t)
+{
+	static const char *const words[] = { [KEY_TEXT] = "text", [KEY_TEXTS] = "text or list of texts",
+		[KEY_BOOL] = "true or false", [KEY_UINT] = "number", [KEY_SIZE] = "size, as in 20MB",
+		[KEY_DURATION] = "duration, as in 48h", [KEY_DATE] = "date, as in 2027-03-01",
+		[KEY_ID] = "letters, digits, `-`, `_` and `.`" };
+
+	return (size_t)t < sizeof(words) / sizeof(words[0]) && words[t] ? words[t] : "";
 }
 
 const char *const *

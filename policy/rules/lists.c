@@ -541,6 +541,26 @@ read_addresses(struct load *ld, struct conf_node *n, const uint32_t **sets, size
 	return fine;
 }
 
+/* Sorted, since the table they come from has no order. */
+struct spans
+group_members(struct load *ld, const struct group *g)
+{
+	size_t at = 0, n = 0, count = ld->p->sets.counts[g->set];
+	struct span *v = arena_array(ld->a, count + 1, sizeof(*v)), key;
+	void *value;
+
+	while (table_next(ld->p->sets.patterns, &at, &key, &value)) {
+		const struct setlist *l = value;
+
+		for (uint32_t i = 0; i < l->n; i++)
+			if (l->ids[i] == g->set && n < count)
+				v[n++] = arena_span(ld->a, key);
+	}
+	if (n)
+		qsort(v, n, sizeof(*v), span_order);
+	return (struct spans){ v, n };
+}
+
 bool
 read_decider(struct load *ld, struct conf_node *n, struct span *out)
 {

@@ -158,7 +158,7 @@ void
 then_hold(struct load *ld, struct conf_node *n, void *obj)
 {
 	static const enum outcome expire[] = { OUTCOME_REJECT, OUTCOME_QUARANTINE, OUTCOME_DISCARD,
-		OUTCOME_DELIVER };
+		OUTCOME_DELIVER, OUTCOME_DELIVER, OUTCOME_DISCARD };
 	struct rule_src *src = obj;
 	struct hold_src h = { 0 };
 	size_t errors = ld->d->errors;
@@ -180,6 +180,7 @@ then_hold(struct load *ld, struct conf_node *n, void *obj)
 	}
 	if (ld->d->errors > errors || !outcome_take(src, OUTCOME_HOLD, n))
 		return;
+	approvers_read(ld, n, src, h.approvals);
 	src->rule.then.queue = h.decider;
 	src->rule.then.expires = h.expires;
 	src->rule.then.on_expire = h.expires ? expire[h.on_expire] : OUTCOME_UNJUDGED;
@@ -423,6 +424,8 @@ rule_read(struct load *ld, struct conf_node *n)
 	if (r->review_by && ld->env->now >= r->review_by + DAY_US)
 		diag_at(ld->d, DIAG_WARNING, conf_get(n, "review_by"), NULL,
 		    "rule `" SPAN_FMT "` was to be reviewed by this date", SPAN_ARG(r->id));
+	if (ld->d->errors == errors)
+		actions_check(ld, src);
 	r->judges_virus = src->asks_virus && r->then.outcome != OUTCOME_UNJUDGED;
 	r->judges_unscannable = src->asks_unscannable && r->then.outcome != OUTCOME_UNJUDGED;
 	r->detectors = src->detectors;

@@ -300,6 +300,70 @@ expect_headers(struct run *r, const struct expect_src *x, struct span who, struc
 		}
 }
 
+/* Every text stands (or none does) in what a reader of the edited message sees. */
+static void
+expect_texts(struct run *r, struct conf_node *n, struct span who, const char *field,
+    const struct anatomy *an, bool want)
+{
+	struct conf_node *at = n && n->kind == CONF_LIST ? n->first : n;
+	struct spans texts = { 0 };
+
+	if (!n || !read_texts(&r->ld, n, field, &texts))
+		return;
+	for (size_t i = 0; i < texts.n; i++, at = at->next) {
+		bool has = memmem(an->subject.p, an->subject.n, texts.v[i].p, texts.v[i].n) != NULL;
+
+		for (size_t k = 0; k < an->nparts && !has; k++) {
+			struct span s = an->parts[k].text.s;
+
+			has = s.n && memmem(s.p, s.n, texts.v[i].p, texts.v[i].n) != NULL;
+		}
+		if (has != want)
+			differ(r, at, who, field, texts.v[i], has ? SPAN_LIT("it") : (struct span){ 0 });
+	}
+}
+
+static void
+expect_parts(struct run *r, const struct expect_src *x, struct span who, struct span raw,
+    const struct variant *v)
+{
+	struct anatomy an;
+	struct span *names;
+	size_t n = 0;
+
+	if (!x->attachments && !x->contains && !x->lacks)
+		return;
+	anatomy_build(r->a, edited(r, raw, v), NULL, &an);
+	names = arena_array(r->a, an.nparts, sizeof(*names));
+	for (size_t i = 0; i < an.nparts; i++)
+		if (an.parts[i].attachment)
+			names[n++] = an.parts[i].name;
+	expect_list(r, x->attachments, who, "attachments", names, n);
+	expect_texts(r, x->contains, who, "contains", &an, true);
+	expect_texts(r, x->lacks, who, "lacks", &an, false);
+}
+
+static void
+expect_people(struct run *r, const struct expect_src *x, struct span who,
+    const struct decision *d, const struct verdict *v)
+{
+	size_t most = v->nrefused + v->nbcc + v->nnotices + d->noverridden + 1, n;
+	struct span *got = arena_array(r->a, most, sizeof(*got));
+
+	for (n = 0; n < v->nrefused; n++)
+		got[n] = span_str(v->refused[n].action);
+	expect_list(r, x->refused, who, "refused", got, n);
+	for (n = 0; n < v->nbcc; n++)
+		got[n] = v->bcc[n].address;
+	expect_list(r, x->bcc, who, "bcc", got, n);
+	for (n = 0; n < v->nnotices; n++)
+		got[n] = v->notices[n].to;
+	expect_list(r, x->notify, who, "notify", got, n);
+	for (n = 0; n < d->noverridden; n++)
+		got[n] = d->overridden[n].rule;
+	expect_list(r, x->overridden, who, "overridden", got, n);
+}
+
 static void
 expect_one(struct run *r, struct conf_node *n, struct span who, const struct decision *d,
     struct span raw, const struct verdict *v)
@@ -328,6 +392,8 @@ expect_one(struct run *r, struct conf_node *n, struct span who, const struct dec
 	expect_text(r, x.reply, who, "reply", d->reply, true);
 	expect_text(r, x.queue, who, "queue", d->queue, false);
 	expect_headers(r, &x, who, raw, &v->variants[d->variant]);
+	expect_parts(r, &x, who, raw, &v->variants[d->variant]);
+	expect_people(r, &x, who, d, v);
 }
 
 static void

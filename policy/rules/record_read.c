@@ -157,8 +157,10 @@ get_part(struct wire *w, struct arena *a, struct part *p)
 	type = wire_get_span(w);
 	if (!part_type_from_name(type, &p->type))
 		p->type = TYPE_UNKNOWN;		/* of another version */
-	packed = wire_get_max(w, UINT16_MAX);
-	p->depth = (uint16_t)(packed >> 4);
+	packed = wire_get_max(w, (UINT64_C(1) << 23) - 1);
+	p->depth = (uint16_t)(packed >> 7);
+	p->opened = packed >> 5 & 1;
+	p->unpacked = packed >> 4 & 1;
 	p->reading = packed >> 2 & 1;
 	p->attachment = packed >> 1 & 1;
 	p->encrypted = packed & 1;
@@ -169,6 +171,8 @@ get_part(struct wire *w, struct arena *a, struct part *p)
 	p->name = wire_get_span(w);
 	if (packed >> 3 & 1)
 		p->aliases = get_spans(w, a, &p->naliases);
+	if (packed >> 6 & 1 && !encryption_from_name(wire_get_span(w), &p->encryption))
+		p->encryption = ENCRYPTION_NONE;	/* of another version */
 	p->parent = PART_NONE;
 }
 
@@ -203,6 +207,7 @@ get_surfaces(struct wire *w, struct arena *a, struct anatomy *an)
 		v[i].where = (enum where)where;
 		v[i].part = (uint16_t)wire_get_max(w, an->nparts - 1);
 		v[i].name = wire_get_span(w);
+		v[i].origin = wire_get_span(w);
 	}
 	an->surfaces = v;
 }
@@ -285,12 +290,15 @@ get_found(struct wire *w, struct record *r)
 }
 
 static void
-get_extensions(struct wire *w, struct record *r)
+get_extensions(struct wire *w, struct arena *a, struct record *r)
 {
 	while (w->at < w->in.n && !w->bad) {
 		uint64_t tag = wire_get(w);
 		struct wire body = { .in = wire_get_span(w) };
 
+		if (tag == EXTENSION_OVERRIDDEN)
+			r->overridden = get_spans(&body, a, &r->noverridden);
+		w->bad |= body.bad;
 		if (tag != EXTENSION_LIMIT)	/* of a newer version: it may stay unread */
 			continue;
 		r->limit_rule = wire_get_span(&body);
@@ -350,6 +358,6 @@ record_read(struct span bytes, struct arena *a, struct record *r)
 	w.bad |= n > w.in.n - w.at;
 	r->texts = span_sub(w.in, w.at, n);
 	w.at += r->texts.n;
-	get_extensions(&w, r);
+	get_extensions(&w, a, r);
 	return w.bad ? -1 : 0;
 }

@@ -200,7 +200,7 @@ recorded_atom(struct eval *e, uint32_t index, bool *yes)
 	case ATOM_TEXT:
 	case ATOM_HEADER:
 		if (k->atoms[index] == ANSWER_GAVE_UP)
-			e->detection.undecided = e->unscannable = true;
+			eval_give_up(e);
 		*yes = k->atoms[index] == ANSWER_UNKNOWN ? unknown(k, a) :
 		    k->atoms[index] == ANSWER_YES;
 		return true;
@@ -223,6 +223,45 @@ recorded_atom(struct eval *e, uint32_t index, bool *yes)
 	default:
 		return false;
 	}
+}
+
+bool
+recorded_override(struct eval *e, const struct rule *r, struct span *reason)
+{
+	struct recorded *k = e->recorded;
+	const struct record *rec = k->record;
+
+	if (!k->same) {
+		if (!k->touched)
+			k->why = SPAN_LIT("override");
+		k->touched = true;
+		return k->assume;
+	}
+	for (size_t i = 0; i + 1 < rec->noverridden; i += 2)
+		if (span_eq(rec->overridden[i], r->id)) {
+			*reason = rec->overridden[i + 1];
+			return true;
+		}
+	return false;
+}
+
+bool
+recorded_on_fail(struct eval *e, struct span id)
+{
+	struct recorded *k = e->recorded;
+	const struct verdict *v = &k->record->verdict;
+
+	if (!k->same) {
+		if (!k->touched)
+			k->why = SPAN_LIT("on_fail");
+		k->touched = true;
+		return k->high;
+	}
+	for (size_t i = 0; i < v->ndecisions; i++)
+		for (size_t n = 0; n < v->decisions[i].nrules; n++)
+			if (span_eq(v->decisions[i].rules[n], id))
+				return true;
+	return false;
 }
 
 uint16_t

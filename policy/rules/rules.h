@@ -177,6 +177,48 @@ struct cond {
 
 /* --- rules ------------------------------------------------------------------------- */
 
+enum language { LANG_EN, LANG_FR, LANG_COUNT };
+extern const char *const language_names[];	/* "en", "fr", NULL */
+
+struct texts {			/* one in each language; at least one is there */
+	struct span v[LANG_COUNT];
+};
+
+struct strip_ask {
+	const struct file_cond *file;
+	struct texts notice;	/* none: the built-in one */
+};
+struct redact_ask {
+	bool self;		/* what the rule's own conditions count */
+	bool evidence;		/* the masked value stands in its place */
+	const uint32_t *detectors;
+	size_t n;
+	enum confidence floor;
+	struct span with;	/* UTF-8; empty: a mark for each character */
+};
+struct append_ask {
+	struct texts text, html;
+	bool once;		/* not when a reply quotes it already */
+};
+
+enum notify_who { NOTIFY_SENDER, NOTIFY_RECIPIENT, NOTIFY_ADMIN, NOTIFY_ADDRESS };
+struct notify_ask {
+	enum notify_who who;
+	struct span address;	/* NOTIFY_ADDRESS */
+	struct span name;	/* of the template */
+	struct texts text;	/* "Subject: …", an empty line, the text */
+};
+
+#define OVERRIDE_HEADER "X-Postern-Override"
+#define OVERRIDE_REASON_MIN 8	/* characters: a reason, not a dot */
+#define OVERRIDE_REASON_MAX 200
+struct override_ask {
+	const uint32_t *sets;	/* senders who may */
+	size_t n;
+	bool in_subject, in_header;
+	int64_t until;		/* first microsecond at which nobody may; 0: never */
+};
+
 struct header_add {
 	struct span name;
 	struct span value;	/* a text with variables */
@@ -195,6 +237,17 @@ struct effects {
 	size_t nadd;
 	struct spans remove;	/* names, a `*` may stand at the end */
 	struct span prefix;
+	const struct strip_ask *strip;
+	const struct redact_ask *redact;
+	const struct append_ask *append;
+	enum outcome on_fail;	/* of an edit; UNJUDGED: the outcome stays */
+	struct spans bcc;
+	const struct notify_ask *notify;
+	size_t nnotify;
+	const struct override_ask *override;
+	bool clean_override;	/* takes the words of an override out of the message */
+	uint8_t approvals;	/* hold: persons who are asked by mail; 0: none */
+	struct spans approvers;
 };
 
 struct exception {
@@ -252,12 +305,14 @@ struct policy {
 	struct measure *measures;
 	size_t nmeasures;
 	struct detectors *detectors;	/* NULL: none */
+	uint64_t *live;		/* detectors that an enforced rule or an exception asks; one bit for each */
 	struct signals signals;
 	struct limit_rule *limits;
 	size_t nlimits;
 	struct spam_policy spam;
 	enum outcome on_scan_error, on_unscannable;
 	struct span contact;
+	int language;		/* enum language: of texts, where the message tells none */
 	bool limits_only;
 	struct span *files;	/* asked of read_file */
 	size_t nfiles, capfiles;
@@ -300,11 +355,22 @@ struct eval {
 	struct recorded *recorded;	/* NULL: the message itself is here */
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
 	int64_t texts;		/* left for regular expressions on single headers */
+	/* Shadow rules have budgets of their own, and what they give up on is nobody's matter:
+	 * they must not change what happens to a message. */
+	bool shadow;
+	bool gave_up;		/* the answer in hand means nothing: not to be kept */
+	uint64_t shadow_steps;
+	int64_t shadow_texts;
+	struct edit_plan *plans;	/* of each rule, made on demand; see edits.h */
+	uint16_t only_file;	/* $filenames names this part alone; PART_NONE: all */
 };
 /* The work of one evaluation, beside the detectors': a rule, an atom, a list, a part, a header
  * looked at, a character of a glob. Counted, not timed: the same message has the same verdict. */
 #define EVAL_STEPS (UINT64_C(20) << 20)
 
+/* Nothing is proved: the message is what could not be looked into. */
+void eval_give_up(struct eval *e);
+void eval_as_shadow(struct eval *e, bool shadow);	/* which rules are asked from now on */
 /* Everything but e->to; runs the detectors. */
 void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, struct arena *a,
@@ -339,6 +405,8 @@ struct span text_join(struct arena *a, struct span x, const char *between, struc
 bool expand_check(struct span text, struct span *bad);
 /* One line: control characters become spaces, variables are bounded. */
 struct span expand_text(struct eval *e, const struct rule *r, struct span text);
+/* Several lines, as the text has them. */
+struct span expand_lines(struct eval *e, const struct rule *r, struct span text);
 /* The same, in the ASCII an SMTP reply may hold (RFC 5321, 4.2), at most max bytes. */
 struct span expand_reply(struct eval *e, const struct rule *r, struct span code,
     struct span text, size_t max);
@@ -350,6 +418,24 @@ bool effects_edit(const struct effects *t);	/* asks for a change of the message 
 /* The edits of these rules together, sorted; *n may be 0. */
 struct edit *edits_build(struct eval *e, const struct rule *const *rules, size_t nrules,
     size_t *n);
+
+/* --- override.c: a sender's words that lift a rule --------------------------------- */
+
+/* "[override: reason]" in a subject. */
+bool override_find(struct span subject, struct span *token, struct span *reason);
+/* May the sender, had he given a reason? */
+bool override_offered(const struct eval *e, const struct rule *r);
+/* Has the sender, who may, given a reason? */
+bool override_given(const struct eval *e, const struct rule *r, struct span *reason);
+
+/* --- templates.c -------------------------------------------------------------------- */
+
+/* The language of the message (Content-Language), else the policy's. */
+enum language language_of(const struct eval *e);
+struct span texts_pick(const struct texts *t, enum language l);
+/* A built-in template, or false. */
+bool template_builtin(struct span name, struct texts *out);
+extern const char *const template_names[];
 
 /* --- manifest.c --------------------------------------------------------------------- */
 

@@ -283,6 +283,20 @@ ENCODE(verdict)
 			enc_span(&e, ed->rule);
 		}
 	}
+	enc_u32(&e, (uint32_t)m->nbcc);
+	for (size_t i = 0; i < m->nbcc; i++) {
+		enc_span(&e, m->bcc[i].address);
+		enc_span(&e, m->bcc[i].rule);
+	}
+	enc_u32(&e, (uint32_t)m->nnotices);
+	for (size_t i = 0; i < m->nnotices; i++) {
+		enc_span(&e, m->notices[i].to);
+		enc_span(&e, m->notices[i].rule);
+		enc_span(&e, m->notices[i].template);
+		enc_span(&e, m->notices[i].language);
+		enc_span(&e, m->notices[i].subject);
+		enc_span(&e, m->notices[i].text);
+	}
 	enc_span(&e, m->record);
 	enc_span(&e, m->basis);
 }
@@ -306,6 +320,22 @@ DECODE(verdict)
 	for (size_t i = 0; i < m->ndecisions; i++)
 		if (m->decisions[i].variant >= m->nvariants)
 			d.bad = true;
+	m->nbcc = dec_count(&d, BCC_MAX, 8);
+	m->bcc = arena_array(a, m->nbcc, sizeof(*m->bcc));
+	for (size_t i = 0; i < m->nbcc; i++) {
+		m->bcc[i].address = dec_span(&d);
+		m->bcc[i].rule = dec_span(&d);
+	}
+	m->nnotices = dec_count(&d, NOTICES_MAX, 24);
+	m->notices = arena_array(a, m->nnotices, sizeof(*m->notices));
+	for (size_t i = 0; i < m->nnotices; i++) {
+		m->notices[i].to = dec_span(&d);
+		m->notices[i].rule = dec_span(&d);
+		m->notices[i].template = dec_span(&d);
+		m->notices[i].language = dec_span(&d);
+		m->notices[i].subject = dec_span(&d);
+		m->notices[i].text = dec_span(&d);
+	}
 	m->record = dec_span(&d);
 	m->basis = dec_span(&d);
 	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX)

@@ -48,6 +48,10 @@ struct msg_verdict {
 	size_t ndecisions;
 	struct variant *variants;	/* edits on the message as received */
 	size_t nvariants;
+	struct bcc_copy *bcc;
+	size_t nbcc;
+	struct notice *notices;
+	size_t nnotices;
 	struct span record;	/* the JSON of verdict_explain, at most RECORD_MAX bytes */
 	struct span basis;	/* what it rests on: see postern/record.h; "" none */
 };

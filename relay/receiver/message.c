@@ -353,6 +353,10 @@ message_finish(struct message *m, unsigned code, const char *fmt, ...)
 	n = vsnprintf(text, sizeof(text) - 32, fmt, ap);
 	va_end(ap);
 	ASSERT(n >= 0);
+	if (m->refusal.code) {		/* that was decided before */
+		code = m->refusal.code;
+		snprintf(text, sizeof(text) - 32, "%.*s", SPAN_ARG(m->refusal.text));
+	}
 	if (code >= 400 && strstr(text, "(ref ") == NULL) {
 		n = (int)strlen(text);
 		snprintf(text + n, 32, " (ref %s)", id_format(m->id, id));

@@ -68,6 +68,11 @@ struct group {			/* recipients that get the same bytes: one entry of the queue *
 	struct msg_decision *decisions;
 	struct payload signing;	/* what the signer is given */
 	struct span signature;	/* header fields from the signer */
+	struct span sign_domain;	/* whose key signs; empty: nobody's */
+	uint64_t parent;	/* the message it belongs to; 0: it is the message */
+	bool copy;		/* of nobody the sender named: notes.c */
+	bool notice;		/* a message of our own: */
+	struct span bytes;
 	uint64_t ticket;	/* open request; 0: none */
 	bool sent, accepted;
 };
@@ -101,6 +106,7 @@ struct message {
 	struct group *groups;
 	size_t ngroups;
 	/* answered */
+	struct smtp_reply refusal;	/* decided; said once its copies and notices are stored */
 	struct smtp_reply reply;
 	enum outcome outcome;		/* DEFER, REJECT when the verdict refused it */
 };
@@ -113,6 +119,17 @@ void message_put(struct message *m, struct span bytes);
 int message_end(struct message *m, struct smtp_transaction *t, int64_t now, struct smtp_reply *r);
 /* Its client is gone: given up, unless the queue may have it already. */
 void message_orphan(struct message *m);
+
+/* Signs its groups, then submits them: pipeline.c. */
+void message_sign(struct message *m, int64_t now);
+
+/* notes.c: groups for the copies and notices of the verdict, behind those there are; how many
+ * there may be. */
+size_t notes_wanted(const struct message *m);
+void notes_add(struct message *m);
+/* A notice that belongs to no message, or to one that is not there yet. */
+void note_send(struct messages *all, uint64_t about, struct span to, struct span rule,
+    struct span subject, struct span text, int64_t now);
 
 /* Takes n bytes of the budget that all receivers share; false: there are not so many left. (Two
  * that ask at the same instant may both get the last ones.) */

@@ -53,6 +53,23 @@ message_send_scan(struct message *m, struct link *l, uint64_t ticket)
 	return send_body(m, l, FRAME_SCAN, ticket, &m->payload);
 }
 
+/* What stands in the queue for a group: `head` above its bytes. */
+static int
+group_payload(struct message *m, struct group *g, struct span head, struct payload *out,
+    struct err *err)
+{
+	struct arena *a = m->t->arena;
+	struct payload own;
+	const struct variant *v;
+
+	if (!g->notice) {
+		v = &m->verdict.variants[g->copy ? 0 : g->variant];
+		return payload_edit(a, &m->payload, head, v->edits, v->nedits, out, err);
+	}
+	payload_from_span(&own, g->bytes, a);
+	return payload_edit(a, &own, head, NULL, 0, out, err);
+}
+
 static void
 submit(struct message *m, int64_t now)
 {
@@ -62,24 +79,23 @@ submit(struct message *m, int64_t now)
 	m->state = MESSAGE_SUBMIT;
 	for (size_t i = 0; i < m->ngroups; i++) {
 		struct group *g = &m->groups[i];
-		const struct variant *v = &m->verdict.variants[g->variant];
-		struct msg_submit msg = { .env = g->env, .parent = i ? m->id : 0,
+		struct msg_submit msg = { .env = g->env, .parent = g->parent,
 			.decisions = g->decisions, .ndecisions = g->env.nrecipients,
-			.record = m->verdict.record };
-		struct span received = header_received(a, env, g->id, message_hostname(m),
-		    env->nrecipients == 1 ? env->recipients[0].address : (struct span){ 0 });
+			.record = g->copy ? (struct span){ 0 } : m->verdict.record };
+		struct span received = g->notice ? (struct span){ 0 } : header_received(a, env, g->id,
+		    message_hostname(m), env->nrecipients == 1 && !g->copy ?
+		    env->recipients[0].address : (struct span){ 0 });
 		struct span head = received;
 		struct err err;
 
 		if (g->signature.n)
 			head = span_str(arena_printf(a, "%.*s%.*s", (int)g->signature.n,
-			    g->signature.p, (int)received.n, received.p));
+			    g->signature.p, (int)received.n, received.p ? received.p : ""));
 		if (m->all->queue == NULL) {
 			message_finish(m, 451, "4.3.0 the spool is not available, try again later");
 			return;
 		}
-		if (payload_edit(a, &m->payload, head, v->edits, v->nedits, &msg.payload,
-		    &err) == -1) {
+		if (group_payload(m, g, head, &msg.payload, &err) == -1) {
 			log_msg(LOG_LVL_ERROR, m->id, "edits that do not fit the message: %s",
 			    err.text);
 			message_finish(m, 451, "4.3.0 the message cannot be changed as the policy asks");
@@ -111,22 +127,19 @@ leaves(const struct group *g)
 	return false;
 }
 
-static void
-sign(struct message *m, int64_t now)
+void
+message_sign(struct message *m, int64_t now)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < m->ngroups && m->sign_domain.n; i++) {
+	for (size_t i = 0; i < m->ngroups; i++) {
 		struct group *g = &m->groups[i];
-		const struct variant *v = &m->verdict.variants[g->variant];
-		struct msg_sign msg = { .id = g->id, .domain = m->sign_domain };
+		struct msg_sign msg = { .id = g->id, .domain = g->sign_domain };
 		struct err err;
 
-		if (!leaves(g))
+		if (g->sign_domain.n == 0 || !leaves(g))
 			continue;
-		msg.payload = m->payload;
-		if (v->nedits && payload_edit(m->t->arena, &m->payload, SPAN_LIT(""), v->edits,
-		    v->nedits, &msg.payload, &err) == -1) {
+		if (group_payload(m, g, SPAN_LIT(""), &msg.payload, &err) == -1) {
 			message_finish(m, 451, "4.3.0 the message cannot be changed as the policy asks");
 			return;
 		}
@@ -156,8 +169,9 @@ group_for(struct message *m, uint16_t variant)
 		if (m->groups[i].variant == variant)
 			return &m->groups[i];
 	g = &m->groups[m->ngroups];
-	*g = (struct group){ .variant = variant, .env = *env,
+	*g = (struct group){ .variant = variant, .env = *env, .sign_domain = m->sign_domain,
 		.id = m->ngroups ? id_new(m->all->ids, env->received) : m->id };
+	g->parent = m->ngroups ? m->id : 0;
 	g->env.id = g->id;
 	g->env.nrecipients = 0;
 	g->env.recipients = arena_array(m->t->arena, env->nrecipients, sizeof(*env->recipients));
@@ -185,7 +199,7 @@ make_groups(struct message *m)
 {
 	size_t n = m->verdict.ndecisions, variants = m->verdict.nvariants;
 
-	m->groups = arena_array(m->t->arena, variants + 1, sizeof(*m->groups));
+	m->groups = arena_array(m->t->arena, variants + 1 + notes_wanted(m), sizeof(*m->groups));
 	for (size_t i = 0; i < n; i++)
 		if (needs_bytes(m->verdict.decisions[i].outcome))
 			group_add(m, group_for(m, m->verdict.decisions[i].variant), i);
@@ -246,11 +260,20 @@ message_judged(struct message *m, int64_t now)
 	code = verdict_answer(m->verdict.decisions, m->verdict.ndecisions, &text);
 	if (code) {
 		m->outcome = code == 550 ? OUTCOME_REJECT : OUTCOME_DEFER;
-		message_finish(m, code, "%.*s", SPAN_ARG(text));
-		return;
+		if (code != 550 || notes_wanted(m) == 0 || m->all->queue == NULL) {
+			message_finish(m, code, "%.*s", SPAN_ARG(text));
+			return;
+		}
+		m->refusal = (struct smtp_reply){ .code = code, .text = text };
+		m->groups = arena_array(m->t->arena, notes_wanted(m), sizeof(*m->groups));
+	} else {
+		make_groups(m);
 	}
-	make_groups(m);
-	sign(m, now);
+	notes_add(m);
+	if (m->ngroups == 0)		/* nothing to be told any more */
+		message_finish(m, code, "%.*s", SPAN_ARG(text));
+	else
+		message_sign(m, now);
 }
 
 static struct span

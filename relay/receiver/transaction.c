@@ -11,6 +11,7 @@
 #include "receiver/receiver.h"
 
 #define STORE_BACKLOG_MAX (4u << 20)
+#define NOTIFY_AGAIN (3600 * US_PER_SEC)	/* a limit tells of one key once in it */
 #define BASIS_BACKLOG_MAX (16u << 20)	/* then verdict records are lost, and counted */
 
 const char *
@@ -148,6 +149,38 @@ journal_locked(struct conn_mail *c, struct smtp_session *s, const struct limits_
 	journal_send(c->rx, &ev);
 }
 
+/* Who is to be told of a limit gets mail: of a key once in NOTIFY_AGAIN, for who is over a
+ * limit is so at every command. */
+static void
+notify_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why)
+{
+	const struct limit_rule *rule = why->hit.rule;
+	struct limit_rule once = { .id = SPAN_LIT("notice-of-limit"), .per = LIMIT_SENDER,
+		.unit = LIMIT_MESSAGES, .allow = 1, .window = NOTIFY_AGAIN, .then = OUTCOME_DEFER };
+	struct messages *all = &c->rx->messages;
+	char key[400], subject[200], text[1200], id[ID_SIZE];
+	struct limits_who who = { .real = clock_real() };
+	struct limits_hit hit;
+	int n;
+
+	n = snprintf(key, sizeof(key), "%.*s %.*s", (int)(rule->id.n > 64 ? 64 : rule->id.n), rule->id.p,
+	    (int)(why->hit.key.n > 300 ? 300 : why->hit.key.n), why->hit.key.p);
+	who.sender = span_make(key, (size_t)n);
+	if (all->limits && limits_take(all->limits, &once, 1, LIMIT_MESSAGES, &who, 1, clock_mono(),
+	    &hit) != OUTCOME_UNJUDGED)
+		return;
+	snprintf(subject, sizeof(subject), "Limit %.*s reached by %.*s",
+	    (int)(rule->id.n > 64 ? 64 : rule->id.n), rule->id.p,
+	    (int)(why->hit.key.n > 100 ? 100 : why->hit.key.n), why->hit.key.p);
+	snprintf(text, sizeof(text), "The limit %.*s (%s:%u) was reached by %.*s: %s%s.\n\n"
+	    "Reference: %s\n\npostern limits shows who is above which; "
+	    "postern limits reset KEY lets one go on.\n", (int)(rule->id.n > 64 ? 64 : rule->id.n),
+	    rule->id.p, rule->file ? rule->file : "", rule->line,
+	    (int)(why->hit.key.n > 300 ? 300 : why->hit.key.n), why->hit.key.p,
+	    outcome_name(why->limit), why->hit.locked ? ", locked" : "", id_format(s->id, id));
+	note_send(all, s->id, rule->notify, rule->id, span_str(subject), span_str(text), clock_mono());
+}
+
 static void
 note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why)
 {
@@ -161,6 +194,8 @@ note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *w
 	    rule->notify.n ? "; notify " : "", SPAN_ARG(rule->notify));
 	if (why->hit.locked)
 		journal_locked(c, s, &why->hit);
+	if (rule->notify.n)
+		notify_limit(c, s, why);
 }
 
 /* ---- memory ---- */

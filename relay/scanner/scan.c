@@ -141,6 +141,7 @@ judgement_message(const struct judgement *ju, struct span record, struct arena *
 
 	*out = (struct msg_verdict){ .unscannable = v->unscannable, .ndecisions = v->ndecisions,
 		.variants = v->variants, .nvariants = v->nvariants, .record = record,
+		.bcc = v->bcc, .nbcc = v->nbcc, .notices = v->notices, .nnotices = v->nnotices,
 		.basis = v->record };
 	out->decisions = arena_array(a, v->ndecisions, sizeof(*out->decisions));
 	for (size_t i = 0; i < v->ndecisions; i++) {

@@ -1,0 +1,47 @@
+/* judge.h -- what the files that make a verdict of one message share.
+ *
+ * evaluate.c finds which rules hit, for each class of recipients; join.c makes
+ * one decision of them; notices.c says who gets a copy and who is told.
+ */
+#ifndef RULES_JUDGE_H
+#define RULES_JUDGE_H
+
+#include "edits.h"
+
+struct class {			/* recipients with the same verdict */
+	uint64_t *bits;
+	struct decision decision;
+	const struct rule **edits;	/* hits that change the message, by id */
+	size_t nedits;
+	const struct rule **hits;	/* all of them */
+	size_t nhits;
+};
+
+struct judge {
+	struct eval e;
+	struct verdict *out;
+	const struct policy_options *opt;
+	unsigned char *modes;	/* of each rule */
+	uint64_t *base;		/* rules woken by the message itself */
+	uint64_t *woken;	/* and by the recipient in hand */
+	const struct rule **hits;
+	size_t nhits;
+	uint32_t *shadow, *skipped;
+	size_t nshadow, nskipped;
+	struct overridden *overridden;
+	size_t noverridden;
+	struct rule *cleaner;	/* takes the words of an override away; NULL: not made yet */
+	bool virus_judged, unscannable_judged;
+};
+
+/* A hit that is no rule of the policy: a default, an edit that failed. */
+void judge_hit(struct judge *j, const char *id, enum outcome o, struct span queue,
+    const char *text);
+/* Hits of rules whose edits are refused, and that say what then. */
+void judge_failed_edits(struct judge *j);
+void judge_join(struct judge *j, struct class *c);
+void judge_refused(struct judge *j, const struct class *classes, size_t n);
+/* of: the class of each recipient. */
+void judge_notices(struct judge *j, const struct class *classes, size_t n, const uint32_t *of);
+
+#endif

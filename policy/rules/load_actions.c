@@ -1,0 +1,624 @@
+/* load_actions.c -- what rules do beside an outcome and header fields: files
+ * taken out, texts blackened and appended, people told, senders who may insist.
+ *
+ * Templates and texts may stand in files of the policy folder; they are read,
+ * and their variables checked, when the policy is loaded.
+ */
+#include <errno.h>
+
+#include "load.h"
+
+#define TEXT_BYTES (16u << 10)	/* of a text to append, or a template */
+#define TEXT_LINE 900		/* bytes: RFC 5321 ends lines at 998 */
+#define APPROVERS_MAX 50
+
+static bool
+is_word(const struct conf_node *n, const char *word)
+{
+	return n->kind == CONF_SCALAR && !n->quoted && span_is(n->text, word);
+}
+
+/* --- texts ------------------------------------------------------------------------------ */
+
+static bool
+text_fine(struct load *ld, const struct conf_node *at, struct span s)
+{
+	struct span bad, rest = s;
+
+	if (span_trim(s).n == 0) {
+		diag_at(ld->d, DIAG_ERROR, at, NULL, "an empty text");
+		return false;
+	}
+	if (s.n > TEXT_BYTES) {
+		diag_at(ld->d, DIAG_ERROR, at, NULL, "a text holds %u bytes, this is %zu", TEXT_BYTES,
+		    s.n);
+		return false;
+	}
+	while (rest.n) {
+		size_t line = span_find(rest, '\n');
+
+		if (line > TEXT_LINE) {
+			diag_at(ld->d, DIAG_ERROR, at, NULL, "a line of %zu bytes: at most %d", line,
+			    TEXT_LINE);
+			return false;
+		}
+		rest = span_from(rest, line + 1);
+	}
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' && s.p[i] != '\n' && s.p[i] != '\r' && s.p[i] != '\t') {
+			diag_at(ld->d, DIAG_ERROR, at, NULL, "a control character in a text");
+			return false;
+		}
+	if (expand_check(s, &bad))
+		return true;
+	diag_at(ld->d, DIAG_ERROR, at,
+	    "there are $ref, $rule, $sender, $filenames, $findings; $$ is a dollar sign",
+	    "unknown variable `" SPAN_FMT "`", SPAN_ARG(bad));
+	return false;
+}
+
+/* A text in the policy, or file:PATH. */
+static void
+read_one_text(struct load *ld, struct conf_node *n, struct span *out)
+{
+	struct span s;
+
+	if (!conf_text(ld->d, n, "a text", &s))
+		return;
+	if (span_starts(s, SPAN_LIT("file:")) && !load_file(ld, n, span_from(s, 5), &s))
+		return;
+	if (text_fine(ld, n, s))
+		*out = arena_span(ld->a, s);
+}
+
+static void
+read_by_language(struct load *ld, struct conf_node *n, struct texts *out)
+{
+	if (n->kind != CONF_MAP) {
+		read_one_text(ld, n, &out->v[LANG_EN]);
+		return;
+	}
+	CONF_EACH (c, n) {
+		int l = 0;
+
+		while (language_names[l] && !span_is(c->key, language_names[l]))
+			l++;
+		if (language_names[l])
+			read_one_text(ld, c, &out->v[l]);
+		else
+			diag_key(ld->d, DIAG_ERROR, c, "en or fr", "unknown language `" SPAN_FMT "`",
+			    SPAN_ARG(c->key));
+	}
+	if (n->count == 0)
+		diag_at(ld->d, DIAG_ERROR, n, "as in {en: text, fr: texte}", "an empty text");
+}
+
+static bool
+template_file(struct load *ld, const struct conf_node *at, const char *path, struct span *out)
+{
+	struct err err = { 0 };
+	struct span s;
+
+	if (!ld->env->read_file)
+		return false;
+	if (ld->env->read_file(ld->env->ctx, span_str(path), &s, &err) == -1) {
+		if (err.code != ENOENT)
+			diag_at(ld->d, DIAG_ERROR, at, NULL, "%s",
+			    err.text[0] ? err.text : "cannot read the template");
+		return false;
+	}
+	if (!load_file(ld, at, span_str(path), &s) || !text_fine(ld, at, s))
+		return false;
+	*out = arena_span(ld->a, s);
+	return true;
+}
+
+/* templates/NAME.LANG.txt of the policy folder, templates/NAME.txt, or the built-in one. */
+static bool
+template_read(struct load *ld, struct conf_node *n, struct span word, struct span *name,
+    struct texts *out)
+{
+	size_t errors = ld->d->errors;
+	bool any = false;
+
+	if (span_ends_nocase(word, SPAN_LIT(".txt")))
+		word.n -= 4;
+	for (size_t i = 0; i < word.n; i++)
+		if (!((word.p[i] | 32) >= 'a' && (word.p[i] | 32) <= 'z') && word.p[i] != '-' &&
+		    word.p[i] != '_' && !(word.p[i] >= '0' && word.p[i] <= '9')) {
+			diag_at(ld->d, DIAG_ERROR, n, "the name of a file in templates/, without .en.txt",
+			    "`" SPAN_FMT "` is no template", SPAN_ARG(word));
+			return false;
+		}
+	for (int l = 0; l < LANG_COUNT; l++)
+		any |= template_file(ld, n, arena_printf(ld->tmp, "templates/" SPAN_FMT ".%s.txt",
+		    SPAN_ARG(word), language_names[l]), &out->v[l]);
+	if (!any)
+		any = template_file(ld, n, arena_printf(ld->tmp, "templates/" SPAN_FMT ".txt",
+		    SPAN_ARG(word)), &out->v[LANG_EN]);
+	if (!any && ld->d->errors == errors)
+		any = template_builtin(word, out);
+	if (!any && ld->d->errors == errors)
+		diag_at(ld->d, DIAG_ERROR, n, nearest_hint(ld, conf_nearest(word, template_names)),
+		    "no template `" SPAN_FMT "`: neither templates/" SPAN_FMT ".en.txt nor a built-in one",
+		    SPAN_ARG(word), SPAN_ARG(word));
+	*name = arena_span(ld->a, word);
+	return any;
+}
+
+/* --- strip_attachment --------------------------------------------------------------------- */
+
+void
+strip_matching(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct strip_ask *ask = obj;
+	struct file_cond *f;
+
+	if (is_word(n, "this"))
+		return;
+	if (n->kind != CONF_MAP) {
+		diag_at(ld->d, DIAG_ERROR, n, "or conditions, as in {type: executable}",
+		    "expected `this`: what the rule's `attachment` matched");
+		return;
+	}
+	f = arena_zalloc(ld->a, sizeof(*f));
+	f->encrypted = f->mismatch = -1;
+	if (n->count == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "no conditions: every file would go");
+	else if (keys_read(ld, n, SECTION_ATTACHMENT, f))
+		ask->file = f;
+}
+
+void
+strip_notice_read(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct strip_ask *ask = obj;
+	struct span word, name;
+
+	if (conf_text(ld->d, n, "a template", &word))
+		template_read(ld, n, word, &name, &ask->notice);
+}
+
+void
+then_strip(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct strip_ask *ask = arena_zalloc(ld->a, sizeof(*ask));
+
+	if (!is_word(n, "this") && !is_word(n, "true")) {
+		if (n->kind != CONF_MAP) {
+			diag_at(ld->d, DIAG_ERROR, n, "as in {matching: this, notice: stripped}",
+			    "expected `this` or a map");
+			return;
+		}
+		keys_read(ld, n, SECTION_STRIP, ask);
+	}
+	src->strip_node = n;
+	src->rule.then.strip = ask;
+}
+
+/* --- redact --------------------------------------------------------------------------------- */
+
+static void
+redact_names(struct load *ld, struct conf_node *n, struct redact_ask *ask)
+{
+	struct spans names = { 0 };
+	struct conf_node *at = n->kind == CONF_LIST ? n->first : n;
+	uint32_t *v;
+
+	if (is_word(n, "this")) {
+		ask->self = true;
+		return;
+	}
+	if (!read_texts(ld, n, "a detector", &names))
+		return;
+	if (names.n == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty list: nothing would be redacted");
+	v = arena_array(ld->a, names.n + 1, sizeof(*v));
+	for (size_t i = 0; i < names.n; i++, at = at->next) {
+		int d = detector_resolve(ld, at, false, names.v[i]);
+
+		if (d >= 0)
+			v[ask->n++] = (uint32_t)d;
+	}
+	ask->detectors = v;
+}
+
+void
+redact_detectors(struct load *ld, struct conf_node *n, void *obj)
+{
+	redact_names(ld, n, &((struct redact_src *)obj)->ask);
+}
+
+void
+redact_with(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct redact_ask *ask = &((struct redact_src *)obj)->ask;
+	struct span s;
+	size_t first = 1;
+
+	if (!conf_text(ld->d, n, "a text", &s))
+		return;
+	if (is_word(n, "mask")) {
+		ask->evidence = true;
+		return;
+	}
+	while (first < s.n && ((unsigned char)s.p[first] & 0xc0) == 0x80)
+		first++;
+	if (s.n == 0 || s.n > 100 || span_find(s, '\n') < s.n || span_find(s, '<') < s.n ||
+	    span_find(s, '&') < s.n)
+		diag_at(ld->d, DIAG_ERROR, n, "or `mask`: what evidence shows",
+		    "expected a text of 1 to 100 bytes on one line, without < and &");
+	else if (!span_is(s, "\xe2\x96\x88"))
+		ask->with = arena_span(ld->a, s);	/* the block: one for each character */
+}
+
+void
+then_redact(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct redact_src r = { .confidence = 0 };
+	struct redact_ask *ask = arena_zalloc(ld->a, sizeof(*ask));
+	size_t errors = ld->d->errors;
+
+	if (n->kind == CONF_MAP) {
+		keys_read(ld, n, SECTION_REDACT, &r);
+		if (!conf_get(n, "detectors") && ld->d->errors == errors)
+			r.ask.self = true;
+	} else {
+		redact_names(ld, n, &r.ask);
+	}
+	*ask = r.ask;
+	ask->floor = (enum confidence)(r.confidence + 1);
+	src->redact_node = n;
+	src->rule.then.redact = ask;
+}
+
+/* --- append_text ------------------------------------------------------------------------------ */
+
+void
+append_text_read(struct load *ld, struct conf_node *n, void *obj)
+{
+	read_by_language(ld, n, &((struct append_ask *)obj)->text);
+}
+
+void
+append_html_read(struct load *ld, struct conf_node *n, void *obj)
+{
+	read_by_language(ld, n, &((struct append_ask *)obj)->html);
+}
+
+void
+then_append(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct append_ask *ask = arena_zalloc(ld->a, sizeof(*ask));
+	size_t errors = ld->d->errors;
+
+	ask->once = true;
+	if (n->kind == CONF_MAP && !conf_get(n, "en") && !conf_get(n, "fr")) {
+		keys_read(ld, n, SECTION_APPEND, ask);
+		if (!conf_get(n, "text") && ld->d->errors == errors)
+			diag_at(ld->d, DIAG_ERROR, n, "the HTML is made from it where `html` is not given",
+			    "`append_text` needs `text`");
+	} else {
+		read_by_language(ld, n, &ask->text);
+	}
+	src->rule.then.append = ask;
+}
+
+/* --- people: bcc, notify, approvers ------------------------------------------------------------- */
+
+/* The addresses of a group (patterns left out), or one address. */
+static bool
+read_people(struct load *ld, struct conf_node *n, struct span s, struct spans *out)
+{
+	struct span name = span_starts(s, SPAN_LIT("group:")) ? span_from(s, 6) : s, normal;
+	struct err err = { 0 };
+	struct group *g;
+	struct span *one;
+
+	if (name.n == s.n) {
+		if (span_find(s, '@') == s.n || s.p[0] == '@' ||
+		    !addrpattern_normalise(ld->tmp, s, &normal, &err)) {
+			diag_at(ld->d, DIAG_ERROR, n, "or group:NAME", "`" SPAN_FMT "` is not an address",
+			    SPAN_ARG(s));
+			return false;
+		}
+		one = arena_array(ld->a, 1, sizeof(*one));
+		one[0] = mailaddr_normalise(ld->a, s);
+		*out = (struct spans){ one, 1 };
+		return true;
+	}
+	g = pendings_get(&ld->groups, name);
+	if (!g) {
+		diag_at(ld->d, DIAG_ERROR, n,
+		    nearest_hint(ld, pendings_nearest(ld, &ld->groups, name)),
+		    "unknown group `" SPAN_FMT "`", SPAN_ARG(name));
+		return false;
+	}
+	g->used = true;
+	*out = group_members(ld, g);
+	return true;
+}
+
+static void
+people_add(struct load *ld, const struct conf_node *at, struct spans more, struct spans *to)
+{
+	struct span *v = arena_array(ld->a, to->n + more.n + 1, sizeof(*v));
+	size_t n = 0;
+
+	for (size_t i = 0; i < to->n; i++)
+		v[n++] = to->v[i];
+	for (size_t i = 0; i < more.n; i++)
+		if (span_find(more.v[i], '@') < more.v[i].n)
+			v[n++] = more.v[i];
+	if (n == to->n)
+		diag_at(ld->d, DIAG_WARNING, at, NULL, "the group has no address: nobody would get it");
+	*to = (struct spans){ v, n };
+}
+
+void
+then_bcc(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct spans items = { 0 }, people;
+	struct conf_node *at = n->kind == CONF_LIST ? n->first : n;
+
+	if (!read_texts(ld, n, "an address", &items))
+		return;
+	if (items.n == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty list: nobody would get a copy");
+	for (size_t i = 0; i < items.n; i++, at = at->next)
+		if (read_people(ld, at, items.v[i], &people))
+			people_add(ld, at, people, &src->rule.then.bcc);
+	if (src->rule.then.bcc.n > BCC_MAX)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "at most %d copies of a message", BCC_MAX);
+}
+
+struct notify_to {
+	const char *word;
+	enum notify_who who;
+	const char *template;
+};
+static const struct notify_to notify_words[] = {
+	{ "sender", NOTIFY_SENDER, NULL }, { "recipient", NOTIFY_RECIPIENT, "changed" },
+	{ "admin", NOTIFY_ADMIN, "incident" }, { "postmaster", NOTIFY_ADMIN, "incident" },
+};
+
+static void
+notify_push(struct load *ld, struct rule_src *src, struct notify_ask one)
+{
+	struct effects *t = &src->rule.then;
+	struct notify_ask *v = arena_array(ld->a, t->nnotify + 1, sizeof(*v));
+
+	if (t->nnotify)
+		memcpy(v, t->notify, t->nnotify * sizeof(*v));
+	v[t->nnotify++] = one;
+	t->notify = v;
+}
+
+/* template: NULL: the usual one, known once the whole rule is. */
+static void
+notify_one(struct load *ld, struct rule_src *src, struct conf_node *n, struct span who,
+    struct conf_node *template)
+{
+	struct notify_ask one = { .who = NOTIFY_ADDRESS };
+	struct spans people = { 0 };
+	const struct notify_to *to = NULL;
+	struct span word = SPAN_LIT("incident");
+
+	for (size_t i = 0; i < sizeof(notify_words) / sizeof(notify_words[0]); i++)
+		if (span_is(who, notify_words[i].word))
+			to = &notify_words[i];
+	if (to) {
+		one.who = to->who;
+		word = span_str(to->template);
+	} else if (span_find(who, '@') == who.n && !span_starts(who, SPAN_LIT("group:"))) {
+		diag_at(ld->d, DIAG_ERROR, n, "sender, recipient, admin, an address or group:NAME",
+		    "nobody is called `" SPAN_FMT "`", SPAN_ARG(who));
+		return;
+	} else if (!read_people(ld, n, who, &people)) {
+		return;
+	}
+	if (template && !conf_text(ld->d, template, "a template", &word))
+		return;
+	if (word.n && !template_read(ld, template ? template : n, word, &one.name, &one.text))
+		return;
+	if (to) {
+		notify_push(ld, src, one);
+		return;
+	}
+	for (size_t i = 0; i < people.n; i++) {
+		one.address = people.v[i];
+		if (span_find(one.address, '@') < one.address.n)
+			notify_push(ld, src, one);
+	}
+}
+
+void
+then_notify(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct spans items = { 0 };
+	struct conf_node *at = n->kind == CONF_LIST ? n->first : n;
+
+	if (n->kind == CONF_MAP) {
+		if (n->count == 0)
+			diag_at(ld->d, DIAG_ERROR, n, "as in {sender: held}", "nobody is told");
+		CONF_EACH (c, n)
+			notify_one(ld, obj, c, c->key, c);
+		return;
+	}
+	if (!read_texts(ld, n, "who is told", &items))
+		return;
+	if (items.n == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "nobody is told");
+	for (size_t i = 0; i < items.n; i++, at = at->next)
+		notify_one(ld, obj, at, items.v[i], NULL);
+}
+
+void
+hold_approvals(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct hold_src *h = obj;
+
+	conf_uint(ld->d, n, 1, 2, &h->approvals);
+}
+
+/* Who may approve what the rule holds; their number is known only when all files are read. */
+void
+approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, uint64_t approvals)
+{
+	struct conf_node *who = conf_get(n, "for");
+	struct span s;
+	size_t addresses = 0;
+
+	if (!approvals || !who || !conf_text(ld->d, who, "a group", &s))
+		return;
+	if (span_find(s, '@') == s.n && !span_starts(s, SPAN_LIT("group:")))
+		s = span_str(arena_printf(ld->tmp, "group:" SPAN_FMT, SPAN_ARG(s)));
+	if (!read_people(ld, who, s, &src->rule.then.approvers))
+		return;
+	for (size_t i = 0; i < src->rule.then.approvers.n; i++)
+		addresses += span_find(src->rule.then.approvers.v[i], '@') <
+		    src->rule.then.approvers.v[i].n;
+	if (addresses < approvals)
+		diag_at(ld->d, DIAG_ERROR, who, "approvers are asked by mail: list their addresses",
+		    "%llu %s to approve, and the group has %zu", (unsigned long long)approvals,
+		    approvals == 1 ? "person" : "persons", addresses);
+	else if (src->rule.then.approvers.n > APPROVERS_MAX)
+		diag_at(ld->d, DIAG_ERROR, who, NULL, "at most %d approvers", APPROVERS_MAX);
+	src->rule.then.approvals = (uint8_t)approvals;
+}
+
+/* --- override ------------------------------------------------------------------------------------- */
+
+void
+override_allow(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct override_ask *o = obj;
+
+	read_addresses(ld, n, &o->sets, &o->n);
+}
+
+void
+override_justification(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const names[] = { "subject-tag", "header", NULL };
+	struct override_ask *o = obj;
+	struct conf_node *at = n->kind == CONF_LIST ? n->first : n;
+	int i;
+
+	for (; at; at = n->kind == CONF_LIST ? at->next : NULL)
+		if (conf_enum(ld->d, at, names, &i)) {
+			o->in_subject |= i == 0;
+			o->in_header |= i == 1;
+		}
+}
+
+void
+override_until(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct override_ask *o = obj;
+
+	if (!read_date(ld, n, &o->until))
+		return;
+	o->until += INT64_C(86400) * 1000000;
+	if (ld->env->now >= o->until)
+		diag_at(ld->d, DIAG_WARNING, n, "prolong it, or take it out",
+		    "the override has expired: nobody may");
+}
+
+void
+then_override(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct rule_src *src = obj;
+	struct override_ask *o = arena_zalloc(ld->a, sizeof(*o));
+	size_t errors = ld->d->errors;
+
+	if (!conf_want(ld->d, n, CONF_MAP, "{allow: group:NAME}"))
+		return;
+	keys_read(ld, n, SECTION_OVERRIDE, o);
+	if (!conf_get(n, "allow") && ld->d->errors == errors)
+		diag_key(ld->d, DIAG_ERROR, n, "as in {allow: group:staff}",
+		    "`override` needs `allow`: who may");
+	if (!o->in_subject && !o->in_header)
+		o->in_subject = o->in_header = true;
+	src->override_node = n;
+	src->rule.then.override = o;
+}
+
+/* --- what only the whole rule shows ------------------------------------------------------------------ */
+
+static bool
+has_measure(const struct load *ld, const struct cond *c)
+{
+	const struct atom *a;
+
+	for (uint32_t i = 0; c->op != COND_ATOM && i < c->n; i++)
+		if (has_measure(ld, &c->kids[i]))
+			return true;
+	if (c->op != COND_ATOM)
+		return false;
+	a = &ld->p->atoms[c->atom];
+	return (a->kind == ATOM_FINDS || a->kind == ATOM_TEXT) && !a->negate;
+}
+
+void
+actions_check(struct load *ld, struct rule_src *src)
+{
+	struct effects *t = &src->rule.then;
+	bool finds = false;
+
+	if (t->strip && !t->strip->file && src->rule.file_atom < 0)
+		diag_at(ld->d, DIAG_ERROR, src->strip_node, "or say which: {matching: {type: executable}}",
+		    "`this` is what `when: {attachment: ...}` matched, and the rule has none");
+	for (size_t i = 0; i < src->rule.nwhen; i++)
+		finds |= has_measure(ld, &src->rule.when[i]);
+	if (t->redact && t->redact->self && !finds)
+		diag_at(ld->d, DIAG_ERROR, src->redact_node, "or say what: {detectors: [iban]}",
+		    "`this` is what `when: {finds: ...}` found, and the rule has none");
+	if (t->on_fail != OUTCOME_UNJUDGED && !t->strip && !t->redact && !t->append)
+		diag_at(ld->d, DIAG_ERROR, src->on_fail_node,
+		    "it speaks of strip_attachment, redact and append_text",
+		    "`on_fail` in a rule that changes nothing");
+	if (t->override && src->asks_virus)
+		diag_at(ld->d, DIAG_ERROR, src->override_node, NULL, "a virus cannot be overridden");
+	else if (t->override && t->outcome < OUTCOME_DISCARD)
+		diag_at(ld->d, DIAG_ERROR, src->override_node, "as in {reject: true, override: ...}",
+		    "the rule stops nothing that could be overridden");
+	for (size_t i = 0; i < t->nnotify; i++) {
+		struct notify_ask *ask = (struct notify_ask *)(uintptr_t)&t->notify[i];
+
+		if (ask->name.n)
+			continue;
+		ask->name = t->outcome == OUTCOME_HOLD || t->outcome == OUTCOME_QUARANTINE ?
+		    SPAN_LIT("held") : t->outcome == OUTCOME_UNJUDGED ? SPAN_LIT("changed") :
+		    SPAN_LIT("rejected");
+		template_builtin(ask->name, &ask->text);
+	}
+}
+
+void
+then_on_fail(struct load *ld, struct conf_node *n, void *obj)
+{
+	static const char *const names[] = { "deliver", "quarantine", "hold", "defer", "reject", NULL };
+	static const enum outcome outcomes[] = { OUTCOME_UNJUDGED, OUTCOME_QUARANTINE, OUTCOME_HOLD,
+		OUTCOME_DEFER, OUTCOME_REJECT };
+	struct rule_src *src = obj;
+	int i;
+
+	if (!conf_enum(ld->d, n, names, &i))
+		return;
+	src->on_fail_node = n;
+	src->rule.then.on_fail = outcomes[i];
+}
+
+void
+default_language(struct load *ld, struct conf_node *n, void *obj)
+{
+	int i;
+
+	if (conf_enum(ld->d, n, language_names, &i))
+		ld->p->language = i;
+}

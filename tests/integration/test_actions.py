@@ -1,0 +1,215 @@
+"""What rules do to a message and whom they tell, through the real daemon.
+
+Files are stripped, card numbers blackened and a disclaimer appended on the way
+to a real receiver; what arrives is parsed by Python's own mail parser and its DKIM signature
+verified by an independent implementation. Copies, notices, approvals by two
+persons, expiry and a sender's override follow.
+"""
+import base64
+import email
+import email.policy
+import json
+import re
+import subprocess
+import unittest
+
+import dkim
+import lab
+
+CARD = "4111 1111 1111 1111"
+EXE = base64.b64encode(b"MZ\x90\0" + b"\0" * 200).decode()
+BLOCKS = "\u2588" * 4
+
+POLICY = """version: 1
+use: [postern/base]
+defaults: {contact: security@example.lab}
+groups:
+  dpo: [dpo1@example.lab, dpo2@example.lab, a@example.lab]
+  one: [dpo1@example.lab]
+  staff: [example.lab]
+rules:
+  - {id: strip, when: {attachment: {type: executable}}, then: {strip_attachment: this, notify: {sender: changed}}}
+  - {id: redact, when: {to: {not: [hold.lab, reject.lab]}, finds: payment-card}, then: {redact: this, on_fail: hold}}
+  - id: footer
+    when: {to: [partner.lab]}
+    then:
+      append_text:
+        text: {en: "This message is meant for its reader alone.", fr: "Ce message n'est destiné qu'à son lecteur."}
+        html: "<hr><p>This message is meant for its reader alone.</p>"
+  - {id: tag, when: {to: [tagged.lab]}, then: {prefix_subject: "[é]", add_header: {X-Files: $filenames}}}
+  - {id: copy, when: {subject: {words: [copyme]}}, then: {bcc: archive@example.lab}}
+  - {id: refuse, when: {to: [reject.lab], finds: payment-card}, then: {reject: "5.7.1 no cards", notify: [postmaster, sender],
+     bcc: archive@example.lab, override: {allow: group:staff, justification: [subject-tag, header], until: 2099-01-01}}}
+  - {id: two, severity: high, when: {to: [hold.lab], finds: payment-card}, then: {hold: {for: group:dpo, approvals: 2, expires: 1h, on_expire: reject},
+     notify: {sender: held}}}
+  - {id: legal, when: {to: [hold.lab], subject: {words: [contract]}}, then: {hold: {for: group:one, approvals: 1}}}
+  - {id: tls, when: {to: [hold.lab], subject: {words: [elsewhere]}}, then: {redirect: other@redirect.lab}}
+  - {id: short, when: {to: [expire.lab], subject: {words: [reject]}}, then: {hold: {for: group:one, approvals: 1, expires: 1s, on_expire: reject}}}
+  - {id: short-release, when: {to: [expire.lab], subject: {words: [release]}}, then: {hold: {for: group:one, approvals: 1, expires: 1s, on_expire: release}}}
+"""
+
+
+def mixed(text="card %s" % CARD, html=None, exe=True, subject="test", headers=()):
+    alt = ["--b", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit", "", text]
+    if html:
+        alt = ["--b", 'Content-Type: multipart/alternative; boundary="c"', "", "--c", *alt[1:], "--c",
+               "Content-Type: text/html; charset=iso-8859-1", "Content-Transfer-Encoding: quoted-printable", "", html,
+               "--c--"]
+    lines = ["From: <a@example.lab>", "To: <b@partner.lab>", "Subject: " + subject, "MIME-Version: 1.0", *headers,
+             'Content-Type: multipart/mixed; boundary="b"', "", *alt]
+    if exe:
+        lines += ["--b", 'Content-Type: application/octet-stream; name="setup.exe"', "Content-Transfer-Encoding: base64",
+                  'Content-Disposition: attachment; filename="setup.exe"', "", EXE]
+    return ("\r\n".join([*lines, "--b--", ""])).encode()
+
+
+def parse(raw):
+    return email.message_from_bytes(raw, policy=email.policy.default)
+
+
+def leaves(raw):
+    return [p for p in parse(raw).walk() if not p.is_multipart()]
+
+
+class Actions(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab("actions")
+        cls.mx = cls.lab.mx(esmtp=("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 50000000"))
+        zones = {d: ["@ MX 10 mx", "mx A 127.0.0.1"] for d in
+                 ("partner.lab", "tagged.lab", "reject.lab", "hold.lab", "expire.lab", "redirect.lab", "gw.example.lab")}
+        zones["example.lab"] = ["@ MX 10 mx", "mx A 127.0.0.1", cls.lab.dkim_key("example.lab", "s1")]
+        cls.lab.dns(zones)
+        cls.lab.config(delivery={"port": cls.mx.port, "retry": ["1s"]}, postmaster="postmaster@example.lab",
+                       domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port],
+                                                "dkim": [{"selector": "s1", "key": "keys/s1.example.lab.pem"}]}})
+        cls.lab.policy(POLICY)
+        cls.lab.start_postern()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.close()
+
+    def setUp(self):
+        with self.mx.lock:
+            self.mx.messages.clear()
+
+    def send(self, to, raw, code=250, sender="a@example.lab"):
+        got, text = self.lab.send(to, raw=raw, sender=sender)
+        self.assertEqual(got, code, text)
+        return re.search(r"accepted as (\w+)" if code == 250 else r"\(ref (\w+)\)", text).group(1)
+
+    def arrived(self, n, to=None):
+        """n messages, those to an address when one is given."""
+        def enough():
+            with self.mx.lock:
+                got = [m for m in self.mx.messages if to is None or to in m[1]]
+            return got if len(got) >= n else None
+        return lab.wait_for(enough, because=lambda: "%d messages to %s" % (n, to))
+
+    def explain(self, ident):
+        return json.loads(self.lab.tool("--json", "explain", ident))
+
+    def signed(self, raw):
+        """By python3-dkim, with the key that would stand in the DNS."""
+        der = subprocess.run(["openssl", "rsa", "-in", self.lab.path("keys", "s1.example.lab.pem"), "-pubout"],
+                             check=True, capture_output=True, text=True).stdout
+        record = "v=DKIM1; k=rsa; p=" + "".join(l for l in der.splitlines() if "-----" not in l)
+        self.assertTrue(dkim.verify(raw, dnsfunc=lambda name, timeout=5: record.encode()))
+
+    # -- edits -------------------------------------------------------------------------
+    def test_strip_redact_append(self):
+        ident = self.send("b@partner.lab", mixed(html="<p>card =\r\n" + CARD + "</p></body>"))
+        (_, _, raw), = self.arrived(1, "b@partner.lab")
+        parts = leaves(raw)
+        self.assertEqual([p.get_content_type() for p in parts], ["text/plain", "text/html", "text/plain"])
+        self.assertEqual(parts[0].get_content().replace("\r\n", "\n"), "card %s\n\nThis message is meant for its reader alone."
+                         % " ".join([BLOCKS] * 4))
+        html = parts[1].get_content()
+        self.assertNotIn("4111", html)
+        self.assertRegex(html.replace("\n", " "), "</p> *<hr><p>This message is meant")
+        self.assertIn("setup.exe", parts[2].get_content())
+        self.assertNotIn(b"TVqQ", raw)
+        self.assertEqual([d for p in parse(raw).walk() for d in p.defects], [])
+        self.signed(raw)
+        (_, _, note), = self.arrived(1, "a@example.lab")
+        self.assertIn("setup.exe", parse(note).get_content())
+        e = self.explain(ident)
+        self.assertEqual({(x["action"], x["part"], x["rule"]) for x in e["edits"]},
+                         {("strip_attachment", "2", "strip"), ("redact+append_text", "1.1", "redact,footer"),
+                          ("redact+append_text", "1.2", "redact,footer")})
+        self.assertNotIn("4111 1111", json.dumps(e))
+
+    def test_recipients_differ(self):
+        self.send(["b@partner.lab", "c@tagged.lab"], mixed(exe=True))
+        (_, _, one), = self.arrived(1, "b@partner.lab")
+        (_, _, two), = self.arrived(1, "c@tagged.lab")
+        self.assertIn("meant for its reader", leaves(one)[0].get_content())
+        self.assertNotIn("meant for its reader", leaves(two)[0].get_content())
+        self.assertEqual(parse(two)["Subject"], "[é] test")
+        self.assertEqual(parse(two)["X-Files"], "setup.exe")
+        for raw in (one, two):
+            self.assertIn(BLOCKS, leaves(raw)[0].get_content())
+            self.signed(raw)
+
+    def test_signed_mail_is_held(self):
+        raw = (b"From: <a@example.lab>\r\nSubject: s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n"
+               b"--b\r\n\r\ncard " + CARD.encode() + b"\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n")
+        ident = self.send("c@tagged.lab", raw)
+        held = lab.wait_for(lambda: [l for l in self.lab.control({"cmd": "held.list", "selector": ident}) if "id" in l],
+                            because="the hold")
+        self.assertEqual(held[0]["queue"], "security@example.lab")
+        self.assertEqual(self.explain(ident)["refused_edits"],
+                         [{"action": "redact", "part": "1", "rule": "redact", "why": "signed"}])
+
+    # -- copies and notices --------------------------------------------------------------
+    def test_copy(self):
+        ident = self.send("c@tagged.lab", mixed(subject="copyme", exe=False))
+        (sender, rcpts, raw), = self.arrived(1, "archive@example.lab")
+        self.assertEqual((sender, rcpts), ("a@example.lab", ["archive@example.lab"]))
+        self.assertIn(CARD.encode(), raw)               # as it was received
+        (_, _, delivered), = self.arrived(1, "c@tagged.lab")
+        self.assertNotIn(CARD.encode(), delivered)
+        trace = self.lab.tool("trace", ident)
+        self.assertIn("archive@example.lab", trace + self.lab.tool("trace", "archive@example.lab"))
+
+    def test_refused_tells(self):
+        ident = self.send("b@reject.lab", mixed(exe=False), code=550)
+        (sender, _, raw), = self.arrived(1, "security@example.lab")
+        m = parse(raw)
+        self.assertEqual((sender, m["Auto-Submitted"]), ("", "auto-generated"))
+        self.assertIn(ident, m.get_content())
+        self.assertIn("payment-card", m.get_content())
+        self.assertNotIn(CARD, m.get_content())
+        self.signed(raw)
+        self.arrived(1, "archive@example.lab")
+        (_, _, raw), = self.arrived(1, "a@example.lab")
+        self.assertEqual(parse(raw)["Subject"], "Your message was not sent")
+        # a robot's mail is not answered
+        self.send("b@reject.lab", mixed(exe=False, headers=["Auto-Submitted: auto-replied"]), code=550)
+        self.arrived(2, "security@example.lab")
+        self.lab.queue_empty()
+        self.assertEqual(len(self.arrived(1, "a@example.lab")), 1)
+
+    # -- override ---------------------------------------------------------------------------
+    def test_override(self):
+        code, text = self.lab.send("b@reject.lab", raw=mixed(exe=False))
+        self.assertEqual(code, 550)
+        self.assertIn("[override: reason]", text)
+        self.assertEqual(self.lab.send("b@reject.lab", raw=mixed(exe=False, subject="x [override: .]"))[0], 550)
+        ident = self.send("b@reject.lab", mixed(exe=False, subject="Re: cards [override: agreed with the client]"))
+        (_, _, raw), = self.arrived(1, "b@reject.lab")
+        self.assertEqual(parse(raw)["Subject"], "Re: cards")
+        self.signed(raw)
+        self.assertEqual(self.explain(ident)["recipients"][0]["overridden"],
+                         [{"rule": "refuse", "reason": "agreed with the client"}])
+        self.send("b@reject.lab", mixed(exe=False, headers=["X-Postern-Override: agreed with the client"]))
+        raw = self.arrived(2, "b@reject.lab")[1][2]
+        self.assertNotIn(b"override", raw.lower())
+        # not for others
+        self.assertEqual(self.lab.send("b@reject.lab", raw=mixed(exe=False, subject="[override: agreed with the client]"),
+                                       sender="x@partner.lab")[0], 550)
+
+
+if __name__ == "__main__":
+    unittest.main()
