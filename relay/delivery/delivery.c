@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "delivery/alert.h"
 #include "delivery/dkim_watch.h"
+#include "delivery/hub.h"
 #include "delivery/report.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
@@ -430,6 +431,8 @@ tell_route(void *ctx, struct route *route)
 	json_kint(&j, "connections", conf->site_connections);
 	json_kint(&j, "messages_per_connection", conf->site_messages);
 	json_end_object(&j);
+	if (route->ok)
+		hub_write(&ask->d->carrier, route, &j);
 	json_end_object(&j);
 	buf_putc(reply_buf(ask->reply), '\n');
 	reply_end(&ask->reply);
