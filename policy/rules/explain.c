@@ -96,6 +96,7 @@ put_holds(struct json *j, const struct verdict *v)
 			json_kstr(j, "for", d->holds[k].decider);
 			json_kuint(j, "approvals", d->holds[k].approvals);
 			put_spans(j, "approvers", d->holds[k].approvers, d->holds[k].napprovers);
+			json_kstr(j, "language", d->holds[k].language);
 			json_end_object(j);
 		}
 	}

@@ -114,7 +114,8 @@ join_needs(struct judge *j, struct decision *d)
 
 		if (t->outcome == OUTCOME_HOLD)
 			v[d->nholds++] = (struct hold_need){ j->hits[i]->id, t->queue, t->approvals,
-				t->approvers.v, t->approvers.n };
+				t->approvers.v, t->approvers.n,
+				span_str(language_names[language_of(&j->e)]) };
 		else if (t->outcome > d->after)
 			d->after = t->outcome;
 	}

@@ -7,6 +7,7 @@
  *	{"cmd":"held.list","selector":"S","limit":N,"all":BOOL}	also quarantine.*
  *	{"cmd":"held.show","id":"ID","raw":BOOL}
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
+ *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -32,19 +33,10 @@
 #define RAW_MAX ((size_t)40 << 20)	/* more does not pass the control socket */
 #define RAW_PIECE 48000			/* bytes of content in one line; a multiple of 3 */
 
-struct asked {
-	struct store *s;
-	const struct jval *req;
-	enum outcome kind;		/* held.*, quarantine.* */
-	uint32_t uid;
-	struct arena *arena;
-	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
-};
-
 /* ---- lines ---- */
 
-static void
-say_error(struct asked *q, const char *text)
+void
+asked_error(struct asked *q, const char *text)
 {
 	struct json j;
 
@@ -72,6 +64,18 @@ close_line(struct reply *r, struct json *j)
 {
 	json_end_object(j);
 	buf_putc(reply_buf(r), '\n');
+}
+
+struct json
+asked_line(struct asked *q)
+{
+	return open_line(q->reply);
+}
+
+void
+asked_line_end(struct asked *q, struct json *j)
+{
+	close_line(q->reply, j);
 }
 
 /* JSON that others wrote: one answer stays one line. */
@@ -154,7 +158,7 @@ do_tail(struct asked *q, int fd)
 	for (t = q->s->tails; t; t = t->next)
 		n++;
 	if (n >= TAILS_MAX) {
-		say_error(q, "too many follow the journal already");
+		asked_error(q, "too many follow the journal already");
 		return;
 	}
 	t = calloc(1, sizeof(*t));
@@ -181,13 +185,13 @@ do_trace(struct asked *q, int fd)
 	struct span text = jval_text(q->req, "q");
 
 	if (span_trim(text).n == 0) {
-		say_error(q, "trace wants something to look for");
+		asked_error(q, "trace wants something to look for");
 		return;
 	}
 	store_flush(q->s);	/* what came a moment ago is asked for most */
 	if (journal_trace(q->s->db, text, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
 	    (uint32_t)limit, reply_buf(q->reply), &res, &err) == -1) {
-		say_error(q, err.text);
+		asked_error(q, err.text);
 		return;
 	}
 	j = open_line(q->reply);
@@ -206,13 +210,13 @@ do_explain(struct asked *q, int fd)
 	int r;
 
 	if (!id_parse(span_trim(text), &id)) {
-		say_error(q, "a message id has 11 letters and digits");
+		asked_error(q, "a message id has 11 letters and digits");
 		return;
 	}
 	store_flush(q->s);
 	r = journal_record(q->s->db, id, q->arena, &record, &err);
 	if (r != 1) {
-		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
+		asked_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
 	}
 	buf_span(reply_buf(q->reply), one_line(q->arena, record));
@@ -251,7 +255,7 @@ do_stats(struct asked *q, int fd)
 	if (journal_stats(q->s->db, clock_real() - hours * 3600 * US_PER_SEC, &j, &err) == -1 ||
 	    put_waiting(q, &j, "held", OUTCOME_HOLD, &err) == -1 ||
 	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1) {
-		say_error(q, err.text);
+		asked_error(q, err.text);
 	} else {
 		json_end_object(&j);
 		buf_span(reply_buf(q->reply), buf_data(&b));
@@ -275,7 +279,7 @@ filter(struct asked *q, struct kept_filter *f)
 	if (text.n == 0)
 		text = SPAN_LIT("all");
 	if (kept_filter_parse(text, clock_real(), q->arena, f, &err) == -1) {
-		say_error(q, err.text);
+		asked_error(q, err.text);
 		return -1;
 	}
 	return 0;
@@ -297,7 +301,7 @@ do_list(struct asked *q, int fd)
 		limit = LIST_LIMIT_MAX;
 	if (kept_list(q->s->db, &f, (size_t)limit, reply_buf(q->reply), &found, &err) == -1 ||
 	    kept_count(q->s->db, &f, &total, &err) == -1) {
-		say_error(q, err.text);
+		asked_error(q, err.text);
 		return;
 	}
 	j = open_line(q->reply);
@@ -329,7 +333,7 @@ static void
 put_raw(struct asked *q, struct span content)
 {
 	if (content.n > RAW_MAX) {
-		say_error(q, "the message is too large to be shown");
+		asked_error(q, "the message is too large to be shown");
 		return;
 	}
 	for (size_t at = 0; at < content.n; at += RAW_PIECE) {
@@ -367,20 +371,20 @@ do_show(struct asked *q, int fd)
 	if (filter(q, &f) == -1)
 		return;
 	if (f.id == 0) {
-		say_error(q, "show wants a message id");
+		asked_error(q, "show wants a message id");
 		return;
 	}
 	if (kept_select(q->s->db, &f, 100, q->arena, &kids, &n, &err) == -1) {
-		say_error(q, err.text);
+		asked_error(q, err.text);
 		return;
 	}
 	if (n == 0) {
-		say_error(q, "no message with this id is kept here");
+		asked_error(q, "no message with this id is kept here");
 		return;
 	}
 	if (!jval_bool(q->req, "raw") &&
 	    kept_list(q->s->db, &f, 100, reply_buf(q->reply), &found, &err) == -1) {
-		say_error(q, err.text);
+		asked_error(q, err.text);
 		return;
 	}
 	for (size_t i = n; i-- > 0;) {	/* the latest has it all; decided ones have no content */
@@ -395,7 +399,7 @@ do_show(struct asked *q, int fd)
 		return;
 	}
 	if (jval_bool(q->req, "raw"))
-		say_error(q, err.text[0] ? err.text : "its content is no longer stored");
+		asked_error(q, err.text[0] ? err.text : "its content is no longer stored");
 }
 
 static void
@@ -408,14 +412,14 @@ do_act(struct asked *q, enum act_verb verb)
 	char *by = arena_printf(q->arena, "uid %u", q->uid);
 
 	if (jval_text(q->req, "selector").n == 0 && jval_text(q->req, "id").n == 0) {
-		say_error(q, "which ones? an id, a selector, or all");
+		asked_error(q, "which ones? an id, a selector, or all");
 		return;
 	}
 	if (filter(q, &f) == -1)
 		return;
 	f.all = false;
 	if (kept_select(q->s->db, &f, ACT_MAX, q->arena, &kids, &n, &err) == -1) {
-		say_error(q, err.text);
+		asked_error(q, err.text);
 		return;
 	}
 	if (jval_bool(q->req, "count")) {
@@ -426,7 +430,7 @@ do_act(struct asked *q, enum act_verb verb)
 		return;
 	}
 	if (n == 0 && f.id) {
-		say_error(q, "no message with this id is kept here");
+		asked_error(q, "no message with this id is kept here");
 		return;
 	}
 	act_start(q->s, verb, kids, n, span_str(by),
@@ -440,6 +444,15 @@ do_release(struct asked *q, int fd)
 	do_act(q, ACT_RELEASE);
 }
 
+bool
+span_is_plain(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < 0x20 || s.p[i] > 0x7e)
+			return false;
+	return true;
+}
+
 /* The reason goes into an SMTP reply and a notice: one line of printable ASCII. */
 static void
 do_reject(struct asked *q, int fd)
@@ -447,14 +460,13 @@ do_reject(struct asked *q, int fd)
 	struct span text = jval_text(q->req, "text");
 
 	if (text.n > REASON_MAX) {
-		say_error(q, "the reason is too long: 200 characters");
+		asked_error(q, "the reason is too long: 200 characters");
 		return;
 	}
-	for (size_t i = 0; i < text.n; i++)
-		if (text.p[i] < 0x20 || text.p[i] > 0x7e) {
-			say_error(q, "the reason stands in an SMTP reply: plain ASCII only");
-			return;
-		}
+	if (!span_is_plain(text)) {
+		asked_error(q, "the reason stands in an SMTP reply: plain ASCII only");
+		return;
+	}
 	do_act(q, ACT_REJECT);
 }
 
@@ -480,6 +492,10 @@ static const struct command {
 	{ "release", true, do_release },
 	{ "reject", true, do_reject },
 	{ "delete", true, do_delete },
+	{ "approve", true, do_approve },
+	{ "deny", true, do_deny },
+	{ "approval.show", false, do_approval_show },
+	{ "approval.act", false, do_approval_act },
 };
 
 static const struct command *
@@ -516,9 +532,9 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	q.arena = arena_new(0);
 	q.req = v = jval_parse(request, &err);
 	if (v == NULL)
-		say_error(&q, err.text);
+		asked_error(&q, err.text);
 	else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
-		say_error(&q, "the store knows no such command");
+		asked_error(&q, "the store knows no such command");
 	else
 		c->run(&q, fd);
 	jval_free(&v);

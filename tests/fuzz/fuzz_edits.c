@@ -97,7 +97,7 @@ compare(const struct anatomy *was, const struct anatomy *is, const struct varian
 	bool added = false;
 
 	for (size_t i = 0; i < v->nedits; i++)
-		added |= memmem(v->edits[i].with.p, v->edits[i].with.n, "\n--", 3) != NULL;
+		added |= v->edits[i].with.n && memmem(v->edits[i].with.p, v->edits[i].with.n, "\n--", 3) != NULL;
 	if (acted(v, "strip") || added)
 		return;
 	ASSERT(was->nparts == is->nparts);

@@ -71,7 +71,9 @@ def leaves(raw):
     return [p for p in parse(raw).walk() if not p.is_multipart()]
 
 
-class Actions(unittest.TestCase):
+class Lab(unittest.TestCase):
+    """One daemon for the tests of a class."""
+
     @classmethod
     def setUpClass(cls):
         cls.lab = lab.Lab("actions")
@@ -81,6 +83,7 @@ class Actions(unittest.TestCase):
         zones["example.lab"] = ["@ MX 10 mx", "mx A 127.0.0.1", cls.lab.dkim_key("example.lab", "s1")]
         cls.lab.dns(zones)
         cls.lab.config(delivery={"port": cls.mx.port, "retry": ["1s"]}, postmaster="postmaster@example.lab",
+                       approvals={"url": "https://gw.example.lab:8443/approve"},
                        domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port],
                                                 "dkim": [{"selector": "s1", "key": "keys/s1.example.lab.pem"}]}})
         cls.lab.policy(POLICY)
@@ -91,6 +94,7 @@ class Actions(unittest.TestCase):
         cls.lab.close()
 
     def setUp(self):
+        self.lab.queue_empty()
         with self.mx.lock:
             self.mx.messages.clear()
 
@@ -117,6 +121,8 @@ class Actions(unittest.TestCase):
         record = "v=DKIM1; k=rsa; p=" + "".join(l for l in der.splitlines() if "-----" not in l)
         self.assertTrue(dkim.verify(raw, dnsfunc=lambda name, timeout=5: record.encode()))
 
+
+class Actions(Lab):
     # -- edits -------------------------------------------------------------------------
     def test_strip_redact_append(self):
         ident = self.send("b@partner.lab", mixed(html="<p>card =\r\n" + CARD + "</p></body>"))
@@ -209,6 +215,121 @@ class Actions(unittest.TestCase):
         # not for others
         self.assertEqual(self.lab.send("b@reject.lab", raw=mixed(exe=False, subject="[override: agreed with the client]"),
                                        sender="x@partner.lab")[0], 550)
+
+
+class Approvals(Lab):
+    def held(self, ident):
+        return lab.wait_for(lambda: [l for l in self.lab.control({"cmd": "held.list", "selector": ident, "all": True})
+                                     if "id" in l], because="the hold of " + ident)[0]
+
+    def token(self, to, ident):
+        """The token in the mail to an approver about a message."""
+        def there():
+            with self.mx.lock:
+                mails = [parse(m[2]) for m in self.mx.messages if to in m[1]]
+            return [t for m in mails if ident in m.get_content() for t in re.findall(r"approve/(\S+)", m.get_content())]
+        return lab.wait_for(there, because="the mail to " + to)[0]
+
+    def act(self, token, decision="approve", **more):
+        return self.lab.control({"cmd": "approval.act", "token": token, "decision": decision, **more})[0]
+
+    def test_two_persons(self):
+        ident = self.send("b@hold.lab", mixed(exe=False))
+        one, two = self.token("dpo1@example.lab", ident), self.token("dpo2@example.lab", ident)
+        mail = next(m for m in self.arrived(1, "dpo1@example.lab") if ident.encode() in m[2])
+        self.assertEqual(mail[0], "")
+        self.signed(mail[2])
+        text = parse(mail[2]).get_content()
+        for word in (ident, "two", "payment-card", "a@example.lab", "b@hold.lab"):
+            self.assertIn(word, text)
+        self.assertNotIn(CARD, text)
+        # the sender is told that it is held, and is not asked, although of the group
+        note = parse(self.arrived(1, "a@example.lab")[0][2])
+        self.assertEqual(note["Subject"], "Your message is being held for review")
+        # to look decides nothing
+        shown = self.lab.control({"cmd": "approval.show", "token": one})
+        self.assertEqual((shown[0]["id"], shown[1]["as"]), (ident, "dpo1@example.lab"))
+        self.assertEqual(shown[0]["approvals"], [{"rule": "two", "needed": 2, "given": 0, "approvers": [
+            "a@example.lab", "dpo1@example.lab", "dpo2@example.lab"]}])
+        bent = one[:40] + ("A" if one[40] != "A" else "B") + one[41:]
+        self.assertIn("not one of this gateway", self.act(bent)["error"])
+        self.assertEqual(self.act(one)["state"], "waits")
+        self.assertIn("used already", self.act(one)["error"])
+        # one person is one voice, whichever way it comes; the sender has none
+        r = self.lab.tool("held", "approve", ident, "--as", "dpo1@example.lab", check=False)
+        self.assertIn("has decided about it already", r.stderr)
+        r = self.lab.tool("held", "approve", ident, "--as", "a@example.lab", check=False)
+        self.assertIn("nobody decides about a message of his own", r.stderr)
+        r = self.lab.tool("held", "approve", ident, "--as", "else@example.lab", check=False)
+        self.assertIn("is not among those who may decide", r.stderr)
+        self.assertEqual(self.held(ident)["state"], "waiting")
+        out = self.lab.tool("held", "approve", "--token", two, "--text", "fine with me")
+        self.assertIn("it is released", out)
+        (_, _, raw), = self.arrived(1, "b@hold.lab")
+        self.assertIn(CARD.encode(), raw)
+        self.signed(raw)
+        lab.wait_for(lambda: any("was approved" in parse(m[2])["Subject"] for m in self.arrived(2, "a@example.lab")),
+                     because="the sender to be told")
+        lab.wait_for(lambda: "released" in self.held(ident)["state"], because="the row to be done")
+        trace = self.lab.tool("trace", ident)
+        for word in ("dpo1@example.lab", "dpo2@example.lab", "fine with me", "via link"):
+            self.assertIn(word, trace)
+
+    def test_two_rules_and_redirect(self):
+        ident = self.send("b@hold.lab", mixed(exe=False, subject="contract elsewhere"))
+        self.held(ident)
+        self.lab.tool("held", "approve", ident, "--as", "dpo2@example.lab")
+        # the other rule's approver is missing: dpo1 speaks for both
+        self.assertEqual(self.held(ident)["state"], "waiting")
+        self.lab.tool("held", "approve", ident, "--as", "dpo1@example.lab")
+        # the third rule's redirection holds still
+        (_, rcpts, _), = self.arrived(1, "other@redirect.lab")
+        self.assertEqual(rcpts, ["other@redirect.lab"])
+        with self.mx.lock:
+            self.assertFalse([m for m in self.mx.messages if "b@hold.lab" in m[1]])
+
+    def test_denied(self):
+        ident = self.send("b@hold.lab", mixed(exe=False))
+        one = self.token("dpo1@example.lab", ident)
+        self.assertEqual(self.act(one, "deny", text="ask the client first")["state"], "denied")
+        note = lab.wait_for(lambda: [m for m in self.arrived(1, "a@example.lab") if b"delivery-status" in m[2]],
+                            because="the sender to be told")[0][2]
+        self.assertIn(b"ask the client first", note)
+        two = self.token("dpo2@example.lab", ident)
+        self.assertRegex(self.act(two)["error"], "it is reject(ing|ed) already")
+
+    def test_expiry(self):
+        one = self.send("b@expire.lab", mixed(exe=False, subject="reject"))
+        two = self.send("b@expire.lab", mixed(exe=False, subject="release"))
+        lab.wait_for(lambda: any(b"delivery-status" in m[2] and one.encode() in m[2]
+                                 for m in self.arrived(1, "a@example.lab")), because="the rejection")
+        (_, _, raw), = self.arrived(1, "b@expire.lab")
+        self.assertEqual(parse(raw)["Subject"], "release")
+        token = self.token("dpo1@example.lab", two)
+        self.assertRegex(self.act(token)["error"], "too old|released already")
+
+    def test_expiry_and_votes_survive(self):
+        """What was decided, and what ran out while nobody was there, happens at the next start."""
+        ident = self.send("b@hold.lab", mixed(exe=False))
+        self.token("dpo1@example.lab", ident)
+        self.lab.tool("held", "approve", ident, "--as", "dpo1@example.lab")
+        late = self.send("b@expire.lab", mixed(exe=False, subject="reject"))
+        self.held(late)
+        self.lab.kill_postern()
+        self.lab.start_postern()
+        lab.wait_for(lambda: any(b"delivery-status" in m[2] and late.encode() in m[2]
+                                 for m in self.arrived(1, "a@example.lab")), because="the rejection")
+        self.assertEqual(self.held(ident)["state"], "waiting")
+        self.lab.tool("held", "approve", ident, "--as", "dpo2@example.lab")
+        self.arrived(1, "b@hold.lab")
+
+    def test_operator(self):
+        """Who operates the gateway may decide alone; the journal says so."""
+        ident = self.send("b@hold.lab", mixed(exe=False))
+        self.held(ident)
+        self.lab.tool("held", "release", ident)
+        self.arrived(1, "b@hold.lab")
+        self.assertRegex(self.lab.tool("trace", ident), "released.*(uid|root)")
 
 
 if __name__ == "__main__":
