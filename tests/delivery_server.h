@@ -23,6 +23,7 @@
 
 struct server_log {		/* shared */
 	_Atomic int connections, messages, recipients, transactions, handshakes, quits;
+	_Atomic int resumed, turned_away, chunks, open, most;
 	_Atomic size_t body_n;		/* of the last message, as received, dots undone */
 	char body[8 << 20];
 };
@@ -35,6 +36,10 @@ struct fake {
 	const char *stuck_at;		/* never answers this command ("." the end of data) */
 	const char *refuse;		/* answers 450 to lines that begin so */
 	bool no_pipelining;
+	bool tls12;			/* no TLS 1.3 */
+	int room;			/* connections at a time; one more is told 421; 0: any */
+	bool chunking, chunking_lie;	/* offers BDAT; … and does not know it */
+	bool closed;			/* greets everybody with 421 */
 	/* where it is */
 	pid_t pid;
 	uint16_t port;
@@ -128,6 +133,41 @@ fake_data(struct fake *s)
 	}
 }
 
+/* A chunk with its answer; false: the connection is gone. */
+static inline bool
+fake_chunk(struct fake *s, size_t size, bool last)
+{
+	static size_t total;
+
+	for (size_t got = 0; got < size; ) {
+		size_t n = s->n - s->at < size - got ? s->n - s->at : size - got;
+
+		if (total + n > sizeof(s->log->body))
+			_exit(4);
+		memcpy(s->log->body + total, s->buf + s->at, n);
+		total += n;
+		got += n;
+		s->at += n;
+		if (got < size) {
+			ssize_t r = s->ssl ? SSL_read(s->ssl, s->buf, sizeof(s->buf)) :
+			    recv(s->fd, s->buf, sizeof(s->buf), 0);
+
+			if (r <= 0)
+				return false;
+			s->at = 0;
+			s->n = (size_t)r;
+		}
+	}
+	s->log->chunks++;
+	if (last) {
+		s->log->body_n = total;
+		s->log->messages++;
+		total = 0;
+	}
+	fake_say(s, last ? "250 2.0.0 queued\r\n" : "250 2.0.0 chunk ok\r\n");
+	return true;
+}
+
 static inline bool
 fake_starttls(struct fake *s)
 {
@@ -146,6 +186,7 @@ fake_starttls(struct fake *s)
 	if (SSL_accept(s->ssl) != 1)
 		return false;
 	s->log->handshakes++;
+	s->log->resumed += SSL_session_reused(s->ssl);
 	return true;
 }
 
@@ -157,6 +198,13 @@ fake_session(struct fake *s)
 	size_t n;
 
 	s->at = s->n = 0;
+	if (s->closed || (s->room && s->log->open > s->room)) {
+		s->log->turned_away++;
+		fake_say(s, "421 4.7.0 too many connections from you\r\n");
+		return;
+	}
+	if (s->log->open > s->log->most)
+		s->log->most = (int)s->log->open;
 	fake_say(s, "220 mx.lab ESMTP\r\n");
 	while ((n = fake_line(s, line, sizeof(line))) > 0) {
 		if (s->stuck_at && strncmp(line, s->stuck_at, strlen(s->stuck_at)) == 0)
@@ -164,8 +212,9 @@ fake_session(struct fake *s)
 		if (s->refuse && strncmp(line, s->refuse, strlen(s->refuse)) == 0) {
 			fake_say(s, "450 4.2.1 not now\r\n");
 		} else if (strncmp(line, "EHLO", 4) == 0) {
-			snprintf(reply, sizeof(reply), "250-mx.lab\r\n%s%s250 8BITMIME\r\n",
+			snprintf(reply, sizeof(reply), "250-mx.lab\r\n%s%s%s250 8BITMIME\r\n",
 			    s->no_pipelining ? "" : "250-PIPELINING\r\n",
+			    s->chunking || s->chunking_lie ? "250-CHUNKING\r\n" : "",
 			    s->tls && !s->ssl ? "250-STARTTLS\r\n" : "");
 			fake_say(s, reply);
 		} else if (strncmp(line, "STARTTLS", 8) == 0) {
@@ -175,6 +224,15 @@ fake_session(struct fake *s)
 			s->log->recipients++;
 			rcpts++;
 			fake_say(s, "250 2.1.5 ok\r\n");
+		} else if (s->chunking && strncmp(line, "BDAT ", 5) == 0) {
+			if (!fake_chunk(s, (size_t)atol(line + 5), strstr(line, "LAST") != NULL))
+				return;
+			if (strstr(line, "LAST")) {
+				s->log->transactions++;
+				rcpts = 0;
+			}
+		} else if (s->chunking_lie && strncmp(line, "BDAT ", 5) == 0) {
+			fake_say(s, "502 5.5.1 what is BDAT?\r\n");
 		} else if (strncmp(line, "DATA", 4) == 0) {
 			if (rcpts == 0) {
 				fake_say(s, "554 5.5.1 no valid recipients\r\n");
@@ -208,8 +266,10 @@ fake_start(struct fake *s)
 	    getsockname(lfd, (struct sockaddr *)&in, &len) == -1 || s->log == MAP_FAILED)
 		abort();
 	s->port = ntohs(in.sin_port);
-	if (s->tls)
+	if (s->tls && s->ctx == NULL)
 		s->ctx = fake_certificate();
+	if (s->tls12)
+		SSL_CTX_set_max_proto_version(s->ctx, TLS1_2_VERSION);
 	if ((s->pid = fork()) != 0) {
 		close(lfd);
 		return;
@@ -221,10 +281,12 @@ fake_start(struct fake *s)
 
 		setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		s->log->connections++;
+		s->log->open++;
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			close(lfd);
 			fake_session(s);
+			s->log->open--;
 			_exit(0);
 		}
 		close(s->fd);

@@ -69,7 +69,7 @@ start(struct house *h)
 	h->conf.spool = h->path;
 	h->conf.hostname = SPAN_LIT("gw1.example.org");
 	h->conf.postmaster = SPAN_LIT("postmaster@example.org");
-	h->conf.delivery = (struct conf_delivery){ .retry = curve, .nretry = 2,
+	h->conf.delivery = (struct conf_delivery){ .retry = { { curve, 2 } },
 		.delay_notice = 240 * MINUTE, .expire = 5 * 1440 * MINUTE,
 		.site_connections = 20, .site_messages = 100 };
 	h->rt = (struct runtime){ .role = ROLE_QUEUE, .instance = 3, .conf = &h->conf,

@@ -356,20 +356,8 @@ setup(void **state)
 }
 
 static int
-setup_plain(void **state)
+setup_policy(void **state, const char *policy)
 {
-	snprintf(house.dir, sizeof(house.dir), "/tmp/postern-test-XXXXXX");
-	assert_non_null(mkdtemp(house.dir));
-	return setup(state);
-}
-
-static int
-setup_limits(void **state)
-{
-	static const char policy[] = "version: 1\nlimits:\n"
-	    "  - {id: per-sender, per: sender, allow: 2 messages / 1h, then: defer}\n"
-	    "  - {id: per-domain, per: sender_domain, allow: 1 messages / 1h, "
-	    "then: {hold: {for: dpo@example.org}}}\n";
 	char path[128];
 	int fd;
 
@@ -380,9 +368,24 @@ setup_limits(void **state)
 	assert_int_equal(mkdir(path, 0755), 0);
 	snprintf(path, sizeof(path), "%s/policy.d/limits.yaml", house.dir);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	assert_int_equal(fs_write_all(fd, policy, sizeof(policy) - 1, NULL), 0);
+	assert_int_equal(fs_write_all(fd, policy, strlen(policy), NULL), 0);
 	close(fd);
 	return setup(state);
+}
+
+static int
+setup_plain(void **state)
+{
+	return setup_policy(state, "version: 1\n");
+}
+
+static int
+setup_limits(void **state)
+{
+	return setup_policy(state, "version: 1\nlimits:\n"
+	    "  - {id: per-sender, per: sender, allow: 2 messages / 1h, then: defer}\n"
+	    "  - {id: per-domain, per: sender_domain, allow: 1 messages / 1h, "
+	    "then: {hold: {for: dpo@example.org}}}\n");
 }
 
 static int

@@ -10,6 +10,9 @@
  * is a part of its own within the message/rfc822 part, so that its headers have
  * a place; when it is multipart itself, that part's number is "3.TEXT".
  *
+ * Where mail programs read the same bytes differently (a header twice, two boundaries), each further
+ * reading of part "2" is a part too: "2~1", "2~2", with the parts in it. A rule judges the union.
+ *
  * Parts within a container that had to be decoded first (an attached message
  * in base64) don't lie in the message: they have the container's body_offset
  * and body_size, and their headers have size 0.
@@ -45,7 +48,9 @@
 	X(MESSAGE_PARTIAL, 18, "message-partial", "a message in fragments (message/partial)") \
 	X(EXTERNAL_BODY, 19, "external-body", "a body that lies elsewhere (message/external-body)") \
 	X(TYPE_MISMATCH, 20, "type-mismatch", "name or declared type say one thing, the bytes another") \
-	X(BODY_NUL, 21, "body-nul", "a NUL byte in a body, which RFC 5321 forbids")
+	X(BODY_NUL, 21, "body-nul", "a NUL byte in a body, which RFC 5321 forbids") \
+	X(AMBIGUOUS, 28, "ambiguous", "mail programs read it differently: every reading was searched") \
+	X(READINGS_TOO_MANY, 29, "readings-too-many", "more ways to read it than were looked at")
 
 enum {
 #define X(name, bit, text, help) DEFECT_##name = 1 << (bit),
@@ -55,7 +60,7 @@ enum {
 
 /* Those after which not everything was looked at: the message is unscannable. */
 #define DEFECTS_UNSCANNABLE (DEFECT_TOO_DEEP | DEFECT_TOO_MANY_PARTS | DEFECT_TOO_MANY_HEADERS | \
-	DEFECT_TOO_LARGE | DEFECT_ENCODING_UNKNOWN)
+	DEFECT_TOO_LARGE | DEFECT_ENCODING_UNKNOWN | DEFECT_READINGS_TOO_MANY)
 
 /* True types, by content. X(NAME, "name", class): classes are what rules usually ask for. */
 enum type_class { CLASS_NONE, CLASS_TEXT, CLASS_DOCUMENT, CLASS_IMAGE, CLASS_AUDIO, CLASS_VIDEO,
@@ -150,6 +155,8 @@ struct part {
 	struct span encoding;	/* as declared, lower case, "" when absent */
 	struct span disposition;	/* "attachment", "inline", … lower case; "" when absent */
 	struct span name;	/* file name in UTF-8, RFC 2231 and RFC 2047 decoded, no folder; "" none */
+	const struct span *aliases;	/* further names that its headers give: readers differ in */
+	size_t naliases;		/* which they take */
 	uint32_t header_offset;	/* where the part's header begins in the message */
 	uint32_t body_offset;	/* where its encoded body begins */
 	uint32_t body_size;	/* bytes of the encoded body */
@@ -157,6 +164,7 @@ struct part {
 	enum part_type type;	/* by content */
 	bool attachment;	/* a file to people: disposition, a name, or not text */
 	bool encrypted;
+	bool reading;		/* another reading of its parent's bytes, where readers differ */
 	uint32_t defects;
 	struct text text;	/* visible text, for text-like parts; s.p NULL when there is none */
 	struct text hidden;	/* HTML: text a reader does not see; multipart: what stands around the parts */

@@ -33,15 +33,24 @@ struct policy_network {		/* a network of postern.yaml, known to the policy by it
 	size_t nmembers;
 };
 
+enum { FACT_SPF = 1, FACT_DKIM = 2, FACT_DMARC = 4, FACT_DNSBL = 8, FACT_SPAM = 16,
+	FACT_REPUTATION = 32, FACTS_INBOUND = 63 };
+
 struct policy_env {
 	/* path is relative to the policy folder; text must outlive the policy. NULL: no files. */
 	int (*read_file)(void *ctx, struct span path, struct span *text, struct err *err);
+	/* The TZif bytes (RFC 8536) of an IANA zone such as "Europe/Paris"; they must live until
+	 * policy_load returns. NULL: schedules are refused. */
+	int (*read_zone)(void *ctx, struct span name, struct span *tzif, struct err *err);
 	void *ctx;
 	int64_t now;		/* for expired dates */
+	unsigned facts_missing;	/* FACT_…: nothing supplies them; a condition on one is warned of */
 	const struct policy_network *networks;
 	size_t nnetworks;
 	const struct span *domains;	/* our own domains: group:our-domains when no file defines it */
 	size_t ndomains;
+	const struct span *listeners;	/* their names; a rule that asks for another is warned of */
+	size_t nlisteners;		/* 0: not known */
 	bool limits_only;	/* compile networks, groups and limits, nothing else (for the receiver) */
 };
 
@@ -54,6 +63,23 @@ size_t policy_rule_count(const struct policy *p);
 /* Where a rule stands; false: there is no such rule. */
 bool policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line);
 
+/* The files that were asked of policy_env.read_file, as the policy names them. */
+const struct span *policy_refers_to(const struct policy *p, size_t *n);
+
+/* Who rates mail as spam (`spam: {source: …}`): whom the caller asks for facts.spam_…. */
+enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
+	SPAM_SOURCE_HEADER };
+enum spam_source policy_spam_source(const struct policy *p);
+/* "spam", "suspected", "marketing", "ham"; NULL: nobody has rated it. */
+const char *policy_spam_class(const struct policy *p, const struct facts *f);
+
+/* Facts as people write them, for tests and `explain --facts`: a map such as
+ * {spf: fail, dnsbl: [list.example], spam: {score: 7.5, symbols: [BULK]}}. What is written is
+ * set in f; false with errors in d. Texts live in d's arena. */
+bool policy_facts_read(const char *name, struct span yaml, struct diags *d, struct facts *f);
+/* "2026-11-22", "2026-11-22 14:30" (UTC) to microseconds; false when it is none. */
+bool policy_moment_parse(struct span text, int64_t *us);
+
 /* as_if: temporarily another mode for a rule ("enforce", "shadow", "off"), for tests; may be NULL. */
 struct policy_as_if {
 	struct span rule;
@@ -63,6 +89,8 @@ struct policy_options {
 	const struct policy_as_if *as_if;
 	size_t nas_if;
 	bool near_misses;	/* explain wants them, mail does not */
+	const struct facts *known;	/* of inbound mail, and the moment when not 0; for who makes
+					 * facts himself. policy_judge() does not read it. NULL: none */
 	int64_t (*stopwatch)(void);	/* microseconds, for verdict.us_*; NULL: none */
 };
 

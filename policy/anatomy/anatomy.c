@@ -8,6 +8,7 @@
 
 #include "addr.h"
 #include "anatomy/charset.h"
+#include "anatomy/fields.h"
 #include "anatomy/html.h"
 #include "anatomy/mime.h"
 #include "anatomy/office.h"
@@ -252,6 +253,19 @@ text_cut(struct part *p, struct text *t)
 	}
 }
 
+/* Bytes that are one text in the declared character set and another in the one they tell
+ * themselves, in a document's head or by a mark. */
+static void
+charset_doubt(struct builder *b, struct part *p, struct span charset, struct span told)
+{
+	uint16_t index = (uint16_t)(p - b->out->parts);
+
+	if (charset.n && told.n && !p->reading && !charset_same(charset, told) &&
+	    (charset_hides_ascii(charset) || charset_hides_ascii(told)))
+		reading_note(b, index, (struct reading){ .forced = true, .charset = told,
+		    .encoding = b->nodes[index].encoding });
+}
+
 static void
 text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
 {
@@ -261,8 +275,14 @@ text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
 	if (sniffed->text) {
 		bool markup = p->type == TYPE_HTML || p->type == TYPE_XML || p->type == TYPE_SVG;
 
-		if (charset.n == 0 && markup)
-			charset = html_charset(p->decoded);
+		charset_doubt(b, p, charset, charset_mark(p->decoded));
+		if (markup) {
+			struct span told = html_charset(p->decoded);
+
+			charset_doubt(b, p, charset, told);
+			if (charset.n == 0)
+				charset = told;
+		}
 		p->defects |= charset_decode(b->a, charset, &decoded, true, &utf8);
 		text_cut(p, &utf8);
 		if (p->type == TYPE_HTML)
@@ -297,6 +317,18 @@ content_read(struct builder *b, size_t index)
 	p->defects |= decode_body(b->a, node->encoding, node->body,
 	    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &p->decoded);
 	b->left -= p->decoded.n;
+	if (p->reading)		/* a guess need not fit */
+		p->defects &= ~(uint32_t)DEFECT_ENCODING_MALFORMED;
+	/* What no decoder takes is shown as it stands by some. */
+	if (node->encoding == ENCODING_BASE64 && (p->defects & DEFECT_ENCODING_MALFORMED) &&
+	    !p->reading)
+		reading_note(b, (uint16_t)index, (struct reading){ .forced = true });
+	if (node->encoding == ENCODING_OTHER && !p->reading) {
+		reading_note(b, (uint16_t)index, (struct reading){ .forced = true,
+		    .encoding = ENCODING_BASE64 });
+		reading_note(b, (uint16_t)index, (struct reading){ .forced = true,
+		    .encoding = ENCODING_QP });
+	}
 	type_sniff(p->decoded, p->declared, p->name, &sniffed);
 	if (type_mismatch(&sniffed, p->declared, p->name))
 		p->defects |= DEFECT_TYPE_MISMATCH;
@@ -340,8 +372,10 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	mime_split(&b, raw);
 	if (cut)
 		out->parts[0].defects |= DEFECT_TOO_LARGE;
-	for (size_t i = 0; i < out->nparts; i++)
+	for (size_t i = 0; i < out->nparts; i++) {	/* readings come behind the others */
 		content_read(&b, i);
+		mime_readings(&b, (uint16_t)i);
+	}
 	surfaces_make(&b);
 	for (size_t i = 0; i < out->nparts; i++)
 		out->defects |= out->parts[i].defects;

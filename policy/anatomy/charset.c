@@ -113,6 +113,29 @@ decoder_of(struct span label)
 }
 
 bool
+charset_hides_ascii(struct span label)
+{
+	static const char *const heads[] = { "utf-7", "utf-16", "utf-32", "iso-2022-", "hz" };
+	const char *decoder = decoder_of(label);
+	struct span name = decoder ? span_str(decoder) : label;
+
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
+		if (span_starts_nocase(name, span_str(heads[i])))
+			return true;
+	return false;
+}
+
+struct span
+charset_mark(struct span bytes)
+{
+	if (span_starts(bytes, SPAN_LIT("\xff\xfe")))
+		return SPAN_LIT("utf-16le");
+	if (span_starts(bytes, SPAN_LIT("\xfe\xff")))
+		return SPAN_LIT("utf-16be");
+	return span_make("", 0);
+}
+
+bool
 charset_same(struct span a, struct span b)
 {
 	const char *da, *db;

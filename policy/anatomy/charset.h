@@ -18,6 +18,10 @@ bool charset_stateless(struct span used);
 bool charset_encode(struct arena *a, struct span used, struct span utf8, struct span *out);
 /* Two labels that mean the same decoder. */
 bool charset_same(struct span a, struct span b);
+/* Do ASCII's bytes mean something else in it (UTF-16, UTF-7, ISO-2022-…)? */
+bool charset_hides_ascii(struct span label);
+/* The character set that a byte order mark of two bytes tells; "" none. */
+struct span charset_mark(struct span bytes);
 /* Tells ICU to look into its own library only; before the first use of its data. */
 void icu_no_files(void);
 

@@ -5,8 +5,8 @@
  * letters with a stroke made plain, typographic quotes and dashes made ASCII;
  * default ignorables (zero width, soft hyphen, variation selectors,
  * directional marks) and control characters vanish; every white space is a
- * space, and one only. Kana and Hangul keep their composed forms. Look-alikes
- * of other scripts are not unified here.
+ * space, and one only. Kana and Hangul keep their composed forms. Letters of other
+ * scripts are read as the Latin ones they look like in words that mix both (lookalike.h).
  *
  * ASCII is folded in vectors of 16; the foldings of other characters come
  * from ICU once each and are kept in a table.
@@ -19,6 +19,7 @@
 #include <unicode/ustring.h>
 
 #include "anatomy/charset.h"
+#include "anatomy/lookalike.h"
 #include "anatomy/textmap.h"
 #include "postern/err.h"
 
@@ -200,6 +201,8 @@ fold(struct arena *a, const struct text *in, bool want_map, struct text *out)
 	const char *p = in->s.p;
 	size_t n = in->s.n, i = 0;
 	bool spaced = false;	/* a space stands last */
+	size_t word_end = 0;	/* of the run of letters looked at last */
+	bool mixed = false;	/* it has look-alikes between Latin letters */
 
 	if (n > TEXT_MAX)
 		n = TEXT_MAX;
@@ -243,6 +246,18 @@ fold(struct arena *a, const struct text *in, bool want_map, struct text *out)
 			textmake_char(&t, 0xfffd, i);
 			i++;
 			continue;
+		}
+		if (lookalike_latin(cp)) {
+			if (i >= word_end)
+				mixed = lookalike_word(p, n, i, t.n && t.p[t.n - 1] >= 'a' &&
+				    t.p[t.n - 1] <= 'z', &word_end);
+			if (mixed) {
+				room[0] = lookalike_latin(cp);
+				textmake_put(&t, room, 1, i);
+				spaced = false;
+				i += k;
+				continue;
+			}
 		}
 		len = fold_lookup(cp, room, &to);
 		if (len == 1 && to[0] == ' ') {

@@ -88,6 +88,7 @@ header_block_read(struct header_block *b, struct arena *a, struct span src, size
 	b->n = 0;
 	b->defects = 0;
 	b->once = 0;
+	b->blank_body = 0;
 	b->src = src;
 	while (at < src.n) {
 		size_t next, colon = 0, from = at, n;
@@ -115,6 +116,10 @@ header_block_read(struct header_block *b, struct arena *a, struct span src, size
 			line = line_at(src, next, &next);
 			if (line.n > 998)
 				b->defects |= DEFECT_LINE_TOO_LONG;
+			if (b->blank_body == 0 && span_trim(line).n == 0) {
+				b->blank_field = b->n;
+				b->blank_body = next;
+			}
 			raw.n = (size_t)(line.p + line.n - raw.p);
 		}
 		if (raw.n && memchr(raw.p, '\0', raw.n))

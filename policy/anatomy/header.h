@@ -14,6 +14,8 @@ struct header_block {
 	size_t body;		/* offset behind the empty line, or where the block stopped */
 	uint32_t defects;
 	uint32_t once;		/* bit set of the fields seen that may stand once */
+	size_t blank_field;	/* the field with a continuation line of nothing but white space */
+	size_t blank_body;	/* offset behind that line; 0: there is none */
 	struct span src;
 	size_t cap;
 };

@@ -19,10 +19,11 @@
  */
 #include "anatomy/mime.h"
 
-#include "anatomy/param.h"
+#include "anatomy/fields.h"
 #include "postern/err.h"
 
 #define LINE_MAX_BYTES 998
+#define HEADER_BELOW 2048	/* bytes in which a header is looked for below a strange first line */
 
 struct frame {
 	uint16_t part;
@@ -32,6 +33,8 @@ struct frame {
 	size_t first;		/* where the first boundary line begins */
 	size_t epilogue;	/* behind the closing line */
 	bool multipart;		/* else an attached message */
+	bool prefix;		/* lines that only begin with the boundary count too */
+	bool prefixed;		/* there was such a line */
 };
 
 struct splitter {
@@ -43,7 +46,7 @@ struct splitter {
 	uint16_t leaf;		/* the part whose body is read, PART_NONE between parts */
 	uint16_t current;	/* whose lines these are */
 	bool stop;
-	bool decoded;		/* src is not the message */
+	bool decoded;		/* src is not the message, or is looked at again */
 	uint32_t offset, size;	/* of the container then */
 };
 
@@ -108,146 +111,11 @@ part_new(struct builder *b)
 	return (uint16_t)out->nparts++;
 }
 
-/* --- the fields that rule ------------------------------------------------------------- */
-
-static void
-boundaries_read(struct builder *b, const struct params *ps, struct part *p, struct span *second)
-{
-	struct span v;
-	uint32_t defects = 0;
-
-	if (params_plain(ps, "boundary", 0, &v)) {
-		p->boundary = v;
-		if (params_plain(ps, "boundary", 1, second)) {
-			p->defects |= DEFECT_BOUNDARY_DUPLICATE;
-		} else if (params_text(ps, b->a, "boundary", &v, &defects) &&
-		    !span_eq(v, p->boundary)) {
-			p->defects |= DEFECT_BOUNDARY_DUPLICATE;
-			*second = v;
-		}
-	} else if (params_text(ps, b->a, "boundary", &v, &defects)) {
-		p->boundary = v;
-	}
-	/* RFC 2046, 5.1.1: white space at the end is never a boundary's. */
-	while (p->boundary.n && ascii_is_wsp(p->boundary.p[p->boundary.n - 1]))
-		p->boundary.n--;
-	while (second->n && ascii_is_wsp(second->p[second->n - 1]))
-		second->n--;
-}
-
-static bool
-type_is_sound(struct span v)
-{
-	size_t slash = span_find(v, '/');
-
-	if (slash == 0 || slash + 1 >= v.n)
-		return false;
-	for (size_t i = 0; i < v.n; i++)
-		if ((unsigned char)v.p[i] <= ' ' || (unsigned char)v.p[i] >= 0x7f ||
-		    (i != slash && strchr("()<>@,;:\\\"/[]?=", v.p[i])))
-			return false;
-	return true;
-}
-
-static bool
-is_multipart(struct span declared)
-{
-	return span_starts(declared, SPAN_LIT("multipart/"));
-}
-
-/* One Content-Type. Takes the place of what p had when `better`. */
-static void
-content_type_read(struct builder *b, struct part *p, struct span raw, struct params *ps,
-    struct span *second)
-{
-	params_parse(ps, b->a, header_unfold(b->a, raw));
-	p->declared = lower_case(b->a, ps->value);
-	if (ps->malformed)
-		p->defects |= DEFECT_CONTENT_TYPE_MALFORMED;
-	if (!type_is_sound(p->declared)) {
-		p->defects |= DEFECT_CONTENT_TYPE_MALFORMED;
-		/* "multipart" alone still has parts to readers. */
-		p->declared = span_starts(p->declared, SPAN_LIT("multipart")) ?
-		    SPAN_LIT("multipart/mixed") : SPAN_LIT("text/plain");
-	}
-	p->boundary = *second = span_make("", 0);
-	boundaries_read(b, ps, p, second);
-}
-
-/* Which of a part's fields count, and what they say. */
-static void
-content_read(struct builder *b, uint16_t index, bool digest, struct span *second)
-{
-	struct part *p = &b->out->parts[index];
-	struct node *node = &b->nodes[index];
-	struct span name = { 0 }, v, charset = { 0 };
-	bool typed = false, encoded = false, disposed = false;
-	struct params ps;
-
-	p->declared = digest ? SPAN_LIT("message/rfc822") : SPAN_LIT("text/plain");
-	p->charset = p->boundary = p->encoding = p->disposition = p->name = span_make("", 0);
-	*second = p->boundary;
-	for (size_t i = 0; i < p->nheaders; i++) {
-		const struct header *h = &p->headers[i];
-
-		if (h->name.n < 12 || ascii_lower(h->name.p[0]) != 'c')
-			continue;
-		if (span_is_nocase(h->name, "Content-Type")) {
-			struct part saved = *p;
-			struct span saved_second = *second;
-
-			/* Of two, the first counts, unless only a later one has parts in it. */
-			content_type_read(b, p, h->raw, &ps, second);
-			if (typed && !(is_multipart(p->declared) && p->boundary.n &&
-			    !is_multipart(saved.declared))) {
-				uint32_t defects = p->defects;
-
-				*p = saved;
-				p->defects = defects;
-				*second = saved_second;
-				continue;
-			}
-			typed = true;
-			if (params_plain(&ps, "charset", 0, &v) ||
-			    params_text(&ps, b->a, "charset", &v, &p->defects))
-				charset = v;
-			if (name.n == 0 && params_text(&ps, b->a, "name", &v, &p->defects))
-				name = v;
-		} else if (span_is_nocase(h->name, "Content-Transfer-Encoding")) {
-			v = lower_case(b->a, token_first(b->a, header_unfold(b->a, h->raw)));
-			if (encoded && (node->encoding == ENCODING_BASE64 ||
-			    node->encoding == ENCODING_QP ||
-			    encoding_from_name(v) == ENCODING_IDENTITY))
-				continue;
-			p->encoding = v;
-			node->encoding = encoding_from_name(v);
-			encoded = true;
-		} else if (span_is_nocase(h->name, "Content-Disposition")) {
-			params_parse(&ps, b->a, header_unfold(b->a, h->raw));
-			if (!disposed)
-				p->disposition = lower_case(b->a, ps.value);
-			disposed = true;
-			if (params_text(&ps, b->a, "filename", &v, &p->defects) && v.n)
-				name = v;
-		}
-	}
-	p->charset = lower_case(b->a, span_trim(charset));
-	p->name = file_name(b->a, name);
-	if (span_is(p->declared, "message/partial"))
-		p->defects |= DEFECT_MESSAGE_PARTIAL;
-	else if (span_is(p->declared, "message/external-body"))
-		p->defects |= DEFECT_EXTERNAL_BODY;
-	node->message = span_is(p->declared, "message/rfc822") ||
-	    span_is(p->declared, "message/global") || span_is(p->declared, "message/news");
-	if ((node->message || is_multipart(p->declared)) && node->encoding != ENCODING_IDENTITY)
-		p->defects |= DEFECT_ENCODING_ON_MULTIPART;
-}
-
 /* --- boundaries ------------------------------------------------------------------------ */
 
 /* Whose boundary line is it? The index of the frame, or SIZE_MAX. */
 static size_t
-boundary_match(const struct splitter *s, struct span line, bool *closing)
+boundary_match(struct splitter *s, struct span line, bool *closing)
 {
 	struct span v = span_from(line, 2);
 
@@ -264,15 +132,21 @@ boundary_match(const struct splitter *s, struct span line, bool *closing)
 			for (size_t i = 0; i < 2; i++) {
 				struct span b = f->boundary[i];
 
-				if (b.n == 0 || b.n > v.n || v.n > b.n + 2 ||
+				if (b.n == 0 || b.n > v.n || (v.n > b.n + 2 && !f->prefix) ||
 				    memcmp(b.p, v.p, b.n) != 0)
 					continue;
-				*closing = v.n > b.n;
-				if (v.n == b.n || (v.n == b.n + 2 && v.p[b.n] == '-' &&
-				    v.p[b.n + 1] == '-'))
+				*closing = v.n > b.n + 1 && v.p[b.n] == '-' && v.p[b.n + 1] == '-';
+				if (v.n == b.n || (v.n == b.n + 2 && *closing) || f->prefix)
 					return k;
 			}
 		}
+	/* Some compare the beginning alone. */
+	for (size_t k = 0; k < s->nframes; k++) {
+		struct frame *f = &s->frames[k];
+
+		if (f->multipart && !f->prefixed && f->boundary[0].n && !f->closed)
+			f->prefixed = span_starts(v, f->boundary[0]);
+	}
 	return SIZE_MAX;
 }
 
@@ -298,6 +172,8 @@ body_end(struct splitter *s, uint16_t index, size_t end)
 	if (end < node->start)
 		end = node->start;
 	node->body = span_sub(s->src, node->start, end - node->start);
+	if (node->raw.p == NULL)
+		node->raw = node->body;
 	if (s->decoded) {
 		p->body_offset = s->offset;
 		p->body_size = s->size;
@@ -336,6 +212,11 @@ frames_end(struct splitter *s, size_t k, size_t end)
 			continue;
 		if (!f->closed)
 			p->defects |= DEFECT_BOUNDARY_UNCLOSED;
+		if (f->prefixed)
+			reading_note(s->b, f->part, (struct reading){ .prefix = true });
+		if (f->seen && node->encoding == ENCODING_QP && node->body.n &&
+		    memchr(node->body.p, '=', node->body.n))
+			reading_note(s->b, f->part, (struct reading){ .decoded = true });
 		node->preamble = node->body;
 		if (f->seen && f->first >= node->start)
 			node->preamble = span_sub(node->body, 0, f->first - node->start);
@@ -416,6 +297,19 @@ number_give(struct builder *b, uint16_t index, uint16_t parent, bool top)
 	node->prefix = span_str(arena_printf(b->a, SPAN_FMT ".", SPAN_ARG(p->number)));
 }
 
+/* A line that is no field stands above what looks like a header: some skip it. */
+static bool
+header_below(const struct splitter *s, size_t at)
+{
+	const struct span sign = SPAN_LIT("\ncontent-");
+	struct span head = span_sub(s->src, at, HEADER_BELOW);
+
+	for (size_t i = 0; i + sign.n <= head.n; i++)
+		if (head.p[i] == '\n' && span_starts_nocase(span_from(head, i), sign))
+			return true;
+	return false;
+}
+
 /* A part begins at `at`; where it is a message, the message within too. */
 static void
 part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
@@ -440,7 +334,9 @@ part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
 		if (parent != PART_NONE) {
 			p->parent = parent;
 			p->depth = b->out->parts[parent].depth + 1;
-			node->nested = b->nodes[parent].nested || b->nodes[parent].message;
+			node->nested = b->nodes[parent].nested ||
+			    (b->nodes[parent].message && !b->nodes[parent].again);
+			p->reading = b->out->parts[parent].reading;
 			digest = span_is(b->out->parts[parent].declared, "multipart/digest");
 		}
 		node->top = top;
@@ -449,7 +345,10 @@ part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
 		p->header_offset = s->decoded ? s->offset : (uint32_t)at;
 		node->start = s->at = at = b->block.body;
 		headers_keep(s, index);
-		content_read(b, index, digest, &second);
+		fields_read(b, index, digest, NULL, &second);
+		if (b->block.n == 0 && (b->block.defects & DEFECT_HEADER_MALFORMED) &&
+		    header_below(s, at))
+			reading_note(b, index, (struct reading){ .below = true });
 		multi = is_multipart(p->declared);
 		deep = p->depth + 1u > b->max_depth;
 		if (multi && p->boundary.n == 0) {
@@ -561,6 +460,87 @@ split_decoded(struct splitter *s, uint16_t index, struct frame *again)
 	p = &b->out->parts[index];
 	p->body_offset = in.offset;
 	p->body_size = in.size;
+}
+
+/* One more part, child of the one whose bytes it reads. */
+static void
+reading_make(struct builder *b, uint16_t parent, unsigned k)
+{
+	const struct reading r = b->nodes[parent].readings[k];
+	uint16_t index = part_new(b);
+	struct part *p, *up = &b->out->parts[parent];
+	struct node *node, *was = &b->nodes[parent];
+	struct splitter in = { .b = b, .decoded = true, .leaf = PART_NONE, .current = index };
+	struct span second;
+	bool multi;
+
+	if (was->raw.p == NULL) {	/* the end of the parts' budget came first */
+		if (index != PART_NONE)
+			b->out->nparts--;
+		return;
+	}
+	if (index == PART_NONE || up->depth + 1u > b->max_depth) {
+		b->out->parts[parent].defects |= DEFECT_READINGS_TOO_MANY;
+		if (index != PART_NONE)
+			b->out->nparts--;
+		return;
+	}
+	p = &b->out->parts[index];
+	up = &b->out->parts[parent];
+	node = &b->nodes[index];
+	was = &b->nodes[parent];
+	*p = (struct part){ .parent = parent, .depth = up->depth + 1, .headers = up->headers,
+		.nheaders = up->nheaders, .header_offset = up->header_offset,
+		.body_offset = up->body_offset, .body_size = up->body_size, .reading = true };
+	p->number = span_str(arena_printf(b->a, SPAN_FMT "~%u", SPAN_ARG(up->number), k + 1));
+	node->prefix = span_str(arena_printf(b->a, SPAN_FMT ".", SPAN_ARG(p->number)));
+	node->src = was->src;
+	node->nested = was->nested;
+	node->raw = node->body = was->raw;
+	if (r.body)
+		node->body = span_make(r.body, (size_t)(was->raw.p + was->raw.n - r.body));
+	fields_read(b, index, false, &r, &second);
+	if (node->body.p == NULL)
+		node->body.p = "";
+	multi = is_multipart(p->declared) && p->boundary.n;
+	in.offset = p->body_offset;
+	in.size = p->body_size;
+	/* The headers are the parent's; as surfaces they stand there. */
+	p->nheaders = 0;
+	node->leaf = !multi && !node->message && !r.below;
+	if (node->leaf)
+		return;
+	in.src = node->body;
+	if (node->encoding != ENCODING_IDENTITY && (r.decoded || !multi)) {
+		p->defects |= decode_body(b->a, node->encoding, node->body,
+		    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &in.src);
+		b->left -= in.src.n;
+		node->encoding = ENCODING_IDENTITY;
+	}
+	p->decoded = in.src;
+	node->known = true;
+	in.frames = arena_alloc(b->a, (b->max_depth + 2) * sizeof(*in.frames));
+	if (multi) {
+		frame_push(&in, index, true, second);
+		in.frames[0].prefix = r.prefix;
+	} else {
+		size_t at = r.below ? span_find(in.src, '\n') : 0;
+
+		node->message = true;
+		node->again = r.below;
+		part_begin(&in, r.below && at < in.src.n ? at + 1 : at, index, true);
+	}
+	split_run(&in);
+	p = &b->out->parts[index];
+	p->body_offset = in.offset;
+	p->body_size = in.size;
+}
+
+void
+mime_readings(struct builder *b, uint16_t index)
+{
+	for (unsigned k = 0; k < b->nodes[index].nreadings; k++)
+		reading_make(b, index, k);
 }
 
 void

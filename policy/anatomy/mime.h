@@ -15,10 +15,14 @@ struct node {
 	enum encoding encoding;
 	bool leaf;		/* has content of its own, no parts */
 	bool message;		/* message/rfc822 */
+	bool again;		/* its one child is itself, read otherwise */
 	bool nested;		/* within an attached message */
 	bool top;		/* a message begins here: the root, or that of an attached one */
 	bool known;		/* part.decoded is set already */
 	struct span preamble, epilogue;
+	struct span raw;	/* the body as it stood where the part was found */
+	struct reading *readings;	/* other ways to read it (fields.h) */
+	unsigned nreadings;
 };
 
 struct builder {
@@ -28,10 +32,14 @@ struct builder {
 	size_t cap;
 	uint32_t max_parts, max_depth, max_headers;
 	uint64_t left;		/* of the budget of decoded bytes */
+	unsigned readings;	/* noted so far */
 	struct header_block block;
 };
 
 void mime_split(struct builder *b, struct span raw);
+/* Makes a child part of each other reading of part `index`, which has been split. New parts stand
+ * behind all others; pointers to parts and nodes do not survive it. */
+void mime_readings(struct builder *b, uint16_t index);
 /* The file name alone: no folder, no control characters. */
 struct span file_name(struct arena *a, struct span name);
 struct span lower_case(struct arena *a, struct span s);

@@ -312,6 +312,28 @@ params_text(const struct params *p, struct arena *a, const char *name, struct sp
 	return true;
 }
 
+size_t
+params_readings(const struct params *p, struct arena *a, const char *name, struct span *out,
+    size_t max, uint32_t *defects)
+{
+	struct params one;
+	size_t n = 0, alone = 0;
+
+	for (size_t i = 0; i < p->n && n + 1 < max; i++)
+		if (!p->list[i].continued && span_is_nocase(p->list[i].name, name)) {
+			one.list[0] = p->list[i];
+			one.n = 1;
+			n += params_text(&one, a, name, &out[n], defects);
+			alone++;
+		}
+	/* Beside them, or instead of one alone: the best of all, which may be a series. */
+	if (alone == 1 && p->n == 1)
+		return n;
+	if (n < max)
+		n += params_text(p, a, name, &out[n], defects);
+	return n;
+}
+
 struct span
 token_first(struct arena *a, struct span s)
 {

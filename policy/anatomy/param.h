@@ -26,6 +26,9 @@ void params_parse(struct params *p, struct arena *a, struct span s);
 /* The value as UTF-8: RFC 2231 first, then RFC 2047, then raw bytes. false: absent. */
 bool params_text(const struct params *p, struct arena *a, const char *name, struct span *out,
     uint32_t *defects);
+/* All values that a reader may take for that name's, "" and doubles included; at most max. */
+size_t params_readings(const struct params *p, struct arena *a, const char *name, struct span *out,
+    size_t max, uint32_t *defects);
 /* The n-th value of that name that is not of RFC 2231, as it stands; counts from 0. */
 bool params_plain(const struct params *p, const char *name, size_t nth, struct span *out);
 /* The first token without comments and quotes: a Content-Transfer-Encoding. */

@@ -407,14 +407,25 @@ detectors_run(const struct detectors *d, const struct anatomy *an, struct arena 
 }
 
 void
-detectors_run_text(const struct detectors *d, size_t index, struct span utf8, struct arena *a,
-    struct detection *out)
+detectors_run_texts(const struct detectors *d, size_t index, struct span utf8, struct arena *a,
+    int64_t *steps, struct detection *out)
 {
 	struct text t = { .s = utf8 };
 	struct run r;
 
 	ASSERT(index < d->n);
 	run_begin(&r, d, index, a, out);
+	r.steps = *steps;
 	surface_search(&r, 0, &t, NULL);
+	*steps = r.steps;
 	run_end(&r);
+}
+
+void
+detectors_run_text(const struct detectors *d, size_t index, struct span utf8, struct arena *a,
+    struct detection *out)
+{
+	int64_t steps = RUN_STEPS;
+
+	detectors_run_texts(d, index, utf8, a, &steps, out);
 }

@@ -77,5 +77,10 @@ void detectors_run(const struct detectors *d, const struct anatomy *an, struct a
 /* One text alone, as samples and conditions on a single header need it. */
 void detectors_run_text(const struct detectors *d, size_t index, struct span utf8, struct arena *a,
     struct detection *out);
+/* The same for many texts of one message: *steps is what may still be spent, it falls, and a
+ * search for which it does not suffice is undecided. */
+#define DETECT_TEXTS_STEPS INT64_C(100000000)	/* a fair start */
+void detectors_run_texts(const struct detectors *d, size_t index, struct span utf8, struct arena *a,
+    int64_t *steps, struct detection *out);
 
 #endif

@@ -26,7 +26,7 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 	int64_t from = stopwatch ? stopwatch() : 0;
 
 	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
-		.steps = EVAL_STEPS, .only_file = PART_NONE };
+		.steps = EVAL_STEPS, .texts = DETECT_TEXTS_STEPS, .only_file = PART_NONE };
 	if (p->detectors)
 		detectors_run(p->detectors, an, a, &e->detection);
 	if (stopwatch && us_detect)
@@ -39,11 +39,24 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 	if (an->header_from.n)
 		addrsets_find(&p->sets, an->header_from, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
-		e->nfiles += file_counts(&an->parts[i]);
+		e->nfiles += file_counts(&an->parts[i]) && !an->parts[i].reading;
 		e->encrypted |= an->parts[i].encrypted;
 	}
 	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || facts->av == AV_UNSCANNABLE ||
 	    e->detection.undecided;
+}
+
+/* Nothing is proved without it: the message is what could not be looked into. */
+bool
+eval_spend(struct eval *e, uint64_t steps)
+{
+	if (e->steps > steps) {
+		e->steps -= steps;
+		return true;
+	}
+	e->steps = 0;
+	e->detection.undecided = e->unscannable = true;
+	return false;
 }
 
 /* --- small matters ---------------------------------------------------------------------------- */
@@ -64,12 +77,15 @@ utf8_step(struct span s, size_t i)
 }
 
 /* Linear in practice and quadratic at worst: one place to come back to. */
-bool
-glob_match(struct span g, struct span s)
+static bool
+glob_within(struct span g, struct span s, uint64_t *steps)
 {
 	size_t gi = 0, si = 0, star = SIZE_MAX, from = 0;
 
 	while (si < s.n) {
+		if (*steps == 0)
+			return false;
+		--*steps;
 		if (gi < g.n && g.p[gi] == '*') {
 			star = gi++;
 			from = si;
@@ -89,6 +105,14 @@ glob_match(struct span g, struct span s)
 	while (gi < g.n && g.p[gi] == '*')
 		gi++;
 	return gi == g.n;
+}
+
+bool
+glob_match(struct span g, struct span s)
+{
+	uint64_t steps = UINT64_MAX;
+
+	return glob_within(g, s, &steps);
 }
 
 /* Windows drops dots and spaces at the end of a name: "a.exe. " is an exe. */
@@ -112,10 +136,13 @@ extension(struct span name)
 }
 
 static bool
-name_in(const struct spans *globs, struct span name)
+name_in(const struct spans *globs, struct span name, uint64_t *steps)
 {
+	struct span end = name_end(name);
+
 	for (size_t i = 0; i < globs->n; i++)
-		if (glob_match(globs->v[i], name) || glob_match(globs->v[i], name_end(name)))
+		if (glob_within(globs->v[i], name, steps) ||
+		    (end.n < name.n && glob_within(globs->v[i], end, steps)))
 			return true;
 	return globs->n == 0;
 }
@@ -131,9 +158,26 @@ extension_in(const struct spans *list, struct span name)
 	return list->n == 0;
 }
 
-bool
-eval_file(const struct file_cond *f, const struct part *part)
+static bool
+named(const struct file_cond *f, struct span name, uint64_t *steps)
 {
+	return extension_in(&f->extensions, name) && name_in(&f->names, name, steps);
+}
+
+/* Any of the names that its headers give will do. */
+static bool
+any_named(const struct file_cond *f, const struct part *part, uint64_t *steps)
+{
+	for (size_t i = 0; i < part->naliases; i++)
+		if (named(f, part->aliases[i], steps))
+			return true;
+	return named(f, part->name, steps);
+}
+
+bool
+eval_file(const struct file_cond *f, const struct part *part, uint64_t *steps)
+{
+	*steps -= *steps > 0;
 	if (!file_counts(part))
 		return false;
 	if (f->has_types && !bit_has(f->types, part->type))
@@ -143,7 +187,7 @@ eval_file(const struct file_cond *f, const struct part *part)
 	if (f->mismatch >= 0 && !!(part->defects & DEFECT_TYPE_MISMATCH) != (f->mismatch == 1))
 		return false;
 	return range_has(&f->size, part->decoded.n) && range_has(&f->depth, part->depth) &&
-	    extension_in(&f->extensions, part->name) && name_in(&f->names, part->name);
+	    any_named(f, part, steps);
 }
 
 static bool
@@ -162,6 +206,8 @@ every_recipient(struct eval *e, const struct atom *a)
 	const size_t words = BITS_WORDS(e->p->sets.nsets) + 1;
 	uint64_t *bits = e->every;
 
+	if (!eval_spend(e, e->env->nrecipients * (a->address.n + 1)))
+		return false;
 	for (size_t i = 0; i < e->env->nrecipients; i++)
 		if (sets_any(bits + i * words, a->address.sets, a->address.n) == a->negate)
 			return false;
@@ -186,7 +232,7 @@ tally(struct eval *e, uint32_t index)
 	if (!d->first)
 		return t;
 	n = d->first[m->detector + 1] - d->first[m->detector];
-	if (n == 0)
+	if (n == 0 || !eval_spend(e, n))
 		return t;
 	while (cap < n * 2)
 		cap *= 2;
@@ -207,32 +253,44 @@ tally(struct eval *e, uint32_t index)
 	return t;
 }
 
+/* One field. What a pattern gives up on is undecided. */
+static bool
+field_has(struct eval *e, const struct atom *a, const struct header *h, struct arena *scratch)
+{
+	struct detection d = { 0 };
+
+	if (!eval_spend(e, h->value.n + detectors_count(e->p->detectors) / 8 + 64))
+		return false;
+	detectors_run_texts(e->p->detectors, (size_t)a->header.detector, h->value, scratch,
+	    &e->texts, &d);
+	if (d.undecided)
+		e->detection.undecided = e->unscannable = true;
+	return d.nmatches > 0;
+}
+
 static bool
 header_has(struct eval *e, const struct atom *a)
 {
 	const struct part *root = &e->an->parts[0];
+	struct arena *scratch = NULL;
+	bool found = false;
 
-	for (size_t i = 0; i < root->nheaders; i++) {
+	if (!eval_spend(e, root->nheaders / 8 + 1))
+		return false;
+	for (size_t i = 0; i < root->nheaders && !found; i++) {
 		const struct header *h = &root->headers[i];
-		struct detection d = { 0 };
 
 		if (!span_eq_nocase(h->name, a->header.name))
 			continue;
 		if (a->header.detector < 0)
 			return true;
-		if (e->steps < h->value.n + 64) {
-			e->steps = 0;
-			e->detection.undecided = e->unscannable = true;
-			return false;
-		}
-		e->steps -= h->value.n + 64;
-		detectors_run_text(e->p->detectors, (size_t)a->header.detector, h->value, e->arena, &d);
-		if (d.nmatches)
-			return true;
-		if (d.undecided)
-			e->detection.undecided = e->unscannable = true;
+		if (!scratch)
+			scratch = arena_new(0);
+		arena_reset(scratch);
+		found = field_has(e, a, h, scratch);
 	}
-	return false;
+	arena_free(&scratch);
+	return found;
 }
 
 /* --- atoms ------------------------------------------------------------------------------------------- */
@@ -286,8 +344,9 @@ atom_ask(struct eval *e, const struct atom *a)
 		return header_has(e, a);
 	case ATOM_FILE:
 		for (size_t i = 0; i < e->an->nparts; i++)
-			if (eval_file(a->file, &e->an->parts[i]))
+			if (eval_file(a->file, &e->an->parts[i], &e->steps))
 				return true;
+		eval_spend(e, 0);
 		return false;
 	case ATOM_VIRUS:
 		return (e->facts->av == AV_VIRUS) == a->want;
@@ -297,6 +356,12 @@ atom_ask(struct eval *e, const struct atom *a)
 		return e->encrypted == a->want;
 	case ATOM_DEFECT:
 		return (e->an->defects & a->defects) != 0;
+	case ATOM_SCHEDULE:
+	case ATOM_AUTH:
+	case ATOM_DNSBL:
+	case ATOM_SPAM:
+	case ATOM_REPUTATION:
+		return fact_ask(e, a);
 	}
 	return false;
 }
@@ -305,11 +370,14 @@ static bool
 eval_atom(struct eval *e, uint32_t index)
 {
 	const struct atom *a = &e->p->atoms[index];
+	bool address = a->kind == ATOM_ADDRESS;
 
-	if (a->kind == ATOM_ADDRESS && a->address.who == WHO_TO)
+	if (!eval_spend(e, address ? a->address.n + 1 : 1))
+		return false;
+	if (address && a->address.who == WHO_TO)
 		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
 	if (!e->memo[index]) {
-		bool yes = a->kind == ATOM_ADDRESS && a->address.who == WHO_TO_ALL ?
+		bool yes = address && a->address.who == WHO_TO_ALL ?
 		    every_recipient(e, a) : atom_ask(e, a) != a->negate;
 
 		e->memo[index] = yes ? 2 : 1;
@@ -450,6 +518,12 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_TLS:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": %s", SPAN_ARG(a->key),
 		    a->want ? "it is not" : "it is"));
+	case ATOM_SCHEDULE:
+	case ATOM_AUTH:
+	case ATOM_DNSBL:
+	case ATOM_SPAM:
+	case ATOM_REPUTATION:
+		return fact_why(e, a);
 	default:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": does not hold", SPAN_ARG(a->key)));
 	}

@@ -74,11 +74,16 @@ part_container(const struct anatomy *an, size_t i)
 	return found;
 }
 
-/* Of an attached message or a file within a file: what stands in the message itself. */
+/* Of an attached message, a file within a file, or another reading of a part: what stands in the
+ * message itself. */
 static uint16_t
 outermost(const struct anatomy *an, uint16_t i)
 {
-	uint16_t container = part_container(an, i), up;
+	uint16_t container, up;
+
+	while (an->parts[i].reading)
+		i = an->parts[i].parent;
+	container = part_container(an, i);
 
 	if (container != PART_NONE)
 		i = container;
@@ -123,6 +128,8 @@ text_refused(const struct anatomy *an, size_t i)
 		return why;
 	if (p->text.s.p == NULL || office_has_text(p->type))
 		return "no text part";
+	if (p->reading)
+		return "mail programs read it differently";
 	if (part_container(an, i) != PART_NONE)
 		return "lies in an encoded message";
 	if (p->defects & DEFECT_TOO_LARGE)
@@ -177,8 +184,9 @@ strip(struct planner *pl, uint16_t found)
 
 	if (!why && part->parent == PART_NONE && (part->nheaders == 0 || !has_body(an, part)))
 		why = "the message has no header";
-	if (!why && part->type == TYPE_MULTIPART)
-		why = "the whole message is encoded";
+	if (!why && part->type == TYPE_MULTIPART && part->parent == PART_NONE)
+		why = an->parts[found].reading ? "mail programs read it differently" :
+		    "the whole message is encoded";
 	if (why) {
 		refuse(pl, part->number, "strip_attachment", why);
 		return;
@@ -198,8 +206,10 @@ plan_strip(struct planner *pl)
 	    pl->e->p->atoms[pl->r->file_atom].file : NULL;
 
 	for (size_t i = 0; f && i < pl->e->an->nparts; i++)
-		if (eval_file(f, &pl->e->an->parts[i]))
+		if (eval_file(f, &pl->e->an->parts[i], &pl->e->steps))
 			strip(pl, (uint16_t)i);
+	if (pl->e->steps == 0)
+		refuse(pl, (struct span){ 0 }, "strip_attachment", "not all files could be looked at");
 }
 
 /* --- redact ---------------------------------------------------------------------------------------- */
@@ -407,7 +417,7 @@ append_below(struct planner *pl, size_t i)
 			return true;
 		}
 		for (size_t k = i + 1; k < an->nparts && (all || !any); k++) {
-			if (an->parts[k].parent != i)
+			if (an->parts[k].parent != i || an->parts[k].reading)
 				continue;
 			any |= append_below(pl, k);
 			if (!all)
@@ -439,7 +449,7 @@ plan_append(struct planner *pl)
 		why = "the message has no text";
 	if (!why && !span_is(an->parts[0].declared, "multipart/mixed"))
 		why = "the message has no text";
-	if (!why && part_container(an, 1) != PART_NONE)
+	if (!why && (an->parts[1].reading || part_container(an, 1) != PART_NONE))
 		why = "lies in an encoded message";
 	if (why)
 		refuse(pl, an->parts[0].number, "append_text", why);

@@ -33,6 +33,28 @@ wake_sets(const struct policy *p, uint32_t base, const uint64_t *bits, uint64_t 
 			wake(p, base + (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)), rules);
 }
 
+/* Conditions on what is not known do not hold. */
+static void
+wake_facts(struct judge *j)
+{
+	const struct facts *f = j->e.facts;
+	const struct policy *p = j->e.p;
+	uint32_t flags = p->signals.flags;
+
+	if (f->spf != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_SPF, j->base);
+	if (f->dkim != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_DKIM, j->base);
+	if (f->dmarc != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_DMARC, j->base);
+	if (f->dnsbl_known)
+		wake(p, flags + SIGNAL_DNSBL, j->base);
+	if (f->spam_known)
+		wake(p, flags + SIGNAL_SPAM, j->base);
+	if (f->reputation_known)
+		wake(p, flags + SIGNAL_REPUTATION, j->base);
+}
+
 static void
 wake_message(struct judge *j)
 {
@@ -56,6 +78,7 @@ wake_message(struct judge *j)
 		wake(p, s->flags + SIGNAL_ENCRYPTED, j->base);
 	if (j->e.an->defects)
 		wake(p, s->flags + SIGNAL_DEFECT, j->base);
+	wake_facts(j);
 }
 
 /* --- one class of recipients -------------------------------------------------------------------- */
@@ -164,11 +187,8 @@ class_judge(struct judge *j, struct class *c)
 	wake_sets(p, p->signals.to, c->bits, j->woken);
 	for (size_t w = 0; w < words; w++)
 		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
-			if (j->e.steps == 0) {
-				j->e.detection.undecided = j->e.unscannable = true;
+			if (!eval_spend(&j->e, 1))
 				break;
-			}
-			j->e.steps--;
 			rule_judge(j, (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)));
 		}
 	hit_defaults(j);

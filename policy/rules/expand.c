@@ -110,7 +110,8 @@ put_filenames(struct eval *e, const struct rule *r, struct buf *b)
 	for (size_t i = 0; e->an && i < e->an->nparts; i++) {
 		const struct part *part = &e->an->parts[i];
 
-		if (e->only_file != PART_NONE ? i != e->only_file : f ? !eval_file(f, part) : !part->attachment)
+		if (e->only_file != PART_NONE ? i != e->only_file :
+		    f ? !eval_file(f, part, &e->steps) : !part->attachment)
 			continue;
 		if (n < LIST_MAX)
 			put_item(b, part->name.n ? part->name : SPAN_LIT("(no name)"), n ? ", " : "");

@@ -52,14 +52,25 @@ leader(const struct judge *j, enum outcome o)
 	return best;
 }
 
+/* Adds x unless it stands there; the array has room. */
+static void
+span_add(struct span *v, size_t *n, struct span x)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (span_eq(v[i], x))
+			return;
+	v[(*n)++] = x;
+}
+
 static void
 join_holds(struct judge *j, struct decision *d)
 {
+	struct span *queues = arena_array(j->e.arena, j->nhits, sizeof(*queues));
 	int64_t shortest = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < j->nhits; i++) {
 		const struct effects *t = &j->hits[i]->then;
-		bool had = false;
 
 		if (t->outcome != OUTCOME_HOLD)
 			continue;
@@ -68,12 +79,10 @@ join_holds(struct judge *j, struct decision *d)
 			shortest = t->expires;
 			d->on_expire = t->on_expire;
 		}
-		for (size_t k = 0; k < i && !had; k++)
-			had = j->hits[k]->then.outcome == OUTCOME_HOLD &&
-			    span_eq(j->hits[k]->then.queue, t->queue);
-		if (!had)
-			d->queue = text_join(j->e.arena, d->queue, ",", t->queue);
+		span_add(queues, &n, t->queue);
 	}
+	for (size_t i = 0; i < n; i++)
+		d->queue = text_join(j->e.arena, d->queue, ",", queues[i]);
 	d->expires = shortest ? j->e.facts->now + shortest : 0;
 }
 
@@ -89,15 +98,8 @@ join_redirects(struct judge *j, struct decision *d)
 		return;
 	v = arena_array(j->e.arena, max, sizeof(*v));
 	for (size_t i = 0; i < j->nhits; i++)
-		for (size_t k = 0; k < j->hits[i]->then.redirect.n; k++) {
-			struct span s = j->hits[i]->then.redirect.v[k];
-			bool had = false;
-
-			for (size_t x = 0; x < n && !had; x++)
-				had = span_eq(v[x], s);
-			if (!had)
-				v[n++] = s;
-		}
+		for (size_t k = 0; k < j->hits[i]->then.redirect.n; k++)
+			span_add(v, &n, j->hits[i]->then.redirect.v[k]);
 	d->redirect = v;
 	d->nredirect = n;
 }

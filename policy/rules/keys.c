@@ -25,10 +25,15 @@ static const char *const per_names[] = { "client", "sender", "sender_domain", "u
 #define FIELD(s, k, t, st, m, d, h) ROW(s, k, t, offsetof(struct st, m), NULL, NULL, NULL, d, h)
 #define NODE(s, k, st, m, sh, d, h) ROW(s, k, KEY_NODE, offsetof(struct st, m), NULL, NULL, sh, d, h)
 #define ENUM(s, k, st, m, n, d, h) ROW(s, k, KEY_ENUM, offsetof(struct st, m), NULL, n, NULL, d, h)
+#define ACTION(k, i, h) { SECTION_PROFILE, k, KEY_ENUM, offsetof(struct profile_src, actions[i]), NULL, \
+	spam_actions, NULL, NULL, h, false }
 #define LATER(s, k, sh, h) { SECTION_##s, k, KEY_SHAPE, 0, NULL, NULL, sh, NULL, h, true }
 
 #define S_ADDRESSES "address, domain, .domain or group:NAME; a list of them; or {not: ...}"
 #define S_RANGE "{over: N}, {under: N}"
+#define S_CLASS "\">= N\", \"> N\", symbol NAME; a list of which one is enough"
+#define S_RESULTS "none, pass, fail, softfail, neutral, temperror, permerror, policy"
+#define S_RESULT "none, pass, fail, softfail, neutral, temperror, permerror, policy; a list of them, {not: ...}"
 #define S_TEXT "{words: [...]} or {pattern: '...'}"
 
 const struct key policy_keys[] = {
@@ -37,12 +42,12 @@ const struct key policy_keys[] = {
 	SHAPE(TOP, "defaults", defaults_read, "map", NULL, "what holds where no rule speaks"),
 	SHAPE(TOP, "networks", networks_read, "map of lists of addresses and CIDRs", NULL, "names for networks"),
 	SHAPE(TOP, "groups", groups_read, "map of lists of addresses", NULL, "names for lists of addresses"),
-	LATER(TOP, "schedules", "map", "names for times of the week"),
+	SHAPE(TOP, "schedules", schedules_read, "map of schedules", NULL, "names for times of the week"),
 	SHAPE(TOP, "detectors", detectors_read, "map of detectors", NULL, "what to look for in texts"),
 	SHAPE(TOP, "rules", rules_read, "list of rules", NULL, "what to do with which messages"),
 	SHAPE(TOP, "exceptions", exceptions_read, "list of exceptions", NULL, "where rules do not hold, and until when"),
 	SHAPE(TOP, "limits", limits_read, "list of limits", NULL, "how much anyone may send in a time"),
-	LATER(TOP, "spam", "map", "classes of spam, and what each domain does with them"),
+	SHAPE(TOP, "spam", spam_read, "map", NULL, "classes of spam, and what each domain does with them"),
 
 	SHAPE(DEFAULTS, "on_scan_error", default_scan_error, "defer, reject, hold, quarantine", "defer",
 	    "outcome when the antivirus does not answer"),
@@ -112,13 +117,17 @@ const struct key policy_keys[] = {
 	SHAPE(WHEN, "encrypted", cond_encrypted, "true or false", NULL, "some part is encrypted"),
 	SHAPE(WHEN, "defect", cond_defect, "name or list", NULL, "the message breaks the format in this way"),
 	LATER(WHEN, "url", "map", "addresses of pages in the text"),
-	LATER(WHEN, "spf", "result", "of the sender's domain"),
-	LATER(WHEN, "dkim", "result", "of the signatures"),
-	LATER(WHEN, "dmarc", "result", "of the From: domain"),
-	LATER(WHEN, "dnsbl", "name or list", "the client is on the list"),
-	LATER(WHEN, "spam", "class", "what the spam filter says"),
-	LATER(WHEN, "reputation", "map", "what is known of the client"),
-	LATER(WHEN, "schedule", "name", "the moment falls in it"),
+	SHAPE(WHEN, "spf", cond_spf, S_RESULT, NULL, "inbound: SPF of the envelope sender"),
+	SHAPE(WHEN, "dkim", cond_dkim, S_RESULT, NULL, "inbound: the best of the signatures"),
+	SHAPE(WHEN, "dmarc", cond_dmarc, S_RESULT, NULL, "inbound: DMARC of the From: domain"),
+	SHAPE(WHEN, "dnsbl", cond_dnsbl, "true, name or list of names, {not: ...}", NULL,
+	    "inbound: the client is on that blocklist; true: on any"),
+	SHAPE(WHEN, "spam", cond_spam, "spam, suspected, marketing, ham; a list of them, {not: ...}", NULL,
+	    "inbound: the class of the section `spam`"),
+	SHAPE(WHEN, "reputation", cond_reputation, S_RANGE, NULL,
+	    "inbound: of the client, 0 the worst to 100 the best"),
+	SHAPE(WHEN, "schedule", cond_schedule, "name, list of names, {not: ...}", NULL,
+	    "the moment falls in it"),
 
 	NODE(RANGE, "over", range_src, over, "number or size", NULL, "more than"),
 	NODE(RANGE, "under", range_src, under, "number or size", NULL, "less than"),
@@ -180,6 +189,34 @@ const struct key policy_keys[] = {
 	FIELD(EXCEPTION, "reason", KEY_TEXT, exception, reason, NULL, "why, for those who read it later"),
 	NODE(EXCEPTION, "until", exception_src, until, "date", NULL, "last day on which it holds"),
 
+	NODE(SCHEDULE, "days", schedule_src, days, "mon to sun, as in mon-fri, or a list", "mon-sun",
+	    "days on which it begins"),
+	NODE(SCHEDULE, "from", schedule_src, from, "\"HH:MM\"", "00:00", "when it begins"),
+	NODE(SCHEDULE, "to", schedule_src, to, "\"HH:MM\"", "24:00",
+	    "when it ends; before `from`: on the day after"),
+	NODE(SCHEDULE, "zone", schedule_src, zone, "as in Europe/Paris, or UTC", NULL, "by whose clocks"),
+	NODE(SCHEDULE, "holidays", schedule_src, holidays, "date or list", NULL, "days on which it does not begin"),
+
+	ENUM(SPAM, "source", spam_src, source, spam_sources, "built-in", "who rates mail"),
+	NODE(SPAM, "classes", spam_src, classes, "map", NULL, "which score or symbol makes which class"),
+	NODE(SPAM, "tagging", spam_src, tagging, "map", NULL, "how each class is tagged"),
+	NODE(SPAM, "profiles", spam_src, profiles, "map of profiles", NULL,
+	    "what happens to each class; six are there without being written"),
+	NODE(SPAM, "domains", spam_src, domains, "map of domains to profiles", "{default: prudent}",
+	    "the profile of each recipient's domain; `default` for all others"),
+	SHAPE(CLASSES, "spam", spam_class_spam, S_CLASS, "\">= 12\"", "surely spam"),
+	SHAPE(CLASSES, "suspected", spam_class_suspected, S_CLASS, "\">= 6\"", "perhaps spam"),
+	SHAPE(CLASSES, "marketing", spam_class_marketing, S_CLASS, "symbol BULK", "bulk mail"),
+	SHAPE(TAGGING, "spam", tagging_spam, "map", NULL, "how spam is tagged"),
+	SHAPE(TAGGING, "suspected", tagging_suspected, "map", NULL, "how suspected spam is tagged"),
+	SHAPE(TAGGING, "marketing", tagging_marketing, "map", NULL, "how marketing is tagged"),
+	SHAPE(TAG, "add_header", then_add_header, "{Name: text}", NULL,
+	    "header fields on top; those of that name that came in are removed"),
+	SHAPE(TAG, "prefix_subject", then_prefix_subject, "text", NULL, "put before the subject, never twice"),
+	ACTION("spam", 0, "what happens to spam"),
+	ACTION("suspected", 1, "what happens to suspected spam"),
+	ACTION("marketing", 2, "what happens to marketing"),
+
 	FIELD(LIMIT, "id", KEY_ID, limit_rule, id, NULL, "its name, once in the policy"),
 	ENUM(LIMIT, "per", limit_src, per, per_names, NULL, "what is counted for each of"),
 	LATER(LIMIT, "match", "list", "for which of them"),
@@ -214,13 +251,24 @@ const struct key policy_keys[] = {
 	FIELD(TEST, "tls", KEY_TEXT, test_src, tls, NULL, "as in TLSv1.3"),
 	FIELD(TEST, "listener", KEY_TEXT, test_src, listener, NULL, "listener it came by"),
 	FIELD(TEST, "helo", KEY_TEXT, test_src, helo, NULL, "name the peer gave"),
-	FIELD(TEST, "now", KEY_DATE, test_src, now, "today", "the day on which it happens"),
+	SHAPE(TEST, "now", test_now, "2027-03-01 or 2027-03-01 14:30, in UTC", "now", "the moment at which it happens"),
+	SHAPE(TEST, "facts", test_facts, "map", NULL, "what is known of inbound mail"),
 	FIELD(TEST, "virus", KEY_TEXT, test_src, virus, NULL, "the antivirus finds this"),
 	FIELD(TEST, "unscannable", KEY_BOOL, test_src, unscannable, "false", "the antivirus cannot look into it"),
 	FIELD(TEST, "scan_error", KEY_BOOL, test_src, scan_error, "false", "the antivirus does not answer"),
 	NODE(TEST, "message", test_src, message, "map", NULL, "the message"),
 	NODE(TEST, "as_if", test_src, as_if, "map of rule ids to modes", NULL, "modes for this test"),
 	NODE(TEST, "expect", test_src, expect, "map of recipients", NULL, "what becomes of it; `all` for every recipient"),
+	SHAPE(FACTS, "spf", fact_spf, S_RESULTS, NULL, "result of SPF"),
+	SHAPE(FACTS, "dkim", fact_dkim, S_RESULTS, NULL, "result of DKIM"),
+	SHAPE(FACTS, "dmarc", fact_dmarc, S_RESULTS, NULL, "result of DMARC"),
+	SHAPE(FACTS, "dnsbl", fact_dnsbl, "list of names", NULL, "blocklists the client is on; [] none"),
+	SHAPE(FACTS, "spam", fact_spam, "map, or a class", NULL, "what the spam filter says"),
+	SHAPE(FACTS, "reputation", fact_reputation, "0 to 100", NULL, "of the client"),
+	SHAPE(FACT_SPAM, "score", fact_score, "number", "0", "its score"),
+	SHAPE(FACT_SPAM, "symbols", fact_symbols, "list of names", NULL, "tests that hit"),
+	SHAPE(FACT_SPAM, "class", fact_class, "spam, suspected, marketing, ham", NULL,
+	    "the filter's own class, instead of the policy's"),
 	NODE(MESSAGE, "subject", message_src, subject, "text", NULL, "its subject"),
 	NODE(MESSAGE, "body", message_src, body, "text", NULL, "its text"),
 	NODE(MESSAGE, "html", message_src, html, "text", NULL, "its text, as HTML"),
@@ -275,7 +323,10 @@ static const char *const section_names[SECTION_COUNT] = {
 	[SECTION_RANGE] = "a range", [SECTION_TEXT] = "a text condition",
 	[SECTION_HEADER_TEXT] = "header", [SECTION_FINDS] = "finds",
 	[SECTION_ATTACHMENT] = "attachment", [SECTION_THEN] = "then", [SECTION_HOLD] = "hold",
-	[SECTION_EXCEPTION] = "an exception", [SECTION_LIMIT] = "a limit",
+	[SECTION_EXCEPTION] = "an exception", [SECTION_SCHEDULE] = "a schedule",
+	[SECTION_SPAM] = "spam", [SECTION_CLASSES] = "classes", [SECTION_TAGGING] = "tagging",
+	[SECTION_TAG] = "tagging", [SECTION_PROFILE] = "a profile", [SECTION_FACTS] = "facts",
+	[SECTION_FACT_SPAM] = "spam", [SECTION_LIMIT] = "a limit",
 	[SECTION_LIMIT_THEN] = "then", [SECTION_LIMIT_EXEMPT] = "an exemption", [SECTION_TESTS] = "the tests", [SECTION_TEST] = "a test",
 	[SECTION_MESSAGE] = "message", [SECTION_FILE] = "attachments", [SECTION_EXPECT] = "expect",
 	[SECTION_STRIP] = "strip_attachment", [SECTION_REDACT] = "redact",

@@ -3,8 +3,10 @@
  * Run on a policy without errors. A warning never refuses a policy; each says
  * what will happen instead of what was meant.
  */
-#include "load.h"
+#include "lint.h"
 
+#define OWN_PER_HOUR 100	/* messages or recipients; and connections at one time, below which */
+#define OWN_CONNECTIONS 5	/* a mail server is hampered */
 #define HOUR_US (INT64_C(3600) * 1000000)
 
 static void
@@ -13,7 +15,7 @@ lint_groups(struct load *ld)
 	for (struct pending *p = ld->groups.first; p; p = p->next) {
 		struct group *g = p->value;
 
-		if (ld->p->sets.counts[g->set] > 0 || !g->used)
+		if (ld->p->sets.counts[g->set] > 0 || (!g->node && !g->used))
 			continue;
 		if (!g->node)
 			diag_at(ld->d, DIAG_WARNING, NULL, NULL, "group `our-domains` is used and empty: "
@@ -26,81 +28,10 @@ lint_groups(struct load *ld)
 
 /* --- rules that cannot hold --------------------------------------------------------------- */
 
-static const struct atom *
-atom_of(const struct load *ld, const struct cond *c)
-{
-	return c->op == COND_ATOM ? &ld->p->atoms[c->atom] : NULL;
-}
-
-static bool
-sets_empty(const struct load *ld, const struct atom *a)
-{
-	for (size_t i = 0; i < a->address.n; i++)
-		if (ld->p->sets.counts[a->address.sets[i]])
-			return false;
-	return true;
-}
-
-static bool
-same_cond(const struct cond *a, const struct cond *b)
-{
-	if (a->op != b->op || a->n != b->n || a->atom != b->atom)
-		return false;
-	for (uint32_t i = 0; i < a->n; i++)
-		if (!same_cond(&a->kids[i], &b->kids[i]))
-			return false;
-	return true;
-}
-
-static bool
-has_cond(const struct cond *v, size_t n, const struct cond *one)
-{
-	for (size_t i = 0; i < n; i++)
-		if (same_cond(&v[i], one))
-			return true;
-	return false;
-}
-
-/* Why no message can fit, or NULL. */
-static const char *
-never(struct load *ld, const struct rule *r)
-{
-	bool files = false, no_files = false;
-
-	for (size_t i = 0; i < r->nwhen; i++) {
-		const struct atom *a = atom_of(ld, &r->when[i]);
-
-		if (has_cond(r->unless, r->nunless, &r->when[i]))
-			return "`unless` cancels what `when` asks for";
-		if (!a)
-			continue;
-		if (a->kind == ATOM_ADDRESS && !a->negate && sets_empty(ld, a))
-			return arena_printf(ld->d->arena, "the list of `" SPAN_FMT "` is empty",
-			    SPAN_ARG(a->key));
-		if (a->kind == ATOM_DIRECTION && r->direction && r->direction != a->direction)
-			return "`direction` says one thing, `when` another";
-		if (a->kind == ATOM_RANGE && a->quantity.range.has_under &&
-		    a->quantity.range.under <= (a->quantity.what != QUANTITY_ATTACHMENTS))
-			return arena_printf(ld->d->arena, "`" SPAN_FMT "` is never under %llu",
-			    SPAN_ARG(a->key), (unsigned long long)a->quantity.range.under);
-		if (a->kind == ATOM_RANGE && a->quantity.what == QUANTITY_ATTACHMENTS) {
-			no_files |= a->quantity.range.has_under && a->quantity.range.under == 1;
-			files |= a->quantity.range.has_over;
-		}
-		if (a->kind == ATOM_RANGE && a->quantity.what == QUANTITY_RECIPIENTS &&
-		    a->quantity.range.has_over && a->quantity.range.over >= ENVELOPE_RECIPIENTS_MAX)
-			return "a message has at most 1000 recipients";
-		files |= a->kind == ATOM_FILE;
-	}
-	if (files && no_files)
-		return "it asks for a file in a message without files";
-	return NULL;
-}
-
 static void
 lint_never(struct load *ld, const struct rule_src *r)
 {
-	const char *why = r->rule.mode == MODE_OFF ? NULL : never(ld, &r->rule);
+	const char *why = r->rule.mode == MODE_OFF ? NULL : lint_never_why(ld, &r->rule);
 
 	if (why)
 		diag_key(ld->d, DIAG_WARNING, r->when ? r->when : r->node, NULL,
@@ -129,6 +60,12 @@ lint_exceptions(struct load *ld, const struct rule_src *r)
 
 /* --- outcomes ----------------------------------------------------------------------------------- */
 
+static bool
+delivers_only(const struct rule *r)
+{
+	return !effects_edit(&r->then) && !r->then.require_tls;
+}
+
 static void
 lint_outcomes(struct load *ld, const struct rule_src *r)
 {
@@ -137,6 +74,11 @@ lint_outcomes(struct load *ld, const struct rule_src *r)
 			diag_key(ld->d, DIAG_WARNING, r->outcome_nodes[o], NULL,
 			    "`%s` has no effect beside `%s`: the most restrictive outcome wins",
 			    outcome_name((enum outcome)o), outcome_name(r->rule.then.outcome));
+	if (r->rule.then.outcome == OUTCOME_DELIVER && delivers_only(&r->rule) &&
+	    !r->rule.judges_virus && !r->rule.judges_unscannable && r->rule.mode != MODE_OFF)
+		diag_at(ld->d, DIAG_WARNING, r->then, "what lifts a rule is an exception: see `exceptions:`",
+		    "rule `" SPAN_FMT "` has no effect: `deliver` is what happens anyway, and lifts no other rule",
+		    SPAN_ARG(r->rule.id));
 	if (r->rule.then.outcome >= OUTCOME_DEFER || r->rule.then.outcome == OUTCOME_DISCARD) {
 		if (r->rule.then.nadd || r->rule.then.remove.n || r->rule.then.prefix.n)
 			diag_at(ld->d, DIAG_WARNING, r->then, NULL,
@@ -163,6 +105,12 @@ covers_own(const struct load *ld, const struct atom *a)
 					return &ld->env->networks[i];
 		}
 	return NULL;
+}
+
+static const struct atom *
+atom_of(const struct load *ld, const struct cond *c)
+{
+	return c->op == COND_ATOM ? &ld->p->atoms[c->atom] : NULL;
 }
 
 static bool
@@ -215,21 +163,66 @@ lint_blocks(struct load *ld, const struct rule_src *src)
 		    outcome_name(r->then.outcome));
 }
 
+/* Our own servers are not counted by it. */
+static bool
+exempts_own(const struct load *ld, const struct limit_rule *l)
+{
+	for (size_t i = 0; i < l->nexempt; i++) {
+		struct cidr c;
+		struct err err;
+
+		if (ld->env->now >= l->exempt[i].until)
+			continue;
+		if (l->per == LIMIT_SENDER_DOMAIN)
+			for (size_t k = 0; k < ld->env->ndomains; k++)
+				if (span_eq_nocase(l->exempt[i].match, ld->env->domains[k]))
+					return true;
+		if (l->per == LIMIT_CLIENT && cidr_parse(l->exempt[i].match, &c, &err) == 0) {
+			struct atom a = { .kind = ATOM_CLIENT, .client = { &c, 1 } };
+
+			if (covers_own(ld, &a))
+				return true;
+		}
+	}
+	return false;
+}
+
 static void
 lint_limits(struct load *ld)
 {
-	if (ld->env->nnetworks == 0)
-		return;
 	for (struct pending *p = ld->limits.first; p; p = p->next) {
 		const struct limit_src *l = p->value;
+		const struct limit_rule *r = &l->rule;
+		const char *who = NULL;
 
-		if (l->rule.per != LIMIT_CLIENT || l->rule.unit == LIMIT_CONNECTIONS ||
-		    l->rule.then == OUTCOME_DELIVER || l->rule.window <= 0 ||
-		    (double)l->rule.allow * (double)HOUR_US / (double)l->rule.window >= 100)
+		if (r->then == OUTCOME_DELIVER || exempts_own(ld, r))
+			continue;
+		if (r->per == LIMIT_CLIENT && ld->env->nnetworks)
+			who = "mail server is one client";
+		else if (r->per == LIMIT_SENDER_DOMAIN && ld->env->ndomains)
+			who = "domain is one sender domain";
+		if (!who)
+			continue;
+		if (r->unit == LIMIT_CONNECTIONS ? r->allow >= OWN_CONNECTIONS : r->window <= 0 ||
+		    (double)r->allow * (double)HOUR_US / (double)r->window >= OWN_PER_HOUR)
 			continue;
 		diag_at(ld->d, DIAG_WARNING, l->allow, "most mail servers need more",
-		    "limit `" SPAN_FMT "`: your own mail server is one client and may send no more than this",
-		    SPAN_ARG(l->rule.id));
+		    "limit `" SPAN_FMT "`: your own %s and may %s no more than this", SPAN_ARG(r->id), who,
+		    r->unit == LIMIT_CONNECTIONS ? "open" : "send");
+	}
+}
+
+/* --- detectors ------------------------------------------------------------------------------------- */
+
+static void
+lint_detectors(struct load *ld)
+{
+	for (struct pending *p = ld->customs.first; p; p = p->next) {
+		const struct custom *u = p->value;
+
+		if (!u->used)
+			diag_key(ld->d, DIAG_WARNING, u->node, NULL,
+			    "detector `" SPAN_FMT "` is asked for by no rule", SPAN_ARG(u->id));
 	}
 }
 
@@ -256,11 +249,15 @@ policy_lint(struct load *ld)
 	for (struct pending *p = ld->rules.first; p; p = p->next) {
 		const struct rule_src *r = p->value;
 
+		if (r->made)
+			continue;
 		lint_never(ld, r);
 		lint_exceptions(ld, r);
 		lint_outcomes(ld, r);
 		lint_blocks(ld, r);
 	}
+	lint_pairs(ld);
 	lint_limits(ld);
+	lint_detectors(ld);
 	lint_patterns(ld);
 }

@@ -123,13 +123,23 @@ addrsets_add(struct addrsets *s, uint32_t set, struct span pattern, struct err *
 	return 0;
 }
 
+/* Asked from the pattern that says most to the one that says least. only: one of the sets of
+ * which an address is in one at most has been found. */
 static void
-sets_hit(const struct addrsets *s, struct span key, uint64_t *bits)
+sets_hit(const struct addrsets *s, struct span key, uint64_t *bits, bool *only)
 {
 	const struct setlist *l = table_get(s->patterns, key);
 
-	for (uint32_t i = 0; l && i < l->n; i++)
-		bit_set(bits, l->ids[i]);
+	for (uint32_t i = 0; l && i < l->n; i++) {
+		uint32_t id = l->ids[i];
+
+		if (id >= s->only_from && id < s->only_to) {
+			if (*only)
+				continue;
+			*only = true;
+		}
+		bit_set(bits, id);
+	}
 }
 
 void
@@ -137,11 +147,12 @@ addrsets_find(const struct addrsets *s, struct span addr, uint64_t *bits)
 {
 	char key[ADDR_MAX];
 	struct span local, domain;
+	bool only = false;
 	char *d;
 	size_t n;
 
 	if (addr.n == 0) {
-		sets_hit(s, addr, bits);
+		sets_hit(s, addr, bits, &only);
 		return;
 	}
 	if (!mailaddr_split(addr, &local, &domain))
@@ -160,11 +171,11 @@ addrsets_find(const struct addrsets *s, struct span addr, uint64_t *bits)
 	for (size_t i = 0; i < domain.n; i++)
 		d[i] = ascii_lower(domain.p[i]);
 	if (n > 0)
-		sets_hit(s, span_make(key, n + 1 + domain.n), bits);
-	sets_hit(s, span_make(d, domain.n), bits);
+		sets_hit(s, span_make(key, n + 1 + domain.n), bits, &only);
+	sets_hit(s, span_make(d, domain.n), bits, &only);
 	for (size_t i = 1; i < domain.n; i++)
 		if (d[i] == '.')
-			sets_hit(s, span_make(d + i, domain.n - i), bits);
+			sets_hit(s, span_make(d + i, domain.n - i), bits, &only);
 }
 
 static const char *
@@ -308,23 +319,26 @@ static bool list_item(struct load *ld, struct conf_node *at, struct span s, uint
 static bool
 list_file(struct load *ld, struct conf_node *at, struct span path, uint32_t set)
 {
+	struct conf_file *file = arena_zalloc(ld->d->arena, sizeof(*file));
 	struct span text;
 	unsigned line = 0;
 	bool fine = true;
 
 	if (!load_file(ld, at, path, &text))
 		return false;
+	*file = (struct conf_file){ .name = arena_str(ld->d->arena, path), .text = text };
 	while (text.n) {
 		size_t end = span_find(text, '\n');
 		struct span s = span_sub(text, 0, end);
+		const char *start = s.p;
 		struct err err = { 0 };
 
 		line++;
 		text = span_from(text, end + 1);
 		s = span_trim(span_sub(s, 0, span_find(s, '#')));
 		if (s.n && addrsets_add(&ld->p->sets, set, s, &err) == -1) {
-			diag_at(ld->d, DIAG_ERROR, at, NULL, SPAN_FMT ":%u: %s", SPAN_ARG(path), line,
-			    err.text);
+			diag_place(ld->d, DIAG_ERROR, file, line, (uint32_t)(s.p - start) + 1,
+			    (uint32_t)s.n, NULL, "%s", err.text);
 			fine = false;
 			if (ld->d->errors > DIAGS_MAX)
 				break;

@@ -260,14 +260,27 @@ pendings_nearest(struct load *ld, const struct pendings *l, struct span word)
 
 /* --- files the policy refers to --------------------------------------------------------- */
 
-static void
-hash_add(struct load *ld, struct span s)
+void
+load_hash(struct load *ld, struct span s)
 {
 	uint8_t key[16] = "postern policy";
 
 	for (int i = 0; i < 8; i++)
 		key[8 + i] = (uint8_t)(ld->hash >> (8 * i));
 	ld->hash = siphash(key, s.n ? s.p : "", s.n);
+}
+
+static void
+file_note(struct policy *p, struct span path)
+{
+	if (p->nfiles == p->capfiles) {
+		size_t cap = p->capfiles ? p->capfiles * 2 : 8;
+
+		p->files = arena_grow(p->arena, p->files, p->nfiles * sizeof(*p->files),
+		    cap * sizeof(*p->files));
+		p->capfiles = cap;
+	}
+	p->files[p->nfiles++] = arena_span(p->arena, path);
 }
 
 bool
@@ -292,8 +305,9 @@ load_file(struct load *ld, const struct conf_node *at, struct span path, struct 
 	keep = arena_alloc(ld->tmp, sizeof(*keep));
 	*keep = *text;
 	table_put(ld->files, arena_span(ld->tmp, path), keep);
-	hash_add(ld, path);
-	hash_add(ld, *text);
+	file_note(ld->p, path);
+	load_hash(ld, path);
+	load_hash(ld, *text);
 	return true;
 }
 
@@ -449,8 +463,8 @@ load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 	if (nfiles)
 		qsort(order, nfiles, sizeof(*order), source_order);
 	for (size_t i = 0; i < nfiles; i++) {
-		hash_add(ld, span_str(order[i]->name));
-		hash_add(ld, order[i]->text);
+		load_hash(ld, span_str(order[i]->name));
+		load_hash(ld, order[i]->text);
 		roots[n] = conf_parse(order[i]->name, order[i]->text, ld->d);
 		if (roots[n] && conf_want(ld->d, roots[n], CONF_MAP, "a policy")) {
 			check_top(ld, roots[n]);
@@ -467,8 +481,8 @@ load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 			roots[n] = conf_parse(name, span_str(pack_text(ld->packs.v[i])), ld->d);
 			ASSERT(roots[n] != NULL);
 			packs[n++] = ld->packs.v[i];
-			hash_add(ld, span_str(name));
-			hash_add(ld, span_str(pack_text(ld->packs.v[i])));
+			load_hash(ld, span_str(name));
+			load_hash(ld, span_str(pack_text(ld->packs.v[i])));
 		}
 	}
 	read_section(ld, roots, packs, n, "version");
@@ -478,8 +492,11 @@ load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 	lists_resolve(ld);
 	if (!ld->p->limits_only) {
 		read_section(ld, roots, packs, n, "defaults");
+		read_section(ld, roots, packs, n, "schedules");
 		read_section(ld, roots, packs, n, "detectors");
 		read_section(ld, roots, packs, n, "rules");
+		spam_defaults(ld);
+		read_section(ld, roots, packs, n, "spam");
 		read_section(ld, roots, packs, n, "exceptions");
 		detectors_finish(ld);
 		rules_finish(ld);
@@ -503,10 +520,12 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	p->limits_only = env->limits_only;
 	ld = (struct load){ .p = p, .a = p->arena, .tmp = arena_new(64 << 10), .env = env, .d = d,
 		.inline_sets = table_new(), .atoms = table_new(), .measures = table_new(),
-		.hidden = table_new(), .files = table_new() };
+		.hidden = table_new(), .files = table_new(), .zones = table_new() };
 	pendings_init(&ld.groups);
 	pendings_init(&ld.networks);
+	pendings_init(&ld.schedules);
 	pendings_init(&ld.customs);
+	pendings_init(&ld.profiles);
 	pendings_init(&ld.rules);
 	pendings_init(&ld.exceptions);
 	pendings_init(&ld.limits);
@@ -518,7 +537,9 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 
 	pendings_free(&ld.groups);
 	pendings_free(&ld.networks);
+	pendings_free(&ld.schedules);
 	pendings_free(&ld.customs);
+	pendings_free(&ld.profiles);
 	pendings_free(&ld.rules);
 	pendings_free(&ld.exceptions);
 	pendings_free(&ld.limits);
@@ -527,6 +548,7 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	table_free(&ld.measures);
 	table_free(&ld.hidden);
 	table_free(&ld.files);
+	table_free(&ld.zones);
 	arena_free(&ld.tmp);
 	if (d->errors > before)
 		policy_free(&p);
@@ -549,6 +571,13 @@ const char *
 policy_hash(const struct policy *p)
 {
 	return p->hash;
+}
+
+const struct span *
+policy_refers_to(const struct policy *p, size_t *n)
+{
+	*n = p->nfiles;
+	return p->files;
 }
 
 size_t

@@ -53,6 +53,7 @@ struct rule_src {
 	size_t ndetectors, capdetectors;
 	bool asks_virus, asks_unscannable;
 	struct conf_node *strip_node, *redact_node, *override_node, *on_fail_node;
+	bool made;		/* of the section `spam`: nobody wrote it as a rule */
 };
 struct exception_src {
 	struct exception ex;
@@ -65,13 +66,14 @@ struct load {
 	struct arena *tmp;	/* dies with the load */
 	const struct policy_env *env;
 	struct diags *d;
-	struct pendings groups, networks, customs, rules, exceptions, limits;
-	struct table *inline_sets, *atoms, *measures, *hidden, *files;
+	struct pendings groups, networks, schedules, customs, rules, profiles, exceptions, limits;
+	struct table *inline_sets, *atoms, *measures, *hidden, *files, *zones;
 	size_t cap_atoms, cap_measures;
 	struct spans packs;	/* in use */
 	struct span pack;	/* being read, else empty */
 	struct rule_src *rule;	/* whose conditions are being read */
-	const struct conf_node *on_scan_error, *on_unscannable;
+	const struct conf_node *on_scan_error, *on_unscannable, *spam;
+	struct rule_src *tags[3];	/* what tagging does to spam, suspected, marketing */
 	struct pattern_src *patterns;
 	uint64_t hash;
 };
@@ -82,8 +84,9 @@ enum section {
 	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_NEAR, SECTION_CONFIDENCE,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
-	SECTION_EXCEPTION, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS, SECTION_TEST,
-	SECTION_MESSAGE, SECTION_FILE, SECTION_EXPECT,
+	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
+	SECTION_TAG, SECTION_PROFILE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS, SECTION_TEST,
+	SECTION_FACTS, SECTION_FACT_SPAM, SECTION_MESSAGE, SECTION_FILE, SECTION_EXPECT,
 	SECTION_STRIP, SECTION_REDACT, SECTION_APPEND, SECTION_OVERRIDE, SECTION_COUNT
 };
 enum key_type {
@@ -153,6 +156,16 @@ struct redact_src {
 	struct redact_ask ask;
 	int confidence;
 };
+struct schedule_src {
+	struct conf_node *days, *from, *to, *zone, *holidays;
+};
+struct spam_src {
+	int source;
+	struct conf_node *classes, *tagging, *profiles, *domains;
+};
+struct profile_src {
+	int actions[3];		/* spam, suspected, marketing */
+};
 struct limit_src {
 	struct limit_rule rule;
 	int per;
@@ -165,6 +178,7 @@ struct test_src {
 	int direction;
 	bool unscannable, scan_error;
 	int64_t now;
+	struct facts facts;
 	struct conf_node *message, *as_if, *expect;
 };
 struct message_src {
@@ -197,6 +211,7 @@ void *pendings_get(const struct pendings *l, struct span id);
 /* The nearest id, or NULL. */
 const char *pendings_nearest(struct load *ld, const struct pendings *l, struct span word);
 const char *nearest_hint(struct load *ld, const char *nearest);	/* "did you mean `x`?" or NULL */
+void load_hash(struct load *ld, struct span s);	/* into the policy's hash */
 bool load_file(struct load *ld, const struct conf_node *at, struct span path, struct span *text);
 /* Puts v into an array that grows in the arena. */
 void push_u32(struct arena *a, uint32_t **v, size_t *n, size_t *cap, uint32_t x);
@@ -238,16 +253,36 @@ key_fn cond_from, cond_header_from, cond_to, cond_to_all, cond_client, cond_auth
     cond_tls, cond_listener, cond_direction, cond_recipients, cond_size, cond_attachments,
     cond_subject, cond_header, cond_body, cond_text, cond_finds, cond_attachment, cond_virus,
     cond_unscannable, cond_encrypted, cond_defect;
+/* {not: ...}: what is turned, or n itself. NULL, with an error, when there is more in it. */
+struct conf_node *unwrap_not(struct load *ld, struct conf_node *n, bool *negate);
+struct cond header_present_cond(struct load *ld, struct span name);
 key_fn file_type, file_names, file_extensions, file_size, file_depth, file_encrypted,
     file_mismatch;
 key_fn finds_where, text_present;
 
+/* load_schedules.c */
+key_fn schedules_read, cond_schedule, test_now;
+
+/* load_facts.c */
+extern const char *const spam_names[];
+key_fn cond_spf, cond_dkim, cond_dmarc, cond_dnsbl, cond_spam, cond_reputation;
+key_fn fact_spf, fact_dkim, fact_dmarc, fact_dnsbl, fact_spam, fact_reputation, fact_score,
+    fact_symbols, fact_class, test_facts;
+bool parse_score(struct span s, double *v);
+struct cond spam_cond(struct load *ld, unsigned classes, bool negate);
+
+/* load_spam.c */
+extern const char *const spam_actions[], *const spam_sources[];
+key_fn spam_read, spam_class_spam, spam_class_suspected, spam_class_marketing, tagging_spam,
+    tagging_suspected, tagging_marketing;
+void spam_defaults(struct load *ld);	/* classes where no section says them */
+
 /* load_rules.c */
-key_fn rules_read, exceptions_read, rule_title, rule_when, rule_unless, rule_then;
+key_fn rules_read, rule_title, rule_when, rule_unless, rule_then;
 key_fn then_reject, then_defer, then_hold, then_quarantine, then_discard, then_redirect,
     then_deliver, then_add_header, then_remove_header, then_prefix_subject,
     then_require_tls;
-key_fn hold_for, exception_when;
+key_fn hold_for;
 void rules_finish(struct load *ld);	/* sort, exceptions, signals */
 extern const char *const mode_names[], *const severity_names[], *const direction_names[],
     *const confidence_names[];
@@ -261,6 +296,13 @@ key_fn strip_matching, strip_notice_read, redact_detectors, redact_with, append_
 void approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, uint64_t approvals);
 /* What of a rule's actions does not fit the rest of it. */
 void actions_check(struct load *ld, struct rule_src *src);
+
+/* load_exceptions.c */
+key_fn exceptions_read, exception_when;
+void exception_resolve(struct load *ld, struct exception_src *x, uint32_t e);
+
+/* signals.c */
+void signals_build(struct load *ld);
 
 /* limits.c */
 key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_hold,

@@ -34,6 +34,8 @@ atom_cost(enum atom_kind k)
 	case ATOM_TEXT:
 	case ATOM_FINDS:
 		return 4;
+	case ATOM_SCHEDULE:
+		return 2;
 	case ATOM_HEADER:
 		return 9;
 	default:
@@ -138,8 +140,7 @@ when_read(struct load *ld, struct conf_node *n, const struct cond **v, size_t *n
 	*nv = c.n;
 }
 
-/* {not: ...}: what is turned, or n itself. NULL when there is more in it. */
-static struct conf_node *
+struct conf_node *
 unwrap_not(struct load *ld, struct conf_node *n, bool *negate)
 {
 	*negate = false;
@@ -275,9 +276,34 @@ cond_tls(struct load *ld, struct conf_node *n, void *obj)
 	cond_bool(ld, n, obj, ATOM_TLS, "tls");
 }
 
+/* A name no listener has: the rule would never hold, or always. */
+static void
+listener_known(struct load *ld, const struct conf_node *at)
+{
+	const struct policy_env *env = ld->env;
+	const char **names = arena_array(ld->d->arena, env->nlisteners + 1, sizeof(*names));
+
+	for (size_t i = 0; i < env->nlisteners; i++) {
+		if (span_eq_nocase(env->listeners[i], at->text))
+			return;
+		names[i] = arena_str(ld->d->arena, env->listeners[i]);
+	}
+	if (env->nlisteners)
+		diag_at(ld->d, DIAG_WARNING, at, nearest_hint(ld, conf_nearest(at->text, names)),
+		    "there is no listener `" SPAN_FMT "`", SPAN_ARG(at->text));
+}
+
 void
 cond_listener(struct load *ld, struct conf_node *n, void *obj)
 {
+	struct conf_node *list = n->kind == CONF_MAP ? conf_get(n, "not") : n;
+
+	if (list && list->kind == CONF_SCALAR)
+		listener_known(ld, list);
+	else
+		CONF_EACH (c, list)
+			if (c->kind == CONF_SCALAR)
+				listener_known(ld, c);
 	cond_names(ld, n, obj, ATOM_LISTENER, "listener");
 }
 
@@ -464,6 +490,23 @@ void
 cond_text(struct load *ld, struct conf_node *n, void *obj)
 {
 	cond_words(ld, n, obj, WHERE_SUBJECT | WHERE_BODY | WHERE_ATTACHMENT, "text");
+}
+
+struct cond
+header_present_cond(struct load *ld, struct span name)
+{
+	struct atom atom = { .kind = ATOM_HEADER };
+	char *lower = arena_str(ld->a, name);
+	struct buf key;
+
+	for (char *q = lower; *q; q++)
+		*q = ascii_lower(*q);
+	atom.key = span_str(arena_printf(ld->a, "header " SPAN_FMT, SPAN_ARG(name)));
+	atom.header.name = span_str(lower);
+	atom.header.detector = -1;
+	key_begin(&key, "header");
+	buf_printf(&key, "%d %s", -1, lower);
+	return atom_intern(ld, &atom, &key);
 }
 
 void

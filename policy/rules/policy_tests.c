@@ -477,7 +477,7 @@ test_run(struct run *r, struct conf_node *n)
 {
 	struct test_src t = { .direction = DIRECTION_OUTBOUND };
 	struct policy_options opt = { 0 };
-	struct facts facts = { .av = AV_CLEAN };
+	struct facts facts;
 	struct envelope env;
 	struct anatomy an;
 	struct verdict v;
@@ -490,6 +490,8 @@ test_run(struct run *r, struct conf_node *n)
 		r->messages[r->nmessages] = raw;
 	r->name = t.name.n ? arena_str(r->a, t.name) : "(no name)";
 	read_as_if(r, t.as_if, &opt);
+	facts = t.facts;
+	facts.av = AV_CLEAN;
 	facts.now = conf_get(n, "now") ? t.now : r->env->now;
 	if (r->env->build)
 		r->env->build(r->env->ctx, r->a, raw, &an, &facts);

@@ -20,6 +20,7 @@
 #include "detect/detect.h"
 #include "postern/policy.h"
 #include "table.h"
+#include "zone.h"
 
 enum mode { MODE_OFF, MODE_SHADOW, MODE_ENFORCE };
 enum severity { SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
@@ -41,6 +42,9 @@ struct addrsets {
 	struct span *names;	/* of groups; empty for inline lists */
 	size_t *counts;		/* patterns in each */
 	size_t cap;
+	/* Of the sets [only_from, only_to) an address is in one at most: that of the pattern that
+	 * says most of it (the address, its domain, the longest of .domains). */
+	uint32_t only_from, only_to;
 };
 struct setlist {
 	uint32_t n, cap;
@@ -72,8 +76,10 @@ bit_set(uint64_t *bits, size_t i)
 enum atom_kind {
 	ATOM_ADDRESS, ATOM_CLIENT, ATOM_USER, ATOM_TLS, ATOM_LISTENER, ATOM_DIRECTION,
 	ATOM_RANGE, ATOM_TEXT, ATOM_HEADER, ATOM_FINDS, ATOM_FILE, ATOM_VIRUS,
-	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT
+	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT, ATOM_SCHEDULE, ATOM_AUTH, ATOM_DNSBL,
+	ATOM_SPAM, ATOM_REPUTATION
 };
+enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC };
 enum who { WHO_FROM, WHO_HEADER_FROM, WHO_TO, WHO_TO_ALL };
 enum quantity { QUANTITY_RECIPIENTS, QUANTITY_SIZE, QUANTITY_ATTACHMENTS };
 
@@ -101,6 +107,41 @@ struct measure {
 	unsigned where;		/* enum where, or-ed */
 };
 
+/* --- schedules --------------------------------------------------------------------- */
+
+struct hours {			/* days and a stretch of each; over midnight when to <= from */
+	uint8_t days;		/* bit 0: Monday; the days on which the stretch begins */
+	uint32_t from, to;	/* seconds of the local day */
+};
+struct schedule {
+	struct span name;
+	const struct zone *zone;
+	const struct hours *hours;
+	size_t nhours;
+	const int64_t *holidays;	/* days since 1970 on which no stretch begins */
+	size_t nholidays;
+};
+bool schedule_has(const struct schedule *s, int64_t now_us);
+
+/* --- spam: a score gives a class, a class and a recipient give what happens ---------- */
+
+enum spam_class { SPAM_UNKNOWN, SPAM_HAM, SPAM_MARKETING, SPAM_SUSPECTED, SPAM_SPAM, SPAM_CLASSES };
+extern const char *const spam_class_names[];	/* by enum spam_class; NULL-terminated */
+
+struct spam_test {		/* ">= 12" or "symbol BULK" */
+	struct span symbol;	/* empty: the score */
+	double score;
+	bool above;		/* >, not >= */
+};
+struct spam_policy {
+	enum spam_source source;
+	struct {
+		const struct spam_test *v;	/* one of them is enough */
+		size_t n;
+	} classes[SPAM_CLASSES];
+};
+enum spam_class spam_class_of(const struct policy *p, const struct facts *f);
+
 struct atom {
 	enum atom_kind kind;
 	bool negate;
@@ -116,6 +157,10 @@ struct atom {
 		struct { struct span name; int detector; } header;	/* -1: its presence */
 		const struct file_cond *file;
 		uint32_t defects;
+		struct { const struct schedule *const *v; size_t n; } schedules;
+		struct { enum auth_fact fact; unsigned results; } auth;	/* 1 << AUTH_… */
+		unsigned spam;		/* 1 << SPAM_… */
+		struct range reputation;
 	};
 };
 
@@ -236,7 +281,8 @@ struct rule {
 
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
-	SIGNAL_DEFECT, SIGNAL_FLAGS };
+	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_DNSBL, SIGNAL_SPAM,
+	SIGNAL_REPUTATION, SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
@@ -260,10 +306,13 @@ struct policy {
 	struct signals signals;
 	struct limit_rule *limits;
 	size_t nlimits;
+	struct spam_policy spam;
 	enum outcome on_scan_error, on_unscannable;
 	struct span contact;
 	int language;		/* enum language: of texts, where the message tells none */
 	bool limits_only;
+	struct span *files;	/* asked of read_file */
+	size_t nfiles, capfiles;
 };
 
 const struct rule *policy_rule(const struct policy *p, struct span id);	/* or NULL */
@@ -292,7 +341,10 @@ struct eval {
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
 	struct edit_plan *plans;	/* of each rule, made on demand; see edits.h */
 	uint16_t only_file;	/* $filenames names this part alone; PART_NONE: all */
+	int64_t texts;		/* left for regular expressions on single headers */
 };
+/* The work of one evaluation, beside the detectors': a rule, an atom, a list, a part, a header
+ * looked at, a character of a glob. Counted, not timed: the same message has the same verdict. */
 #define EVAL_STEPS (UINT64_C(20) << 20)
 
 /* Everything but e->to; runs the detectors. */
@@ -302,11 +354,20 @@ void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an
 bool eval_cond(struct eval *e, const struct cond *c);
 bool eval_all(struct eval *e, const struct cond *c, size_t n);
 bool eval_any(struct eval *e, const struct cond *c, size_t n);
-bool eval_file(const struct file_cond *f, const struct part *part);
+/* steps: left of the budget; it falls, and at 0 the answer means nothing. */
+bool eval_file(const struct file_cond *f, const struct part *part, uint64_t *steps);
 /* Why a condition does not hold, for near misses; true in *partly when it came close. */
 struct span eval_why_not(struct eval *e, const struct cond *c, bool *partly);
 
+/* --- facts.c: the moment, and what others have found out about inbound mail ---------- */
+
+/* Is what the atom asks for known at all? */
+bool fact_known(const struct atom *a, const struct facts *f);
+bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
+struct span fact_why(struct eval *e, const struct atom *a);
+
 bool glob_match(struct span glob, struct span name);	/* * and ?, without ASCII case */
+bool eval_spend(struct eval *e, uint64_t steps);	/* false: the budget is gone */
 
 /* --- expand.c: texts with variables ----------------------------------------------- */
 

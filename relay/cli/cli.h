@@ -20,6 +20,7 @@ struct cli {
 	bool json;			/* --json */
 	bool colour;			/* a terminal, and no NO_COLOR */
 	bool quiet;			/* `check`: say nothing when all is well */
+	bool list_files;		/* `check`: name the files the policy refers to */
 	struct config *conf;		/* NULL until loaded */
 };
 

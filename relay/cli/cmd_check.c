@@ -148,9 +148,24 @@ check_config(struct check *c, const char *path)
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
 }
 
+/* For the master, which looks at them (master/watch.c). */
+static void
+list_files(const struct check *c)
+{
+	const struct span *v;
+	size_t n;
+
+	v = policy_refers_to(c->policy, &n);
+	for (size_t i = 0; i < n; i++)
+		printf("watch: %s/" SPAN_FMT "\n", c->conf->policy_dir, SPAN_ARG(v[i]));
+	fflush(stdout);
+}
+
 static void
 report(struct check *c)
 {
+	if (c->cli->list_files && c->policy && c->conf && c->diags.errors == 0)
+		list_files(c);
 	diags_show(&c->diags, c->cli, stderr);
 	if (c->cli->json || (c->cli->quiet && c->diags.errors == 0))
 		return;

@@ -22,13 +22,14 @@
 #define OUTPUT_MAX ((size_t)64 << 20)
 
 struct ask {
-	const char *file, *direction, *client, *helo, *from, *to, *user, *listener;
+	const char *file, *direction, *client, *helo, *from, *to, *user, *listener, *facts, *at;
 	bool no_antivirus;
 };
 
 static const char usage[] =
     "usage: postern explain FILE.eml [--direction outbound|inbound] [--client IP] [--helo NAME]\n"
     "       [--from ADDRESS] [--to ADDRESS,...] [--user NAME] [--listener NAME]\n"
+    "       [--at '2027-03-01 14:30'] [--facts '{spf: fail, spam: {score: 7.5}}']\n"
     "       [--no-antivirus]   (FILE `-`: standard input)\n";
 
 static int
@@ -37,7 +38,8 @@ options(int argc, char **argv, struct ask *q)
 	const struct { const char *name; const char **to; } known[] = {
 		{ "--direction", &q->direction }, { "--client", &q->client },
 		{ "--helo", &q->helo }, { "--from", &q->from }, { "--to", &q->to },
-		{ "--user", &q->user }, { "--listener", &q->listener },
+		{ "--user", &q->user }, { "--listener", &q->listener }, { "--facts", &q->facts },
+		{ "--at", &q->at },
 	};
 
 	for (int i = 1; i < argc; i++) {
@@ -367,11 +369,29 @@ open_antivirus(struct judge *j, const struct ask *q, const struct config *conf, 
 		fprintf(stderr, "%s; explained without it\n", err.text);
 }
 
+static bool
+read_facts(const struct ask *q, const struct cli *cli, struct arena *a, struct facts *facts)
+{
+	struct diags d;
+
+	diags_init(&d, a);
+	if (q->facts && !policy_facts_read("--facts", span_str(q->facts), &d, facts)) {
+		diags_show(&d, cli, stderr);
+		return false;
+	}
+	if (q->at && !policy_moment_parse(span_str(q->at), &facts->now)) {
+		fprintf(stderr, "postern explain: --at %s: as in '2027-03-01 14:30', in UTC\n", q->at);
+		return false;
+	}
+	return true;
+}
+
 static int
 explain(const struct ask *q, const struct cli *cli, const struct config *conf, struct judge *j,
     struct arena *a)
 {
-	static const struct policy_options opt = { .near_misses = true };
+	struct facts facts = { 0 };
+	const struct policy_options opt = { .near_misses = true, .known = &facts };
 	struct paint p = { .cli = cli };
 	struct envelope env;
 	struct judgement ju;
@@ -384,6 +404,8 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 		fprintf(stderr, "postern explain: %s\n", err.text);
 		return CLI_USAGE;
 	}
+	if (!read_facts(q, cli, a, &facts))
+		return CLI_USAGE;
 	open_antivirus(j, q, conf, tmp);
 	judge_message(j, &env, raw, &opt, a, &ju);
 	buf_init(&out, OUTPUT_MAX);

@@ -126,6 +126,25 @@ put_recipients(struct tracing *t, const struct jval *v)
 	grid_release(&g);
 }
 
+/* What was said in the attempts that failed, line by line. */
+void
+journal_put_attempts(struct buf *o, const struct cli *cli, const struct jval *v)
+{
+	const struct jval *list = jval_get(v, "events"), *e;
+
+	for (size_t i = 0; (e = jval_at(list, i)) != NULL; i++) {
+		if (!span_is(jval_text(e, "kind"), "attempt"))
+			continue;
+		buf_puts(o, "\n  ");
+		page_begin(o, cli, BOLD);
+		buf_puts(o, "the attempt that ended ");
+		page_stamp(o, jval_int(e, "time", 0));
+		page_end(o, cli, BOLD);
+		buf_putc(o, '\n');
+		page_lines(o, "  ", jval_text(e, "reply"));
+	}
+}
+
 static void
 put_events(struct tracing *t, const struct jval *v)
 {
@@ -137,6 +156,8 @@ put_events(struct tracing *t, const struct jval *v)
 		return;
 	grid_init(&g, t->cli, titles, "llll");
 	for (size_t i = 0; (e = jval_at(list, i)) != NULL; i++) {
+		if (span_is(jval_text(e, "kind"), "attempt"))
+			continue;
 		page_stamp(grid_cell(&g), jval_int(e, "time", 0));
 		grid_done(&g, PLAIN);
 		page_text(grid_cell(&g), jval_text(e, "kind"));
@@ -160,8 +181,10 @@ trace_line(void *ctx, const struct jval *v, struct span text)
 			buf_putc(&t->out, '\n');
 		put_head(t, v);
 		put_recipients(t, v);
-		if (t->events)
+		if (t->events) {
 			put_events(t, v);
+			journal_put_attempts(&t->out, t->cli, v);
+		}
 		return;
 	}
 	if (t->n == 0)
@@ -240,7 +263,9 @@ tail_line(void *ctx, const struct jval *v, struct span text)
 	} else if (jval_count(jval_get(v, "recipients")) > 0) {
 		page_count(o, jval_count(jval_get(v, "recipients")), "recipient ", "recipients ");
 	}
-	if (jval_text(v, "reply").n || jval_text(v, "by").n || jval_text(v, "parent").n)
+	if (span_is(kind, "attempt"))
+		buf_puts(o, "what was said: postern trace ID");
+	else if (jval_text(v, "reply").n || jval_text(v, "by").n || jval_text(v, "parent").n)
 		put_reason(o, v);
 	buf_putc(o, '\n');
 	page_flush(o);

@@ -9,6 +9,7 @@
 #include "cli/page.h"
 #include "cli/spool_folder.h"
 #include "clock.h"
+#include "id.h"
 
 #define PAGE_MAX ((size_t)256 << 20)
 
@@ -127,6 +128,46 @@ put_try(struct buf *o, const struct jval *leg, int64_t now)
 	buf_putc(o, '\n');
 }
 
+/* As it would stand in postern.yaml: "90s", "5m", "2h". */
+static void
+put_pause(struct buf *o, double seconds)
+{
+	long long s = (long long)seconds;
+
+	if (s % 3600 == 0)
+		buf_printf(o, "%lldh", s / 3600);
+	else if (s % 60 == 0)
+		buf_printf(o, "%lldm", s / 60);
+	else
+		buf_printf(o, "%llds", s);
+}
+
+/* "retried as greylisted (asked to come again): after 5m [5m] 10m, and so on" */
+static void
+put_retry(struct buf *o, const struct jval *v)
+{
+	const struct jval *curve = jval_get(v, "curve"), *pause;
+	int64_t failed = jval_int(v, "failed", 0);
+
+	if (v == NULL)
+		return;
+	buf_puts(o, "    retried as ");
+	page_text(o, jval_text(v, "class"));
+	buf_puts(o, " (");
+	page_text(o, jval_text(v, "phrase"));
+	buf_puts(o, "): after");
+	for (size_t i = 0; (pause = jval_at(curve, i)) != NULL; i++) {
+		bool here = (int64_t)i + 1 == failed ||
+		    (failed > (int64_t)jval_count(curve) && i + 1 == jval_count(curve));
+
+		buf_puts(o, here ? " [" : " ");
+		put_pause(o, jval_num(pause, 0));
+		if (here)
+			buf_putc(o, ']');
+	}
+	buf_puts(o, ", and so on\n");
+}
+
 static void
 put_leg(struct queueing *q, const struct jval *leg, int64_t now)
 {
@@ -137,6 +178,7 @@ put_leg(struct queueing *q, const struct jval *leg, int64_t now)
 	page_text(o, jval_text(leg, "site").n ? jval_text(leg, "site") : jval_text(leg, "kind"));
 	buf_puts(o, ": ");
 	put_try(o, leg, now);
+	put_retry(o, jval_get(leg, "retry"));
 	for (size_t i = 0; (r = jval_at(list, i)) != NULL; i++) {
 		struct span status = jval_text(r, "status");
 		enum page_colour c = page_colour_of(status);
@@ -198,6 +240,30 @@ show_line(void *ctx, const struct jval *v, struct span text)
 	page_flush(o);
 }
 
+/* What the journal knows of the latest attempt; nothing when it does not answer. */
+static void
+attempts_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct queueing *q = ctx;
+
+	if (!jval_has(v, "found"))
+		journal_put_attempts(&q->out, q->cli, v);
+}
+
+static void
+show_attempts(struct queueing *q, const char *selector)
+{
+	struct request r;
+	uint64_t id;
+
+	if (q->cli->json || q->n != 1 || !id_parse(span_str(selector), &id))
+		return;
+	request_begin(&r, "trace");
+	json_kcstr(&r.j, "q", selector);
+	json_kuint(&r.j, "limit", 1);
+	control_ask_quietly(q->cli, &r, attempts_line, q);
+}
+
 static int
 queue_show(int argc, char **argv, const struct cli *cli)
 {
@@ -211,6 +277,8 @@ queue_show(int argc, char **argv, const struct cli *cli)
 	request_begin(&r, "queue.show");
 	json_kcstr(&r.j, "selector", argv[0]);
 	status = control_ask(cli, &r, CONTROL_SHOW, show_line, &q);
+	if (status == CLI_OK)
+		show_attempts(&q, argv[0]);
 	page_flush(&q.out);
 	buf_release(&q.out);
 	return status;

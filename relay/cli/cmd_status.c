@@ -16,6 +16,7 @@
 
 #define ANSWER_MAX (4u << 20)
 #define OLD_US (4 * 3600 * US_PER_SEC)
+#define ALERTS_SHOWN 5
 #define STUCK_S 15
 #define FREE_LOW (UINT64_C(1) << 30)
 
@@ -26,7 +27,7 @@ struct answer {
 
 struct status_page {
 	const struct cli *cli;
-	struct answer master, queue, journal;
+	struct answer master, queue, journal, delivery;
 	struct buf out;
 	struct {
 		bool bad;	/* else only worth knowing */
@@ -84,6 +85,20 @@ look_at_processes(struct status_page *p)
 			note(p, true, SPAN_FMT "[%lld] has been starting for %llds",
 			    SPAN_ARG(jval_text(v, "role")), (long long)jval_int(v, "pid", 0),
 			    (long long)jval_int(v, "seconds", 0));
+}
+
+static void
+look_at_reload(struct status_page *p)
+{
+	const struct jval *r = jval_get(p->master.v, "reload");
+	struct span why = jval_text(r, "refused");
+
+	if (why.n)
+		note(p, true, "the last reload was refused, what runs is older than the files: " SPAN_FMT
+		    ": `postern check`", SPAN_ARG(why));
+	if (jval_bool(r, "waits"))
+		note(p, true, "a list of the policy has changed, and so have policy files: "
+		    "`postern reload` takes both");
 }
 
 static void
@@ -152,6 +167,21 @@ look_at_journal(struct status_page *p)
 		    held == 1 ? "message waits" : "messages wait");
 	if (quarantined > 0)
 		note(p, false, "%lld in quarantine: `postern quarantine list`", quarantined);
+}
+
+static void
+look_at_delivery(struct status_page *p)
+{
+	const struct jval *list = jval_get(p->delivery.v, "tls_failed"), *v;
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		if (i == ALERTS_SHOWN) {
+			note(p, false, "and %zu more sites where required TLS cannot be had", jval_count(list) - i);
+			break;
+		}
+		note(p, false, "TLS that is required for " SPAN_FMT " cannot be had: " SPAN_FMT,
+		    SPAN_ARG(jval_text(v, "site")), SPAN_ARG(jval_text(v, "why")));
+	}
 }
 
 /* ---- the page ---- */
@@ -323,6 +353,7 @@ cmd_status(int argc, char **argv, const struct cli *cli)
 	buf_init(&p.master.text, ANSWER_MAX);
 	buf_init(&p.queue.text, ANSWER_MAX);
 	buf_init(&p.journal.text, ANSWER_MAX);
+	buf_init(&p.delivery.text, ANSWER_MAX);
 	buf_init(&p.out, 4 * ANSWER_MAX);
 	request_begin(&r, "status");
 	status = control_ask(cli, &r, CONTROL_READ, first_line, &p.master);
@@ -331,10 +362,14 @@ cmd_status(int argc, char **argv, const struct cli *cli)
 		control_ask_quietly(cli, &r, first_line, &p.queue);
 		request_begin(&r, "journal.stats");
 		control_ask_quietly(cli, &r, first_line, &p.journal);
+		request_begin(&r, "delivery.alerts");
+		control_ask_quietly(cli, &r, first_line, &p.delivery);
 		look_at_processes(&p);
 		look_at_queue(&p);
+		look_at_reload(&p);
 		look_at_counters(&p);
 		look_at_journal(&p);
+		look_at_delivery(&p);
 		if (cli->json) {
 			put_json(&p);
 		} else {
@@ -349,6 +384,7 @@ cmd_status(int argc, char **argv, const struct cli *cli)
 	answer_release(&p.master);
 	answer_release(&p.queue);
 	answer_release(&p.journal);
+	answer_release(&p.delivery);
 	buf_release(&p.out);
 	return status;
 }

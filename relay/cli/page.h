@@ -25,6 +25,8 @@ void page_size(struct buf *out, uint64_t bytes);	/* "48.2 kB" */
 void page_count(struct buf *out, uint64_t n, const char *one, const char *many);	/* "1 message" */
 /* An account by its uid, as the journal has it ("uid 0"): its name when there is one. */
 void page_who(struct buf *out, struct span by);
+/* What was said in the attempts that failed, from a line of `trace`. */
+void journal_put_attempts(struct buf *out, const struct cli *cli, const struct jval *v);
 void page_flush(struct buf *out);			/* to stdout, and empty */
 
 enum page_colour { PLAIN, BOLD, DIM, RED, GREEN, YELLOW };

@@ -9,8 +9,11 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "delivery/health.h"
+#include "delivery/hub.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
+#include "net/tls_cache.h"
 #include "postern/err.h"
 #include "table.h"
 
@@ -71,6 +74,9 @@ carrier_init(struct carrier *c)
 	if (c->world.random == NULL)
 		c->world.random = any_number;
 	c->sites = table_new();
+	c->health = health_new();
+	c->hubs = table_new();
+	c->tls_sessions = tls_cache_new();
 	c->kick = event_new(c->base, -1, 0, kick, c);
 	c->tick = event_new(c->base, -1, EV_PERSIST, tick, c);
 	ASSERT(c->kick && c->tick);
@@ -91,14 +97,18 @@ carrier_release(struct carrier *c)
 		if (s->job)
 			arena_free(&s->job->arena);
 		s->job = NULL;
-		site_session_gone(s->site, s);
+		hub_session_gone(s->hub, s);
 		session_free(s);
 	}
 	while (site_take_dirty(c) != NULL)
 		;
 	for (at = 0; table_next(c->sites, &at, &name, &value); )
 		site_free(value);
+	ASSERT(table_count(c->hubs) == 0);
 	table_free(&c->sites);
+	health_free(&c->health);
+	table_free(&c->hubs);
+	tls_cache_free(&c->tls_sessions);
 	event_free(c->kick);
 	event_free(c->tick);
 	c->kick = c->tick = NULL;
@@ -132,7 +142,7 @@ carrier_take(struct carrier *c, struct job *job)
 		job_done(c, job);
 		return;
 	}
-	site_add(site_get(c, job->d.site), job);
+	site_add(site_get(c, job->way.n ? job->way : job->d.site), job);
 }
 
 void
@@ -189,7 +199,7 @@ carrier_abandon(struct carrier *c)
 		site_retire(value);
 	for (struct session *s = c->sessions, *next; s; s = next) {
 		next = s->next;
-		if (s->job && s->m.state != CLIENT_DOT)
+		if (s->job && !smtp_client_promised(&s->m))
 			session_cut(s);
 	}
 }

@@ -9,6 +9,8 @@
 
 #include "clock.h"
 #include "delivery/connect.h"
+#include "delivery/health.h"
+#include "delivery/route.h"
 #include "postern/err.h"
 
 #define SLOTS 2
@@ -28,6 +30,7 @@ struct connector {
 	struct carrier *c;
 	struct route *route;
 	uint64_t *tried;
+	uint16_t order[PLAN_TARGETS_MAX];
 	connect_cb *cb;
 	void *ctx;
 	struct slot slots[SLOTS];
@@ -90,25 +93,26 @@ target_failed(struct connector *cn, size_t target, int error)
 	char ip[IP_TEXT_MAX];
 
 	cn->route->bad_until[target] = clock_mono() + BAD_FOR;
+	health_failed(cn->c->health, t->ip, t->port, clock_mono());
 	cn->any = true;
 	snprintf(cn->why, sizeof(cn->why), "connect to %s[%s]:%u: %s",
 	    cn->route->plan.hosts[t->host].name, ip_format(t->ip, ip), t->port,
 	    error == ETIMEDOUT ? "Connection timed out" : strerror(error));
 }
 
-/* The next source address of that family, in turn; false when none is configured. */
+/* The next source address of the route's pool and that family, in turn; false when none is configured. */
 static bool
-next_source(struct carrier *c, uint8_t family, struct ip *ip)
+next_source(struct carrier *c, const struct route *route, uint8_t family, struct ip *ip)
 {
-	const struct conf_delivery *d = &c->conf->delivery;
+	struct conf_pool pool = route_pool(&c->conf->delivery, route);
 	size_t *at = &c->source_at[family == 6];
 
-	for (size_t i = 0; i < d->nsources; i++) {
-		size_t k = (*at + i) % d->nsources;
+	for (size_t i = 0; i < pool.nsources; i++) {
+		size_t k = (*at + i) % pool.nsources;
 
-		if (d->sources[k].family == family) {
+		if (pool.sources[k].family == family) {
 			*at = k + 1;
-			*ip = d->sources[k];
+			*ip = pool.sources[k];
 			return true;
 		}
 	}
@@ -117,7 +121,7 @@ next_source(struct carrier *c, uint8_t family, struct ip *ip)
 
 /* A socket on its way to t, or -1 and errno. */
 static int
-open_socket(struct carrier *c, const struct target *t)
+open_socket(struct carrier *c, const struct route *route, const struct target *t)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = ip_to_sockaddr(t->ip, t->port, &ss);
@@ -128,7 +132,7 @@ open_socket(struct carrier *c, const struct target *t)
 	if (fd == -1)
 		return -1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (next_source(c, t->ip.family, &source)) {
+	if (next_source(c, route, t->ip.family, &source)) {
 		struct sockaddr_storage from;
 		socklen_t from_len = ip_to_sockaddr(source, 0, &from);
 
@@ -160,7 +164,10 @@ slot_event(evutil_socket_t efd, short what, void *arg)
 		int fd = s->fd;
 		size_t target = s->target;
 
+		const struct target *t = &cn->route->plan.targets[target];
+
 		cn->route->bad_until[target] = 0;
+		health_good(cn->c->health, t->ip, t->port);
 		slot_close(s, true);
 		tell(cn, fd, target);
 		return;
@@ -170,7 +177,7 @@ slot_event(evutil_socket_t efd, short what, void *arg)
 	event_active(cn->next, EV_TIMEOUT, 0);
 }
 
-/* The next target to try: in order, but first those that did not fail lately. */
+/* The next target to try: in the order drawn, but first those that did not fail lately. */
 static size_t
 choose(const struct connector *cn)
 {
@@ -184,11 +191,16 @@ choose(const struct connector *cn)
 				return SIZE_MAX;
 		}
 	}
-	for (size_t i = 0; i < r->plan.ntargets; i++) {
+	for (size_t k = 0; k < r->plan.ntargets; k++) {
+		size_t i = cn->order[k];
+		const struct target *t = &r->plan.targets[i];
+
 		if (*cn->tried & UINT64_C(1) << i)
 			continue;
-		if (r->bad_until[i] <= now)
+		if (r->bad_until[i] <= now && health_until(cn->c->health, t->ip, t->port) <= now) {
+			health_trying(cn->c->health, t->ip, t->port, now);
 			return i;
+		}
 		if (late == SIZE_MAX)
 			late = i;
 	}
@@ -213,7 +225,8 @@ next(evutil_socket_t efd, short what, void *arg)
 		return;		/* all are waiting: one of them will end, by itself or by its time */
 	while ((target = choose(cn)) != SIZE_MAX) {
 		*cn->tried |= UINT64_C(1) << target;
-		free_slot->fd = open_socket(cn->c, &cn->route->plan.targets[target]);
+		free_slot->fd = open_socket(cn->c, cn->route,
+		    &cn->route->plan.targets[target]);
 		if (free_slot->fd == -1) {
 			target_failed(cn, target, errno);
 			continue;
@@ -240,6 +253,7 @@ connect_start(struct carrier *c, struct route *route, uint64_t *tried, connect_c
 	cn->tried = tried;
 	cn->cb = cb;
 	cn->ctx = ctx;
+	plan_order(&route->plan, &c->world, cn->order);
 	for (size_t i = 0; i < SLOTS; i++) {
 		cn->slots[i].cn = cn;
 		cn->slots[i].fd = -1;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "delivery/alert.h"
 #include "delivery/report.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
@@ -28,6 +29,7 @@ struct delivery {
 	struct runtime *rt;
 	struct carrier carrier;
 	struct segments *segments;
+	struct alerts *alerts;
 	struct link *queue;
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
 	struct buf out;
@@ -118,6 +120,7 @@ delivery_start(struct runtime *rt, struct err *err)
 	d->arena = arena_new(0);
 	buf_init(&d->out, FRAME_BIG);
 	d->segments = segments_new();
+	d->alerts = alerts_new();
 	if (know_thyself(d, err) == -1)
 		return -1;
 	if (rt->conf->ndns == 0)
@@ -133,6 +136,12 @@ delivery_start(struct runtime *rt, struct err *err)
 
 static void job_over(void *ctx, struct job *job);
 
+static void
+tls_failed(void *ctx, const struct job *job, struct span relay, struct span why)
+{
+	alert_tls(((struct delivery *)ctx)->alerts, job, relay, why, clock_real());
+}
+
 static int
 delivery_run(struct runtime *rt, struct err *err)
 {
@@ -142,6 +151,7 @@ delivery_run(struct runtime *rt, struct err *err)
 	c->base = rt->base;
 	c->conf = rt->conf;
 	c->done = job_over;
+	c->tls_failed = tls_failed;
 	c->ctx = d;
 	if (rt->conf->ndns)
 		c->resolver = resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, d->anchors, err);
@@ -196,6 +206,8 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 
 	if (link_peer(l) == ROLE_QUEUE)
 		d->queue = l;
+	else if (link_peer(l) == ROLE_STORE)
+		alerts_store(d->alerts, l);
 }
 
 static void
@@ -203,6 +215,8 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 {
 	struct delivery *d = rt->state;
 
+	if (link_peer(l) == ROLE_STORE)
+		alerts_store(d->alerts, NULL);
 	if (l != d->queue)
 		return;
 	/* The next queue hands everything out again. What is not promised yet is dropped, so
@@ -220,8 +234,10 @@ job_over(void *ctx, struct job *job)
 	struct order *o = (struct order *)job;
 	struct arena *a = job->arena;
 
-	if (!job->handed_back)
+	if (!job->handed_back) {
 		report_log(job);
+		alert_attempt(d->alerts, job);
+	}
 	if (d->queue && o->epoch == d->epoch) {
 		buf_reset(&d->out);
 		report_result(&d->out, job);
@@ -381,6 +397,23 @@ refuse_client(struct runtime *rt, int fd, const char *why)
 	reply_end(&r);
 }
 
+/* `postern status`: what somebody should look at. */
+static void
+tell_alerts(struct delivery *d, int fd)
+{
+	struct reply *r = reply_new(d->rt, fd);
+	struct json j;
+
+	json_begin(&j, reply_buf(r));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_key(&j, "tls_failed");
+	alerts_write(d->alerts, &j, clock_real());
+	json_end_object(&j);
+	buf_putc(reply_buf(r), '\n');
+	reply_end(&r);
+}
+
 static void
 delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
@@ -394,6 +427,12 @@ delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	/* JSON is YAML, and base's reader is bounded. */
 	diags_init(&diags, a);
 	root = conf_parse("request", arena_span(a, request), &diags);
+	if (root && conf_get(root, "cmd") && conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd) &&
+	    span_is(cmd, "delivery.alerts")) {
+		arena_free(&a);
+		tell_alerts(d, fd);
+		return;
+	}
 	if (root == NULL || !conf_get(root, "cmd") || !conf_get(root, "address") ||
 	    !conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd) || !span_is(cmd, "route") ||
 	    !conf_text(&diags, conf_get(root, "address"), "address", &text)) {

@@ -83,6 +83,24 @@ dotstuff_next(struct dotstuff *d, struct span *out)
 }
 
 bool
+span_has_lines(struct span s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	if (!span_ends_nocase(s, CRLF))
+		return false;
+	while (p < end) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p));
+
+		/* The first CR of a line stands before its LF. */
+		if (lf == p || memchr(p, '\r', (size_t)(lf - p)) != lf - 1)
+			return false;
+		p = lf + 1;
+	}
+	return true;
+}
+
+bool
 span_has_8bit(struct span s)
 {
 	const char *p = s.p;

@@ -26,6 +26,9 @@ void dotstuff_init(struct dotstuff *d, struct span message);
 /* The next piece, never empty; false behind the last. */
 bool dotstuff_next(struct dotstuff *d, struct span *out);
 
+/* Every line ends with CRLF, the last one too, and no CR or LF stands alone: nothing is to be done to it
+ * where dots need no care (BDAT). */
+bool span_has_lines(struct span s);
 /* Is there a byte above 127? */
 bool span_has_8bit(struct span s);
 

@@ -25,17 +25,22 @@ struct job {
 	struct span bytes;		/* the message; stays mapped as long as the job lives */
 	void *mapping;			/* segment.c's */
 	struct smtp_result *results;	/* one for each recipient */
+	struct span way;		/* what way_key made of its route; empty: as its site */
 	size_t at;			/* first recipient that no transaction has had yet */
 	bool eightbit, utf8_header;
+	enum { LINES_UNKNOWN, LINES_CRLF, LINES_OTHER } lines;	/* span_has_lines(bytes), once it matters */
 	bool requeued;			/* met a connection that had died idle: once is enough */
+	uint8_t pushed;			/* times a server would not let it in while others were served */
 	bool handed_back;
 	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real */
 	struct span relay;		/* "mx1.example.net[203.0.113.9]:25"; "none" */
 	struct span tls;
+	struct span talk;		/* what was said, when it failed for anybody */
 };
 
 /* A route found, shared by a site and its sessions. */
 struct route {
+	const struct conf_route *by;		/* the line of postern.yaml; NULL: none */
 	unsigned refs;
 	bool ok;
 	int64_t expires;			/* clock_mono */
@@ -52,6 +57,9 @@ struct carrier {
 	struct ssl_ctx_st *tls;			/* NULL: no TLS */
 	struct plan_world world;
 	struct table *sites;
+	struct health *health;
+	struct table *hubs;
+	struct tls_cache *tls_sessions;		/* NULL: none is resumed */
 	struct site *dirty;			/* sites that want to be looked at */
 	struct event *kick;			/* … in the next turn */
 	struct event *tick;			/* once a second: time limits of all sessions */
@@ -63,6 +71,9 @@ struct carrier {
 	bool retiring;
 	/* The job is over: every recipient has its result, or it is handed back. Takes it. */
 	void (*done)(void *ctx, struct job *job);
+	/* The TLS that was required could not be had there: whose, for the log once in a while. NULL:
+	 * nobody wants to know. */
+	void (*tls_failed)(void *ctx, const struct job *job, struct span relay, struct span why);
 	void *ctx;
 };
 

@@ -94,11 +94,12 @@ plan_literal(struct plan *p, uint16_t port)
 void
 plan_hosts(struct plan *p, const struct conf_host *hosts, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && i < PLAN_HOSTS_MAX; i++) {
 		if (hosts[i].ip.family)
-			add_literal(p, (uint16_t)i, hosts[i].name, hosts[i].ip, hosts[i].port);
+			add_literal(p, hosts[i].rank, hosts[i].name, hosts[i].ip, hosts[i].port);
 		else
-			add_host(p, (uint16_t)i, hosts[i].name, hosts[i].port);
+			add_host(p, hosts[i].rank, hosts[i].name, hosts[i].port);
+		p->hosts[i].weight = hosts[i].weight;
 	}
 }
 
@@ -291,6 +292,59 @@ no_address(struct plan *p)
 	return false;
 }
 
+static bool
+is_ourselves(const struct plan *p, size_t host, const struct plan_world *w)
+{
+	const struct plan_host *h = &p->hosts[host];
+
+	for (size_t k = 0; k < h->naddrs; k++)
+		if (is_own(w, h->addrs[k], h->port))
+			return true;
+	return false;
+}
+
+/* The targets of the hosts from `from` on that share its rank, drawn by weight without putting
+ * back; the addresses of one host stay together. */
+static size_t
+draw(const struct plan *p, size_t from, const struct plan_world *w, uint16_t *order)
+{
+	uint16_t hosts[PLAN_HOSTS_MAX];
+	size_t end = from, n = 0, out = from;
+	uint64_t total = 0;
+
+	for (; end < p->ntargets && p->targets[end].pref == p->targets[from].pref; end++)
+		if (end == from || p->targets[end].host != p->targets[end - 1].host) {
+			hosts[n++] = p->targets[end].host;
+			total += p->hosts[p->targets[end].host].weight;
+		}
+	while (n > 0) {
+		uint64_t at = total ? w->random(w->random_ctx) % total : 0;
+		size_t i = 0;
+
+		while (i < n - 1 && at >= p->hosts[hosts[i]].weight)
+			at -= p->hosts[hosts[i++]].weight;
+		for (size_t t = from; t < end; t++)
+			if (p->targets[t].host == hosts[i])
+				order[out++] = (uint16_t)t;
+		total -= p->hosts[hosts[i]].weight;
+		hosts[i] = hosts[--n];
+	}
+	return end;
+}
+
+void
+plan_order(const struct plan *p, const struct plan_world *w, uint16_t *order)
+{
+	for (size_t i = 0; i < p->ntargets; ) {
+		if (p->hosts[p->targets[i].host].weight > 0) {
+			i = draw(p, i, w, order);
+		} else {
+			order[i] = (uint16_t)i;
+			i++;
+		}
+	}
+}
+
 bool
 plan_finish(struct plan *p, const struct plan_world *w)
 {
@@ -308,7 +362,9 @@ plan_finish(struct plan *p, const struct plan_world *w)
 				own = h->pref;
 	}
 	for (size_t i = 0; i < p->nhosts; i++) {
-		if (p->hosts[i].pref >= own)
+		/* The preference of an MX says who is closer to the mailbox; the rank of a next hop
+		 * only who is tried first. */
+		if (p->kind == PLAN_STATIC ? is_ourselves(p, i, w) : p->hosts[i].pref >= own)
 			looped = true;
 		else if (p->hosts[i].dane != DANE_FAILED)
 			add_targets(p, i, w);

@@ -8,7 +8,9 @@
  *
  * Hosts of lower preference come first, equal ones in random order; within a
  * host IPv6 and IPv4 alternate. What points to ourselves, by name or by
- * address and port, is cut with all that is no better (mail loops).
+ * address and port, is cut, of MX hosts with all that are no better (mail loops).
+ *
+ * Next hops with weights share a rank: plan_order draws anew for each connection.
  */
 #ifndef DELIVERY_MX_H
 #define DELIVERY_MX_H
@@ -49,6 +51,7 @@ struct plan_host {
 	uint16_t pref;
 	uint16_t port;
 	char name[DNS_NAME_MAX];
+	uint16_t weight;			/* its share among its rank; 0: in order */
 	bool literal;				/* the address is known, name is for people */
 	struct ip addrs[PLAN_ADDRS_MAX];
 	size_t naddrs;
@@ -97,5 +100,8 @@ void plan_address(struct plan *p, size_t i, uint8_t family, const struct dns_ans
 #define PLAN_NAMES_MAX 2
 size_t plan_names(const struct plan *p, size_t host, struct span names[PLAN_NAMES_MAX]);
 bool plan_finish(struct plan *p, const struct plan_world *w);
+/* The order in which one connection tries the targets: as they are, but hosts of one rank that have
+ * weights in a random order, each first with the probability of its share. */
+void plan_order(const struct plan *p, const struct plan_world *w, uint16_t *order);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "conf.h"
 #include "delivery/dane.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
@@ -32,6 +33,7 @@ struct routing {
 	struct host_question hosts[PLAN_HOSTS_MAX * 2];
 	size_t nhosts, waiting;
 	struct dane_search *dane;
+	struct plan_world world;	/* the carrier's, as far as the route's own addresses go */
 	struct event *now;		/* there is nothing to ask: the callback, in the next turn */
 	bool ok;
 };
@@ -83,7 +85,7 @@ finished(struct routing *r)
 		keep = 60 * US_PER_SEC;
 	keep = keep < KEEP_MIN ? KEEP_MIN : keep > KEEP_MAX ? KEEP_MAX : keep;
 	route->expires = clock_mono() + keep;
-	route->ok = r->ok && plan_finish(&route->plan, &r->c->world);
+	route->ok = r->ok && plan_finish(&route->plan, &r->world);
 	r->route = NULL;
 	r->cb(r->ctx, route);
 	routing_free(r);
@@ -136,7 +138,7 @@ ask_addresses(struct routing *r)
 		for (int f = 0; f < 2 && !h->literal; f++) {
 			struct host_question *hq;
 
-			if (f ? r->c->world.no6 : r->c->world.no4)
+			if (f ? r->world.no6 : r->world.no4)
 				continue;
 			if (!dns_name_ok(span_str(h->name))) {
 				struct dns_answer none = { .status = DNS_NXDOMAIN };
@@ -160,7 +162,7 @@ got_mx(void *arg, const struct dns_answer *a)
 	struct routing *r = arg;
 
 	r->mx = NULL;
-	r->ok = plan_mx(&r->route->plan, a, r->c->conf->delivery.port, &r->c->world);
+	r->ok = plan_mx(&r->route->plan, a, r->c->conf->delivery.port, &r->world);
 	if (!r->ok || !ask_addresses(r))
 		finished(r);
 }
@@ -181,14 +183,104 @@ next_hop(struct span site, struct conf_host *out)
 	return true;
 }
 
+bool
+way_is_hop(struct span site)
+{
+	struct conf_host hop;
+
+	return next_hop(site, &hop);
+}
+
+/* ---- ways ---- */
+
+#define WAY_SEPARATOR '\t'	/* in no domain */
+
+struct span
+way_key(struct arena *a, struct span domain, const struct conf_route *line, struct span hops)
+{
+	return span_str(hops.n ? arena_printf(a, SPAN_FMT "\t%u\t" SPAN_FMT, SPAN_ARG(domain),
+	    line->index, SPAN_ARG(hops)) : arena_printf(a, SPAN_FMT "\t%u", SPAN_ARG(domain),
+	    line->index));
+}
+
+struct way {
+	struct span domain, hops;
+	const struct conf_route *line;	/* NULL: by MX */
+};
+
+static struct way
+way_read(const struct config *conf, struct span key)
+{
+	struct way w = { .domain = span_sub(key, 0, span_find(key, WAY_SEPARATOR)) };
+	struct route_question q = { .recipient = w.domain };
+	struct span rest = span_from(key, w.domain.n + 1);
+	struct span number = span_sub(rest, 0, span_find(rest, WAY_SEPARATOR));
+	uint64_t index;
+
+	w.hops = span_from(rest, number.n + 1);
+	if (number.n == 0)
+		w.line = config_route(conf, &q);
+	else if (parse_uint(number, UINT32_MAX, &index) && index < conf->delivery.nlines)
+		w.line = conf->delivery.lines[index];
+	return w;
+}
+
+/* "relay1:25 relay2:25", as dispatch.c wrote them: equal among themselves. */
+static size_t
+read_hops(struct span text, struct conf_host *out)
+{
+	size_t n = 0;
+
+	while (text.n && n < ROUTE_HOSTS_MAX) {
+		struct span one = span_sub(text, 0, span_find(text, ' '));
+
+		text = span_from(text, one.n + 1);
+		if (!next_hop(one, &out[n]))
+			continue;
+		out[n++].weight = 1;
+	}
+	return n;
+}
+
+struct conf_pool
+route_pool(const struct conf_delivery *d, const struct route *route)
+{
+	struct conf_pool p = route->by ? route->by->pool : (struct conf_pool){ 0 };
+
+	if (p.nsources == 0) {
+		p.sources = d->sources;
+		p.nsources = d->nsources;
+	}
+	if (p.hello.n == 0)
+		p.hello = d->hello;
+	return p;
+}
+
+static void
+know_families(struct routing *r)
+{
+	const struct conf_route *by = r->route->by;
+
+	r->world = r->c->world;
+	if (by == NULL || by->pool.nsources == 0)
+		return;
+	r->world.no4 = r->world.no6 = true;
+	for (size_t i = 0; i < by->pool.nsources; i++) {
+		r->world.no4 &= by->pool.sources[i].family != 4;
+		r->world.no6 &= by->pool.sources[i].family != 6;
+	}
+}
+
 struct routing *
-route_find(struct carrier *c, struct span domain, route_cb *cb, void *ctx)
+route_find(struct carrier *c, struct span key, route_cb *cb, void *ctx)
 {
 	struct routing *r = calloc(1, sizeof(*r));
-	const struct conf_host *hosts;
-	struct conf_host hop;
+	struct way way = way_read(c->conf, key);
+	struct conf_host named[ROUTE_HOSTS_MAX];
+	struct span domain = way.domain;
+	const struct conf_host *hosts = way.line ? way.line->hosts : NULL;
+	size_t n = way.line ? way.line->nhosts : 0;
 	struct plan *p;
-	size_t n;
 
 	ASSERT(r != NULL);
 	r->c = c;
@@ -200,11 +292,17 @@ route_find(struct carrier *c, struct span domain, route_cb *cb, void *ctx)
 	p = &r->route->plan;
 	plan_init(p, domain);
 	r->ok = true;
-	if (next_hop(domain, &hop)) {
-		plan_hosts(p, &hop, 1);
-		if (ask_addresses(r))
-			return r;
-	} else if ((hosts = config_route(c->conf, domain, &n)) != NULL) {
+	if (way.hops.n) {
+		n = read_hops(way.hops, named);
+		hosts = named;
+	} else if (next_hop(domain, named)) {
+		way.line = NULL;
+		hosts = named;
+		n = 1;
+	}
+	r->route->by = way.line;
+	know_families(r);
+	if (n > 0) {
 		plan_hosts(p, hosts, n);
 		if (ask_addresses(r))
 			return r;
@@ -213,7 +311,7 @@ route_find(struct carrier *c, struct span domain, route_cb *cb, void *ctx)
 	} else if (!dns_name_ok(domain)) {
 		struct dns_answer none = { .status = DNS_NXDOMAIN };
 
-		r->ok = plan_mx(p, &none, c->conf->delivery.port, &c->world);
+		r->ok = plan_mx(p, &none, c->conf->delivery.port, &r->world);
 	} else {
 		r->mx = resolver_ask(c->resolver, p->domain, DNS_MX, got_mx, r);
 		return r;

@@ -6,10 +6,15 @@
  * transaction has begun, what happens to it is the job's result.
  */
 #include <event2/event.h>
-#include <stdlib.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 
 #include "clock.h"
+#include "delivery/route.h"
+#include "delivery/hub.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
 #include "log.h"
@@ -25,15 +30,17 @@ static void connected(void *ctx, int fd, size_t target, const char *why);
 /* --- life --- */
 
 struct session *
-session_new(struct carrier *c, struct site *site, struct route *route, struct job *job)
+session_new(struct carrier *c, struct hub *hub, struct site *site, struct job *job)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	ASSERT(s != NULL);
 	s->c = c;
+	s->hub = hub;
 	s->site = site;
-	s->route = route;
-	route->refs++;
+	site->working++;
+	s->route = site->route;
+	s->route->refs++;
 	s->job = job;
 	s->t.fd = -1;
 	s->arena = arena_new(1024);
@@ -47,7 +54,8 @@ session_new(struct carrier *c, struct site *site, struct route *route, struct jo
 	c->sessions = s;
 	c->nsessions++;
 	job->t_conn = clock_real();
-	s->connector = connect_start(c, route, &s->tried, connected, s);
+	talk_begin(&s->talk, clock_mono());
+	s->connector = connect_start(c, s->route, &s->tried, connected, s);
 	return s;
 }
 
@@ -78,21 +86,24 @@ session_free(struct session *s)
 	}
 	smtp_client_release(&s->m);
 	buf_release(&s->in);
+	talk_release(&s->talk);
+	if (s->site)
+		s->site->working--;
 	route_unref(&s->route);
 	arena_free(&s->arena);
 	free(s);
 }
 
 /* The end: out of every list, freed by the carrier at the end of the turn. */
-static void
-die(struct session *s)
+void
+session_die(struct session *s)
 {
 	struct carrier *c = s->c;
 
 	ASSERT(s->job == NULL && s->phase != SESSION_DEAD);
 	hang_up(s);
 	connect_cancel(&s->connector);
-	site_session_gone(s->site, s);
+	hub_session_gone(s->hub, s);
 	s->phase = SESSION_DEAD;
 	*s->prev = s->next;
 	if (s->next)
@@ -104,74 +115,8 @@ die(struct session *s)
 	event_active(c->kick, EV_TIMEOUT, 0);
 }
 
-/* --- the job --- */
-
-static void
-job_over(struct session *s)
-{
-	struct job *job = s->job;
-
-	s->job = NULL;
-	job->relay = s->relay.n ? arena_span(job->arena, s->relay) : SPAN_LIT("none");
-	job->tls = arena_span(job->arena, s->tls);
-	job_done(s->c, job);
-}
-
-/* What everybody needs there: postern.yaml, the records of the host. */
-static enum require_tls
-common_need(const struct session *s, const struct plan_host *h)
-{
-	if (h->dane == DANE_USABLE)
-		return TLS_DANE;
-	return h->dane == DANE_UNUSABLE || s->c->conf->delivery.floor == FLOOR_ENCRYPTED ?
-	    TLS_ENCRYPTED : TLS_UNSPECIFIED;
-}
-
-/* The most that anyone asks for: the job, or that. */
-static enum require_tls
-tls_needed(const struct session *s, const struct plan_host *h)
-{
-	enum require_tls all = common_need(s, h), own = job_demand(s->job).least;
-
-	return own > all ? own : all;
-}
-
-/* The session failed for what its job asked for, no more. */
-static bool
-demanded(const struct session *s)
-{
-	const struct plan *p = &s->route->plan;
-	const struct plan_host *h = &p->hosts[p->targets[s->target].host];
-
-	if (!s->m.failed || s->m.fail.cls != FAIL_TLS || job_demand(s->job).least == TLS_UNSPECIFIED)
-		return false;
-	return s->has >= common_need(s, h) || (s->need == TLS_DANE && h->dane != DANE_USABLE);
-}
-
-/* No target is left; s->last says why the last one was given up. */
-static void
-unreachable(struct session *s)
-{
-	struct job *job = s->job;
-	struct smtp_result why = s->last;
-	struct job_demand demand = { 0 };
-
-	if (s->demanded) {
-		demand = job_demand(job);
-		why.cls = FAIL_MESSAGE;
-	}
-	s->job = NULL;
-	job_fail_rest(job, &why);
-	job->relay = s->relay.n ? arena_span(job->arena, s->relay) : SPAN_LIT("none");
-	job->tls = arena_span(job->arena, s->tls);
-	job_done(s->c, job);
-	site_session_gone(s->site, s);
-	site_unreachable(s->site, &why, s->relay, demand);
-	die(s);
-}
-
-static void
-next_target(struct session *s)
+void
+session_next_target(struct session *s)
 {
 	hang_up(s);
 	s->phase = SESSION_CONNECTING;
@@ -179,91 +124,18 @@ next_target(struct session *s)
 	s->connector = connect_start(s->c, s->route, &s->tried, connected, s);
 }
 
-/* The machine has ended the session, or it ended under it. */
-static void
-over(struct session *s)
-{
-	struct smtp_client *m = &s->m;
-
-	if (s->job == NULL) {
-		die(s);
-		return;
-	}
-	ASSERT(m->failed);
-	if (s->served > 1 && m->msg && !m->heard && !s->job->requeued) {
-		/* It had died while it was idle: the job has not been tried at all. */
-		struct job *job = s->job;
-
-		s->job = NULL;
-		job->requeued = true;
-		job->at -= m->msg->n;
-		site_requeue(s->site, job);
-		die(s);
-	} else if (m->msg) {
-		job_fail_rest(s->job, &m->fail);
-		job_over(s);
-		die(s);
-	} else {
-		bool own = demanded(s);
-
-		s->demanded |= own;
-		s->last = m->fail;
-		s->last.reply = arena_span(s->arena, m->fail.reply);
-		/* What only this message asks for says nothing about the server. */
-		if (!own)
-			s->route->bad_until[s->target] = clock_mono() + 60 * US_PER_SEC;
-		next_target(s);
-	}
-}
-
-/* The next transaction of this job, or of the next job. false: there is none. */
-static bool
-begin(struct session *s)
-{
-	struct job *job;
-
-	for (;;) {
-		size_t n;
-
-		job = s->job;
-		if (job && job->at == job->d.nrecipients) {
-			job_over(s);
-			continue;
-		}
-		if (job == NULL) {
-			if (s->c->retiring || s->served >= s->c->conf->delivery.site_messages)
-				return false;
-			if ((job = s->job = site_next(s->site, s)) == NULL)
-				return false;
-		}
-		if (job->at == 0) {
-			job->t_ready = clock_real();
-			if (s->served++)
-				job->t_conn = job->t_ready;
-		}
-		n = job->d.nrecipients - job->at;
-		if (n > SMTP_RCPT_MAX)
-			n = SMTP_RCPT_MAX;
-		s->msg = (struct smtp_message){ .arena = job->arena, .sender = job->d.sender,
-			.envid = job->d.envid, .ret = job->d.ret, .flags = job->d.flags,
-			.recipients = job->d.recipients + job->at, .results = job->results + job->at,
-			.n = n, .bytes = job->bytes, .eightbit = job->eightbit, .utf8_header = job->utf8_header };
-		job->at += n;
-		if (smtp_client_message(&s->m, &s->msg))
-			return true;
-	}
-}
-
 /* Nothing to carry: wait a moment for the next job, or leave. */
 static void
 rest(struct session *s)
 {
-	if (s->c->retiring || s->served >= s->c->conf->delivery.site_messages) {
+	if (s->c->retiring || s->served >= s->c->conf->delivery.site_messages || hub_too_many(s->hub)) {
 		session_quit(s);
 		return;
 	}
 	s->phase = SESSION_IDLE;
 	s->deadline = clock_mono() + smtp_client_patience(&s->m);
+	if (s->hub->ring)
+		site_dirty(s->hub->ring);	/* it waits for a connection of another kind */
 }
 
 /* --- input and output --- */
@@ -275,6 +147,20 @@ want_write(struct session *s)
 		event_add(s->ev_write, NULL);
 		s->writing = true;
 	}
+}
+
+/* For the transcript: commands word for word, of the message how much. */
+static void
+record(struct session *s, const struct span *v, size_t sent)
+{
+	size_t commands = smtp_client_commands(&s->m);
+
+	if (commands > sent)
+		commands = sent;
+	if (commands)
+		talk_said(&s->talk, span_sub(v[0], 0, commands), clock_mono());
+	if (sent > commands)
+		talk_body(&s->talk, sent - commands);
 }
 
 /* What the machine has to say. 0 all said, TRANSPORT_AGAIN, TRANSPORT_BROKEN. */
@@ -296,39 +182,12 @@ say(struct session *s)
 			smtp_client_lost(&s->m, "lost connection");
 			return TRANSPORT_BROKEN;
 		}
+		record(s, v, (size_t)r);
 		smtp_client_sent(&s->m, (size_t)r);
-		if (s->m.state == CLIENT_BODY)	/* progress */
+		if (smtp_client_in_body(&s->m))	/* progress */
 			s->deadline = clock_mono() + smtp_client_patience(&s->m);
 	}
 	return 0;
-}
-
-/* TLS stands. Is it what was wanted? Nothing of a message has been said yet. */
-static void
-shaken(struct session *s)
-{
-	static const enum require_tls worth[] = { [PROVED_NOTHING] = TLS_ENCRYPTED,
-		[PROVED_NAME] = TLS_VERIFIED, [PROVED_DANE] = TLS_DANE };
-	static const char *const wanted[] = { [TLS_VERIFIED] = "verified", [TLS_DANE] = "DANE" };
-	const struct plan *p = &s->route->plan;
-	struct span names[PLAN_NAMES_MAX];
-	size_t n = plan_names(p, p->targets[s->target].host, names);
-	struct err verdict = { 0 };
-	enum proved proved = transport_proved(&s->t, names, n, &verdict);
-
-	s->tls = transport_tls_text(&s->t, proved, s->arena);
-	s->has = worth[proved];
-	counter_add(COUNTER_OUT_TLS, 1);
-	if (s->has < s->need) {
-		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "the certificate of host "
-		    SPAN_FMT " is not good enough (%s TLS is required): %s", SPAN_ARG(s->m.peer),
-		    wanted[s->need], verdict.text);
-		log_msg(LOG_LVL_WARN, s->job->d.id, "%s TLS is required, and host " SPAN_FMT
-		    " has not proved it: %s (" SPAN_FMT ")", wanted[s->need], SPAN_ARG(s->m.peer),
-		    verdict.text, SPAN_ARG(s->tls));
-		return;
-	}
-	smtp_client_tls_done(&s->m);
 }
 
 static void
@@ -344,8 +203,18 @@ handshake(struct session *s)
 	}
 	s->handshaking = false;
 	if (r == 0) {
-		shaken(s);
+		if (session_tls_judge(s))
+			smtp_client_tls_done(&s->m);
 		run(s);
+		return;
+	}
+	talk_note(&s->talk, clock_mono(), "%s", err.text);
+	if (s->t.offered && !s->anew) {
+		/* Perhaps it is the session of before that it cannot stand. */
+		tls_cache_forget(s->c->tls_sessions, s->t.cache_key);
+		s->anew = true;
+		s->tried &= ~(UINT64_C(1) << s->target);
+		session_next_target(s);
 		return;
 	}
 	if (s->m.tls == CLIENT_TLS_OFFERED) {
@@ -353,7 +222,7 @@ handshake(struct session *s)
 		log_info(SPAN_FMT ": %s; once more without TLS", SPAN_ARG(s->relay), err.text);
 		s->plain_only = true;
 		s->tried &= ~(UINT64_C(1) << s->target);
-		next_target(s);
+		session_next_target(s);
 		return;
 	}
 	smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "Cannot start TLS with "
@@ -361,37 +230,12 @@ handshake(struct session *s)
 	run(s);
 }
 
-/* The records found for the host, where there are any that count (RFC 7672). */
-static int
-expect_dane(struct session *s, size_t host, struct err *err)
-{
-	const struct plan *p = &s->route->plan;
-	const struct dns_answer *a = s->route->tlsa[host];
-	const char *also[] = { p->hosts[host].name, p->domain, NULL };
-	struct tlsa v[DNS_RECORDS_MAX];
-	size_t n = 0;
-
-	if (p->hosts[host].dane != DANE_USABLE)
-		return 0;
-	for (size_t i = 0; i < a->n; i++) {
-		struct span d = dns_data(a, &a->records[i]);
-
-		/* The Web's authorities (usages 0 and 1) have no say in mail (RFC 7672, 3.1.3). */
-		if (d.n > 3 && (d.p[0] == 2 || d.p[0] == 3))
-			v[n++] = (struct tlsa){ (unsigned char)d.p[0], (unsigned char)d.p[1],
-				(unsigned char)d.p[2], span_from(d, 3) };
-	}
-	return transport_dane(&s->t, s->route->tlsa_base[host], also, v, n, err);
-}
-
 static void
 start_tls(struct session *s)
 {
-	const struct target *t = &s->route->plan.targets[s->target];
 	struct err err;
 
-	if (transport_tls(&s->t, s->c->tls, s->route->plan.hosts[t->host].name, &err) == -1 ||
-	    expect_dane(s, t->host, &err) == -1) {
+	if (session_tls_begin(s, &err) == -1) {
 		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "%s", err.text);
 		run(s);
 		return;
@@ -407,6 +251,8 @@ run(struct session *s)
 		size_t used;
 		enum smtp_step step = smtp_client_step(&s->m, buf_data(&s->in), &used);
 
+		if (used)
+			talk_heard(&s->talk, span_sub(buf_data(&s->in), 0, used), clock_mono());
 		buf_consume(&s->in, used);
 		if (s->m.state != s->granted) {
 			s->granted = s->m.state;
@@ -420,20 +266,31 @@ run(struct session *s)
 				return;
 			break;
 		case SMTP_DONE:
-			over(s);
+			session_over(s);
 			return;
 		case SMTP_WAIT:
 			if (s->m.state == CLIENT_TLS) {
 				start_tls(s);
 				return;
 			}
-			if (!begin(s)) {
+			if (!session_begin(s)) {
 				rest(s);
 				return;
 			}
 			break;
 		}
 	}
+}
+
+/* Answers to pipelined commands that come one by one: a server that sends the next only once the
+ * last is acknowledged (Nagle) would wait 40 ms for ours, for each. */
+static void
+hurry(const struct session *s)
+{
+	int on = 1;
+
+	if (s->phase == SESSION_OPEN && s->m.state >= CLIENT_MAIL && s->m.state < CLIENT_DATA && s->t.fd != -1)
+		setsockopt(s->t.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }
 
 static void
@@ -469,6 +326,7 @@ readable(evutil_socket_t fd, short what, void *arg)
 		}
 		buf_commit(&s->in, (size_t)r);
 		run(s);
+		hurry(s);
 		if (s->t.fd != fd || s->ev_read == NULL || s->phase == SESSION_DEAD ||
 		    (s->t.ssl == NULL && r < READ_SIZE) || s->handshaking)
 			return;
@@ -497,12 +355,13 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	s->connector = NULL;
 	if (fd == -1) {
 		if (why) {
+			talk_note(&s->talk, clock_mono(), "%s", why);
 			s->relay = s->tls = (struct span){ 0 };
 			smtp_result_set(&s->last, CLIENT_GREETING, RCPT_DEFERRED, FAIL_CONNECT,
 			    "4.4.1", span_str(arena_printf(s->arena, "%s", why)), false);
 		}
 		ASSERT(s->last.set);
-		unreachable(s);
+		session_unreachable(s);
 		return;
 	}
 	s->target = target;
@@ -513,14 +372,16 @@ connected(void *ctx, int fd, size_t target, const char *why)
 	event_add(s->ev_read, NULL);
 	smtp_client_release(&s->m);
 	smtp_client_init(&s->m);
-	s->m.hello = c->conf->delivery.hello;
+	s->m.hello = route_pool(&c->conf->delivery, s->route).hello;
 	s->m.peer = span_str(target_name(s->arena, p, &p->targets[target]));
 	s->m.loop_detect = p->kind != PLAN_STATIC && p->targets[target].port == 25;
 	s->relay = span_str(arena_printf(s->arena, SPAN_FMT ":%u", SPAN_ARG(s->m.peer),
 	    p->targets[target].port));
 	s->tls = SPAN_LIT("");
 	s->has = TLS_UNSPECIFIED;
-	s->need = tls_needed(s, &p->hosts[p->targets[target].host]);
+	s->tlsa = 0;
+	s->need = session_needs(s);
+	talk_note(&s->talk, clock_mono(), "connected to " SPAN_FMT, SPAN_ARG(s->relay));
 	s->m.requiretls = job_demand(s->job).requiretls;
 	if (s->need >= TLS_ENCRYPTED)
 		s->m.tls = CLIENT_TLS_REQUIRED;
@@ -541,23 +402,29 @@ connected(void *ctx, int fd, size_t target, const char *why)
 /* --- from outside --- */
 
 void
-session_give(struct session *s, struct job *job)
+session_take(struct session *s, struct site *site, struct job *job)
 {
-	ASSERT(s->phase == SESSION_IDLE && s->job == NULL);
+	ASSERT(s->job == NULL && job != NULL);
 	s->job = job;
+	s->site = site;
+	site->working++;
+	if (s->route != site->route)
+		session_turn_to(s, site->route);
+	talk_begin(&s->talk, clock_mono());
+	talk_note(&s->talk, s->talk.began, "on a connection to " SPAN_FMT " that has carried %u before",
+	    SPAN_ARG(s->relay), s->served);
+}
+
+void
+session_give(struct session *s, struct site *site, struct job *job)
+{
+	ASSERT(s->phase == SESSION_IDLE);
+	session_take(s, site, job);
 	s->phase = SESSION_OPEN;
-	if (begin(s))
+	if (session_begin(s))
 		run(s);
 	else
 		rest(s);
-}
-
-bool
-session_fits(const struct session *s, const struct job *job)
-{
-	struct job_demand d = job_demand(job);
-
-	return s->has >= d.least && (!d.requiretls || (s->m.caps & CAP_REQUIRETLS));
 }
 
 void
@@ -565,7 +432,7 @@ session_quit(struct session *s)
 {
 	ASSERT(s->job == NULL);
 	s->phase = SESSION_LEAVING;
-	site_session_gone(s->site, s);
+	hub_session_gone(s->hub, s);
 	smtp_client_quit(&s->m);
 	run(s);
 }
@@ -592,10 +459,10 @@ session_cut(struct session *s)
 	bool promised = false;
 
 	if (job == NULL) {
-		die(s);
+		session_die(s);
 		return;
 	}
-	if (s->m.msg && s->m.state == CLIENT_DOT) {
+	if (smtp_client_promised(&s->m)) {
 		smtp_client_lost(&s->m, "shutting down, lost connection");
 		smtp_client_fail_rest(&s->m, s->m.msg);
 	}
@@ -609,6 +476,6 @@ session_cut(struct session *s)
 		job_fail_rest(job, &why);
 	} else
 		job->handed_back = true;
-	job_over(s);
-	die(s);
+	session_job_over(s);
+	session_die(s);
 }

@@ -1,25 +1,13 @@
-/* site.c -- one destination: its route, its waiting jobs, its connections; see site.h. */
+/* site.c -- one destination: its route and its waiting jobs; see site.h. */
 #include <event2/event.h>
 #include <stdlib.h>
 
 #include "clock.h"
+#include "delivery/hub.h"
 #include "delivery/route.h"
-#include "delivery/session.h"
 #include "delivery/site.h"
 #include "postern/err.h"
 #include "table.h"
-
-struct site {
-	struct carrier *c;
-	struct span name;
-	struct route *route;
-	struct routing *routing;
-	struct job *first, **last;	/* waiting, oldest first */
-	struct session *sessions;
-	size_t nsessions;
-	bool is_dirty;
-	struct site *next_dirty;
-};
 
 static void got_route(void *ctx, struct route *route);
 
@@ -46,13 +34,14 @@ site_get(struct carrier *c, struct span name)
 void
 site_free(struct site *site)
 {
-	ASSERT(site->sessions == NULL && !site->is_dirty);
+	ASSERT(site->working == 0 && !site->is_dirty);
 	while (site->first) {
 		struct job *job = site->first;
 
 		site->first = job->next;
 		arena_free(&job->arena);
 	}
+	hub_leave(site);
 	route_cancel(&site->routing);
 	route_unref(&site->route);
 	table_remove(site->c->sites, site->name);
@@ -63,7 +52,7 @@ site_free(struct site *site)
 bool
 site_stale(const struct site *site, int64_t now)
 {
-	return site->first == NULL && site->sessions == NULL && site->routing == NULL &&
+	return site->first == NULL && site->working == 0 && site->routing == NULL &&
 	    !site->is_dirty && (site->route == NULL || site->route->expires <= now);
 }
 
@@ -111,8 +100,8 @@ site_requeue(struct site *site, struct job *job)
 	site_dirty(site);
 }
 
-static struct job *
-take_first(struct site *site)
+struct job *
+site_take(struct site *site)
 {
 	struct job *job = site->first;
 
@@ -125,29 +114,21 @@ take_first(struct site *site)
 	return job;
 }
 
-struct job *
-site_next(struct site *site, struct session *s)
-{
-	if (site->first == NULL || !session_fits(s, site->first))
-		return NULL;
-	return take_first(site);
-}
-
 void
 site_retire(struct site *site)
 {
 	struct job *job;
 
 	route_cancel(&site->routing);
-	while ((job = take_first(site)) != NULL) {
+	while ((job = site_take(site)) != NULL) {
 		job->handed_back = true;
 		job_done(site->c, job);
 	}
 }
 
 /* Those that demand less stay. */
-static void
-fail_waiting(struct site *site, const struct smtp_result *why, struct span relay,
+void
+site_fail(struct site *site, const struct smtp_result *why, struct span relay,
     struct job_demand demand)
 {
 	struct job *job, *all = site->first;
@@ -173,8 +154,15 @@ fail_waiting(struct site *site, const struct smtp_result *why, struct span relay
 
 /* --- the route --- */
 
-static bool
-have_route(struct site *site)
+void
+site_forget_route(struct site *site)
+{
+	if (site->route)
+		site->route->expires = 0;
+}
+
+bool
+site_has_route(struct site *site)
 {
 	if (site->route && site->route->expires > clock_mono())
 		return true;
@@ -190,89 +178,27 @@ got_route(void *ctx, struct route *route)
 	struct smtp_result why;
 
 	site->routing = NULL;
+	hub_leave(site);
 	route_unref(&site->route);
 	if (route->ok) {
 		site->route = route;
+		hub_join(site);
 		site_dirty(site);
 		return;
 	}
+	/* Records that would prove the servers cannot be had: it is TLS that fails. */
+	if (strcmp(route->plan.dsn, "4.7.5") == 0 && site->first && site->c->tls_failed)
+		site->c->tls_failed(site->c->ctx, site->first, (struct span){ 0 },
+		    span_str(route->plan.text));
 	smtp_result_set(&why, CLIENT_GREETING, route->plan.status, FAIL_DNS, route->plan.dsn,
 	    span_str(route->plan.text), false);
-	fail_waiting(site, &why, (struct span){ 0 }, (struct job_demand){ 0 });
+	site_fail(site, &why, (struct span){ 0 }, (struct job_demand){ 0 });
 	route_unref(&route);
-}
-
-/* --- sessions --- */
-
-static struct session *
-find_idle(struct site *site, const struct job *job)
-{
-	for (struct session *s = site->sessions; s; s = s->site_next)
-		if (s->phase == SESSION_IDLE && (job == NULL || session_fits(s, job)))
-			return s;
-	return NULL;
-}
-
-static void
-open_session(struct site *site)
-{
-	struct session *s = session_new(site->c, site, site->route, take_first(site));
-
-	s->site_next = site->sessions;
-	if (s->site_next)
-		s->site_next->site_prev = &s->site_next;
-	s->site_prev = &site->sessions;
-	site->sessions = s;
-	site->nsessions++;
-}
-
-void
-site_session_gone(struct site *site, struct session *s)
-{
-	if (s->site_prev == NULL)
-		return;		/* and site may be gone already */
-	*s->site_prev = s->site_next;
-	if (s->site_next)
-		s->site_next->site_prev = s->site_prev;
-	s->site_prev = NULL;
-	site->nsessions--;
-	if (site->first)
-		site_dirty(site);
-}
-
-void
-site_unreachable(struct site *site, const struct smtp_result *why, struct span relay,
-    struct job_demand demand)
-{
-	if (demand.least == TLS_UNSPECIFIED)
-		route_unref(&site->route);	/* perhaps it has moved: ask again next time */
-	for (struct session *s = site->sessions; s; s = s->site_next)
-		if (s->phase == SESSION_OPEN || s->phase == SESSION_IDLE)
-			return;
-	fail_waiting(site, why, relay, demand);
 }
 
 void
 site_pump(struct site *site)
 {
-	const struct conf_delivery *d = &site->c->conf->delivery;
-
-	while (site->first) {
-		struct session *s = find_idle(site, site->first);
-
-		if (s) {
-			session_give(s, take_first(site));
-			continue;
-		}
-		if (site->nsessions >= d->site_connections) {
-			/* One that may not carry what waits makes room. */
-			if ((s = find_idle(site, NULL)) == NULL)
-				return;
-			session_quit(s);
-			continue;
-		}
-		if (!have_route(site))
-			return;
-		open_session(site);
-	}
+	if (site->first && site_has_route(site))
+		hub_want(site);
 }

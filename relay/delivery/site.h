@@ -1,30 +1,44 @@
-/* site.h -- one destination: its route, its waiting jobs, its connections.
+/* site.h -- one destination: its route and its waiting jobs.
  *
- * At most per_site.connections sessions; a job waits in order of arrival for
- * one that is free. A session that has done a job asks for the next itself;
- * with none there it stays open for a moment, for the next to come. A site
- * without jobs and sessions is forgotten once its route is stale.
+ * Jobs wait in order of arrival. Once the route is known the site belongs to a
+ * hub (hub.h): the servers it shares with all sites whose mail goes to the very
+ * same ones. Connections are the hub's. A site without jobs is forgotten once
+ * its route is stale.
  */
 #ifndef DELIVERY_SITE_H
 #define DELIVERY_SITE_H
 
 #include "delivery/job.h"
 
-/* The next waiting job that this session may carry, or NULL. */
-struct job *site_next(struct site *site, struct session *s);
-/* The job could not be begun on a connection that had died idle: it goes first again. */
-void site_requeue(struct site *site, struct job *job);
-/* The session counts no more (over, or QUIT under way). Once is enough, twice does no harm. */
-void site_session_gone(struct site *site, struct session *s);
-/* No server of the route could be had, for what this job demanded beyond the others ({ 0 }: for all).
- * What waits and demands no less gets the same answer, unless another session of the
- * site is at work. */
-void site_unreachable(struct site *site, const struct smtp_result *why, struct span relay,
-    struct job_demand demand);
+struct hub;
 
-/* For carrier.c: */
+struct site {
+	struct carrier *c;
+	struct span name;
+	struct route *route;
+	struct routing *routing;
+	struct job *first, **last;	/* waiting, oldest first */
+	size_t working;			/* sessions that carry a job of it */
+	struct hub *hub;		/* while the route is known */
+	struct site *hub_next, **hub_prev;	/* in the hub's ring, while jobs wait; prev NULL: not there */
+	bool is_dirty;
+	struct site *next_dirty;
+};
+
 struct site *site_get(struct carrier *c, struct span name);	/* made when it is new */
 void site_add(struct site *site, struct job *job);
+/* It goes first again. */
+void site_requeue(struct site *site, struct job *job);
+struct job *site_take(struct site *site);	/* the first that waits, or NULL */
+/* What waits and demands no less ({ 0 }: all) gets this answer. */
+void site_fail(struct site *site, const struct smtp_result *why, struct span relay,
+    struct job_demand demand);
+/* The route may have changed: asked for again before the next connection. */
+void site_forget_route(struct site *site);
+/* Is the route known and fresh? If not it is being asked for. */
+bool site_has_route(struct site *site);
+
+/* For carrier.c: */
 void site_pump(struct site *site);
 /* Waiting jobs are handed back. */
 void site_retire(struct site *site);

@@ -2,6 +2,7 @@
  *
  *	GREETING -> EHLO [-> HELO] [-> STARTTLS -> TLS -> EHLO] -> IDLE
  *	IDLE [-> RSET] -> MAIL -> RCPT… -> DATA -> BODY -> DOT -> IDLE
+ *	                           RCPT… [-> BDAT] -> DOT
  *	IDLE -> QUIT -> CLOSED
  *
  * Nothing a server says leads to a message called sent but a 2xx to the dot
@@ -85,7 +86,7 @@ check(const struct smtp_client *m)
 	ASSERT(m->state < CLIENT_STATE_COUNT);
 	if (m->state >= CLIENT_RSET && m->state <= CLIENT_DOT)
 		ASSERT(m->msg && m->rcpt <= m->msg->n && m->accepted <= m->rcpt);
-	if (m->state == CLIENT_BODY)
+	if (m->state == CLIENT_BODY || m->state == CLIENT_BDAT)
 		ASSERT(m->accepted > 0 && !m->doomed);
 }
 
@@ -147,20 +148,27 @@ client_fail_nonsense(struct smtp_client *m)
 	    SPAN_ARG(m->peer), SPAN_ARG(text), client_state_command(m->state));
 }
 
+/* What it was about when the connection went. */
+static const char *
+about(const struct smtp_client *m)
+{
+	return client_state_phrase(m->all_said ? CLIENT_DOT : m->state);
+}
+
 void
 smtp_client_lost(struct smtp_client *m, const char *what)
 {
 	smtp_client_fail(m, RCPT_DEFERRED, m->state == CLIENT_GREETING ? FAIL_GREETING :
-	    m->state == CLIENT_TLS ? FAIL_TLS : FAIL_SITE, "4.4.2", "%s with " SPAN_FMT
-	    " while %s", what, SPAN_ARG(m->peer), client_state_phrase(m->state));
+	    m->state == CLIENT_STARTTLS || m->state == CLIENT_TLS ? FAIL_TLS : FAIL_SITE, "4.4.2", "%s with " SPAN_FMT
+	    " while %s", what, SPAN_ARG(m->peer), about(m));
 }
 
 void
 smtp_client_timeout(struct smtp_client *m)
 {
 	smtp_client_fail(m, RCPT_DEFERRED, m->state == CLIENT_GREETING ? FAIL_GREETING :
-	    m->state == CLIENT_TLS ? FAIL_TLS : FAIL_SITE, "4.4.2", "conversation with "
-	    SPAN_FMT " timed out while %s", SPAN_ARG(m->peer), client_state_phrase(m->state));
+	    m->state == CLIENT_STARTTLS || m->state == CLIENT_TLS ? FAIL_TLS : FAIL_SITE, "4.4.2",
+	    "conversation with " SPAN_FMT " timed out while %s", SPAN_ARG(m->peer), about(m));
 }
 
 void
@@ -216,6 +224,8 @@ client_finish(struct smtp_client *m)
 	for (size_t i = 0; i < m->msg->n; i++)
 		ASSERT(m->msg->results[i].set);
 	m->msg = NULL;
+	m->all_said = false;
+	m->rest = m->chunk = (struct span){ 0 };
 	client_enter(m, CLIENT_IDLE);
 }
 
@@ -250,6 +260,7 @@ const struct client_act client_acts[CLIENT_STATE_COUNT] = {
 	[CLIENT_RCPT] = { perform_rcpt, rcpt_response },
 	[CLIENT_DATA] = { perform_data, data_response },
 	[CLIENT_BODY] = { perform_body, body_response },
+	[CLIENT_BDAT] = { perform_bdat, bdat_response },
 	[CLIENT_DOT] = { NULL, dot_response },
 	[CLIENT_QUIT] = { perform_quit, quit_response },
 	[CLIENT_CLOSED] = { NULL, NULL },
@@ -266,16 +277,34 @@ has_output(struct smtp_client *m)
 }
 
 size_t
+smtp_client_commands(const struct smtp_client *m)
+{
+	return buf_size(&m->say);
+}
+
+bool
+smtp_client_in_body(const struct smtp_client *m)
+{
+	return m->state == CLIENT_BODY || m->chunk.n > 0;
+}
+
+bool
+smtp_client_promised(const struct smtp_client *m)
+{
+	return m->msg && (m->state == CLIENT_DOT || m->all_said);
+}
+
+size_t
 smtp_client_out(struct smtp_client *m, struct span *v, size_t max)
 {
-	size_t n;
+	size_t n = 0;
 
-	if (buf_size(&m->say)) {
-		v[0] = buf_data(&m->say);
-		return 1;
-	}
-	if (m->state != CLIENT_BODY)
-		return 0;
+	if (buf_size(&m->say))
+		v[n++] = buf_data(&m->say);
+	if (m->chunk.n && n < max)
+		v[n++] = m->chunk;
+	if (n || m->state != CLIENT_BODY)
+		return n;
 	if (m->out_at == m->out_n) {
 		m->out_at = m->out_n = 0;
 		while (m->out_n < CLIENT_OUT_SPANS && dotstuff_next(&m->body, &m->out[m->out_n]))
@@ -288,11 +317,33 @@ smtp_client_out(struct smtp_client *m, struct span *v, size_t max)
 	return n;
 }
 
+/* A chunk has gone: the next, or the end. */
+static void
+chunk_sent(struct smtp_client *m)
+{
+	if (m->rest.n && !m->refused) {
+		client_chunk(m);
+		return;
+	}
+	m->all_said = !m->refused;
+	if (m->state == CLIENT_BDAT)
+		client_set(m, CLIENT_DOT);
+}
+
 void
 smtp_client_sent(struct smtp_client *m, size_t n)
 {
-	if (buf_size(&m->say)) {
-		buf_consume(&m->say, n);
+	size_t said = buf_size(&m->say);
+
+	if (said) {
+		buf_consume(&m->say, n < said ? n : said);
+		n -= n < said ? n : said;
+	}
+	if (n && m->chunk.n) {
+		ASSERT(n <= m->chunk.n);
+		m->chunk = span_from(m->chunk, n);
+		if (m->chunk.n == 0)
+			chunk_sent(m);
 		return;
 	}
 	while (n) {
@@ -339,7 +390,7 @@ smtp_client_step(struct smtp_client *m, struct span in, size_t *used)
 			smtp_client_lost(m, "lost connection");
 			continue;
 		}
-		if (m->state != CLIENT_BODY && has_output(m))
+		if (m->state != CLIENT_BODY && m->state != CLIENT_BDAT && has_output(m))
 			return SMTP_SAY;	/* no answer counts before all was said */
 		switch (smtp_reply_feed(&m->reply, span_from(in, at), &n)) {
 		case REPLY_BROKEN:

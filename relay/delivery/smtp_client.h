@@ -5,7 +5,10 @@
  * caller's (session.c). Each state has a name, a phrase for people, the time
  * RFC 5321 (4.5.3.2) grants it, and two functions: one that says it, one that
  * hears the answer. With PIPELINING the whole envelope and DATA are said at
- * once and only heard one by one.
+ * once and only heard one by one. Where CHUNKING is offered (RFC 3030) a
+ * message goes by BDAT: up to BDAT_AHEAD bytes together with the envelope, in one
+ * breath; a larger one in chunks once somebody is accepted, the next said
+ * while the answer to the one before is on its way.
  *
  * What ends the session (greeting refused, 421, connection lost, nonsense) is
  * in ->fail, and recipients without a result stay so: the caller decides
@@ -34,6 +37,7 @@
 	X(RCPT, "RCPT TO", "sending RCPT TO", 300) \
 	X(DATA, "DATA", "sending DATA command", 120) \
 	X(BODY, "message body", "sending message body", 180) \
+	X(BDAT, "BDAT", "sending message chunks", 180) \
 	X(DOT, "end of DATA", "sending end of data -- message may be sent more than once", 600) \
 	X(QUIT, "QUIT", "sending QUIT", 5) \
 	X(CLOSED, "nothing", "after the end", 5)
@@ -75,7 +79,10 @@ struct smtp_message {		/* one transaction; all of it borrowed from the job */
 	struct span bytes;
 	bool eightbit;		/* span_has_8bit(bytes) */
 	bool utf8_header;	/* message_utf8_header(bytes) */
+	bool lines;		/* span_has_lines(bytes): fit for BDAT */
 };
+#define BDAT_AHEAD (64u << 10)
+#define BDAT_CHUNK (1u << 20)
 #define SMTP_RCPT_MAX 100	/* RFC 5321, 4.5.3.1.8: every server takes that many */
 
 enum smtp_step {
@@ -103,6 +110,7 @@ struct smtp_client {
 	bool tls_active;
 	bool failed;			/* ->fail holds */
 	bool heard;			/* something other than 421 was heard since the message was given */
+	bool bdat_unknown;		/* BDAT was offered, and then not known */
 	struct smtp_result fail;	/* reply lies in fail_text */
 	struct smtp_message *msg;
 
@@ -114,7 +122,13 @@ struct smtp_client {
 	size_t rcpt, accepted;
 	bool ahead;			/* the whole envelope was said already */
 	bool doomed;			/* MAIL was refused: the rest is heard and ignored */
+	bool absurd;			/* … and a recipient accepted all the same */
 	bool need_rset;
+	bool bdat;			/* this message goes by BDAT */
+	bool all_said;			/* … and its last byte has gone */
+	bool refused;			/* a chunk was: what is left of this one, and no more */
+	struct span rest, chunk;	/* not said yet: behind the chunk, and of it */
+	unsigned chunks_said, chunks_heard;
 	struct dotstuff body;
 	struct span out[CLIENT_OUT_SPANS];
 	size_t out_at, out_n;
@@ -127,6 +141,12 @@ enum smtp_step smtp_client_step(struct smtp_client *m, struct span in, size_t *u
 /* What is to be said next, at most max pieces, borrowed until the next step or sent. */
 size_t smtp_client_out(struct smtp_client *m, struct span *v, size_t max);
 void smtp_client_sent(struct smtp_client *m, size_t n);
+/* Of what smtp_client_out gives, that many bytes are commands; the rest is the message. */
+size_t smtp_client_commands(const struct smtp_client *m);
+/* Bytes of the message are on their way. */
+bool smtp_client_in_body(const struct smtp_client *m);
+/* The server may have the whole message, and has not said so. */
+bool smtp_client_promised(const struct smtp_client *m);
 
 /* State IDLE. false: this server or SMTP cannot carry it, every recipient has its result. */
 bool smtp_client_message(struct smtp_client *m, struct smtp_message *msg);

@@ -2,7 +2,10 @@
  *
  * With PIPELINING the envelope and DATA leave together and the answers come
  * one by one; when nobody is left at a 354, an empty message to no one
- * ends the transaction. A refusal touches only whom it names: RCPT one recipient, MAIL, DATA
+ * ends the transaction. With BDAT nothing is asked before the message, and a
+ * server throws the bytes of a chunk away that it refuses (RFC 3030, 2): so they are said to their
+ * end in any case, no further chunk is begun, and RSET comes before what
+ * follows. A refusal touches only whom it names: RCPT one recipient, MAIL, DATA
  * and the dot all that were accepted before.
  *
  * Nothing is converted. 8-bit text for a server without 8BITMIME, and UTF-8 in
@@ -105,7 +108,10 @@ smtp_client_message(struct smtp_client *m, struct smtp_message *msg)
 		return false;
 	m->msg = msg;
 	m->rcpt = m->accepted = 0;
-	m->doomed = m->ahead = false;
+	m->doomed = m->absurd = m->ahead = m->refused = m->all_said = false;
+	m->chunks_said = m->chunks_heard = 0;
+	m->rest = m->chunk = (struct span){ 0 };
+	m->bdat = (m->caps & CAP_CHUNKING) && msg->lines;
 	if (m->need_rset)
 		client_enter(m, CLIENT_RSET);
 	else
@@ -163,8 +169,13 @@ perform_mail(struct smtp_client *m)
 		for (m->rcpt = 0; m->rcpt < msg->n; m->rcpt++)
 			perform_rcpt(m);
 		m->rcpt = 0;
-		perform_data(m);
 		m->ahead = true;
+		if (!m->bdat) {
+			perform_data(m);
+		} else if (msg->bytes.n <= BDAT_AHEAD) {
+			m->rest = msg->bytes;
+			client_chunk(m);
+		}
 	}
 	ASSERT(!buf_failed(b));
 }
@@ -246,14 +257,50 @@ rcpt_response(struct smtp_client *m)
 			}
 		}
 	}
+	m->absurd |= m->doomed && class == 2;
 	/* counted only now: accepted <= rcpt holds at every change of state */
 	m->rcpt++;
 	if (m->rcpt < m->msg->n)
 		client_enter(m, CLIENT_RCPT);
-	else if (m->accepted == 0 && !m->ahead)
+	else if (m->bdat && m->chunks_said)
+		client_set(m, CLIENT_DOT);	/* all of it is said */
+	else if (m->accepted == 0 && (!m->ahead || m->bdat))
 		client_finish(m);
 	else
-		client_enter(m, CLIENT_DATA);
+		client_enter(m, m->bdat ? CLIENT_BDAT : CLIENT_DATA);
+}
+
+void
+client_chunk(struct smtp_client *m)
+{
+	bool last = m->rest.n <= BDAT_CHUNK;
+
+	m->chunk = span_sub(m->rest, 0, BDAT_CHUNK);
+	m->rest = span_from(m->rest, m->chunk.n);
+	m->chunks_said++;
+	buf_printf(&m->say, "BDAT %zu%s\r\n", m->chunk.n, last ? " LAST" : "");
+}
+
+void
+perform_bdat(struct smtp_client *m)
+{
+	m->rest = m->msg->bytes;
+	client_chunk(m);
+}
+
+/* What it thinks of a chunk, while others are said or were. */
+void
+bdat_response(struct smtp_client *m)
+{
+	int class = m->reply.code / 100;
+
+	m->chunks_heard++;
+	if (class == 3) {
+		client_fail_nonsense(m);
+	} else if (class != 2 && !m->refused) {
+		m->refused = true;
+		client_settle(m, 0, m->msg->n, FAIL_MESSAGE);
+	}
 }
 
 void
@@ -267,7 +314,8 @@ data_response(struct smtp_client *m)
 {
 	int class = m->reply.code / 100;
 
-	if (class < 4 && m->reply.code != 354) {
+	if ((class < 4 && m->reply.code != 354) || (class == 3 && m->absurd)) {
+		/* Even an empty message might be delivered there. */
 		client_fail_nonsense(m);
 	} else if (class == 3 && m->accepted == 0) {
 		/* Pipelined, and nobody is left: an empty message to no one (RFC 2920, 3.1). */
@@ -301,15 +349,37 @@ body_response(struct smtp_client *m)
 	client_fail_reply(m, FAIL_SITE);
 }
 
+/* BDAT was offered and is not known: what followed it may be taken for commands. */
+static bool
+unknown_bdat(struct smtp_client *m)
+{
+	if (!m->bdat || m->accepted == 0 || m->refused ||
+	    (m->reply.code != 500 && m->reply.code != 502))
+		return false;
+	m->bdat_unknown = true;
+	client_fail_reply(m, FAIL_SITE);
+	m->fail.status = RCPT_DEFERRED;
+	snprintf(m->fail.dsn, sizeof(m->fail.dsn), "4.5.1");
+	return true;
+}
+
 void
 dot_response(struct smtp_client *m)
 {
-	if (m->reply.code / 100 == 3) {
+	int class = m->reply.code / 100;
+
+	if (unknown_bdat(m))
+		return;
+	if (m->bdat && m->chunks_heard + 1 < m->chunks_said) {
+		bdat_response(m);
+		return;
+	}
+	if (class == 3) {
 		client_fail_nonsense(m);
 		return;
 	}
-	m->need_rset = false;
-	if (m->accepted)
+	m->need_rset = m->bdat && (class != 2 || m->refused || m->accepted == 0);
+	if (m->accepted && !m->refused)
 		client_settle(m, 0, m->msg->n, FAIL_MESSAGE);
 	client_finish(m);
 }

@@ -29,6 +29,9 @@ void client_fail_nonsense(struct smtp_client *m);
 /* The reply decides for recipients [from, to) that have no result yet. */
 void client_settle(struct smtp_client *m, size_t from, size_t to, enum fail_class cls);
 
+/* The next chunk is to be said, unless there is none left or one was refused. */
+void client_chunk(struct smtp_client *m);
+
 #define CLIENT_ACT(name) \
 	void perform_##name(struct smtp_client *m); \
 	void name##_response(struct smtp_client *m)
@@ -41,6 +44,7 @@ CLIENT_ACT(mail);
 CLIENT_ACT(rcpt);
 CLIENT_ACT(data);
 CLIENT_ACT(body);
+CLIENT_ACT(bdat);
 void dot_response(struct smtp_client *m);
 #undef CLIENT_ACT
 

@@ -15,7 +15,7 @@
 
 #define R(name) (1u << ROLE_##name)
 #define R_ANY (R(RECEIVER) | R(SCANNER) | R(SIGNER) | R(QUEUE) | R(DELIVERY) | R(STORE) | \
-	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR))
+	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY))
 
 #define FRAME_SMALL (64u << 10)
 #define FRAME_BIG (4u << 20)	/* the hard bound of every body */
@@ -45,8 +45,12 @@
 	X(RESULT, R(DELIVERY), R(QUEUE), FRAME_BIG, 0) \
 	X(KEEP, R(QUEUE), R(STORE), FRAME_BIG, 1) \
 	X(KEPT, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
-	X(LOGIN, R(RECEIVER), R(AUTHENTICATOR), FRAME_SMALL, 0)	/* secret: wiped once sent or read */ \
-	X(LOGIN_RESULT, R(AUTHENTICATOR), R(RECEIVER), FRAME_SMALL, 0) \
+	X(LOGIN, R(RECEIVER), R(AUTHENTICATOR) | R(DIRECTORY), FRAME_SMALL, 0)	/* secret: wiped once sent or read */ \
+	X(LOGIN_RESULT, R(AUTHENTICATOR) | R(DIRECTORY), R(RECEIVER), FRAME_SMALL, 0) \
+	X(LOOKUP, R(RECEIVER) | R(DELIVERY), R(DIRECTORY), FRAME_SMALL, 0)	/* an attribute, for an address */ \
+	X(FOUND, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
+	X(MEMBERS, R(RECEIVER) | R(DELIVERY), R(DIRECTORY), FRAME_BIG, 0)	/* which of these are in which groups? */ \
+	X(MEMBERSHIPS, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
 	X(EVENT, R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
 	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0)
 
@@ -70,7 +74,7 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 #define LINKS(X) \
 	X(RECEIVER, SCANNER) X(RECEIVER, SIGNER) X(RECEIVER, QUEUE) X(RECEIVER, STORE) \
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) \
-	X(RECEIVER, AUTHENTICATOR)
+	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(DELIVERY, DIRECTORY)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

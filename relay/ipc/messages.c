@@ -92,6 +92,60 @@ envelope_decode(struct dec *d, struct arena *a, struct envelope *env)
 }
 
 static void
+spans_encode(struct enc *e, const struct span *v, size_t n)
+{
+	enc_u32(e, (uint32_t)n);
+	for (size_t i = 0; i < n; i++)
+		enc_span(e, v[i]);
+}
+
+static struct span *
+spans_decode(struct dec *d, struct arena *a, uint32_t max, size_t *n)
+{
+	struct span *v;
+
+	*n = dec_count(d, max, 4);
+	v = arena_array(a, *n, sizeof(*v));
+	for (size_t i = 0; i < *n; i++)
+		v[i] = dec_span(d);
+	return v;
+}
+
+static bool
+grid_fine(struct span grid, size_t cells)
+{
+	bool fine = grid.n == cells;
+
+	for (size_t i = 0; fine && i < grid.n; i++)
+		fine = (unsigned char)grid.p[i] < MEMBER_STATES;
+	return fine;
+}
+
+static void
+memberships_put(struct enc *e, const struct memberships *m)
+{
+	spans_encode(e, m->addresses, m->naddresses);
+	spans_encode(e, m->groups, m->ngroups);
+	enc_span(e, span_make((const char *)m->grid, m->grid ? m->naddresses * m->ngroups : 0));
+}
+
+static void
+memberships_get(struct dec *d, struct arena *a, struct memberships *m)
+{
+	struct span grid;
+
+	*m = (struct memberships){ 0 };
+	m->addresses = spans_decode(d, a, MEMBERS_ADDRESSES_MAX, &m->naddresses);
+	m->groups = spans_decode(d, a, EXTERNAL_GROUPS_MAX, &m->ngroups);
+	grid = dec_span(d);
+	if (grid.n == 0 || !grid_fine(grid, m->naddresses * m->ngroups))
+		*m = (struct memberships){ 0 };	/* nothing is known */
+	else
+		m->grid = (const uint8_t *)grid.p;
+	d->bad |= grid.n && m->grid == NULL;
+}
+
+static void
 decisions_encode(struct enc *e, const struct msg_decision *m, size_t n)
 {
 	enc_u32(e, (uint32_t)n);
@@ -219,10 +273,12 @@ DECODED
 
 ENCODE(scan)
 	envelope_encode(&e, &m->env);
+	memberships_put(&e, &m->members);
 	payload_encode(&e, &m->payload);
 }
 DECODE(scan)
 	envelope_decode(&d, a, &m->env);
+	memberships_get(&d, a, &m->members);
 	payload_decode(&d, fd, a, &m->payload);
 DECODED
 
@@ -528,4 +584,50 @@ ENCODE(login_result)
 }
 DECODE(login_result)
 	m->status = (enum login_status)dec_enum(&d, LOGIN_STATUSES);
+DECODED
+
+ENCODE(lookup)
+	enc_span(&e, m->directory);
+	enc_span(&e, m->filter);
+	enc_span(&e, m->attribute);
+	enc_span(&e, m->address);
+}
+DECODE(lookup)
+	m->directory = dec_span(&d);
+	m->filter = dec_span(&d);
+	m->attribute = dec_span(&d);
+	m->address = dec_span(&d);
+DECODED
+
+ENCODE(found)
+	enc_u8(&e, (uint8_t)m->status);
+	enc_u8(&e, m->stale);
+	spans_encode(&e, m->values, m->n);
+	enc_span(&e, m->text);
+}
+DECODE(found)
+	m->status = (enum lookup_status)dec_enum(&d, LOOKUP_STATUSES);
+	m->stale = dec_enum(&d, 2);
+	m->values = spans_decode(&d, a, LOOKUP_VALUES_MAX, &m->n);
+	m->text = dec_span(&d);
+DECODED
+
+ENCODE(members)
+	spans_encode(&e, m->addresses, m->naddresses);
+	spans_encode(&e, m->groups, m->ngroups);
+}
+DECODE(members)
+	m->addresses = spans_decode(&d, a, MEMBERS_ADDRESSES_MAX, &m->naddresses);
+	m->groups = spans_decode(&d, a, EXTERNAL_GROUPS_MAX, &m->ngroups);
+	d.bad |= m->naddresses == 0 || m->ngroups == 0;
+DECODED
+
+ENCODE(memberships)
+	enc_span(&e, m->grid);
+	enc_span(&e, m->text);
+}
+DECODE(memberships)
+	m->grid = dec_span(&d);
+	m->text = dec_span(&d);
+	d.bad |= !grid_fine(m->grid, m->grid.n);
 DECODED

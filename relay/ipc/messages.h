@@ -10,6 +10,7 @@
 #include "ipc/payload.h"
 #include "ipc/role.h"
 #include "postern/envelope.h"
+#include "postern/facts.h"
 #include "postern/verdict.h"
 
 void envelope_encode(struct enc *e, const struct envelope *env);
@@ -25,6 +26,7 @@ struct msg_client { uint32_t uid; struct span request; };	/* one JSON object */
 /* ---- SCAN: the message as received; ticket answers with VERDICT ---- */
 struct msg_scan {
 	struct envelope env;
+	struct memberships members;	/* in groups of directories */
 	struct payload payload;
 };
 /* ---- VERDICT ---- */
@@ -155,6 +157,36 @@ struct msg_login { struct span user, password; };
 enum login_status { LOGIN_RIGHT, LOGIN_WRONG, LOGIN_FAILED /* could not be checked */, LOGIN_STATUSES };
 struct msg_login_result { enum login_status status; };
 
+/* ---- LOOKUP: an attribute of the entry an address has; ticket answers with FOUND ---- */
+struct msg_lookup {
+	struct span directory;	/* its name in postern.yaml */
+	struct span filter;	/* a template */
+	struct span attribute;	/* empty: only whether there is such an entry */
+	struct span address;
+};
+enum lookup_status { LOOKUP_FOUND, LOOKUP_MISSING, LOOKUP_UNKNOWN /* LDAP cannot be asked */, LOOKUP_STATUSES };
+#define LOOKUP_VALUES_MAX 1000
+struct msg_found {
+	enum lookup_status status;
+	bool stale;		/* from old knowledge */
+	struct span *values;
+	size_t n;
+	struct span text;	/* UNKNOWN: why */
+};
+
+/* ---- MEMBERS: which addresses are in which groups; ticket answers with MEMBERSHIPS ---- */
+#define MEMBERS_ADDRESSES_MAX (ENVELOPE_RECIPIENTS_MAX + 8)
+struct msg_members {
+	const struct span *addresses;
+	size_t naddresses;
+	const struct span *groups;	/* DNs, as the policy has them behind "ldap:" */
+	size_t ngroups;
+};
+struct msg_memberships {
+	struct span grid;	/* a byte (enum membership) for each address and group, address by address */
+	struct span text;	/* why something is unknown */
+};
+
 /* ---- EVENT: one line of a message's life, for the journal ---- */
 /* X(NAME, "name") */
 #define EVENTS(X) \
@@ -165,7 +197,9 @@ struct msg_login_result { enum login_status status; };
 	X(BOUNCED, "bounced")		/* a DSN was queued; parent: its id */ \
 	X(DELAYED, "delayed")		/* delay notice queued */ \
 	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator") \
-	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */
+	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */ \
+	X(ATTEMPT, "attempt")		/* delivery: one failed; reply is what was said, a line for each */ \
+	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)
@@ -211,6 +245,10 @@ MSG_CODEC(kept);
 MSG_CODEC(event);
 MSG_CODEC(login);
 MSG_CODEC(login_result);
+MSG_CODEC(lookup);
+MSG_CODEC(found);
+MSG_CODEC(members);
+MSG_CODEC(memberships);
 /* EVENT_ACK has no body: its ticket is the highest seq committed. GO: no body. RETIRE: msg_retire or none.
  * READY, FAULT: msg_peer. SEGMENT_DROP: msg_segment. */
 

@@ -15,7 +15,8 @@
 	X(STORE, "store", "_postern-store") \
 	X(VERIFIER, "verifier", "_postern-verifier") \
 	X(CONSOLE, "console", "_postern-console") \
-	X(AUTHENTICATOR, "authenticator", "_postern-authenticator")
+	X(AUTHENTICATOR, "authenticator", "_postern-authenticator") \
+	X(DIRECTORY, "directory", "_postern-directory")
 
 enum role {
 	ROLE_NONE,

@@ -12,29 +12,22 @@
 #include <unistd.h>
 
 #include "fs.h"
-#include "master/config.h"
+#include "directory/filter.h"
+#include "master/config_read.h"
 
-#define MINUTE (INT64_C(60) * 1000000)
-
-struct reader {
-	struct config *c;
-	struct diags *d;
-	struct arena *a;
-};
-
-static void
+void
 error_at(struct reader *r, const struct conf_node *n, const char *hint, const char *text)
 {
 	diag_at(r->d, DIAG_ERROR, n, hint, "%s", text);
 }
 
-static const char *
+const char *
 path_of(struct reader *r, struct span s)
 {
 	return fs_beside(r->a, r->c->path, s);
 }
 
-static bool
+bool
 text_of(struct reader *r, const struct conf_node *n, const char *what, struct span *out)
 {
 	struct span s;
@@ -45,7 +38,7 @@ text_of(struct reader *r, const struct conf_node *n, const char *what, struct sp
 	return true;
 }
 
-static void
+void
 duration_of(struct reader *r, const struct conf_node *map, const char *key, int64_t *out)
 {
 	const struct conf_node *n = conf_get(map, key);
@@ -54,7 +47,7 @@ duration_of(struct reader *r, const struct conf_node *map, const char *key, int6
 		conf_duration(r->d, n, out);
 }
 
-static void
+void
 u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t min, uint64_t max,
     uint32_t *out)
 {
@@ -223,7 +216,7 @@ read_allow(struct reader *r, const struct conf_node *list, const struct cidr **c
 
 /* ---- hosts ---- */
 
-static bool
+bool
 read_host(struct reader *r, const struct conf_node *n, uint16_t port, struct conf_host *h)
 {
 	struct span s, host;
@@ -255,10 +248,6 @@ read_hosts(struct reader *r, const struct conf_node *list, uint16_t port,
 	struct conf_host *h;
 	size_t n = 0;
 
-	if (list->kind == CONF_MAP) {
-		error_at(r, list, "name the hosts", "look-ups by LDAP are not in this version");
-		return 0;
-	}
 	if (!conf_want(r->d, list, CONF_LIST, "a list of hosts"))
 		return 0;
 	h = arena_array(r->a, list->count, sizeof(*h));
@@ -377,16 +366,19 @@ read_listener_proofs(struct reader *r, const struct conf_node *n, struct conf_li
 	if (l->tls && r->c->tls_certificate == NULL)
 		error_at(r, k, "tls: {certificate: FILE, key: FILE} at the top",
 		    "TLS needs a certificate and its key");
-	if ((k = conf_get(n, "auth")) && k->kind == CONF_SCALAR && span_is(k->text, "ldap"))
-		error_at(r, k, "file", "`auth: ldap` is not in this version");
-	else if (k) {
-		static const char *const auth[] = { "off", "file", NULL };
+	if ((k = conf_get(n, "auth"))) {
+		static const char *const auth[] = { "off", "file", "ldap", NULL };
 
-		if (conf_enum(r->d, k, auth, &v))
-			l->auth = v == 1;
+		if (conf_enum(r->d, k, auth, &v)) {
+			l->auth = v > 0;
+			l->auth_ldap = v == 2;
+		}
 	}
-	if (l->auth && r->c->auth_file == NULL)
+	if (l->auth && !l->auth_ldap && r->c->auth_file == NULL)
 		error_at(r, k, "auth: {file: users.txt} at the top", "`auth: file` needs its file");
+	if (l->auth_ldap && r->c->auth_ldap.directory == NULL)
+		error_at(r, k, "auth: {ldap: {directory: NAME}} at the top",
+		    "`auth: ldap` needs its directory");
 	if (l->auth && l->tls == LISTEN_TLS_OFF)
 		error_at(r, k, "tls: required", "`auth` needs TLS on the listener: passwords do not "
 		    "travel in clear");
@@ -475,7 +467,7 @@ read_listeners(struct reader *r, const struct conf_node *list)
 	r->c->listeners = l;
 	r->c->nlisteners = n;
 	for (size_t i = 0; i < n; i++)
-		asked |= l[i].auth;
+		asked |= l[i].auth && !l[i].auth_ldap;
 	if (!asked)
 		r->c->authenticators = 0;
 }
@@ -560,7 +552,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 			continue;
 		conf_check_keys(r->d, node, "domains", known);
 		if ((k = conf_get(node, "deliver_to")))
-			dom->ndeliver_to = read_hosts(r, k, 25, &dom->deliver_to);
+			dom->deliver_to = read_route(r, k, ROUTE_DOMAIN, dom->name, 25);
 		read_recipients(r, conf_get(node, "recipients"), dom);
 		if ((k = conf_get(node, "dkim")))
 			read_dkim(r, k, dom);
@@ -574,13 +566,17 @@ read_domains(struct reader *r, const struct conf_node *map)
 /* ---- delivery ---- */
 
 static void
-read_retry(struct reader *r, const struct conf_node *list, struct conf_delivery *dl)
+read_curve(struct reader *r, const struct conf_node *list, struct retry_curve *curve)
 {
 	int64_t *out;
 	size_t n = 0;
 
 	if (!conf_want(r->d, list, CONF_LIST, "a list of durations: [1m, 5m, 15m]"))
 		return;
+	if (list->count > RETRY_STEPS_MAX) {
+		diag_at(r->d, DIAG_ERROR, list, NULL, "more than %d retries", RETRY_STEPS_MAX);
+		return;
+	}
 	out = arena_array(r->a, list->count, sizeof(*out));
 	CONF_EACH(item, list)
 		if (conf_duration(r->d, item, &out[n])) {
@@ -592,61 +588,35 @@ read_retry(struct reader *r, const struct conf_node *list, struct conf_delivery 
 		error_at(r, list, "[1m, 5m, 15m, 30m, 1h]", "an empty list of retries");
 		return;
 	}
-	dl->retry = out;
-	dl->nretry = n;
+	*curve = (struct retry_curve){ out, n };
 }
 
+/* A list is the curve of all classes. A map names some; the others take its `default` when there
+ * is one, else their own of the table. */
 static void
-read_routes(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
+read_retry(struct reader *r, const struct conf_node *n, struct conf_delivery *dl)
 {
-	struct conf_route *out;
-	size_t n = 0;
+	const char *known[RETRY_CLASSES + 1] = { NULL };
+	bool all = n->kind != CONF_MAP || conf_get(n, retry_name(RETRY_DEFAULT)) != NULL;
 
-	if (!conf_want(r->d, map, CONF_MAP, "next hops by domain"))
-		return;
-	out = arena_array(r->a, map->count, sizeof(*out));
-	CONF_EACH(node, map) {
-		struct conf_route *rt = &out[n];
-		bool sub = node->key.n > 1 && node->key.p[0] == '.';
-		struct span name;
-
-		if (span_is(node->key, "*")) {
-			rt->domain = SPAN_LIT("*");
-		} else if (!domain_normalise(r->a, span_from(node->key, sub), &name)) {
-			diag_key(r->d, DIAG_ERROR, node, NULL, "`" SPAN_FMT "` is no domain name",
-			    SPAN_ARG(node->key));
-			continue;
-		} else {
-			rt->domain = sub ? span_str(arena_printf(r->a, "." SPAN_FMT,
-			    SPAN_ARG(name))) : name;
-		}
-		rt->nhosts = read_hosts(r, node, dl->port, &rt->hosts);
-		n++;
+	for (int c = 0; c < RETRY_CLASSES; c++) {
+		known[c] = retry_name((enum retry_class)c);
+		if (all && c != RETRY_DEFAULT)
+			dl->retry[c] = (struct retry_curve){ 0 };
 	}
-	dl->routes = out;
-	dl->nroutes = n;
-}
-
-static void
-read_sources(struct reader *r, const struct conf_node *list, struct conf_delivery *dl)
-{
-	struct ip *out;
-
-	if (!conf_want(r->d, list, CONF_LIST, "a list of our own addresses"))
+	if (n->kind == CONF_LIST) {
+		read_curve(r, n, &dl->retry[RETRY_DEFAULT]);
 		return;
-	out = arena_array(r->a, list->count, sizeof(*out));
-	CONF_EACH(item, list) {
-		struct span s;
-
-		if (!conf_text(r->d, item, "an address", &s))
-			continue;
-		if (!ip_parse(s, &out[dl->nsources]))
-			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no address",
-			    SPAN_ARG(s));
-		else
-			dl->nsources++;
 	}
-	dl->sources = out;
+	if (!conf_want(r->d, n, CONF_MAP, "[1m, 5m, 15m], or {default: [...], greylisted: [...]}"))
+		return;
+	conf_check_keys(r->d, n, "retry", known);
+	for (int c = 0; c < RETRY_CLASSES; c++) {
+		const struct conf_node *list = conf_get(n, known[c]);
+
+		if (list != NULL)
+			read_curve(r, list, &dl->retry[c]);
+	}
 }
 
 static void
@@ -673,22 +643,48 @@ read_delivery_tls(struct reader *r, const struct conf_node *map, struct conf_del
 		dl->roots = path_of(r, s);
 }
 
+/* "600/m": messages each second, minute or hour, as the time from one to the next. */
+static void
+read_rate(struct reader *r, const struct conf_node *n, int64_t *interval)
+{
+	static const struct { const char *unit; int64_t us; } units[] = { { "s", 1000000 },
+		{ "m", MINUTE }, { "h", 60 * MINUTE } };
+	struct span text, unit;
+	uint64_t v = 0;
+	size_t at = 0;
+
+	if (!conf_text(r->d, n, "messages in a time, as 600/m", &text))
+		return;
+	for (; at < text.n && text.p[at] >= '0' && text.p[at] <= '9' && v < 1000000; at++)
+		v = v * 10 + (uint64_t)(text.p[at] - '0');
+	unit = span_from(text, at + 1);
+	for (size_t i = 0; v && at < text.n && text.p[at] == '/' && i < 3; i++)
+		if (span_is(unit, units[i].unit) && units[i].us >= (int64_t)v) {
+			*interval = units[i].us / (int64_t)v;
+			return;
+		}
+	diag_at(r->d, DIAG_ERROR, n, "600/m", "`" SPAN_FMT "` is no rate: messages in a second (s), "
+	    "minute (m) or hour (h)", SPAN_ARG(text));
+}
+
 static void
 read_delivery(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "port", "hello", "source", "routes", "retry",
-		"delay_notice", "expire", "per_site", "tls", "processes", NULL };
-	static const char *const site[] = { "connections", "messages_per_connection", NULL };
-	static const int64_t retry[] = { MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE,
-		120 * MINUTE, 240 * MINUTE };
+		"delay_notice", "expire", "per_site", "tls", "processes", "pools",
+		"sender_routes", NULL };
+	static const char *const site[] = { "connections", "messages_per_connection", "rate", NULL };
 	struct conf_delivery *dl = &r->c->delivery;
-	const struct conf_node *n;
+	const struct conf_node *n, *k;
 	uint64_t v;
 
-	*dl = (struct conf_delivery){ .port = 25, .hello = r->c->hostname, .retry = retry,
-		.nretry = sizeof(retry) / sizeof(retry[0]), .delay_notice = 240 * MINUTE,
+	*dl = (struct conf_delivery){ .lines = dl->lines, .nlines = dl->nlines, .pools = dl->pools,
+		.npools = dl->npools, .port = 25, .hello = r->c->hostname,
+		.delay_notice = 240 * MINUTE,
 		.expire = 5 * 24 * 60 * MINUTE, .site_connections = 20, .site_messages = 100,
 		.processes = 1, .floor = FLOOR_OPPORTUNISTIC, .dane = true };
+	for (int c = 0; c < RETRY_CLASSES; c++)
+		dl->retry[c] = retry_default((enum retry_class)c);
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "settings of the delivery"))
 		return;
 	conf_check_keys(r->d, map, "delivery", known);
@@ -696,9 +692,11 @@ read_delivery(struct reader *r, const struct conf_node *map)
 		dl->port = (uint16_t)v;
 	text_of(r, conf_get(map, "hello"), "a host name", &dl->hello);
 	if ((n = conf_get(map, "source")))
-		read_sources(r, n, dl);
+		dl->nsources = read_sources(r, n, &dl->sources);
 	if ((n = conf_get(map, "routes")))
-		read_routes(r, n, dl);
+		read_routes(r, n, ROUTE_RECIPIENT);
+	if ((n = conf_get(map, "sender_routes")))
+		read_routes(r, n, ROUTE_SENDER);
 	if ((n = conf_get(map, "retry")))
 		read_retry(r, n, dl);
 	duration_of(r, map, "delay_notice", &dl->delay_notice);
@@ -708,6 +706,8 @@ read_delivery(struct reader *r, const struct conf_node *map)
 		conf_check_keys(r->d, n, "per_site", site);
 		u32_of(r, n, "connections", 1, 1000, &dl->site_connections);
 		u32_of(r, n, "messages_per_connection", 1, 100000, &dl->site_messages);
+		if ((k = conf_get(n, "rate")))
+			read_rate(r, k, &dl->site_interval);
 	}
 	read_delivery_tls(r, conf_get(map, "tls"), dl);
 }
@@ -772,6 +772,20 @@ read_tls(struct reader *r, const struct conf_node *map)
 		r->c->tls_only13 = v == 1;
 }
 
+/* uid=%u,ou=people,dc=example,dc=org: who needs no search. */
+static void
+read_auth_dn(struct reader *r, const struct conf_node *n)
+{
+	struct span s;
+	struct err err;
+
+	if (n == NULL || !text_of(r, n, "a distinguished name", &s))
+		return;
+	if (!template_check(TEMPLATE_DN, s, &err))
+		diag_at(r->d, DIAG_ERROR, n, "uid=%u,ou=people,dc=example,dc=org", "%s", err.text);
+	r->c->auth_dn = s;
+}
+
 static void
 read_auth(struct reader *r, const struct conf_node *map)
 {
@@ -779,15 +793,17 @@ read_auth(struct reader *r, const struct conf_node *map)
 	const struct conf_node *n;
 	struct span s;
 
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{file, processes}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{file, ldap, processes}"))
 		return;
 	conf_check_keys(r->d, map, "auth", known);
-	if ((n = conf_get(map, "ldap")))
-		diag_key(r->d, DIAG_ERROR, n, "file: users.txt", "`ldap` is not in this version");
 	if (text_of(r, conf_get(map, "file"), "a file", &s))
 		r->c->auth_file = path_of(r, s);
-	else
-		error_at(r, map, "file: users.txt", "`auth` needs its `file`");
+	if ((n = conf_get(map, "ldap"))) {
+		read_lookup(r, n, false, &r->c->auth_ldap);
+		read_auth_dn(r, conf_get(n, "dn"));
+	}
+	if (n == NULL && conf_get(map, "file") == NULL)
+		error_at(r, map, "file: users.txt", "`auth` needs its `file` or `ldap`");
 	r->c->authenticators = 2;
 	u32_of(r, map, "processes", 1, 16, &r->c->authenticators);
 }
@@ -963,7 +979,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "approvals", NULL };
+		"auth", "limits", "dkim_missing", "approvals", "directory", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -1024,8 +1040,10 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_top(&r, root);
 		read_limits(&r, conf_get(root, "limits"));
 		read_tls(&r, conf_get(root, "tls"));
+		read_directories(&r, conf_get(root, "directory"));
 		read_auth(&r, conf_get(root, "auth"));
 		read_listeners(&r, conf_get(root, "listeners"));
+		read_pools(&r, conf_get(conf_get(root, "delivery"), "pools"));
 		read_domains(&r, conf_get(root, "domains"));
 		read_delivery(&r, conf_get(root, "delivery"));
 		read_queue(&r, conf_get(root, "queue"));
@@ -1062,36 +1080,4 @@ config_domain(const struct config *c, struct span domain)
 		if (span_eq_nocase(c->domains[i].name, domain))
 			return &c->domains[i];
 	return NULL;
-}
-
-const struct conf_host *
-config_route(const struct config *c, struct span domain, size_t *n)
-{
-	const struct conf_route *best = NULL;
-	const struct conf_domain *own;
-
-	/* The most specific wins: the domain itself, the longest parent, "*". */
-	for (size_t i = 0; i < c->delivery.nroutes; i++) {
-		const struct conf_route *rt = &c->delivery.routes[i];
-
-		if (span_eq_nocase(rt->domain, domain)) {
-			*n = rt->nhosts;
-			return rt->hosts;
-		}
-		if (rt->domain.n && rt->domain.p[0] == '.' && span_ends_nocase(domain, rt->domain) &&
-		    domain.n > rt->domain.n && (best == NULL || rt->domain.n > best->domain.n))
-			best = rt;
-	}
-	own = config_domain(c, domain);
-	if (own && own->ndeliver_to) {
-		*n = own->ndeliver_to;
-		return own->deliver_to;
-	}
-	for (size_t i = 0; best == NULL && i < c->delivery.nroutes; i++)
-		if (span_is(c->delivery.routes[i].domain, "*"))
-			best = &c->delivery.routes[i];
-	if (best == NULL)
-		return NULL;
-	*n = best->nhosts;
-	return best->hosts;
 }

@@ -11,6 +11,7 @@
 #include "conf.h"
 #include "log.h"
 #include "postern/envelope.h"
+#include "queue/retry.h"
 
 struct conf_net {
 	struct span name;
@@ -32,6 +33,50 @@ struct conf_host {
 	struct span name;	/* as written, without the port */
 	struct ip ip;		/* family 0: a name, to be resolved (A/AAAA, no MX) */
 	uint16_t port;
+	uint16_t weight;	/* next hops: its share among those of its rank; 0: tried in order */
+	uint16_t rank;		/* next hops: those of a higher rank when no lower one answers */
+};
+
+/* ---- LDAP ---- */
+#define DIRECTORIES_MAX 16
+#define DIRECTORY_SERVERS_MAX 8
+
+struct conf_ldap_server {
+	struct span url;	/* as written */
+	const char *host;
+	struct ip ip;		/* family 0: a name */
+	uint16_t port;
+	bool ldaps;
+};
+
+enum nested_groups { NESTED_SEARCH, NESTED_CHAIN, NESTED_OFF };
+
+struct conf_directory {
+	struct span name;
+	uint32_t line;
+	const struct conf_ldap_server *servers;	/* in the order they are tried */
+	size_t nservers;
+	const char *base;		/* DN */
+	const char *bind;		/* DN; NULL: anonymous */
+	const char *password_file;	/* absolute; NULL: anonymous */
+	bool starttls;			/* ldap:// becomes TLS before anything is said */
+	const char *ca;			/* absolute; NULL: the system's */
+	int64_t timeout;		/* 5s: of a connection, of a question */
+	uint32_t searches;		/* 32 under way at once */
+	struct span person;		/* filter that finds who an address belongs to */
+	const struct span *members;	/* attributes of a group that name its members */
+	size_t nmembers;
+	enum nested_groups nested;
+	const struct span *domains;	/* only addresses of these are in it; none: any may be */
+	size_t ndomains;
+	int64_t found, missing, stale;	/* cache: 10m, 1m, 1d */
+	uint32_t entries;		/* cache: 100,000 */
+};
+
+struct conf_lookup {		/* {ldap: {directory, filter, attribute}} */
+	const struct conf_directory *directory;	/* NULL: none is asked */
+	struct span filter;	/* with %m, %u, %d */
+	struct span attribute;
 };
 
 enum listener_direction { LISTEN_OUTBOUND, LISTEN_INBOUND, LISTEN_AUTO };
@@ -66,7 +111,8 @@ struct conf_listener {
 	struct span hostname;		/* EHLO name, Received; the gateway's unless given */
 	struct span banner;		/* text of the 220 behind the name; "ESMTP Postern" */
 	enum listener_tls tls;
-	bool auth;		/* AUTH is offered behind TLS */
+	bool auth;		/* AUTH is offered behind TLS … */
+	bool auth_ldap;		/* … and asks the directory; else the file of users */
 	const char *client_ca;	/* clients with a certificate of these may relay; NULL: not asked */
 	const struct span *client_names;	/* … when it is for one of these names */
 	size_t nclient_names;
@@ -87,8 +133,7 @@ struct conf_dkim {
 struct conf_domain {
 	struct span name;	/* A-labels, lower case */
 	uint32_t line;
-	const struct conf_host *deliver_to;
-	size_t ndeliver_to;
+	const struct conf_route *deliver_to;	/* NULL: by MX */
 	enum recipients_check recipients;
 	struct span recipients_file;
 	const struct conf_dkim *dkim;
@@ -96,10 +141,25 @@ struct conf_domain {
 	uint64_t max_size;	/* 0: the listener's */
 };
 
+struct conf_pool {		/* how mail leaves: from which address, under which name */
+	struct span name;
+	const struct ip *sources;	/* none: as delivery.source */
+	size_t nsources;
+	struct span hello;		/* empty: as delivery.hello */
+};
+
+#define ROUTE_HOSTS_MAX 16	/* next hops of one line */
+
+/* A line of delivery.routes, delivery.sender_routes or domains.X.deliver_to. */
 struct conf_route {
-	struct span domain;	/* A-labels; ".domain": its subdomains; "*": everything else */
-	const struct conf_host *hosts;
+	enum route_by { ROUTE_RECIPIENT, ROUTE_DOMAIN, ROUTE_SENDER } by;
+	struct span match;	/* "a@b", A-labels, ".domain": its subdomains, "group:NAME", "*" */
+	uint32_t line;		/* in postern.yaml */
+	uint32_t index;		/* its place in delivery.lines */
+	const struct conf_host *hosts;	/* none: by MX */
 	size_t nhosts;
+	struct conf_lookup ldap;
+	struct conf_pool pool;
 };
 
 enum tls_floor { FLOOR_NONE, FLOOR_OPPORTUNISTIC, FLOOR_ENCRYPTED };
@@ -109,13 +169,15 @@ struct conf_delivery {
 	struct span hello;		/* hostname */
 	const struct ip *sources;
 	size_t nsources;
-	const struct conf_route *routes;
-	size_t nroutes;
-	const int64_t *retry;		/* microseconds; the last repeats */
-	size_t nretry;
+	const struct conf_route *const *lines;	/* all routes of the three places */
+	size_t nlines;
+	const struct conf_pool *pools;
+	size_t npools;
+	struct retry_curve retry[RETRY_CLASSES];	/* of each class of failure; n 0: the default's */
 	int64_t delay_notice, expire;
 	uint32_t site_connections;		/* 20 */
 	uint32_t site_messages;			/* 100 on one connection */
+	int64_t site_interval;			/* per_site.rate: microseconds from one message to the next; 0: none */
 	uint32_t processes;			/* 1 */
 	enum tls_floor floor;
 	bool dane;			/* tls.policy */
@@ -149,6 +211,10 @@ struct config {
 	bool tls_only13;		/* minimum: "1.3"; else 1.2 */
 	const char *auth_file;		/* absolute; users and their scrypt hashes; NULL: none */
 	uint32_t authenticators;	/* processes that check passwords, 2; 0: no listener asks */
+	struct conf_lookup auth_ldap;	/* AUTH by a directory: the filter finds the user … */
+	struct span auth_dn;		/* … unless this template is his DN; empty: search */
+	const struct conf_directory *directories;
+	size_t ndirectories;
 	const struct conf_domain *domains;
 	size_t ndomains;
 	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
@@ -177,8 +243,21 @@ struct config *config_parse(const char *path, const char *shown, struct span tex
 void config_free(struct config **c);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
 const struct conf_net *config_network(const struct config *c, struct span name);
-/* The static next hops for a destination domain: an entry of `routes`, else deliver_to of
- * one of our domains, else NULL (then MX). */
-const struct conf_host *config_route(const struct config *c, struct span domain, size_t *n);
+const struct conf_directory *config_directory(const struct config *c, struct span name);
+/* The line that decides where mail goes; NULL: none, so by MX. The most particular wins:
+ *
+ *	routes: the recipient's address; his domain
+ *	domains.X.deliver_to: his domain is ours
+ *	routes: the longest .domain he is in
+ *	sender_routes: the sender's address; his domain; the longest .domain; a group he is in
+ *	routes: "*"
+ *
+ * recipient: an address, or a domain alone. in_group may be NULL. */
+struct route_question {
+	struct span recipient, sender;
+	bool (*in_group)(void *ctx, struct span group, struct span sender);
+	void *ctx;
+};
+const struct conf_route *config_route(const struct config *c, const struct route_question *q);
 
 #endif

@@ -41,8 +41,8 @@ struct waiting {
 static unsigned visitors;
 
 static const struct { const char *prefix; enum role role; } routes[] = {
-	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "limits", ROLE_RECEIVER },
-	{ "session", ROLE_RECEIVER },
+	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "delivery", ROLE_DELIVERY },
+	{ "limits", ROLE_RECEIVER }, { "session", ROLE_RECEIVER }, { "directory", ROLE_DIRECTORY },
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
 	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 	{ "approval", ROLE_STORE },
@@ -122,6 +122,11 @@ status(struct master *m, int fd)
 	json_kint(&j, "uptime", (clock_real() - m->since) / US_PER_SEC);
 	json_kcstr(&j, "config", m->path);
 	json_kstr(&j, "hostname", m->now.conf->hostname);
+	json_key(&j, "reload");
+	json_object(&j);
+	json_kcstr(&j, "refused", m->refused);
+	json_kbool(&j, "waits", watch_waits(m));
+	json_end_object(&j);
 	json_key(&j, "listeners");
 	json_array(&j);
 	for (size_t i = 0; i < m->now.conf->nlisteners; i++) {

@@ -43,10 +43,18 @@
 	X(BOUNCES, "bounces", "delivery status notifications queued") \
 	X(OUT_CONNECTIONS, "smtp_connections", "outgoing connections opened") \
 	X(OUT_TLS, "smtp_tls_connections", "outgoing connections with TLS") \
+	X(OUT_TLS_RESUMED, "smtp_tls_resumed", "outgoing TLS connections that resumed an earlier session") \
+	X(OUT_TLS_FAILED, "smtp_tls_required_failures", "attempts put off because TLS that is required could not be had") \
 	X(HELD, "held_messages", "messages put on hold") \
 	X(QUARANTINED, "quarantined_messages", "messages put in quarantine") \
 	X(EVENTS, "journal_events", "events written to the journal") \
 	X(EVENTS_LOST, "journal_events_lost", "refusals not journalled because the store was away") \
+	X(DIRECTORY_LOOKUPS, "directory_lookups", "questions to directories") \
+	X(DIRECTORY_HITS, "directory_cache_hits", "of them answered by the cache") \
+	X(DIRECTORY_SEARCHES, "directory_searches", "of them that went to LDAP") \
+	X(DIRECTORY_STALE, "directory_stale_answers", "answers from old knowledge, because LDAP could not be asked") \
+	X(DIRECTORY_FAILURES, "directory_failures", "questions without an answer: the mail waits") \
+	X(DIRECTORY_DOWN, "directories_down", "directories of which no server can be had now") \
 	X(RESTARTS, "role_restarts", "processes restarted after they died")
 
 enum counter {

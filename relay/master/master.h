@@ -73,6 +73,8 @@ struct master {
 	int status;
 	struct arena *scratch;
 	struct waiting *waiting;	/* control clients that wait for the end of a reload */
+	char *refused;		/* why the last reload was; NULL: it was not */
+	struct watch *watch;	/* files the policy refers to */
 };
 
 /* processes.c */
@@ -92,6 +94,13 @@ void reload_begin(struct master *m);
 void reload_check_done(struct master *m, int status);
 void reload_advance(struct master *m);	/* a process of the next generation became ready */
 void reload_failed(struct master *m, const char *why);
+
+/* watch.c */
+/* said: what a successful check printed; its lines "watch: PATH" are looked at from now on. */
+void watch_take(struct master *m, struct span said);
+void watch_failed(struct master *m);	/* what was checked did not come into force after all */
+void watch_look(struct master *m);	/* at each tick */
+bool watch_waits(const struct master *m);	/* a changed list, for somebody's reload */
 
 /* control.c */
 int control_open(struct master *m, struct err *err);

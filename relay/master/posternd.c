@@ -276,6 +276,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		stop_advance(m);
 	else
 		procs_fill(m);
+	watch_look(m);
 }
 
 /* ---- the start ---- */
@@ -283,18 +284,34 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 /* The same check as `posternd -n`, in a process of its own: it reads the policy, which the
  * master never does. */
 static int
-check_first(const struct master *m)
+check_first(struct master *m)
 {
-	int status;
-	pid_t pid = fork();
+	int status, pipefd[2];
+	ssize_t n = 1;
+	char *room;
+	pid_t pid;
 
+	if (pipe2(pipefd, O_CLOEXEC) == -1)
+		return -1;
+	pid = fork();
 	if (pid == 0) {
-		execl(m->exe, "posternd", "-n", "-q", "-c", m->path, (char *)NULL);
+		dup2(pipefd[1], 1);
+		execl(m->exe, "posternd", "-n", "-q", "-l", "-c", m->path, (char *)NULL);
 		_exit(127);
 	}
+	close(pipefd[1]);
+	while (n > 0 && (room = buf_room(&m->check_out, 4096)) != NULL) {
+		n = read(pipefd[0], room, 4096);
+		if (n > 0)
+			buf_commit(&m->check_out, (size_t)n);
+		else if (n == -1 && errno == EINTR)
+			n = 1;
+	}
+	close(pipefd[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
 			return -1;
+	watch_take(m, buf_data(&m->check_out));
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
@@ -421,7 +438,7 @@ static int
 role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
-		&delivery_ops, &store_ops, &authenticator_ops };
+		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)
@@ -440,7 +457,7 @@ main(int argc, char **argv)
 		"--foreground" };
 	struct startup su = { .config_path = "/etc/postern/postern.yaml" };
 	const char *role = NULL;
-	bool check = false, quiet = false;
+	bool check = false, list = false, quiet = false;
 	int i = 1, c;
 
 	if (argc > 1 && strcmp(argv[1], long_names[0]) == 0) {
@@ -458,7 +475,7 @@ main(int argc, char **argv)
 		}
 		return role_main(role, &su);
 	}
-	while ((c = getopt(argc, argv, "c:fnqVh")) != -1)
+	while ((c = getopt(argc, argv, "c:flnqVh")) != -1)
 		switch (c) {
 		case 'c':
 			su.config_path = optarg;
@@ -468,6 +485,9 @@ main(int argc, char **argv)
 			break;
 		case 'n':
 			check = true;
+			break;
+		case 'l':	/* with -n: names the files the policy refers to */
+			list = true;
 			break;
 		case 'q':	/* with -n: say nothing when all is well */
 			quiet = true;
@@ -487,7 +507,8 @@ main(int argc, char **argv)
 		return 2;
 	}
 	if (check) {
-		struct cli cli = { .config_path = su.config_path, .quiet = quiet };
+		struct cli cli = { .config_path = su.config_path, .quiet = quiet,
+			.list_files = list };
 		char *none[] = { (char *)(uintptr_t)"check", NULL };
 
 		return cmd_check(1, none, &cli);

@@ -438,6 +438,8 @@ wanted(const struct config *c, enum role role)
 		return c->delivery.processes;
 	case ROLE_AUTHENTICATOR:
 		return c->authenticators;
+	case ROLE_DIRECTORY:
+		return c->ndirectories > 0;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

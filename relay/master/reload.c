@@ -11,6 +11,8 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +42,7 @@ reload_begin(struct master *m)
 		dup2(pipefd[1], 1);
 		dup2(pipefd[1], 2);
 		fcntl(1, F_SETFL, 0);
-		execl(m->exe, "posternd", "-n", "-c", m->path, (char *)NULL);
+		execl(m->exe, "posternd", "-n", "-l", "-c", m->path, (char *)NULL);
 		_exit(127);
 	}
 	close(pipefd[1]);
@@ -84,6 +86,28 @@ log_lines(struct span text)
 	}
 }
 
+/* For `postern status`, until a reload succeeds: the first error of a check, with its place. */
+static void
+refused(struct master *m, struct span why)
+{
+	static const char arrow[] = "\n  --> ";
+	const char *at = why.n ? memmem(why.p, why.n, "error: ", 7) : NULL;
+	struct span place = { 0 };
+
+	if (at)
+		why = span_from(why, (size_t)(at - why.p));
+	at = why.n ? memmem(why.p, why.n, arrow, sizeof(arrow) - 1) : NULL;
+	if (at) {
+		place = span_from(why, (size_t)(at - why.p) + sizeof(arrow) - 1);
+		place = span_sub(place, 0, span_find(place, '\n'));
+	}
+	why = span_sub(why, 0, span_find(why, '\n'));
+	free(m->refused);
+	if (asprintf(&m->refused, SPAN_FMT "%s" SPAN_FMT, SPAN_ARG(why), place.n ? ", " : "",
+	    SPAN_ARG(place)) == -1)
+		m->refused = NULL;
+}
+
 void
 reload_check_done(struct master *m, int status)
 {
@@ -95,6 +119,7 @@ reload_check_done(struct master *m, int status)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		log_error("reload refused: %s has errors; the running configuration stays", m->path);
 		log_lines(said);
+		refused(m, said);
 		notify("READY=1");
 		control_reload_done(m, false, said);
 		return;
@@ -105,6 +130,7 @@ reload_check_done(struct master *m, int status)
 		reload_failed(m, err.text);
 		return;
 	}
+	watch_take(m, said);
 	procs_fill(m);
 }
 
@@ -121,6 +147,8 @@ void
 reload_failed(struct master *m, const char *why)
 {
 	log_error("reload failed: %s; the running configuration stays", why);
+	refused(m, span_str(why));
+	watch_failed(m);
 	for (struct proc *p = m->procs; p; p = p->next)
 		if (p->generation == m->next.number && !p->worker) {
 			p->state = PROC_RETIRING;
@@ -175,6 +203,8 @@ reload_advance(struct master *m)
 		}
 	}
 	unbind_unused(m);
+	free(m->refused);
+	m->refused = NULL;
 	log_info("reload: the new configuration is in force");
 	notify("READY=1");
 	control_reload_done(m, true, (struct span){ 0 });

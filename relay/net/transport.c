@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "addr.h"
@@ -30,6 +31,23 @@ tls_error(void)
 	return text ? text : "connection closed";
 }
 
+/* A session of the server's, within the handshake (TLS 1.2) or behind it (1.3). */
+static int
+keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct transport *t = SSL_get_app_data(ssl);
+
+	if (t == NULL || t->cache == NULL)
+		return 0;
+	if (t->proof.known) {
+		tls_cache_put(t->cache, t->cache_key, session, &t->proof, time(NULL));
+		return 1;
+	}
+	SSL_SESSION_free(t->fresh);
+	t->fresh = session;
+	return 1;
+}
+
 struct ssl_ctx_st *
 transport_context(const char *roots, struct err *err)
 {
@@ -44,7 +62,8 @@ transport_context(const char *roots, struct err *err)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, keep_session);
 	if (SSL_CTX_dane_enable(ctx) <= 0) {
 		SSL_CTX_free(ctx);
 		err_set(err, 0, "OpenSSL: no DANE");
@@ -52,7 +71,7 @@ transport_context(const char *roots, struct err *err)
 	}
 	/* The system may have none: opportunistic TLS takes unverified certificates too. */
 	if (SSL_CTX_load_verify_file(ctx, roots ? roots : SYSTEM_ROOTS) != 1 && roots) {
-		err_set(err, 0, "delivery.tls.roots %s: %s", roots, tls_error());
+		err_set(err, 0, "certificates of authorities in %s: %s", roots, tls_error());
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
@@ -71,10 +90,16 @@ void
 transport_close(struct transport *t)
 {
 	if (t->ssl) {
-		SSL_set_quiet_shutdown(t->ssl, 1);
+		/* Else OpenSSL takes the session for a bad one, in our cache too. */
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 		SSL_free(t->ssl);
 		t->ssl = NULL;
 	}
+	SSL_SESSION_free(t->fresh);
+	t->fresh = NULL;
+	t->cache = NULL;
+	t->offered = false;
+	t->proof = (struct tls_proof){ 0 };
 	if (t->fd != -1)
 		close(t->fd);
 	t->fd = -1;
@@ -201,6 +226,7 @@ transport_tls(struct transport *t, struct ssl_ctx_st *ctx, const char *name, str
 	if (!ip_parse(span_str(name), &ip))
 		SSL_set_tlsext_host_name(t->ssl, name);
 	SSL_set_connect_state(t->ssl);
+	SSL_set_app_data(t->ssl, t);
 	ERR_clear_error();
 	return 0;
 }
@@ -215,6 +241,30 @@ transport_tls_accept(struct transport *t, struct ssl_ctx_st *ctx, struct err *er
 	return 0;
 }
 
+bool
+transport_resumed(const struct transport *t)
+{
+	return t->ssl && SSL_session_reused(t->ssl) == 1;
+}
+
+/* Of a full handshake; a resumed one brought its proof with it. */
+static void
+know_proof(struct transport *t)
+{
+	if (!transport_resumed(t)) {
+		uint8_t usage = 0;
+		bool dane = SSL_get0_dane_authority(t->ssl, NULL, NULL) >= 0 &&
+		    SSL_get0_dane_tlsa(t->ssl, &usage, NULL, NULL, NULL, NULL) >= 0;
+
+		t->proof = (struct tls_proof){ .chain = SSL_get_verify_result(t->ssl),
+			.dane = dane ? usage : -1 };
+	}
+	t->proof.known = true;
+	if (t->fresh)
+		tls_cache_put(t->cache, t->cache_key, t->fresh, &t->proof, time(NULL));
+	t->fresh = NULL;
+}
+
 int
 transport_handshake(struct transport *t, struct err *err)
 {
@@ -222,8 +272,11 @@ transport_handshake(struct transport *t, struct err *err)
 
 	ERR_clear_error();
 	errno = 0;
-	if ((r = SSL_do_handshake(t->ssl)) == 1)
+	if ((r = SSL_do_handshake(t->ssl)) == 1) {
+		if (!SSL_is_server(t->ssl))
+			know_proof(t);
 		return 0;
+	}
 	r = tls_result(t, r, "TLS handshake", err);
 	if (r == 0) {
 		err_set(err, 0, "TLS handshake: connection closed");
@@ -266,26 +319,74 @@ is_for(X509 *x, struct span name)
 	    NULL) == 1;
 }
 
+static enum proved
+proved_by(X509 *x, const struct tls_proof *p, const struct span *names, size_t n, struct err *why)
+{
+	bool named = false;
+
+	if (x == NULL || !p->known || p->chain != X509_V_OK) {
+		err_set(why, 0, "%s", x && p->known ? X509_verify_cert_error_string(p->chain) :
+		    "no certificate");
+		return PROVED_NOTHING;
+	}
+	if (p->dane == 3)	/* DANE-EE: the key, whatever the certificate says (RFC 7672, 3.1.1) */
+		return PROVED_DANE;
+	for (size_t i = 0; i < n && !named; i++)
+		named = is_for(x, names[i]);
+	if (named && p->dane >= 0)
+		return PROVED_DANE;
+	if (named) {
+		err_set(why, 0, "an authority vouches for it, but no TLSA record");
+		return PROVED_NAME;
+	}
+	err_set(why, 0, "it is not for " SPAN_FMT, SPAN_ARG(n ? names[0] : SPAN_LIT("any name")));
+	return PROVED_NOTHING;
+}
+
 enum proved
 transport_proved(const struct transport *t, const struct span *names, size_t n, struct err *why)
 {
-	X509 *x = t->ssl ? SSL_get0_peer_certificate(t->ssl) : NULL;
-	long chain = t->ssl ? SSL_get_verify_result(t->ssl) : X509_V_OK;
-
-	if (x == NULL || chain != X509_V_OK) {
-		err_set(why, 0, "%s", x ? X509_verify_cert_error_string(chain) :
-		    t->ssl ? "no certificate" : "no TLS");
+	if (t->ssl == NULL) {
+		err_set(why, 0, "no TLS");
 		return PROVED_NOTHING;
 	}
-	if (SSL_get0_dane_authority(t->ssl, NULL, NULL) >= 0)
-		return PROVED_DANE;
-	for (size_t i = 0; i < n; i++)
-		if (is_for(x, names[i])) {
-			err_set(why, 0, "an authority vouches for it, but no TLSA record");
-			return PROVED_NAME;
-		}
-	err_set(why, 0, "it is not for " SPAN_FMT, SPAN_ARG(n ? names[0] : SPAN_LIT("any name")));
-	return PROVED_NOTHING;
+	return proved_by(SSL_get0_peer_certificate(t->ssl), &t->proof, names, n, why);
+}
+
+struct wanted {
+	enum proved least;
+	const struct span *names;
+	size_t n;
+};
+
+static bool
+enough(void *ctx, SSL_SESSION *session, const struct tls_proof *proof)
+{
+	const struct wanted *w = ctx;
+
+	return proved_by(SSL_SESSION_get0_peer(session), proof, w->names, w->n, NULL) >= w->least;
+}
+
+void
+transport_resume(struct transport *t, struct tls_cache *cache, struct span key,
+    enum proved least, const struct span *names, size_t n)
+{
+	struct wanted w = { least, names, n };
+	struct tls_proof proof;
+	SSL_SESSION *session;
+
+	t->cache = cache;
+	t->cache_key = key;
+	session = tls_cache_take(cache, key, time(NULL), enough, &w, &proof);
+	if (session == NULL)
+		return;
+	if (SSL_set_session(t->ssl, session) == 1) {
+		t->offered = true;
+		t->proof = proof;
+		t->proof.known = false;		/* until it is taken: know_proof() */
+	}
+	SSL_SESSION_free(session);
+	ERR_clear_error();
 }
 
 struct span

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "net/tls_cache.h"
 #include "postern/arena.h"
 #include "postern/err.h"
 #include "postern/span.h"
@@ -15,6 +16,12 @@ struct transport {
 	int fd;			/* -1: none */
 	struct ssl_st *ssl;	/* NULL: plain */
 	bool wants_write;	/* the last call that returned TRANSPORT_AGAIN waits for room */
+	struct tls_proof proof;	/* a client's, once shaken; of the first handshake when it was resumed */
+	/* transport_resume() */
+	struct tls_cache *cache;
+	struct span cache_key;
+	struct ssl_session_st *fresh;	/* came before anything was proved */
+	bool offered;			/* a session was offered; shaken and proof.known: and taken? */
 };
 
 #define TRANSPORT_AGAIN (-1)
@@ -45,11 +52,20 @@ struct tlsa { unsigned char usage, selector, matching; struct span data; };
 int transport_dane(struct transport *t, const char *base, const char *const *also,
     const struct tlsa *v, size_t n, struct err *err);
 
-/* What the certificate of the other side has proved: that a record names it, or that the roots
- * vouch for it and it is for one of the names (host names, addresses). The handshake does not
+/* Before the handshake, behind transport_dane: a session kept under the key is offered when its
+ * certificate has proved `least` for one of the names, and sessions of this connection are kept. The
+ * transport stays where it is and the key where it lies until transport_close. */
+enum proved { PROVED_NOTHING, PROVED_NAME, PROVED_DANE };
+void transport_resume(struct transport *t, struct tls_cache *cache, struct span key,
+    enum proved least, const struct span *names, size_t n);
+bool transport_resumed(const struct transport *t);
+
+/* What the certificate of the other side has proved: that a record names it (and, where it names an
+ * authority, the certificate is for one of the names), or that the roots
+ * vouch for it and it is for one of the names (host names, addresses). A resumed session has
+ * proved what its first handshake did, for the names asked for now. The handshake does not
  * fail for it: the caller asks, and leaves when it wanted more. why: unless DANE, what is wrong
  * with it ("self-signed certificate", "it is not for mx.example.net", …). */
-enum proved { PROVED_NOTHING, PROVED_NAME, PROVED_DANE };
 enum proved transport_proved(const struct transport *t, const struct span *names, size_t n,
     struct err *why);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", in buf. */

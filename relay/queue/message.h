@@ -24,6 +24,8 @@ struct leg {
 	uint16_t attempts;
 	uint8_t kind;
 	uint8_t last;		/* enum fail_class of the latest attempt */
+	uint8_t retry;		/* enum retry_class of it, and how many of this class in a row */
+	uint8_t streak;
 	bool settling;		/* its outcome waits for a notice to be durable */
 	bool rerouted;		/* its latest STATE says where to instead */
 };

@@ -142,7 +142,7 @@ on_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8
 	for (size_t i = 0; i < st->ntargets; i++)
 		pending = pending || st->targets[i].status == TARGET_PENDING;
 	leg->attempts = st->attempts;
-	leg->last = (uint8_t)st->targets[0].cls;
+	queue_leg_read(leg, st);
 	if (st->route.n > 0 || leg->rerouted)
 		reroute_leg(q, sp, it, leg, st);
 	if (leg->job.state == JOB_IDLE)
@@ -358,7 +358,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	}
 	queue_signing_over(q, false);
 	(void)queue_has_room(q);
-	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP))
+	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP) || spool_free(q->sp))
 		tv = timeval_of(COMPACT_PAUSE_US);
 	evtimer_add(q->idle, &tv);
 }
@@ -380,8 +380,9 @@ configure(struct queue *q, struct schedule_conf *out)
 {
 	const struct conf_delivery *d = &q->rt->conf->delivery;
 
-	*out = (struct schedule_conf){ .retry = d->retry, .nretry = d->nretry,
-		.window = d->site_connections * 2, .total = 10000, .jitter = jitter };
+	*out = (struct schedule_conf){ .window = d->site_connections * 2, .total = 10000,
+		.jitter = jitter };
+	memcpy(out->retry, d->retry, sizeof(out->retry));
 }
 
 static int
@@ -398,7 +399,7 @@ queue_run(struct runtime *rt, struct err *err)
 {
 	static const int64_t inner_retry[] = { 10 * US_PER_SEC, 60 * US_PER_SEC };
 	struct queue *q = calloc(1, sizeof(*q));
-	struct schedule_conf out, inner = { .retry = inner_retry, .nretry = 2,
+	struct schedule_conf out, inner = { .retry = { { inner_retry, 2 } },
 		.window = STORE_WINDOW, .total = 4 * STORE_WINDOW };
 	int64_t begun = clock_mono(), now = clock_real();
 	struct timeval tv = timeval_of(IDLE_US);

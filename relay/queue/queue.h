@@ -131,6 +131,9 @@ void queue_remember(struct queue *q, struct message *m, struct leg *l, const str
 void queue_remember_route(struct queue *q, struct message *m, struct leg *l, const struct plan *p,
     struct span route);
 
+/* Class of failure and streak, as the latest state tells them. */
+void queue_leg_read(struct leg *l, const struct state *st);
+
 bool queue_failure(enum target_status s);	/* for good, and somebody may be told */
 
 /* queue_notice.c; kind: enum dsn_kind */

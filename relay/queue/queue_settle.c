@@ -20,6 +20,7 @@
 
 #define LIVES_PER_TURN 500
 #define LIFE_AGAIN (60 * US_PER_SEC)
+#define HINT_LATER (5 * US_PER_SEC)	/* a clock that differs a little must not cost a try */
 
 bool
 queue_failure(enum target_status s)
@@ -68,7 +69,7 @@ remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p
 	const uint8_t *status = message_status(m);
 	struct arena *a = arena_new(0);
 	struct state st = { .time = clock_real(), .next = l->job.node.when,
-		.attempts = l->attempts };
+		.attempts = l->attempts, .streak = l->streak };
 
 	st.targets = arena_array(a, p->ntargets, sizeof(*st.targets));
 	for (size_t i = 0, k = 0; i < p->ntargets; i++) {
@@ -151,6 +152,58 @@ queue_finish(struct queue *q, struct message *m)
 	spool_finish(q->sp, &m->item);
 }
 
+/* ---- when to try again ---- */
+
+/* The class whose curve comes back soonest decides for the whole leg; the time a greylisting
+ * server named goes before its curve. */
+static int64_t
+next_try(struct queue *q, struct leg *l, const struct fate *o, size_t n)
+{
+	enum retry_class best = RETRY_DEFAULT;
+	int64_t soonest = WHEEL_NEVER, hint = 0, at;
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		enum retry_class c = retry_classify(o[i].cls, o[i].dsn, o[i].reply);
+		unsigned streak = c == l->retry ? l->streak + 1u : 1;
+
+		if (o[i].status != TARGET_PENDING)
+			continue;
+		if (c == RETRY_GREYLISTED && hint == 0)
+			hint = retry_hint(o[i].reply);
+		if (any && c == best)
+			continue;
+		at = schedule_retry_at(q->out, c, streak);
+		if (at < soonest) {
+			soonest = at;
+			best = c;
+		}
+		any = true;
+	}
+	if (!any)
+		return schedule_retry_at(q->out, l->retry, l->streak);
+	l->streak = best == l->retry ? (uint8_t)(l->streak + (l->streak < UINT8_MAX)) : 1;
+	l->retry = (uint8_t)best;
+	return hint > 0 && best == RETRY_GREYLISTED ? clock_real() + hint + HINT_LATER : soonest;
+}
+
+void
+queue_leg_read(struct leg *l, const struct state *st)
+{
+	const struct target_state *t = &st->targets[0];
+
+	for (size_t i = 0; i < st->ntargets; i++)
+		if (st->targets[i].status == TARGET_PENDING && st->targets[i].reply.n > 0) {
+			t = &st->targets[i];
+			break;
+		}
+	l->last = (uint8_t)t->cls;
+	l->retry = st->attempts ? (uint8_t)retry_classify(t->cls, t->dsn, t->reply) : RETRY_DEFAULT;
+	/* A record of before version 3 does not say. */
+	l->streak = st->streak ? st->streak :
+	    (uint8_t)(st->attempts < UINT8_MAX ? st->attempts : UINT8_MAX);
+}
+
 /* All is known and told to whom it concerns. */
 static void
 conclude(struct queue *q, struct message *m, struct leg *l, const struct stored *s,
@@ -172,8 +225,8 @@ conclude(struct queue *q, struct message *m, struct leg *l, const struct stored 
 		return;
 	}
 	if (pending)
-		l->job.node.when = l->kind == LEG_DELIVER ?
-		    schedule_retry_at(q->out, l->attempts) : clock_real() + LIFE_AGAIN;
+		l->job.node.when = l->kind == LEG_DELIVER ? next_try(q, l, o, n) :
+		    clock_real() + LIFE_AGAIN;
 	/* Before the new state is written: the old one knows the route. */
 	a = l->rerouted ? arena_new(0) : NULL;
 	site = queue_site(q, l, p, a);

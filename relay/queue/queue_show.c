@@ -87,6 +87,26 @@ put_target(struct json *j, struct message *m, const struct stored *s, const stru
 	json_end_object(j);
 }
 
+/* Which curve it is on, all of it, and where. */
+static void
+put_retry(struct json *j, const struct queue *q, const struct leg *l)
+{
+	const struct retry_curve *curves = q->rt->conf->delivery.retry;
+	const struct retry_curve *k = &curves[curves[l->retry].n ? l->retry : RETRY_DEFAULT];
+
+	json_key(j, "retry");
+	json_object(j);
+	json_kcstr(j, "class", retry_name(l->retry));
+	json_kcstr(j, "phrase", retry_phrase(l->retry));
+	json_kuint(j, "failed", l->streak);
+	json_key(j, "curve");
+	json_array(j);
+	for (size_t i = 0; i < k->n; i++)
+		json_num(j, (double)k->pause[i] / US_PER_SEC);
+	json_end_array(j);
+	json_end_object(j);
+}
+
 static void
 put_leg(struct json *j, struct queue *q, struct message *m, const struct stored *s,
     const struct plan *p, const struct leg *l, struct arena *a, size_t max)
@@ -108,6 +128,8 @@ put_leg(struct json *j, struct queue *q, struct message *m, const struct stored 
 		put_time(j, "next", l->job.node.when);
 	if (l->last)
 		json_kcstr(j, "last", class_names[l->last]);
+	if (l->kind == LEG_DELIVER && l->attempts > 0)
+		put_retry(j, q, l);
 	if (st.time)
 		put_time(j, "last_change", st.time);
 	json_key(j, "recipients");
@@ -238,6 +260,8 @@ queue_show_summary(struct json *j, struct queue *q)
 	json_kuint(j, "failures", st.failures);
 	json_kuint(j, "damaged", st.damaged);
 	json_kuint(j, "compacted_bytes", st.compacted);
+	json_kuint(j, "reused", st.reused);
+	json_kuint(j, "spares", st.spares);
 	json_end_object(j);
 	json_end_object(j);
 }

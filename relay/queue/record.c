@@ -10,7 +10,7 @@ const char *
 record_type_name(enum record_type t)
 {
 	static const char *const names[RECORD_TYPES] = { "none", "message", "state", "done",
-		"sites", "end" };
+		"sites", "end", "tail" };
 
 	return t < RECORD_TYPES ? names[t] : "unknown";
 }
@@ -229,8 +229,10 @@ state_encode(struct buf *b, const struct state *s)
 			enc_span(&e, t->relay);
 		}
 	}
-	if (s->route.n > 0)
+	if (s->route.n > 0 || s->streak > 0)
 		enc_span(&e, s->route);
+	if (s->streak > 0)
+		enc_u8(&e, s->streak);
 }
 
 int
@@ -262,6 +264,8 @@ state_decode(struct span meta, struct arena *a, struct state *out)
 	}
 	if (d.p < d.end)	/* version 2 */
 		s.route = dec_span(&d);
+	if (d.p < d.end)	/* version 3 */
+		s.streak = dec_u8(&d);
 	if (!dec_done(&d))
 		return -1;
 	*out = s;

@@ -16,7 +16,7 @@
 #include "ipc/messages.h"
 #include "postern/arena.h"
 
-#define SPOOL_VERSION 2		/* written; 2 has `route` in STATE */
+#define SPOOL_VERSION 3		/* written; 2: `route` in STATE; 3: `streak` there, reused files */
 #define SPOOL_VERSION_OLDEST 1	/* read */
 #define RECORD_HEAD 40u
 #define RECORD_META_MAX (4u << 20)
@@ -31,6 +31,7 @@ enum record_type {
 	RECORD_DONE,		/* meta: u32 segment in which the message lies */
 	RECORD_SITES,		/* meta: count, names of paused sites; the last one counts */
 	RECORD_END,		/* the segment was closed in good order; nothing follows */
+	RECORD_TAIL,		/* in a reused file: what is written ends here so far (segment.h) */
 	RECORD_TYPES
 };
 const char *record_type_name(enum record_type t);
@@ -90,6 +91,7 @@ struct state {
 	struct target_state *targets;
 	size_t ntargets;
 	struct span route;	/* "host:port" an operator chose; empty: as policy and the DNS say */
+	uint8_t streak;		/* tries in a row that failed alike (retry.h); 0: not recorded */
 };
 void state_encode(struct buf *b, const struct state *s);
 int state_decode(struct span meta, struct arena *a, struct state *s);

@@ -1,8 +1,12 @@
-/* schedule.c -- sites in turn, jobs in order; see schedule.h.
+/* schedule.c -- senders in turn, their sites in turn, jobs in order; see schedule.h.
  *
- * A site is in the ring exactly when it may be given a job (eligible()); each
- * change of what that depends on ends in site_settle(), which also frees a
- * site that nothing needs any more.
+ * Ready jobs of one sender for one site are a lane. A lane stands in the ring
+ * of its share, or, when its turn came and its site could not be given anything
+ * (eligible()), is parked at the site; site_settle() puts the parked ones back
+ * once that has changed. So a lane is looked at in vain once for each time its
+ * site stops being eligible, not once a turn. site_settle() stands at the end of
+ * each change of what eligible() depends on, and frees a site that nothing needs
+ * any more.
  */
 #include <stdlib.h>
 
@@ -11,22 +15,26 @@
 #include "table.h"
 
 #define WINDOW_START 5
-#define LANES_FROM 8		/* ready jobs, below which one lane does */
+#define INDEX_FROM 8		/* lanes of one site, beyond which they are found by number */
 #define REST_MAX (INT64_C(1800) * 1000000)
 
-/* Ready jobs of some senders. In its site's ring while it has any; one that has been emptied
- * by a removal leaves the ring when its turn comes. */
+/* Ready jobs of one share for one site. In a ring, or parked, while it has any; one that has
+ * been emptied by a removal leaves when its turn comes. */
 struct lane {
 	struct wheel_list line;
-	struct wheel_node turn;
+	struct wheel_node turn;		/* in share.lanes or site.parked */
+	struct site *site;
+	struct lane *next;		/* of the same site */
+	uint8_t share;
 };
 
 struct site {
 	struct wheel_node rest;		/* while it rests: in schedule.resting */
-	struct wheel_node turn;		/* while eligible: in schedule.ring */
-	struct wheel_list lanes_ring;
-	struct lane one, *lanes;	/* `one`, until there is a crowd: then SCHEDULE_LANES */
-	size_t nlanes;
+	struct wheel_list parked;
+	struct lane one;		/* the first; most sites need no other */
+	struct lane *lanes;		/* NULL: none yet */
+	struct lane **index;		/* by share, once there are many */
+	uint32_t nlanes;
 	size_t waiting, ready, out;
 	uint32_t window;
 	unsigned failures;
@@ -36,11 +44,17 @@ struct site {
 	char name[];
 };
 
+struct share {
+	struct wheel_list lanes;
+	struct wheel_node turn;		/* in schedule.turns while it has lanes */
+};
+
 struct schedule {
 	struct schedule_conf conf;
 	int64_t now;
 	struct wheel jobs, resting;
-	struct wheel_list ring;
+	struct share shares[SCHEDULE_SHARES];
+	struct wheel_list turns;
 	struct table *sites;
 	uint32_t out;
 };
@@ -57,7 +71,9 @@ schedule_new(const struct schedule_conf *conf, int64_t now)
 	s->now = now;
 	wheel_init(&s->jobs, now);
 	wheel_init(&s->resting, now);
-	wheel_list_init(&s->ring);
+	wheel_list_init(&s->turns);
+	for (size_t i = 0; i < SCHEDULE_SHARES; i++)
+		wheel_list_init(&s->shares[i].lanes);
 	s->sites = table_new();
 	return s;
 }
@@ -65,15 +81,20 @@ schedule_new(const struct schedule_conf *conf, int64_t now)
 void
 schedule_configure(struct schedule *s, const struct schedule_conf *conf)
 {
-	ASSERT(conf->nretry > 0 && conf->window > 0 && conf->total > 0);
+	ASSERT(conf->retry[RETRY_DEFAULT].n > 0 && conf->window > 0 && conf->total > 0);
 	s->conf = *conf;
 }
 
 static void
 site_free(struct site *t)
 {
-	if (t->lanes != &t->one)
-		free(t->lanes);
+	for (struct lane *l = t->lanes, *next; l != NULL; l = next) {
+		next = l->next;
+		wheel_node_unlink(&l->turn);
+		if (l != &t->one)
+			free(l);
+	}
+	free(t->index);
 	free(t);
 }
 
@@ -108,10 +129,7 @@ site_get(struct schedule *s, struct span name)
 	if (name.n)
 		memcpy(t->name, name.p, name.n);
 	t->n = (uint32_t)name.n;
-	wheel_list_init(&t->lanes_ring);
-	wheel_list_init(&t->one.line);
-	t->lanes = &t->one;
-	t->nlanes = 1;
+	wheel_list_init(&t->parked);
 	t->window = s->conf.window < WINDOW_START ? s->conf.window : WINDOW_START;
 	table_put(s->sites, span_make(t->name, t->n), t);
 	return t;
@@ -124,16 +142,32 @@ eligible(const struct site *t)
 }
 
 static void
+lane_enter(struct schedule *s, struct lane *l, bool first)
+{
+	struct share *h = &s->shares[l->share];
+
+	if (first)
+		wheel_list_push_front(&h->lanes, &l->turn);
+	else
+		wheel_list_push(&h->lanes, &l->turn);
+	if (first)
+		wheel_node_unlink(&h->turn);
+	if (h->turn.next != NULL)
+		return;
+	if (first)
+		wheel_list_push_front(&s->turns, &h->turn);
+	else
+		wheel_list_push(&s->turns, &h->turn);
+}
+
+static void
 site_settle(struct schedule *s, struct site *t)
 {
-	bool in_ring = t->turn.next != NULL;
+	struct wheel_node *n;
 
-	if (eligible(t) != in_ring) {
-		if (in_ring)
-			wheel_node_unlink(&t->turn);
-		else
-			wheel_list_push(&s->ring, &t->turn);
-	}
+	if (eligible(t))
+		while ((n = wheel_list_pop(&t->parked)) != NULL)
+			lane_enter(s, CONTAINER(n, struct lane, turn), false);
 	if (t->waiting + t->ready + t->out == 0 && !t->paused && !t->resting) {
 		table_remove(s->sites, span_make(t->name, t->n));
 		site_free(t);
@@ -148,7 +182,7 @@ site_rest(struct schedule *s, struct site *t, enum fail_class cls)
 	t->failures++;
 	t->last = cls;
 	t->window = 1;
-	d = s->conf.retry[t->failures <= s->conf.nretry ? t->failures - 1 : s->conf.nretry - 1];
+	d = retry_pause(s->conf.retry, retry_of_site(cls), t->failures);
 	if (d > REST_MAX)
 		d = REST_MAX;
 	if (s->conf.jitter)
@@ -193,54 +227,78 @@ site_heard(struct schedule *s, struct site *t, enum fail_class cls)
 
 /* ---- jobs ---- */
 
-static void
-lane_push(struct site *t, struct job *j, bool first)
+static struct lane *
+lane_find(const struct site *t, uint8_t share)
 {
-	struct lane *l = &t->lanes[j->share % t->nlanes];
+	struct lane *l;
 
-	if (first)
-		wheel_list_push_front(&l->line, &j->node);
-	else
-		wheel_list_push(&l->line, &j->node);
-	if (l->turn.next != NULL)
-		return;
-	if (first)
-		wheel_list_push_front(&t->lanes_ring, &l->turn);
-	else
-		wheel_list_push(&t->lanes_ring, &l->turn);
+	if (t->index != NULL)
+		return t->index[share];
+	for (l = t->lanes; l != NULL && l->share != share; l = l->next)
+		;
+	return l;
 }
 
-static struct job *
-lane_take(struct site *t)
+static struct lane *
+lane_get(struct site *t, uint8_t share)
 {
-	for (;;) {
-		struct wheel_node *n = wheel_list_pop(&t->lanes_ring), *first;
+	struct lane *l = lane_find(t, share);
+
+	if (l != NULL)
+		return l;
+	l = t->nlanes == 0 ? &t->one : calloc(1, sizeof(*l));
+	ASSERT(l != NULL);
+	wheel_list_init(&l->line);
+	l->site = t;
+	l->share = share;
+	l->next = t->lanes;
+	t->lanes = l;
+	if (++t->nlanes == INDEX_FROM) {
+		t->index = calloc(SCHEDULE_SHARES, sizeof(struct lane *));
+		ASSERT(t->index != NULL);
+		for (struct lane *x = t->lanes; x != NULL; x = x->next)
+			t->index[x->share] = x;
+	} else if (t->index != NULL)
+		t->index[share] = l;
+	return l;
+}
+
+static void
+lane_push(struct schedule *s, struct site *t, struct job *j, bool first)
+{
+	struct lane *l = lane_get(t, j->share % SCHEDULE_SHARES);
+
+	if (first) {
+		wheel_list_push_front(&l->line, &j->node);
+		wheel_node_unlink(&l->turn);
+	} else
+		wheel_list_push(&l->line, &j->node);
+	if (l->turn.next == NULL)
+		lane_enter(s, l, first);
+}
+
+/* The lane whose turn it is and that has something to give; NULL: none. */
+static struct lane *
+lane_next(struct schedule *s)
+{
+	struct wheel_node *n, *m;
+
+	while ((n = wheel_list_pop(&s->turns)) != NULL) {
+		struct share *h = CONTAINER(n, struct share, turn);
 		struct lane *l;
 
-		ASSERT(n != NULL);
-		l = CONTAINER(n, struct lane, turn);
-		if ((first = wheel_list_pop(&l->line)) == NULL)
+		if ((m = wheel_list_pop(&h->lanes)) == NULL)
 			continue;
-		if (!wheel_list_empty(&l->line))
-			wheel_list_push(&t->lanes_ring, &l->turn);
-		return CONTAINER(first, struct job, node);
+		if (!wheel_list_empty(&h->lanes))
+			wheel_list_push(&s->turns, &h->turn);
+		l = CONTAINER(m, struct lane, turn);
+		if (wheel_list_empty(&l->line))
+			continue;
+		if (eligible(l->site))
+			return l;
+		wheel_list_push(&l->site->parked, &l->turn);
 	}
-}
-
-/* A lane for each sender, or nearly. */
-static void
-lanes_open(struct site *t)
-{
-	struct wheel_node *n;
-
-	t->lanes = calloc(SCHEDULE_LANES, sizeof(*t->lanes));
-	ASSERT(t->lanes != NULL);
-	t->nlanes = SCHEDULE_LANES;
-	for (size_t i = 0; i < t->nlanes; i++)
-		wheel_list_init(&t->lanes[i].line);
-	wheel_node_unlink(&t->one.turn);
-	while ((n = wheel_list_pop(&t->one.line)) != NULL)
-		lane_push(t, CONTAINER(n, struct job, node), false);
+	return NULL;
 }
 
 static void
@@ -249,9 +307,8 @@ job_ready(struct schedule *s, struct job *j, bool first)
 	struct site *t = j->site;
 
 	j->state = JOB_READY;
-	lane_push(t, j, first);
-	if (++t->ready == LANES_FROM && t->nlanes == 1)
-		lanes_open(t);
+	lane_push(s, t, j, first);
+	t->ready++;
 	site_settle(s, t);
 }
 
@@ -361,18 +418,19 @@ struct job *
 schedule_take(struct schedule *s)
 {
 	struct wheel_node *n;
-	struct site *t;
+	struct lane *l;
 	struct job *j;
 
-	if (s->out >= s->conf.total || (n = wheel_list_pop(&s->ring)) == NULL)
+	if (s->out >= s->conf.total || (l = lane_next(s)) == NULL)
 		return NULL;
-	t = CONTAINER(n, struct site, turn);
-	j = lane_take(t);
+	n = wheel_list_pop(&l->line);
+	if (!wheel_list_empty(&l->line))
+		lane_enter(s, l, false);
+	j = CONTAINER(n, struct job, node);
 	j->state = JOB_OUT;
-	t->ready--;
-	t->out++;
+	l->site->ready--;
+	l->site->out++;
 	s->out++;
-	site_settle(s, t);
 	return j;
 }
 
@@ -410,10 +468,9 @@ schedule_postpone(struct schedule *s, struct job *j, int64_t when)
 }
 
 int64_t
-schedule_retry_at(struct schedule *s, unsigned attempts)
+schedule_retry_at(struct schedule *s, enum retry_class c, unsigned failed)
 {
-	size_t i = attempts == 0 ? 0 : attempts - 1;
-	int64_t d = s->conf.retry[i < s->conf.nretry ? i : s->conf.nretry - 1];
+	int64_t d = retry_pause(s->conf.retry, c, failed);
 
 	if (s->conf.jitter)
 		d += s->conf.jitter(s->conf.ctx, d / 10);

@@ -1,10 +1,11 @@
 /* schedule.h -- which job next: a pure machine over jobs, sites and a time that is told.
  *
- * A job is what of one message goes to one site. Jobs of a site wait in
- * order of arrival within the lane of their sender (job.share), and lanes take turns, so that one
- * bulk sender does not hold up the others of his site: he gets what they leave. Sites that have something to do, are not paused, do not
- * rest and have room in their window take turns, one job each. So neither a
- * dead site nor one with a million jobs holds up another.
+ * A job is what of one message goes to one site. Jobs of a site wait in order
+ * of arrival within the lane of their sender (job.share). Senders take turns,
+ * one job each; when it is a sender's turn, his sites take turns. So neither a
+ * bulk sender, to one site or to a hundred thousand, holds up others, nor a dead
+ * site nor one with a million jobs. A site has its turn only when it is not
+ * paused, does not rest and has room in its window.
  *
  * A site's window (jobs handed out and not answered) starts small, grows by
  * one with each success, halves when the site pushes back (421, 4xx before
@@ -15,7 +16,7 @@
 #ifndef QUEUE_SCHEDULE_H
 #define QUEUE_SCHEDULE_H
 
-#include "ipc/messages.h"
+#include "queue/retry.h"
 #include "queue/wheel.h"
 
 enum job_state { JOB_IDLE, JOB_WAITING, JOB_READY, JOB_OUT };
@@ -28,11 +29,10 @@ struct job {			/* embedded in the owner's; zeroed: idle, no site */
 	uint8_t state;
 	uint8_t share;		/* whose turn it takes: a hash of the sender */
 };
-#define SCHEDULE_LANES 64	/* of one site: senders of equal share % 64 share a lane */
+#define SCHEDULE_SHARES 64	/* senders of equal share % 64 have their turns together */
 
 struct schedule_conf {
-	const int64_t *retry;	/* microseconds; the last repeats */
-	size_t nretry;
+	struct retry_curve retry[RETRY_CLASSES];	/* RETRY_DEFAULT must be there */
 	uint32_t window;	/* of one site at most */
 	uint32_t total;		/* jobs handed out at most */
 	/* A number in [-span, span]; NULL: none. */
@@ -64,8 +64,8 @@ void schedule_done(struct schedule *s, struct job *j, enum fail_class cls);
 void schedule_return(struct schedule *s, struct job *j);
 /* It was not tried, for a reason of ours: due again later. */
 void schedule_postpone(struct schedule *s, struct job *j, int64_t when);
-/* When the attempt after `attempts` failed ones is due. */
-int64_t schedule_retry_at(struct schedule *s, unsigned attempts);
+/* When the attempt after `failed` ones in a row of this class is due. */
+int64_t schedule_retry_at(struct schedule *s, enum retry_class c, unsigned failed);
 /* When to call schedule_advance; WHEEL_NEVER: nothing waits. */
 int64_t schedule_next(const struct schedule *s);
 uint32_t schedule_out(const struct schedule *s);

@@ -24,23 +24,51 @@ segment_name(uint32_t number, char buf[SEGMENT_NAME_MAX])
 	return buf;
 }
 
-bool
-segment_name_parse(const char *name, uint32_t *number)
+static bool
+name_parse(const char *name, const char *prefix, uint32_t *number)
 {
+	const char *digits = name + strlen(prefix), *p = digits;
 	uint64_t v = 0;
-	const char *p = name;
 
-	if (strncmp(p, "seg-", 4) != 0)
+	if (strncmp(name, prefix, strlen(prefix)) != 0)
 		return false;
-	for (p += 4; *p >= '0' && *p <= '9' && p - name < 15; p++)
+	for (; *p >= '0' && *p <= '9' && p - digits < 11; p++)
 		v = v * 10 + (uint64_t)(*p - '0');
-	if (*p != '\0' || p - name < 12 || v == 0 || v > UINT32_MAX)
+	if (*p != '\0' || p - digits < 8 || v == 0 || v > UINT32_MAX)
 		return false;
 	*number = (uint32_t)v;
 	return true;
 }
 
-/* ---- the file's head: magic, version, number, salt, zero, CRC ---- */
+bool
+segment_name_parse(const char *name, uint32_t *number)
+{
+	return name_parse(name, "seg-", number);
+}
+
+const char *
+spare_name(uint32_t number, char buf[SEGMENT_NAME_MAX])
+{
+	snprintf(buf, SEGMENT_NAME_MAX, "spare-%08u", number);
+	return buf;
+}
+
+bool
+spare_name_parse(const char *name, uint32_t *number)
+{
+	return name_parse(name, "spare-", number);
+}
+
+bool
+segment_is_ours(int fd)
+{
+	if (fcntl(fd, F_SETLEASE, F_WRLCK) == -1)
+		return false;
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return true;
+}
+
+/* ---- the file's head: magic, version, number, salt, space, CRC ---- */
 
 static void
 head_write(char h[SEGMENT_HEAD], const struct segment *s)
@@ -53,7 +81,7 @@ head_write(char h[SEGMENT_HEAD], const struct segment *s)
 	enc_u32(&e, SPOOL_VERSION);
 	enc_u32(&e, s->number);
 	enc_u64(&e, s->salt);
-	enc_u32(&e, 0);
+	enc_u32(&e, (uint32_t)s->space);
 	enc_u32(&e, crc32c(0, buf_data(&b).p, SEGMENT_HEAD - 4));
 	ASSERT(!buf_failed(&b) && buf_size(&b) == SEGMENT_HEAD);
 	memcpy(h, buf_data(&b).p, SEGMENT_HEAD);
@@ -75,7 +103,7 @@ head_read(struct segment *s, struct err *err)
 	char h[SEGMENT_HEAD + RECORD_HEAD];
 	struct dec d;
 	struct record r;
-	uint32_t version, number, sum;
+	uint32_t version, number, space, sum;
 	uint64_t salt;
 
 	if (s->size < SEGMENT_HEAD)
@@ -87,7 +115,7 @@ head_read(struct segment *s, struct err *err)
 	version = dec_u32(&d);
 	number = dec_u32(&d);
 	s->salt = dec_u64(&d);
-	(void)dec_u32(&d);
+	space = dec_u32(&d);
 	sum = dec_u32(&d);
 	if (memcmp(h, MAGIC, 8) == 0 && sum == crc32c(0, h, SEGMENT_HEAD - 4)) {
 		if (version < SPOOL_VERSION_OLDEST || version > SPOOL_VERSION)
@@ -97,6 +125,7 @@ head_read(struct segment *s, struct err *err)
 		if (number != s->number)
 			return err_set(err, EBADMSG, "segment %u says it is number %u",
 			    s->number, number);
+		s->space = space;
 		return 0;
 	}
 	/* The head is damaged: every record repeats the salt, the first one will do. */
@@ -128,6 +157,50 @@ segment_create(int dirfd, uint32_t number, struct err *err)
 	head_write(h, s);
 	if (fs_pwrite_all(s->wfd, h, sizeof(h), 0, err) == -1 ||
 	    fs_fsync(s->wfd, err) == -1 || fs_fsync(dirfd, err) == -1 ||
+	    (s->fd = fs_openat(dirfd, name, O_RDONLY, 0, err)) == -1) {
+		fs_unlinkat(dirfd, name, NULL);
+		goto fail;
+	}
+	s->size = SEGMENT_HEAD;
+	return s;
+fail:
+	err_wrap(err, "new spool segment %u", number);
+	segment_free(&s);
+	return NULL;
+}
+
+struct segment *
+segment_reuse(int dirfd, uint32_t of, uint32_t number, struct err *err)
+{
+	char from[SEGMENT_NAME_MAX], name[SEGMENT_NAME_MAX], h[SEGMENT_HEAD + RECORD_HEAD];
+	struct segment *s = calloc(1, sizeof(*s));
+	struct stat st;
+
+	ASSERT(s != NULL);
+	s->number = number;
+	s->fd = s->wfd = -1;
+	spare_name(of, from);
+	segment_name(number, name);
+	if ((s->wfd = fs_openat(dirfd, from, O_WRONLY, 0, err)) == -1)
+		goto fail;
+	if (fstat(s->wfd, &st) == -1 ||
+	    getrandom(&s->salt, sizeof(s->salt), 0) != (ssize_t)sizeof(s->salt)) {
+		err_errno(err, "%s", from);
+		goto fail;
+	}
+	if (!segment_is_ours(s->wfd)) {
+		err_set(err, EBUSY, "%s is still open elsewhere", from);
+		goto fail;
+	}
+	/* The first record of the earlier segment goes with its head, in one sector. */
+	s->space = st.st_size > (off_t)sizeof(h) && st.st_size <= UINT32_MAX ?
+	    (uint64_t)st.st_size : sizeof(h);
+	head_write(h, s);
+	record_head_write(h + SEGMENT_HEAD, s->salt, &(struct record){ .type = RECORD_TAIL });
+	if (fs_pwrite_all(s->wfd, h, sizeof(h), 0, err) == -1 || fs_fsync(s->wfd, err) == -1 ||
+	    fs_renameat(dirfd, from, name, err) == -1)
+		goto fail;
+	if (fs_fsync(dirfd, err) == -1 ||
 	    (s->fd = fs_openat(dirfd, name, O_RDONLY, 0, err)) == -1) {
 		fs_unlinkat(dirfd, name, NULL);
 		goto fail;
@@ -352,6 +425,7 @@ segment_scan(struct segment *s, uint64_t from, uint64_t budget, const struct seg
 {
 	struct window w = { .s = s };
 	uint64_t at = from ? from : SEGMENT_HEAD, end = at, start = at;
+	uint64_t mark = 0;	/* where records end if nothing of ours follows: behind END, at TAIL */
 
 	while (at < s->size && at - start < budget) {
 		struct record r;
@@ -360,22 +434,35 @@ segment_scan(struct segment *s, uint64_t from, uint64_t budget, const struct seg
 		const char *what = inspect(&w, at, &r, &meta, &data, &next);
 
 		if (what == NULL) {
+			mark = 0;
 			if (r.type == RECORD_END)
-				s->ended = true;
+				mark = next, s->ended = true;
+			else if (r.type == RECORD_TAIL)
+				mark = at, s->space = s->space ? s->space : s->size;
 			else
 				v->record(v->ctx, s, at, &r, meta, data);
-			at = end = next;
+			end = r.type == RECORD_TAIL ? at : next;
+			at = next;
 			continue;
 		}
-		/* A head that is right tells where the next one is; nothing else does. */
+		/* A head that is right tells where the next one is; nothing else does. In a reused
+		 * file it may be a torn one, and what stands behind it not ours. */
 		if (next == 0)
 			next = resync(&w, at);
+		else if (s->space > 0 && !s->ended && next < s->size &&
+		    resync(&w, next - 8) >= s->size)
+			next = s->size;
+		if (mark != 0 && r.type == RECORD_NONE && next >= s->size)
+			break;
+		mark = 0;
 		v->damage(v->ctx, s, &(struct segment_damage){ .segment = s->number,
 		    .offset = at, .size = next - at, .id = r.id, .type = r.type, .what = what,
 		    .tail = next >= s->size });
 		at = next;
 	}
 	free(w.p);
+	if (mark != 0 && (at >= s->size || at - start < budget))
+		at = s->size = mark;
 	if (valid != NULL)
 		*valid = end;
 	return at < s->size ? at : 0;

@@ -3,6 +3,15 @@
  * A segment is written by one process, from its head to its end, and never
  * again once it has been closed or left behind. On the disk: 32 bytes of
  * file head, then records (record.h).
+ *
+ * The file may be that of an earlier segment, used again: writing over blocks
+ * that are there is up to twice as fast as making a file grow, and nobody waits
+ * while the file system frees 64 MiB. Then records of the earlier one may stand
+ * behind ours. They have its salt, 64 random bits, and are no records here. And
+ * because the end of the file does not say any more where ours end, a TAIL
+ * record is written behind each batch, in the same write, and the next
+ * batch begins in its place: where the TAIL is missing, the last batch was not
+ * written as a whole, so it was never acknowledged.
  */
 #ifndef QUEUE_SEGMENT_H
 #define QUEUE_SEGMENT_H
@@ -13,6 +22,7 @@
 #define SEGMENT_HEAD 32u
 #define SEGMENT_MAX (64u << 20)
 #define SEGMENT_NAME_MAX 32
+#define SPARES_MAX 4		/* files kept to be used again */
 
 struct segment_dep {		/* `n` records here still say that messages of `segment` are done */
 	uint32_t segment;
@@ -25,6 +35,7 @@ struct segment {
 	int wfd;		/* of the head; -1 else */
 	uint64_t salt;
 	uint64_t size;		/* bytes that count: synced, or valid when replayed */
+	uint64_t space;		/* of a reused file: its size when it was begun; 0: a new one */
 	uint64_t live;		/* bytes of records still needed */
 	uint32_t nlive;
 	bool ended;		/* stands a RECORD_END at its end */
@@ -40,6 +51,14 @@ bool segment_name_parse(const char *name, uint32_t *number);
 
 /* Makes the file with its head, and makes its name durable. NULL on failure. */
 struct segment *segment_create(int dirfd, uint32_t number, struct err *err);
+/* The same with the file "spare-OF". NULL with err->code EBUSY: somebody still has it open, so it
+ * must not be touched. */
+struct segment *segment_reuse(int dirfd, uint32_t of, uint32_t number, struct err *err);
+const char *spare_name(uint32_t number, char buf[SEGMENT_NAME_MAX]);
+bool spare_name_parse(const char *name, uint32_t *number);
+/* Has nobody but us this file open or mapped? The kernel says so by giving us a lease for writing;
+ * where it knows no leases, the answer is no. fd: open for writing, the only one we have. */
+bool segment_is_ours(int fd);
 /* Opens for reading. A head that cannot be read is looked for in the first record. */
 struct segment *segment_open(int dirfd, uint32_t number, struct err *err);
 /* Writes the file's head of `s` into another file. */
@@ -72,7 +91,7 @@ struct segment_visitor {
 	void *ctx;
 };
 /* Reads from `from` (0: the first record) and stops after about `budget` bytes; the place to go
- * on from, or 0 at the end. Sets s->ended. valid (may be NULL): end of the last good record. */
+ * on from, or 0 at the end. Sets s->ended, and s->size to where a reused file's records end. valid (may be NULL): end of the last good record. */
 uint64_t segment_scan(struct segment *s, uint64_t from, uint64_t budget,
     const struct segment_visitor *v, uint64_t *valid);
 

@@ -231,6 +231,12 @@ room_for(struct spool *sp, uint64_t bytes, struct err *err)
 			return err_set(err, ENOSPC, "%llu inodes left for the spool",
 			    (unsigned long long)inodes);
 	}
+	if (sp->nspares > 0 && (sp->free_bytes < bytes ||
+	    sp->free_bytes - bytes < sp->floor_bytes)) {
+		spool_spares_drop(sp);
+		if (fs_free(sp->dirfd, &sp->free_bytes, &(uint64_t){ 0 }, err) == -1)
+			return -1;
+	}
 	if (sp->free_bytes < bytes || sp->free_bytes - bytes < sp->floor_bytes)
 		return err_set(err, ENOSPC, "%llu bytes left for the spool, %llu are kept free",
 		    (unsigned long long)sp->free_bytes, (unsigned long long)sp->floor_bytes);
@@ -366,8 +372,10 @@ spool_end_head(struct spool *sp)
 static int
 head_make(struct spool *sp, struct err *err)
 {
-	struct segment *s = segment_create(sp->dirfd, sp->last_number + 1, err);
+	struct segment *s = spool_spare_take(sp, sp->last_number + 1);
 
+	if (s == NULL)
+		s = segment_create(sp->dirfd, sp->last_number + 1, err);
 	/* A name that could not be removed after a failure is not tried again. */
 	sp->last_number++;
 	if (s == NULL)
@@ -483,6 +491,26 @@ refuse(struct spool *sp)
 	sp->stats.failures++;
 }
 
+/* Messages stand first: a notice never comes after the record that says its failure is dealt
+ * with. Behind both, in a reused file, the TAIL. */
+static int
+batch_write(struct spool *sp, struct err *err)
+{
+	struct segment *s = sp->head;
+	struct buf *u = &sp->urgent.bytes, *l = &sp->lazy.bytes;
+	size_t nu = buf_size(u), nl = buf_size(l), ntail = s->space > 0 ? RECORD_HEAD : 0;
+	char tail[RECORD_HEAD];
+
+	record_head_write(tail, s->salt, &(struct record){ .type = RECORD_TAIL });
+	/* One write, when there is something that will be answered. */
+	if (nu > 0 && buf_span(u, buf_data(l)) == 0 && buf_put(u, tail, ntail) == 0)
+		return fs_pwrite_all(s->wfd, u->p, buf_size(u), (off_t)s->size, err);
+	if (fs_pwrite_all(s->wfd, u->p, nu, (off_t)s->size, err) == -1 ||
+	    fs_pwrite_all(s->wfd, l->p, nl, (off_t)(s->size + nu), err) == -1)
+		return -1;
+	return fs_pwrite_all(s->wfd, tail, ntail, (off_t)(s->size + nu + nl), err);
+}
+
 int
 spool_sync(struct spool *sp, struct err *err)
 {
@@ -501,17 +529,9 @@ spool_sync(struct spool *sp, struct err *err)
 	spool_to(sp, SPOOL_WRITING);
 	seal(sp->head, &sp->urgent);
 	seal(sp->head, &sp->lazy);
-	/* Messages stand first: a notice never comes after the record that says
-	 * its failure is dealt with. */
 	base = sp->head->size;
 	bytes = buf_size(&sp->urgent.bytes);
-	if (bytes > 0 && buf_span(&sp->urgent.bytes, buf_data(&sp->lazy.bytes)) == 0) {
-		if (fs_pwrite_all(sp->head->wfd, sp->urgent.bytes.p,
-		    buf_size(&sp->urgent.bytes), (off_t)base, err) == -1)
-			goto fail;
-	} else if (fs_pwrite_all(sp->head->wfd, sp->urgent.bytes.p, bytes, (off_t)base, err) == -1 ||
-	    fs_pwrite_all(sp->head->wfd, sp->lazy.bytes.p, buf_size(&sp->lazy.bytes),
-	    (off_t)(base + bytes), err) == -1)
+	if (batch_write(sp, err) == -1)
 		goto fail;
 	spool_to(sp, SPOOL_SYNCING);
 	if (fs_fdatasync(sp->head->wfd, err) == -1)

@@ -60,6 +60,8 @@ struct spool_stats {
 	uint64_t replayed, damaged, torn;	/* records; bytes for torn */
 	uint64_t syncs, failures;
 	uint64_t compacted;		/* bytes copied forward */
+	uint64_t reused, spares;	/* segments begun in a file used before; such files now */
+	uint64_t dying;			/* files being freed */
 	uint64_t free_bytes;
 };
 
@@ -118,8 +120,12 @@ void spool_each_segment(const struct spool *sp, void (*fn)(void *ctx, uint32_t n
  * is more to do now. */
 bool spool_compact(struct spool *sp, size_t budget);
 
+/* Frees a piece of what is not needed any more (4 to 8 ms). true: there is more. */
+bool spool_free(struct spool *sp);
+
 void spool_stats(const struct spool *sp, struct spool_stats *st);
 void spool_set_floor(struct spool *sp, uint64_t bytes, uint64_t inodes);
+void spool_set_reuse(struct spool *sp, bool reuse);		/* for tests: true else */
 void spool_set_segment_max(struct spool *sp, uint64_t bytes);	/* for tests: SEGMENT_MAX else */
 void spool_check(const struct spool *sp);	/* asserts the invariants */
 

@@ -67,7 +67,7 @@ on_damage(void *ctx, struct segment *s, const struct segment_damage *d)
 	bool whole = d->id != 0 && strstr(d->what, "cut short") == NULL;
 
 	/* As a start would tell them apart. */
-	if (d->tail && !whole && !s->ended) {
+	if (d->tail && !s->ended && (!whole || s->space > 0)) {
 		r->as->torn_at = d->offset;
 		r->as->torn = d->size;
 		return;
@@ -310,9 +310,9 @@ read_segments(struct audit *a, struct arena *scratch, struct err *err)
 			as->unreadable = arena_str(a->arena, span_str(why.text));
 			continue;
 		}
-		as->bytes = a->opened[i]->size;
 		as->bad_head = a->opened[i]->damaged;
 		segment_scan(a->opened[i], 0, UINT64_MAX, &v, NULL);
+		as->bytes = a->opened[i]->size;
 		as->ended = a->opened[i]->ended;
 	}
 	return 0;

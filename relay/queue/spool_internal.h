@@ -56,6 +56,16 @@ struct spool {
 	uint64_t segment_max;
 	uint64_t floor_bytes, floor_inodes;
 	uint64_t free_bytes;		/* as asked when the batch began, less what it takes */
+	uint32_t spares[SPARES_MAX];	/* files to be used again, by their old numbers */
+	size_t nspares;
+	size_t spares_coming;		/* renamed, the folder not synced yet */
+	bool no_reuse;
+	struct dying {			/* files without a name, being freed a piece at a time */
+		int fd;
+		uint64_t size;
+		int64_t since;
+	} *dying;
+	size_t ndying;
 	bool reap;			/* a segment may have died */
 	bool refusing_unlink;		/* a dead one could not be removed: wait, keep the order */
 	struct {
@@ -69,6 +79,15 @@ struct segment *spool_segment(const struct spool *sp, uint32_t number);	/* NULL:
 void spool_segment_add(struct spool *sp, struct segment *s);
 void spool_pos_set(struct spool *sp, struct spool_pos *pos, struct spool_pos to);
 void spool_reap(struct spool *sp);
+/* spool_spares.c: what becomes of the file of a dead segment. -1: it could not be renamed or
+ * removed. *spare: it is to be used again, once that name is durable (spool_spare_add). */
+int spool_dispose(struct spool *sp, const struct segment *s, bool *spare, struct err *err);
+void spool_spare_add(struct spool *sp, uint32_t number);
+/* A segment in a spare file; NULL: make a new one. */
+struct segment *spool_spare_take(struct spool *sp, uint32_t number);
+void spool_spares_drop(struct spool *sp);	/* the disk is full: what they take is worth more */
+void spool_spares_found(struct spool *sp, const uint32_t *numbers, size_t n);
+void spool_dying_end(struct spool *sp);
 void spool_end_head(struct spool *sp);
 const char *spool_big_name(uint64_t id, char buf[64]);
 void spool_report(struct spool *sp, enum log_level level, uint64_t id, const char *fmt, ...)

@@ -111,6 +111,7 @@ rewrite(struct repair *rp, struct segment *s, struct err *err)
 {
 	struct segment_visitor v = { copy_record, skip_damage, rp };
 	char name[SEGMENT_NAME_MAX], new[64], kept[64], rec[RECORD_HEAD];
+	struct segment fresh = *s;	/* all there is of it in a file of its own */
 
 	segment_name(s->number, name);
 	snprintf(new, sizeof(new), "%s.repair", name);
@@ -121,7 +122,8 @@ rewrite(struct repair *rp, struct segment *s, struct err *err)
 	rp->kept = rp->left_out = 0;
 	rp->failed = false;
 	rp->err = err;
-	if (segment_head_put(rp->fd, s, err) == -1)
+	fresh.space = 0;
+	if (segment_head_put(rp->fd, &fresh, err) == -1)
 		goto fail;
 	segment_scan(s, 0, UINT64_MAX, &v, NULL);
 	record_head_write(rec, s->salt, &(struct record){ .type = RECORD_END });

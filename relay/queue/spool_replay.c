@@ -181,8 +181,9 @@ visit_damage(void *ctx, struct segment *s, const struct segment_damage *d)
 	    strstr(d->what, "cut short") == NULL;
 
 	/* A whole record with a wrong sum at the very end may be either; it is
-	 * kept and reported, because an acknowledged message might be in it. */
-	if (d->tail && !whole && !s->ended) {
+	 * kept and reported, because an acknowledged message might be in it. In a
+	 * reused file the missing TAIL tells that it is not. */
+	if (d->tail && !s->ended && (!whole || s->space > 0)) {
 		rp->torn = d->offset;
 		return;
 	}
@@ -236,7 +237,8 @@ by_number(const void *a, const void *b)
 }
 
 static int
-segment_numbers(struct spool *sp, uint32_t **numbers, size_t *n, struct err *err)
+segment_numbers(struct spool *sp, uint32_t **numbers, size_t *n, uint32_t **spares, size_t *nspares,
+    struct err *err)
 {
 	int fd = openat(sp->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
@@ -252,6 +254,14 @@ segment_numbers(struct spool *sp, uint32_t **numbers, size_t *n, struct err *err
 		char *dot = strchr(e->d_name, '.');
 
 		/* A number under which something damaged is kept is not given again. */
+		if (spare_name_parse(e->d_name, &v)) {
+			*spares = realloc(*spares, (*nspares + 1) * sizeof(**spares));
+			ASSERT(*spares != NULL);
+			(*spares)[(*nspares)++] = v;
+			if (v > sp->last_number)
+				sp->last_number = v;
+			continue;
+		}
 		if (dot != NULL)
 			*dot = '\0';
 		if (!segment_name_parse(e->d_name, &v))
@@ -318,15 +328,18 @@ spool_replay(struct spool *sp, struct err *err)
 {
 	struct replay rp = { .sp = sp };
 	struct segment_visitor v = { visit_record, visit_damage, &rp };
-	uint32_t *numbers = NULL;
-	size_t n = 0;
+	uint32_t *numbers = NULL, *spares = NULL;
+	size_t n = 0, nspares = 0;
 
-	if (segment_numbers(sp, &numbers, &n, err) == -1)
+	if (segment_numbers(sp, &numbers, &n, &spares, &nspares, err) == -1)
 		return -1;
 	if (versions_known(sp, numbers, n, err) == -1) {
 		free(numbers);
+		free(spares);
 		return -1;
 	}
+	spool_spares_found(sp, spares, nspares);
+	free(spares);
 	rp.scratch = arena_new(0);
 	for (size_t i = 0; i < n; i++) {
 		struct segment *s = segment_open(sp->dirfd, numbers[i], err);
@@ -430,6 +443,7 @@ spool_close(struct spool **spp)
 	buf_release(&sp->urgent.bytes);
 	buf_release(&sp->lazy.bytes);
 	idtable_free(&sp->items);
+	spool_dying_end(sp);
 	if (sp->dirfd != -1)
 		close(sp->dirfd);
 	if (sp->bigfd != -1)

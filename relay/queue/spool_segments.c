@@ -1,5 +1,5 @@
 /* spool_segments.c -- the segments of a spool: which there are, what is still
- * needed in them, reading from them, removing them.
+ * needed in them, reading from them, removing them (their files: spool_spares.c).
  *
  * Dead segments are removed from the oldest on, and a segment that holds the
  * DONE of a message is removed only after the removal of the message's own
@@ -81,13 +81,14 @@ spool_pos_set(struct spool *sp, struct spool_pos *pos, struct spool_pos to)
 /* ---- removal ---- */
 
 static int
-segment_remove(struct spool *sp, struct segment *s, struct err *err)
+segment_remove(struct spool *sp, struct segment *s, bool *spare, struct err *err)
 {
 	char name[SEGMENT_NAME_MAX], kept[SEGMENT_NAME_MAX + 16];
 
+	*spare = false;
 	segment_name(s->number, name);
 	if (!s->damaged)
-		return fs_unlinkat(sp->dirfd, name, err);
+		return spool_dispose(sp, s, spare, err);
 	snprintf(kept, sizeof(kept), "%s.damaged", name);
 	spool_report(sp, LOG_LVL_WARN, 0, "segment %u is not needed any more; because of its "
 	    "damage it is kept as %s", s->number, kept);
@@ -99,6 +100,7 @@ static bool
 reap_round(struct spool *sp)
 {
 	struct segment *gone[64];
+	bool spare[64];
 	size_t ngone = 0, keep = 0;
 	struct err err;
 
@@ -107,7 +109,7 @@ reap_round(struct spool *sp)
 
 		if (s != sp->head && s->nlive == 0 && s->ndeps == 0 && s->pins == 0 &&
 		    ngone < sizeof(gone) / sizeof(gone[0]) && !sp->refusing_unlink) {
-			if (segment_remove(sp, s, &err) == 0) {
+			if (segment_remove(sp, s, &spare[ngone], &err) == 0) {
 				gone[ngone++] = s;
 				continue;
 			}
@@ -130,6 +132,8 @@ reap_round(struct spool *sp)
 			segment_dep_gone(sp->segments[k], gone[i]->number);
 		if (sp->compact.segment == gone[i]->number)
 			sp->compact.segment = 0;
+		if (spare[i] && !sp->refusing_unlink)
+			spool_spare_add(sp, gone[i]->number);
 		sp->ops->segment_gone(sp->ctx, gone[i]->number);
 		segment_free(&gone[i]);
 	}
@@ -307,6 +311,12 @@ spool_set_floor(struct spool *sp, uint64_t bytes, uint64_t inodes)
 }
 
 void
+spool_set_reuse(struct spool *sp, bool reuse)
+{
+	sp->no_reuse = !reuse;
+}
+
+void
 spool_set_segment_max(struct spool *sp, uint64_t bytes)
 {
 	sp->segment_max = bytes;
@@ -318,6 +328,8 @@ spool_stats(const struct spool *sp, struct spool_stats *st)
 	*st = sp->stats;
 	st->messages = idtable_count(sp->items);
 	st->segments = sp->nsegments;
+	st->spares = sp->nspares;
+	st->dying = sp->ndying;
 	st->bytes = st->live_bytes = 0;
 	for (size_t i = 0; i < sp->nsegments; i++) {
 		st->bytes += sp->segments[i]->size;

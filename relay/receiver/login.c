@@ -1,10 +1,11 @@
-/* login.c -- credentials on their way to an authenticator, and the answers on their way back.
+/* login.c -- credentials on their way to an authenticator, or to the directory where the listener
+ * says `auth: ldap`, and the answers on their way back.
  *
  * The numbers: LOGINS_CHECKING at once wait for the authenticators, more
  * are told to come back. A wrong password is answered LOGIN_DELAY later. A
  * client may be wrong LOGIN_ALLOW times within LOGIN_WINDOW, counted by all receivers
  * together; then it is sent away before anything is checked. Each attempt
- * takes one of these and gets it back when it was right, so that attempts in
+ * takes one of these and gets it back when it was right, or could not be checked, so that attempts in
  * parallel are worth no more than one after the other. Users are not locked: that
  * would let anybody lock anybody out.
  */
@@ -55,6 +56,12 @@ logins_new(struct receiver *rx)
 }
 
 static void
+who_of(struct ip ip, char text[static IP_TEXT_MAX], struct limits_who *who)
+{
+	*who = (struct limits_who){ .client = span_str(ip_format(ip, text)) };
+}
+
+static void
 answer(struct logins *lg, struct login *l, unsigned code, const char *text)
 {
 	struct smtp_reply r = { .code = code, .text = span_str(text) };
@@ -66,6 +73,18 @@ answer(struct logins *lg, struct login *l, unsigned code, const char *text)
 	ticket_close(lg->tickets, ticket);
 	free(l);
 	conn_answer(lg->rx, conn, ticket, &r);
+}
+
+/* It could not be checked: that is nobody's failure. */
+static void
+unchecked(struct logins *lg, struct login *l)
+{
+	struct limits_who who;
+	char ip[IP_TEXT_MAX];
+
+	who_of(l->client, ip, &who);
+	limits_give_back(lg->rx->limits, &login_rule, &who, 1);
+	answer(lg, l, 454, "4.7.0 temporary authentication failure");
 }
 
 static void
@@ -100,7 +119,7 @@ logins_down(struct logins *lg, struct link *down)
 		if (l->peer != down)
 			continue;
 		checked(lg, l);
-		answer(lg, l, 454, "4.7.0 temporary authentication failure");
+		unchecked(lg, l);
 	}
 	for (size_t i = 0; i < LOGIN_PEERS; i++)
 		if (lg->peers[i] == down)
@@ -112,30 +131,26 @@ logins_down(struct logins *lg, struct link *down)
 static bool
 is_newest(const struct logins *lg, int i)
 {
+	enum role role = link_peer(lg->peers[i]);
 	uint32_t newer = 0;
 
 	for (int k = 0; k < LOGIN_PEERS; k++)
-		newer += lg->peers[k] && link_instance(lg->peers[k]) > link_instance(lg->peers[i]);
-	return newer < lg->rx->rt->conf->authenticators;
+		newer += lg->peers[k] && link_peer(lg->peers[k]) == role &&
+		    link_instance(lg->peers[k]) > link_instance(lg->peers[i]);
+	return newer < (role == ROLE_DIRECTORY ? 1 : lg->rx->rt->conf->authenticators);
 }
 
 /* The one with least to do; -1: there is none. */
 static int
-least_busy(const struct logins *lg)
+least_busy(const struct logins *lg, enum role by)
 {
 	int best = -1;
 
 	for (int i = 0; i < LOGIN_PEERS; i++)
-		if (lg->peers[i] && is_newest(lg, i) &&
+		if (lg->peers[i] && link_peer(lg->peers[i]) == by && is_newest(lg, i) &&
 		    (best == -1 || lg->busy[i] < lg->busy[best]))
 			best = i;
 	return best;
-}
-
-static void
-who_of(struct ip ip, char text[static IP_TEXT_MAX], struct limits_who *who)
-{
-	*who = (struct limits_who){ .client = span_str(ip_format(ip, text)) };
 }
 
 static bool
@@ -156,10 +171,10 @@ send_login(struct logins *lg, struct link *peer, uint64_t ticket, struct span us
 }
 
 uint64_t
-login_start(struct logins *lg, uint64_t conn, const struct smtp_session *s, struct span user,
-    struct span password, struct smtp_reply *r)
+login_start(struct logins *lg, enum role by, uint64_t conn, const struct smtp_session *s,
+    struct span user, struct span password, struct smtp_reply *r)
 {
-	int peer = least_busy(lg);
+	int peer = least_busy(lg, by);
 	int64_t now = clock_mono();
 	struct limits_who who;
 	struct limits_hit hit;
@@ -219,7 +234,7 @@ logins_result(struct logins *lg, struct frame *f, int64_t now)
 		l->answer_at = now + LOGIN_DELAY;
 		break;
 	default:
-		answer(lg, l, 454, "4.7.0 temporary authentication failure");
+		unchecked(lg, l);
 	}
 	return 0;
 }
@@ -239,6 +254,6 @@ logins_tick(struct logins *lg, int64_t now)
 		l = ticket_owner(lg->tickets, ticket);
 		if (l->peer)
 			checked(lg, l);
-		answer(lg, l, 454, "4.7.0 temporary authentication failure");
+		unchecked(lg, l);
 	}
 }

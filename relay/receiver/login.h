@@ -13,7 +13,7 @@ struct logins *logins_new(struct receiver *rx);
 void logins_up(struct logins *lg, struct link *l);
 void logins_down(struct logins *lg, struct link *l);
 /* A ticket, whose answer goes to conn_answer(); 0: r is the answer. */
-uint64_t login_start(struct logins *lg, uint64_t conn, const struct smtp_session *s,
+uint64_t login_start(struct logins *lg, enum role by, uint64_t conn, const struct smtp_session *s,
     struct span user, struct span password, struct smtp_reply *r);
 /* -1: the body breaks the rules. */
 int logins_result(struct logins *lg, struct frame *f, int64_t now);

@@ -9,25 +9,21 @@
  * others finish their message; in the last two seconds only those wait whose
  * message the queue has: what it accepted is not sent again.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 
 #include "clock.h"
 #include "conf.h"
-#include "fs.h"
 #include "log.h"
 #include "net/tls_server.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
+#include "scanner/load_policy.h"
 
 #define SERVE_ANYWAY (30 * US_PER_SEC)
 #define RETIRE_MAX (8 * US_PER_SEC)	/* at the end of the program */
 #define STOP_BEFORE (2 * US_PER_SEC)	/* of it kept for what is with the queue */
-#define POLICY_FILE_MAX (16u << 20)
-#define POLICY_FILES_MAX 512
 
 static struct receiver *
 state(struct runtime *rt)
@@ -37,67 +33,16 @@ state(struct runtime *rt)
 
 /* ---- start ---- */
 
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct policy_source *)a)->name,
-	    ((const struct policy_source *)b)->name);
-}
-
-/* policy.d/NAME.yaml, in the order of their names. -1: cannot be read. */
-static int
-policy_files(struct arena *a, const char *dir, struct policy_source *src, size_t *n, struct err *err)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	*n = 0;
-	if (d == NULL)
-		return errno == ENOENT ? 0 : err_errno(err, "%s", dir);
-	while ((e = readdir(d)) != NULL) {
-		struct span name = span_str(e->d_name);
-
-		if (name.p[0] == '.' || !span_ends_nocase(name, SPAN_LIT(".yaml")))
-			continue;
-		if (*n == POLICY_FILES_MAX) {
-			closedir(d);
-			return err_set(err, E2BIG, "%s: too many files", dir);
-		}
-		src[*n].name = arena_printf(a, "%s/%s", dir, e->d_name);
-		if (fs_read(a, src[*n].name, POLICY_FILE_MAX, &src[*n].text, err) == -1) {
-			closedir(d);
-			return -1;
-		}
-		(*n)++;
-	}
-	closedir(d);
-	qsort(src, *n, sizeof(*src), by_name);
-	return 0;
-}
-
+/* As the scanner loads it, lists included: a limit may name a group. */
 static int
 load_limits(struct receiver *rx, struct err *err)
 {
 	const struct config *conf = rx->rt->conf;
-	struct arena *a = rx->policy_arena = arena_new(0);
-	struct policy_source *src = arena_array(a, POLICY_FILES_MAX, sizeof(*src));
-	struct policy_network *nets = arena_array(a, conf->nnetworks + 1, sizeof(*nets));
-	struct span *domains = arena_array(a, conf->ndomains + 1, sizeof(*domains));
-	struct policy_env env = { .now = clock_real(), .networks = nets,
-		.nnetworks = conf->nnetworks, .domains = domains, .ndomains = conf->ndomains,
-		.limits_only = true };
 	struct diags d;
-	size_t n;
 
-	for (size_t i = 0; i < conf->nnetworks; i++)
-		nets[i] = (struct policy_network){ conf->networks[i].name, conf->networks[i].texts,
-			conf->networks[i].n };
-	for (size_t i = 0; i < conf->ndomains; i++)
-		domains[i] = conf->domains[i].name;
-	if (policy_files(a, conf->policy_dir, src, &n, err) == -1)
-		return -1;
-	diags_init(&d, a);
-	rx->policy = policy_load(src, n, &env, &d);
+	rx->policy_arena = arena_new(0);
+	diags_init(&d, rx->policy_arena);
+	rx->policy = policy_load_conf(conf, true, rx->policy_arena, &d);
 	if (rx->policy == NULL)
 		return err_set(err, 0, "the policy in %s: %s", conf->policy_dir,
 		    d.first ? d.first->text : "not readable");
@@ -344,6 +289,7 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 		rx->store = l;
 		break;
 	case ROLE_AUTHENTICATOR:
+	case ROLE_DIRECTORY:
 		logins_up(rx->logins, l);
 		break;
 	case ROLE_SCANNER:
@@ -371,7 +317,7 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		messages_signer_down(&rx->messages);
 	else if (l == rx->store)
 		rx->store = NULL;
-	else if (link_peer(l) == ROLE_AUTHENTICATOR)
+	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
 		logins_down(rx->logins, l);
 }
 

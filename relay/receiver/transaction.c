@@ -296,7 +296,8 @@ op_auth(void *ctx, struct smtp_session *s, struct span user, struct span passwor
 {
 	struct conn_mail *c = ctx;
 
-	return login_start(c->rx->logins, c->conn, s, user, password, r);
+	return login_start(c->rx->logins,
+	    c->door->conf->auth_ldap ? ROLE_DIRECTORY : ROLE_AUTHENTICATOR, c->conn, s, user, password, r);
 }
 
 static void

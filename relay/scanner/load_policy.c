@@ -17,6 +17,9 @@
 #include "fs.h"
 #include "scanner/load_policy.h"
 
+#define ZONEINFO "/usr/share/zoneinfo"
+#define ZONE_MAX (256u << 10)
+
 static bool
 stays_inside(struct span path)
 {
@@ -94,6 +97,23 @@ policy_folder_read(void *ctx, struct span path, struct span *text, struct err *e
 	return read_beneath(f, arena_str(f->arena, path), POLICY_LIST_MAX, text, err);
 }
 
+/* /usr/share/zoneinfo/NAME; links in it lead to its other files. */
+static int
+read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
+{
+	const struct policy_folder *f = ctx;
+	struct policy_folder zones = { .arena = f->arena };
+	int rc;
+
+	zones.fd = open(ZONEINFO, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (zones.fd == -1)
+		return err_errno(err, "%s", ZONEINFO);
+	rc = !stays_inside(name) ? err_set(err, EXDEV, "not within %s", ZONEINFO) :
+	    read_beneath(&zones, arena_str(f->arena, name), ZONE_MAX, tzif, err);
+	close(zones.fd);
+	return rc;
+}
+
 static int
 not_hidden(const struct dirent *e)
 {
@@ -142,7 +162,7 @@ static void
 fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 {
 	struct policy_network *nets;
-	struct span *domains;
+	struct span *domains, *listeners;
 
 	if (conf == NULL)
 		return;
@@ -153,6 +173,11 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 	domains = arena_array(a, conf->ndomains, sizeof(*domains));
 	for (size_t i = 0; i < conf->ndomains; i++)
 		domains[i] = conf->domains[i].name;
+	listeners = arena_array(a, conf->nlisteners, sizeof(*listeners));
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		listeners[i] = conf->listeners[i].name;
+	env->listeners = listeners;
+	env->nlisteners = conf->nlisteners;
 	env->networks = nets;
 	env->nnetworks = conf->nnetworks;
 	env->domains = domains;
@@ -165,7 +190,9 @@ load_from(const char *dir, const char *shown, const char *only, const struct con
     bool limits_only, struct arena *a, struct diags *d)
 {
 	struct policy_folder f = { .fd = -1, .arena = a };
-	struct policy_env env = { .read_file = policy_folder_read, .ctx = &f, .now = clock_real(),
+	/* What an inbound message is asked for comes with the verifier and the spam filter. */
+	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
+		.ctx = &f, .now = clock_real(), .facts_missing = FACTS_INBOUND,
 		.limits_only = limits_only };
 	struct policy_source *files, one = { .name = shown };
 	struct policy *p = NULL;

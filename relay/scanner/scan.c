@@ -67,7 +67,10 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 
 	*out = (struct judgement){ .trouble = "", .ms = { -1, -1, -1, -1 } };
 	options.stopwatch = clock_mono;
-	out->facts.now = clock_real();
+	if (options.known)
+		out->facts = *options.known;
+	if (out->facts.now == 0)
+		out->facts.now = clock_real();
 	anatomy_build(a, raw, NULL, &out->anatomy);
 	out->ms.anatomy = ms_since(&at);
 	if (j->antivirus) {

@@ -13,6 +13,7 @@
 #include "store/zip.h"
 #include "table.h"
 
+#define ATTEMPTS_KEPT 5		/* transcripts of a message */
 #define ZIP_FROM 2048		/* a record below it is stored as it is */
 
 /* What an event makes of a recipient; NULL: nothing. */
@@ -26,6 +27,8 @@ status_of(enum event_kind k)
 	case EVENT_DELAYED:
 	case EVENT_OPERATOR:
 	case EVENT_LOCKED:
+	case EVENT_ATTEMPT:
+	case EVENT_TLS_FAILED:
 		return NULL;
 	default:
 		return event_name(k);
@@ -78,6 +81,21 @@ add_event(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *er
 		return -1;
 	*seq = db_last_rowid(d);
 	return db_changes(d) > 0;
+}
+
+/* What was said in attempts is long, and only the latest are worth it. */
+static int
+trim_attempts(struct db *d, uint64_t id, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "DELETE FROM event WHERE id=?1 AND kind='attempt' AND time<"
+	    "(SELECT min(time) FROM (SELECT time FROM event WHERE id=?1 AND kind='attempt'"
+	    " ORDER BY time DESC LIMIT ?2))", err);
+
+	if (st == NULL)
+		return -1;
+	db_int(st, 1, (int64_t)id);
+	db_int(st, 2, ATTEMPTS_KEPT);
+	return db_run(d, st, err);
 }
 
 /* The scanner's record may name the subject; most do not, so look before parsing. */
@@ -242,6 +260,8 @@ journal_add(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *
 
 	if (r != 1 || ev->id == 0)
 		return r;
+	if (ev->kind == EVENT_ATTEMPT)
+		return trim_attempts(d, ev->id, err) == -1 ? -1 : 1;
 	if (ev->has_env) {
 		if (add_message(d, ev, err) == -1 || add_record(d, ev, err) == -1)
 			return -1;

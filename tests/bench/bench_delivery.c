@@ -1,9 +1,10 @@
 /* bench_delivery.c -- how fast the delivery room alone is: jobs of 4 KiB from memory through
  * sites and sessions to a server, with everything the role does but the queue's frames.
  *
- *	bench_delivery PORT [messages [connections [bytes]]]
+ *	bench_delivery PORT [messages [connections [bytes [messages-per-connection [full]]]]]
  *
- * PORT: a receiving server on 127.0.0.1, e.g. `smtp-sink 127.0.0.1:2525 1000`.
+ * PORT: a receiving server on 127.0.0.1, e.g. `smtp-sink 127.0.0.1:2525 1000`, or
+ * build/tools/tls_sink. `full`: no TLS session is resumed.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -66,10 +67,11 @@ main(int argc, char **argv)
 {
 	size_t n = argc > 2 ? (size_t)atol(argv[2]) : 20000, bytes = argc > 4 ? (size_t)atol(argv[4]) : 4096;
 	struct conf_host host = { .name = SPAN_LIT("sink.lab"), .ip = { 4, { 127, 0, 0, 1 } } };
-	struct conf_route route = { SPAN_LIT("site.lab"), &host, 1 };
-	struct config conf = { .delivery = { .port = 25, .hello = SPAN_LIT("gw.lab"), .routes = &route,
-		.nroutes = 1, .site_connections = argc > 3 ? (uint32_t)atol(argv[3]) : 20,
-		.site_messages = 1000, .floor = FLOOR_OPPORTUNISTIC } };
+	struct conf_route route = { .match = SPAN_LIT("site.lab"), .hosts = &host, .nhosts = 1 };
+	const struct conf_route *line = &route;
+	struct config conf = { .delivery = { .port = 25, .hello = SPAN_LIT("gw.lab"), .lines = &line,
+		.nlines = 1, .site_connections = argc > 3 ? (uint32_t)atol(argv[3]) : 20,
+		.site_messages = argc > 5 ? (uint32_t)atol(argv[5]) : 1000, .floor = FLOOR_OPPORTUNISTIC } };
 	struct carrier c = { .conf = &conf, .done = job_over, .ctx = &c };
 	char *text = malloc(bytes);
 	struct err err;
@@ -85,6 +87,8 @@ main(int argc, char **argv)
 	c.base = event_base_new();
 	c.tls = transport_context(NULL, &err);
 	carrier_init(&c);
+	if (argc > 6)
+		tls_cache_free(&c.tls_sessions);
 	t0 = clock_mono();
 	cpu0 = cpu();
 	left = n;

@@ -1,9 +1,10 @@
 /* bench_spool.c -- the spool beside the bare disk, replay, memory, the schedule.
  *
- *	bench_spool [-d FOLDER] [-m MESSAGES] [-s SECONDS]
+ *	bench_spool [-d FOLDER] [-m MESSAGES] [-s SECONDS] [-R]
  *
  * Durable messages a second against a bare loop of append + fdatasync on the
- * same disk in the same run, batch by batch in turn; then
+ * same disk in the same run, batch by batch in turn (-R: files of segments are not used again, as
+ * it was before version 3 of the spool); then
  * start-up time and memory of the whole queue role with 100,000 and MESSAGES
  * (1,000,000) messages; then the cost of scheduling with few and many jobs.
  */
@@ -38,9 +39,8 @@ fresh(struct user *u, const char *name)
 
 /* ---- accepting ---- */
 
-/* In life a delivery process and the store hold each segment too, and let go of it after the queue:
- * so it is not the queue that waits while the file system frees 64 MiB (about 100 ms where
- * discards are on). A child stands for them. */
+/* In life a delivery process and the store hold each segment too, and let go of it after the queue.
+ * A child stands for them. */
 static void
 holder(int sock)
 {
@@ -85,7 +85,40 @@ tell_holder(void *to, uint32_t number, int fd)
 	ASSERT(sendmsg(*(int *)to, &msg, 0) == (ssize_t)sizeof(number));
 }
 
+/* How long batches took: tenths of milliseconds, the last one and above. */
+struct latency {
+	uint32_t slot[5000];
+	uint64_t n;
+	double worst;
+};
+
+static void
+latency_add(struct latency *l, double seconds)
+{
+	size_t i = (size_t)(seconds * 1e4);
+
+	l->slot[i < 5000 ? i : 4999]++;
+	l->n++;
+	l->worst = seconds > l->worst ? seconds : l->worst;
+}
+
+/* In milliseconds. */
+static double
+latency_at(const struct latency *l, double part)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < 5000; i++)
+		if ((double)(sum += l->slot[i]) >= part * (double)l->n)
+			return (double)(i + 1) / 10;
+	return 500;
+}
+
+static bool reuse = true;
+
 struct contest {
+	struct latency bare_took, spool_took;
+	int64_t freed;
 	size_t batch, n;	/* n: messages each side has stored */
 	double bare, spool;	/* seconds */
 	struct user u;
@@ -106,6 +139,7 @@ bare_batch(struct contest *c)
 	ASSERT(fdatasync(c->fd) == 0);
 	c->at += (off_t)n;
 	c->bare += seconds_since(begun);
+	latency_add(&c->bare_took, seconds_since(begun));
 }
 
 /* As in life: each message is done some time later, and segments go when all in them are. */
@@ -124,17 +158,24 @@ spool_batch(struct contest *c)
 		ASSERT(c->items[i] != NULL);
 	}
 	ASSERT(spool_sync(c->u.sp, &err) == 0);
+	if (clock_mono() - c->freed > 50000) {		/* as the role's idle turns do */
+		(void)spool_free(c->u.sp);
+		c->freed = clock_mono();
+	}
 	c->spool += seconds_since(begun);
+	latency_add(&c->spool_took, seconds_since(begun));
 }
 
 /* Batch by batch in turn, so that whatever else the disk does hits both alike. */
 static void
 contest(size_t batch, double seconds)
 {
-	struct contest c = { .batch = batch };
+	static struct contest c;
 	char path[300];
 	int pair[2];
 
+	memset(&c, 0, sizeof(c));
+	c.batch = batch;
 	snprintf(path, sizeof(path), "%s/postern-bare-%d", folder, (int)getpid());
 	c.fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	c.bytes = malloc(batch * BODY);
@@ -143,6 +184,7 @@ contest(size_t batch, double seconds)
 	ASSERT(c.fd >= 0 && c.bytes != NULL && c.items != NULL);
 	memset(c.bytes, 'x', batch * BODY);
 	fresh(&c.u, "bench");
+	spool_set_reuse(c.u.sp, reuse);
 	ASSERT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	if (fork() == 0) {
 		close(pair[0]);
@@ -156,8 +198,10 @@ contest(size_t batch, double seconds)
 		spool_batch(&c);
 		c.n += batch;
 	}
-	printf("%8zu %14.0f %14.0f %7.0f%%\n", batch, (double)c.n / c.bare, (double)c.n / c.spool,
-	    100 * c.bare / c.spool);
+	printf("%8zu %14.0f %14.0f %7.0f%%   %5.1f %5.1f %6.1f   %5.1f %5.1f %6.1f\n", batch,
+	    (double)c.n / c.bare, (double)c.n / c.spool, 100 * c.bare / c.spool,
+	    latency_at(&c.bare_took, 0.5), latency_at(&c.bare_took, 0.99), c.bare_took.worst * 1e3,
+	    latency_at(&c.spool_took, 0.5), latency_at(&c.spool_took, 0.99), c.spool_took.worst * 1e3);
 	user_close(&c.u);
 	folder_remove(c.u.path);
 	close(pair[0]);
@@ -173,7 +217,8 @@ static void
 accepting(double seconds)
 {
 	printf("accepting %d-byte messages, durable (messages/s)\n", BODY);
-	printf("%8s %14s %14s %8s\n", "batch", "append+sync", "spool", "ratio");
+	printf("%8s %14s %14s %8s   %20s %20s\n", "batch", "append+sync", "spool", "ratio",
+	    "ms p50, p99, worst", "of the spool");
 	contest(1, seconds);
 	contest(16, seconds);
 	contest(64, seconds);
@@ -277,7 +322,7 @@ start_up(size_t n, bool then_act)
 {
 	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
 	struct config conf = { .hostname = SPAN_LIT("gw1.example.org"),
-		.delivery = { .retry = curve, .nretry = 2, .delay_notice = 4 * 3600 * US_PER_SEC,
+		.delivery = { .retry = { { curve, 2 } }, .delay_notice = 4 * 3600 * US_PER_SEC,
 		.expire = 5 * 86400 * US_PER_SEC, .site_connections = 20 } };
 	struct runtime rt = { .role = ROLE_QUEUE, .conf = &conf };
 	struct user u;
@@ -318,7 +363,7 @@ static double
 schedule_cost(size_t n)
 {
 	static const int64_t curve[] = { 60 * US_PER_SEC, 300 * US_PER_SEC };
-	struct schedule_conf conf = { .retry = curve, .nretry = 2, .window = 40, .total = 10000 };
+	struct schedule_conf conf = { .retry = { { curve, 2 } }, .window = 40, .total = 10000 };
 	int64_t now = INT64_C(1795000000) * US_PER_SEC, begun;
 	struct schedule *s = schedule_new(&conf, now);
 	struct job *jobs = calloc(n, sizeof(*jobs)), *j;
@@ -359,7 +404,7 @@ main(int argc, char **argv)
 	double seconds = 4;
 	int c;
 
-	while ((c = getopt(argc, argv, "d:m:s:")) != -1)
+	while ((c = getopt(argc, argv, "d:m:s:R")) != -1)
 		switch (c) {
 		case 'd':
 			folder = optarg;
@@ -370,8 +415,11 @@ main(int argc, char **argv)
 		case 's':
 			seconds = strtod(optarg, NULL);
 			break;
+		case 'R':
+			reuse = false;
+			break;
 		default:
-			fprintf(stderr, "usage: bench_spool [-d folder] [-m messages] [-s seconds]\n");
+			fprintf(stderr, "usage: bench_spool [-d folder] [-m messages] [-s seconds] [-R]\n");
 			return 2;
 		}
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -153,10 +153,13 @@ class Dane(unittest.TestCase):
             "_%d._tcp.mx-alias2 %s" % (cls.port, tlsa(3, 1, other)),
             # the first host's TLSA cannot be had: the second gets the mail
             "two MX 10 mx-good-failed", "two MX 20 mx-good-ee",
+            # one server for domains of which one proves it and one does not
+            "shared MX 10 mx-shared", "other MX 10 mx-shared", "mx-shared A 127.0.9.1",
+            "_%d._tcp.mx-shared %s" % (cls.port, tlsa(3, 1, certs["good"][2])),
             "keeper MX 10 mx-keeper", "mx-keeper A 127.0.9.100",
             "_%d._tcp.mx-keeper %s" % (cls.port, tlsa(3, 1, certs["self-signed"][2])),
             "doubtful MX 10 mx-doubtful", "mx-doubtful A 127.0.9.100"]
-        zones["plain.lab"].append("mx-out A 127.0.9.1")
+        zones["plain.lab"] += ["mx-out A 127.0.9.1", "shared MX 10 mx-shared.secure.lab."]
         cls.lab.dns(zones, signed=["secure.lab"], forged=["bogus.lab"])
         cls.lab.policy(RULES)
 
@@ -258,6 +261,31 @@ class Dane(unittest.TestCase):
         to = ["u@self-signed-ee.secure.lab", "u@doubtful.secure.lab"]
         less = self.outcomes(self.send(to, "less"), 2)
         self.assertEqual([less[a][0] for a in to], ["sent", "sent"], less)
+
+    def test_shared_server(self):
+        """A connection, or a session that is resumed, counts for each domain what it has proved for that one."""
+        self.configure("dane")
+        self.lab.start_postern()
+        self.addCleanup(lambda: self.lab.daemon and self.lab.stop_postern())
+        a, b, c = "u@shared.secure.lab", "u@other.secure.lab", "u@shared.plain.lab"
+
+        def proof(to, subject):
+            status, tls, reply, dsn = self.outcomes(self.send([to], subject), 1)[to]
+            return tls.split(" ")[2] if status == "sent" else status + " " + dsn
+        before = self.lab.counter("smtp_connections")
+        self.assertEqual(proof(a, "one"), "dane")
+        self.assertEqual(proof(b, "two danewanted"), "dane")
+        self.assertEqual(self.lab.counter("smtp_connections"), before + 1, "one connection for two domains")
+        # Its MX record is not proved, so nothing of DANE is: the connection was held against records that do
+        # not speak for this domain. Good enough for who asks nothing …
+        self.assertEqual(proof(c, "three"), "unverified")
+        self.assertEqual(self.lab.counter("smtp_connections"), before + 1)
+        # … not for who wants it verified: a connection of its own, with the authority's word for the domain
+        self.assertEqual(proof(c, "four verified"), "verified")
+        self.assertEqual(self.lab.counter("smtp_connections"), before + 2)
+        self.assertEqual(proof(c, "five danewanted"), "deferred 4.7.5")
+        # And the other way round: that connection does not carry what DANE must prove.
+        self.assertEqual(proof(a, "six"), "dane")
 
     def test_aliases_and_next_host(self):
         self.configure("dane")

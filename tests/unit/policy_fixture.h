@@ -30,6 +30,7 @@ struct fixture {
 	struct verdict v;
 	struct policy_options opt;
 	struct span raw;
+	unsigned facts_missing;
 	char *said;			/* the diagnostics as people read them */
 };
 
@@ -44,7 +45,29 @@ fixture_file(void *ctx, struct span path, struct span *text, struct err *err)
 		*text = SPAN_LIT("fine.example\nnot a domain\n");
 		return 0;
 	}
+	if (span_is(path, "lists/empty.txt")) {
+		*text = SPAN_LIT("# nobody yet\n\n");
+		return 0;
+	}
 	return err_set(err, 2, "cannot read `" SPAN_FMT "`: No such file or directory", SPAN_ARG(path));
+}
+
+__attribute__((unused)) static int
+fixture_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
+{
+	static char data[64 << 10];
+	char path[256];
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/usr/share/zoneinfo/" SPAN_FMT, SPAN_ARG(name));
+	f = fopen(path, "rb");
+	if (!f)
+		return err_set(err, 2, "No such file or directory");
+	n = fread(data, 1, sizeof(data), f);
+	fclose(f);
+	*tzif = span_make(data, n);
+	return 0;
 }
 
 __attribute__((unused)) static void
@@ -73,9 +96,11 @@ fixture_load_files(struct fixture *f, const struct policy_source *files, size_t 
 {
 	static const struct span domains[] = { { "example.org", 11 } };
 	static const struct span exchange[] = { { "10.1.2.0/24", 11 } };
+	static const struct span listeners[] = { { "smart-host", 10 }, { "mx", 2 } };
 	static const struct policy_network networks[] = { { { "exchange", 8 }, exchange, 1 } };
-	struct policy_env env = { .read_file = fixture_file, .now = NOW, .domains = domains,
-		.ndomains = 1, .networks = networks, .nnetworks = 1 };
+	struct policy_env env = { .read_file = fixture_file, .read_zone = fixture_zone, .now = NOW,
+		.facts_missing = f->facts_missing, .domains = domains,
+		.ndomains = 1, .listeners = listeners, .nlisteners = 2, .networks = networks, .nnetworks = 1 };
 	struct buf b;
 
 	policy_free(&f->p);

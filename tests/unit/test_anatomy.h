@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -60,6 +62,43 @@ part(const char *number)
 			return &an.parts[i];
 	fail_msg("no part \"%s\"", number);
 	return NULL;
+}
+
+/* A surface of that place has this folded text. */
+static inline bool
+surface_has(enum where where, const char *text)
+{
+	for (size_t i = 0; i < an.nsurfaces; i++)
+		if (an.surfaces[i].where == where && memmem(an.surfaces[i].folded->s.p,
+		    an.surfaces[i].folded->s.n, text, strlen(text)))
+			return true;
+	return false;
+}
+
+struct text_maker {
+	char *p;
+	size_t n, cap;
+};
+
+/* A message as it grows. */
+static inline void __attribute__((format(printf, 2, 3)))
+add(struct text_maker *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	t->n += (size_t)vsnprintf(t->p + t->n, t->cap - t->n, fmt, ap);
+	va_end(ap);
+	assert_true(t->n < t->cap);
+}
+
+static inline struct text_maker
+maker(size_t cap)
+{
+	struct text_maker t = { malloc(cap), 0, cap };
+
+	assert_non_null(t.p);
+	return t;
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, arena_setup, arena_teardown)

@@ -22,6 +22,30 @@ parse(const char *text)
 #define TLS "tls: {certificate: a, key: b}\n"
 #define LISTEN "listeners: [{name: a, address: '127.0.0.1:8025'}]\n"
 
+/* Who says so loudly is in the group. */
+static bool
+is_loud(void *ctx, struct span group, struct span sender)
+{
+	return span_is(group, "loud") && span_starts(sender, SPAN_LIT("loud@"));
+}
+
+static const struct conf_route *
+route_for(const struct config *c, const char *to, const char *from)
+{
+	struct route_question q = { span_str(to), span_str(from), is_loud, NULL };
+
+	return config_route(c, &q);
+}
+
+static const struct conf_host *
+hosts_for(const struct config *c, const char *to, const char *from, size_t *n)
+{
+	const struct conf_route *r = route_for(c, to, from);
+
+	*n = r ? r->nhosts : 0;
+	return r ? r->hosts : NULL;
+}
+
 static void
 test_whole(void **state)
 {
@@ -67,8 +91,8 @@ test_whole(void **state)
 	assert_null(config_domain(c, SPAN_LIT("sub.example.org")));
 	assert_string_equal(c->domains[0].dkim[0].key.p, "/etc/postern/keys/k.pem");
 	assert_true(c->domains[0].dkim[1].ed25519);
-	assert_int_equal(c->delivery.nretry, 2);
-	assert_int_equal(c->delivery.retry[1], 90 * 1000000);
+	assert_int_equal(c->delivery.retry[RETRY_DEFAULT].n, 2);
+	assert_int_equal(c->delivery.retry[RETRY_DEFAULT].pause[1], 90 * 1000000);
 	assert_int_equal(c->delivery.expire, INT64_C(172800) * 1000000);
 	assert_int_equal(c->delivery.site_connections, 7);
 	assert_int_equal(c->delivery.floor, FLOOR_ENCRYPTED);
@@ -86,19 +110,128 @@ test_whole(void **state)
 	assert_int_equal(c->av, AV_OFF);
 	assert_int_equal(c->scan_timeout, 500000);
 	/* Routes: the domain itself, then a parent, then our own deliver_to, then "*". */
-	h = config_route(c, SPAN_LIT("Partner.Example"), &n);
+	h = hosts_for(c, "Partner.Example", "", &n);
 	assert_true(span_is(h[0].name, "relay.partner.example"));
 	assert_int_equal(h[0].port, 26);
-	h = config_route(c, SPAN_LIT("a.wide.example"), &n);
+	h = hosts_for(c, "a.wide.example", "", &n);
 	assert_int_equal(h[0].ip.b[3], 9);
 	assert_int_equal(h[0].port, 2526);
-	h = config_route(c, SPAN_LIT("wide.example"), &n);
+	h = hosts_for(c, "wide.example", "", &n);
 	assert_int_equal(h[0].ip.b[3], 10);
-	h = config_route(c, SPAN_LIT("example.org"), &n);
+	h = hosts_for(c, "example.org", "", &n);
 	assert_int_equal(n, 2);
 	assert_int_equal(h[0].port, 2525);
 	config_free(&c);
 	assert_null(c);
+}
+
+#define ROUTES \
+	"domains: {example.org: {deliver_to: {to: [{to: 10.0.0.1, weight: 3}, {to: 10.0.0.2}, "\
+	"{to: 10.0.0.3, backup: true}, {to: 10.0.0.4, backup: true}]}}}\n"\
+	"delivery:\n  source: [10.9.0.1]\n"\
+	"  pools: {bulk: {source: [10.9.0.2, '2001:db8::2'], hello: bulk.example.org}}\n"\
+	"  routes:\n    boss@Partner.example: 10.1.0.1\n    partner.example: 10.1.0.2\n"\
+	"    .partner.example: 10.1.0.3\n    .deep.partner.example: 10.1.0.4\n"\
+	"    .org: 10.1.0.5\n    '*': 10.1.0.6\n"\
+	"  sender_routes:\n    news@example.org: {pool: bulk}\n    example.org: 10.2.0.2\n"\
+	"    .example.org: 10.2.0.3\n    group:loud: {to: 10.2.0.4, source: 10.9.0.3}\n"
+
+static void
+test_routes(void **state)
+{
+	/* The last byte of the first hop tells the line; 0: by MX. */
+	static const struct { const char *to, *from; unsigned char hop[2]; } rows[] = {
+		/* what the recipient decides goes before what the sender decides … */
+		{ "BOSS@partner.EXAMPLE", "news@example.org", { 1, 1 } },
+		{ "a@partner.example", "news@example.org", { 1, 2 } },
+		{ "a@x.partner.example", "x@example.org", { 1, 3 } },
+		{ "a@x.deep.partner.example", "x@example.org", { 1, 4 } },
+		{ "a@deep.partner.example", "x@example.org", { 1, 3 } },
+		{ "a@example.org", "x@example.org", { 0, 1 } },		/* deliver_to before .org */
+		{ "a@other.org", "x@example.org", { 1, 5 } },
+		/* … and the sender before "*" */
+		{ "a@else.example", "news@example.org", { 0, 0 } },
+		{ "a@else.example", "X@Example.org", { 2, 2 } },
+		{ "a@else.example", "x@sub.example.org", { 2, 3 } },
+		{ "a@else.example", "loud@else.example", { 2, 4 } },
+		{ "a@else.example", "quiet@else.example", { 1, 6 } },
+		{ "a@else.example", "", { 1, 6 } },
+	};
+	struct config *c = parse(HEAD LISTEN ROUTES);
+	const struct conf_route *r;
+	const struct conf_host *h;
+	size_t n;
+
+	assert_non_null(c);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		h = hosts_for(c, rows[i].to, rows[i].from, &n);
+		if (h == NULL || n == 0)
+			assert_int_equal(rows[i].hop[1], 0);
+		else {
+			assert_int_equal(h[0].ip.b[1], rows[i].hop[0]);
+			assert_int_equal(h[0].ip.b[3], rows[i].hop[1]);
+		}
+	}
+	/* three and one in four, then the backups in order */
+	h = hosts_for(c, "example.org", "", &n);
+	assert_int_equal(n, 4);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(h[i].ip.b[3], i + 1);
+		assert_int_equal(h[i].weight, i == 0 ? 3 : i == 1);
+		assert_int_equal(h[i].rank, i < 2 ? 0 : i - 1);
+	}
+	r = route_for(c, "a@else.example", "news@example.org");
+	assert_true(span_is(r->pool.hello, "bulk.example.org"));
+	assert_int_equal(r->pool.nsources, 2);
+	assert_int_equal(r->nhosts, 0);
+	config_free(&c);
+}
+
+#define CORP "directory:\n  corp:\n    servers: [ldaps://dc1.example.org, 'ldap://[::1]:3890']\n"\
+	"    base: DC=example,DC=org\n    bind: CN=postern,DC=example,DC=org\n"\
+	"    password_file: ldap.pw\n"
+
+static void
+test_directory(void **state)
+{
+	struct config *c = parse(HEAD TLS CORP "    cache: {stale: 2d}\n    timeout: 2s\n"
+	    "auth: {ldap: {filter: (uid=%u)}}\n"
+	    "listeners: [{name: a, address: '1.2.3.4:25', tls: required, auth: ldap}]\n"
+	    "delivery: {routes: {example.net: {ldap: {directory: corp, attribute: mailHost}, "
+	    "to: 10.0.0.9}}}\n");
+	const struct conf_directory *d;
+	const struct conf_route *r;
+
+	assert_non_null(c);
+	d = config_directory(c, SPAN_LIT("corp"));
+	assert_non_null(d);
+	assert_int_equal(d->nservers, 2);
+	assert_true(d->servers[0].ldaps);
+	assert_int_equal(d->servers[0].port, 636);
+	assert_string_equal(d->servers[0].host, "dc1.example.org");
+	assert_int_equal(d->servers[0].ip.family, 0);
+	assert_int_equal(d->servers[1].port, 3890);
+	assert_int_equal(d->servers[1].ip.family, 6);
+	assert_false(d->starttls);	/* what is not ldaps is this machine */
+	assert_string_equal(d->password_file, "/etc/postern/ldap.pw");
+	assert_int_equal(d->timeout, 2000000);
+	assert_int_equal(d->stale, INT64_C(172800) * 1000000);
+	assert_int_equal(d->found, INT64_C(600) * 1000000);
+	assert_ptr_equal(c->auth_ldap.directory, d);
+	assert_true(c->listeners[0].auth && c->listeners[0].auth_ldap);
+	assert_int_equal(c->authenticators, 0);
+	r = route_for(c, "a@example.net", "");
+	assert_ptr_equal(r->ldap.directory, d);
+	assert_true(span_is(r->ldap.attribute, "mailHost"));
+	assert_true(span_is(r->ldap.filter, "(mail=%m)"));
+	assert_int_equal(r->nhosts, 1);
+	config_free(&c);
+
+	c = parse(HEAD LISTEN "directory: {far: {servers: [ldap://dc.example.org], base: dc=x}}\n");
+	assert_non_null(c);
+	assert_true(c->directories[0].starttls);	/* nobody said that it may be in clear */
+	assert_null(c->directories[0].bind);
+	config_free(&c);
 }
 
 static void
@@ -172,6 +305,10 @@ test_slips(void **state)
 		{ HEAD "networks: {n: [10.1.2.3/8]}\n" LISTEN, 3, "10.1.2.3/8", NULL },
 		{ HEAD LISTEN "delivery: {retry: [soon]}\n", 4, "soon", NULL },
 		{ HEAD LISTEN "delivery: {retry: []}\n", 4, "empty", NULL },
+		{ HEAD LISTEN "delivery: {retry: {greylist: [5m]}}\n", 4, "greylist", "did you mean `greylisted`?" },
+		{ HEAD LISTEN "delivery: {retry: {greylisted: 5m}}\n", 4, "a list of durations", NULL },
+		{ HEAD LISTEN "delivery: {retry: {rate: [10ms]}}\n", 4, "sooner than one second", NULL },
+		{ HEAD LISTEN "delivery: {retry: 5m}\n", 4, "greylisted: [...]", NULL },
 		{ HEAD LISTEN "delivery: {port: 70000}\n", 4, "65535", NULL },
 		{ HEAD LISTEN "domains: {ex ample: {}}\n", 4, "no domain name", NULL },
 		{ HEAD LISTEN "domains: {a.example: {dkim: [{key: k}]}}\n", 4, "selector", NULL },
@@ -187,7 +324,37 @@ test_slips(void **state)
 		{ HEAD TLS "auth: {file: u}\nlisteners: [{name: a, address: '1.2.3.4:25', auth: file}]\n", 5,
 		    "passwords do not travel in clear", "tls: required" },
 		{ HEAD TLS "auth: {file: u}\nlisteners: [{name: a, address: '1.2.3.4:25', tls: offered,"
-		    " auth: ldap}]\n", 5, "not in this version", NULL },
+		    " auth: ldap}]\n", 5, "needs its directory", "auth: {ldap: {directory: NAME}} at the top" },
+		{ HEAD LISTEN "auth: {ldap: {}}\n", 4, "needs a `directory` at the top", NULL },
+		{ HEAD LISTEN CORP "auth: {ldap: {directory: crop}}\n", 10, "no directory `crop`",
+		    "did you mean `corp`?" },
+		{ HEAD LISTEN CORP "auth: {ldap: {filter: (uid=x)}}\n", 10, "the same for every address",
+		    NULL },
+		{ HEAD LISTEN CORP "auth: {ldap: {filter: (uid=%x)}}\n", 10, "none of %m", NULL },
+		{ HEAD LISTEN CORP "auth: {ldap: {filter: '(|(uid=%u)(mail=%m)'}}\n", 10,
+		    "come in pairs", "(mail=%m)" },
+		{ HEAD LISTEN CORP "delivery: {routes: {a.example: {ldap: {filter: (mail=%m)}}}}\n", 10,
+		    "which `attribute`", "attribute: mailHost" },
+		{ HEAD LISTEN "directory: {servers: [ldap://x.example]}\n", 4, "a directory has a name",
+		    NULL },
+		{ HEAD LISTEN "directory: {c: {servers: [dc1.example], base: dc=x}}\n", 4,
+		    "written ldaps://HOST", "ldaps://dc1.example" },
+		{ HEAD LISTEN "directory: {c: {server: [ldaps://dc1.example], base: dc=x}}\n", 4,
+		    "unknown key `server`", "did you mean `servers`?" },
+		{ HEAD LISTEN "directory: {c: {servers: [ldaps://d.example], base: nonsense}}\n", 4,
+		    "not a distinguished name", NULL },
+		{ HEAD LISTEN "directory: {c: {servers: [ldaps://d.example], base: dc=x, bind: cn=a}}\n", 4,
+		    "anonymous (RFC 4513", "password_file: ldap.password" },
+		{ HEAD LISTEN "directory: {c: {servers: [ldaps://d.example], base: dc=x, bind: cn=a,"
+		    " password: geheim}}\n", 4, "does not stand in postern.yaml", "password_file: FILE" },
+		{ HEAD LISTEN "delivery: {routes: {'a b': 10.0.0.1}}\n", 4,
+		    "neither a domain nor an address", NULL },
+		{ HEAD LISTEN "delivery: {routes: {a.example: [{too: 10.0.0.1}]}}\n", 4,
+		    "unknown key `too`", "did you mean `to`?" },
+		{ HEAD LISTEN "delivery: {routes: {a.example: {to: 10.0.0.1, weight: 2}}}\n", 4,
+		    "belongs to one of several", NULL },
+		{ HEAD LISTEN "delivery: {pools: {bulk: {}}, routes: {a.example: {pool: bulc}}}\n", 4,
+		    "no pool `bulc`", "did you mean `bulk`?" },
 		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25', tls: offered,"
 		    " client_certificates: {ca: c}}]\n", 4, "needs the `names`", NULL },
 		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25',"
@@ -304,6 +471,30 @@ test_client_errors(void **state)
 	}
 }
 
+/* A list is for all classes; a map names some, the others take its default or their own. */
+static void
+test_retry(void **state)
+{
+	struct config *c = parse(HEAD LISTEN "delivery: {retry: {greylisted: [6m, 7m]}}\n");
+
+	assert_non_null(c);
+	assert_true(retry_pause(c->delivery.retry, RETRY_GREYLISTED, 2) == INT64_C(420000000));
+	assert_true(retry_pause(c->delivery.retry, RETRY_MAILBOX_FULL, 1) == INT64_C(3600000000));
+	assert_true(retry_pause(c->delivery.retry, RETRY_DEFAULT, 1) == INT64_C(60000000));
+	c = parse(HEAD LISTEN "delivery: {retry: {default: [2m], rate: [9m]}}\n");
+	assert_non_null(c);
+	assert_true(retry_pause(c->delivery.retry, RETRY_RATE, 5) == INT64_C(540000000));
+	assert_true(retry_pause(c->delivery.retry, RETRY_MAILBOX_FULL, 1) == INT64_C(120000000));
+	c = parse(HEAD LISTEN "delivery: {retry: [3m]}\n");
+	assert_non_null(c);
+	for (int i = 0; i < RETRY_CLASSES; i++)
+		assert_true(retry_pause(c->delivery.retry, (enum retry_class)i, 1) ==
+		    INT64_C(180000000));
+	c = parse(HEAD LISTEN);
+	assert_non_null(c);
+	assert_true(retry_pause(c->delivery.retry, RETRY_GREYLISTED, 1) == INT64_C(300000000));
+}
+
 int
 main(void)
 {
@@ -312,7 +503,9 @@ main(void)
 		cmocka_unit_test(test_client_errors),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_tls), cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_directory),
 		cmocka_unit_test(test_slips),
 		cmocka_unit_test(test_all_at_once),
 	};

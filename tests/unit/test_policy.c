@@ -431,15 +431,14 @@ test_undecided(void **state)
 
 	fixture_begin(&f);
 	fixture_load(&f, "rules:\n"
-	    "  - {id: slow, when: {header: {X-Slow: {pattern: '^(a+)+$'}}}, then: {reject: true}}\n"
+	    "  - {id: slow, when: {header: {X-Slow: {pattern: '^(a+)+b?$'}}}, then: {reject: true}}\n"
 	    "  - {id: seen, when: {unscannable: true, to: partner.example}, then: {quarantine: u}}\n");
 	raw = arena_printf(f.arena, HEAD "X-Slow: %0*d\r\n\r\n.\r\n", 60, 0);
 	for (char *p = strstr(raw, "X-Slow: ") + 8; *p == '0'; p++)
 		*p = p[1] == '0' ? 'a' : '!';
 	TO(&f, "x@webmail.example", "y@partner.example");
 	fixture_judge(&f, raw);
-	if (!f.v.undecided)
-		skip();		/* the engine proved it after all */
+	assert_true(f.v.undecided);
 	assert_outcome(&f, 0, "hold");
 	assert_outcome(&f, 1, "quarantine");
 	fixture_end(&f);

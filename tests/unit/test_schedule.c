@@ -12,7 +12,7 @@
 #define START (INT64_C(1795000000) * SEC)
 
 static const int64_t curve[] = { 60 * SEC, 300 * SEC, 900 * SEC };
-static const struct schedule_conf conf = { .retry = curve, .nretry = 3, .window = 40,
+static const struct schedule_conf conf = { .retry = { { curve, 3 } }, .window = 40,
 	.total = 1000 };
 
 /* A wheel against a sorted list: nothing early, nothing later than a tick, nothing lost. */
@@ -242,10 +242,10 @@ retry_curve(void **state)
 {
 	struct schedule *s = schedule_new(&conf, START);
 
-	assert_true(schedule_retry_at(s, 1) == START + 60 * SEC);
-	assert_true(schedule_retry_at(s, 2) == START + 300 * SEC);
-	assert_true(schedule_retry_at(s, 3) == START + 900 * SEC);
-	assert_true(schedule_retry_at(s, 60000) == START + 900 * SEC);
+	assert_true(schedule_retry_at(s, RETRY_DEFAULT, 1) == START + 60 * SEC);
+	assert_true(schedule_retry_at(s, RETRY_DEFAULT, 2) == START + 300 * SEC);
+	assert_true(schedule_retry_at(s, RETRY_DEFAULT, 3) == START + 900 * SEC);
+	assert_true(schedule_retry_at(s, RETRY_DEFAULT, 60000) == START + 900 * SEC);
 	schedule_free(&s);
 }
 
@@ -286,7 +286,7 @@ moves(void **state)
 
 	c.jitter = half;
 	s = schedule_new(&c, START);
-	assert_true(schedule_retry_at(s, 1) == START + 57 * SEC);
+	assert_true(schedule_retry_at(s, RETRY_DEFAULT, 1) == START + 57 * SEC);
 	schedule_add(s, &a, SPAN_LIT("x.example"), START + 60 * SEC);
 	assert_null(schedule_take(s));
 	schedule_hurry(s, &a);
@@ -348,6 +348,114 @@ senders_in_turn(void **state)
 	free(bulk);
 }
 
+/* A newsletter to a hundred thousand sites at once: what another sends next goes next, wherever to,
+ * and though the sites have nothing else to do. */
+static void
+many_sites_of_one_sender(void **state)
+{
+	enum { BULK = 100000 };
+	struct schedule_conf c = conf;
+	struct schedule *s;
+	struct job *bulk = calloc(BULK, sizeof(*bulk)), other[2], *j;
+	char name[40];
+	int before[2] = { -1, -1 }, taken = 0;
+
+	c.total = 2 * BULK;
+	s = schedule_new(&c, START);
+	memset(other, 0, sizeof(other));
+	for (int i = 0; i < BULK; i++) {
+		bulk[i].share = 7;
+		snprintf(name, sizeof(name), "site%d.example", i);
+		schedule_add(s, &bulk[i], span_str(name), START);
+	}
+	other[0].share = other[1].share = 9;
+	schedule_add(s, &other[0], SPAN_LIT("new.example"), START);
+	schedule_add(s, &other[1], SPAN_LIT("site99999.example"), START);	/* behind one of his */
+	while ((j = schedule_take(s)) != NULL) {
+		for (int i = 0; i < 2; i++)
+			if (j == &other[i])
+				before[i] = taken;
+		taken++;
+	}
+	assert_int_equal(taken, BULK + 2);
+	assert_in_range(before[0], 0, 2);
+	assert_in_range(before[1], 0, 4);
+	for (int i = 0; i < BULK; i++)
+		schedule_done(s, &bulk[i], FAIL_NONE);
+	for (int i = 0; i < 2; i++)
+		schedule_done(s, &other[i], FAIL_NONE);
+	assert_int_equal(schedule_sites(s), 0);
+	schedule_free(&s);
+	free(bulk);
+}
+
+/* A hundred senders at one site whose window holds five: all are served, each as often as the
+ * others, whatever is done to their jobs in between. */
+static void
+crowd(void **state)
+{
+	enum { SENDERS = 50, EACH = 20 };
+	struct schedule *s = schedule_new(&conf, START);
+	static struct job jobs[SENDERS][EACH];
+	struct job *out[5], *j;
+	int served[SENDERS] = { 0 }, n = 0, total = 0;
+
+	memset(jobs, 0, sizeof(jobs));
+	for (int i = 0; i < SENDERS; i++)
+		for (int k = 0; k < EACH; k++) {
+			jobs[i][k].share = (uint8_t)i;
+			schedule_add(s, &jobs[i][k], SPAN_LIT("one.example"), START);
+		}
+	schedule_remove(s, &jobs[3][0]);		/* of a lane in the ring */
+	while ((j = schedule_take(s)) != NULL)
+		out[n++] = j;
+	assert_int_equal(n, 5);
+	schedule_remove(s, &jobs[40][0]);		/* of one that is parked */
+	schedule_return(s, out[4]);			/* first again */
+	assert_ptr_equal(schedule_take(s), out[4]);
+	for (int i = 0; total < SENDERS * 10; i = (i + 1) % 5) {
+		served[out[i]->share]++;
+		total++;
+		/* The window neither grows nor shrinks: a failure of ours is nobody's. */
+		schedule_done(s, out[i], FAIL_LOCAL);
+		out[i] = schedule_take(s);
+		assert_non_null(out[i]);
+		assert_null(schedule_take(s));
+	}
+	for (int i = 0; i < SENDERS; i++)
+		assert_in_range(served[i], 9, 11);
+	schedule_free(&s);
+}
+
+/* A site rests by the curve of what went wrong with it. */
+static void
+rests_by_class(void **state)
+{
+	static const int64_t rate[] = { 7 * SEC }, dns[] = { 9 * SEC };
+	struct schedule_conf c = conf;
+	struct schedule *s;
+	struct job jobs[3] = { 0 };
+	struct site_info info;
+
+	c.window = 1;
+	c.retry[RETRY_RATE] = (struct retry_curve){ rate, 1 };
+	c.retry[RETRY_DNS] = (struct retry_curve){ dns, 1 };
+	s = schedule_new(&c, START);
+	for (int i = 0; i < 3; i++) {
+		static const enum fail_class cls[] = { FAIL_SITE, FAIL_DNS, FAIL_CONNECT };
+		static const int64_t rest[] = { 7 * SEC, 9 * SEC, 60 * SEC };
+		static const char *const name[] = { "a.example", "b.example", "c.example" };
+
+		schedule_add(s, &jobs[i], span_str(name[i]), 0);
+		assert_ptr_equal(schedule_take(s), &jobs[i]);
+		schedule_done(s, &jobs[i], cls[i]);
+		schedule_add(s, &jobs[i], span_str(name[i]), 0);
+		schedule_job_info(&jobs[i], &info);
+		assert_true(info.rests_until == START + rest[i]);
+	}
+	schedule_free(&s);
+}
+
 int
 main(void)
 {
@@ -357,7 +465,8 @@ main(void)
 		cmocka_unit_test(push_back), cmocka_unit_test(pause_costs_nothing),
 		cmocka_unit_test(given_back), cmocka_unit_test(retry_curve),
 		cmocka_unit_test(total_bound), cmocka_unit_test(senders_in_turn),
-		cmocka_unit_test(moves),
+		cmocka_unit_test(moves), cmocka_unit_test(many_sites_of_one_sender),
+		cmocka_unit_test(crowd), cmocka_unit_test(rests_by_class),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

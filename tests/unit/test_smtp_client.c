@@ -23,6 +23,10 @@ struct server {
 	bool gone, endless;
 	const char *greeting;		/* NULL: said already */
 	bool in_data;
+	size_t chunk;			/* bytes of BDAT that are still to come */
+	bool in_chunk, last, after_refusal;
+	int chunks, bad_chunk;		/* the number of the one that is refused (from 1); 0: none */
+	bool mail;			/* MAIL was accepted */
 	int rcpts;
 	struct buf in, out, body, heard;	/* heard: all command lines, joined by | */
 };
@@ -97,10 +101,15 @@ command(struct server *s, struct span line)
 		answer(s, CLIENT_HELO, "250 mx.lab\r\n");
 	else if (span_is(line, "STARTTLS"))
 		answer(s, CLIENT_STARTTLS, "220 2.0.0 go\r\n");
-	else if (span_is(line, "RSET"))
+	else if (span_is(line, "RSET")) {
+		s->after_refusal = false;
+		s->rcpts = 0;
 		answer(s, CLIENT_RSET, "250 2.0.0 reset\r\n");
+	}
 	else if (span_starts(line, SPAN_LIT("MAIL FROM:")))
-		answer(s, CLIENT_MAIL, "250 2.1.0 sender ok\r\n");
+		s->mail = answer(s, CLIENT_MAIL, "250 2.1.0 sender ok\r\n");
+	else if (span_starts(line, SPAN_LIT("RCPT TO:")) && !s->mail)
+		say(s, "503 5.5.1 no sender\r\n");
 	else if (span_starts(line, SPAN_LIT("RCPT TO:")))
 		s->rcpts += answer(s, CLIENT_RCPT, "250 2.1.5 rcpt ok\r\n");
 	else if (span_is(line, "DATA")) {
@@ -109,10 +118,37 @@ command(struct server *s, struct span line)
 		else
 			s->in_data = answer(s, CLIENT_DATA, "354 go on\r\n");
 		s->rcpts = 0;
+	} else if (span_starts(line, SPAN_LIT("BDAT "))) {
+		s->chunk = (size_t)strtoul(line.p + 5, NULL, 10);
+		s->last = span_ends_nocase(line, SPAN_LIT(" LAST"));
+		s->in_chunk = true;
+		s->chunks++;
 	} else if (span_is(line, "QUIT"))
 		answer(s, CLIENT_QUIT, "221 2.0.0 bye\r\n");
 	else
 		say(s, "500 5.5.2 unknown command\r\n");
+}
+
+/* The bytes of a chunk are read to the end whatever becomes of them (RFC 3030, 2). */
+static void
+chunk(struct server *s)
+{
+	struct span d = span_sub(buf_data(&s->in), 0, s->chunk);
+
+	buf_span(&s->body, d);
+	s->chunk -= d.n;
+	buf_consume(&s->in, d.n);
+	if (s->chunk)
+		return;
+	s->in_chunk = false;
+	if (s->rcpts == 0 || s->after_refusal) {
+		say(s, "503 5.5.1 no transaction\r\n");
+	} else if (s->chunks == s->bad_chunk) {
+		s->after_refusal = true;
+		say(s, "452 4.3.1 disk full\r\n");
+	} else if (answer(s, s->last ? CLIENT_DOT : CLIENT_BDAT, s->last ? "250 2.0.0 queued as 7F\r\n" :
+	    "250 2.0.0 chunk ok\r\n") && s->last)
+		s->rcpts = 0;
 }
 
 static void
@@ -120,10 +156,15 @@ hear(struct server *s, struct span bytes)
 {
 	buf_span(&s->in, bytes);
 	for (;;) {
-		struct span d = buf_data(&s->in);
+		struct span d = buf_data(&s->in), line;
 		const char *lf = d.n ? memchr(d.p, '\n', d.n) : NULL;
-		struct span line;
 
+		if (s->in_chunk) {
+			if (d.n == 0)
+				return;
+			chunk(s);
+			continue;
+		}
 		if (s->in_data && s->at == CLIENT_BODY && s->fault != FINE) {
 			s->in_data = false;
 			answer(s, CLIENT_BODY, "");
@@ -246,10 +287,10 @@ drive(struct world *w)
 			in = span_from(in, used);
 			carry_out(w);
 			/* while it writes a body it hears too */
-			if (w->m.state == CLIENT_BODY && w->server.gone &&
+			if (smtp_client_in_body(&w->m) && w->server.gone &&
 			    buf_size(&w->server.out) == 0)
 				smtp_client_lost(&w->m, "lost connection");
-			if (w->m.state == CLIENT_BODY && in.n == 0 && buf_size(&w->server.out)) {
+			if ((w->m.state == CLIENT_BODY || w->m.state == CLIENT_BDAT) && in.n == 0 && buf_size(&w->server.out)) {
 				in = span_sub(buf_data(&w->server.out), 0, sizeof(chunk));
 				memcpy(chunk, in.p, in.n);
 				in.p = chunk;
@@ -732,6 +773,215 @@ test_354_for_nobody(void **state)
 	world_release(&w);
 }
 
+/* --- BDAT --- */
+
+static void
+bdat_init(struct world *w, const char *caps)
+{
+	world_init(w);
+	w->server.caps = caps;
+	w->msg.lines = true;
+}
+
+/* Small: in one breath with the envelope. Dots stay as they are. */
+static void
+test_bdat(void **state)
+{
+	for (size_t piece = 1; piece < 90; piece++) {
+		struct world w;
+
+		bdat_init(&w, "PIPELINING\0" "CHUNKING\0");
+		w.piece = piece;
+		drive(&w);
+		assert_heard(&w, "EHLO gw.lab|MAIL FROM:<from@our.lab>|RCPT TO:<one@site.lab>|"
+		    "RCPT TO:<two@site.lab>|BDAT 27 LAST|");
+		assert_true(span_eq(buf_data(&w.server.body), w.msg.bytes));
+		for (int i = 0; i < 2; i++)
+			assert_result(&w.results[i], RCPT_SENT, FAIL_NONE, "2.0.0", true);
+		world_release(&w);
+	}
+}
+
+/* Without PIPELINING one step after the other; what is not made of lines goes by DATA. */
+static void
+test_bdat_or_data(void **state)
+{
+	struct world w;
+
+	bdat_init(&w, "CHUNKING\0");
+	drive(&w);
+	assert_heard(&w, "EHLO gw.lab|MAIL FROM:<from@our.lab>|RCPT TO:<one@site.lab>|"
+	    "RCPT TO:<two@site.lab>|BDAT 27 LAST|");
+	assert_result(&w.results[0], RCPT_SENT, FAIL_NONE, "2.0.0", true);
+	world_release(&w);
+
+	bdat_init(&w, "CHUNKING\0");
+	w.msg.lines = false;
+	drive(&w);
+	assert_true(has(buf_data(&w.server.heard), "|DATA|"));
+	world_release(&w);
+	assert_true(span_has_lines(SPAN_LIT("a\r\n\r\nb\r\n")));
+	assert_true(span_has_lines(SPAN_LIT("\r\n")));
+	assert_false(span_has_lines(SPAN_LIT("")));
+	assert_false(span_has_lines(SPAN_LIT("a")));
+	assert_false(span_has_lines(SPAN_LIT("a\nb\r\n")));
+	assert_false(span_has_lines(SPAN_LIT("a\rb\r\n")));
+	assert_false(span_has_lines(SPAN_LIT("a\r\r\n")));
+	assert_false(span_has_lines(SPAN_LIT("\n\r\n")));
+}
+
+/* All recipients refused: the bytes were said in vain, and RSET comes before the next. */
+static void
+test_bdat_for_nobody(void **state)
+{
+	struct world w;
+
+	bdat_init(&w, "PIPELINING\0" "CHUNKING\0");
+	w.msg.n = 1;
+	w.server.at = CLIENT_RCPT;
+	w.server.fault = SAYS_5XX;
+	drive(&w);
+	assert_result(&w.results[0], RCPT_FAILED, FAIL_RECIPIENT, "5.7.9", true);
+	assert_int_equal(w.m.state, CLIENT_IDLE);
+	buf_reset(&w.server.heard);
+	buf_reset(&w.server.body);
+	w.results[0].set = false;
+	w.messages = 1;
+	drive(&w);
+	assert_heard(&w, "RSET|MAIL FROM:<from@our.lab>|RCPT TO:<one@site.lab>|BDAT 27 LAST|");
+	assert_result(&w.results[0], RCPT_SENT, FAIL_NONE, "2.0.0", true);
+	assert_true(span_eq(buf_data(&w.server.body), w.msg.bytes));
+	world_release(&w);
+}
+
+/* Three chunks and a bit. The one refused is said to its end, none after those on their way
+ * is begun, and the next message follows on the same connection. */
+static void
+test_bdat_chunks(void **state)
+{
+	size_t n = 3 * BDAT_CHUNK + 17;
+	char *text = malloc(n);
+
+	assert_non_null(text);
+	memset(text, 'x', n);
+	memcpy(text + n - 2, "\r\n", 2);
+	for (int bad = 0; bad <= 4; bad++) {
+		struct world w;
+
+		bdat_init(&w, "PIPELINING\0" "CHUNKING\0");
+		buf_release(&w.server.body);
+		buf_init(&w.server.body, 8 << 20);
+		buf_release(&w.server.in);
+		buf_init(&w.server.in, 8 << 20);
+		w.piece = 100000;
+		w.server.bad_chunk = bad;
+		w.msg.bytes = span_make(text, n);
+		drive(&w);
+		assert_false(w.m.failed);
+		assert_int_equal(w.m.state, CLIENT_IDLE);
+		for (int i = 0; i < 2; i++)
+			if (bad)
+				assert_result(&w.results[i], RCPT_DEFERRED, FAIL_MESSAGE, "4.3.1", true);
+			else
+				assert_result(&w.results[i], RCPT_SENT, FAIL_NONE, "2.0.0", true);
+		/* the answer to one is heard while the next is said */
+		assert_int_equal(w.server.chunks, bad == 0 || bad > 2 ? 4 : bad + 1);
+		assert_int_equal(w.server.in_chunk, false);
+		if (bad == 0)
+			assert_true(span_eq(buf_data(&w.server.body), w.msg.bytes));
+		buf_reset(&w.server.heard);
+		memset(w.results, 0, sizeof(w.results));
+		w.msg.bytes = SPAN_LIT("Subject: x\r\n\r\nnext\r\n");
+		w.server.bad_chunk = 0;
+		w.messages = 1;
+		drive(&w);
+		assert_int_equal(has(buf_data(&w.server.heard), "RSET|"), bad > 0);
+		assert_result(&w.results[1], RCPT_SENT, FAIL_NONE, "2.0.0", true);
+		world_release(&w);
+	}
+	free(text);
+}
+
+/* Every fault with BDAT: nobody is called reached but by the answer to the last chunk. */
+static void
+test_bdat_faults(void **state)
+{
+	static const enum client_state steps[] = { CLIENT_MAIL, CLIENT_RCPT, CLIENT_BDAT, CLIENT_DOT };
+	size_t n = 2 * BDAT_CHUNK;
+	char *text = malloc(n);
+
+	assert_non_null(text);
+	memset(text, 'x', n);
+	memcpy(text + n - 2, "\r\n", 2);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
+		for (enum fault f = SAYS_4XX; f < FAULTS; f++)
+			for (int large = 0; large < 2; large++) {
+				struct world w;
+
+				if (steps[i] == CLIENT_BDAT && !large)
+					continue;
+				bdat_init(&w, "PIPELINING\0" "CHUNKING\0");
+				buf_release(&w.server.body);
+				buf_init(&w.server.body, 8 << 20);
+				buf_release(&w.server.in);
+				buf_init(&w.server.in, 8 << 20);
+				w.piece = 300000;
+				w.server.at = steps[i];
+				w.server.fault = f;
+				if (large)
+					w.msg.bytes = span_make(text, n);
+				drive(&w);
+				for (int k = 0; k < 2; k++) {
+					bool reached = w.results[k].set && w.results[k].status == RCPT_SENT;
+
+					assert_int_equal(reached, steps[i] == CLIENT_RCPT && k == 1 &&
+					    (f == SAYS_4XX || f == SAYS_5XX));
+				}
+				assert_int_equal(w.m.failed, f > SAYS_5XX);
+				if (f == DROPS && (!large || steps[i] == CLIENT_DOT))
+					assert_true(has(w.m.fail.reply, "may be sent more than once"));
+				world_release(&w);
+			}
+	free(text);
+}
+
+/* Offered and not known: the connection is left, for what follows might be taken for commands. */
+static void
+test_bdat_unknown(void **state)
+{
+	struct world w;
+
+	bdat_init(&w, "");
+	w.by_line = true;
+	w.server.gone = true;
+	buf_puts(&w.server.out, "220 hi\r\n250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n250 ok\r\n250 ok\r\n"
+	    "250 ok\r\n502 5.5.1 what is BDAT?\r\n500 Subject?\r\n");
+	drive(&w);
+	assert_true(w.m.failed && w.m.bdat_unknown);
+	assert_result(&w.m.fail, RCPT_DEFERRED, FAIL_SITE, "4.5.1", true);
+	assert_false(w.results[0].set || w.results[1].set);
+	world_release(&w);
+}
+
+/* MAIL refused, and yet a recipient and DATA accepted: not even an empty message is said. */
+static void
+test_absurd(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	w.msg.n = 1;
+	w.by_line = true;
+	w.server.gone = true;
+	buf_puts(&w.server.out, "220 hi\r\n250-mx\r\n250 PIPELINING\r\n451 4.3.0 no\r\n250 ok\r\n354 yes\r\n"
+	    "250 2.0.0 took it\r\n");
+	drive(&w);
+	assert_result(&w.results[0], RCPT_DEFERRED, FAIL_SITE, "4.3.0", true);
+	assert_true(w.m.failed);
+	assert_int_equal(buf_size(&w.server.body), 0);
+	world_release(&w);
+}
+
 static void
 test_too_many_recipients(void **state)
 {
@@ -985,6 +1235,13 @@ main(void)
 		cmocka_unit_test(test_starttls_injection),
 		cmocka_unit_test(test_every_fault),
 		cmocka_unit_test(test_354_for_nobody),
+		cmocka_unit_test(test_bdat),
+		cmocka_unit_test(test_bdat_or_data),
+		cmocka_unit_test(test_bdat_for_nobody),
+		cmocka_unit_test(test_bdat_chunks),
+		cmocka_unit_test(test_bdat_faults),
+		cmocka_unit_test(test_bdat_unknown),
+		cmocka_unit_test(test_absurd),
 		cmocka_unit_test(test_too_many_recipients),
 		cmocka_unit_test(test_speaks_unasked),
 		cmocka_unit_test(test_greets_with_our_name),

@@ -1,0 +1,42 @@
+/* config_read.h -- what the files that read postern.yaml share: config.c and its sections
+ * config_directory.c and config_routes.c. Nobody else includes it.
+ */
+#ifndef MASTER_CONFIG_READ_H
+#define MASTER_CONFIG_READ_H
+
+#include "master/config.h"
+
+#define MINUTE (INT64_C(60) * 1000000)
+
+struct reader {
+	struct config *c;
+	struct diags *d;
+	struct arena *a;
+	const struct conf_route **lines;	/* delivery.lines, growing */
+};
+
+/* ---- config.c ---- */
+void error_at(struct reader *r, const struct conf_node *n, const char *hint, const char *text);
+const char *path_of(struct reader *r, struct span s);	/* beside postern.yaml */
+/* Copies the text; false when n is NULL or no text. */
+bool text_of(struct reader *r, const struct conf_node *n, const char *what, struct span *out);
+void duration_of(struct reader *r, const struct conf_node *map, const char *key, int64_t *out);
+void u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t min,
+    uint64_t max, uint32_t *out);
+bool read_host(struct reader *r, const struct conf_node *n, uint16_t port, struct conf_host *h);
+
+/* ---- config_directory.c ---- */
+void read_directories(struct reader *r, const struct conf_node *map);
+/* {directory, filter, attribute}; attribute: whether there has to be one. */
+void read_lookup(struct reader *r, const struct conf_node *map, bool attribute,
+    struct conf_lookup *out);
+
+/* ---- config_routes.c: pools first, then deliver_to, routes and sender_routes ---- */
+void read_pools(struct reader *r, const struct conf_node *map);
+size_t read_sources(struct reader *r, const struct conf_node *list, const struct ip **out);
+/* A value of routes, sender_routes or deliver_to into a new line; NULL: it is none. */
+const struct conf_route *read_route(struct reader *r, const struct conf_node *n, enum route_by by,
+    struct span match, uint16_t port);
+void read_routes(struct reader *r, const struct conf_node *map, enum route_by by);
+
+#endif
