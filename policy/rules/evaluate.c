@@ -119,7 +119,7 @@ rule_judge(struct judge *j, uint32_t i)
 	if (eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r))
 		j->skipped[j->nskipped++] = i;
 	else if (j->modes[i] == MODE_ENFORCE && override_given(&j->e, r, &reason))
-		j->overridden[j->noverridden++] = (struct overridden){ r->id, reason };
+		judge_overridden(j, r, reason);
 	else if (j->modes[i] == MODE_SHADOW)
 		j->shadow[j->nshadow++] = i;
 	else
@@ -422,7 +422,6 @@ policy_judge(const struct policy *p, const struct anatomy *an, const struct enve
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
 	j.hits = arena_array(a, 2 * p->nrules + 4, sizeof(*j.hits));
-	j.overridden = arena_array(a, p->nrules + 1, sizeof(*j.overridden));
 	j.shadow = arena_array(a, p->nrules + 1, sizeof(*j.shadow));
 	j.skipped = arena_array(a, p->nrules + 1, sizeof(*j.skipped));
 	classes = arena_array(a, env->nrecipients + 1, sizeof(*classes));

@@ -27,6 +27,14 @@ judge_hit(struct judge *j, const char *id, enum outcome o, struct span queue, co
 }
 
 void
+judge_overridden(struct judge *j, const struct rule *r, struct span reason)
+{
+	if (!j->overridden)
+		j->overridden = arena_array(j->e.arena, j->e.p->nrules, sizeof(*j->overridden));
+	j->overridden[j->noverridden++] = (struct overridden){ r->id, reason };
+}
+
+void
 judge_failed_edits(struct judge *j)
 {
 	for (size_t i = 0, n = j->nhits; i < n; i++) {

@@ -8,10 +8,13 @@ persons, expiry and a sender's override follow.
 import base64
 import email
 import email.policy
+import io
 import json
+import os
 import re
 import subprocess
 import unittest
+import zipfile
 
 import dkim
 import lab
@@ -46,6 +49,9 @@ rules:
   - {id: tls, when: {to: [hold.lab], subject: {words: [elsewhere]}}, then: {redirect: other@redirect.lab}}
   - {id: short, when: {to: [expire.lab], subject: {words: [reject]}}, then: {hold: {for: group:one, approvals: 1, expires: 1s, on_expire: reject}}}
   - {id: short-release, when: {to: [expire.lab], subject: {words: [release]}}, then: {hold: {for: group:one, approvals: 1, expires: 1s, on_expire: release}}}
+limits:
+  - {id: busy, per: sender, allow: 2 messages / 1h, then: {notify: limits@example.lab}, exempt: [
+     {match: a@example.lab, owner: tests, until: 2099-01-01, reason: they send much}]}
 """
 
 
@@ -168,6 +174,45 @@ class Actions(Lab):
         self.assertEqual(self.explain(ident)["refused_edits"],
                          [{"action": "redact", "part": "1", "rule": "redact", "why": "signed"}])
 
+    def test_document_is_held(self):
+        """A number in a document cannot be blackened: on_fail holds the message."""
+        doc = io.BytesIO()
+        with zipfile.ZipFile(doc, "w", zipfile.ZIP_DEFLATED) as z:
+            z.writestr("[Content_Types].xml", '<Types><Override PartName="/word/document.xml" ContentType='
+                       '"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/></Types>')
+            z.writestr("word/document.xml", '<w:document xmlns:w="w"><w:body><w:p><w:r><w:t>card %s</w:t></w:r></w:p>'
+                       '</w:body></w:document>' % CARD)
+        raw = mixed("see the file", exe=False).replace(b"--b--\r\n", b"--b\r\nContent-Type: application/octet-stream; name=a.docx\r\n"
+                    b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(doc.getvalue()) + b"\r\n--b--\r\n")
+        ident = self.send("c@tagged.lab", raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+        lab.wait_for(lambda: [l for l in self.lab.control({"cmd": "held.list", "selector": ident}) if "id" in l],
+                     because="the hold")
+        self.assertEqual(self.explain(ident)["refused_edits"],
+                         [{"action": "redact", "part": "2", "rule": "redact", "why": "no text part"}])
+
+    def test_large(self):
+        """Edits far behind the first bytes of a message that lies in a memfd, and more than a verdict can carry."""
+        lines = b"0123456789 abcdefghijklmnopqrstuvwxyz and so it goes on\r\n" * 20000
+        text = lines + b"card " + CARD.encode() + b" end\r\n" + lines
+        body = base64.encodebytes(text).replace(b"\n", b"\r\n")
+        head = (b"From: <a@example.lab>\r\nSubject: large\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                b"Content-Transfer-Encoding: base64\r\n\r\n")
+        self.send("c@tagged.lab", head + body)
+        (_, _, raw), = self.arrived(1, "c@tagged.lab")
+        got = leaves(raw)[0].get_payload(decode=True)
+        self.assertEqual(got, text.replace(CARD.encode(), " ".join([BLOCKS] * 4).encode()))
+        self.signed(raw)
+        # not encoded: only the number is in the verdict, however large the rest
+        self.send("c@tagged.lab", head.replace(b"base64", b"8bit") + text * 3)
+        raw = self.arrived(2, "c@tagged.lab")[1][2]
+        self.assertNotIn(CARD.encode(), raw)
+        self.signed(raw)
+        text = b"card " + CARD.encode() + b" end\r\n" + lines * 4
+        ident = self.send("c@tagged.lab", head + base64.encodebytes(text).replace(b"\n", b"\r\n"))
+        held = lab.wait_for(lambda: [l for l in self.lab.control({"cmd": "held.list", "selector": ident}) if "id" in l],
+                            because="the hold")
+        self.assertEqual(held[0]["state"], "waiting")
+
     # -- copies and notices --------------------------------------------------------------
     def test_copy(self):
         ident = self.send("c@tagged.lab", mixed(subject="copyme", exe=False))
@@ -196,6 +241,22 @@ class Actions(Lab):
         self.arrived(2, "security@example.lab")
         self.lab.queue_empty()
         self.assertEqual(len(self.arrived(1, "a@example.lab")), 1)
+
+    def test_limit_tells(self):
+        for i in range(4):
+            self.send("b@expire.lab", lab.message(sender="busy@example.lab", to=["b@expire.lab"]), sender="busy@example.lab")
+        self.lab.queue_empty()
+        told = [m for m in self.arrived(1, "limits@example.lab")]
+        self.assertEqual(len(told), 1)          # once an hour
+        self.assertIn("busy@example.lab", parse(told[0][2]).get_content())
+        self.assertEqual(parse(told[0][2])["Subject"], "Limit busy reached by busy@example.lab")
+        self.signed(told[0][2])
+
+    def test_shipped_examples(self):
+        r = subprocess.run([os.path.join(lab.BUILD, "postern"), "-c", os.path.join(lab.ROOT, "etc/postern.yaml"), "test"],
+                           capture_output=True, text=True)
+        self.assertRegex(r.stdout, r"\d+ passed, 0 failed")
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
 
     # -- override ---------------------------------------------------------------------------
     def test_override(self):
