@@ -132,6 +132,8 @@ text_refused(const struct anatomy *an, size_t i)
 		return "mail programs read it differently";
 	if (part_container(an, i) != PART_NONE)
 		return "lies in an encoded message";
+	if (p->defects & DEFECT_ENCODING_UNKNOWN)
+		return "its transfer encoding is unknown";
 	if (p->defects & DEFECT_TOO_LARGE)
 		return "only part of it could be read";
 	if (count_field(p, "Content-Type") > 1 || count_field(p, "Content-Transfer-Encoding") > 1)
