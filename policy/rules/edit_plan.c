@@ -63,34 +63,36 @@ part_sealed(const struct anatomy *an, size_t i)
 	return NULL;
 }
 
+/* What stands in the message as it is: multiparts and attached messages that are not encoded. */
+static bool
+is_plain_container(const struct part *p)
+{
+	return (p->type == TYPE_MULTIPART || p->type == TYPE_MESSAGE) &&
+	    encoding_from_name(p->encoding) == ENCODING_IDENTITY;
+}
+
 uint16_t
 part_container(const struct anatomy *an, size_t i)
 {
 	uint16_t found = PART_NONE;
 
 	for (uint16_t k = an->parts[i].parent; k != PART_NONE; k = an->parts[k].parent)
-		if (encoding_from_name(an->parts[k].encoding) != ENCODING_IDENTITY)
+		if (!is_plain_container(&an->parts[k]))
 			found = k;
 	return found;
 }
 
-/* Of an attached message, a file within a file, or another reading of a part: what stands in the
+/* Of a file within a file, of an encoded message, of another reading of a part: what stands in the
  * message itself. */
 static uint16_t
 outermost(const struct anatomy *an, uint16_t i)
 {
-	uint16_t container, up;
+	uint16_t container;
 
 	while (an->parts[i].reading)
 		i = an->parts[i].parent;
 	container = part_container(an, i);
-
-	if (container != PART_NONE)
-		i = container;
-	while ((up = an->parts[i].parent) != PART_NONE && an->parts[up].type != TYPE_MULTIPART &&
-	    an->parts[up].type != TYPE_MESSAGE)
-		i = up;
-	return i;
+	return container != PART_NONE ? container : i;
 }
 
 static size_t
@@ -131,7 +133,7 @@ text_refused(const struct anatomy *an, size_t i)
 	if (p->reading)
 		return "mail programs read it differently";
 	if (part_container(an, i) != PART_NONE)
-		return "lies in an encoded message";
+		return "lies within another file";
 	if (p->defects & DEFECT_ENCODING_UNKNOWN)
 		return "its transfer encoding is unknown";
 	if (p->defects & DEFECT_TOO_LARGE)
@@ -452,7 +454,7 @@ plan_append(struct planner *pl)
 	if (!why && !span_is(an->parts[0].declared, "multipart/mixed"))
 		why = "the message has no text";
 	if (!why && (an->parts[1].reading || part_container(an, 1) != PART_NONE))
-		why = "lies in an encoded message";
+		why = "lies within another file";
 	if (why)
 		refuse(pl, an->parts[0].number, "append_text", why);
 	else

@@ -287,6 +287,11 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	put_defects(j, an->defects);
 	put_edits(j, v);
 	put_holds(j, v);
+	for (size_t i = 0; i < v->ndecisions; i++)
+		if (v->decisions[i].nholds) {	/* who has no voice in it, beside the sender */
+			json_kstr(j, "author", an->header_from);
+			break;
+		}
 	put_people(j, v);
 	json_key(j, "near_misses");
 	json_array(j);

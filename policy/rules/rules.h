@@ -310,6 +310,10 @@ struct policy {
 	enum outcome on_scan_error, on_unscannable;
 	struct span contact;
 	int language;		/* enum language: of texts, where the message tells none */
+	struct {
+		const uint32_t *v;
+		size_t n;
+	} readers[LANG_COUNT];	/* sets of those who are told in that language */
 	bool limits_only;
 	struct span *files;	/* asked of read_file */
 	size_t nfiles, capfiles;

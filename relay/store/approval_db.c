@@ -117,7 +117,7 @@ concerns(const struct jval *record, struct span rule, const struct envelope *env
 }
 
 static int
-put_need(struct db *d, int64_t kid, const struct jval *hold, struct err *err)
+put_need(struct db *d, int64_t kid, const struct jval *hold, struct span author, struct err *err)
 {
 	const struct jval *list = jval_get(hold, "approvers"), *p;
 	sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO approval(kid, rule, decider, approvals)"
@@ -132,6 +132,8 @@ put_need(struct db *d, int64_t kid, const struct jval *hold, struct err *err)
 	if (db_run(d, st, err) == -1)
 		return -1;
 	for (size_t i = 0; (p = jval_at(list, i)) != NULL; i++) {
+		if (span_eq_nocase(jval_str(p), author))
+			continue;
 		st = db_stmt(d, "INSERT OR IGNORE INTO approver(kid, rule, pattern) VALUES(?,?,?)", err);
 		if (st == NULL)
 			return -1;
@@ -264,7 +266,7 @@ ask_one(struct asking *q, struct span to, struct err *err)
 	return r;
 }
 
-/* Each approver with an address of his own once, the sender never. */
+/* Each approver with an address of his own once; the sender and the author (From:) never. */
 static int
 ask_all(struct asking *q, struct err *err)
 {
@@ -278,7 +280,8 @@ ask_all(struct asking *q, struct err *err)
 			continue;
 		for (size_t k = 0; (p = jval_at(jval_get(h, "approvers"), k)) != NULL; k++) {
 			struct span to = jval_str(p);
-			bool had = span_find(to, '@') == to.n || span_eq_nocase(to, env->sender);
+			bool had = span_find(to, '@') == to.n || span_eq_nocase(to, env->sender) ||
+			    span_eq_nocase(to, jval_text(q->record, "author"));
 
 			for (size_t s = 0; s < n && !had; s++)
 				had = span_eq_nocase(asked[s], to);
@@ -309,7 +312,7 @@ approval_begin(struct db *d, int64_t kid, const struct msg_keep *m, int64_t now,
 			q.french = span_is(jval_text(h, "language"), "fr");
 			q.rules = q.rules.n ? span_str(arena_printf(a, SPAN_FMT ", " SPAN_FMT,
 			    SPAN_ARG(q.rules), SPAN_ARG(jval_text(h, "rule")))) : jval_text(h, "rule");
-			r = put_need(d, kid, h, err);
+			r = put_need(d, kid, h, jval_text(record, "author"), err);
 		}
 	if (r == 0 && any)
 		r = secret(d, q.key, err) == -1 || ask_all(&q, err) == -1 ? -1 : 0;

@@ -381,6 +381,30 @@ test_together(void **state)
 	fixture_end(&f);
 }
 
+/* More than a verdict can carry: neighbours become one edit, the text is the same. */
+static void
+test_many(void **state)
+{
+	struct fixture f;
+	struct buf b;
+	char *out;
+
+	fixture_begin(&f);
+	fixture_load(&f, "detectors: {w: {words: [secret]}}\nrules:\n  - {id: a, when: {finds: w}, then: {redact: this}}\n");
+	buf_init(&b, 1 << 20);
+	buf_puts(&b, HEAD "\r\n");
+	for (int i = 0; i < 9000; i++)
+		buf_puts(&b, i % 10 ? "a secret word\r\n" : "line of other words, and some more of them\r\n");
+	fixture_judge(&f, arena_str(f.arena, buf_data(&b)));
+	assert_true(f.v.variants[1].nedits <= 1500);
+	out = fixture_edited(&f, 0);
+	assert_null(strstr(out, "secret"));
+	assert_int_equal(strlen(out), buf_size(&b));
+	assert_int_equal(f.v.nrefused, 0);
+	buf_release(&b);
+	fixture_end(&f);
+}
+
 /* No order of rules, no order of files shows in what is written. */
 static void
 test_order(void **state)
@@ -434,6 +458,7 @@ main(void)
 		cmocka_unit_test(test_append_parts),
 		cmocka_unit_test(test_append_once),
 		cmocka_unit_test(test_together),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_order),
 	};
 

@@ -209,6 +209,24 @@ template_files(void *ctx, struct span path, struct span *text, struct err *err)
 	return 0;
 }
 
+static void
+test_languages(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "defaults: {language: fr, languages: {en: [.uk.example, boss@example.org]}}\n"
+	    "rules:\n  - {id: a, when: {to: [webmail.example, x.uk.example]}, then: {notify: [sender, recipient, boss@example.org]}}\n");
+	TO(&f, "x@webmail.example", "y@x.uk.example");
+	fixture_judge(&f, MAIL("hello"));
+	assert_int_equal(f.v.nnotices, 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_string_equal(arena_str(f.arena, f.v.notices[i].language),
+		    span_is(f.v.notices[i].to, "boss@example.org") || span_is(f.v.notices[i].to, "y@x.uk.example") ?
+		    "en" : "fr");
+	fixture_end(&f);
+}
+
 /* Files of the policy folder take the place of what is built in. */
 static void
 test_templates(void **state)
@@ -245,6 +263,7 @@ main(void)
 		cmocka_unit_test(test_holds),
 		cmocka_unit_test(test_override),
 		cmocka_unit_test(test_override_limits),
+		cmocka_unit_test(test_languages),
 		cmocka_unit_test(test_templates),
 	};
 
