@@ -1,7 +1,9 @@
 /* arena.c -- memory that dies together; see postern/arena.h.
  *
  * Blocks double up to BLOCK_MAX; a request larger than a quarter of the next
- * block gets a block of its own, so that one large text wastes nothing.
+ * block gets a block of its own, so that one large text wastes nothing. The
+ * newest of those grows and shrinks in place (for large ones the C library
+ * moves pages, no bytes), so a text of unknown size costs no more than itself.
  */
 #include <stdint.h>
 
@@ -135,6 +137,15 @@ arena_array(struct arena *a, size_t count, size_t size)
 	return arena_zalloc(a, n);
 }
 
+/* Is old the newest block, and alone in it? */
+static bool
+own_block(const struct arena *a, const void *old)
+{
+	const struct block *b = a->blocks;
+
+	return old == b->data && b != a->first && a->end != b->data + b->size;
+}
+
 void *
 arena_grow(struct arena *a, void *old, size_t old_n, size_t new_n)
 {
@@ -150,6 +161,18 @@ arena_grow(struct arena *a, void *old, size_t old_n, size_t new_n)
 			a->used += want - rounded;
 			return old;
 		}
+	}
+	if (own_block(a, old)) {
+		struct block *b = a->blocks;
+
+		rounded = (new_n + ALIGN - 1) & ~(ALIGN - 1);
+		ASSERT(new_n <= SIZE_MAX / 2);
+		a->used += rounded - b->size;
+		b = realloc(b, sizeof(*b) + rounded);
+		ASSERT(b != NULL);
+		b->size = rounded;
+		a->blocks = b;
+		return b->data;
 	}
 	p = arena_alloc(a, new_n);
 	if (old_n)

@@ -150,6 +150,7 @@ struct table {
 	struct entry *entries;
 	size_t mask;		/* slots - 1 */
 	size_t live, taken;	/* taken: live and tombstones */
+	unsigned moves;
 };
 
 static struct entry *
@@ -224,6 +225,7 @@ resize(struct table *t)
 	t->entries = to;
 	t->mask = mask;
 	t->taken = t->live;
+	t->moves++;
 }
 
 void *
@@ -287,6 +289,12 @@ table_count(const struct table *t)
 	return t->live;
 }
 
+unsigned
+table_moves(const struct table *t)
+{
+	return t->moves;
+}
+
 bool
 table_next(const struct table *t, size_t *at, struct span *key, void **value)
 {
@@ -315,6 +323,7 @@ struct idtable {
 	struct identry *entries;
 	size_t mask;
 	size_t live, taken;
+	unsigned moves;
 };
 
 static struct identry *
@@ -382,6 +391,7 @@ idresize(struct idtable *t)
 	t->entries = to;
 	t->mask = mask;
 	t->taken = t->live;
+	t->moves++;
 }
 
 void *
@@ -457,4 +467,10 @@ idtable_next(const struct idtable *t, size_t *at, uint64_t *key, void **value)
 		return true;
 	}
 	return false;
+}
+
+unsigned
+idtable_moves(const struct idtable *t)
+{
+	return t->moves;
 }

@@ -22,6 +22,9 @@ void *table_remove(struct table *t, struct span key);		/* the value, or NULL */
 size_t table_count(const struct table *t);
 /* *at starts at 0; false at the end. */
 bool table_next(const struct table *t, size_t *at, struct span *key, void **value);
+/* Changes when entries have moved: who iterates a piece at a time, with changes in between, begins
+ * anew then. */
+unsigned table_moves(const struct table *t);
 
 struct idtable;
 
@@ -32,6 +35,7 @@ void idtable_put(struct idtable *t, uint64_t key, void *value);
 void *idtable_remove(struct idtable *t, uint64_t key);
 size_t idtable_count(const struct idtable *t);
 bool idtable_next(const struct idtable *t, size_t *at, uint64_t *key, void **value);
+unsigned idtable_moves(const struct idtable *t);
 
 uint64_t siphash(const uint8_t key[16], const void *p, size_t n);
 

@@ -29,7 +29,7 @@ struct house {
 	struct id_source ids;
 };
 
-static void
+static inline void
 on_frame(void *ctx, struct link *l, struct frame *f)
 {
 	struct house *h = ctx;
@@ -37,7 +37,7 @@ on_frame(void *ctx, struct link *l, struct frame *f)
 	assert_int_equal(queue_ops.frame(&h->rt, l, f), 0);
 }
 
-static void
+static inline void
 on_closed(void *ctx, struct link *l, const struct err *why)
 {
 	struct house *h = ctx;
@@ -50,7 +50,7 @@ on_closed(void *ctx, struct link *l, const struct err *why)
 
 static const struct link_ops link_ops = { on_frame, on_closed };
 
-static void
+static inline void
 peer(struct house *h, int i, struct chan *c, enum role role)
 {
 	int fd[2];
@@ -61,7 +61,7 @@ peer(struct house *h, int i, struct chan *c, enum role role)
 	queue_ops.peer_up(&h->rt, h->links[i]);
 }
 
-static void
+static inline void
 start(struct house *h)
 {
 	struct err err;
@@ -78,7 +78,7 @@ start(struct house *h)
 	assert_int_equal(queue_ops.run(&h->rt, &err), 0);
 }
 
-static void
+static inline void
 house_new(struct house *h)
 {
 	memset(h, 0, sizeof(*h));
@@ -95,7 +95,7 @@ house_new(struct house *h)
 }
 
 /* As after SIGKILL: the spool is left as it is, the memory is gone with the process. */
-static void
+static inline void
 house_crash(struct house *h)
 {
 	struct queue *q = h->rt.state;
@@ -123,6 +123,8 @@ house_crash(struct house *h)
 	arena_free(&q->scratch);
 	arena_free(&q->work);
 	events_free(&q->events);
+	idtable_free(&q->size.ages);
+	free(q->adopted);
 	tickets_free(&q->signing);
 	event_free(q->turn);
 	event_free(q->timer);
@@ -148,7 +150,7 @@ house_crash(struct house *h)
 	memset(&h->store, 0, sizeof(h->store));
 }
 
-static void
+static inline void
 house_free(struct house *h)
 {
 	house_crash(h);
@@ -157,7 +159,7 @@ house_free(struct house *h)
 	clock_virtual = NULL;
 }
 
-static void
+static inline void
 turn(struct house *h)
 {
 	queue_turn(h->rt.state);
@@ -166,7 +168,7 @@ turn(struct house *h)
 }
 
 /* The next frame of that type; others are passed over. false: none comes. */
-static bool
+static inline bool
 hear(struct house *h, struct chan *c, enum frame_type type, struct frame *f)
 {
 	struct err err;
@@ -183,7 +185,7 @@ hear(struct house *h, struct chan *c, enum frame_type type, struct frame *f)
 	return false;
 }
 
-static void
+static inline void
 say(struct house *h, struct chan *c, enum frame_type type, uint64_t ticket, struct buf *b)
 {
 	struct err err;
@@ -200,7 +202,7 @@ struct rcpt_spec {
 	uint8_t notify;
 };
 
-static uint64_t
+static inline uint64_t
 submit(struct house *h, const char *sender, const struct rcpt_spec *spec, size_t n, uint64_t ticket)
 {
 	struct msg_submit m = { .env = { .id = id_new(&h->ids, now), .received = now,
@@ -227,7 +229,7 @@ submit(struct house *h, const char *sender, const struct rcpt_spec *spec, size_t
 	return m.env.id;
 }
 
-static enum accept_status
+static inline enum accept_status
 answer(struct house *h, uint64_t ticket, uint64_t id)
 {
 	struct msg_accepted m;
@@ -240,7 +242,7 @@ answer(struct house *h, uint64_t ticket, uint64_t id)
 	return m.status;
 }
 
-static uint64_t
+static inline uint64_t
 job(struct house *h, struct msg_deliver *d)
 {
 	struct frame f;
@@ -252,7 +254,7 @@ job(struct house *h, struct msg_deliver *d)
 
 static bool next_hop_notifies;	/* it offers DSN */
 
-static void
+static inline void
 result(struct house *h, uint64_t ticket, const struct msg_deliver *d, enum rcpt_status status,
     enum fail_class cls, const char *dsn, const char *reply)
 {
@@ -270,7 +272,7 @@ result(struct house *h, uint64_t ticket, const struct msg_deliver *d, enum rcpt_
 	say(h, &h->delivery, FRAME_RESULT, ticket, &b);
 }
 
-static size_t
+static inline size_t
 queued(struct house *h)
 {
 	struct queue *q = h->rt.state;
@@ -282,8 +284,44 @@ queued(struct house *h)
 	return st.messages;
 }
 
+/* ---- the operator ---- */
+
+static inline struct jval *
+ask(struct house *h, const char *request)
+{
+	struct err err;
+	int fd[2];
+	char out[65536];
+	ssize_t n;
+	struct jval *v;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	queue_ops.client(&h->rt, fd[0], 1000, span_str(request));
+	turn(h);
+	n = read(fd[1], out, sizeof(out));
+	close(fd[1]);
+	assert_true(n > 0);
+	v = jval_parse(span_make(out, memchr(out, '\n', (size_t)n) ?
+	    (size_t)((char *)memchr(out, '\n', (size_t)n) - out) : (size_t)n), &err);
+	if (v == NULL)
+		fprintf(stderr, "%s: %.*s\n", err.text, (int)n, out);
+	assert_non_null(v);
+	assert_int_equal(jval_int(v, "v", 0), 1);
+	return v;
+}
+
+static inline int64_t
+ask_number(struct house *h, const char *request, const char *key)
+{
+	struct jval *v = ask(h, request);
+	int64_t n = jval_int(v, key, -1);
+
+	jval_free(&v);
+	return n;
+}
+
 /* The bytes a job refers to. */
-static struct span
+static inline struct span
 bytes_of(struct house *h, const struct msg_deliver *d)
 {
 	char path[400], *p = arena_alloc(h->a, d->ref.size);
@@ -297,7 +335,7 @@ bytes_of(struct house *h, const struct msg_deliver *d)
 	return span_make(p, d->ref.size);
 }
 
-static bool
+static inline bool
 span_has(struct span s, const char *text)
 {
 	return memmem(s.p, s.n, text, strlen(text)) != NULL;

@@ -16,6 +16,10 @@
  * Parts within a container that had to be decoded first (an attached message
  * in base64) don't lie in the message: they have the container's body_offset
  * and body_size, and their headers have size 0.
+ *
+ * What is found within a file (a member of an archive, an object in a document)
+ * is a part of that file's part: "2" a zip, "2.1" its first member, "2.1.1" the first
+ * member of that. These parts have `unpacked` set, and stand behind the message's own.
  */
 #ifndef POSTERN_ANATOMY_H
 #define POSTERN_ANATOMY_H
@@ -49,6 +53,12 @@
 	X(EXTERNAL_BODY, 19, "external-body", "a body that lies elsewhere (message/external-body)") \
 	X(TYPE_MISMATCH, 20, "type-mismatch", "name or declared type say one thing, the bytes another") \
 	X(BODY_NUL, 21, "body-nul", "a NUL byte in a body, which RFC 5321 forbids") \
+	X(ARCHIVE_AMBIGUOUS, 22, "archive-ambiguous", "an archive that programs unpack differently: all readings were taken") \
+	X(ARCHIVE_UNREADABLE, 23, "archive-unreadable", "an archive of which not all could be unpacked") \
+	X(ARCHIVE_SPLIT, 24, "archive-split", "a volume of an archive whose other volumes are missing") \
+	X(DOCUMENT_BROKEN, 25, "document-broken", "a document that breaks its format: whatever looks like text in it was searched") \
+	X(MACRO, 26, "macro", "a document with a program in it: VBA or Excel 4 macros") \
+	X(ACTIVE_CONTENT, 27, "active-content", "a document that acts by itself: script, launch, DDE, a template from elsewhere") \
 	X(AMBIGUOUS, 28, "ambiguous", "mail programs read it differently: every reading was searched") \
 	X(READINGS_TOO_MANY, 29, "readings-too-many", "more ways to read it than were looked at")
 
@@ -60,7 +70,22 @@ enum {
 
 /* Those after which not everything was looked at: the message is unscannable. */
 #define DEFECTS_UNSCANNABLE (DEFECT_TOO_DEEP | DEFECT_TOO_MANY_PARTS | DEFECT_TOO_MANY_HEADERS | \
-	DEFECT_TOO_LARGE | DEFECT_ENCODING_UNKNOWN | DEFECT_READINGS_TOO_MANY)
+	DEFECT_TOO_LARGE | DEFECT_ENCODING_UNKNOWN | DEFECT_ARCHIVE_UNREADABLE | DEFECT_ARCHIVE_SPLIT | \
+	DEFECT_READINGS_TOO_MANY)
+
+/* How a part is locked. X(NAME, "name") */
+#define ENCRYPTIONS(X) \
+	X(NONE, "none") X(ZIP, "zip") X(ZIP_AES, "zip-aes") X(SEVENZIP, "7z") \
+	X(SEVENZIP_NAMES, "7z-names") X(RAR, "rar") X(RAR_NAMES, "rar-names") X(PDF, "pdf") \
+	X(OOXML, "ooxml") X(OLE2, "ole2") X(ODF, "odf") X(SMIME, "smime") X(PGP, "pgp")
+enum encryption {
+#define X(name, text) ENCRYPTION_##name,
+	ENCRYPTIONS(X)
+#undef X
+	ENCRYPTION_COUNT
+};
+const char *encryption_name(enum encryption e);
+bool encryption_from_name(struct span name, enum encryption *e);
 
 /* True types, by content. X(NAME, "name", class): classes are what rules usually ask for. */
 enum type_class { CLASS_NONE, CLASS_TEXT, CLASS_DOCUMENT, CLASS_IMAGE, CLASS_AUDIO, CLASS_VIDEO,
@@ -133,6 +158,13 @@ void text_fold(struct arena *a, const struct text *in, struct text *out);
 /* The same folding of a single word or phrase, for the other side of the comparison. */
 struct span text_fold_word(struct arena *a, struct span word);
 
+/* A text of a document beside its main one: comments, notes, hidden sheets, … */
+struct side_text {
+	struct span origin;	/* for people: "comments", "hidden sheet Prices" */
+	struct text text;
+	struct text folded;	/* made by surfaces */
+};
+
 struct header {
 	struct span name;	/* as written, without the colon */
 	struct span raw;	/* value as written, folding included, without the final line end */
@@ -163,12 +195,17 @@ struct part {
 	struct span decoded;	/* transfer decoding undone; borrowed from the message where nothing changed */
 	enum part_type type;	/* by content */
 	bool attachment;	/* a file to people: disposition, a name, or not text */
-	bool encrypted;
+	bool encrypted;		/* cannot be read without a key; of an archive: some of its members */
+	enum encryption encryption;
+	bool opened;		/* encrypted, and a password of the message (or none) opened all of it */
+	bool unpacked;		/* found within a file, see above */
 	bool reading;		/* another reading of its parent's bytes, where readers differ */
 	uint32_t defects;
 	struct text text;	/* visible text, for text-like parts; s.p NULL when there is none */
 	struct text hidden;	/* HTML: text a reader does not see; multipart: what stands around the parts */
 	struct text folded;	/* text_fold(text), made on demand by surfaces */
+	struct side_text *sides;
+	size_t nsides;
 };
 
 /* What detectors search: one entry for the subject, each further header that
@@ -184,6 +221,7 @@ struct surface {
 	enum where where;
 	uint16_t part;		/* index; the root's for headers */
 	struct span name;	/* header name or file name */
+	struct span origin;	/* of a side text; else empty */
 	const struct text *text;
 	const struct text *folded;
 };
@@ -192,12 +230,23 @@ struct anatomy_limits {
 	uint32_t parts;		/* 0 in a field: the default below */
 	uint32_t depth;
 	uint32_t headers;	/* of one part */
-	uint64_t decoded;	/* bytes over all parts */
+	uint64_t decoded;	/* bytes over all parts, members of archives and streams of documents */
+	uint32_t entries;	/* members over all archives and documents */
+	uint32_t unpack;	/* archives within archives */
+	uint64_t text;		/* bytes of text over all parts */
+	uint32_t passwords;	/* of the message, tried on what is locked */
 };
 #define ANATOMY_PARTS 2000
 #define ANATOMY_DEPTH 40
 #define ANATOMY_HEADERS 2000
 #define ANATOMY_DECODED (UINT64_C(256) << 20)
+#define ANATOMY_ENTRIES 10000
+#define ANATOMY_UNPACK 16
+#define ANATOMY_TEXT (UINT64_C(128) << 20)
+#define ANATOMY_PASSWORDS 20
+/* Bytes out for each byte in, of one member or stream; asked only above the second figure. */
+#define ANATOMY_RATIO 200
+#define ANATOMY_RATIO_FREE (8u << 20)
 
 struct anatomy {
 	struct span raw;

@@ -25,7 +25,8 @@ void *arena_alloc(struct arena *a, size_t n);
 void *arena_zalloc(struct arena *a, size_t n);
 /* count * size, aborts on overflow; cleared. */
 void *arena_array(struct arena *a, size_t count, size_t size);
-/* Grows an array that lies at old (may be NULL) from old_n to new_n bytes; copies when it must. */
+/* Grows an array that lies at old (may be NULL) from old_n to new_n bytes; copies when it must. A
+ * large one that was the last to be made also shrinks, giving memory back. */
 void *arena_grow(struct arena *a, void *old, size_t old_n, size_t new_n);
 
 struct span arena_span(struct arena *a, struct span s);	/* copy; NUL stands behind it */

@@ -60,6 +60,17 @@ struct policy *policy_load(const struct policy_source *files, size_t nfiles,
 void policy_free(struct policy **p);
 const char *policy_hash(const struct policy *p);	/* 16 hex digits over all sources, in name order */
 size_t policy_rule_count(const struct policy *p);
+/* What people want to know of a rule; i counts in the order of ids. false: past the end. */
+struct policy_rule_info {
+	struct span id, title;
+	const char *mode, *severity, *direction;
+	int64_t review_by;	/* 0: none */
+	enum outcome outcome;	/* UNJUDGED: modifications only */
+	const char *file;
+	uint32_t line;
+	bool from_pack;
+};
+bool policy_rule_info(const struct policy *p, size_t i, struct policy_rule_info *out);
 /* Where a rule stands; false: there is no such rule. */
 bool policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line);
 
@@ -89,6 +100,7 @@ struct policy_options {
 	const struct policy_as_if *as_if;
 	size_t nas_if;
 	bool near_misses;	/* explain wants them, mail does not */
+	bool record;		/* verdict.record, see postern/record.h */
 	const struct facts *known;	/* of inbound mail, and the moment when not 0; for who makes
 					 * facts himself. policy_judge() does not read it. NULL: none */
 	int64_t (*stopwatch)(void);	/* microseconds, for verdict.us_*; NULL: none */

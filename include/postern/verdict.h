@@ -126,6 +126,7 @@ struct finding {
 	struct span part;	/* part number */
 	const char *where;	/* where_name() */
 	struct span name;	/* file or header name; empty: none */
+	struct span origin;	/* "comments", "hidden sheet Prices", …: a text beside the main one; else empty */
 	const struct place *places;	/* the first FINDING_PLACES */
 	size_t nplaces;
 	const struct span *masked;	/* one for each distinct value, the first FINDING_PLACES */
@@ -155,6 +156,7 @@ struct verdict {
 	size_t nnear_misses;
 	bool unscannable;
 	bool undecided;		/* a budget ran out: the outcome is on_unscannable's */
+	struct span record;	/* when it was asked for: all that led here, without the message */
 	int64_t us_detect, us_evaluate;	/* filled by the caller's stop watch, 0: not measured */
 };
 

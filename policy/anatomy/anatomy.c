@@ -1,7 +1,8 @@
 /* anatomy.c -- builds the anatomy of a message; see postern/anatomy.h.
  *
  * First the tree (mime.c), then, part by part, the transfer encoding, the
- * true type and the text, then the surfaces. Nothing fails: each budget that
+ * true type and the text; then each part is looked into (unpack.c), which may
+ * add parts at the end; then the surfaces. Nothing fails: each budget that
  * is exceeded and each rule that is broken becomes a defect of its part.
  */
 #include "postern/anatomy.h"
@@ -11,15 +12,16 @@
 #include "anatomy/fields.h"
 #include "anatomy/html.h"
 #include "anatomy/mime.h"
-#include "anatomy/office.h"
 #include "anatomy/surfaces.h"
 #include "anatomy/textmap.h"
 #include "anatomy/type.h"
+#include "anatomy/unpack.h"
 #include "postern/err.h"
 
 #define RAW_MAX ((size_t)INT32_MAX)
 #define TEXT_MAX (UINT32_MAX / 8)	/* as in fold.c */
 #define DEPTH_MAX 250
+#define PASSWORDS_MAX 1000
 
 /* --- names ----------------------------------------------------------------------------- */
 
@@ -41,6 +43,12 @@ static const struct {
 } defects[] = {
 #define X(name, bit, text, help) { DEFECT_##name, text },
 	DEFECTS(X)
+#undef X
+};
+
+static const char *const encryptions[] = {
+#define X(name, text) text,
+	ENCRYPTIONS(X)
 #undef X
 };
 
@@ -104,6 +112,24 @@ defect_from_name(struct span name, uint32_t *bit)
 	for (unsigned i = 0; i < COUNT(defects); i++)
 		if (span_is_nocase(name, defects[i].name)) {
 			*bit = defects[i].bit;
+			return true;
+		}
+	return false;
+}
+
+const char *
+encryption_name(enum encryption e)
+{
+	ASSERT((unsigned)e < COUNT(encryptions));
+	return encryptions[e];
+}
+
+bool
+encryption_from_name(struct span name, enum encryption *e)
+{
+	for (unsigned i = 1; i < COUNT(encryptions); i++)
+		if (span_is_nocase(name, encryptions[i])) {
+			*e = (enum encryption)i;
 			return true;
 		}
 	return false;
@@ -266,13 +292,24 @@ charset_doubt(struct builder *b, struct part *p, struct span charset, struct spa
 		    .encoding = b->nodes[index].encoding });
 }
 
+/* As much of a text as its budget has room for. */
+static void
+text_pay(struct builder *b, struct part *p, struct text *t)
+{
+	if (t->s.n > b->text_left) {
+		t->s.n = utf8_valid_until(span_sub(t->s, 0, (size_t)b->text_left));
+		p->defects |= DEFECT_TOO_LARGE;
+	}
+	b->text_left -= t->s.n;
+}
+
 static void
 text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
 {
 	struct text decoded = { .s = p->decoded }, utf8;
 	struct span charset = p->charset;
 
-	if (sniffed->text) {
+	if (sniffed->text && p->type != TYPE_MESSAGE && p->type != TYPE_RTF) {
 		bool markup = p->type == TYPE_HTML || p->type == TYPE_XML || p->type == TYPE_SVG;
 
 		charset_doubt(b, p, charset, charset_mark(p->decoded));
@@ -289,14 +326,29 @@ text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
 			html_text(b->a, &utf8, &p->text, &p->hidden);
 		else
 			p->text = utf8;
-	} else if (office_has_text(p->type) && !p->encrypted) {
-		p->defects |= office_text(b->a, p->decoded, p->type, &b->left, &p->text);
-		text_cut(p, &p->text);
-	} else {
+		text_pay(b, p, &p->text);
+		text_pay(b, p, &p->hidden);
+		if (p->text.s.p == NULL)
+			p->text.s.p = "";
+	}
+}
+
+/* What no decoder takes is shown as it stands by some. */
+static void
+encoding_doubt(struct builder *b, struct part *p, const struct node *node)
+{
+	uint16_t index = (uint16_t)(p - b->out->parts);
+
+	if (p->reading) {	/* a guess need not fit */
+		p->defects &= ~(uint32_t)DEFECT_ENCODING_MALFORMED;
 		return;
 	}
-	if (p->text.s.p == NULL)
-		p->text.s.p = "";
+	if (node->encoding == ENCODING_BASE64 && (p->defects & DEFECT_ENCODING_MALFORMED))
+		reading_note(b, index, (struct reading){ .forced = true });
+	if (node->encoding == ENCODING_OTHER) {
+		reading_note(b, index, (struct reading){ .forced = true, .encoding = ENCODING_BASE64 });
+		reading_note(b, index, (struct reading){ .forced = true, .encoding = ENCODING_QP });
+	}
 }
 
 static void
@@ -310,31 +362,26 @@ content_read(struct builder *b, size_t index)
 		p->type = node->message ? TYPE_MESSAGE : TYPE_MULTIPART;
 		p->attachment = node->message && index > 0;
 		p->encrypted = span_is(p->declared, "multipart/encrypted");
+		if (p->encrypted)
+			p->encryption = ENCRYPTION_PGP;	/* RFC 3156 and RFC 1847's only user */
 		if (!node->message)
 			around_read(b, p, node);
 		return;
 	}
-	p->defects |= decode_body(b->a, node->encoding, node->body,
-	    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &p->decoded);
-	b->left -= p->decoded.n;
-	if (p->reading)		/* a guess need not fit */
-		p->defects &= ~(uint32_t)DEFECT_ENCODING_MALFORMED;
-	/* What no decoder takes is shown as it stands by some. */
-	if (node->encoding == ENCODING_BASE64 && (p->defects & DEFECT_ENCODING_MALFORMED) &&
-	    !p->reading)
-		reading_note(b, (uint16_t)index, (struct reading){ .forced = true });
-	if (node->encoding == ENCODING_OTHER && !p->reading) {
-		reading_note(b, (uint16_t)index, (struct reading){ .forced = true,
-		    .encoding = ENCODING_BASE64 });
-		reading_note(b, (uint16_t)index, (struct reading){ .forced = true,
-		    .encoding = ENCODING_QP });
+	if (!node->known) {
+		p->defects |= decode_body(b->a, node->encoding, node->body,
+		    b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &p->decoded);
+		b->left -= p->decoded.n;
+		encoding_doubt(b, p, node);
 	}
 	type_sniff(p->decoded, p->declared, p->name, &sniffed);
 	if (type_mismatch(&sniffed, p->declared, p->name))
 		p->defects |= DEFECT_TYPE_MISMATCH;
 	p->type = sniffed.type;
-	p->encrypted = sniffed.encrypted;
-	p->attachment = span_is(p->disposition, "attachment") || p->name.n ||
+	p->encrypted |= sniffed.encrypted;
+	if (p->encryption == ENCRYPTION_NONE)
+		p->encryption = sniffed.encryption;
+	p->attachment = p->unpacked || span_is(p->disposition, "attachment") || p->name.n ||
 	    (p->type != TYPE_EMPTY && part_type_class(p->type) != CLASS_TEXT &&
 	    !span_starts(p->declared, SPAN_LIT("text/")));
 	text_read(b, p, &sniffed);
@@ -355,6 +402,7 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	static const struct anatomy_limits none;
 	struct builder b = { .a = a, .out = out };
 	const struct header *subject;
+	size_t read = 0;
 	bool cut = raw.n > RAW_MAX;
 
 	if (limits == NULL)
@@ -364,17 +412,26 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	if (raw.p == NULL)
 		raw.p = "";
 	*out = (struct anatomy){ .raw = raw };
-	b.max_parts = limit(limits->parts, ANATOMY_PARTS, PART_NONE);
+	b.parts_left = limit(limits->parts, ANATOMY_PARTS, PART_NONE);
 	b.max_depth = limit(limits->depth, ANATOMY_DEPTH, DEPTH_MAX);
 	b.max_headers = limit(limits->headers, ANATOMY_HEADERS, UINT32_MAX);
+	b.max_unpack = limit(limits->unpack, ANATOMY_UNPACK, UINT8_MAX - 1);
+	b.max_passwords = limit(limits->passwords, ANATOMY_PASSWORDS, PASSWORDS_MAX);
+	b.entries = limit(limits->entries, ANATOMY_ENTRIES, PART_NONE);
 	b.left = limits->decoded ? limits->decoded : ANATOMY_DECODED;
+	b.text_left = limits->text ? limits->text : ANATOMY_TEXT;
 
 	mime_split(&b, raw);
 	if (cut)
 		out->parts[0].defects |= DEFECT_TOO_LARGE;
-	for (size_t i = 0; i < out->nparts; i++) {	/* readings come behind the others */
-		content_read(&b, i);
-		mime_readings(&b, (uint16_t)i);
+	/* The message's own parts first: its texts may tell the passwords of its files. What is found
+	 * within a file stands at the end, as other readings do, and has its turn. */
+	for (size_t i = 0; i < out->nparts; i++) {
+		for (; read < out->nparts; read++) {
+			content_read(&b, read);
+			mime_readings(&b, (uint16_t)read);
+		}
+		unpack_part(&b, (uint16_t)i);
 	}
 	surfaces_make(&b);
 	for (size_t i = 0; i < out->nparts; i++)

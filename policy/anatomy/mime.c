@@ -95,7 +95,7 @@ part_new(struct builder *b)
 {
 	struct anatomy *out = b->out;
 
-	if (out->nparts == b->max_parts)
+	if (out->nparts == PART_NONE)
 		return PART_NONE;
 	if (out->nparts == b->cap) {
 		size_t cap = b->cap ? b->cap * 4 : 2;
@@ -317,7 +317,7 @@ part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
 	struct builder *b = s->b;
 
 	for (;;) {
-		uint16_t index = part_new(b);
+		uint16_t index = b->parts_left ? part_new(b) : PART_NONE;
 		bool digest, deep, multi;
 		struct span second;
 		struct part *p;
@@ -328,6 +328,7 @@ part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
 			s->stop = true;
 			return;
 		}
+		b->parts_left--;
 		p = &b->out->parts[index];
 		node = &b->nodes[index];
 		digest = false;
@@ -337,6 +338,8 @@ part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
 			node->nested = b->nodes[parent].nested ||
 			    (b->nodes[parent].message && !b->nodes[parent].again);
 			p->reading = b->out->parts[parent].reading;
+			node->levels = b->nodes[parent].levels;
+			p->unpacked = b->out->parts[parent].unpacked;
 			digest = span_is(b->out->parts[parent].declared, "multipart/digest");
 		}
 		node->top = top;
@@ -467,7 +470,7 @@ static void
 reading_make(struct builder *b, uint16_t parent, unsigned k)
 {
 	const struct reading r = b->nodes[parent].readings[k];
-	uint16_t index = part_new(b);
+	uint16_t index = b->parts_left ? part_new(b) : PART_NONE;
 	struct part *p, *up = &b->out->parts[parent];
 	struct node *node, *was = &b->nodes[parent];
 	struct splitter in = { .b = b, .decoded = true, .leaf = PART_NONE, .current = index };
@@ -485,10 +488,9 @@ reading_make(struct builder *b, uint16_t parent, unsigned k)
 			b->out->nparts--;
 		return;
 	}
+	b->parts_left--;
 	p = &b->out->parts[index];
-	up = &b->out->parts[parent];
 	node = &b->nodes[index];
-	was = &b->nodes[parent];
 	*p = (struct part){ .parent = parent, .depth = up->depth + 1, .headers = up->headers,
 		.nheaders = up->nheaders, .header_offset = up->header_offset,
 		.body_offset = up->body_offset, .body_size = up->body_size, .reading = true };
@@ -496,6 +498,8 @@ reading_make(struct builder *b, uint16_t parent, unsigned k)
 	node->prefix = span_str(arena_printf(b->a, SPAN_FMT ".", SPAN_ARG(p->number)));
 	node->src = was->src;
 	node->nested = was->nested;
+	node->levels = was->levels;
+	p->unpacked = up->unpacked;
 	node->raw = node->body = was->raw;
 	if (r.body)
 		node->body = span_make(r.body, (size_t)(was->raw.p + was->raw.n - r.body));
@@ -541,6 +545,51 @@ mime_readings(struct builder *b, uint16_t index)
 {
 	for (unsigned k = 0; k < b->nodes[index].nreadings; k++)
 		reading_make(b, index, k);
+}
+
+void
+mime_split_found(struct builder *b, uint16_t index)
+{
+	struct splitter s = { .b = b, .src = b->out->parts[index].decoded, .decoded = true,
+		.leaf = PART_NONE, .current = index, .offset = b->out->parts[index].body_offset,
+		.size = b->out->parts[index].body_size };
+
+	b->nodes[index].message = true;
+	b->nodes[index].leaf = false;
+	s.frames = arena_alloc(b->a, (b->max_depth + 2) * sizeof(*s.frames));
+	part_begin(&s, 0, index, true);
+	split_run(&s);
+	/* The container itself lies where it lay. */
+	b->out->parts[index].body_offset = s.offset;
+	b->out->parts[index].body_size = s.size;
+}
+
+uint16_t
+mime_part_found(struct builder *b, uint16_t parent, struct span bytes, struct span name)
+{
+	struct part *p, *up;
+	struct node *node;
+	uint16_t index;
+
+	if (b->entries == 0 || (index = part_new(b)) == PART_NONE) {
+		b->out->parts[parent].defects |= DEFECT_TOO_MANY_PARTS;
+		return PART_NONE;
+	}
+	b->entries--;
+	p = &b->out->parts[index];
+	up = &b->out->parts[parent];
+	node = &b->nodes[index];
+	*p = (struct part){ .parent = parent, .depth = up->depth + 1, .name = file_name(b->a, name),
+		.declared = span_make("", 0), .charset = span_make("", 0), .boundary = span_make("", 0),
+		.encoding = span_make("", 0), .disposition = span_make("", 0),
+		.header_offset = up->header_offset, .body_offset = up->body_offset,
+		.body_size = up->body_size, .decoded = bytes, .attachment = true, .unpacked = true };
+	node->src = bytes;
+	node->leaf = node->known = true;
+	node->nested = b->nodes[parent].nested || b->nodes[parent].message;
+	node->levels = (uint8_t)(b->nodes[parent].levels + 1);
+	number_give(b, index, parent, false);
+	return index;
 }
 
 void

@@ -19,6 +19,7 @@ struct node {
 	bool nested;		/* within an attached message */
 	bool top;		/* a message begins here: the root, or that of an attached one */
 	bool known;		/* part.decoded is set already */
+	uint8_t levels;		/* of files around it that were unpacked */
 	struct span preamble, epilogue;
 	struct span raw;	/* the body as it stood where the part was found */
 	struct reading *readings;	/* other ways to read it (fields.h) */
@@ -30,9 +31,17 @@ struct builder {
 	struct anatomy *out;
 	struct node *nodes;
 	size_t cap;
-	uint32_t max_parts, max_depth, max_headers;
+	uint32_t parts_left, max_depth, max_headers, max_unpack, max_passwords;
+	uint32_t entries;	/* of the budget of members */
 	uint64_t left;		/* of the budget of decoded bytes */
 	unsigned readings;	/* noted so far */
+	uint64_t text_left;	/* of the budget of text */
+	struct span *passwords;	/* of the message, gathered when first wanted */
+	size_t npasswords;
+	bool passwords_known;
+	unsigned joins;		/* split archives put together */
+	bool pictures;		/* of documents become parts too: someone reads them */
+	bool nothing_within;	/* a reader's word that the container in hand is sound and empty */
 	struct header_block block;
 };
 
@@ -40,6 +49,11 @@ void mime_split(struct builder *b, struct span raw);
 /* Makes a child part of each other reading of part `index`, which has been split. New parts stand
  * behind all others; pointers to parts and nodes do not survive it. */
 void mime_readings(struct builder *b, uint16_t index);
+/* The bytes of part `index`, which is no message by its header, are one: it gets its parts. */
+void mime_split_found(struct builder *b, uint16_t index);
+/* A new part below `parent` with these bytes; the place in the message is the parent's. PART_NONE:
+ * a budget is spent, and the parent has the defect. Pointers to parts and nodes do not survive it. */
+uint16_t mime_part_found(struct builder *b, uint16_t parent, struct span bytes, struct span name);
 /* The file name alone: no folder, no control characters. */
 struct span file_name(struct arena *a, struct span name);
 struct span lower_case(struct arena *a, struct span s);

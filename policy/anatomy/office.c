@@ -1,32 +1,64 @@
-/* office.c -- the text of zip-based office documents; see anatomy/office.h.
+/* office.c -- the texts of zip-based office documents; see anatomy/office.h.
  *
- * The members that hold text are inflated piece by piece through a small
- * state machine, so memory is that of the text alone. Runs of one paragraph
- * are joined (an IBAN is often cut by a spelling mark), paragraphs, rows and
- * shared strings end a line, cells are parted by a tab. Comments, foot notes,
- * headers and tracked deletions are text too. XML entities other than the
- * five and numbers are never expanded: no billion laughs.
+ * Members are inflated piece by piece through the XML state machine, so
+ * memory is that of the text alone. Runs of one paragraph are joined (an IBAN
+ * is often cut by a spelling mark), paragraphs and rows end a line, cells are
+ * parted by a tab and shared strings stand in their cells. What a reader
+ * does not see in its place (deletions, hidden text, hidden sheets, comments)
+ * goes to side texts, so that it neither escapes nor tears the visible text apart.
  */
 #include "anatomy/office.h"
 
 #include "anatomy/charset.h"
-#include "anatomy/html.h"
+#include "anatomy/ole2.h"
 #include "anatomy/textmap.h"
-#include "anatomy/zip.h"
+#include "anatomy/type.h"
+#include "anatomy/xml.h"
+
+#define STORIES_MAX 64		/* side texts; hidden sheets beyond share one */
+#define SHEETS_MAX 1024
+#define STYLES_MAX 64		/* of ODF tables that are not shown */
+
+struct story {
+	struct span origin;
+	struct textmake text;
+};
+
+struct sheet {
+	struct span name, id, target;
+	bool hidden;
+};
 
 struct office {
-	struct textmake text;
-	enum { TEXT, ENTITY, TAG, COMMENT, CDATA } state;
+	struct builder *b;
+	uint16_t index;
+	enum part_type type;
 	bool odf;		/* all text counts; else only that in w:t, a:t, t, v */
-	bool sheet;
-	bool wanted;		/* within such an element */
+	struct xml xml;
+	struct story stories[STORIES_MAX];
+	size_t nstories;
+	size_t home, now;	/* the story of this member, and of the text in hand */
+	unsigned deleted;	/* depth within deletions */
+	bool vanish;		/* this run is hidden */
+	const char *aside;	/* origin of what stands within this element: field codes, formulas */
+	bool wanted;		/* within an element that holds text */
 	bool shared;		/* the cell's value is an index of shared strings */
-	char quote;		/* within an attribute value */
-	char tag[128];
-	size_t ntag;
-	char entity[12];
-	size_t nentity;
-	unsigned brackets;	/* "]]" or "--" seen last */
+	bool in_value;
+	struct span *strings;	/* shared ones */
+	size_t nstrings, strings_cap;
+	struct textmake pool;	/* their text, while they are read */
+	bool pooling;
+	char value[40];		/* a cell's number, or index */
+	size_t nvalue;
+	struct sheet sheets[SHEETS_MAX];
+	size_t nsheets;
+	struct span hidden_styles[STYLES_MAX];
+	size_t nhidden;
+	struct span style;	/* being declared */
+	bool locked;		/* the manifest lists keys */
+	bool cut, dde;
+	struct pour whole;	/* a member in UTF-16 is read as a whole */
+	bool pouring, peeked;
 };
 
 bool
@@ -36,21 +68,151 @@ office_has_text(enum part_type t)
 	    t == TYPE_PPTX || t == TYPE_PPTM || t == TYPE_ODT || t == TYPE_ODS || t == TYPE_ODP;
 }
 
-static void
-emit(struct office *o, const char *p, size_t n)
+/* --- where text goes ------------------------------------------------------------------------- */
+
+static size_t
+story_of(struct office *o, struct span origin)
 {
-	if (o->wanted || o->odf)
-		textmake_put(&o->text, p, n, 0);
+	struct text none = { 0 };
+	struct story *s;
+
+	for (size_t i = 0; i < o->nstories; i++)
+		if (span_eq(o->stories[i].origin, origin))
+			return i;
+	if (o->nstories == STORIES_MAX)
+		return STORIES_MAX - 1;
+	s = &o->stories[o->nstories];
+	s->origin = o->nstories == STORIES_MAX - 1 ? SPAN_LIT("more hidden sheets") : origin;
+	textmake_init(&s->text, o->b->a, &none, 512, false);
+	return o->nstories++;
+}
+
+static struct textmake *
+here(struct office *o)
+{
+	if (o->pooling)
+		return &o->pool;
+	if (o->aside)
+		return &o->stories[story_of(o, span_str(o->aside))].text;
+	if (o->deleted)
+		return &o->stories[story_of(o, SPAN_LIT("deleted text"))].text;
+	if (o->vanish)
+		return &o->stories[story_of(o, SPAN_LIT("hidden text"))].text;
+	return &o->stories[o->now].text;
+}
+
+static void
+on_text(void *arg, const char *p, size_t n)
+{
+	struct office *o = arg;
+
+	if (o->in_value) {
+		if (n > sizeof(o->value) - o->nvalue)
+			n = sizeof(o->value) - o->nvalue;
+		memcpy(o->value + o->nvalue, p, n);
+		o->nvalue += n;
+	} else if (o->wanted || o->odf) {
+		textmake_put(here(o), p, n, 0);
+	}
 }
 
 static void
 parted(struct office *o, char c)
 {
-	struct textmake *t = &o->text;
+	struct textmake *t = here(o);
 
 	if (t->n && t->p[t->n - 1] != '\n' && (c == '\n' || t->p[t->n - 1] != '\t'))
 		textmake_put(t, &c, 1, 0);
 }
+
+/* --- cells ---------------------------------------------------------------------------------------- */
+
+/* "4.1111111111111E+15" is how a number of 14 digits may be written: with its zeros it is itself. */
+static struct span
+plain_number(struct span v, char out[64])
+{
+	size_t e = span_find(v, 'E'), n = 0, digits = 0;
+	int exponent = 0;
+	bool point = false;
+
+	if (e == v.n || e + 2 > v.n)
+		return v;
+	for (size_t i = e + 1; i < v.n; i++)
+		if (v.p[i] >= '0' && v.p[i] <= '9' && exponent < 100)
+			exponent = exponent * 10 + (v.p[i] - '0');
+		else if (v.p[i] != '+')
+			return v;
+	if (exponent > 20)
+		return v;
+	for (size_t i = 0; i < e && n < 40; i++) {
+		if (v.p[i] == '.') {
+			point = true;
+			continue;
+		}
+		out[n++] = v.p[i];
+		digits += point;
+	}
+	if (digits > (size_t)exponent)
+		return v;
+	for (; digits < (size_t)exponent && n < 63; digits++)
+		out[n++] = '0';
+	return span_make(out, n);
+}
+
+static void
+value_end(struct office *o)
+{
+	struct span v = span_make(o->value, o->nvalue), s;
+	char plain[64];
+	size_t i = 0;
+
+	o->in_value = false;
+	if (!o->shared) {
+		s = plain_number(v, plain);
+		textmake_put(here(o), s.p, s.n, 0);
+		return;
+	}
+	for (size_t k = 0; k < v.n && v.p[k] >= '0' && v.p[k] <= '9' && i < UINT32_MAX; k++)
+		i = i * 10 + (size_t)(v.p[k] - '0');
+	if (i >= o->nstrings)
+		return;
+	s = o->strings[i];
+	if (s.n > o->b->left) {
+		o->cut = true;
+		return;
+	}
+	o->b->left -= s.n;
+	textmake_put(here(o), s.p, s.n, 0);
+}
+
+static void
+string_end(struct office *o)
+{
+	if (o->nstrings == o->strings_cap) {
+		size_t cap = o->strings_cap ? o->strings_cap * 2 : 256;
+
+		o->strings = arena_grow(o->b->a, o->strings, o->strings_cap * sizeof(*o->strings),
+		    cap * sizeof(*o->strings));
+		o->strings_cap = cap;
+	}
+	/* The pool may move: the length now, the place when all are there. */
+	o->strings[o->nstrings++] = span_make(NULL, o->pool.n);
+}
+
+static void
+strings_place(struct office *o)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < o->nstrings; i++) {
+		size_t end = o->strings[i].n;
+
+		o->strings[i] = span_make(o->pool.p + at, end - at);
+		at = end;
+	}
+}
+
+/* --- tags ------------------------------------------------------------------------------------------- */
 
 static bool
 is_one_of(struct span s, const char *const *names)
@@ -62,203 +224,319 @@ is_one_of(struct span s, const char *const *names)
 }
 
 static void
-tag_end(struct office *o)
+odf_tag(struct office *o, const struct xml_tag *t)
 {
-	static const char *const lines[] = { "p", "h", "si", "row", "br", "cr", "line-break",
-		"table-row", "comment", NULL };
+	struct span v;
+
+	if (span_is(t->name, "s") && !t->closing) {
+		textmake_put(here(o), " ", 1, 0);
+	} else if (span_is(t->name, "tracked-changes")) {
+		o->deleted = !t->closing && !t->empty;
+	} else if (span_is(t->name, "annotation") && !t->empty) {
+		o->now = t->closing ? o->home : story_of(o, SPAN_LIT("comments"));
+	} else if (span_is(t->name, "style") && !t->closing) {
+		o->style = arena_span(o->b->a, xml_attribute(t, "name"));
+	} else if (span_is(t->name, "table-properties") && !t->closing) {
+		if (span_is(xml_attribute(t, "display"), "false") && o->nhidden < STYLES_MAX)
+			o->hidden_styles[o->nhidden++] = o->style;
+	} else if (span_is(t->name, "table") && span_is(t->prefix, "table")) {
+		o->now = o->home;
+		v = xml_attribute(t, "style-name");
+		for (size_t i = 0; i < o->nhidden && !t->closing && v.n; i++)
+			if (span_eq(o->hidden_styles[i], v))
+				o->now = story_of(o, span_str(arena_printf(o->b->a,
+				    "hidden sheet " SPAN_FMT,
+				    SPAN_ARG(xml_value(o->b->a, xml_attribute(t, "name"))))));
+	}
+}
+
+static void
+sheet_tag(struct office *o, const struct xml_tag *t)
+{
+	struct sheet *s;
+
+	if (o->nsheets == SHEETS_MAX || t->closing)
+		return;
+	s = &o->sheets[o->nsheets++];
+	s->name = arena_span(o->b->a, xml_value(o->b->a, xml_attribute(t, "name")));
+	s->id = arena_span(o->b->a, xml_attribute(t, "id"));
+	s->hidden = span_starts_nocase(xml_attribute(t, "state"), SPAN_LIT("hidden")) ||
+	    span_starts_nocase(xml_attribute(t, "state"), SPAN_LIT("veryHidden"));
+	textmake_put(&o->stories[story_of(o, SPAN_LIT("sheet names"))].text, s->name.p, s->name.n, 0);
+	textmake_put(&o->stories[story_of(o, SPAN_LIT("sheet names"))].text, "\n", 1, 0);
+}
+
+/* Hyperlinks are texts; what is fetched without a click is active. */
+static void
+relation_tag(struct office *o, const struct xml_tag *t)
+{
+	static const char *const fetched[] = { "/attachedTemplate", "/oleObject", "/frame",
+		"/subDocument", "/externalLinkPath", NULL };
+	struct span type = xml_attribute(t, "Type"), target = xml_attribute(t, "Target");
+
+	for (size_t i = 0; i < o->nsheets; i++)
+		if (o->sheets[i].target.n == 0 && span_eq(o->sheets[i].id, xml_attribute(t, "Id")) &&
+		    span_ends_nocase(type, SPAN_LIT("sheet")))
+			o->sheets[i].target = arena_span(o->b->a, target);
+	if (!span_is_nocase(xml_attribute(t, "TargetMode"), "External"))
+		return;
+	target = xml_value(o->b->a, target);
+	textmake_put(&o->stories[o->home].text, target.p, target.n, 0);
+	textmake_put(&o->stories[o->home].text, "\n", 1, 0);
+	for (size_t i = 0; fetched[i] && i < 4; i++)
+		if (span_ends_nocase(type, span_str(fetched[i])))
+			o->b->out->parts[o->index].defects |= DEFECT_ACTIVE_CONTENT;
+}
+
+static void
+ooxml_tag(struct office *o, const struct xml_tag *t)
+{
+	static const char *const texts[] = { "t", "delText", "text", "instrText", "delInstrText",
+		"creator", "title", "subject", "description", "keywords", "lastModifiedBy", "Company",
+		"Manager", "category", "lpwstr", "lpstr", "f", "definedName", "connection", NULL };
+	struct span v;
+
+	if (span_is(t->name, "v") && span_is(t->prefix, "")) {
+		if (t->closing && o->in_value)
+			value_end(o);
+		o->in_value = !t->closing && !t->empty;
+		o->nvalue = 0;
+	} else if (is_one_of(t->name, texts) || span_is(t->name, "v")) {
+		o->wanted = !t->closing && !t->empty;
+		if (o->wanted)
+			o->aside = span_ends_nocase(t->name, SPAN_LIT("instrText")) ? "field codes" :
+			    span_is(t->name, "f") ? "formulas" : NULL;
+		/* These stand alone, each is a line. */
+		if (t->closing && !span_is(t->name, "t") && !span_is(t->name, "delText"))
+			parted(o, '\n');
+		if (t->closing)
+			o->aside = NULL;
+	} else if (span_is(t->name, "c") && span_is(t->prefix, "")) {
+		o->shared = span_is(xml_attribute(t, "t"), "s");
+	} else if (span_is(t->name, "del") || span_is(t->name, "moveFrom")) {
+		if (!t->empty)
+			o->deleted = t->closing ? o->deleted - (o->deleted > 0) : o->deleted + 1;
+		if (t->closing && o->deleted == 0)
+			textmake_put(&o->stories[story_of(o, SPAN_LIT("deleted text"))].text, "\n", 1, 0);
+	} else if (span_is(t->name, "vanish") && !t->closing) {
+		v = xml_attribute(t, "val");
+		o->vanish = !(span_is(v, "0") || span_is(v, "false") || span_is(v, "off"));
+	} else if (span_is(t->name, "r")) {
+		o->vanish = false;
+	} else if (span_is(t->name, "sheet")) {
+		sheet_tag(o, t);
+	} else if (span_is(t->name, "Relationship")) {
+		relation_tag(o, t);
+	} else if (span_is(t->name, "ddeLink")) {
+		o->dde = true;
+	} else if (span_is(t->name, "sld") && !t->closing) {
+		if (span_is(xml_attribute(t, "show"), "0"))
+			o->now = story_of(o, SPAN_LIT("hidden slides"));
+	}
+	v = t->closing ? span_make(NULL, 0) : xml_attribute(t, "descr");
+	if (v.n) {
+		struct textmake *to = &o->stories[story_of(o, SPAN_LIT("descriptions of pictures"))].text;
+
+		v = xml_value(o->b->a, v);
+		textmake_put(to, v.p, v.n, 0);
+		textmake_put(to, "\n", 1, 0);
+	}
+}
+
+static void
+on_tag(void *arg, const struct xml_tag *t)
+{
+	static const char *const lines[] = { "p", "h", "row", "br", "cr", "line-break",
+		"table-row", "comment", "title", "keyword", "user-defined", "creator", NULL };
 	static const char *const tabs[] = { "tab", "c", "tc", "table-cell", NULL };
-	static const char *const texts[] = { "t", "delText", "v", "text", NULL };
-	struct span tag = span_make(o->tag, o->ntag), name;
-	bool closing = tag.n && tag.p[0] == '/', empty = tag.n && tag.p[tag.n - 1] == '/';
-	size_t n = 0, colon = 0;
+	struct office *o = arg;
 
-	if (tag.n == 0 || tag.p[0] == '?' || tag.p[0] == '!')
+	if (o->odf)
+		odf_tag(o, t);
+	else
+		ooxml_tag(o, t);
+	if (span_is(t->name, "encryption-data"))
+		o->locked = true;
+	if (!t->closing && !t->empty)
 		return;
-	if (closing)
-		tag = span_from(tag, 1);
-	while (n < tag.n && tag.p[n] != ' ' && tag.p[n] != '/' && tag.p[n] != '\n' &&
-	    tag.p[n] != '\r' && tag.p[n] != '\t') {
-		if (tag.p[n] == ':')
-			colon = n + 1;
-		n++;
-	}
-	name = span_sub(tag, colon, n - colon);
-	if (!o->odf && is_one_of(name, texts)) {
-		o->wanted = !closing && !empty && !(o->shared && span_is(name, "v"));
-		return;
-	}
-	if (span_is(name, "c") && o->sheet && !closing)
-		o->shared = memmem(tag.p, tag.n, " t=\"s\"", 6) != NULL;
-	if (o->odf && span_is(name, "s") && !closing)
-		textmake_put(&o->text, " ", 1, 0);
-	else if (is_one_of(name, lines) && (closing || empty))
+	if (o->pooling) {
+		if (span_is(t->name, "si"))
+			string_end(o);
+	} else if (is_one_of(t->name, lines)) {
 		parted(o, '\n');
-	else if (is_one_of(name, tabs) && (closing || empty))
+	} else if (is_one_of(t->name, tabs)) {
 		parted(o, '\t');
-}
-
-static void
-entity_end(struct office *o)
-{
-	uint32_t c;
-	char utf8[4];
-
-	o->entity[o->nentity++] = ';';
-	if (html_entity(span_make(o->entity, o->nentity), 0, &c) == o->nentity)
-		emit(o, utf8, utf8_put(utf8, c));
-	else
-		emit(o, o->entity, o->nentity);
-}
-
-static void
-tag_char(struct office *o, char c)
-{
-	if (o->quote) {
-		if (c == o->quote)
-			o->quote = '\0';
-	} else if (c == '>') {
-		tag_end(o);
-		o->state = TEXT;
-		return;
-	} else if (o->ntag > 0 && o->tag[0] != '!' && (c == '"' || c == '\'')) {
-		o->quote = c;
-	}
-	/* A long tag keeps its beginning, and whether a "/" ends it. */
-	if (o->ntag < sizeof(o->tag))
-		o->tag[o->ntag++] = c;
-	else
-		o->tag[sizeof(o->tag) - 1] = c;
-	if (o->ntag == 3 && memcmp(o->tag, "!--", 3) == 0) {
-		o->state = COMMENT;
-		o->brackets = 0;
-	} else if (o->ntag == 8 && memcmp(o->tag, "![CDATA[", 8) == 0) {
-		o->state = CDATA;
-		o->brackets = 0;
 	}
 }
+
+/* --- members -------------------------------------------------------------------------------------------- */
 
 static bool
-office_piece(void *arg, const char *p, size_t n)
+on_piece(void *arg, const char *p, size_t n)
 {
 	struct office *o = arg;
 
-	for (size_t i = 0; i < n; i++) {
-		char c = p[i];
-		size_t from = i;
-
-		switch (o->state) {
-		case TEXT:
-			while (i < n && p[i] != '<' && p[i] != '&')
-				i++;
-			emit(o, p + from, i - from);
-			if (i == n)
-				return true;
-			o->state = p[i] == '<' ? TAG : ENTITY;
-			o->ntag = 0;
-			o->quote = '\0';
-			o->entity[0] = '&';
-			o->nentity = 1;
-			break;
-		case ENTITY:
-			if (c == ';') {
-				entity_end(o);
-				o->state = TEXT;
-			} else if (o->nentity >= sizeof(o->entity) - 1 || c == '<' || c == '&') {
-				emit(o, o->entity, o->nentity);
-				o->state = TEXT;
-				i--;	/* read again as text */
-			} else {
-				o->entity[o->nentity++] = c;
-			}
-			break;
-		case TAG:
-			tag_char(o, c);
-			break;
-		case COMMENT:
-		case CDATA:
-			if (o->state == CDATA)
-				emit(o, &c, 1);
-			if (c == '>' && o->brackets >= 2) {
-				if (o->state == CDATA && (o->wanted || o->odf))
-					o->text.n -= o->text.n >= 3 ? 3 : 0;
-				o->state = TEXT;
-			} else if (c == (o->state == CDATA ? ']' : '-')) {
-				o->brackets++;
-			} else {
-				o->brackets = 0;
-			}
-			break;
-		}
+	if (!o->peeked) {
+		o->peeked = true;
+		/* A mark of UTF-16, or a "<" of two bytes. */
+		o->pouring = n >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0 ||
+		    memcmp(p, "<\0", 2) == 0 || memcmp(p, "\0<", 2) == 0);
+		if (o->pouring)
+			pour_begin(&o->whole, o->b, UINT32_MAX, 0);
 	}
+	if (o->pouring)
+		return pour_put(&o->whole, p, n);
+	xml_piece(&o->xml, p, n);
 	return true;
 }
 
-/* 1: main text, 2: what stands beside it, 0: not looked at. */
-static int
-member_rank(struct span name, enum part_type t)
+static void
+member_read(struct office *o, const struct zip_entry *e)
 {
-	if (!span_ends_nocase(name, SPAN_LIT(".xml")))
-		return 0;
-	switch (t) {
-	case TYPE_DOCX:
-	case TYPE_DOCM:
-		if (span_is(name, "word/document.xml"))
-			return 1;
-		return span_starts(name, SPAN_LIT("word/")) &&
-		    !span_starts(name, SPAN_LIT("word/theme/")) &&
-		    !span_is(name, "word/styles.xml") ? 2 : 0;
-	case TYPE_XLSX:
-	case TYPE_XLSM:
-		if (span_is(name, "xl/sharedStrings.xml"))
-			return 1;
-		return span_starts(name, SPAN_LIT("xl/worksheets/")) ||
-		    span_starts(name, SPAN_LIT("xl/comments")) ||
-		    span_starts(name, SPAN_LIT("xl/threadedComments/")) ||
-		    span_starts(name, SPAN_LIT("xl/drawings/")) ? 2 : 0;
-	case TYPE_PPTX:
-	case TYPE_PPTM:
-		if (span_starts(name, SPAN_LIT("ppt/slides/")))
-			return 1;
-		return span_starts(name, SPAN_LIT("ppt/notesSlides/")) ||
-		    span_starts(name, SPAN_LIT("ppt/comments")) ||
-		    span_starts(name, SPAN_LIT("ppt/diagrams/")) ? 2 : 0;
-	default:
-		if (span_is(name, "content.xml"))
-			return 1;
-		/* Page headers are styles; the title stands in meta.xml. */
-		return span_is(name, "styles.xml") || span_is(name, "meta.xml") ? 2 : 0;
+	o->xml = (struct xml){ .text = on_text, .tag = on_tag, .arg = o };
+	o->wanted = o->shared = o->vanish = o->in_value = o->peeked = o->pouring = false;
+	o->deleted = 0;
+	o->aside = NULL;
+	if (!zip_inflate(e, &o->b->left, on_piece, o))
+		o->cut = true;
+	if (o->pouring) {
+		struct text raw = { .s = pour_end(&o->whole) }, utf8;
+		bool big = raw.s.n > 1 && (raw.s.p[0] == '\xfe' || raw.s.p[0] == '\0');
+
+		o->cut |= o->whole.cut;
+		charset_decode(o->b->a, big ? SPAN_LIT("utf-16be") : SPAN_LIT("utf-16le"), &raw, false,
+		    &utf8);
+		xml_piece(&o->xml, utf8.s.p, utf8.s.n);
+	}
+	if (o->xml.doctype)
+		o->b->out->parts[o->index].defects |= DEFECT_DOCUMENT_BROKEN;
+}
+
+/* All of a member, borrowed or in the arena. */
+static struct span
+member_bytes(struct office *o, const struct zip_entry *e)
+{
+	struct pour p;
+
+	if (e->method == 0)
+		return e->data;
+	pour_begin(&p, o->b, e->data.n, e->size);
+	if (!zip_pour(e, &p))
+		o->cut |= p.cut;
+	return pour_end(&p);
+}
+
+static void
+text_read(struct office *o, const struct zip_entry *e, const char *origin)
+{
+	struct span name = e->name;
+
+	o->home = story_of(o, span_str(origin));
+	for (size_t i = 0; i < o->nsheets && *origin == '\0'; i++)
+		if (o->sheets[i].hidden && o->sheets[i].target.n &&
+		    span_ends_nocase(name, o->sheets[i].target))
+			o->home = story_of(o, span_str(arena_printf(o->b->a, "hidden sheet " SPAN_FMT,
+			    SPAN_ARG(o->sheets[i].name))));
+	o->now = o->home;
+	member_read(o, e);
+	o->now = o->home;
+	o->deleted = 0;
+	o->vanish = false;
+	o->aside = NULL;
+	parted(o, '\n');
+}
+
+/* 0: what others need; 1: the rest. */
+static void
+member_use(struct office *o, const struct zip_entry *e, int pass)
+{
+	struct member m = office_member(e->name, o->type);
+	bool index = m.use == USE_INDEX || m.use == USE_MANIFEST || span_is_nocase(e->name, "xl/_rels/workbook.xml.rels");
+	struct sniffed kind;
+	struct span bytes;
+
+	if (index != (pass == 0) || e->encrypted || e->data.p == NULL)
+		return;
+	switch (m.use) {
+	case USE_NONE:
+		break;
+	case USE_INDEX:
+		o->home = o->now = story_of(o, SPAN_LIT(""));
+		o->pooling = span_is_nocase(e->name, "xl/sharedStrings.xml");
+		member_read(o, e);
+		if (o->pooling)
+			strings_place(o);
+		o->pooling = false;
+		break;
+	case USE_MACRO:
+		if (!span_ends_nocase(e->name, SPAN_LIT("script-lc.xml")) &&
+		    !span_ends_nocase(e->name, SPAN_LIT("script-lb.xml")))
+			o->b->out->parts[o->index].defects |= DEFECT_MACRO;
+		text_read(o, e, m.origin);
+		break;
+	case USE_TEXT:
+	case USE_RELATIONS:
+	case USE_MANIFEST:
+		text_read(o, e, m.origin ? m.origin : "other parts of the file");
+		break;
+	case USE_PROJECT:
+		vba_read(o->b, o->index, member_bytes(o, e));
+		break;
+	case USE_PICTURE:
+	case USE_PART:
+		bytes = member_bytes(o, e);
+		type_sniff(bytes, span_make("", 0), e->name, &kind);
+		/* Pictures are looked at by people (and by OCR), not here. */
+		if (part_type_class(kind.type) == CLASS_IMAGE && kind.type != TYPE_SVG && !o->b->pictures)
+			break;
+		if (bytes.n)
+			blob_add(o->b, o->index, bytes, e->name);
+		break;
 	}
 }
 
-uint32_t
-office_text(struct arena *a, struct span bytes, enum part_type t, uint64_t *budget,
-    struct text *out)
+void
+office_read(struct builder *b, uint16_t index)
 {
-	struct office o = { .odf = t == TYPE_ODT || t == TYPE_ODS || t == TYPE_ODP };
-	struct text none = { 0 }, raw = { 0 };
-	uint32_t defects = 0;
+	struct office *o = arena_zalloc(b->a, sizeof(*o));
+	struct part *p = &b->out->parts[index];
+	struct text none = { 0 };
+	struct zip_listing l;
 
-	textmake_init(&o.text, a, &none, 4096, false);
-	for (int rank = 1; rank <= 2; rank++) {
-		struct zip_entry e;
-		struct zip z;
+	o->b = b;
+	o->index = index;
+	o->type = p->type;
+	o->odf = p->type == TYPE_ODT || p->type == TYPE_ODS || p->type == TYPE_ODP;
+	textmake_init(&o->pool, b->a, &none, 256, false);
+	story_of(o, SPAN_LIT(""));
+	zip_list(b->a, p->decoded, &l);
+	if (l.ambiguous)
+		p->defects |= DEFECT_ARCHIVE_AMBIGUOUS;
+	for (int pass = 0; pass < 2 && !o->locked; pass++)
+		for (size_t i = 0; i < l.n; i++)
+			member_use(o, &l.v[i], pass);
+	for (size_t i = 0; i < o->nstories; i++) {
+		struct story *s = &o->stories[i];
+		struct text raw = { .s = span_make(s->text.p, s->text.n) }, text;
 
-		if (!zip_open(&z, bytes))
-			break;
-		while (zip_next(&z, &e)) {
-			if (e.encrypted || member_rank(e.name, t) != rank)
-				continue;
-			o.state = TEXT;
-			o.wanted = o.shared = false;
-			o.sheet = span_starts(e.name, SPAN_LIT("xl/worksheets/"));
-			if (!zip_inflate(&e, budget, office_piece, &o))
-				defects |= DEFECT_TOO_LARGE;
-			parted(&o, '\n');
-		}
-		if (z.left == 0)
-			defects |= DEFECT_TOO_LARGE;
+		charset_decode(b->a, SPAN_LIT("utf-8"), &raw, false, &text);
+		o->dde |= text.s.n && (memmem(text.s.p, text.s.n, "DDEAUTO", 7) ||
+		    memmem(text.s.p, text.s.n, "DDE \"", 5));
+		if (i == 0)
+			text_set(b, index, &text);
+		else
+			side_add(b, index, s->origin, &text);
 	}
-	raw.s = span_make(o.text.p, o.text.n);
-	charset_decode(a, SPAN_LIT("utf-8"), &raw, false, out);
-	return defects;
+	p = &b->out->parts[index];
+	if (o->cut || l.cut)
+		p->defects |= DEFECT_TOO_LARGE;
+	if (o->dde)
+		p->defects |= DEFECT_ACTIVE_CONTENT;
+	if (o->locked) {
+		p->encrypted = true;
+		p->encryption = ENCRYPTION_ODF;
+	} else if (p->encrypted) {
+		/* Members of a document under a zip's own lock: no office program writes that. */
+		p->encryption = ENCRYPTION_ZIP;
+	}
 }

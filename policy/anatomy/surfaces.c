@@ -96,6 +96,16 @@ part_surfaces(struct list *l, size_t index)
 		s.folded = &p->folded;
 		surface_add(l, s);
 	}
+	for (size_t i = 0; i < p->nsides; i++) {
+		struct side_text *side = &p->sides[i];
+
+		text_fold(b->a, &side->text, &side->folded);
+		s.origin = side->origin;
+		s.text = &side->text;
+		s.folded = &side->folded;
+		surface_add(l, s);
+	}
+	s.origin = span_make(NULL, 0);
 	if (p->hidden.s.n) {
 		struct text *folded = arena_zalloc(b->a, sizeof(*folded));
 

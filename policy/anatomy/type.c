@@ -81,6 +81,27 @@ static const struct magic {
 	{ 0, 4, "ttcf", TYPE_FONT }, { 0, 5, "\0\x01\0\0\0", TYPE_FONT },
 };
 
+/* The oldest tar has no magic, but a sum over its header in octal digits. */
+static bool
+tar_sum_is_right(struct span s)
+{
+	uint32_t told = 0, sum = 8 * ' ';
+	bool digits = false;
+
+	if (s.n < 512 || s.p[0] == '\0' || s.p[156] < '\0')
+		return false;
+	for (size_t i = 148; i < 156; i++)
+		if (s.p[i] >= '0' && s.p[i] <= '7') {
+			told = told * 8 + (uint32_t)(s.p[i] - '0');
+			digits = true;
+		} else if (s.p[i] != ' ' && s.p[i] != '\0') {
+			return false;
+		}
+	for (size_t i = 0; i < 512; i++)
+		sum += i >= 148 && i < 156 ? 0 : (unsigned char)s.p[i];
+	return digits && sum == told;
+}
+
 static enum part_type
 magic_find(struct span s)
 {
@@ -104,6 +125,8 @@ magic_find(struct span s)
 		return TYPE_ARJ;
 	if (HAS(s, 2, "-lh") && s.n > 21 && s.p[6] == '-')
 		return TYPE_LZH;
+	if (tar_sum_is_right(s))
+		return TYPE_TAR;
 	/* The mark may stand within the first 1,024 bytes (PDF 1.7, appendix H). */
 	if (holds(span_sub(s, 0, 1024), "%PDF-"))
 		return TYPE_PDF;
@@ -124,10 +147,13 @@ sniff_zip(struct span bytes, struct sniffed *out)
 	if (!zip_open(&z, bytes)) {
 		/* Cut off: the flags of the first header are all there is. */
 		out->encrypted = bytes.n > 7 && (bytes.p[6] & 1);
+		out->encryption = out->encrypted ? ENCRYPTION_ZIP : ENCRYPTION_NONE;
 		return;
 	}
 	while (zip_next(&z, &e)) {
 		out->encrypted |= e.encrypted;
+		if (e.encrypted && out->encryption != ENCRYPTION_ZIP_AES)
+			out->encryption = e.method == ZIP_AES ? ENCRYPTION_ZIP_AES : ENCRYPTION_ZIP;
 		if (first && span_is(e.name, "mimetype") && e.method == 0) {
 			static const struct {
 				const char *mime;
@@ -224,8 +250,10 @@ sniff_ole2(struct span s, struct span name, struct sniffed *out)
 			if (k == 0 && i == 0 && has_at(s, at + 80,
 			    "\x84\x10\x0c\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", 16))
 				out->type = TYPE_MSI;
-			if (ole2_name_is(e, "EncryptedPackage"))
+			if (ole2_name_is(e, "EncryptedPackage")) {
 				out->encrypted = true;
+				out->encryption = ENCRYPTION_OOXML;
+			}
 			for (size_t j = 0; j < sizeof(streams) / sizeof(streams[0]); j++)
 				if (out->type == TYPE_OLE2 && ole2_name_is(e, streams[j].stream))
 					out->type = streams[j].type;
@@ -256,11 +284,13 @@ sniff_cms(struct span s, struct sniffed *out)
 			out->type = TYPE_PKCS7;
 			/* 3 enveloped, 4 signed and enveloped, 6 encrypted */
 			out->encrypted = kind == 3 || kind == 4 || kind == 6;
+			out->encryption = out->encrypted ? ENCRYPTION_SMIME : ENCRYPTION_NONE;
 			return true;
 		}
 		if (has_at(s, at, smime_ct, sizeof(smime_ct) - 1)) {
 			out->type = TYPE_PKCS7;
 			out->encrypted = has_at(s, at + sizeof(smime_ct) - 1, "\x17", 1);
+			out->encryption = out->encrypted ? ENCRYPTION_SMIME : ENCRYPTION_NONE;
 			return true;
 		}
 	}
@@ -285,15 +315,16 @@ pdf_encrypted(struct span s)
 	return false;
 }
 
-static bool
-rar_encrypted(struct span s)
+static enum encryption
+rar_encryption(struct span s)
 {
 	if (HAS(s, 0, "Rar!\x1a\x07\x01\x00"))		/* RAR 5: header type 4 is encryption */
-		return s.n > 13 && (s.p[13] == 4 || s.p[12] == 4 || s.p[14] == 4);
+		return s.n > 14 && (s.p[13] == 4 || s.p[12] == 4 || s.p[14] == 4) ?
+		    ENCRYPTION_RAR_NAMES : ENCRYPTION_NONE;
 	/* RAR 4: the main header's flag, then those of the first file */
 	if (s.n > 13 && s.p[9] == 0x73 && (le16(s.p + 10) & 0x80))
-		return true;
-	return s.n > 26 && s.p[22] == 0x74 && (le16(s.p + 23) & 4);
+		return ENCRYPTION_RAR_NAMES;
+	return s.n > 26 && s.p[22] == 0x74 && (le16(s.p + 23) & 4) ? ENCRYPTION_RAR : ENCRYPTION_NONE;
 }
 
 /* --- text --------------------------------------------------------------------------------- */
@@ -320,6 +351,35 @@ static bool
 starts_markup(struct span s, const char *what)
 {
 	return span_starts_nocase(s, span_str(what));
+}
+
+/* A mail saved as a file: several fields of a mail's header in its first lines. */
+static bool
+is_mail(struct span s, bool named)
+{
+	static const char *const fields[] = { "received:", "return-path:", "from:", "to:", "date:",
+		"subject:", "message-id:", "mime-version:", "content-type:", "delivered-to:" };
+	unsigned found = 0;
+
+	for (int line = 0; line < 40 && s.n; line++) {
+		size_t end = span_find(s, '\n');
+		struct span l = span_sub(s, 0, end);
+		size_t colon = span_find(l, ':');
+
+		if (l.n == 0 || span_is(l, "\r"))
+			break;
+		if (!ascii_is_wsp(l.p[0])) {
+			for (size_t i = 0; i < colon; i++)
+				if ((unsigned char)l.p[i] <= ' ' || (unsigned char)l.p[i] >= 0x7f)
+					return false;
+			if (colon == l.n)
+				return false;
+			for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+				found += span_starts_nocase(l, span_str(fields[i]));
+		}
+		s = span_from(s, end + 1);
+	}
+	return found >= (named ? 1 : 3);
 }
 
 static enum part_type
@@ -386,6 +446,10 @@ text_kind(struct span s, struct span declared, struct span name)
 	enum part_type t = by_beginning(s, plain);
 	struct span ext = name_extension(name);
 
+	if (!plain && (t == TYPE_UNKNOWN || t == TYPE_TEXT) && !span_starts(declared, SPAN_LIT("text/html")) &&
+	    is_mail(s, span_is_nocase(ext, "eml")))
+		return TYPE_MESSAGE;
+
 	if (t != TYPE_UNKNOWN && t != TYPE_XML && t != TYPE_HTML)
 		return t;
 	for (size_t i = 0; ext.n && i < sizeof(text_names) / sizeof(text_names[0]); i++)
@@ -431,14 +495,17 @@ type_sniff(struct span bytes, struct span declared, struct span name, struct sni
 			break;
 		}
 		out->encrypted = pdf_encrypted(bytes);
+		out->encryption = out->encrypted ? ENCRYPTION_PDF : ENCRYPTION_NONE;
 		return;
 	case TYPE_RAR:
-		out->encrypted = rar_encrypted(bytes);
+		out->encryption = rar_encryption(bytes);
+		out->encrypted = out->encryption != ENCRYPTION_NONE;
 		return;
 	case TYPE_SEVENZIP:
 		/* The AES coder's id in the end header. */
 		out->encrypted = bytes.n && memmem(bytes.p + (bytes.n > 65536 ? bytes.n - 65536 : 0),
 		    bytes.n > 65536 ? 65536 : bytes.n, "\x06\xf1\x07\x01", 4) != NULL;
+		out->encryption = out->encrypted ? ENCRYPTION_SEVENZIP : ENCRYPTION_NONE;
 		return;
 	case TYPE_RTF:
 	case TYPE_PS:
@@ -458,6 +525,7 @@ type_sniff(struct span bytes, struct span declared, struct span name, struct sni
 		    span_is_nocase(ext, "gpg") || span_is(declared, "application/pgp-encrypted"))) {
 			out->type = TYPE_PGP;
 			out->encrypted = true;
+			out->encryption = ENCRYPTION_PGP;
 		}
 		return;
 	}
@@ -466,7 +534,9 @@ type_sniff(struct span bytes, struct span declared, struct span name, struct sni
 	if (out->type == TYPE_PGP || out->type == TYPE_PKCS7)
 		out->encrypted = starts_markup(span_trim(span_sub(bytes, 0, 256)),
 		    "-----BEGIN PGP MESSAGE") || out->type == TYPE_PKCS7;
-	else if (out->type == TYPE_TEXT && is_blank(bytes))
+	if (out->encrypted)
+		out->encryption = out->type == TYPE_PGP ? ENCRYPTION_PGP : ENCRYPTION_SMIME;
+	if (out->type == TYPE_TEXT && is_blank(bytes))
 		out->type = TYPE_EMPTY;
 }
 

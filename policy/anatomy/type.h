@@ -8,6 +8,7 @@ struct sniffed {
 	enum part_type type;
 	bool text;		/* its bytes are characters */
 	bool encrypted;
+	enum encryption encryption;
 };
 
 /* declared ("text/plain") and name only decide among what the bytes leave open. */

@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "rules.h"
+#include "record.h"
 
 /* --- beginning -------------------------------------------------------------------------- */
 
@@ -17,33 +17,54 @@ file_counts(const struct part *part)
 	return part->attachment && part->type != TYPE_MULTIPART;
 }
 
+/* `attachments` counts what the message carries, not what its archives hold. */
+static bool
+file_is_attached(const struct part *part)
+{
+	return file_counts(part) && !part->unpacked && !part->reading;
+}
+
+void
+eval_ready(struct eval *e)
+{
+	const struct policy *p = e->p;
+	const struct anatomy *an = e->an;
+	struct arena *a = e->arena;
+	size_t words = BITS_WORDS(p->sets.nsets) + 1;
+
+	e->steps = EVAL_STEPS;
+	e->only_file = PART_NONE;
+	e->texts = DETECT_TEXTS_STEPS;
+	e->began_undecided = e->detection.undecided;
+	e->memo = arena_zalloc(a, p->natoms + 1);
+	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
+	e->from = arena_array(a, words, sizeof(*e->from));
+	e->header_from = arena_array(a, words, sizeof(*e->header_from));
+	addrsets_find(&p->sets, e->env->sender, e->from);
+	if (an->header_from.n)
+		addrsets_find(&p->sets, an->header_from, e->header_from);
+	for (size_t i = 0; i < an->nparts; i++) {
+		e->nfiles += file_is_attached(&an->parts[i]);
+		e->files |= file_counts(&an->parts[i]);
+		e->encrypted |= an->parts[i].encrypted;
+	}
+	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || e->facts->av == AV_UNSCANNABLE ||
+	    e->detection.undecided;
+}
+
 void
 eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, struct arena *a,
     int64_t (*stopwatch)(void), int64_t *us_detect)
 {
-	size_t words = BITS_WORDS(p->sets.nsets) + 1;
 	int64_t from = stopwatch ? stopwatch() : 0;
 
-	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a,
-		.steps = EVAL_STEPS, .texts = DETECT_TEXTS_STEPS, .only_file = PART_NONE };
+	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a };
 	if (p->detectors)
 		detectors_run(p->detectors, an, a, &e->detection);
 	if (stopwatch && us_detect)
 		*us_detect = stopwatch() - from;
-	e->memo = arena_zalloc(a, p->natoms + 1);
-	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
-	e->from = arena_array(a, words, sizeof(*e->from));
-	e->header_from = arena_array(a, words, sizeof(*e->header_from));
-	addrsets_find(&p->sets, env->sender, e->from);
-	if (an->header_from.n)
-		addrsets_find(&p->sets, an->header_from, e->header_from);
-	for (size_t i = 0; i < an->nparts; i++) {
-		e->nfiles += file_counts(&an->parts[i]) && !an->parts[i].reading;
-		e->encrypted |= an->parts[i].encrypted;
-	}
-	e->unscannable = (an->defects & DEFECTS_UNSCANNABLE) || facts->av == AV_UNSCANNABLE ||
-	    e->detection.undecided;
+	eval_ready(e);
 }
 
 /* Nothing is proved without it: the message is what could not be looked into. */
@@ -55,7 +76,7 @@ eval_spend(struct eval *e, uint64_t steps)
 		return true;
 	}
 	e->steps = 0;
-	e->detection.undecided = e->unscannable = true;
+	e->exhausted = e->detection.undecided = e->unscannable = true;
 	return false;
 }
 
@@ -180,7 +201,10 @@ eval_file(const struct file_cond *f, const struct part *part, uint64_t *steps)
 	*steps -= *steps > 0;
 	if (!file_counts(part))
 		return false;
-	if (f->has_types && !bit_has(f->types, part->type))
+	if (f->has_types && !bit_has(f->types, part->type) &&
+	    !(f->macros && part->defects & DEFECT_MACRO))
+		return false;
+	if (f->encryptions && !(f->encryptions >> part->encryption & 1))
 		return false;
 	if (f->encrypted >= 0 && part->encrypted != (f->encrypted == 1))
 		return false;
@@ -370,12 +394,14 @@ static bool
 eval_atom(struct eval *e, uint32_t index)
 {
 	const struct atom *a = &e->p->atoms[index];
-	bool address = a->kind == ATOM_ADDRESS;
+	bool address = a->kind == ATOM_ADDRESS, known;
 
 	if (!eval_spend(e, address ? a->address.n + 1 : 1))
 		return false;
 	if (address && a->address.who == WHO_TO)
 		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
+	if (e->recorded && recorded_atom(e, index, &known))
+		return known;
 	if (!e->memo[index]) {
 		bool yes = address && a->address.who == WHO_TO_ALL ?
 		    every_recipient(e, a) : atom_ask(e, a) != a->negate;
@@ -509,7 +535,7 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_FINDS:
 		return finds_why(e, a, partly);
 	case ATOM_FILE:
-		*partly |= e->nfiles > 0;
+		*partly |= e->files;
 		return span_str(arena_printf(e->arena, "attachment: none of %llu is like that",
 		    (unsigned long long)e->nfiles));
 	case ATOM_VIRUS:

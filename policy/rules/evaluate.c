@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "judge.h"
+#include "record.h"
 
 #define NEAR_MISSES 50
 
@@ -63,12 +64,13 @@ wake_message(struct judge *j)
 	const struct detection *d = &j->e.detection;
 
 	memcpy(j->base, s->always, BITS_WORDS(p->nrules) * sizeof(*j->base));
-	for (uint32_t i = s->detectors; d->first && i < s->from; i++)
-		if (d->first[i] < d->first[i + 1])
+	for (uint32_t i = s->detectors; i < s->from; i++)
+		if ((d->first && d->first[i] < d->first[i + 1]) ||
+		    (j->e.recorded && j->e.recorded->heard[i]))
 			wake(p, i, j->base);
 	wake_sets(p, s->from, j->e.from, j->base);
 	wake_sets(p, s->header_from, j->e.header_from, j->base);
-	if (j->e.nfiles)
+	if (j->e.files)
 		wake(p, s->flags + SIGNAL_FILES, j->base);
 	if (j->e.facts->av == AV_VIRUS)
 		wake(p, s->flags + SIGNAL_VIRUS, j->base);
@@ -76,6 +78,10 @@ wake_message(struct judge *j)
 		wake(p, s->flags + SIGNAL_UNSCANNABLE, j->base);
 	if (j->e.encrypted)
 		wake(p, s->flags + SIGNAL_ENCRYPTED, j->base);
+	if (j->e.recorded && j->e.recorded->record->cut) {
+		wake(p, s->flags + SIGNAL_FILES, j->base);
+		wake(p, s->flags + SIGNAL_ENCRYPTED, j->base);
+	}
 	if (j->e.an->defects)
 		wake(p, s->flags + SIGNAL_DEFECT, j->base);
 	wake_facts(j);
@@ -103,12 +109,22 @@ direction_fits(const struct eval *e, const struct rule *r)
 	    r->direction == e->env->direction;
 }
 
+/* Of a record: what is unknown speaks for the rule in `when` when it speaks against its being
+ * cancelled, and the other way round. */
+static void
+assume(struct judge *j, bool when)
+{
+	if (j->e.recorded)
+		j->e.recorded->assume = j->e.recorded->high == when;
+}
+
 static void
 rule_judge(struct judge *j, uint32_t i)
 {
 	const struct rule *r = &j->e.p->rules[i];
 	struct span reason;
 
+	assume(j, true);
 	if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r) ||
 	    !eval_all(&j->e, r->when, r->nwhen))
 		return;
@@ -116,6 +132,7 @@ rule_judge(struct judge *j, uint32_t i)
 		j->virus_judged |= r->judges_virus;
 		j->unscannable_judged |= r->judges_unscannable;
 	}
+	assume(j, false);
 	if (eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r))
 		j->skipped[j->nskipped++] = i;
 	else if (j->modes[i] == MODE_ENFORCE && override_given(&j->e, r, &reason))
@@ -221,6 +238,8 @@ variant_of(struct judge *j, const struct class *classes, size_t at)
 
 	if (c->nedits == 0)
 		return 0;
+	if (j->e.recorded)
+		return recorded_variant(&j->e, &c->decision);
 	for (size_t i = 0; i < at; i++)
 		if (classes[i].nedits == c->nedits &&
 		    memcmp(classes[i].edits, c->edits, c->nedits * sizeof(*c->edits)) == 0)
@@ -290,7 +309,7 @@ detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t
 			f = of[m->surface] = &at[(*n)++];
 			*f = (struct finding){ .detector = detectors_id(j->e.p->detectors, detector),
 				.part = an->parts[s->part].number, .where = where_name(s->where),
-				.name = s->name,
+				.name = s->name, .origin = s->origin,
 				.places = arena_array(a, FINDING_PLACES, sizeof(struct place)),
 				.masked = arena_array(a, FINDING_PLACES, sizeof(struct span)) };
 			values[m->surface] = arena_array(a, FINDING_PLACES, sizeof(uint64_t));
@@ -409,15 +428,29 @@ policy_judge(const struct policy *p, const struct anatomy *an, const struct enve
     struct verdict *out)
 {
 	int64_t (*watch)(void) = opt ? opt->stopwatch : NULL;
-	int64_t from = watch ? watch() : 0;
-	struct judge j = { .out = out, .opt = opt };
+	int64_t from = watch ? watch() : 0, detect = 0;
+	struct eval e;
+
+	ASSERT(!p->limits_only && an->nparts > 0 && env->nrecipients <= ENVELOPE_RECIPIENTS_MAX);
+	eval_begin(&e, p, an, env, facts, a, watch, &detect);
+	eval_judge(&e, opt, out);
+	out->us_detect = detect;
+	if (watch)
+		out->us_evaluate = watch() - from - detect;
+}
+
+void
+eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out)
+{
+	struct judge j = { .e = *e, .out = out, .opt = opt };
+	const struct policy *p = e->p;
+	const struct envelope *env = e->env;
+	struct arena *a = e->arena;
 	struct class *classes;
 	uint32_t *of;
 	size_t n;
 
-	ASSERT(!p->limits_only && an->nparts > 0 && env->nrecipients <= ENVELOPE_RECIPIENTS_MAX);
 	*out = (struct verdict){ 0 };
-	eval_begin(&j.e, p, an, env, facts, a, watch, &out->us_detect);
 	set_modes(&j);
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
@@ -441,8 +474,10 @@ policy_judge(const struct policy *p, const struct anatomy *an, const struct enve
 		ASSERT(out->decisions[i].outcome != OUTCOME_UNJUDGED);
 	}
 	findings(&j);
-	judge_refused(&j, classes, n);
-	judge_notices(&j, classes, n, of);
+	if (!e->recorded) {
+		judge_refused(&j, classes, n);
+		judge_notices(&j, classes, n, of);
+	}
 	if (opt && opt->near_misses) {
 		out->near_misses = arena_array(a, NEAR_MISSES, sizeof(*out->near_misses));
 		for (size_t i = 0; i < n; i++) {
@@ -452,6 +487,6 @@ policy_judge(const struct policy *p, const struct anatomy *an, const struct enve
 	}
 	out->unscannable = j.e.unscannable;
 	out->undecided = j.e.detection.undecided;
-	if (watch)
-		out->us_evaluate = watch() - from - out->us_detect;
+	if (opt && opt->record)
+		out->record = record_make(&j.e, out);
 }

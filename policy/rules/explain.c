@@ -17,6 +17,24 @@ put_spans(struct json *j, const char *key, const struct span *v, size_t n)
 	json_end_array(j);
 }
 
+bool
+policy_rule_info(const struct policy *p, size_t i, struct policy_rule_info *out)
+{
+	static const char *const modes[] = { "off", "shadow", "enforce" };
+	static const char *const severities[] = { "low", "medium", "high", "critical" };
+	static const char *const directions[] = { "any", "outbound", "inbound" };
+	const struct rule *r;
+
+	if (i >= p->nrules)
+		return false;
+	r = &p->rules[i];
+	*out = (struct policy_rule_info){ .id = r->id, .title = r->title, .mode = modes[r->mode],
+		.severity = severities[r->severity], .direction = directions[r->direction],
+		.review_by = r->review_by, .outcome = r->then.outcome, .file = r->file,
+		.line = r->line, .from_pack = r->from_pack };
+	return true;
+}
+
 static void
 put_recipient(struct json *j, struct span address, const struct decision *d)
 {
@@ -139,6 +157,8 @@ put_finding(struct json *j, const struct finding *f)
 	json_kstr(j, "part", f->part);
 	json_kcstr(j, "where", f->where);
 	json_kstr(j, "name", f->name);
+	if (f->origin.n)
+		json_kstr(j, "origin", f->origin);
 	json_key(j, "offsets");
 	json_array(j);
 	for (size_t i = 0; i < f->nplaces; i++) {
@@ -153,6 +173,17 @@ put_finding(struct json *j, const struct finding *f)
 }
 
 static void
+put_defects(struct json *j, uint32_t defects)
+{
+	json_key(j, "defects");
+	json_array(j);
+	for (uint32_t bit = 1; bit; bit <<= 1)
+		if (defects & bit)
+			json_cstr(j, defect_name(bit));
+	json_end_array(j);
+}
+
+static void
 put_part(struct json *j, const struct part *p)
 {
 	json_object(j);
@@ -162,6 +193,12 @@ put_part(struct json *j, const struct part *p)
 	json_kstr(j, "name", p->name);
 	json_kuint(j, "size", p->decoded.n);
 	json_kbool(j, "encrypted", p->encrypted);
+	if (p->encrypted && p->encryption)
+		json_kcstr(j, "encryption", encryption_name(p->encryption));
+	if (p->opened)
+		json_kbool(j, "opened", true);
+	json_kuint(j, "depth", p->depth);
+	put_defects(j, p->defects);
 	json_kbool(j, "attachment", p->attachment);
 	json_end_object(j);
 }
@@ -225,16 +262,6 @@ put_times(struct json *j, const struct explain_times *ms)
 	json_end_object(j);
 }
 
-static void
-put_defects(struct json *j, uint32_t defects)
-{
-	json_key(j, "defects");
-	json_array(j);
-	for (uint32_t bit = 1; bit; bit <<= 1)
-		if (defects & bit)
-			json_cstr(j, defect_name(bit));
-	json_end_array(j);
-}
 
 /* For the journal's searches. What a detector found is evidence and never stands in clear: then
  * the subject stays out. */

@@ -148,7 +148,8 @@ const struct key policy_keys[] = {
 	SHAPE(ATTACHMENT, "name", file_names, "glob or list", NULL, "its name; * and ? stand for anything"),
 	SHAPE(ATTACHMENT, "extension", file_extensions, "extension or list", NULL, "last extension of its name"),
 	SHAPE(ATTACHMENT, "size", file_size, "{over: SIZE}, {under: SIZE}", NULL, "decoded"),
-	SHAPE(ATTACHMENT, "encrypted", file_encrypted, "true or false", NULL, "it can only be opened with a key"),
+	SHAPE(ATTACHMENT, "encrypted", file_encrypted, "true, false, or kinds: zip, zip-aes, 7z, pdf, ooxml, …", NULL,
+	    "it can only be opened with a key"),
 	SHAPE(ATTACHMENT, "mismatch", file_mismatch, "true or false", NULL, "its name says one type, its bytes another"),
 	SHAPE(ATTACHMENT, "depth", file_depth, "N, or {over: N}, {under: N}", NULL, "levels of nesting above it; N: at most"),
 

@@ -291,6 +291,7 @@ load_file(struct load *ld, const struct conf_node *at, struct span path, struct 
 
 	if (had) {
 		*text = *had;
+		ld->file_hash = hash_numbers(ld->file_hash, hash_spans(text, 1));
 		return true;
 	}
 	if (!ld->env->read_file) {
@@ -308,6 +309,7 @@ load_file(struct load *ld, const struct conf_node *at, struct span path, struct 
 	file_note(ld->p, path);
 	load_hash(ld, path);
 	load_hash(ld, *text);
+	ld->file_hash = hash_numbers(ld->file_hash, hash_spans(text, 1));
 	return true;
 }
 
@@ -450,6 +452,19 @@ read_packs(struct load *ld, struct conf_node *const *roots, size_t n)
 	ld->packs = (struct spans){ v, nv };
 }
 
+/* Networks and our own domains are part of the policy, though they stand in postern.yaml. */
+static void
+hash_env(struct load *ld)
+{
+	for (size_t i = 0; i < ld->env->nnetworks; i++) {
+		load_hash(ld, ld->env->networks[i].name);
+		for (size_t k = 0; k < ld->env->networks[i].nmembers; k++)
+			load_hash(ld, ld->env->networks[i].members[k]);
+	}
+	for (size_t i = 0; i < ld->env->ndomains; i++)
+		load_hash(ld, ld->env->domains[i]);
+}
+
 static void
 load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 {
@@ -458,6 +473,7 @@ load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 	struct span *packs = arena_array(ld->tmp, nfiles + 64, sizeof(*packs));
 	size_t n = 0;
 
+	hash_env(ld);
 	for (size_t i = 0; i < nfiles; i++)
 		order[i] = &files[i];
 	if (nfiles)
@@ -534,6 +550,8 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	if (d->errors == before && !p->limits_only)
 		policy_lint(&ld);
 	snprintf(p->hash, sizeof(p->hash), "%016llx", (unsigned long long)ld.hash);
+	if (d->errors == before && !p->limits_only)
+		manifest_build(p, ld.packs.v, ld.packs.n);
 
 	pendings_free(&ld.groups);
 	pendings_free(&ld.networks);

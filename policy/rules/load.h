@@ -76,6 +76,7 @@ struct load {
 	struct rule_src *tags[3];	/* what tagging does to spam, suspected, marketing */
 	struct pattern_src *patterns;
 	uint64_t hash;
+	uint64_t file_hash;	/* of the files read since it was cleared */
 };
 
 /* --- keys.c: the one table of keys -------------------------------------------------- */

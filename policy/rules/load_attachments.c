@@ -28,6 +28,7 @@ type_add(struct span s, struct file_cond *f)
 	}
 	for (size_t i = 0; i < sizeof(type_words) / sizeof(type_words[0]); i++)
 		if (span_is(s, type_words[i].name)) {
+			f->macros |= i == 0;
 			for (size_t k = 0; k < type_words[i].n; k++)
 				bit_set(f->types, type_words[i].types[k]);
 			return true;
@@ -139,11 +140,37 @@ file_depth(struct load *ld, struct conf_node *n, void *obj)
 void
 file_encrypted(struct load *ld, struct conf_node *n, void *obj)
 {
+	static const char *const names[] = {
+#define X(name, text) text,
+		ENCRYPTIONS(X)
+#undef X
+		NULL
+	};
 	struct file_cond *f = obj;
+	struct spans kinds = { 0 };
+	struct conf_node *at = n->kind == CONF_LIST ? n->first : n;
 	bool b;
 
-	if (conf_bool(ld->d, n, &b))
-		f->encrypted = b;
+	if (n->kind == CONF_SCALAR && (span_is(n->text, "true") || span_is(n->text, "false"))) {
+		if (conf_bool(ld->d, n, &b))
+			f->encrypted = b;
+		return;
+	}
+	if (!read_texts(ld, n, "encrypted", &kinds))
+		return;
+	f->encrypted = 1;
+	if (kinds.n == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty list: this would never hold");
+	for (size_t i = 0; i < kinds.n; i++, at = at->next) {
+		enum encryption e;
+
+		if (encryption_from_name(kinds.v[i], &e))
+			f->encryptions |= UINT32_C(1) << e;
+		else
+			diag_at(ld->d, DIAG_ERROR, at, nearest_hint(ld, conf_nearest(kinds.v[i],
+			    names + 1)), "`encrypted` is true, false or a kind of lock, not `" SPAN_FMT
+			    "`", SPAN_ARG(kinds.v[i]));
+	}
 }
 
 void
@@ -177,7 +204,8 @@ cond_attachment(struct load *ld, struct conf_node *n, void *obj)
 		return;
 	atom.file = f;
 	key_begin(&key, "attachment");
-	buf_printf(&key, "|%d,%d,%d|", f->has_types, f->encrypted, f->mismatch);
+	buf_printf(&key, "|%d,%d,%d,%d,%x|", f->has_types, f->encrypted, f->mismatch, f->macros,
+	    (unsigned)f->encryptions);
 	buf_put(&key, f->types, sizeof(f->types));
 	key_range(&key, &f->size);
 	key_range(&key, &f->depth);

@@ -15,6 +15,41 @@ the_set(struct load *ld)
 	return ld->p->detectors;
 }
 
+/* What defines the detector, so that a record's findings are known to be its own. */
+static void
+note_hash(struct load *ld, int index, uint64_t hash)
+{
+	struct policy *p = ld->p;
+	size_t i = (size_t)index;
+
+	if (index < 0)
+		return;
+	if (i >= p->capdetector_hashes) {
+		size_t cap = i < 32 ? 64 : i * 2;
+
+		p->detector_hashes = arena_grow(ld->a, p->detector_hashes,
+		    p->capdetector_hashes * sizeof(*p->detector_hashes),
+		    cap * sizeof(*p->detector_hashes));
+		p->capdetector_hashes = cap;
+	}
+	while (p->ndetector_hashes <= i)
+		p->detector_hashes[p->ndetector_hashes++] = 0;
+	p->detector_hashes[i] = hash;
+}
+
+static uint64_t
+node_hash(const struct conf_node *n)
+{
+	struct span two[2] = { n->key, n->text };
+	uint64_t h = hash_numbers(hash_spans(two, 2), n->kind);
+
+	CONF_EACH (c, n) {
+		if (!span_is(c->key, "samples"))
+			h = hash_numbers(h, node_hash(c));
+	}
+	return h;
+}
+
 static bool
 is_builtin(struct span name)
 {
@@ -198,7 +233,9 @@ detectors_read(struct load *ld, struct conf_node *n, void *obj)
 		u->node = c;
 		if (!pendings_add(ld, &ld->customs, "detector", u->id, c, u))
 			continue;
+		ld->file_hash = 0;
 		u->index = read_one(ld, c, u->id, u);
+		note_hash(ld, u->index, hash_numbers(node_hash(c), ld->file_hash));
 	}
 }
 
@@ -236,6 +273,7 @@ use:
 			say_name(ld, at, is_key, NULL, "%s", err.text);
 			return -1;
 		}
+		note_hash(ld, index, hash_spans(&name, 1));
 		known = arena_alloc(ld->tmp, sizeof(*known));
 		*known = index;
 		table_put(ld->hidden, arena_span(ld->tmp, name), known);
@@ -282,9 +320,12 @@ detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *patt
 	id = span_str(arena_printf(ld->a, " %zu", table_count(ld->hidden)));
 	index = words ? add_words(ld, words, id) : add_pattern(ld, pattern, id, &p);
 	if (index >= 0) {
+		struct span text = buf_data(&key);
+
+		note_hash(ld, index, hash_spans(&text, 1));
 		known = arena_alloc(ld->tmp, sizeof(*known));
 		*known = index;
-		table_put(ld->hidden, arena_span(ld->tmp, buf_data(&key)), known);
+		table_put(ld->hidden, arena_span(ld->tmp, text), known);
 	}
 	buf_release(&key);
 	return index;

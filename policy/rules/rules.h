@@ -92,6 +92,8 @@ struct range {
 
 struct file_cond {		/* all about the same file */
 	bool has_types;
+	bool macros;		/* any document with a macro counts as of these types */
+	uint32_t encryptions;	/* 1 << enum encryption, or-ed; 0: any */
 	uint64_t types[TYPE_WORDS];
 	struct spans names;	/* globs, lower case */
 	struct spans extensions;	/* lower case, no dot */
@@ -317,6 +319,13 @@ struct policy {
 	bool limits_only;
 	struct span *files;	/* asked of read_file */
 	size_t nfiles, capfiles;
+	/* what records refer to, see postern/record.h */
+	uint64_t *detector_hashes;	/* of what defines it, by detector */
+	size_t ndetector_hashes, capdetector_hashes;
+	uint32_t *texts;	/* atoms whose answers a record keeps, in the manifest's order */
+	size_t ntexts;
+	struct span manifest;
+	uint64_t manifest_key;
 };
 
 const struct rule *policy_rule(const struct policy *p, struct span id);	/* or NULL */
@@ -328,6 +337,7 @@ struct tally {			/* the answer to a measure */
 	uint32_t count, distinct;
 };
 
+struct recorded;		/* record.h */
 struct eval {
 	const struct policy *p;
 	const struct anatomy *an;
@@ -340,8 +350,12 @@ struct eval {
 	uint64_t *from, *header_from;	/* sets of the sender */
 	uint64_t *to;		/* sets of the recipient in hand */
 	uint64_t *every;	/* sets of each recipient, BITS_WORDS(nsets) + 1 words apiece */
-	uint64_t nfiles;
+	uint64_t nfiles;	/* attached to the message itself */
+	bool files;		/* any, within others too */
 	bool unscannable, encrypted;
+	bool exhausted;		/* the budget is gone */
+	bool began_undecided;	/* a detector gave up, before any condition was asked */
+	struct recorded *recorded;	/* NULL: the message itself is here */
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
 	struct edit_plan *plans;	/* of each rule, made on demand; see edits.h */
 	uint16_t only_file;	/* $filenames names this part alone; PART_NONE: all */
@@ -355,6 +369,10 @@ struct eval {
 void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, struct arena *a,
     int64_t (*stopwatch)(void), int64_t *us_detect);
+/* The second half of eval_begin: all but what the detectors found. */
+void eval_ready(struct eval *e);
+/* The rest of policy_judge, for an evaluation that has begun. */
+void eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out);
 bool eval_cond(struct eval *e, const struct cond *c);
 bool eval_all(struct eval *e, const struct cond *c, size_t n);
 bool eval_any(struct eval *e, const struct cond *c, size_t n);
@@ -401,6 +419,8 @@ struct edit *edits_build(struct eval *e, const struct rule *const *rules, size_t
 bool override_find(struct span subject, struct span *token, struct span *reason);
 /* May the sender, had he given a reason? */
 bool override_offered(const struct eval *e, const struct rule *r);
+/* The reasons a message gives, whoever may; empty: none. */
+void override_words(const struct eval *e, struct span *header, struct span *subject);
 /* Has the sender, who may, given a reason? */
 bool override_given(const struct eval *e, const struct rule *r, struct span *reason);
 
@@ -412,6 +432,12 @@ struct span texts_pick(const struct texts *t, enum language l);
 /* A built-in template, or false. */
 bool template_builtin(struct span name, struct texts *out);
 extern const char *const template_names[];
+
+/* --- manifest.c --------------------------------------------------------------------- */
+
+uint64_t hash_spans(const struct span *v, size_t n);
+uint64_t hash_numbers(uint64_t a, uint64_t b);
+void manifest_build(struct policy *p, const struct span *packs, size_t npacks);
 
 /* --- limits.c, lint.c, packs.c ------------------------------------------------------ */
 

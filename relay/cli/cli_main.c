@@ -40,6 +40,18 @@ const struct command commands[] = {
 	{ "explain", "why: the verdict on a message file, or on one that passed",
 	    "explain FILE.eml [--direction D] [--client IP] [--from A] [--to B,C]\n"
 	    "explain ID", explain_either },
+	{ "policy", "the rules: how they do, and what became of them when",
+	    "policy list\n"
+	    "policy show RULE\n"
+	    "policy backtest [DIR] [--last 7d] [--rule RULE] [--ids N]\n"
+	    "policy promote RULE [--yes]\n"
+	    "policy history\n"
+	    "policy diff [A [B]]\n"
+	    "  A, B: first digits of a policy's hash, or `folder`", cmd_policy },
+	{ "diff", "what a changed policy would have done with past messages",
+	    "diff [DIR] [--last 7d] [--ids N]", cmd_diff },
+	{ "replay", "the verdict on a message once more, from its record",
+	    "replay ID [DIR]", cmd_replay },
 	{ "trace", "find messages: by id, address, domain, client or a word",
 	    "trace QUERY [--limit N] [--events]", cmd_trace },
 	{ "tail", "the journal as it happens, until Ctrl-C", "tail", cmd_tail },
@@ -51,7 +63,12 @@ const struct command commands[] = {
 	    "queue reroute SELECTOR HOST[:PORT]|default [--yes]\n"
 	    "queue pause|resume SITE\n"
 	    "queue export|import FILE|- [DIR]\n"
-	    "  SELECTOR: an id, a site, a sender's address, or all", cmd_queue },
+	    "  SELECTOR: an id, a site, a sender's address (@DOMAIN: all of it, <>: nobody), all, or\n"
+	    "    conditions joined by commas: id=ID,from=A|@DOMAIN,to=A|@DOMAIN,site=SITE,older=2h,newer=7d,\n"
+	    "    held,reason=CLASS or a part of the last reply. Of a message to many, an act with to=, site=\n"
+	    "    or reason= touches only those recipients; a hold is of the whole message.\n"
+	    "    CLASS: default, dns, connect, tls, greylisted, rate, mailbox_full\n"
+	    "  export and import work beside a running posternd too", cmd_queue },
 	{ "drain", "hand the whole queue over to another node",
 	    "drain HOST:PORT\n"
 	    "drain off\n"

@@ -279,6 +279,10 @@ put_finding(struct buf *o, const struct finding *f)
 		put_safe(o, f->name);
 		buf_puts(o, ")");
 	}
+	if (f->origin.n) {
+		buf_puts(o, ", ");
+		put_safe(o, f->origin);
+	}
 	buf_putc(o, '\n');
 	for (size_t i = 0; i < f->nplaces; i++)
 		buf_printf(o, "%s%u-%u", i ? ", " : "    at ", f->places[i].from, f->places[i].to);
@@ -306,7 +310,13 @@ put_parts(struct buf *o, const struct anatomy *an)
 			buf_puts(o, ", ");
 			put_safe(o, p->name);
 		}
-		buf_puts(o, p->encrypted ? ", encrypted\n" : "\n");
+		if (p->encrypted)
+			buf_printf(o, ", encrypted%s%s%s", p->encryption ? " (" : "",
+			    p->encryption ? encryption_name(p->encryption) : "",
+			    p->encryption ? ")" : "");
+		if (p->opened)
+			buf_puts(o, ", opened");
+		buf_putc(o, '\n');
 	}
 	if (an->defects) {
 		buf_puts(o, "defects:");

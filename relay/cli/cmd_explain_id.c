@@ -1,13 +1,15 @@
-/* cmd_explain_id.c -- `postern explain ID`: the record that the store keeps of a verdict.
+/* cmd_explain_id.c -- `postern explain ID`: the verdict that the store keeps, and what nearly hit.
  *
  * Evidence is shown as it was stored: masked. The layout is that of `explain FILE`.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/acts.h"
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/page.h"
+#include "cli/records.h"
 
 #define PAGE_MAX ((size_t)64 << 20)
 
@@ -243,15 +245,90 @@ record_put(struct buf *o, const struct cli *cli, const struct jval *record)
 
 struct explaining {
 	const struct cli *cli;
-	struct buf out;
+	struct arena *arena;
+	struct span stored;	/* the JSON the store has */
+	struct span misses;	/* near misses of the policy that was in force: a JSON array */
+	bool replayed;
 };
 
 static void
-explain_line(void *ctx, const struct jval *v, struct span text)
+on_stored(void *ctx, const struct jval *v, struct span text)
 {
 	struct explaining *e = ctx;
 
-	record_put(&e->out, e->cli, v);
+	e->stored = arena_span(e->arena, text);
+}
+
+static struct span
+misses_json(struct arena *a, const struct verdict *v)
+{
+	struct span out;
+	struct json j;
+	struct buf b;
+
+	buf_init(&b, PAGE_MAX);
+	json_begin(&j, &b);
+	json_array(&j);
+	for (size_t i = 0; i < v->nnear_misses; i++) {
+		json_object(&j);
+		json_kstr(&j, "rule", v->near_misses[i].rule);
+		json_kstr(&j, "text", v->near_misses[i].text);
+		json_end_object(&j);
+	}
+	json_end_array(&j);
+	out = arena_span(a, buf_data(&b));
+	buf_release(&b);
+	return out;
+}
+
+/* What mail has no time for: which rules nearly hit. From the record of the verdict and the policy
+ * that was in force; where one of them is gone, it is left out. */
+static void
+replay_misses(struct explaining *e, const char *id)
+{
+	static const struct policy_options opt = { .near_misses = true };
+	struct record_plan *plan;
+	struct archive ar;
+	struct manifest m;
+	struct policy *p;
+	struct replay again;
+	struct record r;
+	struct span bytes;
+	struct diags d;
+
+	if (records_get(e->cli, id, true, e->arena, &bytes) != CLI_OK ||
+	    record_read(bytes, e->arena, &r) == -1 ||
+	    records_archive(e->cli, NULL, r.manifest, true, e->arena, &ar) != CLI_OK ||
+	    manifest_read(ar.manifest, e->arena, &m) == -1)
+		return;
+	diags_init(&d, e->arena);
+	if ((p = archive_load(&ar, &d)) == NULL)
+		return;
+	plan = record_plan_new(p, &m);
+	record_replay(plan, &r, &opt, e->arena, &again);
+	record_plan_free(&plan);
+	e->misses = misses_json(e->arena, &again.verdict);
+	e->replayed = true;
+	policy_free(&p);
+}
+
+/* The stored object with the near misses in their place. `"near_misses":[]` cannot stand within a text
+ * of it: there its quotes would be escaped. */
+static void
+put_json(struct explaining *e, struct buf *o)
+{
+	static const char empty[] = "\"near_misses\":[]";
+	const char *at = e->stored.n ? memmem(e->stored.p, e->stored.n, empty, sizeof(empty) - 1) :
+	    NULL;
+	size_t head = at ? (size_t)(at - e->stored.p) + sizeof(empty) - 3 : 0;
+
+	if (at == NULL || !e->replayed) {
+		buf_span(o, e->stored);
+		return;
+	}
+	buf_span(o, span_sub(e->stored, 0, head));
+	buf_span(o, e->misses);
+	buf_span(o, span_from(e->stored, head + 2));
 }
 
 int
@@ -259,13 +336,29 @@ cmd_explain_id(const char *id, const struct cli *cli)
 {
 	struct explaining e = { .cli = cli };
 	struct request r;
+	struct jval *v;
+	struct err err;
+	struct buf o;
 	int status;
 
-	buf_init(&e.out, PAGE_MAX);
+	e.arena = arena_new(64u << 10);
 	request_begin(&r, "explain");
 	json_kcstr(&r.j, "id", id);
-	status = control_ask(cli, &r, CONTROL_SHOW, explain_line, &e);
-	page_flush(&e.out);
-	buf_release(&e.out);
+	status = control_ask(cli, &r, CONTROL_READ, on_stored, &e);
+	if (status == CLI_OK) {
+		replay_misses(&e, id);
+		buf_init(&o, PAGE_MAX);
+		put_json(&e, &o);
+		if (cli->json) {
+			buf_putc(&o, '\n');
+		} else if ((v = jval_parse(buf_data(&o), &err)) != NULL) {
+			buf_reset(&o);
+			record_put(&o, cli, v);
+			jval_free(&v);
+		}
+		page_flush(&o);
+		buf_release(&o);
+	}
+	arena_free(&e.arena);
 	return status;
 }

@@ -5,6 +5,7 @@
  * and for copies; of a running one a check is a glance (what is being
  * written just now may look torn), a repair is refused.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/control_client.h"
 #include "cli/page.h"
 #include "cli/spool_folder.h"
 #include "fs.h"
@@ -339,12 +341,75 @@ queue_export(int argc, char **argv, const struct cli *cli)
 	return status;
 }
 
+/* ---- the daemon's part of an import ---- */
+
+static void
+answer_line(void *ctx, const struct jval *v, struct span text)
+{
+	*(int64_t *)ctx = jval_int(v, "segment", 0);
+}
+
+/* control_ask says itself what is wrong. */
+static int
+ask_segment(const struct cli *cli, const char *cmd, uint32_t number, uint32_t *out, struct err *err)
+{
+	uid_t owner = geteuid();
+	int64_t segment = 0;
+	struct request r;
+	int status;
+
+	request_begin(&r, cmd);
+	if (number)
+		json_kuint(&r.j, "segment", number);
+	/* Who asks is who called us, not the account that owns the spool. */
+	if (getuid() == 0 && seteuid(0) == -1)
+		return err_errno(err, "the account of the spool");
+	status = control_ask(cli, &r, CONTROL_READ, answer_line, &segment);
+	if (getuid() == 0 && seteuid(owner) == -1)
+		return err_errno(err, "the account of the spool");
+	if (status == CLI_UNREACHABLE)
+		return err_set(err, ECONNREFUSED, "posternd has gone: import the file again, nothing is "
+		    "taken twice");
+	if (status != CLI_OK || segment <= 0)
+		return err_set(err, EBUSY, "posternd does not take it");
+	if (out)
+		*out = (uint32_t)segment;
+	return 0;
+}
+
+static int
+ask_reserve(void *ctx, uint32_t *number, struct err *err)
+{
+	return ask_segment(ctx, "queue.reserve", 0, number, err);
+}
+
+static int
+ask_adopt(void *ctx, uint32_t number, struct err *err)
+{
+	return ask_segment(ctx, "queue.adopt", number, NULL, err);
+}
+
+/* Is it the spool of the daemon that the configuration names? */
+static bool
+spool_is_configured(const struct cli *cli, const char *path)
+{
+	char *own = spool_folder(cli, NULL);
+	struct stat a, b;
+	bool same = own && stat(own, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	    a.st_ino == b.st_ino;
+
+	free(own);
+	return same;
+}
+
 int
 queue_import(int argc, char **argv, const struct cli *cli)
 {
+	struct portable_daemon daemon = { (void *)(uintptr_t)cli, ask_reserve, ask_adopt };
 	bool in = argc > 0 && strcmp(argv[0], "-") == 0;
 	struct portable_count n = { 0 };
 	int status = CLI_FINDINGS, fd;
+	bool ours;
 	struct err err;
 	char *path;
 
@@ -352,12 +417,13 @@ queue_import(int argc, char **argv, const struct cli *cli)
 		return command_usage("queue");
 	if ((path = spool_folder(cli, argc == 2 ? argv[1] : NULL)) == NULL)
 		return CLI_FINDINGS;
+	ours = spool_is_configured(cli, path);
 	fd = in ? STDIN_FILENO : fs_open(argv[0], O_RDONLY, 0, &err);
 	if (fd == -1)
 		fprintf(stderr, "postern: %s\n", err.text);
 	else if (spool_become_owner(path) == 0) {
 		status = CLI_OK;
-		if (portable_import(path, fd, &n, &err) == -1) {
+		if (portable_import(path, fd, ours ? &daemon : NULL, &n, &err) == -1) {
 			fprintf(stderr, "postern: %s\n", err.text);
 			status = CLI_FINDINGS;
 		}

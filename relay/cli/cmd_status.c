@@ -122,20 +122,17 @@ static void
 look_at_queue(struct status_page *p)
 {
 	const struct jval *q = p->queue.v, *spool = jval_get(q, "spool");
+	const struct jval *alarm;
 	int64_t oldest = page_when(q, "oldest"), free_bytes = jval_int(spool, "free_bytes", -1);
 
 	if (q == NULL) {
 		note(p, true, "the queue does not answer");
 		return;
 	}
-	if (jval_text(q, "limit_reached").n)
-		note(p, true, "new messages are refused: `queue." SPAN_FMT "` is reached: "
-		    "`postern queue --by site`", SPAN_ARG(jval_text(q, "limit_reached")));
-	else if (jval_bool(q, "nearly_full"))
-		note(p, false, "the queue is at nine tenths of what it may hold: "
-		    "`postern queue --by site`");
-	else if (jval_bool(q, "refusing"))
-		note(p, true, "new messages are refused: the spool cannot take them");
+	for (size_t i = 0; (alarm = jval_at(jval_get(q, "alarms"), i)) != NULL; i++)
+		note(p, jval_bool(q, "refusing"), SPAN_FMT, SPAN_ARG(jval_text(alarm, "text")));
+	if (jval_text(q, "limit_reached").n || jval_bool(q, "nearly_full"))
+		note(p, false, "what fills it: `postern queue --by site`");
 	if (jval_text(q, "drain").n)
 		note(p, false, "the queue is handed over to " SPAN_FMT ": `postern drain off` ends it",
 		    SPAN_ARG(jval_text(q, "drain")));

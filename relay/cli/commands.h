@@ -19,6 +19,7 @@ int command_usage(const char *name);
 /* The whole tool: options, command, exit status. */
 int cli_main(int argc, char **argv);
 
+int cmd_diff(int argc, char **argv, const struct cli *cli);
 int cmd_dkim(int argc, char **argv, const struct cli *cli);
 int cmd_dns(int argc, char **argv, const struct cli *cli);
 int cmd_doctor(int argc, char **argv, const struct cli *cli);
@@ -27,8 +28,10 @@ int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_limits(int argc, char **argv, const struct cli *cli);
 int cmd_passwd(int argc, char **argv, const struct cli *cli);
 int cmd_quarantine(int argc, char **argv, const struct cli *cli);
+int cmd_policy(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
+int cmd_replay(int argc, char **argv, const struct cli *cli);
 int cmd_route(int argc, char **argv, const struct cli *cli);
 int cmd_send_test(int argc, char **argv, const struct cli *cli);
 int cmd_session(int argc, char **argv, const struct cli *cli);

@@ -31,6 +31,7 @@
 	X(RETIRE, R(MASTER) | R(SCANNER), R_ANY, FRAME_SMALL, 0)	/* finish what is under way, then exit 0; a scanner: send me no more */ \
 	X(WORKER, R(SCANNER), R(MASTER), FRAME_SMALL, 1)	/* the parent forked a worker: its control channel */ \
 	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \
+	X(POLICY, R(MASTER) | R(SCANNER), R(MASTER) | R(STORE), FRAME_SMALL, 1)	/* the policy in force: its archive */ \
 	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \
 	/* the way of a message */ \
 	X(SCAN, R(RECEIVER), R(SCANNER), FRAME_BIG, 1) \
@@ -45,6 +46,7 @@
 	X(RESULT, R(DELIVERY), R(QUEUE), FRAME_BIG, 0) \
 	X(KEEP, R(QUEUE), R(STORE), FRAME_BIG, 1) \
 	X(KEPT, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
+	X(BASIS, R(RECEIVER), R(STORE), FRAME_BIG, 0)		/* what a verdict rests on */ \
 	X(LOGIN, R(RECEIVER), R(AUTHENTICATOR) | R(DIRECTORY), FRAME_SMALL, 0)	/* secret: wiped once sent or read */ \
 	X(LOGIN_RESULT, R(AUTHENTICATOR) | R(DIRECTORY), R(RECEIVER), FRAME_SMALL, 0) \
 	X(LOOKUP, R(RECEIVER) | R(DELIVERY), R(DIRECTORY), FRAME_SMALL, 0)	/* an attribute, for an address */ \

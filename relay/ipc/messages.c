@@ -312,6 +312,7 @@ ENCODE(verdict)
 		enc_span(&e, m->notices[i].text);
 	}
 	enc_span(&e, m->record);
+	enc_span(&e, m->basis);
 }
 DECODE(verdict)
 	m->unscannable = dec_enum(&d, 2);
@@ -350,7 +351,42 @@ DECODE(verdict)
 		m->notices[i].text = dec_span(&d);
 	}
 	m->record = dec_span(&d);
-	if (m->record.n > RECORD_MAX)
+	m->basis = dec_span(&d);
+	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX)
+		d.bad = true;
+DECODED
+
+ENCODE(basis)
+	enc_u64(&e, m->id);
+	enc_span(&e, m->basis);
+	enc_span(&e, m->limit);
+	enc_span(&e, m->limit_queue);
+}
+DECODE(basis)
+	m->id = dec_u64(&d);
+	m->basis = dec_span(&d);
+	m->limit = dec_span(&d);
+	m->limit_queue = dec_span(&d);
+	if (m->id == 0 || m->basis.n == 0 || m->basis.n > BASIS_MAX)
+		d.bad = true;
+DECODED
+
+ENCODE(policy)
+	enc_span(&e, m->hash);
+	enc_span(&e, m->commit);
+	enc_u64(&e, m->size);
+	enc_i64(&e, m->time);
+	enc_span(&e, m->how);
+	enc_u32(&e, m->uid);
+}
+DECODE(policy)
+	m->hash = dec_span(&d);
+	m->commit = dec_span(&d);
+	m->size = dec_u64(&d);
+	m->time = dec_i64(&d);
+	m->how = dec_span(&d);
+	m->uid = dec_u32(&d);
+	if (fd == -1 || m->hash.n != 16 || m->commit.n > 64 || m->how.n > 16)
 		d.bad = true;
 DECODED
 

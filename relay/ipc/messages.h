@@ -53,6 +53,7 @@ struct msg_verdict {
 	struct notice *notices;
 	size_t nnotices;
 	struct span record;	/* the JSON of verdict_explain, at most RECORD_MAX bytes */
+	struct span basis;	/* what it rests on: see postern/record.h; "" none */
 };
 #define RECORD_MAX (256u << 10)
 
@@ -152,6 +153,24 @@ struct msg_kept {
 	struct span text;	/* why not */
 };
 
+/* ---- BASIS: what a verdict rests on, told once the client has its answer ---- */
+struct msg_basis {
+	uint64_t id;
+	struct span basis;	/* see postern/record.h */
+	struct span limit, limit_queue;	/* a limit that held it; "" none */
+};
+#define BASIS_MAX ((256u << 10) + 8192)
+/* ---- POLICY: which policy is in force, and why; its archive (scanner/archive.h) comes as a file ---- */
+struct msg_policy {
+	struct span hash;	/* policy_hash */
+	struct span commit;	/* of the work tree it lies in, hexadecimal; "" none */
+	uint64_t size;		/* of the archive */
+	/* by the master */
+	int64_t time;
+	struct span how;	/* "start", "reload", "signal", "list", "restart" */
+	uint32_t uid;		/* who asked */
+};
+
 /* ---- LOGIN: a name and a password; ticket answers with LOGIN_RESULT ---- */
 struct msg_login { struct span user, password; };
 enum login_status { LOGIN_RIGHT, LOGIN_WRONG, LOGIN_FAILED /* could not be checked */, LOGIN_STATUSES };
@@ -199,7 +218,8 @@ struct msg_memberships {
 	X(EXPIRED, "expired") X(RELEASED, "released") X(OPERATOR, "operator") \
 	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */ \
 	X(ATTEMPT, "attempt")		/* delivery: one failed; reply is what was said, a line for each */ \
-	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */
+	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */ \
+	X(ALARM, "alarm")		/* queue: reply says what begins or is over */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)
@@ -243,6 +263,8 @@ MSG_CODEC(result);
 MSG_CODEC(keep);
 MSG_CODEC(kept);
 MSG_CODEC(event);
+MSG_CODEC(basis);
+MSG_CODEC(policy);
 MSG_CODEC(login);
 MSG_CODEC(login_result);
 MSG_CODEC(lookup);

@@ -920,6 +920,22 @@ read_store(struct reader *r, const struct conf_node *n)
 }
 
 static void
+read_journal(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "records", NULL };
+	int64_t *keep = &r->c->journal_records;
+
+	*keep = 30 * 24 * 60 * MINUTE;
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{records}"))
+		return;
+	conf_check_keys(r->d, map, "journal", known);
+	duration_of(r, map, "records", keep);
+	if (*keep && (*keep < 60 * MINUTE || *keep > 3660 * 24 * 60 * MINUTE))
+		error_at(r, conf_get(map, "records"), NULL,
+		    "`records` is 0, or between one hour and ten years");
+}
+
+static void
 read_metrics(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "address", NULL };
@@ -979,7 +995,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "approvals", "directory", NULL };
+		"auth", "limits", "dkim_missing", "approvals", "directory", "journal", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -1050,6 +1066,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
 		read_scanners(&r, conf_get(root, "scanners"));
+		read_journal(&r, conf_get(root, "journal"));
 		read_metrics(&r, conf_get(root, "metrics"));
 		read_log(&r, conf_get(root, "log"));
 		read_approvals(&r, conf_get(root, "approvals"));

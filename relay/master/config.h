@@ -202,6 +202,7 @@ struct config {
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */
+	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
 	const struct conf_net *networks;
 	size_t nnetworks;

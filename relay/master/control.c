@@ -43,6 +43,7 @@ static unsigned visitors;
 static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "delivery", ROLE_DELIVERY },
 	{ "limits", ROLE_RECEIVER }, { "session", ROLE_RECEIVER }, { "directory", ROLE_DIRECTORY },
+	{ "policy", ROLE_STORE }, { "records", ROLE_STORE },
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
 	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 	{ "approval", ROLE_STORE },
@@ -150,16 +151,27 @@ status(struct master *m, int fd)
 	buf_release(&b);
 }
 
+static uint32_t
+caller(int fd)
+{
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(cred);
+
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	return cred.uid;
+}
+
 static void
 reload_wait(struct master *m, int fd)
 {
 	struct waiting *w = malloc(sizeof(*w));
 
 	ASSERT(w != NULL);
+	reload_settle(m, true);
 	w->fd = fd;
 	w->next = m->waiting;
 	m->waiting = w;
-	reload_begin(m);
+	reload_begin(m, "reload", caller(fd));
 }
 
 void
@@ -206,8 +218,6 @@ hand_over(struct master *m, int fd, struct span request)
 {
 	static const struct span head = { "{\"cmd\":\"", 8 };
 	struct msg_client msg = { .request = request };
-	struct ucred cred = { .uid = (uid_t)-1 };
-	socklen_t len = sizeof(cred);
 	struct span cmd;
 	struct proc *p;
 	struct buf b;
@@ -230,8 +240,7 @@ hand_over(struct master *m, int fd, struct span request)
 		answer_error(fd, "nobody answers this command now");
 		return;
 	}
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	msg.uid = cred.uid;
+	msg.uid = caller(fd);
 	buf_init(&b, FRAME_BIG);
 	client_encode(&b, &msg);
 	link_send(p->control, FRAME_CLIENT, 0, buf_data(&b), fd);

@@ -49,6 +49,8 @@
 	X(QUARANTINED, "quarantined_messages", "messages put in quarantine") \
 	X(EVENTS, "journal_events", "events written to the journal") \
 	X(EVENTS_LOST, "journal_events_lost", "refusals not journalled because the store was away") \
+	X(BASES, "journal_records", "verdict records written to the journal") \
+	X(BASES_LOST, "journal_records_lost", "verdict records not kept because the store was away") \
 	X(DIRECTORY_LOOKUPS, "directory_lookups", "questions to directories") \
 	X(DIRECTORY_HITS, "directory_cache_hits", "of them answered by the cache") \
 	X(DIRECTORY_SEARCHES, "directory_searches", "of them that went to LDAP") \

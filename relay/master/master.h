@@ -42,10 +42,24 @@ struct bound {			/* a listening socket, kept for the receivers to come */
 	struct bound *next;
 };
 
+struct asked {			/* who wanted a generation, and how */
+	const char *how;	/* "start", "reload", "signal", "list", "restart" */
+	uint32_t uid;
+	int64_t time;		/* clock_real */
+};
+
+struct seen_policy {		/* what its scanner says it judges by */
+	char hash[17], commit[65];
+	uint64_t size;
+	int fd;			/* the archive; 0: none yet */
+};
+
 struct generation {
 	uint32_t number;
 	struct config *conf;	/* NULL: there is none */
 	int fd;			/* the sealed memfd of its postern.yaml */
+	struct asked asked;
+	struct seen_policy policy;
 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
@@ -71,6 +85,8 @@ struct master {
 	int check_fd;		/* what it says */
 	struct buf check_out;
 	int status;
+	struct asked asked;	/* of the check under way */
+	int64_t settle_by;	/* clock_mono: until then old scanners may end; 0: no reload is settling */
 	struct arena *scratch;
 	struct waiting *waiting;	/* control clients that wait for the end of a reload */
 	char *refused;		/* why the last reload was; NULL: it was not */
@@ -89,10 +105,17 @@ void procs_fill(struct master *m);
 bool generation_ready(const struct master *m, const struct generation *g);
 void generation_listen(struct master *m, const struct generation *g);
 
+/* history.c */
+/* A scanner's POLICY frame. -1: its body breaks the rules. */
+int history_seen(struct master *m, const struct proc *p, struct frame *f);
+void history_tell(struct master *m);	/* the store, if it is there */
+void history_forget(struct generation *g);
+
 /* reload.c */
-void reload_begin(struct master *m);
+void reload_begin(struct master *m, const char *how, uint32_t uid);
 void reload_check_done(struct master *m, int status);
 void reload_advance(struct master *m);	/* a process of the next generation became ready */
+void reload_settle(struct master *m, bool now);	/* tells who asked, once it is done; now: it is */
 void reload_failed(struct master *m, const char *why);
 
 /* watch.c */

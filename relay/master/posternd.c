@@ -258,7 +258,7 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 			stop_advance(m);
 		break;
 	case SIGHUP:
-		reload_begin(m);
+		reload_begin(m, "signal", (uint32_t)-1);
 		break;
 	case SIGTERM:
 	case SIGINT:
@@ -276,6 +276,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		stop_advance(m);
 	else
 		procs_fill(m);
+	reload_settle(m, false);
 	watch_look(m);
 }
 
@@ -346,6 +347,7 @@ master_start(struct master *m, struct err *err)
 	m->now.number = ++m->last_generation;
 	if (generation_load(m, &m->now, true, err) == -1)
 		return -1;
+	m->now.asked = (struct asked){ "start", getuid(), clock_real() };
 	if (check_first(m) == -1)
 		return err_set(err, 0, "the policy has errors");
 	if (log_open(m->foreground ? "stderr" : m->now.conf->log_to.p, m->now.conf->log_format,

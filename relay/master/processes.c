@@ -54,6 +54,7 @@ proc_free(struct master *m, struct proc *gone)
 			*pp = gone->next;
 			link_close(&gone->control);
 			free(gone);
+			reload_settle(m, false);
 			return;
 		}
 }
@@ -153,6 +154,8 @@ proc_ready(struct master *m, struct proc *p)
 	log_debug("%s[%d] is ready", role_name(p->role), (int)p->pid);
 	if (has_peers(p))
 		proc_wire(m, p);
+	if (p->role == ROLE_STORE)
+		history_tell(m);
 	if (m->next.conf && p->generation == m->next.number) {
 		reload_advance(m);
 		return;
@@ -222,6 +225,8 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 			return -1;
 		proc_fault(m, p, &peer);
 		return 0;
+	case FRAME_POLICY:
+		return history_seen(m, p, f);
 	case FRAME_WORKER:
 		if (worker_decode(f->body, f->fd, m->scratch, &worker) == -1 || p->worker)
 			return -1;
@@ -344,7 +349,7 @@ proc_retire(struct master *m, struct proc *p, uint32_t grace)
 	struct msg_retire msg = { grace };
 	struct buf b;
 
-	if (p->state == PROC_RETIRING && (grace || p->grace == 0))
+	if (p->state == PROC_RETIRING && (p->grace == 0 || grace >= p->grace))
 		return;
 	p->state = PROC_RETIRING;
 	p->grace = grace;

@@ -5,7 +5,8 @@
  * whole. Else a new generation is started, and only when all of it is ready
  * does it take over the listening sockets and the old one retires. Its
  * receivers live on until their sessions have ended, RELOAD_GRACE at the most, judged by
- * the new scanners; when reloads follow each other, the eldest but GENERATIONS are hurried.
+ * the new scanners; when reloads follow each other, the eldest but GENERATIONS are hurried: their
+ * sessions have HURRY_GRACE left, so that a client who came a moment ago is served and not sent away.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -21,11 +22,13 @@
 #include "clock.h"
 #include "master/master.h"
 
+#define SETTLE_US (5 * US_PER_SEC)
 #define RELOAD_GRACE 600	/* seconds */
+#define HURRY_GRACE 20		/* seconds; the last eight of them for goodbyes */
 #define GENERATIONS 4		/* of receivers that end their sessions beside the one in force */
 
 void
-reload_begin(struct master *m)
+reload_begin(struct master *m, const char *how, uint32_t uid)
 {
 	char state[64];
 	int pipefd[2];
@@ -53,6 +56,7 @@ reload_begin(struct master *m)
 		return;
 	}
 	m->check_fd = pipefd[0];
+	m->asked = (struct asked){ how, uid, clock_real() };
 	log_info("reload: checking %s", m->path);
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono());
 	notify(state);
@@ -125,6 +129,7 @@ reload_check_done(struct master *m, int status)
 		return;
 	}
 	m->next.number = ++m->last_generation;
+	m->next.asked = m->asked;
 	if (generation_load(m, &m->next, false, &err) == -1 ||
 	    generation_bind(m, &m->next, &err) == -1) {
 		reload_failed(m, err.text);
@@ -138,6 +143,7 @@ static void
 generation_free(struct generation *g)
 {
 	config_free(&g->conf);
+	history_forget(g);
 	if (g->fd != -1)
 		close(g->fd);
 	*g = (struct generation){ .fd = -1 };
@@ -199,13 +205,30 @@ reload_advance(struct master *m)
 		} else if (p->generation == old) {
 			proc_retire(m, p, p->role == ROLE_RECEIVER ? RELOAD_GRACE : 0);
 		} else if (p->generation + GENERATIONS < m->now.number) {
-			proc_retire(m, p, 0);
+			proc_retire(m, p, p->role == ROLE_RECEIVER ? HURRY_GRACE : 0);
 		}
 	}
 	unbind_unused(m);
+	history_tell(m);
 	free(m->refused);
 	m->refused = NULL;
 	log_info("reload: the new configuration is in force");
+	m->settle_by = clock_mono() + SETTLE_US;
+	reload_settle(m, false);
+}
+
+/* Who asked hears that it is done when nobody judges by the old policy any more: the old scanners have
+ * ended. One that is busy with a large message is not waited for longer than SETTLE_US. */
+void
+reload_settle(struct master *m, bool now)
+{
+	if (m->settle_by == 0)
+		return;
+	for (const struct proc *p = m->procs; p && !now; p = p->next)
+		if (p->role == ROLE_SCANNER && p->generation != m->now.number &&
+		    clock_mono() < m->settle_by)
+			return;
+	m->settle_by = 0;
 	notify("READY=1");
 	control_reload_done(m, true, (struct span){ 0 });
 }

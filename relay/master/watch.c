@@ -213,7 +213,7 @@ watch_look(struct master *m)
 		return;
 	if (policy_print(m) == w->policy) {
 		log_info("%s has changed: reloading", path);
-		reload_begin(m);
+		reload_begin(m, "list", (uint32_t)-1);
 		return;
 	}
 	if (!w->told)

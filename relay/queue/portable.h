@@ -20,7 +20,15 @@ typedef void portable_say(void *ctx, const char *text);
 /* fd: where to; hostname: this node's, for addresses without a domain and for the head. */
 int portable_export(struct audit *a, int fd, struct span hostname, struct portable_count *n,
     portable_say *say, void *ctx, struct err *err);
-/* fd: a file or pipe. The spool's folder must be free (no posternd on it). */
-int portable_import(const char *spool, int fd, struct portable_count *n, struct err *err);
+/* A running posternd, asked through its control socket. Both -1 with the reason. */
+struct portable_daemon {
+	void *ctx;
+	int (*reserve)(void *ctx, uint32_t *number, struct err *err);
+	int (*adopt)(void *ctx, uint32_t number, struct err *err);
+};
+/* fd: a file or pipe. d: whom to ask when posternd uses the spool; NULL: then it is refused.
+ * What is counted is in the queue, durably. */
+int portable_import(const char *spool, int fd, const struct portable_daemon *d,
+    struct portable_count *n, struct err *err);
 
 #endif

@@ -7,6 +7,10 @@
  *   2. imported/EXPORT-N, which lists old and new ids, is written and renamed into place
  *   3. big/ID is linked to big/ID.import; seg-N.import is renamed to seg-N; the .import go
  *
+ * Where posternd runs, it gives the number N, of which it makes no segment itself, and after step 3
+ * it is asked to adopt seg-N (queue_adopt.c). Should it, or this, be killed in between, its next start, or the next import, finds
+ * what step 3 has put in place.
+ *
  * What step 2 has listed is never imported again, whatever file it comes in;
  * where step 3 is missing, the next import does it first. What step 1 left
  * unlisted is begun anew. posternd looks at none of these names.
@@ -15,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -34,7 +39,9 @@
 
 struct import {
 	const char *spool;
-	struct audit *a;	/* holds the lock */
+	struct audit *a;	/* holds the lock, when no daemon does */
+	const struct portable_daemon *d;	/* NULL: none runs */
+	int lockfd;		/* one import at a time */
 	FILE *in;
 	char name[32];		/* of the export */
 	int listfd;		/* imported/ */
@@ -102,7 +109,8 @@ take_up(struct import *im, const char *list, struct err *err)
 	segment_name((uint32_t)strtoul(dash + 1, NULL, 10), name);
 	if (fs_fsync(im->a->bigfd, err) == -1)
 		goto out;
-	if (renameat(im->a->dirfd, from, im->a->dirfd, name) == -1 && errno != ENOENT) {
+	if (renameat2(im->a->dirfd, from, im->a->dirfd, name, RENAME_NOREPLACE) == -1 &&
+	    errno != ENOENT) {
 		err_errno(err, "%s", from);
 		goto out;
 	}
@@ -123,6 +131,18 @@ out:
 	return r;
 }
 
+/* A running daemon is told of what stands in its folder now; what it knows it takes once. */
+static int
+have_adopted(struct import *im, const char *list, struct err *err)
+{
+	uint32_t number = (uint32_t)strtoul(strrchr(list, '-') + 1, NULL, 10);
+	char name[SEGMENT_NAME_MAX];
+
+	if (im->d == NULL || faccessat(im->a->dirfd, segment_name(number, name), F_OK, 0) == -1)
+		return 0;
+	return im->d->adopt(im->d->ctx, number, err);
+}
+
 static int
 take_up_all(struct import *im, struct err *err)
 {
@@ -134,7 +154,7 @@ take_up_all(struct import *im, struct err *err)
 		return err_errno(err, "cannot list imported/");
 	while (r == 0 && (e = readdir(d)) != NULL)
 		if (strchr(e->d_name, '-') != NULL && strchr(e->d_name, '.') == NULL)
-			r = take_up(im, e->d_name, err);
+			r = take_up(im, e->d_name, err) == -1 ? -1 : have_adopted(im, e->d_name, err);
 	closedir(d);
 	return r;
 }
@@ -152,7 +172,10 @@ segment_finish(struct import *im, struct err *err)
 	    fs_fsync(im->seg.wfd, err) == -1 || fs_fsync(im->a->bigfd, err) == -1 ||
 	    fs_fsync(im->a->dirfd, err) == -1)
 		goto out;
+	/* A number may come again when all segments are gone; what a list says must stay. */
 	snprintf(list, sizeof(list), "%s-%08u", im->name, im->seg.number);
+	for (unsigned k = 1; faccessat(im->listfd, list, F_OK, 0) == 0; k++)
+		snprintf(list, sizeof(list), "%s_%u-%08u", im->name, k, im->seg.number);
 	snprintf(tmp, sizeof(tmp), "%s.tmp", list);
 	fd = fs_openat(im->listfd, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0600, err);
 	if (fd == -1)
@@ -164,8 +187,9 @@ segment_finish(struct import *im, struct err *err)
 	if (r == -1 || (r = fs_renameat(im->listfd, tmp, list, err)) == -1 ||
 	    (r = fs_fsync(im->listfd, err)) == -1)
 		goto out;
-	im->n->messages += im->listed;
-	r = take_up(im, list, err);
+	r = take_up(im, list, err) == -1 ? -1 : have_adopted(im, list, err);
+	if (r == 0)
+		im->n->messages += im->listed;
 out:
 	segment_close_writer(&im->seg);
 	buf_reset(&im->list);
@@ -175,21 +199,39 @@ out:
 
 /* ---- step 1 ---- */
 
+/* Numbers under which there is anything are not given again by a start of posternd: once our file
+ * is there and no segment is, N is ours. */
+static int
+segment_begin(struct import *im, struct err *err)
+{
+	char name[80], taken[SEGMENT_NAME_MAX];
+
+	for (;;) {
+		if (im->d == NULL)
+			im->seg.number = ++im->a->last_number;
+		else if (im->d->reserve(im->d->ctx, &im->seg.number, err) == -1)
+			return -1;
+		im->seg.wfd = fs_openat(im->a->dirfd, import_name(im->seg.number, name),
+		    O_WRONLY | O_CREAT | O_TRUNC, 0600, err);
+		if (im->seg.wfd == -1)
+			return -1;
+		if (faccessat(im->a->dirfd, segment_name(im->seg.number, taken), F_OK, 0) == -1)
+			return 0;
+		segment_close_writer(&im->seg);
+		(void)unlinkat(im->a->dirfd, name, 0);
+	}
+}
+
 static int
 segment_room(struct import *im, size_t bytes, struct err *err)
 {
-	char name[80];
-
 	if (im->seg.wfd != -1 && im->at + bytes > SEGMENT_MAX && segment_finish(im, err) == -1)
 		return -1;
 	if (im->seg.wfd != -1)
 		return 0;
-	im->seg.number = ++im->a->last_number;
 	if (getrandom(&im->seg.salt, sizeof(im->seg.salt), 0) != (ssize_t)sizeof(im->seg.salt))
 		return err_errno(err, "no random bytes");
-	im->seg.wfd = fs_openat(im->a->dirfd, import_name(im->seg.number, name),
-	    O_WRONLY | O_CREAT | O_TRUNC, 0600, err);
-	if (im->seg.wfd == -1)
+	if (segment_begin(im, err) == -1)
 		return -1;
 	im->at = SEGMENT_HEAD;
 	return segment_head_put(im->seg.wfd, &im->seg, err);
@@ -469,21 +511,30 @@ import_open(struct import *im, struct err *err)
 	close(fd);
 	if ((im->a = audit_spool(im->spool, err)) == NULL)
 		return -1;
-	if (im->a->in_use)
-		return err_set(err, EBUSY, "posternd is running on %s: stop it first", im->spool);
+	if (im->a->in_use && im->d == NULL)
+		return err_set(err, EBUSY, "posternd is running on %s, and not the one of this "
+		    "configuration: stop it first", im->spool);
+	if (!im->a->in_use)
+		im->d = NULL;
 	snprintf(path, sizeof(path), "%s/imported", im->spool);
 	if (fs_mkdirs(path, 0700, err) == -1)
 		return -1;
 	im->listfd = fs_openat(im->a->dirfd, "imported", O_RDONLY | O_DIRECTORY, 0, err);
+	if (im->listfd == -1 ||
+	    (im->lockfd = fs_openat(im->listfd, "lock.file", O_RDWR | O_CREAT, 0600, err)) == -1)
+		return -1;
+	if (flock(im->lockfd, LOCK_EX | LOCK_NB) == -1)
+		return err_set(err, EBUSY, "another import into %s is under way", im->spool);
 	while (idtable_next(im->a->messages, &at, &id, &v))
 		idtable_put(im->seen, id, im);
-	return im->listfd == -1 ? -1 : take_up_all(im, err);
+	return take_up_all(im, err);
 }
 
 int
-portable_import(const char *spool, int fd, struct portable_count *n, struct err *err)
+portable_import(const char *spool, int fd, const struct portable_daemon *daemon,
+    struct portable_count *n, struct err *err)
 {
-	struct import im = { .spool = spool, .n = n, .listfd = -1, .seg = { .fd = -1, .wfd = -1 },
+	struct import im = { .spool = spool, .d = daemon, .n = n, .listfd = -1, .lockfd = -1, .seg = { .fd = -1, .wfd = -1 },
 		.ids = { .slot = IMPORT_SLOT } };
 	struct err later;
 	int r = -1, own = dup(fd);
@@ -505,6 +556,8 @@ portable_import(const char *spool, int fd, struct portable_count *n, struct err 
 	segment_close_writer(&im.seg);
 	if (im.listfd != -1)
 		close(im.listfd);
+	if (im.lockfd != -1)
+		close(im.lockfd);
 	free(im.line);
 	buf_release(&im.rec);
 	buf_release(&im.list);

@@ -84,8 +84,12 @@ on_recover(void *ctx, uint64_t id, const struct stored *s)
 	m = queued_new(s, &p);
 	queue_took(q, m);
 	counter_add(COUNTER_QUEUED, 1);
-	/* Where it goes is known now and would have to be read again later. */
-	queue_schedule_all(q, m, &p);
+	/* Where it goes is known now and would have to be read again later. One that is adopted
+	 * waits until its state has been read too. */
+	if (q->sp == NULL)
+		queue_schedule_all(q, m, &p);
+	else
+		queue_adopted(q, id);
 	return &m->item;
 }
 
@@ -122,7 +126,7 @@ on_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8
 	struct stored s;
 	struct plan p;
 
-	m->flags = flags;
+	queue_flags(q, m, flags);
 	if (st->ntargets == 0 || st->targets[0].target >= m->ntargets)
 		return NULL;
 	if (m->nlegs == 1)
@@ -281,6 +285,7 @@ finish_retiring(struct queue *q)
 		    idtable_count(q->flights));
 	q->finishing = true;
 	queue_walks_end(q);
+	queue_adoptions_end(q);
 	spool_close(&q->sp);
 	runtime_finish(q->rt);
 }
@@ -305,7 +310,7 @@ static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
-	struct timeval tv = timeval_of(q->full ? BROKEN_US : LAZY_US);
+	struct timeval tv = timeval_of(queue_alarmed(q, ALARM_SPOOL) ? BROKEN_US : LAZY_US);
 	int64_t now = clock_real();
 
 	q->turning = false;
@@ -358,6 +363,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	}
 	queue_signing_over(q, false);
 	(void)queue_has_room(q);
+	queue_watch_disk(q);
 	if (q->nawaiting > 0 || spool_compact(q->sp, COMPACT_STEP) || spool_free(q->sp))
 		tv = timeval_of(COMPACT_PAUSE_US);
 	evtimer_add(q->idle, &tv);
@@ -414,6 +420,7 @@ queue_run(struct runtime *rt, struct err *err)
 	q->scratch = arena_new(0);
 	q->work = arena_new(0);
 	q->flights = idtable_new();
+	q->size.ages = idtable_new();
 	q->events = events_new();
 	q->signing = tickets_new();
 	configure(q, &out);

@@ -45,7 +45,20 @@ struct fate {
 	bool relayed;		/* SENT to a server that knows nothing of notifications */
 };
 
-struct queue_event_entry;
+/* X(NAME, "name", LEVEL, "what is said when it is over") */
+#define ALARM_TABLE(X) \
+	X(NEAR, "queue-nearly-full", WARN, "the queue is well below its limits again") \
+	X(LIMIT, "queue-full", ERROR, "new messages are accepted again: the queue has room") \
+	X(DISK, "disk-nearly-full", WARN, "the spool's disk has room again") \
+	X(SPOOL, "spool-refuses", ERROR, "new messages are accepted again") \
+	X(EVENTS, "events-lost", WARN, "events are kept again")
+enum queue_alarm {
+#define X(name, text, level, over) ALARM_##name,
+	ALARM_TABLE(X)
+#undef X
+	ALARMS
+};
+#define ALARM_TEXT_MAX 300
 
 struct queue {
 	struct runtime *rt;
@@ -69,11 +82,16 @@ struct queue {
 	struct span drain;		/* "host:port" that everything goes to; empty: none */
 	char drain_text[300];
 	struct walk *walks;		/* acts of operators that go on */
-	bool full;			/* the last batch was refused: said once */
+	struct adoption *adoptions;	/* the first asked for is the last */
+	uint64_t *adopted;		/* ids found in an adopted segment, not yet scheduled */
+	size_t nadopted, cap_adopted;
+	struct { int64_t since; char text[ALARM_TEXT_MAX]; } alarms[ALARMS];	/* since 0: not now */
 	struct {
 		uint64_t messages, bytes, memory;	/* of what is queued or waits for the sync */
+		uint64_t held;
+		struct idtable *ages;	/* messages by when they came, in steps of AGE_STEP */
+		uint64_t oldest;	/* no message is of an earlier step */
 		const char *over;	/* the limit that refuses new messages now; NULL: none */
-		bool near;		/* nine tenths of one: said once */
 	} size;
 	bool finishing;
 	int64_t retire_by;		/* clock_mono */
@@ -90,8 +108,25 @@ uint64_t queue_new_id(struct queue *q);
 /* queue_limits.c */
 void queue_took(struct queue *q, const struct message *m);
 void queue_gave(struct queue *q, const struct message *m);
+/* The only way flags change: what is held is counted. */
+void queue_flags(struct queue *q, struct message *m, uint8_t flags);
+/* When the oldest message came, give or take a quarter of a minute; 0: there is none. */
+int64_t queue_oldest(struct queue *q);
 /* Is there room for one more from outside? Says what changes, once. */
 bool queue_has_room(struct queue *q);
+
+/* queue_alarms.c */
+const char *queue_alarm_name(enum queue_alarm a);
+/* Begins, unless it goes on already. */
+void queue_alarm(struct queue *q, enum queue_alarm a, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void queue_alarm_over(struct queue *q, enum queue_alarm a);
+void queue_watch_disk(struct queue *q);
+static inline bool
+queue_alarmed(const struct queue *q, enum queue_alarm a)
+{
+	return q->alarms[a].since != 0;
+}
 
 /* queue_submit.c */
 int queue_submit(struct queue *q, struct link *from, struct frame *f);
@@ -156,8 +191,14 @@ void queue_events_resend(struct queue *q);
 int queue_events_ack(struct queue *q, uint64_t seq);
 size_t queue_events_waiting(const struct queue *q);
 
-/* queue_control.c */
+/* queue_walk.c */
 void queue_walks_end(struct queue *q);	/* the queue stops: their answers say so */
+
+/* queue_adopt.c */
+void queue_adoptions_end(struct queue *q);
+void queue_adopted(struct queue *q, uint64_t id);
+
+/* queue_control.c */
 void queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 
 #endif

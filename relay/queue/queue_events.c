@@ -75,9 +75,12 @@ keep(struct queue *q, struct span body)
 	struct entry *x;
 
 	if (e->n >= EVENTS_MAX || e->bytes + body.n > EVENTS_BYTES) {
-		if (!e->losing)
-			log_warn("the store has been away too long: events are lost from here on");
-		e->losing = true;
+		/* Its own event cannot be kept either: it would come here again. */
+		if (!e->losing) {
+			e->losing = true;
+			queue_alarm(q, ALARM_EVENTS, "the store has been away too long: events are "
+			    "lost from here on");
+		}
 		counter_add(COUNTER_EVENTS_LOST, 1);
 		return;
 	}
@@ -148,7 +151,10 @@ queue_events_ack(struct queue *q, uint64_t seq)
 		e->bytes -= x->n;
 		free(x);
 	}
-	e->losing = false;
+	if (e->losing && e->n < EVENTS_MAX / 2) {
+		e->losing = false;
+		queue_alarm_over(q, ALARM_EVENTS);
+	}
 	send_on(q);
 	return 0;
 }

@@ -456,7 +456,8 @@ queue_lives(struct queue *q)
 		if (m->item.state == ITEM_LIVE && queue_plan(q, m, q->work, &s, &p, &err) == 0) {
 			if (now >= m->since + expire_after)
 				expire(q, m, &s, &p);
-			else if (!(m->flags & STATE_NOTICED))
+			else if (!(m->flags & STATE_NOTICED) &&
+			    q->rt->conf->delivery.delay_notice > 0)
 				delay(q, m, &s, &p);
 		}
 		/* A leg that is out, or a notice that waits, is looked at again later. */

@@ -214,30 +214,31 @@ void
 queue_show_summary(struct json *j, struct queue *q)
 {
 	struct spool_stats st;
-	struct spool_item *it;
-	int64_t oldest = 0;
-	size_t at = 0, held = 0;
 
-	while ((it = spool_next(q->sp, &at)) != NULL) {
-		struct message *m = message_of_item(it);
-
-		held += (m->flags & STATE_HELD) != 0;
-		if (oldest == 0 || m->since < oldest)
-			oldest = m->since;
-	}
 	spool_stats(q->sp, &st);
 	json_object(j);
 	json_kint(j, "v", 1);
 	json_kuint(j, "messages", st.messages);
-	json_kuint(j, "held", held);
+	json_kuint(j, "held", q->size.held);
 	json_kuint(j, "active", schedule_out(q->out) + schedule_out(q->inner));
 	json_kuint(j, "sites", schedule_sites(q->out));
-	put_time(j, "oldest", oldest);
+	put_time(j, "oldest", queue_oldest(q));
 	json_kuint(j, "bytes", q->size.bytes);
 	json_kuint(j, "memory", q->size.memory);
-	json_kbool(j, "refusing", q->full || q->size.over);
+	json_kbool(j, "refusing", queue_alarmed(q, ALARM_SPOOL) || q->size.over);
 	json_kcstr(j, "limit_reached", q->size.over);
-	json_kbool(j, "nearly_full", q->size.near);
+	json_kbool(j, "nearly_full", queue_alarmed(q, ALARM_NEAR));
+	json_key(j, "alarms");
+	json_array(j);
+	for (int a = 0; a < ALARMS; a++)
+		if (queue_alarmed(q, (enum queue_alarm)a)) {
+			json_object(j);
+			json_kcstr(j, "name", queue_alarm_name((enum queue_alarm)a));
+			put_time(j, "since", q->alarms[a].since);
+			json_kcstr(j, "text", q->alarms[a].text);
+			json_end_object(j);
+		}
+	json_end_array(j);
 	json_key(j, "limits");
 	json_object(j);
 	json_kuint(j, "messages", q->rt->conf->queue.messages);
@@ -266,18 +267,10 @@ queue_show_summary(struct json *j, struct queue *q)
 	json_end_object(j);
 }
 
-/* ---- messages put together by a text ---- */
+/* ---- the reason ---- */
 
-struct group {
-	size_t messages;
-	uint64_t bytes;
-	int64_t oldest;
-	size_t n;
-	char key[];
-};
-
-static struct span
-reason_of(struct queue *q, const struct message *m, struct arena *a)
+struct span
+queue_reason(struct queue *q, const struct message *m, struct arena *a)
 {
 	struct state st;
 
@@ -290,76 +283,4 @@ reason_of(struct queue *q, const struct message *m, struct arena *a)
 				if (st.targets[k].status == TARGET_PENDING && st.targets[k].reply.n)
 					return span_sub(st.targets[k].reply, 0, 200);
 	return SPAN_LIT("not tried yet");
-}
-
-static int
-larger_first(const void *a, const void *b)
-{
-	const struct group *x = *(struct group *const *)a, *y = *(struct group *const *)b;
-
-	return x->messages > y->messages ? -1 : x->messages < y->messages;
-}
-
-void
-queue_show_groups(struct buf *out, struct queue *q, bool by_sender, size_t limit)
-{
-	struct table *groups = table_new();
-	struct arena *a = arena_new(0);
-	struct group **list;
-	struct spool_item *it;
-	struct span key;
-	size_t at = 0, n = 0;
-	void *v;
-
-	while ((it = spool_next(q->sp, &at)) != NULL) {
-		struct message *m = message_of_item(it);
-		struct group *g;
-		struct stored s;
-
-		arena_reset(a);
-		if (!by_sender)
-			key = reason_of(q, m, a);
-		else if (it->state == ITEM_LIVE && spool_read(q->sp, it, a, &s, NULL) == 0)
-			key = s.env.sender;
-		else
-			continue;
-		if ((g = table_get(groups, key)) == NULL) {
-			g = calloc(1, sizeof(*g) + key.n + 1);
-			ASSERT(g != NULL);
-			if (key.n)
-				memcpy(g->key, key.p, key.n);
-			g->n = key.n;
-			g->oldest = m->since;
-			table_put(groups, span_make(g->key, g->n), g);
-		}
-		g->messages++;
-		g->bytes += m->size;
-		if (m->since < g->oldest)
-			g->oldest = m->since;
-	}
-	list = calloc(table_count(groups) + 1, sizeof(struct group *));
-	ASSERT(list != NULL);
-	for (at = 0; table_next(groups, &at, &key, &v); )
-		list[n++] = v;
-	qsort(list, n, sizeof(struct group *), larger_first);
-	for (size_t i = 0; i < n; i++) {
-		struct json j;
-
-		if (i < limit) {
-			json_begin(&j, out);
-			json_object(&j);
-			json_kint(&j, "v", 1);
-			json_kstr(&j, by_sender ? "sender" : "reason",
-			    span_make(list[i]->key, list[i]->n));
-			json_kuint(&j, "messages", list[i]->messages);
-			json_kuint(&j, "bytes", list[i]->bytes);
-			put_time(&j, "oldest", list[i]->oldest);
-			json_end_object(&j);
-			buf_putc(out, '\n');
-		}
-		free(list[i]);
-	}
-	free(list);
-	table_free(&groups);
-	arena_free(&a);
 }

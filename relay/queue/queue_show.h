@@ -1,4 +1,4 @@
-/* queue_show.h -- the queue as JSON; used by queue_control.c. */
+/* queue_show.h -- the queue as JSON; used by the files behind the control commands. */
 #ifndef QUEUE_SHOW_H
 #define QUEUE_SHOW_H
 
@@ -9,7 +9,7 @@
 void queue_show_message(struct json *j, struct queue *q, struct message *m, bool whole);
 void queue_show_site(struct json *j, const struct site_info *t);
 void queue_show_summary(struct json *j, struct queue *q);
-/* Lines: messages counted by sender, or by the reason why they are still here. */
-void queue_show_groups(struct buf *out, struct queue *q, bool by_sender, size_t limit);
+/* Why it is still here: the last reply, or that there is none yet. */
+struct span queue_reason(struct queue *q, const struct message *m, struct arena *a);
 
 #endif

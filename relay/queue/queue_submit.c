@@ -43,10 +43,8 @@ queue_answer(struct queue *q, struct link *to, uint64_t ticket, uint64_t id,
 static void
 say_full(struct queue *q, enum accept_status status, const char *why)
 {
-	if (!q->full)
-		log_error("new messages are refused with %s: %s",
-		    status == ACCEPT_FULL ? "452" : "451", why);
-	q->full = true;
+	queue_alarm(q, ALARM_SPOOL, "new messages are refused with %s: %s",
+	    status == ACCEPT_FULL ? "452" : "451", why);
 }
 
 static enum accept_status
@@ -183,10 +181,8 @@ queue_sync(struct queue *q)
 	r = spool_sync(q->sp, &err);
 	counter_add(COUNTER_SYNCS, 1);
 	status = r == 0 ? ACCEPT_OK : status_of(&err);
-	if (r == 0 && n > 0 && q->full) {
-		log_info("new messages are accepted again");
-		q->full = false;
-	}
+	if (r == 0 && n > 0)
+		queue_alarm_over(q, ALARM_SPOOL);
 	if (r == -1)
 		say_full(q, status, err.text);
 	for (size_t i = 0; i < n; i++) {

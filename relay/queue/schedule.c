@@ -31,6 +31,7 @@ struct lane {
 struct site {
 	struct wheel_node rest;		/* while it rests: in schedule.resting */
 	struct wheel_list parked;
+	struct wheel_node pause;	/* while paused: in schedule.paused */
 	struct lane one;		/* the first; most sites need no other */
 	struct lane *lanes;		/* NULL: none yet */
 	struct lane **index;		/* by share, once there are many */
@@ -55,6 +56,8 @@ struct schedule {
 	struct wheel jobs, resting;
 	struct share shares[SCHEDULE_SHARES];
 	struct wheel_list turns;
+	struct wheel_list paused;
+	size_t npaused;
 	struct table *sites;
 	uint32_t out;
 };
@@ -72,6 +75,7 @@ schedule_new(const struct schedule_conf *conf, int64_t now)
 	wheel_init(&s->jobs, now);
 	wheel_init(&s->resting, now);
 	wheel_list_init(&s->turns);
+	wheel_list_init(&s->paused);
 	for (size_t i = 0; i < SCHEDULE_SHARES; i++)
 		wheel_list_init(&s->shares[i].lanes);
 	s->sites = table_new();
@@ -498,9 +502,13 @@ schedule_pause(struct schedule *s, struct span name, bool paused)
 {
 	struct site *t = paused ? site_get(s, name) : table_get(s->sites, name);
 
-	if (t == NULL)
+	if (t == NULL || t->paused == paused)
 		return;
 	t->paused = paused;
+	if (paused)
+		wheel_list_push(&s->paused, &t->pause), s->npaused++;
+	else
+		wheel_node_unlink(&t->pause), s->npaused--;
 	site_settle(s, t);
 }
 
@@ -543,6 +551,16 @@ schedule_job_info(const struct job *j, struct site_info *info)
 		*info = (struct site_info){ 0 };
 }
 
+bool
+schedule_site(const struct schedule *s, struct span name, struct site_info *info)
+{
+	const struct site *t = table_get(s->sites, name);
+
+	if (t != NULL)
+		info_of(t, info);
+	return t != NULL;
+}
+
 size_t
 schedule_sites(const struct schedule *s)
 {
@@ -559,4 +577,31 @@ schedule_each_site(const struct schedule *s, size_t *at, struct site_info *info)
 		return false;
 	info_of(t, info);
 	return true;
+}
+
+unsigned
+schedule_moves(const struct schedule *s)
+{
+	return table_moves(s->sites);
+}
+
+bool
+schedule_each_paused(const struct schedule *s, const void **at, struct span *name)
+{
+	const struct wheel_node *n = *at ? ((const struct wheel_node *)*at)->next :
+	    s->paused.head.next;
+	const struct site *t;
+
+	if (n == &s->paused.head)
+		return false;
+	t = (const struct site *)((const char *)n - offsetof(struct site, pause));
+	*name = span_make(t->name, t->n);
+	*at = n;
+	return true;
+}
+
+size_t
+schedule_paused(const struct schedule *s)
+{
+	return s->npaused;
 }

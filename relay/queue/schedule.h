@@ -87,6 +87,12 @@ bool schedule_wake_site(struct schedule *s, struct span site);
 struct span schedule_job_site(const struct job *j);
 void schedule_job_info(const struct job *j, struct site_info *info);
 size_t schedule_sites(const struct schedule *s);
+/* false: no such site. */
+bool schedule_site(const struct schedule *s, struct span name, struct site_info *info);
 bool schedule_each_site(const struct schedule *s, size_t *at, struct site_info *info);
+unsigned schedule_moves(const struct schedule *s);	/* table_moves of the sites */
+/* The paused ones alone; *at starts at NULL. */
+bool schedule_each_paused(const struct schedule *s, const void **at, struct span *name);
+size_t schedule_paused(const struct schedule *s);
 
 #endif

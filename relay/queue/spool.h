@@ -97,6 +97,9 @@ int spool_sync(struct spool *sp, struct err *err);
 struct spool_item *spool_find(const struct spool *sp, uint64_t id);
 /* Items in no order; *at starts at 0. */
 struct spool_item *spool_next(const struct spool *sp, size_t *at);
+/* The same without looking at the item: its id; false at the end. */
+bool spool_next_id(const struct spool *sp, size_t *at, uint64_t *id);
+unsigned spool_moves(const struct spool *sp);	/* idtable_moves */
 /* Meta of a live item, read from the disk and checked. */
 int spool_read(const struct spool *sp, const struct spool_item *it, struct arena *a,
     struct stored *m, struct err *err);
@@ -112,6 +115,15 @@ int spool_read_head(const struct spool *sp, const struct spool_item *it, const s
 int spool_pin(struct spool *sp, const struct spool_item *it, const struct stored *m,
     struct spool_ref *ref, int *fd, struct err *err);
 void spool_unpin(struct spool *sp, uint32_t segment);
+/* ---- segments that somebody else made ---- */
+/* A number that no segment of ours will have. */
+uint32_t spool_reserve(struct spool *sp);
+/* seg-`number` is there, whole, durable and ended; from now on it is ours. 1: spool_adopt_step() is
+ * to be called until it says false; 0: it is ours already. */
+int spool_adopt(struct spool *sp, uint32_t number, struct err *err);
+/* Reads about `budget` bytes of it: ops.recover and recover_state are called as at a start. */
+bool spool_adopt_step(struct spool *sp, uint32_t number, uint64_t budget);
+
 /* Every segment there is, to announce them to a newcomer. */
 void spool_each_segment(const struct spool *sp, void (*fn)(void *ctx, uint32_t number, int fd),
     void *ctx);
@@ -123,6 +135,7 @@ bool spool_compact(struct spool *sp, size_t budget);
 /* Frees a piece of what is not needed any more (4 to 8 ms). true: there is more. */
 bool spool_free(struct spool *sp);
 
+int spool_space(const struct spool *sp, uint64_t *bytes, uint64_t *inodes);
 void spool_stats(const struct spool *sp, struct spool_stats *st);
 void spool_set_floor(struct spool *sp, uint64_t bytes, uint64_t inodes);
 void spool_set_reuse(struct spool *sp, bool reuse);		/* for tests: true else */

@@ -66,6 +66,10 @@ struct spool {
 		int64_t since;
 	} *dying;
 	size_t ndying;
+	struct {
+		uint32_t segment;	/* being adopted; 0: none */
+		uint64_t next;
+	} adopt;
 	bool reap;			/* a segment may have died */
 	bool refusing_unlink;		/* a dead one could not be removed: wait, keep the order */
 	struct {

@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fs.h"
 #include "id.h"
 #include "queue/spool_internal.h"
@@ -22,6 +23,7 @@ struct replay {
 	struct spool *sp;
 	struct arena *scratch;
 	uint64_t torn;		/* where the tail is torn; 0: it is not */
+	bool adopting;		/* the spool is in use meanwhile */
 };
 
 static void
@@ -58,6 +60,11 @@ found_message(struct replay *rp, struct segment *s, uint64_t offset, const struc
 		if ((r->flags & RECORD_BIG) &&
 		    (fstatat(sp->bigfd, spool_big_name(r->id, name), &st, 0) == -1 ||
 		    (uint64_t)st.st_size != m.size)) {
+			if (rp->adopting) {
+				damaged(rp, s, offset, to.bytes, r->id, r->type,
+				    "its large file is missing");
+				return;
+			}
 			/* Removed after its DONE; or lost, which only the absence of a
 			 * DONE will tell: see orphans(). */
 			idtable_put(sp->items, r->id, sp);
@@ -280,6 +287,16 @@ segment_numbers(struct spool *sp, uint32_t **numbers, size_t *n, uint32_t **spar
 	return 0;
 }
 
+/* An import has put it there, and its segment is about to follow. */
+static bool
+being_imported(struct spool *sp, const char *name)
+{
+	char import[80];
+
+	snprintf(import, sizeof(import), "%.60s.import", name);
+	return faccessat(sp->bigfd, import, F_OK, 0) == 0;
+}
+
 /* Large files without a message are removed: the crash came between them and
  * their record, or between their DONE and their removal. Messages without
  * their large file are reported. */
@@ -294,7 +311,8 @@ orphans(struct spool *sp)
 	void *v;
 
 	while (d != NULL && (e = readdir(d)) != NULL)
-		if (id_parse(span_str(e->d_name), &id) && idtable_get(sp->items, id) == NULL)
+		if (id_parse(span_str(e->d_name), &id) && idtable_get(sp->items, id) == NULL &&
+		    !being_imported(sp, e->d_name))
 			(void)fs_unlinkat(sp->bigfd, e->d_name, NULL);
 	if (d != NULL)
 		closedir(d);
@@ -370,6 +388,61 @@ spool_replay(struct spool *sp, struct err *err)
 	free(numbers);
 	sp->reap = true;
 	return 0;
+}
+
+/* ---- adopting ---- */
+
+uint32_t
+spool_reserve(struct spool *sp)
+{
+	return ++sp->last_number;
+}
+
+int
+spool_adopt(struct spool *sp, uint32_t number, struct err *err)
+{
+	struct segment *s;
+	size_t i;
+
+	if (spool_segment(sp, number) != NULL)
+		return 0;
+	if (number > sp->last_number)
+		return err_set(err, EINVAL, "segment %u was never reserved", number);
+	if (sp->adopt.segment != 0)
+		return err_set(err, EBUSY, "segment %u is being taken over", sp->adopt.segment);
+	if ((s = segment_open(sp->dirfd, number, err)) == NULL)
+		return -1;
+	/* What will be said of its messages must be read after them. */
+	if (sp->head != NULL && sp->head->number < number)
+		spool_end_head(sp);
+	spool_segment_add(sp, s);
+	for (i = sp->nsegments - 1; i > 0 && sp->segments[i - 1]->number > number; i--)
+		sp->segments[i] = sp->segments[i - 1];
+	sp->segments[i] = s;
+	s->left = clock_mono();
+	s->pins++;
+	sp->adopt.segment = number;
+	sp->adopt.next = 0;
+	sp->ops->segment_new(sp->ctx, number, s->fd);
+	return 1;
+}
+
+bool
+spool_adopt_step(struct spool *sp, uint32_t number, uint64_t budget)
+{
+	struct replay rp = { .sp = sp, .adopting = true };
+	struct segment_visitor v = { visit_record, visit_damage, &rp };
+	struct segment *s = spool_segment(sp, number);
+
+	ASSERT(sp->adopt.segment == number && s != NULL);
+	rp.scratch = arena_new(0);
+	sp->adopt.next = segment_scan(s, sp->adopt.next, budget, &v, NULL);
+	arena_free(&rp.scratch);
+	if (sp->adopt.next != 0)
+		return true;
+	sp->adopt.segment = 0;
+	spool_unpin(sp, number);
+	return false;
 }
 
 /* ---- opening and closing ---- */

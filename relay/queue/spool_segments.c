@@ -48,7 +48,6 @@ spool_segment(const struct spool *sp, uint32_t number)
 void
 spool_segment_add(struct spool *sp, struct segment *s)
 {
-	ASSERT(sp->nsegments == 0 || sp->segments[sp->nsegments - 1]->number < s->number);
 	sp->segments = realloc(sp->segments, (sp->nsegments + 1) * sizeof(*sp->segments));
 	ASSERT(sp->segments != NULL);
 	sp->segments[sp->nsegments++] = s;
@@ -165,6 +164,18 @@ spool_next(const struct spool *sp, size_t *at)
 	void *it;
 
 	return idtable_next(sp->items, at, &id, &it) ? it : NULL;
+}
+
+bool
+spool_next_id(const struct spool *sp, size_t *at, uint64_t *id)
+{
+	return idtable_next(sp->items, at, id, NULL);
+}
+
+unsigned
+spool_moves(const struct spool *sp)
+{
+	return idtable_moves(sp->items);
 }
 
 static int
@@ -320,6 +331,12 @@ void
 spool_set_segment_max(struct spool *sp, uint64_t bytes)
 {
 	sp->segment_max = bytes;
+}
+
+int
+spool_space(const struct spool *sp, uint64_t *bytes, uint64_t *inodes)
+{
+	return fs_free(sp->dirfd, bytes, inodes, NULL);
 }
 
 void

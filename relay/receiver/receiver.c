@@ -127,6 +127,9 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 		    m->verdict.record);
 	}
 	conn_answer(rx, m->conn, m->id, r);
+	/* What failed behind the verdict comes again, with a verdict of its own. */
+	if (r->code < 400 || m->outcome != OUTCOME_UNJUDGED)
+		journal_basis(rx, m);
 }
 
 static void

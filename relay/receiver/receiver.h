@@ -97,6 +97,8 @@ struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goe
 };
 extern const struct smtp_ops transaction_ops;
 /* A message's answer is 4xx or 5xx, or a session's command was refused. */
+/* What the verdict rests on, for replays; lost rather than waited for. */
+void journal_basis(struct receiver *rx, const struct message *m);
 void journal_refused(struct receiver *rx, const struct envelope *env, const struct recipient *rcpt,
     unsigned code, struct span text, enum outcome o, uint64_t size, struct span record);
 void log_refused(uint64_t id, const char *command, struct span client_name, struct ip client,

@@ -12,6 +12,7 @@
 
 #define STORE_BACKLOG_MAX (4u << 20)
 #define NOTIFY_AGAIN (3600 * US_PER_SEC)	/* a limit tells of one key once in it */
+#define BASIS_BACKLOG_MAX (16u << 20)	/* then verdict records are lost, and counted */
 
 const char *
 client_text(struct span name, struct ip ip, char *buf)
@@ -79,6 +80,24 @@ journal_refused(struct receiver *rx, const struct envelope *env, const struct re
 	if (rcpt)
 		ev.rcpt = rcpt->address;
 	journal_send(rx, &ev);
+}
+
+void
+journal_basis(struct receiver *rx, const struct message *m)
+{
+	struct msg_basis msg = { m->id, m->verdict.basis, m->t->hold_rule, m->t->hold };
+	struct buf *b = &rx->messages.scratch;
+
+	if (msg.basis.n == 0)
+		return;
+	if (rx->store == NULL || link_backlog(rx->store) > BASIS_BACKLOG_MAX) {
+		counter_add(COUNTER_BASES_LOST, 1);
+		return;
+	}
+	basis_encode(b, &msg);
+	if (buf_failed(b) || link_send(rx->store, FRAME_BASIS, 0, buf_data(b), -1) == -1)
+		counter_add(COUNTER_BASES_LOST, 1);
+	buf_reset(b);
 }
 
 void

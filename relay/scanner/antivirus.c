@@ -17,8 +17,10 @@
  * when the first field is one it knows (measured: Received and From), and a
  * message with defects has several readings. What counts is the union.
  *
- * Not done here: archive members above file_size are cut silently by the
- * engine even so; the archive budgets of the anatomy are what holds there.
+ * Members of archives above file_size the engine skips without a word. Each
+ * member that the anatomy unpacked is scanned by itself, where its size is
+ * reported; what the anatomy could not unpack within its own budgets is unscannable there.
+ * So nothing larger than the budget exists that only the engine would see.
  */
 #include <clamav.h>
 #include <errno.h>
@@ -33,6 +35,8 @@
 
 #include "clock.h"
 #include "scanner/antivirus.h"
+
+_Static_assert(ANATOMY_DECODED <= ANTIVIRUS_FILE_SIZE, "a member that was unpacked can be scanned");
 
 #define TMP_FREE_MIN (UINT64_C(1) << 20)	/* below this a scan would be cut short */
 
@@ -359,8 +363,9 @@ is_leaf(const struct anatomy *an, size_t i)
 {
 	const struct part *p = &an->parts[i];
 
+	/* A file that was unpacked is scanned as what it is, and so are the files within. */
 	return p->decoded.n > 0 && p->type != TYPE_MULTIPART && p->decoded.p != an->raw.p &&
-	    !(i + 1 < an->nparts && an->parts[i + 1].parent == i);
+	    !(i + 1 < an->nparts && an->parts[i + 1].parent == i && !an->parts[i + 1].unpacked);
 }
 
 static bool
@@ -376,13 +381,32 @@ engine_reads_alike(const struct anatomy *an)
 	    span_starts(an->raw, SPAN_LIT("From: ")));
 }
 
+/* Everything locked that the anatomy knows of was opened: its members are scanned by themselves. */
+static bool
+all_opened(const struct anatomy *an)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < an->nparts; i++)
+		if (an->parts[i].encrypted) {
+			any = true;
+			if (!an->parts[i].opened)
+				return false;
+		}
+	return any;
+}
+
 static void
-scan_one(struct antivirus *av, struct span bytes, struct span part, struct arena *a,
-    struct facts *f)
+scan_one(struct antivirus *av, const struct anatomy *an, struct span bytes, struct span part,
+    struct arena *a, struct facts *f)
 {
 	const char *name;
 	cl_error_t rc;
 	enum av_state s = scan_bytes(av, bytes, &name, &rc);
+
+	if (s == AV_UNSCANNABLE && name && strncmp(name, "Heuristics.Encrypted.", 21) == 0 &&
+	    all_opened(an))
+		s = AV_CLEAN;
 
 	if (weight(s) <= weight(f->av))
 		return;
@@ -403,7 +427,7 @@ locate(struct antivirus *av, const struct anatomy *an, struct arena *a, struct f
 
 		if (!is_leaf(an, i))
 			continue;
-		scan_one(av, an->parts[i].decoded, an->parts[i].number, a, &one);
+		scan_one(av, an, an->parts[i].decoded, an->parts[i].number, a, &one);
 		if (one.av == AV_VIRUS) {
 			f->av_name = one.av_name;
 			f->av_part = one.av_part;
@@ -427,7 +451,7 @@ antivirus_scan(struct antivirus *av, const struct anatomy *an, struct arena *a,
 		facts->av = AV_FAILED;
 		return;
 	}
-	scan_one(av, an->raw, span_make(NULL, 0), a, facts);
+	scan_one(av, an, an->raw, span_make(NULL, 0), a, facts);
 	if (facts->av == AV_VIRUS) {
 		locate(av, an, a, facts);
 		return;
@@ -435,7 +459,7 @@ antivirus_scan(struct antivirus *av, const struct anatomy *an, struct arena *a,
 	alike = engine_reads_alike(an);
 	for (size_t i = 0; i < an->nparts && facts->av != AV_VIRUS; i++)
 		if (is_leaf(an, i) && !(alike && stands_in_message(an, &an->parts[i])))
-			scan_one(av, an->parts[i].decoded, an->parts[i].number, a, facts);
+			scan_one(av, an, an->parts[i].decoded, an->parts[i].number, a, facts);
 }
 
 const char *

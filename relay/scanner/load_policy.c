@@ -86,6 +86,21 @@ policy_folder_close(struct policy_folder *f)
 	f->fd = -1;
 }
 
+static void
+note_list(struct policy_folder *f, struct span path, struct span text)
+{
+	struct policy_parts *p = f->parts;
+
+	if (p->nlists == p->caplists) {
+		size_t cap = p->caplists ? p->caplists * 2 : 16;
+
+		p->lists = arena_grow(f->arena, p->lists, p->caplists * sizeof(*p->lists),
+		    cap * sizeof(*p->lists));
+		p->caplists = cap;
+	}
+	p->lists[p->nlists++] = (struct archive_list){ arena_span(f->arena, path), text, false };
+}
+
 int
 policy_folder_read(void *ctx, struct span path, struct span *text, struct err *err)
 {
@@ -94,14 +109,18 @@ policy_folder_read(void *ctx, struct span path, struct span *text, struct err *e
 	if (!stays_inside(path))
 		return err_set(err, EXDEV, SPAN_FMT " is not within the policy folder",
 		    SPAN_ARG(path));
-	return read_beneath(f, arena_str(f->arena, path), POLICY_LIST_MAX, text, err);
+	if (read_beneath(f, arena_str(f->arena, path), POLICY_LIST_MAX, text, err) == -1)
+		return -1;
+	if (f->parts)
+		note_list(f, path, *text);
+	return 0;
 }
 
 /* /usr/share/zoneinfo/NAME; links in it lead to its other files. */
 static int
 read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
 {
-	const struct policy_folder *f = ctx;
+	struct policy_folder *f = ctx;
 	struct policy_folder zones = { .arena = f->arena };
 	int rc;
 
@@ -111,6 +130,9 @@ read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
 	rc = !stays_inside(name) ? err_set(err, EXDEV, "not within %s", ZONEINFO) :
 	    read_beneath(&zones, arena_str(f->arena, name), ZONE_MAX, tzif, err);
 	close(zones.fd);
+	if (rc == 0 && f->parts)
+		note_list(f, span_str(arena_printf(f->arena, ARCHIVE_ZONES SPAN_FMT, SPAN_ARG(name))),
+		    *tzif);
 	return rc;
 }
 
@@ -187,9 +209,9 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 /* only: a single file of the folder, or NULL for all. */
 static struct policy *
 load_from(const char *dir, const char *shown, const char *only, const struct config *conf,
-    bool limits_only, struct arena *a, struct diags *d)
+    bool limits_only, struct arena *a, struct diags *d, struct policy_parts *parts)
 {
-	struct policy_folder f = { .fd = -1, .arena = a };
+	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts };
 	/* What an inbound message is asked for comes with the verifier and the spam filter. */
 	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
 		.ctx = &f, .now = clock_real(), .facts_missing = FACTS_INBOUND,
@@ -210,6 +232,10 @@ load_from(const char *dir, const char *shown, const char *only, const struct con
 	else if (only || policy_folder_sources(&f, shown, ".yaml", d, &files, &nfiles))
 		p = policy_load(files, nfiles, &env, d);
 	policy_folder_close(&f);
+	if (parts) {
+		parts->files = files;
+		parts->nfiles = nfiles;
+	}
 	if (p && d->errors > errors)	/* a file that could not be read */
 		policy_free(&p);
 	return p;
@@ -219,7 +245,7 @@ struct policy *
 policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
     bool limits_only, struct arena *a, struct diags *d)
 {
-	return load_from(dir, dir_shown, NULL, conf, limits_only, a, d);
+	return load_from(dir, dir_shown, NULL, conf, limits_only, a, d, NULL);
 }
 
 struct policy *
@@ -230,14 +256,27 @@ policy_load_file(const char *path, const struct config *conf, struct arena *a, s
 	    arena_str(a, span_make(path, (size_t)(slash - path)));
 
 	return load_from(dir, arena_str(a, span_str(path)), slash ? slash + 1 : path, conf, false, a,
-	    d);
+	    d, NULL);
+}
+
+static const char *
+shown(const struct config *conf)
+{
+	const char *slash = strrchr(conf->policy_dir, '/');
+
+	return slash && slash[1] ? slash + 1 : conf->policy_dir;
 }
 
 struct policy *
 policy_load_conf(const struct config *conf, bool limits_only, struct arena *a, struct diags *d)
 {
-	const char *slash = strrchr(conf->policy_dir, '/');
+	return policy_load_dir(conf->policy_dir, shown(conf), conf, limits_only, a, d);
+}
 
-	return policy_load_dir(conf->policy_dir, slash && slash[1] ? slash + 1 : conf->policy_dir,
-	    conf, limits_only, a, d);
+struct policy *
+policy_load_parts(const struct config *conf, struct arena *a, struct diags *d,
+    struct policy_parts *parts)
+{
+	*parts = (struct policy_parts){ 0 };
+	return load_from(conf->policy_dir, shown(conf), NULL, conf, false, a, d, parts);
 }

@@ -5,6 +5,7 @@
 #include "conf.h"
 #include "master/config.h"
 #include "postern/policy.h"
+#include "scanner/archive.h"
 
 #define POLICY_FILE_MAX (4u << 20)	/* a policy file */
 #define POLICY_LIST_MAX (64u << 20)	/* a list it refers to */
@@ -15,6 +16,9 @@
  * NULL. Everything lives in the arena, which must outlive the policy. NULL: the reasons are in d. */
 struct policy *policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
     bool limits_only, struct arena *a, struct diags *d);
+/* policy_load_dir for conf->policy_dir, and what it read: for an archive. */
+struct policy *policy_load_parts(const struct config *conf, struct arena *a, struct diags *d,
+    struct policy_parts *parts);
 /* A single file as a whole policy; what it refers to lies beside it. */
 struct policy *policy_load_file(const char *path, const struct config *conf, struct arena *a,
     struct diags *d);
@@ -26,6 +30,7 @@ struct policy *policy_load_conf(const struct config *conf, bool limits_only, str
 struct policy_folder {
 	int fd;
 	struct arena *arena;	/* texts lie here */
+	struct policy_parts *parts;	/* each list that is read is noted here; NULL: nowhere */
 };
 int policy_folder_open(struct policy_folder *f, const char *dir, struct arena *a, struct err *err);
 void policy_folder_close(struct policy_folder *f);

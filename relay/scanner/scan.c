@@ -11,14 +11,17 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "postern/record.h"
 #include "scanner/load_policy.h"
 #include "scanner/scan.h"
+
+#define AV_AWAY "The antivirus engine is not available, try again later"
 
 int
 judge_open(struct judge *j, const struct config *conf, struct diags *d, struct err *err)
 {
 	*j = (struct judge){ .arena = arena_new(64u << 10) };
-	j->policy = policy_load_conf(conf, false, j->arena, d);
+	j->policy = policy_load_parts(conf, j->arena, d, &j->parts);
 	if (j->policy)
 		return 0;
 	judge_close(j);
@@ -67,6 +70,7 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 
 	*out = (struct judgement){ .trouble = "", .ms = { -1, -1, -1, -1 } };
 	options.stopwatch = clock_mono;
+	options.record = true;
 	if (options.known)
 		out->facts = *options.known;
 	if (out->facts.now == 0)
@@ -80,8 +84,9 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 	if (out->facts.av == AV_FAILED) {
 		out->trouble = antivirus_trouble(j->antivirus);
 		policy_verdict_failed(j->policy, env, false,
-		    SPAN_LIT("The antivirus engine is not available, try again later"), a,
-		    &out->verdict);
+		    SPAN_LIT(AV_AWAY), a, &out->verdict);
+		out->verdict.record = record_failed(j->policy, &out->anatomy, env, &out->facts,
+		    &out->verdict, SPAN_LIT(AV_AWAY), a);
 		return;
 	}
 	policy_judge(j->policy, &out->anatomy, env, &out->facts, &options, a, &out->verdict);
@@ -136,7 +141,8 @@ judgement_message(const struct judgement *ju, struct span record, struct arena *
 
 	*out = (struct msg_verdict){ .unscannable = v->unscannable, .ndecisions = v->ndecisions,
 		.variants = v->variants, .nvariants = v->nvariants, .record = record,
-		.bcc = v->bcc, .nbcc = v->nbcc, .notices = v->notices, .nnotices = v->nnotices };
+		.bcc = v->bcc, .nbcc = v->nbcc, .notices = v->notices, .nnotices = v->nnotices,
+		.basis = v->record };
 	out->decisions = arena_array(a, v->ndecisions, sizeof(*out->decisions));
 	for (size_t i = 0; i < v->ndecisions; i++) {
 		const struct decision *d = &v->decisions[i];

@@ -9,11 +9,13 @@
 #include "ipc/messages.h"
 #include "postern/policy.h"
 #include "scanner/antivirus.h"
+#include "scanner/archive.h"
 
 struct judge {
 	struct policy *policy;
 	struct antivirus *antivirus;	/* NULL: engine off */
 	struct arena *arena;		/* of the policy */
+	struct policy_parts parts;	/* what it was made from */
 };
 
 struct judgement {

@@ -396,6 +396,40 @@ loop(struct parent *p)
 	}
 }
 
+/* The master hands it on to the store, with who asked for it. Without an archive mail is judged all
+ * the same. */
+static int
+tell_policy(struct parent *p, struct err *err)
+{
+	const struct judge *j = &p->env.judge;
+	char commit[ARCHIVE_COMMIT + 1], *bytes;
+	struct msg_policy m = { .hash = span_str(policy_hash(j->policy)) };
+	struct err why = { 0 };
+	struct buf body;
+	size_t n;
+	int fd = -1;
+
+	commit_of(p->env.conf->policy_dir, commit);
+	m.commit = span_str(commit);
+	if (archive_pack(j->policy, &j->parts, p->env.conf, &bytes, &n, &why) == -1) {
+		log_warn("the policy is not kept for its history: %s", why.text);
+		return 0;
+	}
+	m.size = n;
+	if ((fd = fs_memfd("policy", &why)) == -1 || fs_write_all(fd, bytes, n, &why) == -1 ||
+	    fs_memfd_seal(fd, &why) == -1) {
+		log_warn("the policy is not kept for its history: %s", why.text);
+		if (fd != -1)
+			close(fd);
+		free(bytes);
+		return 0;
+	}
+	free(bytes);
+	buf_init(&body, FRAME_SMALL);
+	policy_encode(&body, &m);
+	return say(p, FRAME_POLICY, &body, fd, err);
+}
+
 static int
 start(struct parent *p, const struct startup *su, struct err *err)
 {
@@ -420,9 +454,11 @@ start(struct parent *p, const struct startup *su, struct err *err)
 	    make_folders(p, uid, gid, err) == -1 || load(p, err) == -1)
 		return -1;
 	sandbox_allow_write(p->base);
+	chan_init(&p->control, FD_CONTROL, ROLE_SCANNER, ROLE_MASTER);
+	if (tell_policy(p, err) == -1)
+		return -1;
 	if (startup_confine(ROLE_SCANNER, uid, gid, &box, err) == -1)
 		return -1;
-	chan_init(&p->control, FD_CONTROL, ROLE_SCANNER, ROLE_MASTER);
 	startup_ready(&body, ROLE_SCANNER, su->instance);
 	return say(p, FRAME_READY, &body, -1, err);
 }

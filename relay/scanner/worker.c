@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
+#include "postern/record.h"
 #include "scanner/worker.h"
 
 #define PEERS_MAX 512
@@ -139,6 +140,8 @@ encode_answer(struct worker *w, const struct envelope *env, const struct judgeme
 	log_msg(LOG_LVL_WARN, env->id, "the verdict is too large; held as unscannable");
 	policy_verdict_failed(w->env->judge.policy, env, true, SPAN_LIT("The verdict is too large"),
 	    w->arena, &failed.verdict);
+	failed.verdict.record = record_failed(w->env->judge.policy, &ju->anatomy, env, &ju->facts,
+	    &failed.verdict, SPAN_LIT("The verdict is too large"), w->arena);
 	record = judgement_record(&w->env->judge, env, &failed, RECORD_MAX, w->arena);
 	judgement_message(&failed, record, w->arena, &m);
 	buf_reset(&w->answer);

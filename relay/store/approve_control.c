@@ -10,9 +10,9 @@
  */
 #include "addr.h"
 #include "clock.h"
-#include "ipc/json_read.h"
+#include "json.h"
 #include "store/approval_db.h"
-#include "store/store.h"
+#include "store/asked.h"
 
 #define KEPT_MAX 100
 
@@ -34,13 +34,13 @@ answer(struct asked *q, const struct kept *k, struct span who, bool approve,
 {
 	static const char *const states[] = { "waits", "approved", "denied" };
 	char id[ID_SIZE];
-	struct json j = asked_line(q);
+	struct json j = open_line(q->reply);
 
 	json_kcstr(&j, "id", id_format(k->id, id));
 	json_kstr(&j, "as", who);
 	json_kcstr(&j, "decision", approve ? "approve" : "deny");
 	json_kcstr(&j, "state", states[state]);
-	asked_line_end(q, &j);
+	close_line(q->reply, &j);
 }
 
 /* One message may be held twice, for different recipients and deciders: the first row that this
@@ -56,16 +56,16 @@ by_name(struct asked *q, bool approve)
 	size_t n;
 
 	if (!id_parse(span_trim(jval_text(q->req, "id")), &f.id)) {
-		asked_error(q, "which one? approve and deny want a message id");
+		say_error(q, "which one? approve and deny want a message id");
 		return;
 	}
 	if (!mailaddr_split(who, &local, &domain)) {
-		asked_error(q, "who decides? `as` wants an address");
+		say_error(q, "who decides? `as` wants an address");
 		return;
 	}
 	who = mailaddr_normalise(q->arena, who);
 	if (kept_select(q->s->db, &f, KEPT_MAX, q->arena, &kids, &n, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 		return;
 	}
 	if (n == 0)
@@ -85,7 +85,7 @@ by_name(struct asked *q, bool approve)
 			return;
 		}
 	}
-	asked_error(q, err.text);
+	say_error(q, err.text);
 }
 
 /* ---- by a link ---- */
@@ -108,7 +108,7 @@ of_token(struct asked *q, struct token *t, struct span *who, struct kept *k)
 	}
 	if (r == 1)
 		return 0;
-	asked_error(q, err.text);
+	say_error(q, err.text);
 	return -1;
 }
 
@@ -125,7 +125,7 @@ act(struct asked *q, bool approve)
 		return;
 	if (approve_vote(q->s, &k, who, approve, SPAN_LIT("link"), reason_of(q), &t, q->arena, &state,
 	    &err) == -1)
-		asked_error(q, err.text);
+		say_error(q, err.text);
 	else
 		answer(q, &k, who, approve, state);
 }
@@ -154,7 +154,7 @@ do_approval_act(struct asked *q, int fd)
 	struct span decision = jval_text(q->req, "decision");
 
 	if (!span_is(decision, "approve") && !span_is(decision, "deny"))
-		asked_error(q, "`decision` is approve or deny");
+		say_error(q, "`decision` is approve or deny");
 	else
 		act(q, span_is(decision, "approve"));
 }
@@ -174,10 +174,10 @@ do_approval_show(struct asked *q, int fd)
 		return;
 	f.id = k.id;
 	if (kept_list(q->s->db, &f, KEPT_MAX, reply_buf(q->reply), &found, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 		return;
 	}
-	j = asked_line(q);
+	j = open_line(q->reply);
 	json_kstr(&j, "as", who);
 	json_kint(&j, "until", t.expires * US_PER_SEC);
 	if (k.record.n) {
@@ -190,5 +190,5 @@ do_approval_show(struct asked *q, int fd)
 		json_key(&j, "record");
 		json_raw(&j, record);
 	}
-	asked_line_end(q, &j);
+	close_line(q->reply, &j);
 }

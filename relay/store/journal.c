@@ -27,6 +27,7 @@ status_of(enum event_kind k)
 	case EVENT_DELAYED:
 	case EVENT_OPERATOR:
 	case EVENT_LOCKED:
+	case EVENT_ALARM:
 	case EVENT_ATTEMPT:
 	case EVENT_TLS_FAILED:
 		return NULL;

@@ -66,8 +66,24 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE TABLE kept_content(kid INTEGER PRIMARY KEY,"
 	" method INTEGER NOT NULL,"	/* 1: zstd */
 	" bytes BLOB NOT NULL);",
-	/* Approvals (approval_db.h), and mail of our own on its way to the queue. */
+	/* What verdicts rested on (basis.h) and the policies they were judged by (policies.h). */
 	[1] =
+	"CREATE TABLE verdict(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"	/* not packed yet */
+	"CREATE TABLE verdict_pack(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" first INTEGER NOT NULL, last INTEGER NOT NULL,"	/* ids */
+	" n INTEGER NOT NULL, bytes BLOB NOT NULL);"	/* zstd */
+	"CREATE INDEX verdict_pack_last ON verdict_pack(last);"
+	"CREATE TABLE rule_hits(rule TEXT NOT NULL, mode TEXT NOT NULL,"	/* e, s, x */
+	" hour INTEGER NOT NULL, n INTEGER NOT NULL, last INTEGER NOT NULL,"
+	" PRIMARY KEY(rule, mode, hour)) WITHOUT ROWID;"
+	"CREATE TABLE policy(manifest INTEGER PRIMARY KEY,"	/* manifest_key */
+	" hash TEXT NOT NULL, used INTEGER NOT NULL,"	/* the last moment known */
+	" names BLOB NOT NULL, bytes BLOB NOT NULL);"	/* manifest; archive */
+	"CREATE TABLE policy_history(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" time INTEGER NOT NULL, manifest INTEGER NOT NULL, hash TEXT NOT NULL,"
+	" how TEXT NOT NULL, uid INTEGER, git TEXT);",
+	/* Approvals (approval_db.h), and mail of our own on its way to the queue. */
+	[2] =
 	"CREATE TABLE approval("	/* what each rule asks for that holds the row */
 	" kid INTEGER NOT NULL, rule TEXT NOT NULL, decider TEXT, approvals INTEGER NOT NULL,"
 	" PRIMARY KEY(kid, rule)) WITHOUT ROWID;"

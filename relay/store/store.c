@@ -238,6 +238,23 @@ acknowledge(struct store *s)
 	}
 }
 
+static int
+take_basis(struct store *s, struct frame *f)
+{
+	struct msg_basis m;
+
+	if (basis_decode(f->body, f->fd, s->scratch, &m) == -1)
+		return -1;
+	if (s->rt->conf->journal_records == 0)
+		return 0;
+	if (bases_add(&s->bases, &m) == -1)
+		counter_add(COUNTER_BASES_LOST, 1);
+	arm(s->flush, s->batch.failing ? RETRY_US : BATCH_US);
+	if (s->bases.n >= BATCH_EVENTS && !s->batch.failing)
+		store_flush(s);
+	return 0;
+}
+
 /* One transaction. numbers[i]: where it stands in the journal, 0 when it was known. */
 static int
 batch_write(struct store *s, int64_t *numbers, struct err *err)
@@ -257,6 +274,10 @@ batch_write(struct store *s, int64_t *numbers, struct err *err)
 			db_rollback(s->db);
 			return -1;
 		}
+	}
+	if (basis_write(s->db, &s->bases, err) == -1) {
+		db_rollback(s->db);
+		return -1;
 	}
 	return db_commit(s->db, err);
 }
@@ -281,10 +302,10 @@ store_flush(struct store *s)
 	struct err err;
 
 	evtimer_del(s->flush);
-	if (b->n == 0)
+	if (b->n == 0 && s->bases.n == 0)
 		return 0;
 	store_settle(s);
-	numbers = calloc(b->n, sizeof(*numbers));
+	numbers = calloc(b->n + 1, sizeof(*numbers));
 	ASSERT(numbers != NULL);
 	if (batch_write(s, numbers, &err) == -1) {
 		if (!b->failing)
@@ -298,6 +319,10 @@ store_flush(struct store *s)
 		log_info("the journal is written again");
 	b->failing = false;
 	counter_add(COUNTER_EVENTS, (int64_t)b->n);
+	counter_add(COUNTER_BASES, (int64_t)s->bases.n);
+	if (s->bases.n && basis_tidy(s->db, &err) == -1)
+		log_warn("verdict records cannot be packed: %s", err.text);
+	bases_reset(&s->bases);
 	for (size_t i = 0; s->tails && i < b->n; i++)
 		if (numbers[i])
 			store_tell(s, &b->events[i], numbers[i]);
@@ -343,6 +368,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	act_tick(s);
 	approve_tick(s);
+	store_policy_write(s);
+	store_expire(s);
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }
@@ -354,6 +381,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 
 	store_settle(s);
 	store_flush(s);
+	store_policy_write(s);
 	store_tails_end(s);
 	db_close(&s->db);
 	runtime_finish(s->rt);
@@ -374,6 +402,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->batch.events = calloc(s->batch.room, sizeof(*s->batch.events));
 	ASSERT(s->batch.events != NULL);
 	s->scratch = arena_new(64u << 10);
+	bases_init(&s->bases);
 	s->tickets = tickets_new();
 	s->ids.slot = rt->instance % ID_SLOTS;
 	s->flush = evtimer_new(rt->base, on_flush, s);
@@ -470,6 +499,8 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	switch (f->type) {
 	case FRAME_EVENT:
 		return take_event(s, p, f);
+	case FRAME_BASIS:
+		return take_basis(s, f);
 	case FRAME_KEEP:
 		return take_keep(s, p, f);
 	case FRAME_SEGMENT:
@@ -508,5 +539,6 @@ const struct role_ops store_ops = {
 	.peer_down = store_peer_down,
 	.frame = store_frame,
 	.client = store_client,
+	.policy = store_policy,
 	.retire = store_retire,
 };

@@ -11,12 +11,10 @@
 #include "ipc/ticket.h"
 #include "master/runtime.h"
 #include "store/approval.h"
+#include "store/basis.h"
 #include "store/journal.h"
 #include "store/kept.h"
-#include "json.h"
 #include "table.h"
-
-struct jval;
 
 #define BATCH_EVENTS 1000
 #define BATCH_US (INT64_C(200) * 1000)		/* a batch is committed after it, at the latest */
@@ -56,6 +54,14 @@ struct store {
 	struct link *queue;		/* NULL: it is away */
 	struct store_batch batch;
 	struct store_keeps keeps;
+	struct bases bases;		/* verdict records that go with the next batch */
+	struct {			/* a POLICY frame that could not be written yet; NULL: none */
+		char *bytes;
+		size_t n;
+		char hash[17], commit[65], how[17];
+		struct msg_policy msg;
+	} policy;
+	int64_t expire_at;		/* clock_mono: then old records are deleted */
 	struct event *flush, *keep_commit, *tick, *leave;
 	struct arena *scratch;		/* of one frame or one request */
 	struct tickets *tickets;	/* owner: begins with struct ticket_kind */
@@ -94,25 +100,12 @@ void errand_over(struct store *s, void *owner, const struct msg_accepted *m);
 void errands_gone(struct store *s);
 bool span_is_plain(struct span s);		/* one line of printable ASCII: fit for an SMTP reply */
 
-/* approve_control.c */
-struct asked;
-void do_approve(struct asked *q, int fd);	/* held.approve, held.deny */
-void do_deny(struct asked *q, int fd);
-void do_approval_show(struct asked *q, int fd);	/* approval.show, approval.act */
-void do_approval_act(struct asked *q, int fd);
+/* store_policy.c */
+void store_policy_write(struct store *s);	/* what waits, if anything does */
+int store_policy(struct runtime *rt, struct frame *f);
+void store_expire(struct store *s);		/* called every second */
 
 /* store_control.c */
-struct asked {
-	struct store *s;
-	const struct jval *req;
-	enum outcome kind;		/* held.*, quarantine.* */
-	uint32_t uid;
-	struct arena *arena;
-	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
-};
-void asked_error(struct asked *q, const char *text);
-struct json asked_line(struct asked *q);	/* {"v":1 */
-void asked_line_end(struct asked *q, struct json *j);
 void store_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 void store_tell(struct store *s, const struct msg_event *ev, int64_t seq);
 void store_tails_end(struct store *s);

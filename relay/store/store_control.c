@@ -8,6 +8,7 @@
  *	{"cmd":"held.show","id":"ID","raw":BOOL}
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
+ *	records.*, policy.*			see store_policy.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -21,7 +22,7 @@
 #include "clock.h"
 #include "ipc/json_read.h"
 #include "log.h"
-#include "store/store.h"
+#include "store/asked.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
 #define TAILS_MAX 32
@@ -31,12 +32,11 @@
 #define HEAD_MAX 16384			/* of a message's header, shown */
 #define REASON_MAX 200
 #define RAW_MAX ((size_t)40 << 20)	/* more does not pass the control socket */
-#define RAW_PIECE 48000			/* bytes of content in one line; a multiple of 3 */
 
 /* ---- lines ---- */
 
 void
-asked_error(struct asked *q, const char *text)
+say_error(struct asked *q, const char *text)
 {
 	struct json j;
 
@@ -48,7 +48,7 @@ asked_error(struct asked *q, const char *text)
 	buf_putc(reply_buf(q->reply), '\n');
 }
 
-static struct json
+struct json
 open_line(struct reply *r)
 {
 	struct json j;
@@ -59,23 +59,11 @@ open_line(struct reply *r)
 	return j;
 }
 
-static void
+void
 close_line(struct reply *r, struct json *j)
 {
 	json_end_object(j);
 	buf_putc(reply_buf(r), '\n');
-}
-
-struct json
-asked_line(struct asked *q)
-{
-	return open_line(q->reply);
-}
-
-void
-asked_line_end(struct asked *q, struct json *j)
-{
-	close_line(q->reply, j);
 }
 
 /* JSON that others wrote: one answer stays one line. */
@@ -158,7 +146,7 @@ do_tail(struct asked *q, int fd)
 	for (t = q->s->tails; t; t = t->next)
 		n++;
 	if (n >= TAILS_MAX) {
-		asked_error(q, "too many follow the journal already");
+		say_error(q, "too many follow the journal already");
 		return;
 	}
 	t = calloc(1, sizeof(*t));
@@ -185,13 +173,13 @@ do_trace(struct asked *q, int fd)
 	struct span text = jval_text(q->req, "q");
 
 	if (span_trim(text).n == 0) {
-		asked_error(q, "trace wants something to look for");
+		say_error(q, "trace wants something to look for");
 		return;
 	}
 	store_flush(q->s);	/* what came a moment ago is asked for most */
 	if (journal_trace(q->s->db, text, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
 	    (uint32_t)limit, reply_buf(q->reply), &res, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 		return;
 	}
 	j = open_line(q->reply);
@@ -210,13 +198,13 @@ do_explain(struct asked *q, int fd)
 	int r;
 
 	if (!id_parse(span_trim(text), &id)) {
-		asked_error(q, "a message id has 11 letters and digits");
+		say_error(q, "a message id has 11 letters and digits");
 		return;
 	}
 	store_flush(q->s);
 	r = journal_record(q->s->db, id, q->arena, &record, &err);
 	if (r != 1) {
-		asked_error(q, r == 0 ? "no message with this id has a record" : err.text);
+		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
 	}
 	buf_span(reply_buf(q->reply), one_line(q->arena, record));
@@ -255,7 +243,7 @@ do_stats(struct asked *q, int fd)
 	if (journal_stats(q->s->db, clock_real() - hours * 3600 * US_PER_SEC, &j, &err) == -1 ||
 	    put_waiting(q, &j, "held", OUTCOME_HOLD, &err) == -1 ||
 	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 	} else {
 		json_end_object(&j);
 		buf_span(reply_buf(q->reply), buf_data(&b));
@@ -279,7 +267,7 @@ filter(struct asked *q, struct kept_filter *f)
 	if (text.n == 0)
 		text = SPAN_LIT("all");
 	if (kept_filter_parse(text, clock_real(), q->arena, f, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 		return -1;
 	}
 	return 0;
@@ -301,7 +289,7 @@ do_list(struct asked *q, int fd)
 		limit = LIST_LIMIT_MAX;
 	if (kept_list(q->s->db, &f, (size_t)limit, reply_buf(q->reply), &found, &err) == -1 ||
 	    kept_count(q->s->db, &f, &total, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 		return;
 	}
 	j = open_line(q->reply);
@@ -311,36 +299,12 @@ do_list(struct asked *q, int fd)
 }
 
 static void
-put_base64(struct reply *r, struct span s)
-{
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	struct buf *b = reply_buf(r);
-
-	for (size_t i = 0; i < s.n; i += 3) {
-		size_t left = s.n - i;
-		uint32_t v = (uint32_t)(unsigned char)s.p[i] << 16 |
-		    (left > 1 ? (uint32_t)(unsigned char)s.p[i + 1] << 8 : 0) |
-		    (left > 2 ? (uint32_t)(unsigned char)s.p[i + 2] : 0);
-		char four[4] = { set[v >> 18], set[v >> 12 & 63], left > 1 ? set[v >> 6 & 63] : '=',
-			left > 2 ? set[v & 63] : '=' };
-
-		buf_put(b, four, 4);
-	}
-}
-
-/* The bytes themselves, {"v":1,"raw":"base64"} line after line. */
-static void
 put_raw(struct asked *q, struct span content)
 {
-	if (content.n > RAW_MAX) {
-		asked_error(q, "the message is too large to be shown");
-		return;
-	}
-	for (size_t at = 0; at < content.n; at += RAW_PIECE) {
-		buf_puts(reply_buf(q->reply), "{\"v\":1,\"raw\":\"");
-		put_base64(q->reply, span_sub(content, at, RAW_PIECE));
-		buf_puts(reply_buf(q->reply), "\"}\n");
-	}
+	if (content.n > RAW_MAX)
+		say_error(q, "the message is too large to be shown");
+	else
+		say_bytes(q, content);
 }
 
 static void
@@ -371,20 +335,20 @@ do_show(struct asked *q, int fd)
 	if (filter(q, &f) == -1)
 		return;
 	if (f.id == 0) {
-		asked_error(q, "show wants a message id");
+		say_error(q, "show wants a message id");
 		return;
 	}
 	if (kept_select(q->s->db, &f, 100, q->arena, &kids, &n, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 		return;
 	}
 	if (n == 0) {
-		asked_error(q, "no message with this id is kept here");
+		say_error(q, "no message with this id is kept here");
 		return;
 	}
 	if (!jval_bool(q->req, "raw") &&
 	    kept_list(q->s->db, &f, 100, reply_buf(q->reply), &found, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 		return;
 	}
 	for (size_t i = n; i-- > 0;) {	/* the latest has it all; decided ones have no content */
@@ -399,7 +363,7 @@ do_show(struct asked *q, int fd)
 		return;
 	}
 	if (jval_bool(q->req, "raw"))
-		asked_error(q, err.text[0] ? err.text : "its content is no longer stored");
+		say_error(q, err.text[0] ? err.text : "its content is no longer stored");
 }
 
 static void
@@ -412,14 +376,14 @@ do_act(struct asked *q, enum act_verb verb)
 	char *by = arena_printf(q->arena, "uid %u", q->uid);
 
 	if (jval_text(q->req, "selector").n == 0 && jval_text(q->req, "id").n == 0) {
-		asked_error(q, "which ones? an id, a selector, or all");
+		say_error(q, "which ones? an id, a selector, or all");
 		return;
 	}
 	if (filter(q, &f) == -1)
 		return;
 	f.all = false;
 	if (kept_select(q->s->db, &f, ACT_MAX, q->arena, &kids, &n, &err) == -1) {
-		asked_error(q, err.text);
+		say_error(q, err.text);
 		return;
 	}
 	if (jval_bool(q->req, "count")) {
@@ -430,7 +394,7 @@ do_act(struct asked *q, enum act_verb verb)
 		return;
 	}
 	if (n == 0 && f.id) {
-		asked_error(q, "no message with this id is kept here");
+		say_error(q, "no message with this id is kept here");
 		return;
 	}
 	act_start(q->s, verb, kids, n, span_str(by),
@@ -460,11 +424,11 @@ do_reject(struct asked *q, int fd)
 	struct span text = jval_text(q->req, "text");
 
 	if (text.n > REASON_MAX) {
-		asked_error(q, "the reason is too long: 200 characters");
+		say_error(q, "the reason is too long: 200 characters");
 		return;
 	}
 	if (!span_is_plain(text)) {
-		asked_error(q, "the reason stands in an SMTP reply: plain ASCII only");
+		say_error(q, "the reason stands in an SMTP reply: plain ASCII only");
 		return;
 	}
 	do_act(q, ACT_REJECT);
@@ -487,6 +451,12 @@ static const struct command {
 	{ "tail", false, do_tail },
 	{ "explain", false, do_explain },
 	{ "journal.stats", false, do_stats },
+	{ "records.page", false, do_records_page },
+	{ "records.get", false, do_records_get },
+	{ "policy.manifest", false, do_policy_manifest },
+	{ "policy.archive", false, do_policy_archive },
+	{ "policy.history", false, do_policy_history },
+	{ "policy.hits", false, do_policy_hits },
 	{ "list", true, do_list },
 	{ "show", true, do_show },
 	{ "release", true, do_release },
@@ -532,9 +502,9 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	q.arena = arena_new(0);
 	q.req = v = jval_parse(request, &err);
 	if (v == NULL)
-		asked_error(&q, err.text);
+		say_error(&q, err.text);
 	else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
-		asked_error(&q, "the store knows no such command");
+		say_error(&q, "the store knows no such command");
 	else
 		c->run(&q, fd);
 	jval_free(&v);

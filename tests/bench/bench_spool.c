@@ -276,17 +276,19 @@ resident(void)
 
 /* ---- acts on many, and how long they hold up the loop ---- */
 
+/* One that is let in at a random moment waits for the longest turn at most. */
 static void
 act_on_all(struct runtime *rt, const char *verb, const char *more)
 {
-	char request[256], answer[512];
+	static char answer[1 << 20];
+	char request[256];
 	int fd[2];
 	int64_t begun = clock_mono(), last, worst = 0;
 	struct pollfd p;
 	ssize_t n;
 
 	ASSERT(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
-	snprintf(request, sizeof(request), "{\"cmd\":\"queue.%s\",\"selector\":\"all\"%s}", verb, more);
+	snprintf(request, sizeof(request), "{\"cmd\":\"queue.%s\"%s}", verb, more);
 	last = clock_mono();
 	queue_ops.client(rt, fd[0], 0, span_str(request));
 	p = (struct pollfd){ fd[1], POLLIN, 0 };
@@ -301,20 +303,39 @@ act_on_all(struct runtime *rt, const char *verb, const char *more)
 	ASSERT(n > 0);
 	answer[n] = '\0';
 	close(fd[1]);
-	printf("%10s %9.2f s   longest turn %5.1f ms   %s", verb, seconds_since(begun),
-	    (double)worst / 1000, answer);
+	if (strchr(answer, '\n'))
+		strchr(answer, '\n')[n > 90 ? 0 : 1] = '\0';
+	printf("%8s %-44s %6.2f s   longest turn %5.1f ms   %.90s%s", verb, more[0] ? more + 1 : "",
+	    seconds_since(begun), (double)worst / 1000, answer, strchr(answer, '\n') ? "" : "\n");
 }
+
+/* What people ask of a queue with very many messages. */
+static void
+looks(struct runtime *rt, size_t n)
+{
+	printf("\nlooking at %zu messages\n", n);
+	act_on_all(rt, "summary", "");
+	act_on_all(rt, "list", ",\"by\":\"site\",\"limit\":3");
+	act_on_all(rt, "list", ",\"by\":\"sender\",\"limit\":3");
+	act_on_all(rt, "list", ",\"by\":\"reason\",\"limit\":3");
+	act_on_all(rt, "show", ",\"selector\":\"to=nobody@example.net\"");
+	act_on_all(rt, "retry", ",\"selector\":\"reason=connect\",\"count\":true");
+}
+
+#define ALL ",\"selector\":\"all\""
 
 static void
 acts(struct runtime *rt)
 {
 	printf("\nacts on 100000 messages\n");
-	act_on_all(rt, "retry", "");
-	act_on_all(rt, "hold", "");
-	act_on_all(rt, "release", "");
-	act_on_all(rt, "reroute", ",\"to\":\"relay.example.net:25\"");
-	act_on_all(rt, "drain", ",\"to\":\"192.0.2.1:25\"");
-	act_on_all(rt, "fail", ",\"silent\":true");
+	act_on_all(rt, "retry", ALL);
+	act_on_all(rt, "hold", ALL);
+	act_on_all(rt, "release", ALL);
+	act_on_all(rt, "reroute", ALL ",\"to\":\"relay.example.net:25\"");
+	act_on_all(rt, "drain", ALL ",\"to\":\"192.0.2.1:25\"");
+	act_on_all(rt, "fail", ALL ",\"silent\":true");
+	printf("events for the journal, each with who did it: %zu\n",
+	    queue_events_waiting(rt->state));
 }
 
 static void
@@ -353,6 +374,8 @@ start_up(size_t n, bool then_act)
 	    (double)(resident() - rss) / (double)n);
 	if (then_act)
 		acts(&rt);
+	else if (n > 100000)
+		looks(&rt, n);
 	/* The role's memory is left to the end of the process: one figure, one process. */
 	folder_remove(u.path);
 }
@@ -397,6 +420,36 @@ schedule_cost(size_t n)
 	return (double)begun * 1000 / (double)ops;
 }
 
+/* A sender with 100,000 jobs, to one site or to as many sites: how many of his go out before what
+ * another sends? */
+static int
+fair_share(bool one_site)
+{
+	static const int64_t curve[] = { 60 * US_PER_SEC };
+	enum { BULK = 100000 };
+	struct schedule_conf conf = { .retry = { { curve, 1 } }, .window = 40, .total = 10000 };
+	struct schedule *s = schedule_new(&conf, 0);
+	struct job *bulk = calloc(BULK, sizeof(*bulk)), other = { .share = 2 }, *j;
+	char site[32];
+	int before = 0;
+
+	ASSERT(bulk != NULL);
+	for (int i = 0; i < BULK; i++) {
+		bulk[i].share = 1;
+		snprintf(site, sizeof(site), "site%d.example", one_site ? 0 : i);
+		schedule_add(s, &bulk[i], span_str(site), 0);
+	}
+	schedule_add(s, &other, SPAN_LIT("site0.example"), 0);
+	for (; (j = schedule_take(s)) != &other; before++) {
+		ASSERT(j != NULL);
+		schedule_done(s, j, FAIL_NONE);
+	}
+	schedule_return(s, &other);
+	schedule_free(&s);
+	free(bulk);
+	return before;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -428,6 +481,8 @@ main(int argc, char **argv)
 	printf("\nscheduling: a job taken, done and put off (ns)\n");
 	printf("%10d jobs %8.0f\n%10d jobs %8.0f\n", 10000, schedule_cost(10000), 1000000,
 	    schedule_cost(1000000));
+	printf("\none sender with 100000 messages: another's goes out after %d of his to one site, %d of his "
+	    "to 100000 sites\n", fair_share(true), fair_share(false));
 	printf("\nstarting the queue with messages waiting\n");
 	printf("%10s %11s %14s %14s %14s\n", "messages", "start-up", "", "heap B/msg", "RSS B/msg");
 	start_up(100000, false);

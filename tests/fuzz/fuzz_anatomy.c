@@ -45,9 +45,11 @@ static void
 part_check(const struct anatomy *an, size_t i)
 {
 	const struct part *p = &an->parts[i];
-	bool extracted = p->type >= TYPE_DOCX && p->type <= TYPE_ODP;
+	bool extracted = part_type_class(p->type) == CLASS_DOCUMENT || p->type == TYPE_MSG;
 	size_t most = extracted ? SIZE_MAX : p->decoded.n;
 
+	for (size_t k = 0; k < p->nsides; k++)
+		text_check(&p->sides[k].text, SIZE_MAX);
 	ASSERT(i == 0 ? p->parent == PART_NONE : p->parent < i);
 	ASSERT(p->depth == (i == 0 ? 0 : an->parts[p->parent].depth + 1));
 	ASSERT(p->type < TYPE_COUNT);
@@ -87,9 +89,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* The first byte chooses limits now and then, so that those paths are walked too. */
 	if (size && data[0] == 1)
-		limits = (struct anatomy_limits){ 4, 2, 3, 200 };
+		limits = (struct anatomy_limits){ 4, 2, 3, 200, 5, 2, 100, 3 };
 	anatomy_build(a, span_make((const char *)data, size), &limits, &an);
-	ASSERT(an.nparts >= 1 && an.nparts <= ANATOMY_PARTS);
+	ASSERT(an.nparts >= 1 && an.nparts <= ANATOMY_PARTS + ANATOMY_ENTRIES);
 	ASSERT(an.header_end <= an.raw.n);
 	for (size_t i = 0; i < an.nparts; i++)
 		part_check(&an, i);

@@ -1,7 +1,10 @@
 """A queue handed over: rerouted, drained to another node, exported and imported. Lost 0, doubled 0."""
+import contextlib
 import json
 import os
+import random
 import re
+import subprocess
 import unittest
 
 import lab
@@ -98,7 +101,6 @@ class HandOver(unittest.TestCase):
         # Never over an export that is there.
         self.assertEqual(a.tool("queue", "export", file, check=False).returncode, 1)
         b = self.node("b", self.mx.port)
-        self.assertIn("stop it", b.tool("queue", "import", file, check=False).stderr)
         b.stop_postern()
         for text in ("60 messages imported, 0 left out", "0 messages imported, 60 left out"):
             r = b.tool("queue", "import", file, check=False)
@@ -110,6 +112,71 @@ class HandOver(unittest.TestCase):
         b.stop_postern()
         self.assertIn("0 messages imported", b.tool("queue", "import", file, check=False).stderr)
         self.assertIn("all is well", b.tool("spool", "check"))
+
+    def export(self, a, held=0):
+        """60 messages, the first of them held by an operator, as a file."""
+        want = self.load(a, 60)
+        for m in a.control({"cmd": "queue.list"})[:held]:
+            a.tool("queue", "hold", m["id"])
+        file = a.path("queue.export")
+        self.assertEqual(a.tool("queue", "export", file, check=False).returncode, 0)
+        a.stop_postern()
+        return want, file
+
+    def test_import_into_a_running_daemon(self):
+        want, file = self.export(self.node("a", self.dead), held=7)
+        b = self.node("b", self.mx.port)
+        other = b.send("b@partner.lab", subject="token-5555")
+        self.assertEqual(other[0], 250)
+        for text in ("60 messages imported, 0 left out", "0 messages imported, 60 left out"):
+            r = b.tool("queue", "import", file, check=False)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertIn(text, r.stderr)
+        lab.wait_for(lambda: b.counter("queue_messages") == 7, because="all but those that are held")
+        self.assertEqual(b.control({"cmd": "queue.summary"})[0]["held"], 7)
+        self.assertEqual(len(self.tokens()), 54)
+        self.assertIn("7 released", b.tool("queue", "release", "held", "--yes"))
+        b.queue_empty()
+        self.assertEqual(self.tokens(), sorted(want | {"token-5555"}))
+        # It is in the journal: who did it, and each message under its new name.
+        self.assertIn("import segment", b.log())
+        # The daemon goes on writing behind what it adopted, and starts with all of it.
+        self.assertEqual(b.send("b@partner.lab", subject="token-6666")[0], 250)
+        b.queue_empty()
+        b.stop_postern()
+        self.assertIn("all is well", b.tool("spool", "check"))
+        # A folder that is not the one of the configuration is none of the daemon's business.
+        b.start_postern()
+        c = self.node("c", self.dead)
+        r = b.tool("queue", "import", file, c.path("spool"), check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("not the one of this configuration", r.stderr)
+
+    def test_import_cut_off(self):
+        """The tool and the daemon are killed at any moment; what is imported in the end is there once."""
+        want, file = self.export(self.node("a", self.dead))
+        b = self.node("b", self.dead)
+        seed = int(os.environ.get("IMPORT_SEED", random.randrange(1 << 30)))
+        dice = random.Random(seed)
+        tool = [os.path.join(lab.BUILD, "postern"), "-c", b.path("postern.yaml"), "queue", "import", file]
+        for n in range(12):
+            p = subprocess.Popen(tool, stderr=subprocess.DEVNULL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                p.wait(dice.uniform(0, 0.15))
+            if n % 3 == 0:
+                b.kill_postern()
+            if n % 3 != 1:
+                p.kill()
+            p.wait()
+            if n % 3 == 0:
+                b.start_postern()
+        self.assertEqual(b.tool("queue", "import", file, check=False).returncode, 0, "seed %d" % seed)
+        for again in range(2):
+            got = b.control({"cmd": "queue.list"})
+            self.assertEqual(len(got), 60, "seed %d" % seed)
+            self.assertEqual(len({m["parent"] for m in got}), 60, "seed %d" % seed)
+            b.kill_postern()
+            b.start_postern()
 
 
 if __name__ == "__main__":

@@ -123,6 +123,67 @@ class Reload(unittest.TestCase):
         self.mx.wait(len(results))
         self.assertEqual(len(self.mx.messages), len(results))
 
+    def test_connecting_during_reloads(self):
+        """Thousands of clients connect while generations follow each other: each is greeted and served."""
+        self.start()
+        said, trouble, stop = [0], [], threading.Event()
+
+        def client():
+            port = self.lab.ports["smtp"]
+            while not stop.is_set():
+                try:
+                    with socket.create_connection(("127.0.0.1", port), lab.DEADLINE) as s:
+                        f = s.makefile("rb")
+                        lines = [f.readline()]
+                        for command in (b"NOOP", b"QUIT"):
+                            s.sendall(command + b"\r\n")
+                            lines.append(f.readline())
+                    if [l[:3] for l in lines] != [b"220", b"250", b"221"]:
+                        trouble.append(lines)
+                    said[0] += 1
+                except OSError as e:
+                    trouble.append(repr(e))
+
+        threads = [threading.Thread(target=client) for _ in range(4)]
+        for t in threads:
+            t.start()
+        reloads = 0
+        while reloads < 10 or (said[0] < 3000 and reloads < 60):
+            self.reload()
+            reloads += 1
+        stop.set()
+        for t in threads:
+            t.join()
+        self.assertEqual(trouble, [], "of %d clients during %d reloads" % (said[0], reloads))
+        self.assertGreaterEqual(said[0], 3000)
+
+    def test_a_session_outlives_a_row_of_reloads(self):
+        """More generations than are kept: who came before the first of them is still served by the policy in force."""
+        self.start()
+        idle, busy = self.lab.smtp(), self.lab.smtp()
+        for s in (idle, busy):
+            self.addCleanup(s.close)
+            s.ehlo()
+        busy.mail("a@example.lab")
+        for _ in range(7):
+            self.reload()
+        self.assertEqual(idle.noop()[0], 250)
+        self.assertEqual(busy.rcpt("b@partner.lab")[0], 250)
+        self.assertEqual(busy.data(lab.message(subject="seven reloads"))[0], 250)
+        for s in (idle, busy):
+            self.assertEqual(s.quit()[0], 221)
+        lab.wait_for(lambda: not self.receivers("retiring"), because="the end of the old receivers")
+        self.mx.wait(1)
+
+    def test_when_it_is_said_it_is_so(self):
+        """Whoever connects after `postern reload` has ended is judged by the new policy."""
+        self.start()
+        for i in range(12):
+            self.lab.policy("version: 1\nrules:\n  - {id: x, when: {subject: {words: [%s]}}, then: {reject: \"5.7.1 no\"}}\n"
+                            % ("this" if i % 2 else "that"))
+            self.reload()
+            self.assertEqual(self.lab.send("b@partner.lab", subject="this")[0], 550 if i % 2 else 250)
+
     def test_killed_receiver_leaves_no_sessions(self):
         self.start()
         held = [self.lab.smtp() for _ in range(5)]

@@ -244,7 +244,7 @@ test_defects(void **state)
 		{ "Content-Type: text/plain; charset=us-ascii\r\n\r\ncaf\xc3\xa9", DEFECT_CHARSET_MALFORMED },
 		{ "Content-Type: message/partial; id=\"x\"; number=1\r\n\r\nx", DEFECT_MESSAGE_PARTIAL },
 		{ "Content-Type: message/external-body; access-type=url\r\n\r\nx", DEFECT_EXTERNAL_BODY },
-		{ "Content-Type: image/png; name=a.png\r\n\r\n%PDF-1.4 x", DEFECT_TYPE_MISMATCH },
+		{ "Content-Type: image/png; name=a.png\r\n\r\n%PDF-1.4 x", DEFECT_TYPE_MISMATCH | DEFECT_DOCUMENT_BROKEN },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

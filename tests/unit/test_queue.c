@@ -169,7 +169,7 @@ size_limits(void **state)
 		assert_int_equal(answer(&h, 1, id), ACCEPT_OK);
 	}
 	assert_int_equal(q->size.messages, 100);
-	assert_true(q->size.near);
+	assert_true(queue_alarmed(q, ALARM_NEAR));
 	id = submit(&h, "m@example.org", &r, 1, 1);
 	assert_int_equal(answer(&h, 1, id), ACCEPT_FULL);
 	assert_string_equal(q->size.over, "messages");
@@ -469,116 +469,6 @@ kept_by_the_store(void **state)
 	house_free(&h);
 }
 
-/* ---- the operator ---- */
-
-static struct jval *
-ask(struct house *h, const char *request)
-{
-	struct err err;
-	int fd[2];
-	char out[65536];
-	ssize_t n;
-	struct jval *v;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-	queue_ops.client(&h->rt, fd[0], 1000, span_str(request));
-	turn(h);
-	n = read(fd[1], out, sizeof(out));
-	close(fd[1]);
-	assert_true(n > 0);
-	v = jval_parse(span_make(out, memchr(out, '\n', (size_t)n) ?
-	    (size_t)((char *)memchr(out, '\n', (size_t)n) - out) : (size_t)n), &err);
-	if (v == NULL)
-		fprintf(stderr, "%s: %.*s\n", err.text, (int)n, out);
-	assert_non_null(v);
-	assert_int_equal(jval_int(v, "v", 0), 1);
-	return v;
-}
-
-static int64_t
-ask_number(struct house *h, const char *request, const char *key)
-{
-	struct jval *v = ask(h, request);
-	int64_t n = jval_int(v, key, -1);
-
-	jval_free(&v);
-	return n;
-}
-
-static void
-operator(void **state)
-{
-	struct house h;
-	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
-	struct rcpt_spec s = { "a@two.example", OUTCOME_DELIVER, 0 };
-	struct msg_deliver d;
-	struct frame f;
-	struct jval *v;
-	const struct jval *leg;
-	uint64_t id, t;
-	char request[200], text[ID_SIZE];
-
-	house_new(&h);
-	id = submit(&h, "m@example.org", &r, 1, 1);
-	(void)answer(&h, 1, id);
-	for (int i = 0; i < 4; i++)
-		(void)answer(&h, 2, submit(&h, "x@example.org", &s, 1, 2));
-	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.summary\"}", "messages"), 5);
-	v = ask(&h, "{\"cmd\":\"queue.list\",\"by\":\"sender\"}");
-	assert_true(span_is(jval_text(v, "sender"), "x@example.org"));
-	assert_int_equal(jval_int(v, "messages", 0), 4);
-	jval_free(&v);
-	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.hold\",\"selector\":\"two.example\",\"count\":true}",
-	    "matched"), 4);
-	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.hold\",\"selector\":\"two.example\"}", "done"), 4);
-	v = ask(&h, "{\"cmd\":\"queue.pause\",\"site\":\"one.example\"}");
-	assert_true(jval_bool(v, "paused"));
-	jval_free(&v);
-	assert_int_equal(queued(&h), 5);
-	house_crash(&h);
-	start(&h);			/* both outlive a restart */
-	peer(&h, 0, &h.receiver, ROLE_RECEIVER);
-	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
-	assert_false(hear(&h, &h.delivery, FRAME_DELIVER, &f));
-	snprintf(request, sizeof(request), "{\"cmd\":\"queue.show\",\"id\":\"%s\"}", id_format(id, text));
-	v = ask(&h, request);
-	leg = jval_at(jval_get(v, "legs"), 0);
-	assert_true(span_is(jval_text(leg, "state"), "paused"));
-	assert_true(span_is(jval_text(leg, "site"), "one.example"));
-	jval_free(&v);
-	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.resume\",\"site\":\"one.example\"}", "v"), 1);
-	t = job(&h, &d);
-	assert_int_equal(d.id, id);
-	result(&h, t, &d, RCPT_DEFERRED, FAIL_RECIPIENT, "4.2.2", "mailbox full");
-	v = ask(&h, request);
-	leg = jval_at(jval_get(v, "legs"), 0);
-	assert_true(span_is(jval_text(leg, "state"), "deferred"));
-	assert_int_equal(jval_int(leg, "attempts", 0), 1);
-	assert_true(span_is(jval_text(jval_at(jval_get(leg, "recipients"), 0), "reply"), "mailbox full"));
-	jval_free(&v);
-	snprintf(request, sizeof(request), "{\"cmd\":\"queue.retry\",\"selector\":\"%s\"}", text);
-	assert_int_equal(ask_number(&h, request, "done"), 1);
-	t = job(&h, &d);
-	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
-	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.release\",\"sender\":\"x@example.org\"}", "done"), 4);
-	for (int i = 0; i < 4; i++)
-		(void)job(&h, &d);
-	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.fail\",\"selector\":\"all\"}", "done"), 0);
-	chan_release(&h.delivery);
-	memset(&h.delivery, 0, sizeof(h.delivery));
-	turn(&h);
-	assert_int_equal(ask_number(&h,
-	    "{\"cmd\":\"queue.fail\",\"selector\":\"all\",\"silent\":true}", "done"), 4);
-	assert_int_equal(queued(&h), 0);
-	v = ask(&h, "{\"cmd\":\"queue.explode\"}");
-	assert_true(jval_has(v, "error"));
-	jval_free(&v);
-	v = ask(&h, "[1");
-	assert_true(jval_has(v, "error"));
-	jval_free(&v);
-	house_free(&h);
-}
-
 static void
 handed_back(void **state)
 {
@@ -615,7 +505,7 @@ main(void)
 		cmocka_unit_test(crash_keeps), cmocka_unit_test(bounce), cmocka_unit_test(bounce_signed), cmocka_unit_test(size_limits), cmocka_unit_test(success),
 		cmocka_unit_test(bounce_not_durable), cmocka_unit_test(refused_by_disk),
 		cmocka_unit_test(delay_and_expiry), cmocka_unit_test(kept_by_the_store),
-		cmocka_unit_test(operator), cmocka_unit_test(handed_back),
+		cmocka_unit_test(handed_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

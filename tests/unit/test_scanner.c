@@ -17,6 +17,7 @@
 #include "fs.h"
 #include "master/runtime.h"
 #include "master/startup.h"
+#include "scanner/archive.h"
 #include "scanner_test.h"
 
 #define PATIENCE_MS 20000
@@ -139,6 +140,33 @@ expect(struct chan *c, enum frame_type type)
 	return f;
 }
 
+/* Before anything else the parent says what it has loaded; it can be compiled again from that. */
+static void
+expect_policy(void)
+{
+	struct frame f = expect(&control, FRAME_POLICY);
+	struct archive ar;
+	struct msg_policy m;
+	struct policy *p;
+	struct diags d;
+	struct err err;
+	char *bytes;
+
+	assert_int_equal(policy_decode(f.body, f.fd, arena, &m), 0);
+	bytes = arena_alloc(arena, m.size + 1);
+	assert_int_equal(pread(f.fd, bytes, m.size + 1, 0), m.size);
+	assert_int_equal(archive_unpack(span_make(bytes, m.size), arena, &ar, &err), 0);
+	assert_true(span_eq(ar.hash, m.hash) && ar.parts.nfiles == 1);
+	assert_true(span_eq(ar.parts.files[0].text, span_str(policy)));
+	diags_init(&d, arena);
+	p = archive_load(&ar, &d);
+	assert_non_null(p);
+	assert_string_equal(policy_hash(p), arena_str(arena, m.hash));
+	assert_true(span_eq(policy_manifest(p), ar.manifest));
+	policy_free(&p);
+	close(f.fd);
+}
+
 struct worker {
 	pid_t pid;
 	uint32_t instance;
@@ -249,6 +277,7 @@ judges_inside_its_cage(void **state)
 	struct frame f;
 
 	start(arena_printf(arena, "{engine: libclamav, databases: databases}"), "30s");
+	expect_policy();
 	f = expect(&control, FRAME_READY);
 	assert_int_equal(f.fd, -1);
 	take_worker(&w);
@@ -291,6 +320,7 @@ replaces_the_dead(void **state)
 	struct err err;
 
 	start("{engine: off}", "30s");
+	expect_policy();
 	expect(&control, FRAME_READY);
 	take_worker(&w);
 	take_worker(&other);
@@ -318,6 +348,7 @@ blind_antivirus_defers(void **state)
 	char *folder;
 
 	start("{engine: libclamav, databases: databases}", "30s");
+	expect_policy();
 	expect(&control, FRAME_READY);
 	take_worker(&w);
 	ask(&w, 1, with_eicar(), false);
@@ -340,6 +371,7 @@ nonsense_is_reported(void **state)
 	struct frame f;
 
 	start("{engine: off}", "30s");
+	expect_policy();
 	expect(&control, FRAME_READY);
 	take_worker(&w);
 	assert_int_equal(chan_push(&w.peer, FRAME_SCAN, 1, SPAN_LIT("nonsense"), -1), 0);

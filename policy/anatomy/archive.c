@@ -1,0 +1,376 @@
+/* archive.c -- libarchive over memory; see anatomy/archive.h.
+ *
+ * One layer at a time: a .tar.gz is a gzip with one member, which is a tar.
+ * So each level counts, and nothing recurses. Only the format that the bytes
+ * show is offered to the library: none of its others can be reached.
+ *
+ * libarchive neither opens RAR and 7z under a password nor follows volumes:
+ * those members are parts without bytes, with their names and kind of lock.
+ * It runs where the whole anatomy runs, in the scanner's caged worker; a crash
+ * costs that message, see relay/scanner/worker.c.
+ */
+#include "anatomy/archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "anatomy/type.h"
+#include "anatomy/unpack.h"
+
+#define HEADERS_MAX 50000	/* looked at in one archive: folders, links and empty files too */
+#define NEAR 64		/* members tried for a name */
+#define PIECE ((size_t)1 << 20)
+
+static struct archive *
+reader_open(struct span bytes, enum part_type t)
+{
+	struct archive *ar = archive_read_new();
+
+	if (ar == NULL)
+		return NULL;
+	switch (t) {
+	case TYPE_ZIP:
+		archive_read_support_format_zip_seekable(ar);
+		break;
+	case TYPE_SEVENZIP:
+		archive_read_support_format_7zip(ar);
+		break;
+	case TYPE_RAR:
+		archive_read_support_format_rar(ar);
+		archive_read_support_format_rar5(ar);
+		break;
+	case TYPE_TAR:
+		archive_read_support_format_tar(ar);
+		break;
+	case TYPE_CAB:
+		archive_read_support_format_cab(ar);
+		break;
+	case TYPE_ISO:
+		archive_read_support_format_iso9660(ar);
+		break;
+	case TYPE_LZH:
+		archive_read_support_format_lha(ar);
+		break;
+	default:
+		archive_read_support_format_raw(ar);
+	}
+	if (t == TYPE_GZIP)
+		archive_read_support_filter_gzip(ar);
+	else if (t == TYPE_BZIP2)
+		archive_read_support_filter_bzip2(ar);
+	else if (t == TYPE_XZ)
+		archive_read_support_filter_xz(ar);
+	else if (t == TYPE_ZSTD)
+		archive_read_support_filter_zstd(ar);
+	return ar;
+}
+
+static bool
+reader_start(struct archive *ar, struct span bytes)
+{
+	return archive_read_open_memory(ar, bytes.p, bytes.n) == ARCHIVE_OK;
+}
+
+static bool
+is_packed_file(enum part_type t)
+{
+	return t == TYPE_GZIP || t == TYPE_BZIP2 || t == TYPE_XZ || t == TYPE_ZSTD;
+}
+
+/* All of one member. False: it broke off. */
+static bool
+member_pour(struct archive *ar, struct pour *o)
+{
+	for (;;) {
+		size_t room;
+		char *to = pour_room(o, &room);
+		la_ssize_t n;
+
+		if (to == NULL)
+			return true;
+		n = archive_read_data(ar, to, room < PIECE ? room : PIECE);
+		if (n == 0)
+			return true;
+		if (n == ARCHIVE_RETRY)
+			continue;
+		if (n < 0)
+			return n == ARCHIVE_WARN;
+		pour_took(o, (size_t)n);
+	}
+}
+
+static struct span
+entry_name(struct archive_entry *e)
+{
+	const char *name = archive_entry_pathname_utf8(e);
+
+	if (name == NULL)
+		name = archive_entry_pathname(e);
+	return span_str(name ? name : "");
+}
+
+/* "report.csv.gz" holds "report.csv", ".tgz" a ".tar". */
+static struct span
+packed_name(struct builder *b, struct span name)
+{
+	struct span ext = name_extension(name);
+
+	if (ext.n == 0)
+		return name;
+	if (span_is_nocase(ext, "tgz") || span_is_nocase(ext, "tbz2") || span_is_nocase(ext, "txz"))
+		return span_str(arena_printf(b->a, SPAN_FMT "tar",
+		    SPAN_ARG(span_sub(name, 0, name.n - ext.n))));
+	return span_sub(name, 0, name.n - ext.n - 1);
+}
+
+static enum encryption
+kind_of_lock(enum part_type t, bool names)
+{
+	if (t == TYPE_RAR)
+		return names ? ENCRYPTION_RAR_NAMES : ENCRYPTION_RAR;
+	if (t == TYPE_SEVENZIP)
+		return names ? ENCRYPTION_SEVENZIP_NAMES : ENCRYPTION_SEVENZIP;
+	return ENCRYPTION_ZIP;
+}
+
+struct walk {
+	struct builder *b;
+	uint16_t index;
+	enum part_type type;
+	struct span bytes;
+	struct archive *ar;
+	uint64_t out;		/* bytes that came, for the ratio over the whole archive */
+	unsigned members;
+	uint32_t defects;
+	bool locked;
+};
+
+/* One member. False: a budget is spent. */
+static bool
+walk_member(struct walk *w, struct archive_entry *e)
+{
+	struct builder *b = w->b;
+	struct span name = entry_name(e), bytes;
+	struct pour o;
+	bool whole;
+
+	/* Some libraries' readers give no type for files; what is a folder or a link says so. */
+	if (archive_entry_filetype(e) != AE_IFREG && archive_entry_filetype(e) != 0)
+		return true;
+	if (archive_entry_hardlink(e) && archive_entry_size(e) == 0)
+		return true;
+	name = is_packed_file(w->type) ? packed_name(b, b->out->parts[w->index].name) :
+	    arena_span(b->a, name);
+	w->members++;
+	if (archive_entry_is_data_encrypted(e)) {
+		w->locked = true;
+		blob_add_locked(b, w->index, name, kind_of_lock(w->type, false));
+		return b->entries > 0;
+	}
+	pour_begin(&o, b, w->bytes.n, archive_entry_size_is_set(e) && archive_entry_size(e) > 0 ?
+	    (uint64_t)archive_entry_size(e) : 0);
+	whole = member_pour(w->ar, &o);
+	if (!whole)
+		w->defects |= DEFECT_ARCHIVE_UNREADABLE;
+	if (o.cut)
+		w->defects |= DEFECT_TOO_LARGE;
+	bytes = pour_end(&o);
+	w->out += bytes.n;
+	if (blob_add(b, w->index, bytes, name) == PART_NONE)
+		return false;
+	if (w->out > ANATOMY_RATIO_FREE && w->out / ANATOMY_RATIO > w->bytes.n) {
+		w->defects |= DEFECT_TOO_LARGE;
+		return false;
+	}
+	return !o.cut;
+}
+
+static void
+walk_all(struct walk *w)
+{
+	struct archive_entry *e;
+
+	for (unsigned i = 0;; i++) {
+		int rc = archive_read_next_header(w->ar, &e);
+
+		if (rc == ARCHIVE_EOF)
+			return;
+		if (rc == ARCHIVE_RETRY && i < HEADERS_MAX)
+			continue;
+		if (rc == ARCHIVE_FATAL || rc == ARCHIVE_FAILED) {
+			if (archive_read_has_encrypted_entries(w->ar) > 0)
+				w->locked = true;
+			w->defects |= DEFECT_ARCHIVE_UNREADABLE;
+			return;
+		}
+		if (i >= HEADERS_MAX) {
+			w->defects |= DEFECT_TOO_MANY_PARTS;
+			return;
+		}
+		if (!walk_member(w, e))
+			return;
+	}
+}
+
+/* A volume of a set (RAR 4: technote; RAR 5: main archive header; MS-CAB 2.1). */
+static bool
+is_volume(struct span s, enum part_type t)
+{
+	const unsigned char *u = (const unsigned char *)s.p;
+
+	if (t == TYPE_RAR && s.n > 16 && memcmp(s.p, "Rar!\x1a\x07\x00", 7) == 0)
+		return u[9] == 0x73 && (u[10] & 1);
+	if (t == TYPE_RAR && s.n > 24 && u[6] == 1) {
+		/* crc32, size (vint), type 1, flags, [extra size], archive flags */
+		size_t at = 12;
+
+		while (at < 16 && u[at] & 0x80)
+			at++;
+		at++;
+		if (u[at] != 1)
+			return false;
+		at++;
+		if (u[at] & 1)
+			while (++at < 22 && u[at] & 0x80)
+				;
+		return u[at + 1] & 1;
+	}
+	return t == TYPE_CAB && s.n > 36 && (u[30] & 3);
+}
+
+static struct walk
+walk(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
+{
+	struct walk w = { .b = b, .index = index, .type = t, .bytes = bytes };
+
+	w.ar = reader_open(bytes, t);
+	if (w.ar && reader_start(w.ar, bytes))
+		walk_all(&w);
+	else
+		w.defects |= DEFECT_ARCHIVE_UNREADABLE;
+	archive_read_free(w.ar);
+	return w;
+}
+
+void
+archive_unpack(struct builder *b, uint16_t index)
+{
+	enum part_type t = b->out->parts[index].type;
+	struct walk w = walk(b, index, b->out->parts[index].decoded, t);
+	struct part *p = &b->out->parts[index];
+
+	if (w.locked) {
+		p->encrypted = true;
+		p->encryption = kind_of_lock(t, w.members == 0);
+	}
+	if (is_volume(p->decoded, t))
+		p->defects |= DEFECT_ARCHIVE_SPLIT;
+	/* Locked names are no damage: `encrypted` says what is to be said. */
+	if (p->encrypted && w.members == 0)
+		w.defects &= ~(uint32_t)DEFECT_ARCHIVE_UNREADABLE;
+	p->defects |= w.defects;
+	b->nothing_within = w.members == 0 && w.defects == 0;
+}
+
+void
+archive_unpack_found(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
+{
+	struct walk w = walk(b, index, bytes, t);
+
+	if (w.members)
+		b->out->parts[index].defects |= w.defects;
+	if (w.locked) {
+		b->out->parts[index].encrypted = true;
+		b->out->parts[index].encryption = kind_of_lock(t, w.members == 0);
+	}
+}
+
+/* --- zip: what zip_unpack.c leaves ------------------------------------------------------------ */
+
+/* Both lists are by place in the archive, so the next is nearly always the one. */
+static bool
+take_rest(const struct zip_entry *rest, size_t n, bool *done, struct span name, size_t *which)
+{
+	for (size_t k = 0; k < n && k < NEAR; k++) {
+		size_t i = (*which + k) % n;
+
+		if (!done[i] && span_eq(rest[i].name, name)) {
+			*which = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+zip_unpack_rest(struct builder *b, uint16_t index, const struct zip_entry *rest, size_t n)
+{
+	struct span bytes = b->out->parts[index].decoded;
+	struct archive *ar = reader_open(bytes, TYPE_ZIP);
+	bool *done = arena_zalloc(b->a, n), open = true, unread = false, locked = false;
+	enum encryption kind = ENCRYPTION_NONE;
+	struct archive_entry *e;
+	size_t nwords, left = n, which = 0;
+	const struct span *words;
+
+	for (size_t i = 0; i < n; i++)
+		if (rest[i].encrypted)
+			kind = rest[i].method == ZIP_AES ? ENCRYPTION_ZIP_AES :
+			    kind ? kind : ENCRYPTION_ZIP;
+	if (kind && ar) {
+		words = passwords_find(b, &nwords);
+		for (size_t i = 0; i < nwords; i++)
+			archive_read_add_passphrase(ar, words[i].p);
+	}
+	if (ar && reader_start(ar, bytes)) {
+		for (unsigned i = 0; i < HEADERS_MAX && left; i++) {
+			struct zip_entry const *z;
+			struct span name, out;
+			struct pour o;
+			bool whole;
+			int rc = archive_read_next_header(ar, &e);
+
+			if (rc == ARCHIVE_EOF || rc == ARCHIVE_FATAL)
+				break;
+			name = span_str(archive_entry_pathname(e) ? archive_entry_pathname(e) : "");
+			if (!take_rest(rest, n, done, name, &which))
+				continue;
+			z = &rest[which];
+			/* When no password opened one, each further would cost all of them again. */
+			if (z->encrypted && locked)
+				continue;
+			pour_begin(&o, b, z->data.n, z->size);
+			whole = member_pour(ar, &o);
+			if (!whole || (z->encrypted && o.n == 0 && z->size)) {
+				o.n = 0;
+				pour_end(&o);
+				locked |= z->encrypted;
+				continue;
+			}
+			if (o.cut)
+				b->out->parts[index].defects |= DEFECT_TOO_LARGE;
+			out = pour_end(&o);
+			done[which] = true;
+			left--;
+			if (blob_add_charset(b, index, out, z->name, z->utf8 ? SPAN_LIT("utf-8") :
+			    SPAN_LIT("ibm437")) == PART_NONE)
+				break;
+		}
+	}
+	archive_read_free(ar);
+	for (size_t i = 0; i < n; i++)
+		if (!done[i]) {
+			open &= !rest[i].encrypted;
+			unread |= !rest[i].encrypted;
+			if (rest[i].encrypted)
+				blob_add_locked(b, index, rest[i].name,
+				    rest[i].method == ZIP_AES ? ENCRYPTION_ZIP_AES : ENCRYPTION_ZIP);
+		}
+	if (kind) {
+		b->out->parts[index].encrypted = true;
+		b->out->parts[index].encryption = kind;
+		b->out->parts[index].opened = open;
+	}
+	if (unread)
+		b->out->parts[index].defects |= DEFECT_ARCHIVE_UNREADABLE;
+}

@@ -1,0 +1,15 @@
+/* archive.h -- the members of archives that libarchive reads become parts. */
+#ifndef ANATOMY_ARCHIVE_H
+#define ANATOMY_ARCHIVE_H
+
+#include "anatomy/mime.h"
+#include "anatomy/zip.h"
+
+/* Part `index`: 7z, rar, tar, cab, iso, lzh; or a packed file: gzip, bzip2, xz, zstd. */
+void archive_unpack(struct builder *b, uint16_t index);
+/* An archive of that type that begins somewhere within the part. No defect when it is none. */
+void archive_unpack_found(struct builder *b, uint16_t index, struct span bytes, enum part_type t);
+/* Members of the zip `index` that are locked or packed in rarer ways. */
+void zip_unpack_rest(struct builder *b, uint16_t index, const struct zip_entry *rest, size_t n);
+
+#endif

@@ -1,0 +1,38 @@
+/* asked.h -- a request of a control client, as the store's answering functions share it. */
+#ifndef STORE_ASKED_H
+#define STORE_ASKED_H
+
+#include "ipc/json_read.h"
+#include "store/store.h"
+
+struct asked {
+	struct store *s;
+	const struct jval *req;
+	enum outcome kind;		/* held.*, quarantine.* */
+	uint32_t uid;
+	struct arena *arena;
+	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
+};
+
+/* store_control.c: lines of an answer */
+void say_error(struct asked *q, const char *text);
+struct json open_line(struct reply *r);		/* {"v":1 */
+void close_line(struct reply *r, struct json *j);
+
+/* approve_control.c */
+void do_approve(struct asked *q, int fd);	/* held.approve, held.deny */
+void do_deny(struct asked *q, int fd);
+void do_approval_show(struct asked *q, int fd);	/* approval.show, approval.act */
+void do_approval_act(struct asked *q, int fd);
+
+/* store_policy.c */
+/* The bytes themselves, {"v":1,"raw":"base64"} line after line. */
+void say_bytes(struct asked *q, struct span bytes);
+void do_records_page(struct asked *q, int fd);
+void do_records_get(struct asked *q, int fd);
+void do_policy_manifest(struct asked *q, int fd);
+void do_policy_archive(struct asked *q, int fd);
+void do_policy_history(struct asked *q, int fd);
+void do_policy_hits(struct asked *q, int fd);
+
+#endif
