@@ -302,7 +302,7 @@ replay_misses(struct explaining *e, const char *id)
 	    manifest_read(ar.manifest, e->arena, &m) == -1)
 		return;
 	diags_init(&d, e->arena);
-	if ((p = archive_load(&ar, &d)) == NULL)
+	if ((p = policy_archive_load(&ar, &d)) == NULL)
 		return;
 	plan = record_plan_new(p, &m);
 	record_replay(plan, &r, &opt, e->arena, &again);

@@ -108,7 +108,7 @@ compiles(struct promotion *p)
 
 	fill_archive(p, ar);
 	diags_init(&d, p->arena);
-	p->after = archive_load(ar, &d);
+	p->after = policy_archive_load(ar, &d);
 	if (p->after == NULL)
 		diags_show(&d, p->cli, stderr);
 	return p->after != NULL;

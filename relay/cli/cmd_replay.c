@@ -40,7 +40,7 @@ get_policy(struct replaying *p, const struct cli *cli)
 	}
 	diags_init(&d, p->arena);
 	p->policy = p->dir ? policy_open(cli, p->dir, p->arena, &p->conf, NULL) :
-	    archive_load(&p->archive, &d);
+	    policy_archive_load(&p->archive, &d);
 	if (p->policy == NULL && !p->dir)
 		diags_show(&d, cli, stderr);
 	return p->policy ? CLI_OK : CLI_FINDINGS;

@@ -202,7 +202,7 @@ records_archive(const struct cli *cli, const char *hash, uint64_t key, bool quie
 	else
 		put_key(&r, key);
 	status = ask_pieces(cli, &r, "raw", quiet, a, &bytes);
-	if (status == CLI_OK && archive_unpack(bytes, a, out, &err) == -1) {
+	if (status == CLI_OK && policy_archive_unpack(bytes, a, out, &err) == -1) {
 		fprintf(stderr, "postern: %s\n", err.text);
 		status = CLI_FINDINGS;
 	}

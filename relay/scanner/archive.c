@@ -74,7 +74,7 @@ put_all(struct enc *e, const struct policy *p, const struct policy_parts *parts,
 }
 
 int
-archive_pack(const struct policy *p, const struct policy_parts *parts, const struct config *conf,
+policy_archive_pack(const struct policy *p, const struct policy_parts *parts, const struct config *conf,
     char **out, size_t *n, struct err *err)
 {
 	struct arena *a = arena_new(0);
@@ -118,7 +118,7 @@ get_parts(struct dec *d, struct arena *a, struct policy_parts *p)
 }
 
 int
-archive_unpack(struct span bytes, struct arena *a, struct archive *out, struct err *err)
+policy_archive_unpack(struct span bytes, struct arena *a, struct archive *out, struct err *err)
 {
 	struct span raw;
 	struct dec d;
@@ -182,7 +182,7 @@ read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
 }
 
 struct policy *
-archive_load(const struct archive *ar, struct diags *d)
+policy_archive_load(const struct archive *ar, struct diags *d)
 {
 	const struct policy_env env = { .read_file = read_list,
 		.read_zone = read_zone, .ctx = (void *)(uintptr_t)ar,

@@ -37,11 +37,11 @@ struct archive {
 };
 
 /* Into malloc'ed memory, compressed. */
-int archive_pack(const struct policy *p, const struct policy_parts *parts,
+int policy_archive_pack(const struct policy *p, const struct policy_parts *parts,
     const struct config *conf, char **out, size_t *n, struct err *err);
-int archive_unpack(struct span bytes, struct arena *a, struct archive *out, struct err *err);
+int policy_archive_unpack(struct span bytes, struct arena *a, struct archive *out, struct err *err);
 /* Compiles it again. NULL: the reasons are in d. The archive must outlive the policy. */
-struct policy *archive_load(const struct archive *ar, struct diags *d);
+struct policy *policy_archive_load(const struct archive *ar, struct diags *d);
 
 /* The commit that HEAD of the work tree around a folder names; "" when there is none. Reads a few
  * small files of .git, runs nothing, and says nothing but hexadecimal digits. */

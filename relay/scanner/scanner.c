@@ -411,7 +411,7 @@ tell_policy(struct parent *p, struct err *err)
 
 	commit_of(p->env.conf->policy_dir, commit);
 	m.commit = span_str(commit);
-	if (archive_pack(j->policy, &j->parts, p->env.conf, &bytes, &n, &why) == -1) {
+	if (policy_archive_pack(j->policy, &j->parts, p->env.conf, &bytes, &n, &why) == -1) {
 		log_warn("the policy is not kept for its history: %s", why.text);
 		return 0;
 	}

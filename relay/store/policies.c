@@ -81,7 +81,7 @@ policies_note(struct db *d, const struct msg_policy *m, struct span archive, str
 	uint64_t key;
 	int r = -1;
 
-	if (archive_unpack(archive, a, &ar, err) == -1)
+	if (policy_archive_unpack(archive, a, &ar, err) == -1)
 		goto out;
 	if (!span_eq(ar.hash, m->hash)) {
 		err_set(err, EPROTO, "the archive is of another policy");

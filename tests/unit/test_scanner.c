@@ -155,11 +155,11 @@ expect_policy(void)
 	assert_int_equal(policy_decode(f.body, f.fd, arena, &m), 0);
 	bytes = arena_alloc(arena, m.size + 1);
 	assert_int_equal(pread(f.fd, bytes, m.size + 1, 0), m.size);
-	assert_int_equal(archive_unpack(span_make(bytes, m.size), arena, &ar, &err), 0);
+	assert_int_equal(policy_archive_unpack(span_make(bytes, m.size), arena, &ar, &err), 0);
 	assert_true(span_eq(ar.hash, m.hash) && ar.parts.nfiles == 1);
 	assert_true(span_eq(ar.parts.files[0].text, span_str(policy)));
 	diags_init(&d, arena);
-	p = archive_load(&ar, &d);
+	p = policy_archive_load(&ar, &d);
 	assert_non_null(p);
 	assert_string_equal(policy_hash(p), arena_str(arena, m.hash));
 	assert_true(span_eq(policy_manifest(p), ar.manifest));
