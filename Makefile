@@ -219,15 +219,14 @@ cover:
 .PHONY: install deps demo run deb
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
-		$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/templates \
+		$(DESTDIR)$(SYSCONFDIR)/postern/policy.d \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -m 755 $(B)/posternd $(DESTDIR)$(PREFIX)/sbin/posternd
 	install -m 755 $(B)/postern $(DESTDIR)$(PREFIX)/bin/postern
 	[ -e $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml ] || \
 		install -m 644 etc/postern.yaml $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml
-	for f in etc/policy.d/*.yaml etc/policy.d/templates/*.txt; do \
-		t=$(DESTDIR)$(SYSCONFDIR)/postern/$${f#etc/}; \
+	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
