@@ -578,7 +578,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random), cmocka_unit_test(test_corpus),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_actions), cmocka_unit_test(test_corpus),
 		cmocka_unit_test(test_another_policy), cmocka_unit_test(test_what_cannot_be_known),
 		cmocka_unit_test(test_no_content), cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_failed), cmocka_unit_test(test_bounds),
