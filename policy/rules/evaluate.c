@@ -118,16 +118,6 @@ assume(struct judge *j, bool when)
 		j->e.recorded->assume = j->e.recorded->high == when;
 }
 
-/* By the sender, who may. */
-static bool
-lifted(struct judge *j, const struct rule *r, struct span *reason)
-{
-	if (!j->e.recorded || !r->then.override)
-		return override_given(&j->e, r, reason);
-	*reason = (struct span){ 0 };
-	return recorded_override(&j->e, r, reason);
-}
-
 static void
 rule_judge(struct judge *j, uint32_t i)
 {
@@ -145,8 +135,8 @@ rule_judge(struct judge *j, uint32_t i)
 	assume(j, false);
 	if (eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r))
 		j->skipped[j->nskipped++] = i;
-	else if (j->modes[i] == MODE_ENFORCE && lifted(j, r, &reason))
-		j->overridden[j->noverridden++] = (struct overridden){ r->id, reason };
+	else if (j->modes[i] == MODE_ENFORCE && override_given(&j->e, r, &reason))
+		judge_overridden(j, r, reason);
 	else if (j->modes[i] == MODE_SHADOW)
 		j->shadow[j->nshadow++] = i;
 	else
@@ -479,7 +469,6 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
 	j.hits = arena_array(a, 2 * p->nrules + 4, sizeof(*j.hits));
-	j.overridden = arena_array(a, p->nrules + 1, sizeof(*j.overridden));
 	j.shadow = arena_array(a, p->nrules + 1, sizeof(*j.shadow));
 	j.skipped = arena_array(a, p->nrules + 1, sizeof(*j.skipped));
 	classes = arena_array(a, env->nrecipients + 1, sizeof(*classes));
@@ -499,7 +488,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 		ASSERT(out->decisions[i].outcome != OUTCOME_UNJUDGED);
 	}
 	findings(&j);
-	if (!e->recorded) {	/* who is told, and what could not be changed, the message says */
+	if (!e->recorded) {
 		judge_refused(&j, classes, n);
 		judge_notices(&j, classes, n, of);
 	}

@@ -27,7 +27,6 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 	char *out;
 
 	plain.nvariants = 0;		/* edits are bytes of the message */
-	/* and who is told, and what could not be changed, hang on it */
 	plain.nrefused = plain.nbcc = plain.nnotices = 0;
 	nameless.subject = (struct span){ 0 };
 	buf_init(&b, 1 << 24);
@@ -278,6 +277,31 @@ test_random(void **state)
 	print_message("%u random messages: %zu bytes a record, %zu at most\n", rounds,
 	    total / rounds, largest);
 	arena_free(&a);
+}
+
+/* What hangs on the message's own words and parts: an override, edits that could not be made. */
+static void
+test_actions(void **state)
+{
+	static const char *const mails[] = {
+		"Subject: secret\r\n\r\n.\r\n", "Subject: secret [override: the client asked]\r\n\r\n.\r\n",
+		"Subject: secret\r\nX-Postern-Override: the client asked\r\n\r\n.\r\n",
+		"Subject: s\r\n\r\ncard 4111 1111 1111 1111\r\n", "Subject: card 4111 1111 1111 1111\r\n\r\n.\r\n",
+		"Subject: s\r\n\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\n\r\ncard 4111 1111 1111 1111\r\n" };
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "use: [postern/base]\ngroups: {dpo: [a@example.org, b@example.org]}\nrules:\n"
+	    "  - {id: a, when: {subject: {words: [secret]}}, then: {reject: true, override: {allow: example.org}}}\n"
+	    "  - {id: b, when: {finds: payment-card}, then: {redact: this, on_fail: quarantine, notify: sender}}\n"
+	    "  - {id: c, when: {finds: payment-card}, then: {hold: {for: group:dpo, approvals: 2}}}\n"
+	    "  - {id: d, when: {finds: payment-card}, then: {redact: this, on_fail: reject, bcc: a@example.org}}\n");
+	TO(&f, "x@webmail.example", "y@partner.example");
+	for (size_t i = 0; i < sizeof(mails) / sizeof(mails[0]); i++) {
+		f.raw = span_str(mails[i]);
+		same_again(&f);
+	}
+	fixture_end(&f);
 }
 
 /* The whole corpus under the policy that ships. */
@@ -569,7 +593,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random), cmocka_unit_test(test_corpus),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_actions), cmocka_unit_test(test_corpus),
 		cmocka_unit_test(test_another_policy), cmocka_unit_test(test_what_cannot_be_known),
 		cmocka_unit_test(test_no_content), cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_failed), cmocka_unit_test(test_bounds),
