@@ -98,15 +98,18 @@ put_message(struct buf *b, const struct anatomy *an, enum depth depth)
 
 		wire_put_span(b, p->number);
 		wire_put_span(b, span_str(part_type_name(p->type)));
-		wire_put(b, (uint64_t)p->depth << 4 | (uint64_t)(p->naliases > 0) << 3 |
-		    (uint64_t)p->reading << 2 | (uint64_t)p->attachment << 1 | p->encrypted);
-		wire_put(b, (uint64_t)p->encryption << 2 | (uint64_t)p->opened << 1 | p->unpacked);
+		wire_put(b, (uint64_t)p->depth << 7 | (uint64_t)(p->encryption != 0) << 6 |
+		    (uint64_t)p->opened << 5 | (uint64_t)p->unpacked << 4 |
+		    (uint64_t)(p->naliases > 0) << 3 | (uint64_t)p->reading << 2 |
+		    (uint64_t)p->attachment << 1 | p->encrypted);
 		wire_put(b, p->decoded.n);
 		wire_put(b, p->defects);
 		wire_put_span(b, p->declared);
 		wire_put_span(b, p->name);
 		if (p->naliases)
 			put_spans(b, p->aliases, p->naliases);
+		if (p->encryption)
+			wire_put_span(b, span_str(encryption_name(p->encryption)));
 	}
 }
 
@@ -272,6 +275,7 @@ put_found(struct buf *b, const struct eval *e, struct arena *a, enum depth depth
 		wire_put(b, an->surfaces[i].where);
 		wire_put(b, an->surfaces[i].part);
 		wire_put_span(b, an->surfaces[i].name);
+		wire_put_span(b, an->surfaces[i].origin);
 	}
 	wire_put(b, nfound);
 	for (uint32_t i = 0; i < ndet; i++)
@@ -281,7 +285,7 @@ put_found(struct buf *b, const struct eval *e, struct arena *a, enum depth depth
 
 /* --- text conditions ----------------------------------------------------------------------------- */
 
-#define HEADERS_ASKED 64	/* conditions on headers that no rule came to, asked for the record */
+#define HEADERS_ASKED 16	/* conditions on headers that no rule came to, asked for the record */
 
 /* Each in two bits: enum answer. Those on texts are known anyway; one on a header that no rule came
  * to is asked now, in a copy of the evaluation, so that the record changes no verdict. */

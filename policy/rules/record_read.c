@@ -151,22 +151,19 @@ static void
 get_part(struct wire *w, struct arena *a, struct part *p)
 {
 	struct span type;
-	uint64_t packed, lock;
+	uint64_t packed;
 
 	p->number = wire_get_span(w);
 	type = wire_get_span(w);
 	if (!part_type_from_name(type, &p->type))
 		p->type = TYPE_UNKNOWN;		/* of another version */
-	packed = wire_get_max(w, UINT16_MAX);
-	p->depth = (uint16_t)(packed >> 4);
+	packed = wire_get_max(w, (UINT64_C(1) << 23) - 1);
+	p->depth = (uint16_t)(packed >> 7);
+	p->opened = packed >> 5 & 1;
+	p->unpacked = packed >> 4 & 1;
 	p->reading = packed >> 2 & 1;
 	p->attachment = packed >> 1 & 1;
 	p->encrypted = packed & 1;
-	lock = wire_get_max(w, UINT16_MAX);
-	p->encryption = (enum encryption)(lock >> 2);
-	p->opened = lock >> 1 & 1;
-	p->unpacked = lock & 1;
-	w->bad |= p->encryption >= ENCRYPTION_COUNT;
 	/* there are no bytes: whoever reads them has no message in hand, and should know it */
 	p->decoded.n = (size_t)wire_get_max(w, SIZE_MAX >> 1);
 	p->defects = (uint32_t)wire_get_max(w, UINT32_MAX);
@@ -174,6 +171,8 @@ get_part(struct wire *w, struct arena *a, struct part *p)
 	p->name = wire_get_span(w);
 	if (packed >> 3 & 1)
 		p->aliases = get_spans(w, a, &p->naliases);
+	if (packed >> 6 & 1 && !encryption_from_name(wire_get_span(w), &p->encryption))
+		p->encryption = ENCRYPTION_NONE;	/* of another version */
 	p->parent = PART_NONE;
 }
 
@@ -208,6 +207,7 @@ get_surfaces(struct wire *w, struct arena *a, struct anatomy *an)
 		v[i].where = (enum where)where;
 		v[i].part = (uint16_t)wire_get_max(w, an->nparts - 1);
 		v[i].name = wire_get_span(w);
+		v[i].origin = wire_get_span(w);
 	}
 	an->surfaces = v;
 }
