@@ -253,7 +253,7 @@ variant_of(struct judge *j, const struct class *classes, size_t at)
 	if (c->nedits == 0)
 		return 0;
 	if (j->e.recorded)
-		return recorded_variant(&j->e, &c->decision);
+		return VARIANT_UNKNOWN;
 	for (size_t i = 0; i < at; i++)
 		if (classes[i].nedits == c->nedits &&
 		    memcmp(classes[i].edits, c->edits, c->nedits * sizeof(*c->edits)) == 0)
@@ -487,6 +487,8 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 		out->decisions[i] = classes[of[i]].decision;
 		ASSERT(out->decisions[i].outcome != OUTCOME_UNJUDGED);
 	}
+	if (e->recorded)
+		recorded_variants(e, out);
 	findings(&j);
 	if (!e->recorded) {
 		judge_refused(&j, classes, n);

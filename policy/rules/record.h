@@ -56,7 +56,7 @@ bool recorded_atom(struct eval *e, uint32_t index, bool *yes);
 /* Could the rule's edits not be made? Of another policy's rule that is not known: then it is as
  * what is asked now wants it. */
 bool recorded_refused(const struct eval *e, struct span rule);
-/* The edits of this decision, where they are known. */
-uint16_t recorded_variant(const struct eval *e, const struct decision *d);
+/* The edits of each recipient, where they are known. */
+void recorded_variants(const struct eval *e, struct verdict *v);
 
 #endif

@@ -246,21 +246,24 @@ recorded_refused(const struct eval *e, struct span rule)
 	return k->high;
 }
 
-uint16_t
-recorded_variant(const struct eval *e, const struct decision *d)
+/* Recipients with the same rules may have had other edits: the words of an override are taken out
+ * for those alone whose rule it lifted. So each one's own. */
+void
+recorded_variants(const struct eval *e, struct verdict *v)
 {
 	const struct verdict *was = &e->recorded->record->verdict;
 
-	for (size_t i = 0; e->recorded->same && i < was->ndecisions; i++) {
-		const struct decision *w = &was->decisions[i];
-		bool equal = w->nrules == d->nrules && w->outcome == d->outcome;
+	for (size_t i = 0; i < v->ndecisions; i++) {
+		struct decision *d = &v->decisions[i];
+		const struct decision *w = i < was->ndecisions ? &was->decisions[i] : NULL;
+		bool equal = e->recorded->same && w && w->nrules == d->nrules &&
+		    w->outcome == d->outcome;
 
 		for (size_t k = 0; equal && k < d->nrules; k++)
 			equal = span_eq(w->rules[k], d->rules[k]);
 		if (equal)
-			return w->variant;
+			d->variant = w->variant;
 	}
-	return VARIANT_UNKNOWN;
 }
 
 /* --- the whole -------------------------------------------------------------------------------------- */
