@@ -51,7 +51,9 @@ struct recorded {
 	struct span why;		/* the first */
 };
 
-/* replay.c. Is this atom none of those that can be asked here? Then *yes. */
+/* replay.c. Is a group of a directory among these that nobody was asked for then? Then *yes. */
+bool recorded_stranger(struct eval *e, const struct atom *a, bool *yes);
+/* Is this atom none of those that can be asked here? Then *yes. */
 bool recorded_atom(struct eval *e, uint32_t index, bool *yes);
 /* Could the rule's edits not be made? Of another policy's rule that is not known: then it is as
  * what is asked now wants it. */

@@ -190,6 +190,37 @@ unknown(struct recorded *k, const struct atom *a)
 	return k->assume;
 }
 
+static bool
+group_recorded(const struct memberships *m, struct span group)
+{
+	for (size_t i = 0; i < m->ngroups; i++)
+		if (span_eq_nocase(m->groups[i], group))
+			return true;
+	return false;
+}
+
+/* A directory that did not answer then is a fact; a group that the policy of then did not name is
+ * only unknown here. */
+bool
+recorded_stranger(struct eval *e, const struct atom *a, bool *yes)
+{
+	const struct policy *p = e->p;
+
+	for (size_t i = 0; i < p->nexternals; i++) {
+		const struct setlist *l = &p->external_sets[i];
+
+		if (group_recorded(&e->facts->members, p->externals[i]))
+			continue;
+		for (size_t k = 0; k < a->address.n; k++)
+			for (uint32_t s = 0; s < l->n; s++)
+				if (l->ids[s] == a->address.sets[k]) {
+					*yes = unknown(e->recorded, a);
+					return true;
+				}
+	}
+	return false;
+}
+
 bool
 recorded_atom(struct eval *e, uint32_t index, bool *yes)
 {

@@ -444,6 +444,45 @@ test_what_cannot_be_known(void **state)
 	fixture_end(&f);
 }
 
+#define GROUPS "version: 1\ngroups: {a: \"ldap:CN=A,DC=x\", b: \"ldap:CN=B,DC=x\"}\nrules:\n"
+
+/* Who was in a group of a directory is known where the policy of then asked; that nobody answered is a
+ * fact of then, that nobody asked is not. */
+static void
+test_groups_of_directories(void **state)
+{
+	static const struct span who = { "m.durand@example.org", 20 }, group = { "CN=A,DC=x", 9 };
+	static const uint8_t is[] = { MEMBER_YES }, away[] = { MEMBER_UNKNOWN };
+	static const char first[] = GROUPS "  - {id: r, when: {from: group:a}, then: {reject: \"5.7.1 no\"}}\n";
+	struct fixture f, g;
+	struct again x;
+
+	fixture_begin(&f);
+	fixture_load(&f, first);
+	f.opt.record = true;
+	f.facts.members = (struct memberships){ .addresses = &who, .naddresses = 1, .groups = &group,
+		.ngroups = 1, .grid = is };
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "reject");
+	x = under(&f, first, &g);
+	assert_false(x.replay.touched);
+	assert_true(verdict_same(&f.v, &x.replay.verdict, &f.env, NULL));
+	fixture_end(&g);
+	x = under(&f, GROUPS "  - {id: r, when: {from: group:b}, then: {reject: \"5.7.1 no\"}}\n", &g);
+	assert_true(x.replay.unsure);
+	assert_string_equal(arena_str(f.arena, x.replay.why), "from");
+	assert_int_equal(x.replay.verdict.decisions[0].outcome, OUTCOME_DELIVER);
+	fixture_end(&g);
+	f.facts.members.grid = away;
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "defer");
+	x = under(&f, first, &g);
+	assert_false(x.replay.touched);
+	assert_true(verdict_same(&f.v, &x.replay.verdict, &f.env, NULL));
+	fixture_end(&g);
+	fixture_end(&f);
+}
+
 /* No matched text, no hash of one, no text of the message. */
 static void
 test_no_content(void **state)
@@ -596,7 +635,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random), cmocka_unit_test(test_actions), cmocka_unit_test(test_corpus),
 		cmocka_unit_test(test_another_policy), cmocka_unit_test(test_what_cannot_be_known),
-		cmocka_unit_test(test_no_content), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_groups_of_directories), cmocka_unit_test(test_no_content), cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_failed), cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_damage),
 	};
