@@ -80,6 +80,10 @@ scanner_main_loop(int fd)
 {
 	static struct edit subject = { .with = { "X-Edited: yes\r\n", 15 } };
 	struct variant variants[2] = { { 0 }, { &subject, 1 } };
+	struct notice notice = { .to = SPAN_LIT("boss@example.org"), .rule = SPAN_LIT("r"),
+		.template = SPAN_LIT("incident"), .language = SPAN_LIT("en"),
+		.subject = SPAN_LIT("Told"), .text = SPAN_LIT("A rule was hit.\n") };
+	struct bcc_copy copy = { SPAN_LIT("archive@example.org"), SPAN_LIT("r") };
 	struct arena *a = arena_new(0);
 	struct chan c;
 	struct frame f;
@@ -106,6 +110,11 @@ scanner_main_loop(int fd)
 				pause();
 			v.decisions[i].outcome = outcome_for(to);
 			v.decisions[i].variant = span_starts(to, SPAN_LIT("deliver-edited"));
+			if (strstr(arena_str(a, to), "told")) {
+				v.notices = &notice;
+				v.bcc = &copy;
+				v.nnotices = v.nbcc = 1;
+			}
 			if (v.decisions[i].outcome == OUTCOME_REJECT)
 				v.decisions[i].reply = SPAN_LIT("5.7.1 card numbers do not leave");
 		}

@@ -87,6 +87,7 @@ struct hold_need {		/* of one rule */
 	uint8_t approvals;	/* 1 or 2 persons are asked by mail; 0: whoever may operate the gateway */
 	const struct span *approvers;	/* addresses and patterns of the group, when approvals > 0 */
 	size_t napprovers;
+	struct span language;	/* of what they are told */
 };
 
 struct overridden {

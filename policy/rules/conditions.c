@@ -475,6 +475,8 @@ eval_atom(struct eval *e, uint32_t index)
 		if (!e->gave_up)
 			e->memo[index] = is;
 	}
+	if (is == CANNOT_SAY && e->recorded && recorded_stranger(e, a, &known))
+		return known;
 	if (is == CANNOT_SAY) {
 		e->assumed = true;
 		return e->assume;

@@ -62,24 +62,33 @@ part_sealed(const struct anatomy *an, size_t i)
 	return NULL;
 }
 
+/* What stands in the message as it is: multiparts and attached messages that are not encoded. */
+static bool
+is_plain_container(const struct part *p)
+{
+	return (p->type == TYPE_MULTIPART || p->type == TYPE_MESSAGE) &&
+	    encoding_from_name(p->encoding) == ENCODING_IDENTITY;
+}
+
 uint16_t
 part_container(const struct anatomy *an, size_t i)
 {
 	uint16_t found = PART_NONE;
 
 	for (uint16_t k = an->parts[i].parent; k != PART_NONE; k = an->parts[k].parent)
-		if (encoding_from_name(an->parts[k].encoding) != ENCODING_IDENTITY)
+		if (!is_plain_container(&an->parts[k]))
 			found = k;
 	return found;
 }
 
-/* Of an attached message or a file within a file: what stands in the message itself. */
+/* Of a file within a file, of an encoded message, of another reading of a part: what stands in the
+ * message itself. */
 static uint16_t
 outermost(const struct anatomy *an, uint16_t i)
 {
 	uint16_t container, up;
 
-	while (an->parts[i].unpacked)
+	while (an->parts[i].unpacked || an->parts[i].reading)
 		i = an->parts[i].parent;
 	container = part_container(an, i);
 	if (container != PART_NONE)
@@ -131,8 +140,12 @@ text_refused(const struct anatomy *an, size_t i)
 	/* What a document shows is not what its bytes are. */
 	if (p->text.s.p == NULL || part_type_class(p->type) == CLASS_DOCUMENT || p->type == TYPE_MSG)
 		return "no text part";
+	if (p->reading)
+		return "mail programs read it differently";
 	if (part_container(an, i) != PART_NONE)
-		return "lies in an encoded message";
+		return "lies within another file";
+	if (p->defects & DEFECT_ENCODING_UNKNOWN)
+		return "its transfer encoding is unknown";
 	if (p->defects & DEFECT_TOO_LARGE)
 		return "only part of it could be read";
 	if (count_field(p, "Content-Type") > 1 || count_field(p, "Content-Transfer-Encoding") > 1)
@@ -185,8 +198,9 @@ strip(struct planner *pl, uint16_t found)
 
 	if (!why && part->parent == PART_NONE && (part->nheaders == 0 || !has_body(an, part)))
 		why = "the message has no header";
-	if (!why && part->type == TYPE_MULTIPART)
-		why = "the whole message is encoded";
+	if (!why && part->type == TYPE_MULTIPART && part->parent == PART_NONE)
+		why = an->parts[found].reading ? "mail programs read it differently" :
+		    "the whole message is encoded";
 	if (why) {
 		refuse(pl, part->number, "strip_attachment", why);
 		return;
@@ -421,7 +435,7 @@ append_below(struct planner *pl, size_t i)
 			return true;
 		}
 		for (size_t k = i + 1; k < an->nparts && (all || !any); k++) {
-			if (an->parts[k].parent != i)
+			if (an->parts[k].parent != i || an->parts[k].reading)
 				continue;
 			any |= append_below(pl, k);
 			if (!all)
@@ -453,8 +467,8 @@ plan_append(struct planner *pl)
 		why = "the message has no text";
 	if (!why && !span_is(an->parts[0].declared, "multipart/mixed"))
 		why = "the message has no text";
-	if (!why && part_container(an, 1) != PART_NONE)
-		why = "lies in an encoded message";
+	if (!why && (an->parts[1].reading || part_container(an, 1) != PART_NONE))
+		why = "lies within another file";
 	if (why)
 		refuse(pl, an->parts[0].number, "append_text", why);
 	else

@@ -14,7 +14,6 @@
 
 #define QP_LINE 76		/* RFC 2045, 6.7 (5) */
 #define BASE64_LINE 57		/* bytes: 76 characters, RFC 2045, 6.8 */
-#define NEAR 64			/* ranges so near are put together when there are too many */
 
 /* --- encoding --------------------------------------------------------------------------- */
 
@@ -136,29 +135,12 @@ push(struct edits *x, struct edit like, uint64_t offset, uint64_t size, struct s
 	edit_push(x, like);
 }
 
-/* Too many single ranges: those near each other become one, ever farther. */
 static void
 identity(struct edits *x, const struct part *p, const struct change *c, size_t n,
     struct edit like)
 {
-	size_t gap = 0, ranges = n;
-
-	for (size_t near = NEAR; ranges > EDIT_RANGES; near *= 8) {
-		gap = near;
-		ranges = 1;
-		for (size_t i = 1; i < n; i++)
-			ranges += c[i].from - c[i - 1].to > gap;
-	}
-	for (size_t i = 0; i < n;) {
-		size_t k = i + 1;
-
-		while (gap && k < n && c[k].from - c[k - 1].to <= gap)
-			k++;
-		push(x, like, p->body_offset + c[i].from, c[k - 1].to - c[i].from,
-		    k == i + 1 ? c[i].with : changed(x->e->arena, p->decoded, c[i].from,
-		    c[k - 1].to, c + i, k - i));
-		i = k;
-	}
+	for (size_t i = 0; i < n; i++)
+		push(x, like, p->body_offset + c[i].from, c[i].to - c[i].from, c[i].with);
 }
 
 /* The body is written anew as a whole. */

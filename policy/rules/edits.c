@@ -305,6 +305,45 @@ close_header(struct edits *x, size_t top)
 	x->v[top - 1].with = text_join(x->e->arena, x->v[top - 1].with, x->eol, (struct span){ 0 });
 }
 
+/* Too many for a verdict: those near each other become one, ever farther, with what stands
+ * between them. */
+static void
+coalesce(struct edits *x, size_t top)
+{
+	for (uint64_t gap = 64; x->n - top > EDITS_MAX; gap *= 8) {
+		size_t n = top;
+
+		for (size_t i = top; i < x->n;) {
+			struct edit one = x->v[i];
+			uint64_t end = one.offset + one.size;
+			size_t k = i + 1;
+			struct buf b;
+
+			while (k < x->n && x->v[k].offset - end <= gap) {
+				end = x->v[k].offset + x->v[k].size;
+				k++;
+			}
+			if (k > i + 1) {
+				uint64_t at = one.offset;
+
+				buf_init(&b, EDIT_BYTES);
+				for (size_t s = i; s < k; s++) {
+					buf_span(&b, span_sub(x->e->an->raw, at, x->v[s].offset - at));
+					buf_span(&b, x->v[s].with);
+					at = x->v[s].offset + x->v[s].size;
+				}
+				one.with = arena_span(x->e->arena, buf_data(&b));
+				one.size = end - one.offset;
+				one.opaque = true;
+				buf_release(&b);
+			}
+			x->v[n++] = one;
+			i = k;
+		}
+		x->n = n;
+	}
+}
+
 struct edit *
 edits_build(struct eval *e, const struct rule *const *rules, size_t nrules, size_t *n)
 {
@@ -325,6 +364,7 @@ edits_build(struct eval *e, const struct rule *const *rules, size_t nrules, size
 	/* the fields on top keep their order: only what follows is sorted */
 	if (x.n > top)
 		qsort(x.v + top, x.n - top, sizeof(*x.v), edit_order);
+	coalesce(&x, top);
 	for (size_t i = 1; i < x.n; i++)
 		ASSERT(x.v[i].offset >= x.v[i - 1].offset + x.v[i - 1].size);
 	*n = x.n;

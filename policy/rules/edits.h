@@ -14,9 +14,7 @@
 #include "rules.h"
 
 #define EDIT_BYTES ((size_t)8 << 30)	/* of one part written anew: a message has at most 2 GiB */
-#define EDIT_RANGES 256		/* of one part; beyond it neighbours are put together */
-#define EDITS_MAX 2000		/* of one variant: what a verdict can carry */
-#define APPEND_MAX (64u << 10)	/* bytes of texts appended to one part */
+#define EDITS_MAX 1500		/* of one variant; beyond it neighbours are put together */
 
 /* --- what one rule asks of a message ------------------------------------------------ */
 
@@ -53,7 +51,8 @@ const struct edit_plan *edit_plan(struct eval *e, const struct rule *r);
 struct span strip_notice(struct eval *e, const struct rule *r, uint16_t part);
 /* Why nothing of the part may be altered, or NULL. */
 const char *part_sealed(const struct anatomy *an, size_t i);
-/* The container that had to be decoded to see part i, or PART_NONE. */
+/* The outermost file that part i lies in (an archive, an encoded message), or PART_NONE: it
+ * stands in the message itself. */
 uint16_t part_container(const struct anatomy *an, size_t i);
 bool part_within(const struct anatomy *an, size_t i, size_t of);	/* or is it */
 

@@ -153,16 +153,6 @@ how_sure(struct judge *j, const struct rule *r,
 	return h;
 }
 
-/* By the sender, who may. */
-static bool
-lifted(struct judge *j, const struct rule *r, struct span *reason)
-{
-	if (!j->e.recorded || !r->then.override)
-		return override_given(&j->e, r, reason);
-	*reason = (struct span){ 0 };
-	return recorded_override(&j->e, r, reason);
-}
-
 static void
 rule_judge(struct judge *j, uint32_t i)
 {
@@ -184,8 +174,8 @@ rule_judge(struct judge *j, uint32_t i)
 			j->skipped[j->nskipped++] = i;
 	} else if (hit == HOLDS_PERHAPS || cancelled == HOLDS_PERHAPS)
 		j->unsure |= j->modes[i] == MODE_ENFORCE;
-	else if (j->modes[i] == MODE_ENFORCE && lifted(j, r, &reason))
-		j->overridden[j->noverridden++] = (struct overridden){ r->id, reason };
+	else if (j->modes[i] == MODE_ENFORCE && override_given(&j->e, r, &reason))
+		judge_overridden(j, r, reason);
 	else if (j->modes[i] == MODE_SHADOW)
 		j->shadow[j->nshadow++] = i;
 	else
@@ -305,7 +295,7 @@ variant_of(struct judge *j, const struct class *classes, size_t at)
 	if (c->nedits == 0)
 		return 0;
 	if (j->e.recorded)
-		return recorded_variant(&j->e, &c->decision);
+		return VARIANT_UNKNOWN;
 	for (size_t i = 0; i < at; i++)
 		if (classes[i].nedits == c->nedits &&
 		    memcmp(classes[i].edits, c->edits, c->nedits * sizeof(*c->edits)) == 0)
@@ -521,7 +511,6 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
 	j.hits = arena_array(a, 2 * p->nrules + 6, sizeof(*j.hits));
-	j.overridden = arena_array(a, p->nrules + 1, sizeof(*j.overridden));
 	j.shadow = arena_array(a, p->nrules + 1, sizeof(*j.shadow));
 	j.skipped = arena_array(a, p->nrules + 1, sizeof(*j.skipped));
 	classes = arena_array(a, env->nrecipients + 1, sizeof(*classes));
@@ -540,8 +529,10 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 		out->decisions[i] = classes[of[i]].decision;
 		ASSERT(out->decisions[i].outcome != OUTCOME_UNJUDGED);
 	}
+	if (e->recorded)
+		recorded_variants(e, out);
 	findings(&j);
-	if (!e->recorded) {	/* who is told, and what could not be changed, the message says */
+	if (!e->recorded) {
 		judge_refused(&j, classes, n);
 		judge_notices(&j, classes, n, of);
 	}

@@ -114,6 +114,7 @@ put_holds(struct json *j, const struct verdict *v)
 			json_kstr(j, "for", d->holds[k].decider);
 			json_kuint(j, "approvals", d->holds[k].approvals);
 			put_spans(j, "approvers", d->holds[k].approvers, d->holds[k].napprovers);
+			json_kstr(j, "language", d->holds[k].language);
 			json_end_object(j);
 		}
 	}
@@ -313,6 +314,11 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	put_defects(j, an->defects);
 	put_edits(j, v);
 	put_holds(j, v);
+	for (size_t i = 0; i < v->ndecisions; i++)
+		if (v->decisions[i].nholds) {	/* who has no voice in it, beside the sender */
+			json_kstr(j, "author", an->header_from);
+			break;
+		}
 	put_people(j, v);
 	json_key(j, "near_misses");
 	json_array(j);

@@ -28,20 +28,24 @@ judge_hit(struct judge *j, const char *id, enum outcome o, struct span queue, co
 }
 
 void
+judge_overridden(struct judge *j, const struct rule *r, struct span reason)
+{
+	if (!j->overridden)
+		j->overridden = arena_array(j->e.arena, j->e.p->nrules, sizeof(*j->overridden));
+	j->overridden[j->noverridden++] = (struct overridden){ r->id, reason };
+}
+
+void
 judge_failed_edits(struct judge *j)
 {
 	for (size_t i = 0, n = j->nhits; i < n; i++) {
 		const struct rule *r = j->hits[i];
 
-		const char *id;
-
-		if (r->then.on_fail == OUTCOME_UNJUDGED)
+		if (r->then.on_fail == OUTCOME_UNJUDGED || !(j->e.recorded ?
+		    recorded_refused(&j->e, r->id) : edit_plan(&j->e, r)->nrefused > 0))
 			continue;
-		id = arena_printf(j->e.arena, SPAN_FMT "/on_fail", SPAN_ARG(r->id));
-		if (j->e.recorded ? !recorded_on_fail(&j->e, span_str(id)) :
-		    edit_plan(&j->e, r)->nrefused == 0)
-			continue;
-		judge_hit(j, id, r->then.on_fail, SPAN_LIT("refused-edits"),
+		judge_hit(j, arena_printf(j->e.arena, SPAN_FMT "/on_fail", SPAN_ARG(r->id)),
+		    r->then.on_fail, SPAN_LIT("refused-edits"),
 		    "A part of the message cannot be changed as the policy asks");
 	}
 }
@@ -122,7 +126,8 @@ join_needs(struct judge *j, struct decision *d)
 
 		if (t->outcome == OUTCOME_HOLD)
 			v[d->nholds++] = (struct hold_need){ j->hits[i]->id, t->queue, t->approvals,
-				t->approvers.v, t->approvers.n };
+				t->approvers.v, t->approvers.n,
+				span_str(language_names[language_of(&j->e)]) };
 		else if (t->outcome > d->after)
 			d->after = t->outcome;
 	}
@@ -230,6 +235,18 @@ judge_join(struct judge *j, struct class *c)
 		c->edits[c->nedits++] = cleaner(j);
 }
 
+/* The plan of a rule that was made; rules that needed none, and those of no policy, have none. */
+static const struct edit_plan *
+plan_of(const struct judge *j, const struct rule *r)
+{
+	const struct policy *p = j->e.p;
+
+	if (!j->e.plans || r < p->rules || r >= p->rules + p->nrules ||
+	    !j->e.plans[r - p->rules].made)
+		return NULL;
+	return &j->e.plans[r - p->rules];
+}
+
 void
 judge_refused(struct judge *j, const struct class *classes, size_t n)
 {
@@ -237,19 +254,19 @@ judge_refused(struct judge *j, const struct class *classes, size_t n)
 	size_t max = 0;
 
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < classes[i].nedits; k++)
-			max += edit_plan(&j->e, classes[i].edits[k])->nrefused;
+		for (size_t k = 0; k < classes[i].nhits; k++)
+			max += plan_of(j, classes[i].hits[k]) ? plan_of(j, classes[i].hits[k])->nrefused : 0;
 	if (max == 0)
 		return;
 	v->refused = arena_array(j->e.arena, max, sizeof(*v->refused));
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < classes[i].nedits; k++) {
-			const struct edit_plan *p = edit_plan(&j->e, classes[i].edits[k]);
-			bool had = false;	/* the rule, for another class */
+		for (size_t k = 0; k < classes[i].nhits; k++) {
+			const struct edit_plan *p = plan_of(j, classes[i].hits[k]);
+			bool had = p == NULL || p->nrefused == 0;	/* or of another class */
 
 			for (size_t s = 0; s < v->nrefused && !had; s++)
-				had = p->nrefused && span_eq(v->refused[s].rule, p->refused[0].rule);
-			for (size_t s = 0; s < p->nrefused && !had; s++)
+				had = span_eq(v->refused[s].rule, p->refused[0].rule);
+			for (size_t s = 0; !had && s < p->nrefused; s++)
 				v->refused[v->nrefused++] = p->refused[s];
 		}
 }

@@ -40,6 +40,8 @@ void judge_hit(struct judge *j, const char *id, enum outcome o, struct span queu
     const char *text);
 /* Hits of rules whose edits are refused, and that say what then. */
 void judge_failed_edits(struct judge *j);
+/* The sender has lifted a rule that would have hit. */
+void judge_overridden(struct judge *j, const struct rule *r, struct span reason);
 void judge_join(struct judge *j, struct class *c);
 void judge_refused(struct judge *j, const struct class *classes, size_t n);
 /* of: the class of each recipient. */

@@ -56,6 +56,8 @@ const struct key policy_keys[] = {
 	    "outcome when something could not be looked into"),
 	SHAPE(DEFAULTS, "language", default_language, "en or fr", "en",
 	    "of texts for people, where the message tells none"),
+	SHAPE(DEFAULTS, "languages", default_languages, "{fr: addresses, en: addresses}", NULL,
+	    "who is told in which language, whatever the message says"),
 	FIELD(DEFAULTS, "contact", KEY_TEXT, policy, contact, NULL, "address of the people who decide about what is held by default"),
 
 	NODE(DETECTOR, "words", detector_src, words, "list of words and phrases", NULL,

@@ -622,3 +622,21 @@ default_language(struct load *ld, struct conf_node *n, void *obj)
 	if (conf_enum(ld->d, n, language_names, &i))
 		ld->p->language = i;
 }
+
+void
+default_languages(struct load *ld, struct conf_node *n, void *obj)
+{
+	if (!conf_want(ld->d, n, CONF_MAP, "{fr: addresses}"))
+		return;
+	CONF_EACH (c, n) {
+		int l = 0;
+
+		while (language_names[l] && !span_is(c->key, language_names[l]))
+			l++;
+		if (language_names[l])
+			read_addresses(ld, c, &ld->p->readers[l].v, &ld->p->readers[l].n);
+		else
+			diag_key(ld->d, DIAG_ERROR, c, "en or fr", "unknown language `" SPAN_FMT "`",
+			    SPAN_ARG(c->key));
+	}
+}

@@ -70,11 +70,30 @@ from_robot(const struct eval *e)
 	    span_is_nocase(h->value, "junk"));
 }
 
+/* What the policy says of this reader, else the language of the message. */
+static enum language
+language_for(struct judge *j, struct span to)
+{
+	const struct policy *p = j->e.p;
+	uint64_t *bits = NULL;
+
+	for (int l = 0; l < LANG_COUNT; l++)
+		for (size_t i = 0; i < p->readers[l].n; i++) {
+			if (!bits) {
+				bits = arena_array(j->e.arena, BITS_WORDS(p->sets.nsets) + 1, sizeof(*bits));
+				addrsets_find(&p->sets, to, bits);
+			}
+			if (bit_has(bits, p->readers[l].v[i]))
+				return (enum language)l;
+		}
+	return language_of(&j->e);
+}
+
 static void
 notice_add(struct judge *j, const struct rule *r, const struct notify_ask *ask, struct span to)
 {
 	struct verdict *v = j->out;
-	enum language l = language_of(&j->e);
+	enum language l = language_for(j, to);
 	struct notice *n;
 	struct span text, line;
 

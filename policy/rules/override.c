@@ -6,8 +6,7 @@
  * The reason is kept with the verdict; the words never leave with the message.
  * A virus is never lifted, whatever the rule says.
  */
-#include "rules.h"
-#include "utf8.h"
+#include "record.h"
 
 static const struct span mark = { "[override:", 10 };
 
@@ -58,32 +57,51 @@ override_offered(const struct eval *e, const struct rule *r)
 	return r->then.override && may(e, r->then.override);
 }
 
+static struct span
+clipped(struct arena *a, struct span s)
+{
+	size_t n = s.n < OVERRIDE_REASON_MAX ? s.n : OVERRIDE_REASON_MAX;
+	char *line;
+
+	while (n < s.n && n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+		n--;
+	line = arena_str(a, span_sub(s, 0, n));
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = ' ';
+	return span_make(line, n);
+}
+
+void
+override_words(const struct eval *e, struct span *header, struct span *subject)
+{
+	const struct header *h;
+	struct span token, s;
+
+	*header = *subject = (struct span){ 0 };
+	if (e->recorded) {
+		*header = e->recorded->record->override_header;
+		*subject = e->recorded->record->override_subject;
+		return;
+	}
+	if (e->an->nparts == 0)
+		return;
+	if ((h = part_header(&e->an->parts[0], OVERRIDE_HEADER)) != NULL)
+		*header = clipped(e->arena, h->value);
+	if (override_find(e->an->subject, &token, &s))
+		*subject = clipped(e->arena, s);
+}
+
 bool
 override_given(const struct eval *e, const struct rule *r, struct span *reason)
 {
 	const struct override_ask *o = r->then.override;
-	const struct header *h;
-	struct span token, s = { 0 };
-	char *line;
-	size_t n;
+	struct span header, subject;
 
 	if (!o || !may(e, o))
 		return false;
-	h = part_header(&e->an->parts[0], OVERRIDE_HEADER);
-	if (o->in_header && h)
-		s = h->value;
-	if (characters(s) < OVERRIDE_REASON_MIN && o->in_subject &&
-	    !override_find(e->an->subject, &token, &s))
-		return false;
-	if (characters(s) < OVERRIDE_REASON_MIN)
-		return false;
-	for (n = s.n < OVERRIDE_REASON_MAX ? s.n : OVERRIDE_REASON_MAX;
-	    n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80; n--)
-		;
-	line = arena_str(e->arena, span_sub(s, 0, n));
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = ' ';
-	*reason = span_make(line, n);
-	return true;
+	override_words(e, &header, &subject);
+	*reason = o->in_header && characters(header) >= OVERRIDE_REASON_MIN ? header : subject;
+	return characters(*reason) >= OVERRIDE_REASON_MIN &&
+	    (o->in_subject || reason->p == header.p);
 }

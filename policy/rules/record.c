@@ -15,8 +15,6 @@
 #include "record.h"
 #include "wire.h"
 
-#define OVERRIDDEN_MAX 64	/* ids of lifted rules that are kept */
-
 static const struct eval nothing;
 
 enum depth { WHOLE, THIN, CUT };
@@ -407,34 +405,34 @@ put_verdict(struct buf *b, const struct verdict *v, const struct facts *f, struc
 		wire_put(b, of[i]);
 }
 
-/* Rules that the sender lifted, for whichever recipients, each with the reason; behind the rest, as
- * an extension. */
+/* --- actions --------------------------------------------------------------------------------------- */
+
+/* What of the message's own a rule's actions hang on: the words of an override, and which edits
+ * could not be made. */
 static void
-put_overridden(struct buf *b, const struct verdict *v)
+put_actions(struct buf *record, const struct eval *e, const struct verdict *v)
 {
-	struct span ids[2 * OVERRIDDEN_MAX];
+	struct span header, subject, last = { 0 };
 	size_t n = 0;
-	struct buf body;
+	struct buf b;
 
-	for (size_t i = 0; i < v->ndecisions; i++)
-		for (size_t k = 0; k < v->decisions[i].noverridden; k++) {
-			struct span id = v->decisions[i].overridden[k].rule;
-			bool had = false;
-
-			for (size_t s = 0; s < n && !had; s += 2)
-				had = span_eq(ids[s], id);
-			if (had || n == 2 * OVERRIDDEN_MAX)
-				continue;
-			ids[n++] = id;
-			ids[n++] = v->decisions[i].overridden[k].reason;
-		}
-	if (n == 0)
+	override_words(e, &header, &subject);
+	for (size_t i = 0; i < v->nrefused; i++) {
+		n += i == 0 || !span_eq(v->refused[i].rule, last);
+		last = v->refused[i].rule;
+	}
+	if (header.n + subject.n + n == 0)
 		return;
-	buf_init(&body, RECORD_BYTES_MAX);
-	put_spans(&body, ids, n);
-	wire_put(b, EXTENSION_OVERRIDDEN);
-	wire_put_span(b, buf_data(&body));
-	buf_release(&body);
+	buf_init(&b, RECORD_BYTES_MAX);
+	wire_put_span(&b, header);
+	wire_put_span(&b, subject);
+	wire_put(&b, n);
+	for (size_t i = 0; i < v->nrefused; i++)
+		if (i == 0 || !span_eq(v->refused[i].rule, v->refused[i - 1].rule))
+			wire_put_span(&b, v->refused[i].rule);
+	wire_put(record, EXTENSION_ACTIONS);
+	wire_put_span(record, buf_data(&b));
+	buf_release(&b);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------- */
@@ -466,7 +464,8 @@ put_record(const struct eval *e, const struct verdict *v, const struct span *rea
 		put_message(&b, e->an, depth);
 		put_found(&b, e, a, depth);
 		put_texts(&b, e);
-		put_overridden(&b, v);
+		if (!reason)
+			put_actions(&b, e, v);
 		if (!buf_failed(&b)) {
 			out = arena_span(a, buf_data(&b));
 			break;

@@ -296,9 +296,13 @@ get_extensions(struct wire *w, struct arena *a, struct record *r)
 		uint64_t tag = wire_get(w);
 		struct wire body = { .in = wire_get_span(w) };
 
-		if (tag == EXTENSION_OVERRIDDEN)
-			r->overridden = get_spans(&body, a, &r->noverridden);
-		w->bad |= body.bad;
+		if (tag == EXTENSION_ACTIONS) {
+			r->override_header = wire_get_span(&body);
+			r->override_subject = wire_get_span(&body);
+			r->refused = get_spans(&body, a, &r->nrefused);
+			w->bad |= body.bad;
+			continue;
+		}
 		if (tag != EXTENSION_LIMIT)	/* of a newer version: it may stay unread */
 			continue;
 		r->limit_rule = wire_get_span(&body);

@@ -190,6 +190,37 @@ unknown(struct recorded *k, const struct atom *a)
 	return k->assume;
 }
 
+static bool
+group_recorded(const struct memberships *m, struct span group)
+{
+	for (size_t i = 0; i < m->ngroups; i++)
+		if (span_eq_nocase(m->groups[i], group))
+			return true;
+	return false;
+}
+
+/* A directory that did not answer then is a fact; a group that the policy of then did not name is
+ * only unknown here. */
+bool
+recorded_stranger(struct eval *e, const struct atom *a, bool *yes)
+{
+	const struct policy *p = e->p;
+
+	for (size_t i = 0; i < p->nexternals; i++) {
+		const struct setlist *l = &p->external_sets[i];
+
+		if (group_recorded(&e->facts->members, p->externals[i]))
+			continue;
+		for (size_t k = 0; k < a->address.n; k++)
+			for (uint32_t s = 0; s < l->n; s++)
+				if (l->ids[s] == a->address.sets[k]) {
+					*yes = unknown(e->recorded, a);
+					return true;
+				}
+	}
+	return false;
+}
+
 bool
 recorded_atom(struct eval *e, uint32_t index, bool *yes)
 {
@@ -226,59 +257,44 @@ recorded_atom(struct eval *e, uint32_t index, bool *yes)
 }
 
 bool
-recorded_override(struct eval *e, const struct rule *r, struct span *reason)
+recorded_refused(const struct eval *e, struct span rule)
 {
 	struct recorded *k = e->recorded;
-	const struct record *rec = k->record;
+	const struct verdict *was = &k->record->verdict;
 
-	if (!k->same) {
-		if (!k->touched)
-			k->why = SPAN_LIT("override");
-		k->touched = true;
-		return k->assume;
-	}
-	for (size_t i = 0; i + 1 < rec->noverridden; i += 2)
-		if (span_eq(rec->overridden[i], r->id)) {
-			*reason = rec->overridden[i + 1];
+	for (size_t i = 0; i < k->record->nrefused; i++)
+		if (span_eq(k->record->refused[i], rule))
 			return true;
-		}
-	return false;
+	for (size_t i = 0; i < was->ndecisions; i++)
+		for (size_t s = 0; s < was->decisions[i].nrules; s++)
+			if (span_eq(was->decisions[i].rules[s], rule))
+				return false;	/* it hit, and its edits were made */
+	if (k->same)
+		return false;
+	if (!k->touched)
+		k->why = rule;
+	k->touched = true;
+	return k->high;
 }
 
-bool
-recorded_on_fail(struct eval *e, struct span id)
-{
-	struct recorded *k = e->recorded;
-	const struct verdict *v = &k->record->verdict;
-
-	if (!k->same) {
-		if (!k->touched)
-			k->why = SPAN_LIT("on_fail");
-		k->touched = true;
-		return k->high;
-	}
-	for (size_t i = 0; i < v->ndecisions; i++)
-		for (size_t n = 0; n < v->decisions[i].nrules; n++)
-			if (span_eq(v->decisions[i].rules[n], id))
-				return true;
-	return false;
-}
-
-uint16_t
-recorded_variant(const struct eval *e, const struct decision *d)
+/* Recipients with the same rules may have had other edits: the words of an override are taken out
+ * for those alone whose rule it lifted. So each one's own. */
+void
+recorded_variants(const struct eval *e, struct verdict *v)
 {
 	const struct verdict *was = &e->recorded->record->verdict;
 
-	for (size_t i = 0; e->recorded->same && i < was->ndecisions; i++) {
-		const struct decision *w = &was->decisions[i];
-		bool equal = w->nrules == d->nrules && w->outcome == d->outcome;
+	for (size_t i = 0; i < v->ndecisions; i++) {
+		struct decision *d = &v->decisions[i];
+		const struct decision *w = i < was->ndecisions ? &was->decisions[i] : NULL;
+		bool equal = e->recorded->same && w && w->nrules == d->nrules &&
+		    w->outcome == d->outcome;
 
 		for (size_t k = 0; equal && k < d->nrules; k++)
 			equal = span_eq(w->rules[k], d->rules[k]);
 		if (equal)
-			return w->variant;
+			d->variant = w->variant;
 	}
-	return VARIANT_UNKNOWN;
 }
 
 /* --- the whole -------------------------------------------------------------------------------------- */

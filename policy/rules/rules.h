@@ -321,6 +321,10 @@ struct policy {
 	enum outcome on_scan_error, on_unscannable;
 	struct span contact;
 	int language;		/* enum language: of texts, where the message tells none */
+	struct {
+		const uint32_t *v;
+		size_t n;
+	} readers[LANG_COUNT];	/* sets of those who are told in that language */
 	bool limits_only;
 	struct span *files;	/* asked of read_file */
 	size_t nfiles, capfiles;
@@ -440,6 +444,8 @@ struct edit *edits_build(struct eval *e, const struct rule *const *rules, size_t
 bool override_find(struct span subject, struct span *token, struct span *reason);
 /* May the sender, had he given a reason? */
 bool override_offered(const struct eval *e, const struct rule *r);
+/* The reasons a message gives, whoever may; empty: none. */
+void override_words(const struct eval *e, struct span *header, struct span *subject);
 /* Has the sender, who may, given a reason? */
 bool override_given(const struct eval *e, const struct rule *r, struct span *reason);
 

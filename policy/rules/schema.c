@@ -29,7 +29,7 @@ static const struct {
 	{ SECTION_TOP, "spam", "@SPAM" },
 	{ SECTION_DEFAULTS, "on_scan_error", "e(defer|reject|hold|quarantine)" },
 	{ SECTION_DEFAULTS, "on_unscannable", "e(hold|quarantine|reject|defer|deliver)" },
-	{ SECTION_DEFAULTS, "language", "t" },
+	{ SECTION_DEFAULTS, "language", "t" }, { SECTION_DEFAULTS, "languages", "{T}" },
 	{ SECTION_DETECTOR, "words", "T" }, { SECTION_DETECTOR, "pattern", "t" },
 	{ SECTION_DETECTOR, "near", "@NEAR" },
 	{ SECTION_DETECTOR, "confidence", "e(low|medium|high)/@CONFIDENCE" },

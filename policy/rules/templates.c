@@ -95,7 +95,7 @@ language_of(const struct eval *e)
 {
 	enum language l;
 
-	if (e->an && (header_language(&e->an->parts[0], "Content-Language", &l) ||
+	if (e->an && e->an->nparts && (header_language(&e->an->parts[0], "Content-Language", &l) ||
 	    header_language(&e->an->parts[0], "Accept-Language", &l)))
 		return l;
 	return (enum language)e->p->language;

@@ -83,7 +83,8 @@ const struct command commands[] = {
 	    "spool check [DIR]\n"
 	    "spool repair [DIR]\n"
 	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing", cmd_spool },
-	{ "held", "messages that wait for somebody's decision", KEPT_USAGE("held"), cmd_held },
+	{ "held", "messages that wait for somebody's decision", "held approve|deny ID --as ADDRESS [--text REASON]\n"
+	    "held approve|deny --token TOKEN [--text REASON]\n" KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN [--from ADDRESS]", cmd_route },
 	{ "send-test", "a real message, and what the other side said to it",

@@ -256,6 +256,22 @@ put_decision(struct paint *p, struct span address, const struct decision *d)
 	put_list(o, "goes to", d->redirect, d->nredirect);
 	if (d->reply.n)
 		put_list(o, "answer:", &d->reply, 1);
+	for (size_t i = 0; i < d->nholds; i++) {
+		const struct hold_need *h = &d->holds[i];
+
+		if (h->approvals == 0)
+			continue;
+		buf_puts(o, "    ");
+		put_safe(o, h->rule);
+		buf_printf(o, " asks for %u of %zu approvers\n", h->approvals, h->napprovers);
+	}
+	for (size_t i = 0; i < d->noverridden; i++) {
+		buf_puts(o, "    overridden by the sender: ");
+		put_safe(o, d->overridden[i].rule);
+		buf_puts(o, ": ");
+		put_safe(o, d->overridden[i].reason);
+		buf_putc(o, '\n');
+	}
 }
 
 static void
@@ -339,13 +355,61 @@ put_virus(struct buf *o, const struct facts *f, const char *trouble)
 	buf_putc(o, '\n');
 }
 
+/* What is changed, what could not be, who gets a copy, who is told. */
+static void
+put_actions(struct buf *o, const struct verdict *v)
+{
+	size_t edits = 0;
+
+	for (size_t i = 1; i < v->nvariants; i++)
+		for (size_t k = 0; k < v->variants[i].nedits; k++) {
+			const struct edit *e = &v->variants[i].edits[k];
+
+			buf_printf(o, "%s  %s", edits++ ? "" : "edits:\n", e->action);
+			if (e->part.n) {
+				buf_puts(o, " in part ");
+				put_safe(o, e->part);
+			}
+			buf_puts(o, ", by ");
+			put_safe(o, e->rule);
+			buf_printf(o, ": bytes %llu-%llu become %zu", (unsigned long long)e->offset,
+			    (unsigned long long)(e->offset + e->size), e->with.n);
+			if (v->nvariants > 2)
+				buf_printf(o, " (variant %zu)", i);
+			buf_putc(o, '\n');
+		}
+	for (size_t i = 0; i < v->nrefused; i++) {
+		const struct refused_edit *r = &v->refused[i];
+
+		buf_printf(o, "%s  %s", i ? "" : "edits refused:\n", r->action);
+		if (r->part.n) {
+			buf_puts(o, " in part ");
+			put_safe(o, r->part);
+		}
+		buf_puts(o, ", by ");
+		put_safe(o, r->rule);
+		buf_printf(o, ": %s\n", r->why);
+	}
+	for (size_t i = 0; i < v->nbcc; i++) {
+		buf_puts(o, i ? ", " : "copies: ");
+		put_safe(o, v->bcc[i].address);
+		buf_puts(o, i + 1 == v->nbcc ? "\n" : "");
+	}
+	for (size_t i = 0; i < v->nnotices; i++) {
+		buf_puts(o, i ? ", " : "notices: ");
+		put_safe(o, v->notices[i].to);
+		buf_puts(o, " (");
+		put_safe(o, v->notices[i].template);
+		buf_puts(o, i + 1 == v->nnotices ? ")\n" : ")");
+	}
+}
+
 static void
 put_all(struct paint *p, const struct judge *j, const struct envelope *env,
     const struct judgement *ju)
 {
 	const struct verdict *v = &ju->verdict;
 	struct buf *o = p->out;
-	size_t edits = 0;
 
 	buf_puts(o, "from ");
 	put_safe(o, env->sender.n ? env->sender : SPAN_LIT("<>"));
@@ -369,10 +433,7 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 		put_safe(o, v->near_misses[i].text);
 		buf_putc(o, '\n');
 	}
-	for (size_t i = 0; i < v->nvariants; i++)
-		edits += v->variants[i].nedits;
-	if (edits)
-		buf_printf(o, "edits: %zu\n", edits);
+	put_actions(o, v);
 	put_parts(o, &ju->anatomy);
 }
 

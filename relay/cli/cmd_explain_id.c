@@ -34,6 +34,7 @@ put_recipient(struct buf *o, const struct cli *cli, const struct jval *r)
 {
 	struct span outcome = jval_text(r, "outcome"), queue = jval_text(r, "queue");
 	enum page_colour c = page_colour_of(outcome);
+	const struct jval *v;
 
 	page_text(o, jval_text(r, "address"));
 	buf_puts(o, ": ");
@@ -49,6 +50,13 @@ put_recipient(struct buf *o, const struct cli *cli, const struct jval *r)
 	put_list(o, "would also hit (shadow):", jval_get(r, "shadow"));
 	put_list(o, "cancelled by an exception:", jval_get(r, "skipped"));
 	put_list(o, "goes to", jval_get(r, "redirect"));
+	for (size_t i = 0; (v = jval_at(jval_get(r, "overridden"), i)) != NULL; i++) {
+		buf_puts(o, "    overridden by the sender: ");
+		page_text(o, jval_text(v, "rule"));
+		buf_puts(o, ": ");
+		page_text(o, jval_text(v, "reason"));
+		buf_putc(o, '\n');
+	}
 	if (jval_text(r, "reply").n) {
 		buf_puts(o, "    answer: ");
 		page_text(o, jval_text(r, "reply"));
@@ -158,6 +166,49 @@ put_misses(struct buf *o, const struct jval *list)
 	}
 }
 
+/* A list of objects, each a line: what it is, where, by which rule, and why or how much. */
+static void
+put_edits(struct buf *o, const char *title, const struct jval *list)
+{
+	const struct jval *v;
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		buf_printf(o, "%s%s  ", i ? "" : title, i ? "" : "\n");
+		page_text(o, jval_text(v, "action").n ? jval_text(v, "action") : SPAN_LIT("edit"));
+		if (jval_text(v, "part").n) {
+			buf_puts(o, " in part ");
+			page_text(o, jval_text(v, "part"));
+		}
+		buf_puts(o, ", by ");
+		page_text(o, jval_text(v, "rule"));
+		buf_puts(o, ": ");
+		if (jval_text(v, "why").n)
+			page_text(o, jval_text(v, "why"));
+		else
+			buf_printf(o, "bytes %lld-%lld become %lld", (long long)jval_int(v, "offset", 0),
+			    (long long)(jval_int(v, "offset", 0) + jval_int(v, "size", 0)),
+			    (long long)jval_int(v, "with_size", (int64_t)jval_text(v, "with").n));
+		buf_putc(o, '\n');
+	}
+}
+
+static void
+put_people(struct buf *o, const char *title, const struct jval *list, const char *who,
+    const char *what)
+{
+	const struct jval *v;
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		buf_puts(o, i ? ", " : title);
+		page_text(o, jval_text(v, who));
+		buf_puts(o, " (");
+		page_text(o, jval_text(v, what));
+		buf_putc(o, ')');
+	}
+	if (jval_count(list))
+		buf_putc(o, '\n');
+}
+
 void
 record_put(struct buf *o, const struct cli *cli, const struct jval *record)
 {
@@ -179,8 +230,10 @@ record_put(struct buf *o, const struct cli *cli, const struct jval *record)
 	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++)
 		put_finding(o, v);
 	put_misses(o, jval_get(record, "near_misses"));
-	if (jval_count(jval_get(record, "edits")))
-		buf_printf(o, "edits: %zu\n", jval_count(jval_get(record, "edits")));
+	put_edits(o, "edits:", jval_get(record, "edits"));
+	put_edits(o, "edits refused:", jval_get(record, "refused_edits"));
+	put_people(o, "copies: ", jval_get(record, "bcc"), "address", "rule");
+	put_people(o, "notices: ", jval_get(record, "notices"), "to", "template");
 	list = jval_get(record, "parts");
 	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
 		if (i == 0)

@@ -173,6 +173,21 @@ show_row(struct showing *s, const struct jval *v)
 	for (size_t i = 0; (a = jval_at(list, i)) != NULL; i++)
 		put_field(o, i ? "" : "to", jval_str(a));
 	put_field(o, "subject", jval_text(v, "subject"));
+	for (size_t i = 0; (a = jval_at(jval_get(v, "approvals"), i)) != NULL; i++) {
+		buf_printf(o, "  %-10s ", i ? "" : "approvals");
+		page_text(o, jval_text(a, "rule"));
+		if (jval_int(a, "needed", 0))
+			buf_printf(o, ": %lld of %lld\n", (long long)jval_int(a, "given", 0),
+			    (long long)jval_int(a, "needed", 0));
+		else
+			buf_puts(o, ": by release\n");
+	}
+	for (size_t i = 0; (a = jval_at(jval_get(v, "votes"), i)) != NULL; i++) {
+		buf_printf(o, "  %-10s ", i ? "" : "decided");
+		page_text(o, jval_text(a, "address"));
+		buf_printf(o, ": %s\n", span_is(jval_text(a, "decision"), "approve") ? "approved" :
+		    "denied");
+	}
 	buf_printf(o, "  %-10s ", "size");
 	page_size(o, (uint64_t)jval_int(v, "size", 0));
 	buf_putc(o, '\n');
@@ -267,6 +282,71 @@ kept_show(int argc, char **argv, const struct cli *cli, const char *noun)
 
 /* ---- verbs ---- */
 
+struct voicing {
+	const struct cli *cli;
+	struct buf out;
+};
+
+static void
+voice_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct voicing *s = ctx;
+	struct span state = jval_text(v, "state");
+
+	page_text(&s->out, jval_text(v, "id"));
+	buf_printf(&s->out, ": %s by ", span_is(jval_text(v, "decision"), "approve") ? "approved" :
+	    "denied");
+	page_text(&s->out, jval_text(v, "as"));
+	buf_puts(&s->out, span_is(state, "approved") ? "; it is released\n" :
+	    span_is(state, "denied") ? "; it is rejected\n" : "; more approvals are needed\n");
+}
+
+/* approve|deny ID --as ADDRESS, or --token TOKEN. */
+static int
+kept_voice(int argc, char **argv, const struct cli *cli, const char *noun, const char *verb)
+{
+	const char *id = NULL, *as = NULL, *token = NULL, *text = NULL;
+	struct voicing s = { .cli = cli };
+	struct request r;
+	char cmd[32];
+	uint64_t n;
+	int status;
+
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--as") == 0 && i + 1 < argc)
+			as = argv[++i];
+		else if (strcmp(argv[i], "--token") == 0 && i + 1 < argc)
+			token = argv[++i];
+		else if (strcmp(argv[i], "--text") == 0 && i + 1 < argc)
+			text = argv[++i];
+		else if (argv[i][0] == '-' || id)
+			return command_usage(noun);
+		else
+			id = argv[i];
+	}
+	if (token ? id || as : !id || !as)
+		return command_usage(noun);
+	if (id && !id_parse(span_str(id), &n)) {
+		fprintf(stderr, "postern: %s is no message id: 11 letters and digits\n", id);
+		return CLI_USAGE;
+	}
+	snprintf(cmd, sizeof(cmd), "%s.%s", noun, verb);
+	request_begin(&r, cmd);
+	if (token)
+		json_kcstr(&r.j, "token", token);
+	if (id)
+		json_kcstr(&r.j, "id", id);
+	if (as)
+		json_kcstr(&r.j, "as", as);
+	if (text)
+		json_kcstr(&r.j, "text", text);
+	buf_init(&s.out, 64u << 10);
+	status = control_ask(cli, &r, CONTROL_SHOW, voice_line, &s);
+	page_flush(&s.out);
+	buf_release(&s.out);
+	return status;
+}
+
 static int
 kept_main(int argc, char **argv, const struct cli *cli, const char *noun)
 {
@@ -281,6 +361,8 @@ kept_main(int argc, char **argv, const struct cli *cli, const char *noun)
 		return kept_list(argc > 2 ? argc - 2 : 0, argv + 2, cli, noun);
 	if (strcmp(verb, "show") == 0)
 		return kept_show(argc - 2, argv + 2, cli, noun);
+	if (strcmp(noun, "held") == 0 && (strcmp(verb, "approve") == 0 || strcmp(verb, "deny") == 0))
+		return kept_voice(argc - 2, argv + 2, cli, noun, verb);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(verb, words[i].verb) == 0)
 			return act_on(argc - 2, argv + 2, cli, noun, &words[i]);

@@ -1078,6 +1078,27 @@ read_metrics(struct reader *r, const struct conf_node *map)
 }
 
 static void
+read_approvals(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "url", NULL };
+	const struct conf_node *n;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{url}"))
+		return;
+	conf_check_keys(r->d, map, "approvals", known);
+	if ((n = conf_get(map, "url")) == NULL || !text_of(r, n, "https://…", &r->c->approval_url))
+		return;
+	if (!span_starts(r->c->approval_url, SPAN_LIT("https://")) || r->c->approval_url.n > 300 ||
+	    r->c->approval_url.n < 10)
+		error_at(r, n, "https://gw1.example.org/approve", "links that decide go over https only");
+	for (size_t i = 0; i < r->c->approval_url.n; i++)
+		if (r->c->approval_url.p[i] <= ' ' || r->c->approval_url.p[i] > '~') {
+			error_at(r, n, NULL, "a URL has no spaces and is ASCII");
+			break;
+		}
+}
+
+static void
 read_limits(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "memory", "sessions", NULL };
@@ -1100,8 +1121,8 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "directory", "journal",
-		"tls_reports", NULL };
+		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
+		"directory", "journal", "tls_reports", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -1234,6 +1255,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_journal(&r, conf_get(root, "journal"));
 		read_metrics(&r, conf_get(root, "metrics"));
 		read_log(&r, conf_get(root, "log"));
+		read_approvals(&r, conf_get(root, "approvals"));
 	}
 	if (d->errors) {
 		config_free(&c);

@@ -260,6 +260,7 @@ struct config {
 	uint16_t metrics_port;
 	struct span log_to;
 	enum log_format log_format;
+	struct span approval_url;	/* what links to approve begin with; empty: none are sent */
 	struct span postmaster;		/* address; default postmaster@HOSTNAME */
 };
 

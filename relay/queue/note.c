@@ -54,12 +54,18 @@ put_words(struct buf *b, struct span s)
 static void
 put_quoted(struct buf *b, struct span s)
 {
-	size_t column = 0;
+	size_t column = 0, good = 0;
 
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
-		bool literal = c > ' ' && c <= '~' && c != '=', end = i + 1 == s.n ||
-		    s.p[i + 1] == '\n';
+		bool literal, end = i + 1 == s.n || s.p[i + 1] == '\n';
+		uint32_t cp;
+
+		if (i >= good)		/* the next character, or a byte that is none */
+			good = i + utf8_next(s.p + i, s.n - i, &cp);
+		if (i >= good || (c < ' ' && c != '\n' && c != '\t'))
+			c = '?';
+		literal = c > ' ' && c <= '~' && c != '=';
 
 		if (c == '\n') {
 			buf_puts(b, "\r\n");

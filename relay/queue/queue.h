@@ -138,6 +138,8 @@ int queue_append(struct queue *q, struct stored *s, struct span record, struct p
 void queue_sync(struct queue *q);
 void queue_note_accepted(struct awaiting *aw, const struct stored *s, struct span record);
 void queue_forget_link(struct queue *q, struct link *l);
+void queue_answer(struct queue *q, struct link *to, uint64_t ticket, uint64_t id,
+    enum accept_status status, const char *why);
 
 /* queue_work.c */
 void queue_schedule_all(struct queue *q, struct message *m, const struct plan *p);
@@ -176,6 +178,7 @@ bool queue_notice_wanted(const struct queue *q, int kind, const struct stored *s
     const struct plan *p, const struct fate *o);
 bool queue_notice(struct queue *q, struct message *m, uint16_t leg, const struct stored *s,
     const struct plan *p, int kind, const struct fate *o, size_t n);
+void queue_note(struct queue *q, struct link *from, uint64_t ticket, const struct msg_submit *m);
 int queue_signed(struct queue *q, struct frame *f);
 /* Notices whose signature does not come go without; all: now. */
 void queue_signing_over(struct queue *q, bool all);

@@ -18,6 +18,7 @@
 #include "fs.h"
 #include "ipc/ticket.h"
 #include "queue/dsn.h"
+#include "queue/note.h"
 #include "queue/queue.h"
 
 #define SIGN_WAIT (5 * US_PER_SEC)
@@ -36,6 +37,10 @@ struct pending_notice {
 	enum dsn_kind kind;
 	struct fate *fates;
 	size_t nfates;
+	/* a note of the store's: nothing settles behind it, but the store waits for an answer */
+	bool note;
+	struct link *from;
+	uint64_t ticket;
 };
 
 /* ---- to whom ---- */
@@ -187,7 +192,11 @@ notice_append(struct queue *q, struct pending_notice *pn, struct span headers)
 		log_msg(LOG_LVL_WARN, pn->about, "the notice about it is put off: %s", err.text);
 		return false;
 	}
-	aw->notice = true;
+	if (pn->note) {
+		aw->from = pn->from == q->store ? pn->from : NULL;
+		aw->ticket = pn->ticket;
+	}
+	aw->notice = !pn->note;
 	aw->about = pn->about;
 	aw->leg = pn->leg;
 	aw->kind = pn->kind;
@@ -239,7 +248,9 @@ payload_for(struct span text, struct arena *a, struct payload *p, int *fd)
 static bool
 ask_signer(struct queue *q, struct pending_notice *pn)
 {
-	struct msg_sign msg = { .id = pn->s.env.id, .domain = signing_domain(q->rt->conf) };
+	struct msg_sign msg = { .id = pn->s.env.id, .domain = pn->note ?
+		note_signing_domain(q->rt->conf, q->rt->conf->postmaster) :
+		signing_domain(q->rt->conf) };
 	uint64_t ticket;
 	struct buf b;
 	int fd, r;
@@ -268,7 +279,10 @@ go_on(struct queue *q, struct pending_notice *pn, struct span headers)
 
 	if (notice_append(q, pn, headers))
 		return;
-	queue_notice_done(q, &lost, false);
+	if (pn->note && pn->from == q->store)
+		queue_answer(q, pn->from, pn->ticket, pn->s.env.id, ACCEPT_IO, "not stored now");
+	else if (!pn->note)
+		queue_notice_done(q, &lost, false);
 	notice_free(pn);
 }
 
@@ -326,4 +340,30 @@ queue_notice(struct queue *q, struct message *m, uint16_t leg, const struct stor
 	if (!ok)
 		notice_free(pn);
 	return ok;
+}
+
+/* A note of the store's: signed like notices of our own, answered once it is durable. */
+void
+queue_note(struct queue *q, struct link *from, uint64_t ticket, const struct msg_submit *m)
+{
+	struct arena *a = arena_new(0);
+	struct pending_notice *pn = arena_zalloc(a, sizeof(*pn));
+	struct payload copy = m->payload;
+
+	pn->arena = a;
+	pn->about = m->parent;
+	pn->leg = LEG_NONE;
+	pn->note = true;
+	pn->from = from;
+	pn->ticket = ticket;
+	pn->rcpt.address = arena_span(a, m->env.recipients[0].address);
+	pn->dec.outcome = OUTCOME_DELIVER;
+	pn->dec.rule = SPAN_LIT("notice");
+	pn->s = (struct stored){ .parent = m->parent, .decisions = &pn->dec, .ndecisions = 1,
+		.env = { .id = m->env.id, .received = m->env.received, .flags = m->env.flags,
+		.helo = arena_span(a, m->env.helo), .direction = m->env.direction,
+		.recipients = &pn->rcpt, .nrecipients = 1 } };
+	pn->text = arena_span(a, payload_flat(&copy, a));
+	if (!ask_signer(q, pn))
+		go_on(q, pn, (struct span){ 0 });
 }

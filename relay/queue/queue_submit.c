@@ -25,9 +25,9 @@ queue_await(struct queue *q, struct message *m)
 
 /* ---- answers ---- */
 
-static void
-answer(struct queue *q, struct link *to, uint64_t ticket, uint64_t id, enum accept_status status,
-    const char *why)
+void
+queue_answer(struct queue *q, struct link *to, uint64_t ticket, uint64_t id,
+    enum accept_status status, const char *why)
 {
 	struct msg_accepted m = { .id = id, .status = status, .text = span_str(why) };
 	struct buf b;
@@ -117,16 +117,21 @@ queue_submit(struct queue *q, struct link *from, struct frame *f)
 	if ((old = queue_find(q, m.env.id)) != NULL) {
 		/* The store asks again for what it lost the answer to. In the batch it
 		 * is not decided yet: then it will ask once more. */
-		answer(q, from, f->ticket, m.env.id, old->item.state == ITEM_PENDING ?
+		queue_answer(q, from, f->ticket, m.env.id, old->item.state == ITEM_PENDING ?
 		    ACCEPT_IO : ACCEPT_OK, "queued already");
 		return 0;
 	}
 	if (!queue_has_room(q)) {
-		answer(q, from, f->ticket, m.env.id, ACCEPT_FULL, "the queue is full");
+		queue_answer(q, from, f->ticket, m.env.id, ACCEPT_FULL, "the queue is full");
+		return 0;
+	}
+	if (link_peer(from) == ROLE_STORE && m.env.sender.n == 0 && m.env.nrecipients == 1 &&
+	    m.payload.fd == -1 && span_is(m.decisions[0].rule, "notice")) {
+		queue_note(q, from, f->ticket, &m);
 		return 0;
 	}
 	if (queue_append(q, &s, m.record, &m.payload, &aw, &status, &err) == -1) {
-		answer(q, from, f->ticket, m.env.id, status, err.text);
+		queue_answer(q, from, f->ticket, m.env.id, status, err.text);
 		return 0;
 	}
 	aw->from = from;
@@ -158,7 +163,7 @@ accepted(struct queue *q, struct awaiting *aw)
 	counter_add(COUNTER_QUEUED, 1);
 	if (buf_size(&aw->event) > 0)
 		queue_event_encoded(q, &aw->event);
-	answer(q, aw->from, aw->ticket, m->item.id, ACCEPT_OK, "");
+	queue_answer(q, aw->from, aw->ticket, m->item.id, ACCEPT_OK, "");
 }
 
 void
@@ -186,7 +191,7 @@ queue_sync(struct queue *q)
 		if (r == 0)
 			accepted(q, aw);
 		else
-			answer(q, aw->from, aw->ticket, aw->m->item.id, status, err.text);
+			queue_answer(q, aw->from, aw->ticket, aw->m->item.id, status, err.text);
 		if (aw->notice)
 			queue_notice_done(q, aw, r == 0);
 		if (r == -1) {

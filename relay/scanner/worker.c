@@ -133,11 +133,14 @@ encode_answer(struct worker *w, const struct envelope *env, const struct judgeme
 	struct span record = judgement_record(&w->env->judge, env, ju, RECORD_MAX, w->arena);
 	struct judgement failed = *ju;
 	struct msg_verdict m;
+	bool fits = true;
 
 	judgement_message(ju, record, w->arena, &m);
 	buf_reset(&w->answer);
 	verdict_encode(&w->answer, &m);
-	if (!buf_failed(&w->answer))
+	for (size_t i = 0; i < m.nvariants && fits; i++)
+		fits = m.variants[i].nedits <= PAYLOAD_PIECES_MAX / 2 - 8;
+	if (fits && !buf_failed(&w->answer))
 		return;
 	/* More edits than a frame can carry: what cannot be said whole is not said in part. */
 	log_msg(LOG_LVL_WARN, env->id, "the verdict is too large; held as unscannable");
@@ -150,6 +153,25 @@ encode_answer(struct worker *w, const struct envelope *env, const struct judgeme
 	buf_reset(&w->answer);
 	verdict_encode(&w->answer, &m);
 	ASSERT(!buf_failed(&w->answer));
+}
+
+static void
+log_overrides(const struct envelope *env, const struct verdict *v)
+{
+	const struct overridden *last = NULL;
+
+	for (size_t i = 0; i < v->ndecisions; i++)
+		for (size_t k = 0; k < v->decisions[i].noverridden; k++) {
+			const struct overridden *o = &v->decisions[i].overridden[k];
+
+			if (i && v->decisions[i].overridden == v->decisions[i - 1].overridden)
+				break;		/* recipients of one class */
+			if (!last || !span_eq(last->rule, o->rule))
+				log_msg(LOG_LVL_INFO, env->id, "rule " SPAN_FMT " overridden by <" SPAN_FMT
+				    ">: " SPAN_FMT, SPAN_ARG(o->rule), SPAN_ARG(env->sender),
+				    SPAN_ARG(o->reason));
+			last = o;
+		}
 }
 
 static void
@@ -166,6 +188,7 @@ scan(struct worker *w, struct msg_scan *m)
 		log_msg(LOG_LVL_ERROR, m->env.id, "%s", ju.trouble);
 	}
 	count(w, &ju.verdict);
+	log_overrides(&m->env, &ju.verdict);
 	encode_answer(w, &m->env, &ju);
 }
 

@@ -19,6 +19,12 @@ void say_error(struct asked *q, const char *text);
 struct json open_line(struct reply *r);		/* {"v":1 */
 void close_line(struct reply *r, struct json *j);
 
+/* approve_control.c */
+void do_approve(struct asked *q, int fd);	/* held.approve, held.deny */
+void do_deny(struct asked *q, int fd);
+void do_approval_show(struct asked *q, int fd);	/* approval.show, approval.act */
+void do_approval_act(struct asked *q, int fd);
+
 /* store_policy.c */
 /* The bytes themselves, {"v":1,"raw":"base64"} line after line. */
 void say_bytes(struct asked *q, struct span bytes);

@@ -6,6 +6,7 @@
 #include "id.h"
 #include "ipc/json_read.h"
 #include "json.h"
+#include "store/approval_db.h"
 #include "store/kept.h"
 #include "store/zip.h"
 
@@ -180,6 +181,12 @@ kept_put(struct db *d, const struct msg_keep *m, struct span content, int64_t no
 	if (put_content(d, kid, content, err) == -1 || put_rcpts(d, kid, &env, err) == -1)
 		return -1;
 	return 1;
+}
+
+int64_t
+kept_put_row(const struct db *d)
+{
+	return db_last_rowid(d);	/* kept_content has the same number, kept_rcpt has none */
 }
 
 /* ---- which ones ---- */
@@ -370,6 +377,7 @@ load_row(sqlite3_stmt *st, struct arena *a, struct kept *k, struct err *err)
 	k->size = (uint64_t)sqlite3_column_int64(st, 7);
 	k->by = arena_span(a, db_column(st, 9));
 	k->record = arena_span(a, db_column(st, 11));
+	k->voted = sqlite3_column_int(st, 12);
 	dec_init(&dec, arena_span(a, db_column(st, 10)));
 	envelope_decode(&dec, a, &k->env);
 	if (!dec_done(&dec) || !outcome_from_name(db_column(st, 3), &k->kind) ||
@@ -403,7 +411,7 @@ kept_load(struct db *d, int64_t kid, bool with_content, struct arena *a, struct 
     struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT kid, id, parent, kind, queue, state, new_id, size,"
-	    " on_expire, by, envelope, record FROM kept WHERE kid=?", err);
+	    " on_expire, by, envelope, record, voted FROM kept WHERE kid=?", err);
 	int r;
 
 	if (st == NULL)
@@ -524,6 +532,46 @@ put_recipients(struct db *d, int64_t kid, struct json *j, struct err *err)
 	return r;
 }
 
+/* Whose approvals it needs and who has spoken; nothing where nobody is asked. */
+static int
+put_approvals(struct db *d, int64_t kid, struct span sender, struct json *j, struct err *err)
+{
+	struct arena *a = arena_new(0);
+	struct approval ap;
+	int r = approval_load(d, kid, a, &ap, err);
+
+	if (r == 0 && ap.nneeds > 0) {
+		json_key(j, "approvals");
+		json_array(j);
+		for (size_t i = 0; i < ap.nneeds; i++) {
+			const struct need *n = &ap.needs[i];
+
+			json_object(j);
+			json_kstr(j, "rule", n->rule);
+			json_kuint(j, "needed", n->approvals);
+			json_kuint(j, "given", need_approved(n, sender, ap.votes, ap.nvotes));
+			json_key(j, "approvers");
+			json_array(j);
+			for (size_t k = 0; k < n->napprovers; k++)
+				json_str(j, n->approvers[k]);
+			json_end_array(j);
+			json_end_object(j);
+		}
+		json_end_array(j);
+		json_key(j, "votes");
+		json_array(j);
+		for (size_t i = 0; i < ap.nvotes; i++) {
+			json_object(j);
+			json_kstr(j, "address", ap.votes[i].address);
+			json_kcstr(j, "decision", ap.votes[i].approve ? "approve" : "deny");
+			json_end_object(j);
+		}
+		json_end_array(j);
+	}
+	arena_free(&a);
+	return r;
+}
+
 int
 kept_list(struct db *d, const struct kept_filter *f, size_t limit, struct buf *out,
     size_t *found, struct err *err)
@@ -554,7 +602,9 @@ kept_list(struct db *d, const struct kept_filter *f, size_t limit, struct buf *o
 				ktext(&j, names[i], st, i + 3);
 			else
 				knumber(&j, names[i], st, i + 3);
-		if (put_recipients(d, sqlite3_column_int64(st, 0), &j, err) == -1)
+		if (put_recipients(d, sqlite3_column_int64(st, 0), &j, err) == -1 ||
+		    (f->kind == OUTCOME_HOLD && put_approvals(d, sqlite3_column_int64(st, 0),
+		    db_column(st, 5), &j, err) == -1))
 			r = -1;
 		json_end_object(&j);
 		buf_putc(out, '\n');

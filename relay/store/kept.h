@@ -33,6 +33,7 @@ struct kept {
 	uint64_t id, parent, new_id;
 	uint64_t size;
 	enum outcome on_expire;
+	int voted;		/* enum approval_state; 0: voices have not decided it */
 	struct span by;
 	struct envelope env;
 	struct span record;	/* JSON; "" none */
@@ -56,6 +57,7 @@ int kept_filter_parse(struct span text, int64_t now, struct arena *a, struct kep
  * queue are left out (a KEEP that is sent again); 1 kept, 0 nothing new, -1. */
 int kept_put(struct db *d, const struct msg_keep *m, struct span content, int64_t now,
     struct arena *a, struct err *err);
+int64_t kept_put_row(const struct db *d);	/* the row of the kept_put before that said 1 */
 /* Row numbers, oldest first, at most max; *n of them in the arena. */
 int kept_select(struct db *d, const struct kept_filter *f, size_t max, struct arena *a,
     int64_t **kids, size_t *n, struct err *err);

@@ -7,13 +7,15 @@
  * between the queue or this process may die. Then the message is offered
  * again under the same id, unless the journal knows that id already.
  *
- * The message is not judged again: whoever releases it has decided.
+ * The message is not judged again: whoever releases it has decided, and what other
+ * rules asked for is in its record.
  */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "fs.h"
+#include "ipc/json_read.h"
 #include "log.h"
 #include "store/store.h"
 
@@ -35,6 +37,7 @@ struct act {
 };
 
 struct flight {
+	struct ticket_kind kind;	/* must be first */
 	struct act *act;
 	int64_t kid;
 	uint64_t id, new_id, ticket;
@@ -117,6 +120,65 @@ reject_text(struct act *a, const struct kept *k, struct arena *scratch)
 	    id_format(k->id, id)));
 }
 
+/* ---- what it becomes ---- */
+
+/* Who decides lifts the holds. What other rules asked for stays: where it goes instead, how well
+ * its way must be protected, and, when approvers decided and not who operates the gateway, that
+ * it is quarantined or dropped. The verdict's record has it (explain.c). */
+static void
+decide_as_recorded(const struct jval *record, struct span address, bool approved,
+    struct arena *a, struct msg_decision *d)
+{
+	static const char *const tls[] = { "", "opportunistic", "encrypted", "verified", "dane" };
+	const struct jval *list = jval_get(record, "recipients"), *r, *to;
+	enum outcome after = OUTCOME_DELIVER;
+	size_t i = 0;
+
+	while ((r = jval_at(list, i++)) != NULL && !span_eq(jval_text(r, "address"), address))
+		;
+	for (int t = 1; r && t <= TLS_DANE; t++)
+		if (span_is(jval_text(r, "require_tls"), tls[t]))
+			d->require_tls = (enum require_tls)t;
+	if (r == NULL)
+		return;
+	outcome_from_name(jval_text(r, "after"), &after);
+	to = jval_get(r, "redirect");
+	d->nredirect = jval_count(to);
+	d->redirect = arena_array(a, d->nredirect, sizeof(*d->redirect));
+	for (size_t k = 0; k < d->nredirect; k++)
+		d->redirect[k] = arena_span(a, jval_str(jval_at(to, k)));
+	if (approved && (after == OUTCOME_QUARANTINE || after == OUTCOME_DISCARD)) {
+		d->outcome = after;
+		d->queue = arena_span(a, jval_text(r, "after_queue"));
+		if (d->queue.n == 0)
+			d->queue = SPAN_LIT("quarantine");
+	} else if (d->nredirect) {
+		d->outcome = OUTCOME_REDIRECT;
+	}
+}
+
+static void
+decisions_make(struct act *a, const struct kept *k, bool reject, struct span text,
+    struct msg_decision *d, struct arena *scratch)
+{
+	struct jval *record = !reject && k->record.n ? jval_parse(k->record, NULL) : NULL;
+	struct span by = a->resume ? k->by : a->by;
+	bool expired = span_is(by, "expiry") && k->on_expire == OUTCOME_QUARANTINE;
+	bool approved = k->voted == APPROVAL_GIVEN && !span_starts(by, SPAN_LIT("uid "));
+
+	for (size_t i = 0; i < k->env.nrecipients; i++) {
+		d[i] = (struct msg_decision){ .outcome = reject ? OUTCOME_REJECT : OUTCOME_DELIVER,
+			.reply = text };
+		if (!reject && expired) {
+			d[i].outcome = OUTCOME_QUARANTINE;
+			d[i].queue = SPAN_LIT("expired");
+		} else if (!reject) {
+			decide_as_recorded(record, k->env.recipients[i].address, approved, scratch, &d[i]);
+		}
+	}
+	jval_free(&record);
+}
+
 /* ---- one message ---- */
 
 int
@@ -151,10 +213,7 @@ submit(struct act *a, const struct kept *k, uint64_t new_id, bool reject, uint64
 	m.env.received = clock_real();	/* its life in the queue begins now */
 	m.ndecisions = k->env.nrecipients;
 	m.decisions = arena_array(scratch, m.ndecisions, sizeof(*m.decisions));
-	for (size_t i = 0; i < m.ndecisions; i++) {
-		m.decisions[i].outcome = reject ? OUTCOME_REJECT : OUTCOME_DELIVER;
-		m.decisions[i].reply = text;
-	}
+	decisions_make(a, k, reject, text, m.decisions, scratch);
 	if (store_payload(k->content, scratch, &m.payload, err) == -1)
 		return -1;
 	buf_init(&b, FRAME_BIG);
@@ -190,7 +249,8 @@ take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch
 	}
 	f = calloc(1, sizeof(*f));
 	ASSERT(f != NULL);
-	*f = (struct flight){ a, k->kid, k->id, new_id, 0, reject, s->flights };
+	*f = (struct flight){ .act = a, .kid = k->kid, .id = k->id, .new_id = new_id,
+		.reject = reject, .next = s->flights };
 	f->ticket = ticket_open(s->tickets, f, clock_mono() + ANSWER_US);
 	if (submit(a, k, new_id, reject, f->ticket, scratch, err) == -1) {
 		ticket_close(s->tickets, f->ticket);
@@ -252,6 +312,7 @@ expire_one(struct act *a, const struct kept *k, struct arena *scratch, struct er
 	switch (k->on_expire) {
 	case OUTCOME_DELIVER:
 	case OUTCOME_REJECT:
+	case OUTCOME_QUARANTINE:
 		return take_off(a, k, k->on_expire == OUTCOME_REJECT, scratch, err);
 	case OUTCOME_DISCARD:
 		return delete_one(a, k, err);
@@ -277,6 +338,7 @@ act_one(struct act *a, int64_t kid, struct arena *scratch, uint64_t *id, struct 
 		return resume_one(a, &k, scratch, err);
 	switch (a->verb) {
 	case ACT_RELEASE:
+	case ACT_APPROVE:
 	case ACT_REJECT:
 		return take_off(a, &k, a->verb == ACT_REJECT, scratch, err);
 	case ACT_DELETE:
@@ -373,11 +435,17 @@ landed(struct flight *f, const struct msg_accepted *m, struct arena *scratch, st
 void
 act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m)
 {
-	struct flight *f = ticket_close(s->tickets, ticket);
+	struct ticket_kind *owner = ticket_owner(s->tickets, ticket);
+	struct flight *f = (struct flight *)owner;
 	struct arena *scratch;
 	struct err err = { 0 };
 	struct act *a;
 
+	if (owner && owner->errand) {
+		errand_over(s, owner, m);
+		return;
+	}
+	ticket_close(s->tickets, ticket);
 	if (f == NULL)	/* late: unfinished decisions are taken up by the clock */
 		return;
 	a = f->act;
@@ -451,9 +519,15 @@ act_tick(struct store *s)
 	int64_t now = clock_mono();
 	uint64_t ticket;
 
-	while ((ticket = ticket_expired(s->tickets, now)) != 0)
-		flight_lost(s, ticket_owner(s->tickets, ticket), "the queue did not answer; the "
-		    "decision stands, and is tried again");
+	while ((ticket = ticket_expired(s->tickets, now)) != 0) {
+		struct ticket_kind *owner = ticket_owner(s->tickets, ticket);
+
+		if (owner->errand)
+			errand_over(s, owner, NULL);
+		else
+			flight_lost(s, (struct flight *)owner, "the queue did not answer; the "
+			    "decision stands, and is tried again");
+	}
 	if (s->queue == NULL || s->rt->retiring)
 		return;
 	if (s->settle_at && now >= s->settle_at && s->flights == NULL) {

@@ -103,6 +103,27 @@ static const char *const steps[DB_VERSION] = {
 	" first INTEGER NOT NULL, next INTEGER NOT NULL, tries INTEGER NOT NULL,"
 	" detail TEXT, PRIMARY KEY(day, domain, uri)) WITHOUT ROWID;"
 	"CREATE INDEX tls_report_next ON tls_report(next) WHERE state=1;",
+	/* Approvals (approval_db.h), and mail of our own on its way to the queue. */
+	[3] =
+	"CREATE TABLE approval("	/* what each rule asks for that holds the row */
+	" kid INTEGER NOT NULL, rule TEXT NOT NULL, decider TEXT, approvals INTEGER NOT NULL,"
+	" PRIMARY KEY(kid, rule)) WITHOUT ROWID;"
+	"CREATE TABLE approver("
+	" kid INTEGER NOT NULL, rule TEXT NOT NULL, pattern TEXT NOT NULL,"
+	" PRIMARY KEY(kid, rule, pattern)) WITHOUT ROWID;"
+	"CREATE TABLE vote("
+	" kid INTEGER NOT NULL, address TEXT NOT NULL COLLATE NOCASE, approve INTEGER NOT NULL,"
+	" time INTEGER NOT NULL, via TEXT, reason TEXT,"
+	" PRIMARY KEY(kid, address)) WITHOUT ROWID;"
+	"CREATE TABLE token("
+	" nonce BLOB PRIMARY KEY, kid INTEGER NOT NULL, address TEXT NOT NULL,"
+	" used INTEGER) WITHOUT ROWID;"	/* when; NULL not yet */
+	"CREATE TABLE secret(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE outbox("
+	" oid INTEGER PRIMARY KEY, about INTEGER NOT NULL, kid INTEGER,"	/* kid: only while it waits */
+	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
+	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
+	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
 };
 
 const char *

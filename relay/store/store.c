@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
+#include "store/approval_db.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
@@ -123,16 +124,22 @@ read_content(struct store_peer *p, const struct frame *f, const struct spool_ref
 static int
 keep(struct store *s, const struct msg_keep *m, struct span content, struct err *err)
 {
+	const struct approval_words words = { s->rt->conf->hostname, s->rt->conf->approval_url };
 	int r;
 
 	if (s->keeps.n == sizeof(s->keeps.wait) / sizeof(s->keeps.wait[0]))
 		store_settle(s);
 	r = s->keeps.n ? 0 : db_begin(s->db, true, err);
-	if (r == 0)
-		r = kept_put(s->db, m, content, clock_real(), s->scratch, err);
+	if (r == 0 && (r = kept_put(s->db, m, content, clock_real(), s->scratch, err)) == 1)
+		r = approval_begin(s->db, kept_put_row(s->db), m, clock_real(), &words, s->scratch, err);
 	if (r == -1) {	/* what is in the same transaction goes with it; the queue asks again */
 		db_rollback(s->db);
 		answer_keeps(s, false, err->text);
+	} else if (m->expires > 0) {	/* the clock looks at it in time */
+		int64_t left = m->expires - clock_real(), at = clock_mono() + (left > 0 ? left : 0);
+
+		if (at < s->expiry_at)
+			s->expiry_at = at;
 	}
 	return r;
 }
@@ -361,6 +368,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct store *s = arg;
 
 	act_tick(s);
+	approve_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	store_policy_write(s);
 	store_expire(s);
@@ -460,6 +468,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	reports_peer_down(s->tls, l);
 	if (s->queue == l) {
 		s->queue = NULL;
+		errands_gone(s);
 		act_queue_gone(s);
 	}
 	if (rt->retiring && s->peers == NULL)

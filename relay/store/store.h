@@ -10,6 +10,7 @@
 #include "id.h"
 #include "ipc/ticket.h"
 #include "master/runtime.h"
+#include "store/approval.h"
 #include "store/basis.h"
 #include "store/journal.h"
 #include "store/kept.h"
@@ -42,6 +43,10 @@ struct store_keeps {			/* in the transaction under way, not answered yet */
 	size_t n;
 };
 
+struct ticket_kind {		/* what a ticket's owner begins with */
+	bool errand;		/* else a flight of release.c */
+};
+
 struct store {
 	struct runtime *rt;
 	struct db *db;
@@ -59,10 +64,12 @@ struct store {
 	int64_t expire_at;		/* clock_mono: then old records are deleted */
 	struct event *flush, *keep_commit, *tick, *leave;
 	struct arena *scratch;		/* of one frame or one request */
-	struct tickets *tickets;	/* owner: struct flight of release.c */
+	struct tickets *tickets;	/* owner: begins with struct ticket_kind */
 	struct id_source ids;
 	struct flight *flights;
 	int64_t expiry_at;		/* clock_mono: then holds are looked at */
+	struct errand *errands;		/* approve.c */
+	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
@@ -75,7 +82,7 @@ void store_settle(struct store *s);		/* commits and answers KEEPs under way */
 void store_event(struct store *s, const struct msg_event *ev);
 
 /* release.c */
-enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE };
+enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE };
 /* Carries out `verb` on each; takes the reply (may be NULL) and ends it. */
 void act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
     struct span text, struct reply *reply);
@@ -84,6 +91,17 @@ void act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m
 int store_payload(struct span content, struct arena *a, struct payload *p, struct err *err);
 void act_queue_gone(struct store *s);
 void act_tick(struct store *s);			/* deadlines, expiry, unfinished decisions */
+
+/* approve.c */
+void approve_tick(struct store *s);		/* mails that wait, decisions not carried out */
+/* A voice: counted, journalled, and what it decides begun. -1: refused, err says why. */
+int approve_vote(struct store *s, const struct kept *k, struct span address, bool approve,
+    struct span via, struct span reason, const struct token *used, struct arena *a,
+    enum approval_state *state, struct err *err);
+/* The queue's answer to a mail of ours; m NULL: none came. */
+void errand_over(struct store *s, void *owner, const struct msg_accepted *m);
+void errands_gone(struct store *s);
+bool span_is_plain(struct span s);		/* one line of printable ASCII: fit for an SMTP reply */
 
 /* store_policy.c */
 void store_policy_write(struct store *s);	/* what waits, if anything does */

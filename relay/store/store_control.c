@@ -7,6 +7,7 @@
  *	{"cmd":"held.list","selector":"S","limit":N,"all":BOOL}	also quarantine.*
  *	{"cmd":"held.show","id":"ID","raw":BOOL}
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
+ *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
@@ -408,6 +409,15 @@ do_release(struct asked *q, int fd)
 	do_act(q, ACT_RELEASE);
 }
 
+bool
+span_is_plain(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < 0x20 || s.p[i] > 0x7e)
+			return false;
+	return true;
+}
+
 /* The reason goes into an SMTP reply and a notice: one line of printable ASCII. */
 static void
 do_reject(struct asked *q, int fd)
@@ -418,11 +428,10 @@ do_reject(struct asked *q, int fd)
 		say_error(q, "the reason is too long: 200 characters");
 		return;
 	}
-	for (size_t i = 0; i < text.n; i++)
-		if (text.p[i] < 0x20 || text.p[i] > 0x7e) {
-			say_error(q, "the reason stands in an SMTP reply: plain ASCII only");
-			return;
-		}
+	if (!span_is_plain(text)) {
+		say_error(q, "the reason stands in an SMTP reply: plain ASCII only");
+		return;
+	}
 	do_act(q, ACT_REJECT);
 }
 
@@ -454,6 +463,10 @@ static const struct command {
 	{ "release", true, do_release },
 	{ "reject", true, do_reject },
 	{ "delete", true, do_delete },
+	{ "approve", true, do_approve },
+	{ "deny", true, do_deny },
+	{ "approval.show", false, do_approval_show },
+	{ "approval.act", false, do_approval_act },
 };
 
 static const struct command *

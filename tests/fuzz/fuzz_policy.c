@@ -28,6 +28,21 @@ read_file(void *ctx, struct span path, struct span *text, struct err *err)
 	return 0;
 }
 
+/* A real zone's first and last letters (RFC 8536): no transitions, a footer with summer time. */
+static int
+read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
+{
+#define ZEROS4 "\0\0\0\0"
+#define BLOCK "TZif2" ZEROS4 ZEROS4 ZEROS4 "\0\0\0" ZEROS4 ZEROS4 ZEROS4 ZEROS4 "\0\0\0\1" "\0\0\0\4" \
+	"\0\0\16\20" "\0\0" "CET\0"
+	static const char data[] = BLOCK BLOCK "\nCET-1CEST,M3.5.0,M10.5.0/3\n";
+
+	if (name.n % 3 == 0)
+		return err_set(err, 2, "no such zone");
+	*tzif = span_make(data, sizeof(data) - 1);
+	return 0;
+}
+
 static void
 one_line(struct span s)
 {
@@ -78,9 +93,15 @@ judge(const struct policy *p, struct span raw)
 {
 	struct recipient to[3] = { { .address = SPAN_LIT("x@webmail.example") },
 		{ .address = SPAN_LIT("y@partner.example") }, { .address = SPAN_LIT("z@example.org") } };
-	struct envelope env = { .id = 1, .direction = DIRECTION_OUTBOUND,
+	struct envelope env = { .id = 1, .direction = (enum direction)(raw.n / 7 % 3),
 		.sender = SPAN_LIT("m.durand@example.org"), .recipients = to, .nrecipients = 3 };
-	struct facts facts = { .now = INT64_C(1795343000000000), .av = (enum av_state)(raw.n % 5) };
+	static const struct span symbol = { "BULK", 4 };
+	struct facts facts = { .now = INT64_C(1795343000000000), .av = (enum av_state)(raw.n % 5),
+		.spf = (enum auth_result)(raw.n % 9), .dmarc = (enum auth_result)(raw.n / 9 % 9),
+		.dnsbl_known = raw.n % 2, .dnsbl = &symbol, .ndnsbl = raw.n / 2 % 2,
+		.spam_known = raw.n % 3 > 0, .spam_score = (double)(raw.n % 20), .spam_symbols = &symbol,
+		.nspam_symbols = raw.n % 4 == 0, .reputation_known = raw.n % 5 > 0,
+		.reputation = (uint8_t)(raw.n % 101) };
 	struct policy_options opt = { .near_misses = true };
 	struct arena *a = arena_new(0);
 	struct anatomy an;
@@ -106,7 +127,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span all = span_make((const char *)data, size), raw = span_make(usual, sizeof(usual) - 1);
 	const char *cut = size ? memmem(data, size, "\n8<\n", 4) : NULL;
 	struct policy_source file = { "fuzz.yaml", all };
-	struct policy_env env = { .read_file = read_file, .now = INT64_C(1795343000000000),
+	struct policy_env env = { .read_file = read_file, .read_zone = read_zone, .now = INT64_C(1795343000000000),
 		.domains = &domain, .ndomains = 1 };
 	struct policy_test_env tenv = { .now = env.now };
 	struct policy_test_result result;
@@ -122,6 +143,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		raw = span_make(cut + 4, size - (size_t)(cut + 4 - (const char *)data));
 	}
 	a = arena_new(0);
+	diags_init(&d, a);
+	{
+		struct facts f = { 0 };
+
+		policy_facts_read("facts", file.text, &d, &f);	/* any text as facts */
+	}
 	diags_init(&d, a);
 	buf_init(&b, 16 << 20);
 	p = policy_load(&file, 1, &env, &d);

@@ -174,6 +174,34 @@ explain_json(void **state)
 	json_decref(j);
 }
 
+/* What is known of inbound mail, and the moment, as an administrator makes them up. */
+static void
+explain_facts(void **state)
+{
+	static const char *const with =
+	    "version: 1\nschedules: {office: {days: mon-fri, from: 08:00, to: 18:00, zone: Europe/Paris}}\n"
+	    "spam: {domains: {default: tag-suspects}}\n"
+	    "rules:\n"
+	    "  - {id: forged, direction: inbound, when: {dmarc: fail}, then: {quarantine: forged}}\n"
+	    "  - {id: night, when: {schedule: {not: office}}, then: {hold: dpo@example.org}}\n";
+
+	test_write(path("policy.d/20.yaml"), with);
+	test_write(path("m.eml"), "From: a@else.example\nTo: b@example.org\n\nHello.\n");
+	assert_int_equal(run(cmd_explain, path("m.eml"), "--facts={dmarc: fail, spam: {score: 13}}",
+	    "--direction=inbound"), CLI_OK);
+	says(out, "spam/tag-suspects/spam");
+	says(out, "forged");
+	assert_int_equal(run(cmd_explain, path("m.eml"), "--at=2026-11-20 10:00", NULL), CLI_OK);
+	says(out, "b@example.org: deliver");
+	assert_int_equal(run(cmd_explain, path("m.eml"), "--at=2026-11-20 17:30", NULL), CLI_OK);
+	says(out, "b@example.org: hold for dpo@example.org");
+	assert_int_equal(run(cmd_explain, path("m.eml"), "--at=noon", NULL), CLI_USAGE);
+	says(errors, "--at noon");
+	assert_int_equal(run(cmd_explain, path("m.eml"), "--facts={spf: perhaps}", NULL), CLI_USAGE);
+	says(errors, "found `perhaps`");
+	assert_int_equal(unlink(path("policy.d/20.yaml")), 0);
+}
+
 static void
 explain_refuses(void **state)
 {
@@ -221,7 +249,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(check_good), T(check_shows_all_errors), T(explain_for_people), T(explain_json),
-		T(explain_refuses), T(tests_beside_the_policy),
+		T(explain_facts), T(explain_refuses), T(tests_beside_the_policy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

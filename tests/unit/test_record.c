@@ -27,7 +27,6 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 	char *out;
 
 	plain.nvariants = 0;		/* edits are bytes of the message */
-	/* and who is told, and what could not be changed, hang on it */
 	plain.nrefused = plain.nbcc = plain.nnotices = 0;
 	nameless.subject = (struct span){ 0 };
 	buf_init(&b, 1 << 24);
@@ -281,6 +280,31 @@ test_random(void **state)
 	arena_free(&a);
 }
 
+/* What hangs on the message's own words and parts: an override, edits that could not be made. */
+static void
+test_actions(void **state)
+{
+	static const char *const mails[] = {
+		"Subject: secret\r\n\r\n.\r\n", "Subject: secret [override: the client asked]\r\n\r\n.\r\n",
+		"Subject: secret\r\nX-Postern-Override: the client asked\r\n\r\n.\r\n",
+		"Subject: s\r\n\r\ncard 4111 1111 1111 1111\r\n", "Subject: card 4111 1111 1111 1111\r\n\r\n.\r\n",
+		"Subject: s\r\n\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\n\r\ncard 4111 1111 1111 1111\r\n" };
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "use: [postern/base]\ngroups: {dpo: [a@example.org, b@example.org]}\nrules:\n"
+	    "  - {id: a, when: {subject: {words: [secret]}}, then: {reject: true, override: {allow: example.org}}}\n"
+	    "  - {id: b, when: {finds: payment-card}, then: {redact: this, on_fail: quarantine, notify: sender}}\n"
+	    "  - {id: c, when: {finds: payment-card}, then: {hold: {for: group:dpo, approvals: 2}}}\n"
+	    "  - {id: d, when: {finds: payment-card}, then: {redact: this, on_fail: reject, bcc: a@example.org}}\n");
+	TO(&f, "x@webmail.example", "y@partner.example");
+	for (size_t i = 0; i < sizeof(mails) / sizeof(mails[0]); i++) {
+		f.raw = span_str(mails[i]);
+		same_again(&f);
+	}
+	fixture_end(&f);
+}
+
 /* The whole corpus under the policy that ships. */
 static void
 test_corpus(void **state)
@@ -416,6 +440,45 @@ test_what_cannot_be_known(void **state)
 	assert_true(x.replay.unsure);
 	assert_int_equal(x.replay.verdict.decisions[0].outcome, OUTCOME_DELIVER);
 	assert_int_equal(x.replay.upper.decisions[0].outcome, OUTCOME_REJECT);
+	fixture_end(&g);
+	fixture_end(&f);
+}
+
+#define GROUPS "version: 1\ngroups: {a: \"ldap:CN=A,DC=x\", b: \"ldap:CN=B,DC=x\"}\nrules:\n"
+
+/* Who was in a group of a directory is known where the policy of then asked; that nobody answered is a
+ * fact of then, that nobody asked is not. */
+static void
+test_groups_of_directories(void **state)
+{
+	static const struct span who = { "m.durand@example.org", 20 }, group = { "CN=A,DC=x", 9 };
+	static const uint8_t is[] = { MEMBER_YES }, away[] = { MEMBER_UNKNOWN };
+	static const char first[] = GROUPS "  - {id: r, when: {from: group:a}, then: {reject: \"5.7.1 no\"}}\n";
+	struct fixture f, g;
+	struct again x;
+
+	fixture_begin(&f);
+	fixture_load(&f, first);
+	f.opt.record = true;
+	f.facts.members = (struct memberships){ .addresses = &who, .naddresses = 1, .groups = &group,
+		.ngroups = 1, .grid = is };
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "reject");
+	x = under(&f, first, &g);
+	assert_false(x.replay.touched);
+	assert_true(verdict_same(&f.v, &x.replay.verdict, &f.env, NULL));
+	fixture_end(&g);
+	x = under(&f, GROUPS "  - {id: r, when: {from: group:b}, then: {reject: \"5.7.1 no\"}}\n", &g);
+	assert_true(x.replay.unsure);
+	assert_string_equal(arena_str(f.arena, x.replay.why), "from");
+	assert_int_equal(x.replay.verdict.decisions[0].outcome, OUTCOME_DELIVER);
+	fixture_end(&g);
+	f.facts.members.grid = away;
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "defer");
+	x = under(&f, first, &g);
+	assert_false(x.replay.touched);
+	assert_true(verdict_same(&f.v, &x.replay.verdict, &f.env, NULL));
 	fixture_end(&g);
 	fixture_end(&f);
 }
@@ -570,9 +633,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random), cmocka_unit_test(test_corpus),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_actions), cmocka_unit_test(test_corpus),
 		cmocka_unit_test(test_another_policy), cmocka_unit_test(test_what_cannot_be_known),
-		cmocka_unit_test(test_no_content), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_groups_of_directories), cmocka_unit_test(test_no_content), cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_failed), cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_damage),
 	};

@@ -88,6 +88,69 @@ signatures(void **state)
 	bye(&c);
 }
 
+/* A copy and a notice ride with the message: all are there when 250 is said. */
+static void
+copies_and_notices(void **state)
+{
+	struct client c;
+	struct told t, copy, note;
+	char *at;
+
+	greeted(&c);
+	mail(&c, "a@example.org", "deliver-edited-told", "250 2.0.0 accepted as ");
+	t = submitted();
+	copy = submitted();
+	note = submitted();
+	assert_true(nothing_submitted());
+	assert_true(t.parent == 0 && copy.parent == t.id && note.parent == t.id);
+	assert_string_equal(copy.first, "archive@example.org");
+	assert_string_equal(note.first, "boss@example.org");
+	/* the copy is what was received */
+	assert_non_null(memmem(t.bytes, t.shown, "X-Edited: yes\r\n", 15));
+	assert_null(memmem(copy.bytes, copy.shown, "X-Edited", 8));
+	assert_memory_equal(copy.bytes, "DKIM-Signature: d=example.org\r\nReceived: ", 41);
+	note.bytes[note.shown] = '\0';
+	at = strstr(note.bytes, "From: Postern <postmaster@gw1.example.org>\r\nTo: <boss@example.org>\r\nSubject: Told\r\n");
+	assert_non_null(at);
+	/* gw1.example.org has no keys, the domain above it has */
+	assert_memory_equal(note.bytes, "DKIM-Signature: d=example.org\r\nFrom: ", 37);
+	assert_non_null(strstr(note.bytes, "\r\n\r\nA rule was hit.\r\n"));
+	/* refused: told, then said */
+	mail(&c, "a@example.org", "reject-told", "550 5.7.1 card numbers do not leave (ref ");
+	copy = submitted();
+	note = submitted();
+	assert_true(nothing_submitted());
+	assert_true(copy.parent == note.parent && copy.parent != copy.id && copy.parent != 0);
+	/* what cannot be stored changes no refusal, but puts off what is accepted */
+	mail(&c, "full@example.org", "reject-told", "550 5.7.1 card numbers do not leave (ref ");
+	mail(&c, "full@example.org", "deliver-told", "452 4.3.1");
+	bye(&c);
+}
+
+/* Nobody gets more than sixty an hour; the mail itself goes on. */
+static void
+notices_bounded(void **state)
+{
+	struct client c;
+	size_t notes = 0, copies = 0;
+
+	greeted(&c);
+	for (int i = 0; i < 62; i++) {
+		mail(&c, "a@example.com", "deliver-told", "250 2.0.0 accepted as ");
+		submitted();
+		for (bool last = false; !last;) {
+			struct told t = submitted();
+
+			copies += strcmp(t.first, "archive@example.org") == 0;
+			notes += strcmp(t.first, "boss@example.org") == 0;
+			last = nothing_submitted();
+		}
+	}
+	assert_int_equal(copies, 62);
+	assert_int_equal(notes, 60);
+	bye(&c);
+}
+
 static void
 deadly_message(void **state)
 {
@@ -550,6 +613,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(one_message, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(outcomes, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(signatures, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(copies_and_notices, setup_plain, teardown),
+		cmocka_unit_test_setup_teardown(notices_bounded, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(deadly_message, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(hanging_message, setup_plain, teardown),
 		cmocka_unit_test_setup_teardown(queue_lost, setup_plain, teardown),
