@@ -9,7 +9,6 @@
  * A file within another (an archive, an encoded message) goes with the outermost
  * one that stands in the message.
  */
-#include "anatomy/office.h"
 #include "buf.h"
 #include "edits.h"
 
@@ -87,12 +86,17 @@ part_container(const struct anatomy *an, size_t i)
 static uint16_t
 outermost(const struct anatomy *an, uint16_t i)
 {
-	uint16_t container;
+	uint16_t container, up;
 
-	while (an->parts[i].reading)
+	while (an->parts[i].reading || an->parts[i].unpacked)
 		i = an->parts[i].parent;
 	container = part_container(an, i);
-	return container != PART_NONE ? container : i;
+	if (container != PART_NONE)
+		i = container;
+	while ((up = an->parts[i].parent) != PART_NONE && an->parts[up].type != TYPE_MULTIPART &&
+	    an->parts[up].type != TYPE_MESSAGE)
+		i = up;
+	return i;
 }
 
 static size_t
@@ -128,7 +132,10 @@ text_refused(const struct anatomy *an, size_t i)
 
 	if (why)
 		return why;
-	if (p->text.s.p == NULL || office_has_text(p->type))
+	if (p->unpacked)
+		return "lies within a file";
+	/* What a document shows is not what its bytes are. */
+	if (p->text.s.p == NULL || part_type_class(p->type) == CLASS_DOCUMENT || p->type == TYPE_MSG)
 		return "no text part";
 	if (p->reading)
 		return "mail programs read it differently";
@@ -230,7 +237,8 @@ redact_match(struct planner *pl, const struct match *m)
 	struct edit_plan *p = pl->plan;
 
 	if (s->text != &part->text && s->text != &part->hidden) {
-		refuse(pl, part->number, "redact", "stands in a header field");
+		refuse(pl, part->number, "redact", s->origin.n ? "stands apart from the text" :
+		    "stands in a header field");
 		return;
 	}
 	if (pl->asked != s->part) {
