@@ -88,7 +88,7 @@ outermost(const struct anatomy *an, uint16_t i)
 {
 	uint16_t container, up;
 
-	while (an->parts[i].unpacked || an->parts[i].reading)
+	while (an->parts[i].reading || an->parts[i].unpacked)
 		i = an->parts[i].parent;
 	container = part_container(an, i);
 	if (container != PART_NONE)
