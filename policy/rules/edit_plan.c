@@ -9,6 +9,7 @@
  * A file within another (an archive, an encoded message) goes with the outermost
  * one that stands in the message.
  */
+#include "anatomy/charset.h"
 #include "anatomy/office.h"
 #include "buf.h"
 #include "edits.h"
@@ -119,9 +120,21 @@ has_body(const struct anatomy *an, const struct part *p)
 	return head.n <= p->header_offset || head.p[head.n - 1] == '\n';
 }
 
+/* Two or four bytes a letter, and no transfer encoding that could carry them: whatever was put in
+ * would break the message (RFC 2045, 2.7). */
+static bool
+is_wide_and_bare(struct arena *a, const struct part *p)
+{
+	const struct span star = SPAN_LIT("*");
+	struct span out;
+
+	return encoding_from_name(p->encoding) == ENCODING_IDENTITY && p->charset.n &&
+	    charset_encode(a, charset_used(p->charset, p->decoded), star, &out) && !span_eq(out, star);
+}
+
 /* Why the text of a part cannot be changed, or NULL. */
 static const char *
-text_refused(const struct anatomy *an, size_t i)
+text_refused(struct arena *a, const struct anatomy *an, size_t i)
 {
 	const struct part *p = &an->parts[i];
 	const char *why = part_sealed(an, i);
@@ -136,6 +149,8 @@ text_refused(const struct anatomy *an, size_t i)
 		return "lies within another file";
 	if (p->defects & DEFECT_ENCODING_UNKNOWN)
 		return "its transfer encoding is unknown";
+	if (is_wide_and_bare(a, p))
+		return "its character set does not fit its transfer encoding";
 	if (p->defects & DEFECT_TOO_LARGE)
 		return "only part of it could be read";
 	if (count_field(p, "Content-Type") > 1 || count_field(p, "Content-Transfer-Encoding") > 1)
@@ -233,7 +248,7 @@ redact_match(struct planner *pl, const struct match *m)
 	if (pl->asked != s->part) {
 		pl->asked = s->part;
 		pl->answer = part->type == TYPE_MULTIPART ? "stands around the parts" :
-		    text_refused(an, s->part);
+		    text_refused(pl->e->arena, an, s->part);
 	}
 	if (pl->answer) {
 		refuse(pl, part->number, "redact", pl->answer);
@@ -434,7 +449,7 @@ append_below(struct planner *pl, size_t i)
 		return false;
 	if (!span_is(p->declared, "text/plain") && !span_is(p->declared, "text/html"))
 		return false;
-	if ((why = text_refused(an, i)) != NULL)
+	if ((why = text_refused(pl->e->arena, an, i)) != NULL)
 		refuse(pl, p->number, "append_text", why);
 	else
 		append_to(pl, i, span_is(p->declared, "text/html") ? APPEND_HTML : APPEND_TEXT);
