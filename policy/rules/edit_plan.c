@@ -10,7 +10,6 @@
  * one that stands in the message.
  */
 #include "anatomy/charset.h"
-#include "anatomy/office.h"
 #include "buf.h"
 #include "edits.h"
 
@@ -132,6 +131,13 @@ is_wide_and_bare(struct arena *a, const struct part *p)
 	    charset_encode(a, charset_used(p->charset, p->decoded), star, &out) && !span_eq(out, star);
 }
 
+/* What is seen is what stands there, in a character set; not what was got out of a document. */
+static bool
+is_text(enum part_type t)
+{
+	return part_type_class(t) == CLASS_TEXT || part_type_class(t) == CLASS_SCRIPT || t == TYPE_SVG;
+}
+
 /* Why the text of a part cannot be changed, or NULL. */
 static const char *
 text_refused(struct arena *a, const struct anatomy *an, size_t i)
@@ -141,11 +147,11 @@ text_refused(struct arena *a, const struct anatomy *an, size_t i)
 
 	if (why)
 		return why;
-	if (p->text.s.p == NULL || office_has_text(p->type))
+	if (p->text.s.p == NULL || !is_text(p->type))
 		return "no text part";
 	if (p->reading)
 		return "mail programs read it differently";
-	if (part_container(an, i) != PART_NONE)
+	if (p->unpacked || part_container(an, i) != PART_NONE)
 		return "lies within another file";
 	if (p->defects & DEFECT_ENCODING_UNKNOWN)
 		return "its transfer encoding is unknown";
@@ -242,7 +248,8 @@ redact_match(struct planner *pl, const struct match *m)
 	struct edit_plan *p = pl->plan;
 
 	if (s->text != &part->text && s->text != &part->hidden) {
-		refuse(pl, part->number, "redact", "stands in a header field");
+		refuse(pl, part->number, "redact", s->where == WHERE_SUBJECT || s->where == WHERE_HEADER ?
+		    "stands in a header field" : "no text part");
 		return;
 	}
 	if (pl->asked != s->part) {
