@@ -56,7 +56,7 @@ INC_tests := -Iinclude -Ibase -Ipolicy -Irelay -Itests
 
 PKGS_base := yaml-0.1 libidn2
 PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib libarchive nettle
-PKGS_relay := libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber
+PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
 # These install what is missing first and then call make again.
 NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover crash,$(or $(MAKECMDGOALS),all))
@@ -190,6 +190,7 @@ crash: deps
 .PHONY: bench
 bench: deps
 	$(Q)$(MAKE) --no-print-directory all benches tools
+	$(Q)$(B)/bench/bench_spool
 	$(Q)tests/bench/run
 
 # --- what a reader of the tree may rely on -------------------------------------------
@@ -257,7 +258,7 @@ help:
 	@echo 'make run        the same, left running'
 	@echo 'make check      all tests (installs what they need)'
 	@echo 'make crash      SIGKILL at random moments under load, CRASH_ROUNDS times'
-	@echo 'make bench      beside Postfix, in one run'
+	@echo 'make bench      the spool beside the bare disk; the whole beside Postfix, in one run'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each'
 	@echo 'make lint       the house rules; hdr-check: each header alone; cover: coverage'
 	@echo 'make install    DESTDIR= PREFIX=/usr SYSCONFDIR=/etc'

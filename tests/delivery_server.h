@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,16 +60,19 @@ fake_certificate(void)
 	X509 *cert = X509_new();
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	X509_NAME *name = X509_get_subject_name(cert);
+	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:mx.lab");
 
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
 	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mx.lab", -1, -1, 0);
+	X509_add_ext(cert, san, -1);
 	X509_set_issuer_name(cert, name);
 	X509_set_pubkey(cert, key);
 	X509_sign(cert, key, EVP_sha256());
 	SSL_CTX_use_certificate(ctx, cert);
 	SSL_CTX_use_PrivateKey(ctx, key);
+	X509_EXTENSION_free(san);
 	X509_free(cert);
 	EVP_PKEY_free(key);
 	return ctx;

@@ -21,7 +21,8 @@ enum { NOTIFY_DEFAULT = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE 
 enum dsn_ret { RET_NONE, RET_FULL, RET_HDRS };
 
 enum { ENVELOPE_8BITMIME = 1, ENVELOPE_SMTPUTF8 = 2, ENVELOPE_REQUIRETLS = 4,
-	ENVELOPE_ESMTP = 8, ENVELOPE_TLS = 16, ENVELOPE_AUTH = 32 };
+	ENVELOPE_ESMTP = 8, ENVELOPE_TLS = 16, ENVELOPE_AUTH = 32,
+	ENVELOPE_TLS_OPTIONAL = 64 /* what a domain says of its TLS does not hold it up: RFC 8460, 3 */ };
 
 struct recipient {
 	struct span address;

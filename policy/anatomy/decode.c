@@ -40,6 +40,18 @@ tables_make(void)
 	sextet['='] = PAD;
 }
 
+bool
+encoding_is_wrapped(struct span name)
+{
+	static const char *const known[] = { "x-uuencode", "uuencode", "x-uue", "x-uu", "x-yenc",
+		"yenc", "mac-binhex40", "x-binhex40", "binhex" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (span_is_nocase(name, known[i]))
+			return true;
+	return false;
+}
+
 enum encoding
 encoding_from_name(struct span name)
 {
@@ -56,7 +68,7 @@ encoding_from_name(struct span name)
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (span_is_nocase(name, known[i].name))
 			return known[i].e;
-	return ENCODING_OTHER;
+	return encoding_is_wrapped(name) ? ENCODING_IDENTITY : ENCODING_OTHER;
 }
 
 int

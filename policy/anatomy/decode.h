@@ -7,6 +7,9 @@
 enum encoding { ENCODING_IDENTITY, ENCODING_BASE64, ENCODING_QP, ENCODING_OTHER };
 
 enum encoding encoding_from_name(struct span name);	/* "" is the identity */
+/* One of those that wrap a file in lines of its own ("x-uuencode"): the body stands as it is, and
+ * infile.h finds the file. */
+bool encoding_is_wrapped(struct span name);
 
 /* At most max bytes are written: what does not fit is cut with DEFECT_TOO_LARGE.
  * Out is borrowed from in where nothing changes. The defects are returned. */

@@ -1,6 +1,7 @@
-/* infile.c -- uuencode, its base64 form, yEnc and BinHex within a text; see anatomy/infile.h.
+/* infile.c -- uuencode, its base64 form, yEnc, BinHex, data URLs within a text; see anatomy/infile.h.
  *
- * uuencode: POSIX.1-2017, uuencode, "Output"; yEnc: yenc-draft.1.3; BinHex 4.0: RFC 1741, appendix A.
+ * uuencode: POSIX.1-2017, uuencode, "Output"; yEnc: yenc-draft.1.3; BinHex 4.0: RFC 1741, appendix A;
+ * data URLs: RFC 2397; the inline values of calendars and address cards: RFC 5545, 3.1.3, RFC 2426.
  *
  * Prose may say "begin 644 days ago" too: a sign counts only when what follows it is a
  * line of data. Decoders of mail readers are lenient, so is this one: missing spaces at a line's
@@ -17,12 +18,39 @@ static const struct span signs[INFILE_KINDS] = {
 	[INFILE_BASE64] = { "begin-base64", 12 },
 	[INFILE_YENC] = { "=ybegin ", 8 },
 	[INFILE_BINHEX] = { "(This file must be converted with BinHex", 40 },
+	[INFILE_DATA] = { "base64", 6 },
 };
 
-/* Where sign stands at the beginning of a line, from `at` on. */
+#define DATA_MIN 16		/* bytes of a data URL that are worth a part */
+
+/* ";base64," of a data URL, or ";ENCODING=BASE64" of a calendar, in any case and anywhere. */
 static size_t
-sign_find(struct span text, struct span sign, size_t at)
+data_find(struct span text, size_t at)
 {
+	while (at < text.n) {
+		const char *p = memmem(text.p + at, text.n - at, "64", 2);
+		size_t i;
+
+		if (p == NULL)
+			break;
+		i = (size_t)(p - text.p);
+		at = i + 2;
+		if (i >= 5 && span_eq_nocase(span_sub(text, i - 4, 6), signs[INFILE_DATA]) &&
+		    ((text.p[i - 5] == ';' && at < text.n && text.p[at] == ',') ||
+		    (i >= 13 && span_eq_nocase(span_sub(text, i - 13, 9), SPAN_LIT("encoding=")))))
+			return i - 4;
+	}
+	return SIZE_MAX;
+}
+
+/* Where the sign of a kind stands from `at` on: at the beginning of a line, but for data URLs. */
+static size_t
+sign_find(struct span text, int kind, size_t at)
+{
+	struct span sign = signs[kind];
+
+	if (kind == INFILE_DATA)
+		return data_find(text, at);
 	while (at < text.n) {
 		const char *p = memmem(text.p + at, text.n - at, sign.p, sign.n);
 
@@ -41,7 +69,7 @@ infiles_begin(struct infiles *s, struct span text)
 {
 	*s = (struct infiles){ .text = text };
 	for (int k = 0; k < INFILE_KINDS; k++)
-		s->next[k] = text.n ? sign_find(text, signs[k], 0) : SIZE_MAX;
+		s->next[k] = text.n ? sign_find(text, k, 0) : SIZE_MAX;
 }
 
 /* The line at *at without its end; *at moves behind it. */
@@ -466,6 +494,73 @@ binhex_read(struct infiles *s, struct arena *a, size_t max, struct infile *f)
 	return forks_read(span_make(r.p, r.n), f);
 }
 
+/* --- data URLs --------------------------------------------------------------------------------------- */
+
+/* Where the value ends: at a quote or bracket in a URL, at a line without a fold in a calendar. */
+static size_t
+data_end(struct span text, size_t at, bool url)
+{
+	for (; at < text.n; at++) {
+		char c = text.p[at];
+
+		if (url && (c == '"' || c == '\'' || c == '(' || c == ')' || c == '<' || c == '>' || c == '\0'))
+			break;
+		if (!url && c == '\n' && (at + 1 == text.n || !ascii_is_wsp(text.p[at + 1])))
+			break;
+	}
+	return at;
+}
+
+static struct span
+percent_undo(struct arena *a, struct span s)
+{
+	char *p;
+	size_t n = 0;
+
+	if (s.n == 0 || memchr(s.p, '%', s.n) == NULL)
+		return s;
+	p = arena_alloc(a, s.n);
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '%' && s.n - i > 2 && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
+			p[n++] = (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2]));
+			i += 2;
+		} else {
+			p[n++] = s.p[i];
+		}
+	return span_make(p, n);
+}
+
+static bool
+data_read(struct infiles *s, struct arena *a, size_t max, struct infile *f)
+{
+	size_t at = f->from + signs[INFILE_DATA].n;
+	bool url = at < s->text.n && s->text.p[at] == ',';
+	struct span value;
+	uint32_t defects = 0;
+	char *buf;
+
+	if (!url)		/* further parameters may come before the colon */
+		while (at < s->text.n && s->text.p[at] != ':' && s->text.p[at] != '\n')
+			at++;
+	f->to = at;
+	if (at >= s->text.n || s->text.p[at] == '\n')
+		return false;
+	f->to = data_end(s->text, at + 1, url);
+	value = span_sub(s->text, at + 1, f->to - at - 1);
+	if (url)
+		value = percent_undo(a, value);
+	if (value.n / 4 > max / 3) {
+		value.n = max / 3 * 4;
+		f->cut = true;
+	}
+	if (value.n / 4 * 3 < DATA_MIN)
+		return false;
+	buf = arena_alloc(a, value.n + 3);
+	f->bytes = span_make(buf, decode_base64(value, buf, &defects));
+	f->broken = defects != 0;
+	return f->bytes.n >= DATA_MIN;
+}
+
 /* --- all ----------------------------------------------------------------------------------------- */
 
 bool
@@ -474,7 +569,7 @@ infiles_next(struct infiles *s, struct arena *a, size_t max, struct infile *out)
 	static bool (*const readers[INFILE_KINDS])(struct infiles *, struct arena *, size_t,
 	    struct infile *) = {
 		[INFILE_UU] = uu_read, [INFILE_BASE64] = base64_read,
-		[INFILE_YENC] = yenc_read, [INFILE_BINHEX] = binhex_read,
+		[INFILE_YENC] = yenc_read, [INFILE_BINHEX] = binhex_read, [INFILE_DATA] = data_read,
 	};
 
 	for (;;) {
@@ -489,10 +584,9 @@ infiles_next(struct infiles *s, struct arena *a, size_t max, struct infile *out)
 		*out = (struct infile){ .kind = (enum infile_kind)first, .from = s->next[first],
 			.name = span_make("", 0) };
 		found = readers[first](s, a, max, out);
-		s->at = out->to > out->from ? out->to : out->from + signs[first].n;
-		for (int k = 0; k < INFILE_KINDS; k++)
-			if (s->next[k] < s->at)
-				s->next[k] = sign_find(s->text, signs[k], s->at);
+		/* Each kind goes its own way: what only looks like one file hides no other. */
+		s->next[first] = sign_find(s->text, first, out->to > out->from ? out->to :
+		    out->from + signs[first].n);
 		if (found)
 			return true;
 	}

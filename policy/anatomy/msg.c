@@ -5,6 +5,7 @@
  * attachment become parts. A message attached as a storage is told by the
  * same streams one storage further down: its texts are side texts.
  */
+#include "anatomy/lzfu.h"
 #include "anatomy/ole2.h"
 
 #include "anatomy/textmap.h"
@@ -55,57 +56,20 @@ property_text(struct cfb *c, uint32_t entry, uint32_t type)
 	    span_make("", 0);
 }
 
-/* --- packed RTF ------------------------------------------------------------------------------ */
-
-#define WINDOW 4096
-static const char preset[] =
-    "{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss "
-    "\\fmodern \\fscript \\fdecor MS Sans SerifSymbolArialTimes New RomanCourier"
-    "{\\colortbl\\red0\\green0\\blue0\r\n\\par \\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx";
-
 static struct span
-rtf_unpack(struct builder *b, struct span s)
+rtf_unpack(struct builder *b, uint16_t index, struct span s)
 {
-	char window[WINDOW] = { 0 };
-	size_t at = 16, w = sizeof(preset) - 1;
-	struct pour o;
+	struct span rtf = { 0 };
+	bool broken, cut;
 
-	if (get32(s, 8) == 0x414c454d)	/* "MELA": stored */
-		return span_from(s, 16);
-	if (get32(s, 8) != 0x75465a4c)	/* "LZFu" */
-		return span_make("", 0);
-	memcpy(window, preset, w);
-	pour_begin(&o, b, s.n, get32(s, 4));
-	while (at < s.n) {
-		unsigned flags = get8(s, at++);
-
-		for (unsigned bit = 0; bit < 8 && at < s.n; bit++) {
-			unsigned token, from, n;
-
-			if (!(flags >> bit & 1)) {
-				window[w] = s.p[at++];
-				if (!pour_put(&o, &window[w], 1))
-					goto out;
-				w = (w + 1) % WINDOW;
-				continue;
-			}
-			token = get8(s, at) << 8 | get8(s, at + 1);
-			at += 2;
-			from = token >> 4;
-			n = (token & 15) + 2;
-			if (from == w)
-				goto out;
-			while (n--) {
-				window[w] = window[from];
-				if (!pour_put(&o, &window[w], 1))
-					goto out;
-				w = (w + 1) % WINDOW;
-				from = (from + 1) % WINDOW;
-			}
-		}
-	}
-out:
-	return pour_end(&o);
+	if (!lzfu_decode(b->a, s, b->left > SIZE_MAX ? SIZE_MAX : (size_t)b->left, &rtf, &broken, &cut))
+		return rtf;
+	b->left -= rtf.n;
+	if (broken)
+		b->out->parts[index].defects |= DEFECT_DOCUMENT_BROKEN;
+	if (cut)
+		b->out->parts[index].defects |= DEFECT_TOO_LARGE;
+	return rtf;
 }
 
 /* --- the message --------------------------------------------------------------------------------- */
@@ -193,7 +157,7 @@ msg_read(struct cfb *c, struct builder *b, uint16_t index)
 
 		if (c->v[i].parent != CFB_NONE && c->v[i].kind == 2 &&
 		    property_of(cfb_name(c, i), &type) == ID_RTF) {
-			struct span rtf = rtf_unpack(b, cfb_stream(c, i));
+			struct span rtf = rtf_unpack(b, index, cfb_stream(c, i));
 
 			if (rtf.n)
 				blob_add(b, index, rtf, SPAN_LIT("body.rtf"));

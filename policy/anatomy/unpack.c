@@ -16,6 +16,7 @@
 #include "anatomy/rtf.h"
 #include "anatomy/textmap.h"
 #include "anatomy/type.h"
+#include "anatomy/wrapped.h"
 #include "anatomy/zip.h"
 #include "postern/err.h"
 
@@ -419,6 +420,9 @@ unpack_as(struct builder *b, uint16_t index, enum part_type t)
 	case TYPE_RTF:
 		rtf_read(b, index);
 		break;
+	case TYPE_TNEF:
+		tnef_unpack(b, index);
+		break;
 	case TYPE_PDF:
 		pdf_read(b, index);
 		found_within(b, index);
@@ -438,14 +442,28 @@ unpack_part(struct builder *b, uint16_t index)
 {
 	struct part *p = &b->out->parts[index];
 	const struct node *node = &b->nodes[index];
+	bool deep = node->levels >= b->max_unpack || p->depth + 1u > b->max_depth;
 	size_t before;
 
-	if (!node->leaf || p->decoded.n == 0 || !opens(p->type))
+	if (!node->leaf && !node->message) {	/* around the parts of a multipart */
+		struct span epilogue = node->epilogue;
+
+		infiles_unpack(b, index, node->preamble, deep);
+		infiles_unpack(b, index, epilogue, deep);
 		return;
-	if (node->levels >= b->max_unpack || p->depth + 1u > b->max_depth) {
+	}
+	if (!node->leaf || p->decoded.n == 0)
+		return;
+	if (p->type == TYPE_UUENCODE || part_type_class(p->type) == CLASS_TEXT)
+		infiles_unpack(b, index, p->decoded, deep);
+	p = &b->out->parts[index];
+	if (!opens(p->type))
+		return;
+	if (deep) {
 		/* A picture ends here as it would elsewhere; what could hold more was not looked into. */
 		if (part_type_class(p->type) == CLASS_ARCHIVE || p->type == TYPE_JAR ||
-		    part_type_class(p->type) == CLASS_DOCUMENT || p->type == TYPE_MESSAGE)
+		    part_type_class(p->type) == CLASS_DOCUMENT || p->type == TYPE_MESSAGE ||
+		    p->type == TYPE_TNEF)
 			p->defects |= DEFECT_TOO_DEEP;
 		return;
 	}

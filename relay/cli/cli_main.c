@@ -92,6 +92,11 @@ const struct command commands[] = {
 	    "dns plan DOMAIN\n"
 	    "dns check DOMAIN\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
+	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",
+	    "tlsrpt [show] [DAY] [DOMAIN]\n"
+	    "tlsrpt send [DAY] [DOMAIN]\n"
+	    "  DAY: 2026-11-22, today, yesterday (UTC). Reports go by themselves once the day\n"
+	    "  is over; what is sent of today is told again with the whole day", cmd_tlsrpt },
 	{ "doctor", "looks at everything that keeps mail from arriving", "doctor", cmd_doctor },
 	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
 	{ "limits", "what the limits count now, and who is locked",

@@ -121,6 +121,12 @@ put_try(struct buf *o, const struct jval *leg, int64_t now)
 		buf_puts(o, " at ");
 		page_time(o, next, now);
 	}
+	if (span_is(jval_text(leg, "state"), "ready") && jval_has(leg, "site_window"))
+		buf_printf(o, " (%lld at work, %lld allowed now)",
+		    (long long)jval_int(leg, "site_active", 0),
+		    (long long)jval_int(leg, "site_window", 0));
+	if (jval_bool(leg, "may_be_delivered_twice"))
+		buf_puts(o, "; a delivery was cut off by a crash, so it may be delivered twice");
 	if (jval_int(leg, "attempts", 0) > 0) {
 		buf_puts(o, "; tried ");
 		page_count(o, (uint64_t)jval_int(leg, "attempts", 0), "time", "times");

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/page.h"
+#include "clock.h"
 
 struct routing {
 	const struct cli *cli;
@@ -43,6 +44,40 @@ targets_of(const struct jval *v)
 	return NULL;
 }
 
+/* "  MTA-STS: enforce, from the cache, 2h old of 7d, id 20261122; mx *.example.net" */
+static void
+put_sts(struct buf *o, const struct jval *v)
+{
+	const struct jval *mx = jval_get(v, "mx"), *name;
+
+	if (v == NULL || (!jval_bool(v, "found") && !jval_has(v, "trouble")))
+		return;
+	buf_puts(o, "  MTA-STS: ");
+	if (jval_bool(v, "found")) {
+		page_text(o, jval_text(v, "mode"));
+		buf_puts(o, span_is(jval_text(v, "source"), "cache") ? ", from the cache, " :
+		    ", fetched now, ");
+		page_age(o, jval_int(v, "age", 0) * US_PER_SEC);
+		buf_puts(o, " old of ");
+		page_age(o, jval_int(v, "max_age", 0) * US_PER_SEC);
+		buf_puts(o, ", id ");
+		page_text(o, jval_text(v, "id"));
+		for (size_t i = 0; (name = jval_at(mx, i)) != NULL; i++) {
+			buf_puts(o, i ? ", " : "; mx ");
+			page_text(o, jval_str(name));
+		}
+	} else
+		buf_puts(o, "a record, but no policy");
+	if (jval_has(v, "trouble")) {
+		buf_puts(o, jval_bool(v, "found") ? "\n  MTA-STS: no newer policy (" : " (");
+		page_text(o, jval_text(v, "trouble"));
+		buf_puts(o, ": ");
+		page_text(o, jval_text(v, "why"));
+		buf_putc(o, ')');
+	}
+	buf_putc(o, '\n');
+}
+
 static void
 route_line(void *ctx, const struct jval *v, struct span text)
 {
@@ -60,6 +95,7 @@ route_line(void *ctx, const struct jval *v, struct span text)
 		buf_putc(o, ' ');
 		page_text(o, jval_text(v, "error"));
 		buf_putc(o, '\n');
+		put_sts(o, jval_get(jval_get(v, "tls"), "mta_sts"));
 		return;
 	}
 	buf_puts(o, span_is(kind, "mx") ? ": by its MX\n" : span_is(kind, "static") ?
@@ -73,6 +109,7 @@ route_line(void *ctx, const struct jval *v, struct span text)
 	buf_printf(o, "; at most %lld connections, %lld messages on each\n",
 	    (long long)jval_int(jval_get(v, "limits"), "connections", 0),
 	    (long long)jval_int(jval_get(v, "limits"), "messages_per_connection", 0));
+	put_sts(o, jval_get(jval_get(v, "tls"), "mta_sts"));
 }
 
 int

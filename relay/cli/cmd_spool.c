@@ -110,7 +110,10 @@ report(struct buf *o, const struct cli *cli, const struct audit *a)
 
 	buf_printf(o, "%s: %zu segments, ", a->path, a->nsegments);
 	page_count(o, live, "message", "messages");
-	buf_puts(o, " to be delivered\n");
+	buf_puts(o, " to be delivered");
+	if (a->nspares)
+		buf_printf(o, "; %zu files kept to be used again", a->nspares);
+	buf_putc(o, '\n');
 	if (a->in_use)
 		buf_puts(o, "posternd is running on it: this is a glance at a moving thing\n");
 	for (size_t i = 0; i < a->nsegments; i++)
@@ -145,6 +148,7 @@ report_json(struct buf *o, const struct audit *a)
 	json_kbool(&j, "clean", audit_clean(a));
 	json_kbool(&j, "in_use", a->in_use);
 	json_kuint(&j, "messages", idtable_count(a->messages));
+	json_kuint(&j, "spares", a->nspares);
 	json_key(&j, "segments");
 	json_array(&j);
 	for (size_t i = 0; i < a->nsegments; i++) {

@@ -6,7 +6,9 @@
 
 #include "addr.h"
 #include "cli/dns_table.h"
+#include "fetcher/sts_record.h"
 #include "signer/dkim_record.h"
+#include "store/tlsrpt_record.h"
 
 const char *
 zone_verdict_word(enum zone_verdict v)
@@ -252,7 +254,7 @@ check_dkim(struct zone *z, struct zone_line *l)
 		l->verdict = ZONE_MISSING;
 }
 
-/* ---- texts that begin with their version: DMARC, MTA-STS, TLSRPT ---- */
+/* ---- texts that begin with their version: DMARC, TLSRPT ---- */
 
 static void
 advise_dmarc(struct zone *z, const struct zone_topic *t)
@@ -285,7 +287,13 @@ check_version(struct zone *z, struct zone_line *l)
 			text = dns_data(&a, &a.records[i]);
 			n++;
 		}
-	if (n == 0)
+	if (n == 1 && span_is(v, "v=TLSRPTv1")) {
+		struct span uris[TLSRPT_URIS_MAX];
+		size_t nuris;
+
+		verdict(l, tlsrpt_record_parse(text, uris, &nuris) && nuris > 0,
+		    "it is not to the letter, or names neither mailto: nor https:");
+	} else if (n == 0)
 		l->verdict = l->topic->optional ? ZONE_NOTE : ZONE_MISSING;
 	else if (n > 1)
 		verdict(l, false, "there are several: none of them counts");
@@ -350,6 +358,98 @@ check_tlsa(struct zone *z, struct zone_line *l)
 		verdict(l, false, "the zone is not signed by DNSSEC: nobody heeds the record");
 }
 
+/* ---- MTA-STS ---- */
+
+#define STS_ADVISED_AGE 604800
+
+/* What the web server should say. Testing first: enforce once reports say that all is well. */
+static void
+sts_advised(const struct zone *z, struct buf *b)
+{
+	struct sts_policy p = { .mode = STS_MODE_TESTING, .max_age = STS_ADVISED_AGE,
+		.mx = { z->conf->hostname }, .nmx = 1 };
+
+	buf_init(b, STS_BODY_MAX);
+	sts_policy_write(b, &p);
+}
+
+static const char *
+on_one_line(struct arena *a, struct span text)
+{
+	const char *out = "";
+
+	for (size_t eol; text.n; text = span_from(text, eol + 1)) {
+		eol = span_find(text, '\n');
+		out = arena_printf(a, "%s%s" SPAN_FMT, out, *out ? " | " : "",
+		    SPAN_ARG(span_sub(text, 0, eol)));
+	}
+	return out;
+}
+
+static void
+advise_sts(struct zone *z, const struct zone_topic *t)
+{
+	unsigned char hash[32];
+	struct zone_line *l;
+	struct buf b;
+	char id[17];
+
+	if (!receives(z))
+		return;
+	sts_advised(z, &b);
+	/* The id changes when what it stands for does. */
+	if (EVP_Digest(buf_data(&b).p, buf_size(&b), hash, NULL, EVP_sha256(), NULL) == 1) {
+		for (int i = 0; i < 8; i++)
+			snprintf(id + 2 * i, 3, "%02x", hash[i]);
+		line(z, t, under(z, "_mta-sts"), "TXT", arena_printf(z->a, "v=STSv1; id=%s;", id));
+		l = line(z, t, under(z, "mta-sts"), "page", "");
+		l->detail = arena_printf(z->a, "a web server must answer https://mta-sts." SPAN_FMT
+		    "/.well-known/mta-sts.txt, as text/plain, with the lines: %s", SPAN_ARG(z->name),
+		    on_one_line(z->a, buf_data(&b)));
+	}
+	buf_release(&b);
+}
+
+static void
+check_sts_page(struct zone *z, struct zone_line *l)
+{
+	const struct conf_delivery *d = &z->conf->delivery;
+	struct sts_policy p;
+	struct span body;
+	const char *why;
+	char *url = arena_printf(z->a, "https://%s:%u/.well-known/mta-sts.txt", l->name, d->sts_port);
+
+	l->detail = "";
+	if (lookup_ask(z->lookup, arena_printf(z->a, "_%s", l->name), DNS_TXT)->n == 0) {
+		l->verdict = ZONE_NOTE;		/* nobody will ask for it */
+		return;
+	}
+	if (!lookup_https(z->lookup, d->roots, url, d->sts_timeout, z->a, &body, &why) ||
+	    !sts_policy_parse(body, &p, &why)) {
+		verdict(l, false, arena_printf(z->a, "the policy cannot be had: %s", why));
+		return;
+	}
+	verdict(l, p.mode == STS_MODE_NONE || sts_policy_lists(&p, z->conf->hostname),
+	    arena_printf(z->a, "the policy (mode %s) does not list " SPAN_FMT "%s", sts_mode_name(p.mode),
+	    SPAN_ARG(z->conf->hostname), p.mode == STS_MODE_ENFORCE ?
+	    ": servers that heed it will not deliver here" : ""));
+	if (l->verdict == ZONE_OK)
+		l->detail = arena_printf(z->a, "mode %s", sts_mode_name(p.mode));
+}
+
+static void
+check_sts(struct zone *z, struct zone_line *l)
+{
+	char id[STS_ID_MAX + 1];
+	struct dns_answer a;
+
+	if (l->value.n == 0)
+		check_sts_page(z, l);
+	else if (ask(z, l, DNS_TXT, &a))
+		verdict(l, sts_record_of(&a, id), "there are several, or it is not to the letter: no "
+		    "server will heed it");
+}
+
 /* ---- the table ---- */
 
 static const struct zone_topic topics[] = {
@@ -375,6 +475,11 @@ static const struct zone_topic topics[] = {
 	{ "tlsa", true, { "DANE: the key of our certificate; it counts only in a zone signed by DNSSEC.",
 	    "DANE : la clé de notre certificat ; ne vaut que dans une zone signée par DNSSEC." },
 	    advise_tlsa, check_tlsa },
+	{ "mta-sts", true, { "MTA-STS: senders that heed it come to the servers of the policy alone, over TLS; "
+	    "its id is to change with each change of the policy (RFC 8461).",
+	    "MTA-STS : les émetteurs qui l'appliquent ne livrent qu'aux serveurs de la politique, en TLS ; "
+	    "son id doit changer à chaque modification de la politique (RFC 8461)." },
+	    advise_sts, check_sts },
 	{ "tlsrpt", true, { "Senders report here when they could not reach us over TLS (RFC 8460).",
 	    "Les émetteurs y signalent leurs échecs TLS vers nous (RFC 8460)." },
 	    advise_tlsrpt, check_version },

@@ -4,6 +4,8 @@
 
 #include "cli/lookup.h"
 #include "delivery/resolver.h"
+#include "fetcher/https.h"
+#include "fetcher/sts_policy.h"
 #include "postern/arena.h"
 
 #define SERVERS_MAX 8
@@ -14,6 +16,13 @@ struct lookup {
 	struct arena *arena;
 	bool answered;
 	struct dns_answer answer;
+	struct x509_store_st *roots;		/* read once */
+};
+
+struct page {
+	struct arena *a;
+	bool done;
+	struct https_answer answer;
 };
 
 struct lookup *
@@ -74,6 +83,45 @@ lookup_ask(struct lookup *l, const char *name, uint16_t type)
 	while (!l->answered)
 		event_base_loop(l->base, EVLOOP_ONCE);
 	return &l->answer;
+}
+
+static void
+fetched(void *ctx, const struct https_answer *a)
+{
+	struct page *p = ctx;
+
+	p->answer = *a;
+	p->answer.body = arena_span(p->a, a->body);
+	p->answer.type = arena_span(p->a, a->type);
+	p->answer.why = arena_str(p->a, span_str(a->why));
+	p->done = true;
+}
+
+bool
+lookup_https(struct lookup *l, const char *roots, const char *url, int64_t timeout,
+    struct arena *a, struct span *body, const char **why)
+{
+	struct https_world w = { l->base, l->resolver, l->roots };
+	struct https_question q = { .url = url, .max = STS_BODY_MAX, .timeout = timeout };
+	struct page p = { .a = a };
+	struct err err;
+
+	if (l->roots == NULL) {
+		if (https_global(roots, &l->roots, &err) == -1) {
+			*why = arena_str(a, span_str(err.text));
+			return false;
+		}
+		w.roots = l->roots;
+	}
+	https_start(&w, &q, fetched, &p);
+	while (!p.done)
+		event_base_loop(l->base, EVLOOP_ONCE);
+	*body = p.answer.body;
+	*why = p.answer.end != HTTPS_ANSWERED ? p.answer.why :
+	    p.answer.status != 200 ? arena_printf(a, "HTTP status %d", p.answer.status) :
+	    !span_starts_nocase(p.answer.type, SPAN_LIT("text/plain")) ?
+	    "its media type is not text/plain" : NULL;
+	return *why == NULL;
 }
 
 char *

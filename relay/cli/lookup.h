@@ -16,4 +16,9 @@ const struct dns_answer *lookup_ask(struct lookup *l, const char *name, uint16_t
 /* "2.0.0.127.in-addr.arpa" */
 char *lookup_reverse(struct arena *a, struct ip ip);
 
+/* Fetches one URL and waits for it, as the fetcher would. false: why says what is wrong (in a). */
+struct span;
+bool lookup_https(struct lookup *l, const char *roots, const char *url, int64_t timeout,
+    struct arena *a, struct span *body, const char **why);
+
 #endif

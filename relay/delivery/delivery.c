@@ -17,6 +17,8 @@
 #include "delivery/resolver.h"
 #include "delivery/route.h"
 #include "delivery/segment.h"
+#include "delivery/sts.h"
+#include "delivery/tlsrpt.h"
 #include "net/transport.h"
 #include "json.h"
 #include "log.h"
@@ -30,7 +32,8 @@ struct delivery {
 	struct carrier carrier;
 	struct segments *segments;
 	struct alerts *alerts;
-	struct link *queue;
+	struct link *queue, *store;
+	struct event *second;		/* what was seen of TLS goes to the store */
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
 	struct buf out;
 	struct arena *arena;		/* as long as the process */
@@ -142,9 +145,18 @@ tls_failed(void *ctx, const struct job *job, struct span relay, struct span why)
 	alert_tls(((struct delivery *)ctx)->alerts, job, relay, why, clock_real());
 }
 
+static void
+on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct delivery *d = arg;
+
+	tlsrpt_flush(d->carrier.tlsrpt, d->store);
+}
+
 static int
 delivery_run(struct runtime *rt, struct err *err)
 {
+	static const struct timeval second = { 1, 0 };
 	struct delivery *d = rt->state;
 	struct carrier *c = &d->carrier;
 
@@ -160,6 +172,12 @@ delivery_run(struct runtime *rt, struct err *err)
 	if (c->resolver == NULL)
 		return -1;
 	carrier_init(c);
+	if (rt->conf->delivery.sts)
+		c->sts = sts_client_new(c);
+	c->tlsrpt = tlsrpt_new();
+	d->second = event_new(rt->base, -1, EV_PERSIST, on_second, d);
+	ASSERT(d->second != NULL);
+	event_add(d->second, &second);
 	return 0;
 }
 
@@ -170,6 +188,9 @@ maybe_finish(struct delivery *d)
 {
 	if (!d->rt->retiring || d->carrier.njobs > 0)
 		return;
+	tlsrpt_flush(d->carrier.tlsrpt, d->store);
+	if (d->store)
+		link_flush(d->store);
 	if (d->queue)
 		link_flush(d->queue);	/* the loop ends before the turn does */
 	runtime_finish(d->rt);
@@ -207,7 +228,9 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 	if (link_peer(l) == ROLE_QUEUE)
 		d->queue = l;
 	else if (link_peer(l) == ROLE_STORE)
-		alerts_store(d->alerts, l);
+		alerts_store(d->alerts, d->store = l);
+	else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
+		sts_peer_up(d->carrier.sts, l);
 }
 
 static void
@@ -215,8 +238,11 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 {
 	struct delivery *d = rt->state;
 
-	if (link_peer(l) == ROLE_STORE)
-		alerts_store(d->alerts, NULL);
+	if (link_peer(l) == ROLE_STORE) {
+		alerts_store(d->alerts, d->store = NULL);
+		tlsrpt_rua_drop(d->carrier.tlsrpt, l);
+	} else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
+		sts_peer_down(d->carrier.sts, l);
 	if (l != d->queue)
 		return;
 	/* The next queue hands everything out again. What is not promised yet is dropped, so
@@ -300,6 +326,10 @@ delivery_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_DELIVER:
 		return deliver(d, f);
+	case FRAME_STS_ANSWER:
+		return d->carrier.sts ? sts_frame(d->carrier.sts, f) : -1;
+	case FRAME_RUA_ASK:
+		return tlsrpt_rua(&d->carrier, l, f);
 	default:
 		return -1;
 	}
@@ -343,6 +373,7 @@ tell_route(void *ctx, struct route *route)
 {
 	static const char *const kinds[] = { [PLAN_MX] = "mx", [PLAN_IMPLICIT] = "address",
 		[PLAN_STATIC] = "static" };
+	static const char *const policies[] = { "none", "dane", "mta-sts", "dane+mta-sts" };
 	static const char *const floors[] = { [FLOOR_NONE] = "none",
 		[FLOOR_OPPORTUNISTIC] = "opportunistic", [FLOOR_ENCRYPTED] = "encrypted" };
 	struct ask *ask = ctx;
@@ -366,9 +397,10 @@ tell_route(void *ctx, struct route *route)
 	}
 	json_key(&j, "tls");
 	json_object(&j);
-	json_kcstr(&j, "policy", conf->dane ? "dane" : "none");
+	json_kcstr(&j, "policy", policies[conf->dane + 2 * conf->sts]);
 	json_kcstr(&j, "floor", floors[conf->floor]);
 	json_kbool(&j, "mx_secure", p->secure);
+	sts_write(&j, route->sts, clock_real());
 	json_end_object(&j);
 	json_key(&j, "limits");
 	json_object(&j);

@@ -48,6 +48,8 @@ struct route {
 	struct plan plan;
 	struct dns_answer *tlsa[PLAN_HOSTS_MAX];	/* of hosts that are DANE_USABLE; freed with it */
 	char tlsa_base[PLAN_HOSTS_MAX][DNS_NAME_MAX];	/* the name they were found at */
+	struct sts_known *sts;			/* the policy of the domain (sts.h); NULL: not asked for */
+	bool lax;				/* for mail that no TLS policy holds up: DANE and MTA-STS are not asked */
 };
 
 struct carrier {
@@ -55,6 +57,8 @@ struct carrier {
 	const struct config *conf;
 	struct resolver *resolver;
 	struct ssl_ctx_st *tls;			/* NULL: no TLS */
+	struct sts_client *sts;			/* NULL: MTA-STS is not asked for */
+	struct tlsrpt *tlsrpt;			/* NULL: nothing is counted */
 	struct plan_world world;
 	struct table *sites;
 	struct health *health;

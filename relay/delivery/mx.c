@@ -139,6 +139,10 @@ plan_names(const struct plan *p, size_t host, struct span names[PLAN_NAMES_MAX])
 	    name.p[name.n - domain.n - 1] == '.';
 	size_t n = 0;
 
+	if (p->hosts[host].sts == STS_ENFORCED) {
+		names[0] = name;
+		return 1;
+	}
 	if (p->secure || within || p->hosts[host].literal)
 		names[n++] = name;
 	if (domain.n && domain.p[0] != '[')
@@ -258,6 +262,11 @@ no_address(struct plan *p)
 	bool any = false;
 	int at = 0;
 
+	for (size_t i = 0; i < p->nhosts; i++)
+		if (p->hosts[i].sts == STS_BARRED && p->hosts[i].naddrs)
+			return nowhere(p, RCPT_DEFERRED, "4.7.5", "the MTA-STS policy of %s does not list its "
+			    "mail server %s", p->domain, p->hosts[i].name);
+
 	for (size_t i = 0; i < p->nhosts; i++) {
 		const struct plan_host *h = &p->hosts[i];
 
@@ -366,9 +375,12 @@ plan_finish(struct plan *p, const struct plan_world *w)
 		 * only who is tried first. */
 		if (p->kind == PLAN_STATIC ? is_ourselves(p, i, w) : p->hosts[i].pref >= own)
 			looped = true;
-		else if (p->hosts[i].dane != DANE_FAILED)
+		else if (p->hosts[i].dane != DANE_FAILED && p->hosts[i].sts != STS_BARRED)
 			add_targets(p, i, w);
 	}
+	if (p->sts_unknown)
+		return nowhere(p, RCPT_DEFERRED, "4.7.5", "whether %s has an MTA-STS policy cannot be "
+		    "found out: this relay's fetcher does not answer", p->domain);
 	if (p->ntargets)
 		return true;
 	if (looped)

@@ -47,6 +47,15 @@ enum dane_state {
 	DANE_FAILED,	/* the question could not be answered: the host must not be used (2.1.2) */
 };
 
+/* What the MTA-STS policy of the domain says of a host (RFC 8461). */
+enum sts_state {
+	STS_OFF,		/* nothing: there is none, or DANE speaks for the host (RFC 8461, 2) */
+	STS_ENFORCED,		/* listed: its certificate must be for its name */
+	STS_BARRED,		/* not listed: the host must not be used */
+	STS_TESTED,		/* as the two above, but only reported */
+	STS_TEST_BARRED,
+};
+
 struct plan_host {
 	uint16_t pref;
 	uint16_t port;
@@ -61,6 +70,7 @@ struct plan_host {
 	char canonical[DNS_NAME_MAX];		/* where CNAMEs led; "" as name */
 	enum dane_state dane;
 	enum dns_status dane_status;		/* of DANE_FAILED */
+	enum sts_state sts;
 };
 
 struct target {
@@ -75,6 +85,7 @@ struct plan {
 	size_t nhosts;
 	enum { PLAN_MX, PLAN_IMPLICIT, PLAN_STATIC } kind;
 	bool secure;				/* the names of the hosts are proved, or written by hand */
+	bool sts_unknown;			/* whether there is a policy could not be asked */
 	struct target targets[PLAN_TARGETS_MAX];
 	size_t ntargets;
 	uint32_t ttl;				/* seconds the plan may be kept */
@@ -96,7 +107,8 @@ void plan_address(struct plan *p, size_t i, uint8_t family, const struct dns_ans
 /* The names that the certificate of a host may be for when it must prove to be the domain's (RFC
  * 8689, 4.2.1; RFC 8461, 4.1): the host, where its name is known from the configuration, from
  * DNSSEC or for lying within the domain; else only the domain itself, for whoever can
- * forge an MX record has certificates of his own. names: room for PLAN_NAMES_MAX. */
+ * forge an MX record has certificates of his own. A host that a policy lists proves that it is
+ * that host, nothing else. names: room for PLAN_NAMES_MAX. */
 #define PLAN_NAMES_MAX 2
 size_t plan_names(const struct plan *p, size_t host, struct span names[PLAN_NAMES_MAX]);
 bool plan_finish(struct plan *p, const struct plan_world *w);

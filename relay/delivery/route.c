@@ -12,6 +12,8 @@
 #include "delivery/dane.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
+#include "delivery/sts.h"
+#include "delivery/tlsrpt.h"
 #include "postern/err.h"
 
 #define KEEP_MIN (5 * US_PER_SEC)
@@ -33,6 +35,7 @@ struct routing {
 	struct host_question hosts[PLAN_HOSTS_MAX * 2];
 	size_t nhosts, waiting;
 	struct dane_search *dane;
+	struct sts_search *sts;
 	struct plan_world world;	/* the carrier's, as far as the route's own addresses go */
 	struct event *now;		/* there is nothing to ask: the callback, in the next turn */
 	bool ok;
@@ -48,6 +51,7 @@ route_unref(struct route **rp)
 		return;
 	for (size_t i = 0; i < r->plan.nhosts; i++)
 		free(r->tlsa[i]);
+	sts_known_free(&r->sts);
 	free(r);
 }
 
@@ -70,6 +74,7 @@ route_cancel(struct routing **rp)
 		return;
 	resolver_cancel(&r->mx);
 	dane_cancel(&r->dane);
+	sts_cancel(&r->sts);
 	for (size_t i = 0; i < r->nhosts; i++)
 		resolver_cancel(&r->hosts[i].q);
 	routing_free(r);
@@ -86,9 +91,19 @@ finished(struct routing *r)
 	keep = keep < KEEP_MIN ? KEEP_MIN : keep > KEEP_MAX ? KEEP_MAX : keep;
 	route->expires = clock_mono() + keep;
 	route->ok = r->ok && plan_finish(&route->plan, &r->world);
+	tlsrpt_route(r->c, route);
 	r->route = NULL;
 	r->cb(r->ctx, route);
 	routing_free(r);
+}
+
+static void
+sts_done(void *arg)
+{
+	struct routing *r = arg;
+
+	r->sts = NULL;
+	finished(r);
 }
 
 static void
@@ -97,15 +112,19 @@ dane_done(void *arg)
 	struct routing *r = arg;
 
 	r->dane = NULL;
-	finished(r);
+	if ((r->sts = sts_find(r->c, r->route, sts_done, r)) == NULL)
+		finished(r);
 }
 
-/* All addresses are known; now what the certificates must be. */
+/* All addresses are known; now what the certificates must be: DANE first, then MTA-STS for what
+ * DANE does not speak of (RFC 8461, 2). */
 static void
 addressed(struct routing *r)
 {
-	if ((r->dane = dane_find(r->c, r->route, dane_done, r)) == NULL)
+	if (r->route->lax)
 		finished(r);
+	else if ((r->dane = dane_find(r->c, r->route, dane_done, r)) == NULL)
+		dane_done(r);
 }
 
 static void
@@ -206,12 +225,15 @@ way_key(struct arena *a, struct span domain, const struct conf_route *line, stru
 struct way {
 	struct span domain, hops;
 	const struct conf_route *line;	/* NULL: by MX */
+	bool lax;
 };
 
 static struct way
-way_read(const struct config *conf, struct span key)
+way_read(const struct config *conf, struct span whole)
 {
-	struct way w = { .domain = span_sub(key, 0, span_find(key, WAY_SEPARATOR)) };
+	bool lax = whole.n && whole.p[0] == SITE_LAX;
+	struct span key = span_from(whole, lax);
+	struct way w = { .domain = span_sub(key, 0, span_find(key, WAY_SEPARATOR)), .lax = lax };
 	struct route_question q = { .recipient = w.domain };
 	struct span rest = span_from(key, w.domain.n + 1);
 	struct span number = span_sub(rest, 0, span_find(rest, WAY_SEPARATOR));
@@ -289,6 +311,7 @@ route_find(struct carrier *c, struct span key, route_cb *cb, void *ctx)
 	r->route = calloc(1, sizeof(*r->route));
 	ASSERT(r->route != NULL);
 	r->route->refs = 1;
+	r->route->lax = way.lax;
 	p = &r->route->plan;
 	plan_init(p, domain);
 	r->ok = true;

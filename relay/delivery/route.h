@@ -3,7 +3,8 @@
  *
  * A way is what the carrier knows a site by: a domain, when its domain alone decides about the mail;
  * else (dispatch.c) the domain with the line of postern.yaml that decides, and with the
- * next hops where a directory named them.
+ * next hops where a directory named them. Behind SITE_LAX (messages.h) it is a way for mail that no
+ * TLS policy of the domain holds up.
  */
 #ifndef DELIVERY_ROUTE_H
 #define DELIVERY_ROUTE_H

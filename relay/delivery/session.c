@@ -17,6 +17,7 @@
 #include "delivery/hub.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
+#include "delivery/tlsrpt.h"
 #include "log.h"
 #include "master/counters.h"
 #include "postern/err.h"
@@ -217,6 +218,7 @@ handshake(struct session *s)
 		session_next_target(s);
 		return;
 	}
+	tlsrpt_failed(s, TLS_RESULT_VALIDATION, span_str(err.text));
 	if (s->m.tls == CLIENT_TLS_OFFERED) {
 		/* Better in clear than not at all: that is what opportunistic means (RFC 7435). */
 		log_info(SPAN_FMT ": %s; once more without TLS", SPAN_ARG(s->relay), err.text);
@@ -387,12 +389,14 @@ connected(void *ctx, int fd, size_t target, const char *why)
 		s->m.tls = CLIENT_TLS_REQUIRED;
 	else if (c->tls && !s->plain_only && c->conf->delivery.floor != FLOOR_NONE)
 		s->m.tls = CLIENT_TLS_OFFERED;
+	s->reported = s->plain_only;	/* as a handshake that failed */
 	s->plain_only = false;
 	s->phase = SESSION_OPEN;
 	s->granted = s->m.state;
 	s->deadline = clock_mono() + smtp_client_patience(&s->m);
 	counter_add(COUNTER_OUT_CONNECTIONS, 1);
 	if (s->need == TLS_DANE && p->hosts[p->targets[target].host].dane != DANE_USABLE) {
+		tlsrpt_failed(s, TLS_RESULT_DANE_REQUIRED, (struct span){ 0 });
 		smtp_client_fail(&s->m, RCPT_DEFERRED, FAIL_TLS, "4.7.5", "DANE is required, and host "
 		    SPAN_FMT " has no TLSA records that count", SPAN_ARG(s->m.peer));
 		run(s);

@@ -41,6 +41,7 @@ struct session {
 	bool demanded;			/* a target was left for what only this job asks for */
 	bool plain_only;		/* the TLS handshake failed and may be done without */
 	bool anew;			/* the handshake failed with a session of before: without it */
+	bool reported;			/* what came of TLS is counted (tlsrpt.c) */
 	uint64_t tlsa;			/* of the records the handshake was held against; 0: none */
 	enum require_tls need;		/* what this connection must be, for its first job and its server */
 	enum require_tls has;		/* what it turned out to be */

@@ -11,6 +11,7 @@
 #include "delivery/hub.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
+#include "delivery/tlsrpt.h"
 #include "postern/err.h"
 
 /* The session lets go of its job and the job's site. */
@@ -127,6 +128,8 @@ session_over(struct session *s)
 	}
 	ASSERT(m->failed);
 	talk_note(&s->talk, clock_mono(), SPAN_FMT, SPAN_ARG(m->fail.reply));
+	if (m->fail.cls == FAIL_TLS && !m->tls_active)
+		tlsrpt_failed(s, TLS_RESULT_STARTTLS, m->fail.reply);
 	if (m->msg && m->fail.remote && m->fail.status == RCPT_DEFERRED && !m->bdat_unknown)
 		hub_push_back(s->hub, s, false);
 	if (s->served > 1 && m->msg && !m->heard && !s->job->requeued) {
@@ -147,6 +150,7 @@ session_over(struct session *s)
 	} else if (m->tls == CLIENT_TLS_OFFERED && !m->fail.remote && strcmp(m->fail.dsn, "4.4.2") == 0 &&
 	    (m->fail.when == CLIENT_STARTTLS || m->fail.when == CLIENT_TLS)) {
 		/* Better in clear than not at all, as where the handshake fails (RFC 7435). */
+		tlsrpt_failed(s, TLS_RESULT_VALIDATION, m->fail.reply);
 		s->plain_only = true;
 		s->tried &= ~(UINT64_C(1) << s->target);
 		session_next_target(s);
@@ -210,6 +214,8 @@ session_begin(struct session *s)
 			job->t_ready = clock_real();
 			if (s->served++)
 				job->t_conn = job->t_ready;
+			else if (!s->m.tls_active && s->m.tls != CLIENT_TLS_NEVER)
+				tlsrpt_failed(s, TLS_RESULT_STARTTLS, (struct span){ 0 });
 		}
 		if (s->hub->no_chunking)
 			s->m.caps &= ~(uint32_t)CAP_CHUNKING;

@@ -1,7 +1,8 @@
 /* session_tls.c -- what a connection must prove, and what it has; see session.h.
  *
  * What is needed is the most that anyone asks for: the job (require_tls,
- * REQUIRETLS), the floor in postern.yaml, the TLSA records of the host. The handshake
+ * REQUIRETLS), the floor in postern.yaml, the TLSA records of the host, or the MTA-STS
+ * policy of the domain. The handshake
  * fails for nothing; afterwards what was proved is held against it, before
  * a word of a message is said.
  *
@@ -14,6 +15,7 @@
 
 #include "clock.h"
 #include "delivery/session.h"
+#include "delivery/tlsrpt.h"
 #include "log.h"
 #include "master/counters.h"
 #include "postern/err.h"
@@ -28,6 +30,8 @@ session_common_need(const struct carrier *c, const struct route *route, size_t h
 
 	if (dane == DANE_USABLE)
 		return TLS_DANE;
+	if (route->plan.hosts[host].sts == STS_ENFORCED)
+		return TLS_VERIFIED;
 	return dane == DANE_UNUSABLE || c->conf->delivery.floor == FLOOR_ENCRYPTED ?
 	    TLS_ENCRYPTED : TLS_UNSPECIFIED;
 }
@@ -168,12 +172,17 @@ session_turn_to(struct session *s, struct route *route)
 
 	ASSERT(target != SIZE_MAX);
 	has = worth(s, route, route->plan.targets[target].host, &proved, NULL);
+	/* For another domain it is a session of its own. */
+	s->reported = s->reported && strcmp(s->route->plan.domain, route->plan.domain) == 0;
 	route->refs++;
 	route_unref(&s->route);
 	s->route = route;
 	s->target = target;
-	if (s->t.ssl)
+	if (s->t.ssl) {
 		remember(s, proved, has);
+		tlsrpt_shaken(s);
+	} else if (s->m.tls != CLIENT_TLS_NEVER)
+		tlsrpt_failed(s, TLS_RESULT_STARTTLS, (struct span){ 0 });
 }
 
 /* --- the handshake --- */
@@ -230,6 +239,7 @@ session_tls_judge(struct session *s)
 	enum require_tls has = worth(s, s->route, host_of(s), &proved, &verdict);
 
 	remember(s, proved, has);
+	tlsrpt_shaken(s);
 	counter_add(COUNTER_OUT_TLS, 1);
 	if (transport_resumed(&s->t))
 		counter_add(COUNTER_OUT_TLS_RESUMED, 1);

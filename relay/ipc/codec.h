@@ -42,4 +42,19 @@ uint32_t dec_count(struct dec *d, uint32_t max, uint32_t each);
 uint32_t dec_enum(struct dec *d, uint32_t limit);
 bool dec_done(const struct dec *d);	/* not bad, and nothing left over */
 
+/* The heads of X_encode and X_decode (messages.h): e or d, and m. */
+#define ENCODE(name) \
+void \
+name##_encode(struct buf *b, const struct msg_##name *m) \
+{ \
+	struct enc e = { b };
+#define DECODE(name) \
+int \
+name##_decode(struct span body, int fd, struct arena *a, struct msg_##name *m) \
+{ \
+	struct dec d; \
+	dec_init(&d, body); \
+	*m = (struct msg_##name){ 0 };
+#define DECODED	return dec_done(&d) ? 0 : -1; }
+
 #endif

@@ -15,7 +15,7 @@
 
 #define R(name) (1u << ROLE_##name)
 #define R_ANY (R(RECEIVER) | R(SCANNER) | R(SIGNER) | R(QUEUE) | R(DELIVERY) | R(STORE) | \
-	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY))
+	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY) | R(FETCHER))
 
 #define FRAME_SMALL (64u << 10)
 #define FRAME_BIG (4u << 20)	/* the hard bound of every body */
@@ -36,8 +36,8 @@
 	/* the way of a message */ \
 	X(SCAN, R(RECEIVER), R(SCANNER), FRAME_BIG, 1) \
 	X(VERDICT, R(SCANNER), R(RECEIVER), FRAME_BIG, 0) \
-	X(SIGN, R(RECEIVER) | R(QUEUE), R(SIGNER), FRAME_BIG, 1) \
-	X(SIGNED, R(SIGNER), R(RECEIVER) | R(QUEUE), FRAME_SMALL, 0) \
+	X(SIGN, R(RECEIVER) | R(QUEUE) | R(STORE), R(SIGNER), FRAME_BIG, 1) \
+	X(SIGNED, R(SIGNER), R(RECEIVER) | R(QUEUE) | R(STORE), FRAME_SMALL, 0) \
 	X(SUBMIT, R(RECEIVER) | R(STORE), R(QUEUE), FRAME_BIG, 1) \
 	X(ACCEPTED, R(QUEUE), R(RECEIVER) | R(STORE), FRAME_SMALL, 0) \
 	X(SEGMENT, R(QUEUE), R(DELIVERY) | R(STORE), FRAME_SMALL, 1)	/* a spool segment, read-only */ \
@@ -54,7 +54,15 @@
 	X(MEMBERS, R(RECEIVER) | R(DELIVERY), R(DIRECTORY), FRAME_BIG, 0)	/* which of these are in which groups? */ \
 	X(MEMBERSHIPS, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
 	X(EVENT, R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
-	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0)
+	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
+	/* MTA-STS and TLS reports: messages_tls.h */ \
+	X(STS_ASK, R(DELIVERY), R(FETCHER), FRAME_SMALL, 0) \
+	X(STS_ANSWER, R(FETCHER), R(DELIVERY), FRAME_BIG, 0) \
+	X(TLS_SEEN, R(DELIVERY), R(STORE), FRAME_BIG, 0) \
+	X(RUA_ASK, R(STORE), R(DELIVERY), FRAME_SMALL, 0)	/* who wants to hear of a domain's TLS? */ \
+	X(RUA, R(DELIVERY), R(STORE), FRAME_SMALL, 0) \
+	X(POST, R(STORE), R(FETCHER), FRAME_BIG, 0) \
+	X(POSTED, R(FETCHER), R(STORE), FRAME_SMALL, 0)
 
 enum frame_type {
 	FRAME_NONE,
@@ -76,7 +84,8 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 #define LINKS(X) \
 	X(RECEIVER, SCANNER) X(RECEIVER, SIGNER) X(RECEIVER, QUEUE) X(RECEIVER, STORE) \
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) \
-	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(DELIVERY, DIRECTORY)
+	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(DELIVERY, DIRECTORY) \
+	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

@@ -206,20 +206,6 @@ ref_decode(struct dec *d, int fd, struct spool_ref *r)
 		d->bad = true;
 }
 
-#define ENCODE(name) \
-void \
-name##_encode(struct buf *b, const struct msg_##name *m) \
-{ \
-	struct enc e = { b };
-#define DECODE(name) \
-int \
-name##_decode(struct span body, int fd, struct arena *a, struct msg_##name *m) \
-{ \
-	struct dec d; \
-	dec_init(&d, body); \
-	*m = (struct msg_##name){ 0 };
-#define DECODED	return dec_done(&d) ? 0 : -1; }
-
 /* ---- control ---- */
 
 ENCODE(listener)

@@ -97,12 +97,16 @@ struct spool_ref {
 	uint64_t size;
 };
 
+/* The first byte of the name of a site for mail that no TLS policy of the destination holds up
+ * (ENVELOPE_TLS_OPTIONAL): it has connections and a schedule of its own. In no domain name. */
+#define SITE_LAX '!'
+
 /* ---- DELIVER: one message, recipients of one site; ticket answers with RESULT ---- */
 struct msg_deliver {
 	uint64_t id;
 	int64_t received;	/* of the message, Unix microseconds */
 	int64_t started;	/* when this attempt was handed over */
-	struct span site;	/* the destination domain (A-labels) or address literal, as `site` everywhere */
+	struct span site;	/* the destination domain (A-labels) or address literal, as `site` everywhere; perhaps behind SITE_LAX */
 	struct span sender;
 	struct span envid;
 	enum dsn_ret ret;

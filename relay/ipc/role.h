@@ -16,7 +16,8 @@
 	X(VERIFIER, "verifier", "_postern-verifier") \
 	X(CONSOLE, "console", "_postern-console") \
 	X(AUTHENTICATOR, "authenticator", "_postern-authenticator") \
-	X(DIRECTORY, "directory", "_postern-directory")
+	X(DIRECTORY, "directory", "_postern-directory") \
+	X(FETCHER, "fetcher", "_postern-fetcher")
 
 enum role {
 	ROLE_NONE,

@@ -620,27 +620,47 @@ read_retry(struct reader *r, const struct conf_node *n, struct conf_delivery *dl
 }
 
 static void
+read_sts(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
+{
+	static const char *const known[] = { "port", "timeout", "cache", NULL };
+	const struct conf_node *n;
+	struct span s;
+	uint64_t v;
+
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{timeout, cache, port}"))
+		return;
+	conf_check_keys(r->d, map, "mta_sts", known);
+	if ((n = conf_get(map, "port")) && conf_uint(r->d, n, 1, 65535, &v))
+		dl->sts_port = (uint16_t)v;
+	duration_of(r, map, "timeout", &dl->sts_timeout);
+	if (dl->sts_timeout < 1000000 || dl->sts_timeout > 10 * MINUTE)
+		error_at(r, conf_get(map, "timeout"), NULL, "`timeout` is between 1s and 10m");
+	if ((n = conf_get(map, "cache")) && conf_text(r->d, n, "a folder", &s))
+		dl->sts_cache = path_of(r, s);
+}
+
+static void
 read_delivery_tls(struct reader *r, const struct conf_node *map, struct conf_delivery *dl)
 {
-	static const char *const known[] = { "policy", "floor", "roots", NULL };
+	static const char *const known[] = { "policy", "floor", "roots", "mta_sts", NULL };
 	static const char *const floors[] = { "none", "opportunistic", "encrypted", NULL };
-	static const char *const policies[] = { "none", "dane", NULL };
+	static const char *const policies[] = { "none", "dane", "mta-sts", "dane+mta-sts", NULL };
 	const struct conf_node *n;
 	struct span s;
 	int v;
 
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{policy, floor, roots}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{policy, floor, roots, mta_sts}"))
 		return;
 	conf_check_keys(r->d, map, "tls", known);
 	if ((n = conf_get(map, "floor")) && conf_enum(r->d, n, floors, &v))
 		dl->floor = (enum tls_floor)v;
-	if ((n = conf_get(map, "policy")) && n->kind == CONF_SCALAR &&
-	    (span_is(n->text, "mta-sts") || span_is(n->text, "dane+mta-sts")))
-		diag_at(r->d, DIAG_ERROR, n, "dane", "MTA-STS is not in this version");
-	else if (n && conf_enum(r->d, n, policies, &v))
-		dl->dane = v == 1;
+	if ((n = conf_get(map, "policy")) && conf_enum(r->d, n, policies, &v)) {
+		dl->dane = v == 1 || v == 3;
+		dl->sts = v == 2 || v == 3;
+	}
 	if ((n = conf_get(map, "roots")) && conf_text(r->d, n, "a file of certificates", &s))
 		dl->roots = path_of(r, s);
+	read_sts(r, conf_get(map, "mta_sts"), dl);
 }
 
 /* "600/m": messages each second, minute or hour, as the time from one to the next. */
@@ -682,7 +702,10 @@ read_delivery(struct reader *r, const struct conf_node *map)
 		.npools = dl->npools, .port = 25, .hello = r->c->hostname,
 		.delay_notice = 240 * MINUTE,
 		.expire = 5 * 24 * 60 * MINUTE, .site_connections = 20, .site_messages = 100,
-		.processes = 1, .floor = FLOOR_OPPORTUNISTIC, .dane = true };
+		.processes = 1, .floor = FLOOR_OPPORTUNISTIC, .dane = true, .sts = true,
+		.sts_port = 443, .sts_timeout = MINUTE };
+	if (r->c->store_path)
+		dl->sts_cache = fs_beside(r->a, r->c->store_path, SPAN_LIT("mta-sts"));
 	for (int c = 0; c < RETRY_CLASSES; c++)
 		dl->retry[c] = retry_default((enum retry_class)c);
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "settings of the delivery"))
@@ -730,13 +753,13 @@ size_at_least(struct reader *r, const struct conf_node *map, const char *key, ui
 static void
 read_queue(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "messages", "bytes", "memory", "free", NULL };
+	static const char *const known[] = { "messages", "bytes", "memory", "free", "segment", NULL };
 	struct conf_queue *q = &r->c->queue;
 	const struct conf_node *n;
 
 	*q = (struct conf_queue){ .messages = 2000000, .bytes = UINT64_C(50000000000),
-		.memory = 1000000000, .free = UINT64_C(64) << 20 };
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{messages, bytes, memory, free}"))
+		.memory = 1000000000, .free = UINT64_C(64) << 20, .segment = SEGMENT_SIZE_MAX };
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{messages, bytes, memory, free, segment}"))
 		return;
 	conf_check_keys(r->d, map, "queue", known);
 	if ((n = conf_get(map, "messages")))
@@ -744,6 +767,9 @@ read_queue(struct reader *r, const struct conf_node *map)
 	size_at_least(r, map, "bytes", 1 << 20, &q->bytes);
 	size_at_least(r, map, "memory", 1 << 20, &q->memory);
 	size_at_least(r, map, "free", 1 << 20, &q->free);
+	size_at_least(r, map, "segment", 1 << 20, &q->segment);
+	if (q->segment > SEGMENT_SIZE_MAX)
+		error_at(r, conf_get(map, "segment"), NULL, "segments of the spool have 64 MiB at most");
 }
 
 /* ---- TLS and AUTH of the listeners ---- */
@@ -995,7 +1021,8 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "approvals", "directory", "journal", NULL };
+		"auth", "limits", "dkim_missing", "approvals", "directory", "journal", "tls_reports",
+		NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -1038,6 +1065,59 @@ read_top(struct reader *r, const struct conf_node *root)
 	u32_of(r, root, "receivers", 1, 64, &c->receivers);
 }
 
+/* ---- TLS reports ---- */
+
+static bool
+can_sign(const struct config *c, struct span address)
+{
+	const struct conf_domain *own;
+	struct span local, domain;
+
+	return mailaddr_split(address, &local, &domain) && (own = config_domain(c, domain)) != NULL &&
+	    own->ndkim > 0;
+}
+
+static void
+read_reports(struct reader *r, const struct conf_node *map, bool postmaster)
+{
+	static const char *const known[] = { "from", "contact", "organization", "send", NULL };
+	struct conf_reports *rp = &r->c->reports;
+	const struct conf_node *n;
+	struct span local, domain;
+	bool from, send;
+
+	if (map && !conf_want(r->d, map, CONF_MAP, "{from, contact, organization, send}"))
+		return;
+	if (map)
+		conf_check_keys(r->d, map, "tls_reports", known);
+	n = conf_get(map, "from");
+	if ((from = text_of(r, n, "an address", &rp->from))) {
+		rp->from = mailaddr_normalise(r->a, rp->from);
+		if (!mailaddr_split(rp->from, &local, &domain))
+			diag_at(r->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "` is no mail address",
+			    SPAN_ARG(rp->from));
+	} else if (postmaster)
+		rp->from = r->c->postmaster;
+	send = rp->send = can_sign(r->c, rp->from);
+	if (conf_get(map, "send") && conf_bool(r->d, conf_get(map, "send"), &send)) {
+		if (send && rp->from.n == 0)
+			error_at(r, conf_get(map, "send"), "from: postmaster@…",
+			    "reports need a sender: `from`");
+		else if (send && !rp->send)
+			diag_at(r->d, DIAG_WARNING, conf_get(map, "send"), NULL, "no DKIM key of `domains` "
+			    "signs for " SPAN_FMT ": reports without a signature are ignored (RFC 8460, 3)",
+			    SPAN_ARG(rp->from));
+		rp->send = send;
+	} else if (from && !rp->send)
+		diag_at(r->d, DIAG_WARNING, n, NULL, "no DKIM key of `domains` signs for " SPAN_FMT
+		    ": no reports are sent", SPAN_ARG(rp->from));
+	rp->contact = rp->from;
+	text_of(r, conf_get(map, "contact"), "an address", &rp->contact);
+	if (!text_of(r, conf_get(map, "organization"), "a name", &rp->organization) &&
+	    mailaddr_split(rp->from, &local, &domain))
+		rp->organization = domain;
+}
+
 struct config *
 config_parse(const char *path, const char *shown, struct span text, struct diags *d)
 {
@@ -1063,6 +1143,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_domains(&r, conf_get(root, "domains"));
 		read_delivery(&r, conf_get(root, "delivery"));
 		read_queue(&r, conf_get(root, "queue"));
+		read_reports(&r, conf_get(root, "tls_reports"), conf_get(root, "postmaster") != NULL);
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
 		read_scanners(&r, conf_get(root, "scanners"));

@@ -180,8 +180,19 @@ struct conf_delivery {
 	int64_t site_interval;			/* per_site.rate: microseconds from one message to the next; 0: none */
 	uint32_t processes;			/* 1 */
 	enum tls_floor floor;
-	bool dane;			/* tls.policy */
+	bool dane, sts;			/* tls.policy */
+	uint16_t sts_port;		/* tls.mta_sts.port, 443: of the servers with policies */
+	int64_t sts_timeout;		/* tls.mta_sts.timeout, 1m for one policy */
+	const char *sts_cache;		/* tls.mta_sts.cache, absolute: beside the store unless given */
 	const char *roots;		/* tls.roots: certificates of authorities; NULL: the system's */
+};
+
+/* Reports about TLS to whoever asks for them (RFC 8460). */
+struct conf_reports {
+	bool send;		/* unless said: when `from` is known and a key of its domain can sign */
+	struct span from;	/* default: the postmaster, where one is written */
+	struct span contact;	/* for people; default: from */
+	struct span organization;	/* default: the domain of from */
 };
 
 /* Above them new messages are refused with 452; our own notices are not. */
@@ -190,6 +201,8 @@ struct conf_queue {
 	uint64_t bytes;		/* 50 GB of messages */
 	uint64_t memory;	/* 1 GB for what is known of them */
 	uint64_t free;		/* 64 MiB stay free on the spool's disk */
+	uint64_t segment;	/* of the spool: 64 MiB */
+#define SEGMENT_SIZE_MAX (UINT64_C(64) << 20)
 };
 
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };
@@ -221,6 +234,7 @@ struct config {
 	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
 	struct conf_delivery delivery;
 	struct conf_queue queue;
+	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
 	bool dnssec;			/* true */
@@ -243,6 +257,12 @@ struct config {
 struct config *config_parse(const char *path, const char *shown, struct span text, struct diags *d);
 void config_free(struct config **c);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
+/* Does anything ask for HTTPS? Then there is a fetcher. */
+static inline bool
+config_fetches(const struct config *c)
+{
+	return c->delivery.sts || c->reports.send;
+}
 const struct conf_net *config_network(const struct config *c, struct span name);
 const struct conf_directory *config_directory(const struct config *c, struct span name);
 /* The line that decides where mail goes; NULL: none, so by MX. The most particular wins:

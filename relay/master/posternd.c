@@ -166,7 +166,8 @@ folders(const struct config *c, struct err *err)
 	if (folder(c->run, 0755, NULL, &told, err) == -1 ||
 	    folder(c->spool, 0700, role_account(ROLE_QUEUE), &told, err) == -1)
 		return -1;
-	return folder(store, 0750, role_account(ROLE_STORE), &told, err);
+	/* Others may pass through: the fetcher's folder lies in it unless said. */
+	return folder(store, 0751, role_account(ROLE_STORE), &told, err);
 }
 
 static int
@@ -440,7 +441,8 @@ static int
 role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
-		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops };
+		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops,
+		&fetcher_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)

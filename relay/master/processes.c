@@ -443,6 +443,8 @@ wanted(const struct config *c, enum role role)
 		return c->delivery.processes;
 	case ROLE_AUTHENTICATOR:
 		return c->authenticators;
+	case ROLE_FETCHER:
+		return config_fetches(c);
 	case ROLE_DIRECTORY:
 		return c->ndirectories > 0;
 	case ROLE_SCANNER:

@@ -315,8 +315,9 @@ is_for(X509 *x, struct span name)
 
 	if (ip_parse(name, &ip))
 		return X509_check_ip_asc(x, ip_format(ip, text), 0) == 1;
-	return name.n && X509_check_host(x, name.p, name.n, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
-	    NULL) == 1;
+	/* By its alternative names alone (RFC 8461, 4.1; RFC 9525, 2): a common name is a caption. */
+	return name.n && X509_check_host(x, name.p, name.n, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
 }
 
 static enum proved

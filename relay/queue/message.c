@@ -124,6 +124,9 @@ plan_recipient(struct planner *pl, const struct stored *m, size_t r, struct span
 	switch (d->outcome) {
 	case OUTCOME_DELIVER:
 		leg.site = site_of(address, hostname);
+		if (m->env.flags & ENVELOPE_TLS_OPTIONAL)
+			leg.site = span_str(arena_printf(pl->a, "%c" SPAN_FMT, SITE_LAX,
+			    SPAN_ARG(leg.site)));
 		leg.require_tls = d->require_tls;
 		return target_add(pl, m, r, address, leg);
 	case OUTCOME_REDIRECT:

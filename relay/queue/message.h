@@ -28,6 +28,7 @@ struct leg {
 	uint8_t streak;
 	bool settling;		/* its outcome waits for a notice to be durable */
 	bool rerouted;		/* its latest STATE says where to instead */
+	bool cut_off;		/* a delivery of it was: it may be delivered twice */
 };
 
 struct message {

@@ -298,11 +298,14 @@ arm_timer(struct queue *q)
 
 	next = b < next ? b : next;
 	next = c < next ? c : next;
+	if (q->more)
+		next = 0;
 	if (next == WHEEL_NEVER) {
 		evtimer_del(q->timer);
 		return;
 	}
-	tv = timeval_of(next - clock_real() + 1000);
+	/* Not at once even when it is overdue: what came in meanwhile goes first. */
+	tv = timeval_of(next == 0 ? 0 : next - clock_real() + 1000);
 	evtimer_add(q->timer, &tv);
 }
 
@@ -436,8 +439,11 @@ queue_run(struct runtime *rt, struct err *err)
 	ASSERT(q->turn && q->timer && q->lazy && q->idle);
 	if ((q->sp = spool_open(rt->conf->spool, &queue_spool_ops, q, err)) == NULL)
 		return -1;
+	/* 0: not configured, as in tests of other things. */
 	if (rt->conf->queue.free > 0)
 		spool_set_floor(q->sp, rt->conf->queue.free, SPOOL_FLOOR_INODES);
+	if (rt->conf->queue.segment > 0)
+		spool_set_segment_max(q->sp, rt->conf->queue.segment);
 	while ((it = spool_next(q->sp, &at)) != NULL) {
 		struct message *m = message_of_item(it);
 
@@ -451,6 +457,9 @@ queue_run(struct runtime *rt, struct err *err)
 	    "%llu damaged", rt->conf->spool, (unsigned long long)st.messages,
 	    (unsigned long long)st.segments, (unsigned long long)st.replayed,
 	    (double)(clock_mono() - begun) / US_PER_SEC, (unsigned long long)st.damaged);
+	if (st.cut_off > 0 && st.messages > 0)
+		log_warn("the last run was cut off: what was being delivered at that moment may be "
+		    "delivered twice");
 	evtimer_add(q->idle, &tv);
 	queue_turn(q);
 	return 0;
@@ -561,6 +570,8 @@ queue_reconfigured(struct runtime *rt)
 	configure(q, &out);
 	schedule_configure(q->out, &out);
 	spool_set_floor(q->sp, q->rt->conf->queue.free, SPOOL_FLOOR_INODES);
+	if (q->rt->conf->queue.segment > 0)
+		spool_set_segment_max(q->sp, q->rt->conf->queue.segment);
 	(void)queue_has_room(q);
 }
 

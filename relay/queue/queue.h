@@ -75,6 +75,7 @@ struct queue {
 	size_t nawaiting, cap_awaiting;
 	struct event *turn, *timer, *lazy, *idle;
 	bool turning;			/* `turn` is active */
+	bool more;			/* the last turn left jobs that could go out */
 	struct id_source ids;
 	struct arena *scratch;		/* of one frame; reset by whoever begins one */
 	struct arena *work;		/* of one message in the work at the end of a turn */

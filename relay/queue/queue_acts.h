@@ -29,6 +29,8 @@ typedef bool act_fn(struct asked *k, struct message *m);
 act_fn act_retry, act_hold, act_release, act_fail, act_reroute, act_drain;
 
 void asked_error(struct asked *k, const char *text);
+/* In the trace of one message; asked_journal() also says it in the log. */
+void asked_event(struct asked *k, const char *verb, uint64_t id, struct span what);
 void asked_journal(struct asked *k, const char *verb, uint64_t id, struct span what, size_t n);
 
 /* queue_walk.c: each takes the request over and answers it when it is done. */

@@ -70,11 +70,11 @@ queue_watch_disk(struct queue *q)
 
 	if (spool_space(q->sp, &bytes, &inodes) == -1)
 		return;
-	if (bytes < 4 * floor || inodes < 16 * SPOOL_FLOOR_INODES)
+	if (bytes < 2 * floor || inodes < 16 * SPOOL_FLOOR_INODES)
 		queue_alarm(q, ALARM_DISK, "the spool's disk is nearly full: %llu MB and %llu inodes "
 		    "left; below %llu MB or %d inodes new messages are refused",
 		    (unsigned long long)(bytes / 1000000), (unsigned long long)inodes,
 		    (unsigned long long)(floor / 1000000), SPOOL_FLOOR_INODES);
-	else if (bytes > 5 * floor && inodes > 20 * SPOOL_FLOOR_INODES)
+	else if (bytes > 2 * floor + floor / 2 && inodes > 20 * SPOOL_FLOOR_INODES)
 		queue_alarm_over(q, ALARM_DISK);
 }

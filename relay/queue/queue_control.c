@@ -52,19 +52,36 @@ asked_error(struct asked *k, const char *text)
 	buf_putc(k->out, '\n');
 }
 
-void
-asked_journal(struct asked *k, const char *verb, uint64_t id, struct span what, size_t n)
+static void
+event_by(struct asked *k, uint64_t id, const char *text)
 {
-	char by[32], text[600];
+	char by[32];
 	struct msg_event ev = { .kind = EVENT_OPERATOR, .id = id, .time = clock_real() };
 
 	snprintf(by, sizeof(by), "uid %u", k->uid);
-	snprintf(text, sizeof(text), "%s " SPAN_FMT ": %zu", verb, SPAN_ARG(span_sub(what, 0, 400)),
-	    n);
 	ev.by = span_str(by);
 	ev.reply = span_str(text);
-	log_msg(LOG_LVL_INFO, id, "operator %s: %s", by, text);
 	queue_event(k->q, &ev);
+}
+
+void
+asked_event(struct asked *k, const char *verb, uint64_t id, struct span what)
+{
+	char text[500];
+
+	snprintf(text, sizeof(text), "%s " SPAN_FMT, verb, SPAN_ARG(span_sub(what, 0, 400)));
+	event_by(k, id, text);
+}
+
+void
+asked_journal(struct asked *k, const char *verb, uint64_t id, struct span what, size_t n)
+{
+	char text[600];
+
+	snprintf(text, sizeof(text), "%s " SPAN_FMT ": %zu", verb, SPAN_ARG(span_sub(what, 0, 400)),
+	    n);
+	log_msg(LOG_LVL_INFO, id, "operator uid %u: %s", k->uid, text);
+	event_by(k, id, text);
 }
 
 /* ---- commands ---- */

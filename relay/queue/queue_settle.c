@@ -19,6 +19,7 @@
 #include "queue/queue.h"
 
 #define LIVES_PER_TURN 500
+#define LIVES_US 5000
 #define LIFE_AGAIN (60 * US_PER_SEC)
 #define HINT_LATER (5 * US_PER_SEC)	/* a clock that differs a little must not cost a try */
 
@@ -439,13 +440,15 @@ void
 queue_lives(struct queue *q)
 {
 	int64_t now = clock_real(), expire_after = q->rt->conf->delivery.expire;
+	int64_t until = clock_mono() + LIVES_US;
 	struct wheel_node *node;
 	int n = 0;
 
-	wheel_advance(&q->lives, now);
+	(void)wheel_advance_some(&q->lives, now, 100 * LIVES_PER_TURN);
 	if (q->rt->retiring)
 		return;
-	while (n++ < LIVES_PER_TURN && (node = wheel_pop(&q->lives)) != NULL) {
+	/* What is left is due still: the timer comes back to it, mail in between. */
+	while (n++ < LIVES_PER_TURN && clock_mono() < until && (node = wheel_pop(&q->lives)) != NULL) {
 		struct message *m = message_of_life(node);
 		struct stored s;
 		struct plan p;
@@ -464,6 +467,4 @@ queue_lives(struct queue *q)
 		if (m->item.state == ITEM_LIVE)
 			live_at_least(q, m, now + LIFE_AGAIN);
 	}
-	if (n > LIVES_PER_TURN)
-		queue_turn(q);
 }

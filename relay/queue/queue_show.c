@@ -58,6 +58,16 @@ put_why(struct json *j, const struct queue *q, const struct message *m, const st
 		state = "done", why = "nothing is left to do";
 	json_kcstr(j, "state", state);
 	json_kcstr(j, "why", why);
+	if (l->job.site != NULL && l->kind == LEG_DELIVER) {
+		json_kuint(j, "site_active", site.out);
+		json_kuint(j, "site_window", site.window);
+		if (site.failures) {
+			json_kuint(j, "site_failures", site.failures);
+			json_kcstr(j, "site_last", class_names[site.last]);
+		}
+	}
+	if (l->cut_off)
+		json_kbool(j, "may_be_delivered_twice", true);
 	if (site.rests_until && l->job.state == JOB_READY)
 		put_time(j, "rests_until", site.rests_until);
 }

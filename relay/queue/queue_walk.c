@@ -217,11 +217,17 @@ selected(struct asked *k)
 
 /* ---- acts ---- */
 
+/* Each message's own trace says who did it; that it is tried sooner changes nothing of it. */
 static void
 act_each(struct walk *w, struct message *m)
 {
-	if (!jval_bool(w->k.req, "count") && w->fn(&w->k, m))
-		w->done++;
+	uint64_t id = m->item.id;
+
+	if (jval_bool(w->k.req, "count") || !w->fn(&w->k, m))
+		return;
+	w->done++;
+	if (!w->k.sel.id && w->fn != act_retry && w->fn != act_drain)
+		asked_event(&w->k, w->verb, id, selector_text(w->k.req));
 }
 
 void

@@ -13,6 +13,7 @@
 #include "queue/queue.h"
 
 #define BACKLOG_MAX ((size_t)8 << 20)
+#define DISPATCH_US 5000	/* of one turn */
 #define INNER_RETRY (60 * US_PER_SEC)
 
 struct schedule *
@@ -266,8 +267,10 @@ do_local(struct queue *q, struct message *m, struct leg *l)
 void
 queue_dispatch(struct queue *q)
 {
+	int64_t until = clock_mono() + DISPATCH_US;
 	struct job *j;
 
+	q->more = false;
 	if (q->rt->retiring)
 		return;
 	while ((j = schedule_take(q->inner)) != NULL) {
@@ -281,7 +284,8 @@ queue_dispatch(struct queue *q)
 	}
 	if (q->ndelivery == 0)
 		return;
-	while ((j = schedule_take(q->out)) != NULL) {
+	/* With a million messages waiting there are thousands to hand out at once. */
+	while ((q->more = clock_mono() >= until) == false && (j = schedule_take(q->out)) != NULL) {
 		struct leg *l = leg_of_job(j);
 
 		if (!send_deliver(q, message_of_leg(l), l))
@@ -421,6 +425,20 @@ queue_kept(struct queue *q, struct link *from, struct frame *f)
 	return 0;
 }
 
+/* Whether the remote server had taken it nobody knows any more: people are told. */
+static void
+cut_off(struct queue *q, struct message *m, struct leg *l)
+{
+	struct msg_event ev = { .kind = EVENT_DEFERRED, .id = m->item.id, .time = clock_real(),
+		.size = m->size, .relay = SPAN_LIT("none"), .dsn = SPAN_LIT("4.3.0"),
+		.reply = SPAN_LIT("its delivery was cut off by a crash; it may be delivered twice") };
+
+	l->cut_off = true;
+	log_msg(LOG_LVL_WARN, m->item.id, "delivery to " SPAN_FMT " was cut off by a crash; it may be "
+	    "delivered twice", SPAN_ARG(schedule_job_site(&l->job)));
+	queue_event(q, &ev);
+}
+
 void
 queue_link_lost(struct queue *q, struct link *l)
 {
@@ -439,9 +457,12 @@ queue_link_lost(struct queue *q, struct link *l)
 		m = queue_find(q, was.id);
 		ASSERT(m != NULL);
 		leg = &m->legs[was.leg];
+		if (leg->kind == LEG_DELIVER)
+			cut_off(q, m, leg);
 		schedule_return(queue_schedule_of(q, leg), &leg->job);
 	}
 	if (n > 0)
-		log_warn("%s process %u is gone; %zu jobs return to the schedule",
-		    role_name(link_peer(l)), link_instance(l), n);
+		log_warn("%s process %u is gone; %zu jobs return to the schedule%s",
+		    role_name(link_peer(l)), link_instance(l), n,
+		    link_peer(l) == ROLE_DELIVERY ? "; they may be delivered twice" : "");
 }

@@ -16,6 +16,7 @@
 
 #define WINDOW_START 5
 #define INDEX_FROM 8		/* lanes of one site, beyond which they are found by number */
+#define ADVANCE_MAX 10000		/* jobs that become ready at once: all may be due */
 #define REST_MAX (INT64_C(1800) * 1000000)
 
 /* Ready jobs of one share for one site. In a ring, or parked, while it has any; one that has
@@ -402,8 +403,8 @@ schedule_advance(struct schedule *s, int64_t now)
 
 	if (now > s->now)
 		s->now = now;
-	wheel_advance(&s->jobs, s->now);
-	while ((n = wheel_pop(&s->jobs)) != NULL) {
+	(void)wheel_advance_some(&s->jobs, s->now, ADVANCE_MAX);
+	for (int i = 0; i < ADVANCE_MAX && (n = wheel_pop(&s->jobs)) != NULL; i++) {
 		struct job *j = CONTAINER(n, struct job, node);
 
 		j->site->waiting--;

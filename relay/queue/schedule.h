@@ -54,6 +54,7 @@ void schedule_remove(struct schedule *s, struct job *j);
 void schedule_move(struct schedule *s, struct job *j, int64_t when);
 /* A waiting job becomes ready now. */
 void schedule_hurry(struct schedule *s, struct job *j);
+/* As much as can be done in some milliseconds; schedule_next() says when to go on. */
 void schedule_advance(struct schedule *s, int64_t now);
 /* The next job, now out; NULL: nothing may go. */
 struct job *schedule_take(struct schedule *s);

@@ -57,7 +57,8 @@ struct segment *segment_reuse(int dirfd, uint32_t of, uint32_t number, struct er
 const char *spare_name(uint32_t number, char buf[SEGMENT_NAME_MAX]);
 bool spare_name_parse(const char *name, uint32_t *number);
 /* Has nobody but us this file open or mapped? The kernel says so by giving us a lease for writing;
- * where it knows no leases, the answer is no. fd: open for writing, the only one we have. */
+ * where it knows no leases, the answer is no. fd: open for writing, the only one we have. SIGIO must
+ * be ignored. */
 bool segment_is_ours(int fd);
 /* Opens for reading. A head that cannot be read is looked for in the first record. */
 struct segment *segment_open(int dirfd, uint32_t number, struct err *err);

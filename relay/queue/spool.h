@@ -58,6 +58,7 @@ struct spool_stats {
 	uint64_t messages;		/* live */
 	uint64_t segments, bytes, live_bytes;
 	uint64_t replayed, damaged, torn;	/* records; bytes for torn */
+	uint64_t cut_off;		/* segments the last run did not end: it was killed */
 	uint64_t syncs, failures;
 	uint64_t compacted;		/* bytes copied forward */
 	uint64_t reused, spares;	/* segments begun in a file used before; such files now */
@@ -139,7 +140,7 @@ int spool_space(const struct spool *sp, uint64_t *bytes, uint64_t *inodes);
 void spool_stats(const struct spool *sp, struct spool_stats *st);
 void spool_set_floor(struct spool *sp, uint64_t bytes, uint64_t inodes);
 void spool_set_reuse(struct spool *sp, bool reuse);		/* for tests: true else */
-void spool_set_segment_max(struct spool *sp, uint64_t bytes);	/* for tests: SEGMENT_MAX else */
+void spool_set_segment_max(struct spool *sp, uint64_t bytes);	/* SEGMENT_MAX until then */
 void spool_check(const struct spool *sp);	/* asserts the invariants */
 
 #endif

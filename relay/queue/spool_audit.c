@@ -270,6 +270,7 @@ list_segments(struct audit *a, struct err *err)
 	while ((e = readdir(d)) != NULL) {
 		char *dot = strchr(e->d_name, '.');
 
+		a->nspares += spare_name_parse(e->d_name, &v);
 		if (dot != NULL)
 			*dot = '\0';
 		if (!segment_name_parse(e->d_name, &v))

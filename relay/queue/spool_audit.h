@@ -55,6 +55,7 @@ struct audit {
 	struct idtable *messages;	/* live: struct audit_message */
 	const char **strays;	/* large files of no message, "big/ID" */
 	size_t nstrays;
+	size_t nspares;			/* files to be used again, with nothing in them that counts */
 	uint32_t last_number;
 };
 

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -216,6 +217,7 @@ tidy(struct replay *rp, struct segment *s)
 	}
 	if (s->ended && rp->torn == 0)
 		return;
+	sp->stats.cut_off++;
 	fd = fs_openat(sp->dirfd, segment_name(s->number, name), O_WRONLY, 0, &err);
 	if (fd == -1) {
 		spool_report(sp, LOG_LVL_WARN, 0, "%s", err.text);
@@ -477,6 +479,8 @@ spool_open(const char *path, const struct spool_ops *ops, void *ctx, struct err 
 	sp->floor_inodes = SPOOL_FLOOR_INODES;
 	buf_init(&sp->urgent.bytes, (size_t)256 << 20);
 	buf_init(&sp->lazy.bytes, (size_t)256 << 20);
+	/* Somebody who opens a file in the moment we have a lease on it makes the kernel send one. */
+	signal(SIGIO, SIG_IGN);
 	if ((sp->dirfd = fs_open(path, O_RDONLY | O_DIRECTORY, 0, err)) == -1 ||
 	    (sp->bigfd = fs_openat(sp->dirfd, "big", O_RDONLY | O_DIRECTORY, 0, err)) == -1 ||
 	    (sp->lockfd = fs_openat(sp->dirfd, "lock", O_RDWR | O_CREAT, 0600, err)) == -1)

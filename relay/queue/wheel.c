@@ -78,6 +78,7 @@ wheel_init(struct wheel *w, int64_t now)
 		for (int k = 0; k <= MASK; k++)
 			wheel_list_init(&w->slots[i][k]);
 	wheel_list_init(&w->due);
+	wheel_list_init(&w->spilling);
 }
 
 /* A slot of level i holds what is due within the 64 slots ahead of level i's hand. */
@@ -119,47 +120,65 @@ wheel_remove(struct wheel *w, struct wheel_node *n)
 	w->n--;
 }
 
-/* Empties a slot: what is due goes to the list, the rest to finer levels. */
+/* All of one list behind another, in constant time. */
+static void
+splice(struct wheel_list *to, struct wheel_list *from)
+{
+	if (wheel_list_empty(from))
+		return;
+	from->head.next->prev = to->head.prev;
+	to->head.prev->next = from->head.next;
+	from->head.prev->next = &to->head;
+	to->head.prev = from->head.prev;
+	wheel_list_init(from);
+}
+
+/* Empties a slot: on the finest level all in it is due; else it is to be placed anew. */
 static void
 spill(struct wheel *w, int level, int64_t slot)
 {
-	struct wheel_list old;
-	struct wheel_list *l = &w->slots[level][slot & MASK];
-	struct wheel_node *n;
-
 	w->bits[level] &= ~(UINT64_C(1) << (slot & MASK));
-	if (wheel_list_empty(l))
-		return;
-	/* Into a list of its own first: a far one may come back to this very slot. */
-	old.head = l->head;
-	old.head.next->prev = &old.head;
-	old.head.prev->next = &old.head;
-	wheel_list_init(l);
-	while ((n = wheel_list_pop(&old)) != NULL)
-		place(w, n);
+	splice(level == 0 ? &w->due : &w->spilling, &w->slots[level][slot & MASK]);
 }
 
-void
-wheel_advance(struct wheel *w, int64_t now)
+static bool
+place_spilled(struct wheel *w, size_t *budget)
+{
+	struct wheel_node *n;
+
+	for (; *budget > 0 && (n = wheel_list_pop(&w->spilling)) != NULL; --*budget)
+		place(w, n);
+	return !wheel_list_empty(&w->spilling);
+}
+
+bool
+wheel_advance_some(struct wheel *w, int64_t now, size_t budget)
 {
 	int64_t target = now / WHEEL_TICK;
 
-	while (w->tick < target) {
+	/* The hand stands still until all that it let fall is in its place. */
+	while (!place_spilled(w, &budget) && w->tick < target) {
 		uint64_t any = w->bits[0] | w->bits[1] | w->bits[2] | w->bits[3];
 
 		if (any == 0) {
 			w->tick = target;
-			return;
+			break;
 		}
 		/* Nothing on the finest level: on to where the next one turns. */
 		if (w->bits[0] == 0 && (w->tick | MASK) < target)
 			w->tick |= MASK;
 		w->tick++;
-		for (int i = LEVELS - 1; i > 0; i--)
+		for (int i = LEVELS - 1; i >= 0; i--)
 			if ((w->tick & ((INT64_C(1) << i * BITS) - 1)) == 0)
 				spill(w, i, w->tick >> i * BITS);
-		spill(w, 0, w->tick);
 	}
+	return !wheel_list_empty(&w->spilling);
+}
+
+void
+wheel_advance(struct wheel *w, int64_t now)
+{
+	(void)wheel_advance_some(w, now, SIZE_MAX);
 }
 
 struct wheel_node *
@@ -177,7 +196,7 @@ wheel_next(const struct wheel *w)
 {
 	int64_t best = WHEEL_NEVER;
 
-	if (!wheel_list_empty(&w->due))
+	if (!wheel_list_empty(&w->due) || !wheel_list_empty(&w->spilling))
 		return w->tick * WHEEL_TICK;
 	for (int i = 0; i < LEVELS; i++) {
 		int64_t hand = w->tick >> i * BITS;

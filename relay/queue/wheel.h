@@ -34,6 +34,7 @@ struct wheel {
 	uint64_t bits[4];	/* slots that may hold something */
 	struct wheel_list slots[4][64];
 	struct wheel_list due;
+	struct wheel_list spilling;	/* of a coarse slot, on the way to finer ones */
 };
 
 void wheel_init(struct wheel *w, int64_t now);
@@ -42,6 +43,9 @@ void wheel_add(struct wheel *w, struct wheel_node *n, int64_t when);
 void wheel_node_unlink(struct wheel_node *n);
 void wheel_remove(struct wheel *w, struct wheel_node *n);
 void wheel_advance(struct wheel *w, int64_t now);
+/* The same, but places at most so many timers of a coarse slot (which may hold all there are). true:
+ * there is more to do, and wheel_next() says so. */
+bool wheel_advance_some(struct wheel *w, int64_t now, size_t budget);
 struct wheel_node *wheel_pop(struct wheel *w);	/* the next due one, or NULL */
 /* When to advance next: not after the first timer, perhaps before it. */
 int64_t wheel_next(const struct wheel *w);

@@ -363,9 +363,11 @@ is_leaf(const struct anatomy *an, size_t i)
 {
 	const struct part *p = &an->parts[i];
 
-	/* A file that was unpacked is scanned as what it is, and so are the files within. */
+	/* A file that was unpacked is scanned as what it is, and so are the files within; other
+	 * readings of its bytes take nothing from the first. */
 	return p->decoded.n > 0 && p->type != TYPE_MULTIPART && p->decoded.p != an->raw.p &&
-	    !(i + 1 < an->nparts && an->parts[i + 1].parent == i && !an->parts[i + 1].unpacked);
+	    !(i + 1 < an->nparts && an->parts[i + 1].parent == i && !an->parts[i + 1].unpacked &&
+	    !an->parts[i + 1].reading);
 }
 
 static bool

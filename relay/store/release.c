@@ -181,8 +181,8 @@ decisions_make(struct act *a, const struct kept *k, bool reject, struct span tex
 
 /* ---- one message ---- */
 
-static int
-payload_of(struct span content, struct arena *a, struct payload *p, struct err *err)
+int
+store_payload(struct span content, struct arena *a, struct payload *p, struct err *err)
 {
 	int fd;
 
@@ -190,7 +190,7 @@ payload_of(struct span content, struct arena *a, struct payload *p, struct err *
 		payload_from_span(p, content, a);
 		return 0;
 	}
-	if ((fd = fs_memfd("released", err)) == -1)
+	if ((fd = fs_memfd("message", err)) == -1)
 		return -1;
 	if (fs_write_all(fd, content.p, content.n, err) == -1 || fs_memfd_seal(fd, err) == -1) {
 		close(fd);
@@ -214,7 +214,7 @@ submit(struct act *a, const struct kept *k, uint64_t new_id, bool reject, uint64
 	m.ndecisions = k->env.nrecipients;
 	m.decisions = arena_array(scratch, m.ndecisions, sizeof(*m.decisions));
 	decisions_make(a, k, reject, text, m.decisions, scratch);
-	if (payload_of(k->content, scratch, &m.payload, err) == -1)
+	if (store_payload(k->content, scratch, &m.payload, err) == -1)
 		return -1;
 	buf_init(&b, FRAME_BIG);
 	submit_encode(&b, &m);

@@ -82,8 +82,29 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE TABLE policy_history(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" time INTEGER NOT NULL, manifest INTEGER NOT NULL, hash TEXT NOT NULL,"
 	" how TEXT NOT NULL, uid INTEGER, git TEXT);",
+	[2] =	/* TLS with other servers, day by day (tlsrpt_db.c) */
+	"CREATE TABLE tls_policy("
+	" pid INTEGER PRIMARY KEY,"
+	" day INTEGER NOT NULL,"	/* UTC, since 1970 */
+	" domain TEXT NOT NULL,"
+	" kind INTEGER NOT NULL,"	/* enum tls_kind */
+	" policy TEXT NOT NULL, mx TEXT NOT NULL,"	/* lines */
+	" ok INTEGER NOT NULL DEFAULT 0);"
+	"CREATE UNIQUE INDEX tls_policy_once ON tls_policy(day, domain, kind, policy, mx);"
+	"CREATE TABLE tls_failure("
+	" pid INTEGER NOT NULL, result TEXT NOT NULL,"	/* tls_result_name */
+	" local TEXT NOT NULL, remote TEXT NOT NULL, host TEXT NOT NULL, helo TEXT NOT NULL,"
+	" reason TEXT NOT NULL, count INTEGER NOT NULL,"
+	" PRIMARY KEY(pid, result, local, remote, host, helo, reason)) WITHOUT ROWID;"
+	"CREATE TABLE tls_report("
+	" day INTEGER NOT NULL, domain TEXT NOT NULL,"
+	" uri TEXT NOT NULL,"		/* '': who wants it is still to be asked, or nobody */
+	" state INTEGER NOT NULL,"	/* enum report_state */
+	" first INTEGER NOT NULL, next INTEGER NOT NULL, tries INTEGER NOT NULL,"
+	" detail TEXT, PRIMARY KEY(day, domain, uri)) WITHOUT ROWID;"
+	"CREATE INDEX tls_report_next ON tls_report(next) WHERE state=1;",
 	/* Approvals (approval_db.h), and mail of our own on its way to the queue. */
-	[2] =
+	[3] =
 	"CREATE TABLE approval("	/* what each rule asks for that holds the row */
 	" kid INTEGER NOT NULL, rule TEXT NOT NULL, decider TEXT, approvals INTEGER NOT NULL,"
 	" PRIMARY KEY(kid, rule)) WITHOUT ROWID;"

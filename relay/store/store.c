@@ -21,6 +21,7 @@
 #include "log.h"
 #include "store/approval_db.h"
 #include "store/store.h"
+#include "store/tlsrpt.h"
 
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
@@ -368,6 +369,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	act_tick(s);
 	approve_tick(s);
+	reports_tick(s->tls, clock_real(), clock_mono());
 	store_policy_write(s);
 	store_expire(s);
 	evtimer_del(s->tick);
@@ -381,6 +383,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 
 	store_settle(s);
 	store_flush(s);
+	reports_flush(s->tls);
 	store_policy_write(s);
 	store_tails_end(s);
 	db_close(&s->db);
@@ -410,6 +413,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->tick = evtimer_new(rt->base, on_tick, s);
 	s->leave = evtimer_new(rt->base, on_leave, s);
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
+	s->tls = reports_new(s);
 	arm(s->tick, TICK_US);
 	return 0;
 }
@@ -426,6 +430,7 @@ store_peer_up(struct runtime *rt, struct link *l)
 	p->next = s->peers;
 	s->peers = p;
 	link_set_data(l, p);
+	reports_peer_up(s->tls, l);
 	if (link_peer(l) == ROLE_QUEUE) {
 		s->queue = l;
 		s->settle_at = clock_mono() + SETTLE_US;
@@ -460,6 +465,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 		}
 	close_segments(p);
 	free(p);
+	reports_peer_down(s->tls, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
@@ -509,8 +515,14 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_ACCEPTED:
 		if (accepted_decode(f->body, f->fd, s->scratch, &accepted) == -1)
 			return -1;
-		act_accepted(s, f->ticket, &accepted);
+		if (!reports_accepted(s->tls, &accepted))
+			act_accepted(s, f->ticket, &accepted);
 		return 0;
+	case FRAME_TLS_SEEN:
+	case FRAME_RUA:
+	case FRAME_SIGNED:
+	case FRAME_POSTED:
+		return reports_frame(s->tls, l, f);
 	default:
 		return -1;
 	}

@@ -72,6 +72,7 @@ struct store {
 	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
+	struct tls_reports *tls;
 };
 
 /* store.c */
@@ -86,6 +87,8 @@ enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE };
 void act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
     struct span text, struct reply *reply);
 void act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m);
+/* Bytes for the queue or the signer: inline, or in a sealed memfd that the frame takes. */
+int store_payload(struct span content, struct arena *a, struct payload *p, struct err *err);
 void act_queue_gone(struct store *s);
 void act_tick(struct store *s);			/* deadlines, expiry, unfinished decisions */
 

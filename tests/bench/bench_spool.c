@@ -330,12 +330,12 @@ acts(struct runtime *rt)
 	printf("\nacts on 100000 messages\n");
 	act_on_all(rt, "retry", ALL);
 	act_on_all(rt, "hold", ALL);
+	printf("         events for the journal, one for each message, that say who held it: %zu\n",
+	    queue_events_waiting(rt->state));
 	act_on_all(rt, "release", ALL);
 	act_on_all(rt, "reroute", ALL ",\"to\":\"relay.example.net:25\"");
 	act_on_all(rt, "drain", ALL ",\"to\":\"192.0.2.1:25\"");
 	act_on_all(rt, "fail", ALL ",\"silent\":true");
-	printf("events for the journal, each with who did it: %zu\n",
-	    queue_events_waiting(rt->state));
 }
 
 static void
@@ -349,6 +349,7 @@ start_up(size_t n, bool then_act)
 	struct user u;
 	struct err err;
 	struct mallinfo2 before, after;
+	struct spool_stats st;
 	uint64_t rss;
 	int64_t begun;
 	double t;
@@ -369,7 +370,9 @@ start_up(size_t n, bool then_act)
 	}
 	t = seconds_since(begun);
 	after = mallinfo2();
-	printf("%10zu %9.2f s %12.0f/s %14.0f %14.0f\n", n, t, (double)n / t,
+	spool_stats(((struct queue *)rt.state)->sp, &st);
+	printf("%10zu %9.2f s %9.1f GiB %14.0f %14.0f\n", n, t,
+	    (double)st.bytes / (1 << 30),
 	    (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) / (double)n,
 	    (double)(resident() - rss) / (double)n);
 	if (then_act)
@@ -454,7 +457,7 @@ int
 main(int argc, char **argv)
 {
 	size_t messages = 1000000;
-	double seconds = 4;
+	double seconds = 4, few = 0, many = 0;
 	int c;
 
 	while ((c = getopt(argc, argv, "d:m:s:R")) != -1)
@@ -478,13 +481,20 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	memset(body, 'x', sizeof(body));
 	accepting(seconds);
+	/* In turns, the best of each: whatever else runs makes it slower only. */
+	for (int i = 0; i < 5; i++) {
+		double a = schedule_cost(10000), b = schedule_cost(1000000);
+
+		few = i == 0 || a < few ? a : few;
+		many = i == 0 || b < many ? b : many;
+	}
 	printf("\nscheduling: a job taken, done and put off (ns)\n");
-	printf("%10d jobs %8.0f\n%10d jobs %8.0f\n", 10000, schedule_cost(10000), 1000000,
-	    schedule_cost(1000000));
+	printf("%10d jobs %8.0f\n%10d jobs %8.0f   %.2f times\n", 10000, few, 1000000, many,
+	    many / few);
 	printf("\none sender with 100000 messages: another's goes out after %d of his to one site, %d of his "
 	    "to 100000 sites\n", fair_share(true), fair_share(false));
 	printf("\nstarting the queue with messages waiting\n");
-	printf("%10s %11s %14s %14s %14s\n", "messages", "start-up", "", "heap B/msg", "RSS B/msg");
+	printf("%10s %11s %13s %14s %14s\n", "messages", "start-up", "segments", "heap B/msg", "RSS B/msg");
 	start_up(100000, false);
 	if (messages > 0)
 		start_up(messages, false);

@@ -14,7 +14,8 @@ it was refused, the notice arrived. Every duplicate is explained by one of:
   crash     one id twice, with a kill of its queue or delivery process around the
             first of them: between the remote 250 and the next sync
 
-A duplicate that is neither is a failure, as is a loss.
+A duplicate that is neither is a failure, as is a loss, and as is a record of the spool
+that is reported as damaged: a torn write is to be known as one.
 """
 import collections
 import contextlib
@@ -228,7 +229,8 @@ class Crash:
             self.lab.dns({n: ["@ MX 10 mx", "mx A 127.0.0.1"] for n in ("partner.lab", "example.lab")})
             self.lab.policy("version: 1\nrules:\n  - {id: big, when: {size: {over: 900MB}}, then: {reject: no}}\n")
             self.lab.config(delivery={"port": self.mx.port, "retry": ["1s"], "expire": "1h",
-                                      "per_site": {"connections": "10"}}, scanners={"processes": "2"})
+                                      "per_site": {"connections": "10"}}, scanners={"processes": "2"},
+                            queue={"segment": "1MiB"})      # so that files are used again all the time
             self.lab.start_postern()
             load, begun = Load(self.lab, self.seed), time.monotonic()
             try:
@@ -240,13 +242,18 @@ class Crash:
                 load.stop()
             lost = self.settle(load)
             causes, strange = self.explain(load)
+            log = self.lab.log()
+            reused = self.lab.control({"cmd": "queue.summary"})[0]["spool"]["reused"]
         self.say("seed %d: %d rounds in %.0f s: %s" % (self.seed, self.rounds, time.monotonic() - begun,
                  ", ".join("%s %d" % kv for kv in sorted(self.count.items()))))
         self.say("acknowledged %d  lost %d  retries by clients %d" %
                  (len(load.acked), len(lost), sum(load.tries.values()) - load.next))
         self.say("duplicates %d: %d sent again by a client that saw no 250, %d delivered before a crash and not yet "
                  "recorded, %d without a cause" % (sum(causes.values()), causes["client"], causes["crash"], causes["strange"]))
-        return {"acked": len(load.acked), "lost": lost, "strange": strange, "duplicates": sum(causes.values()),
+        damage = re.findall(r"spool damage.*", log)
+        self.say("torn tails dropped %d  damaged records %d  files of the spool used again since the last start %d" %
+                 (log.count(": torn tail of"), len(damage), reused))
+        return {"acked": len(load.acked), "damage": damage, "lost": lost, "strange": strange, "duplicates": sum(causes.values()),
                 "unacked": load.next - len(load.acked)}
 
 

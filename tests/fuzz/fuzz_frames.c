@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "ipc/messages.h"
+#include "ipc/messages_tls.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = span_make((const char *)data + 1, size - 1);
 	a = arena_new(0);
 	buf_init(&b, 16u << 20);
-	switch (data[0] % 12) {
+	switch (data[0] % 19) {
 	case 0: TRY(peer); break;
 	case 1: TRY(scan); break;
 	case 2: TRY(verdict); break;
@@ -45,6 +45,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 9: TRY(result); break;
 	case 10: TRY(keep); break;
 	case 11: TRY(event); break;
+	case 12: TRY(sts_ask); break;
+	case 13: TRY(sts_answer); break;
+	case 14: TRY(tls_seen); break;
+	case 15: TRY(rua_ask); break;
+	case 16: TRY(rua); break;
+	case 17: TRY(post); break;
+	case 18: TRY(posted); break;
 	}
 	if (!bad && !span_eq(buf_data(&b), body))
 		abort();

@@ -57,7 +57,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (infiles_next(&files, a, MOST, &f)) {
 		ASSERT(f.from >= last && f.to > f.from && f.to <= size);
 		ASSERT(f.bytes.n <= MOST && f.resource.n <= MOST);
-		last = f.to;
+		last = f.from;
 		touch(f.bytes);
 		touch(f.resource);
 		touch(f.name);

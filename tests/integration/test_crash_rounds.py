@@ -14,6 +14,7 @@ class Rounds(unittest.TestCase):
         self.assertEqual(r["unacked"], 0, "every message was acknowledged in the end")
         self.assertEqual(r["lost"], [])
         self.assertEqual(r["strange"], [], "duplicates without a cause")
+        self.assertEqual(r["damage"], [], "a torn write is no damage")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 import stat
 import unittest
 
+import https_server
 import lab
 
 SOURCE = "11.22.33.44"
@@ -123,6 +124,48 @@ class Tool(unittest.TestCase):
                 self.configure()
                 got = self.verdicts()[1]["spf", "example.lab"]
                 self.assertEqual(got[0] == "ok", ok, got)
+
+    def inbound(self, web, **tls):
+        self.lab.config(domains={"example.lab": {"recipients": "any"}}, hostname="gw.example.lab",
+                        listeners=[{"name": "mx", "address": "127.0.0.1:%d" % lab.free_port(), "direction": "inbound"}],
+                        delivery={"source": [SOURCE], "tls": {"policy": "none", "roots": web.ca,
+                                                              "mta_sts": {"port": str(web.port), "timeout": "5s"}}})
+
+    def test_mta_sts_and_tlsrpt(self):
+        """The lines of our own domain, and the page behind them, as a sender would read it."""
+        page = {}
+        web = https_server.HttpsServer(self.lab, lambda host: page.get("certificate", "good"),
+                                       lambda r: (page.get("status", 200), {"Content-Type": "text/plain"}, page["text"].encode()))
+        self.inbound(web)
+        plan = self.lab.tool("dns", "plan", "example.lab")
+        records = [l for l in zone_lines(plan, "example.lab") if "mta-sts" in l or "_tls" in l]
+        self.assertEqual(len(records), 2, plan)
+        self.assertRegex(records[0], r'^_mta-sts\.example\.lab\. IN TXT "v=STSv1; id=[0-9a-f]{16};"$')
+        advice = re.search(r"; mta-sts\.example\.lab: .*https://mta-sts\.example\.lab/\.well-known/mta-sts\.txt, as text/plain, with the lines: (.*)", plan)
+        self.assertIsNotNone(advice, plan)
+        page["text"] = advice.group(1).replace(" | ", "\n") + "\n"
+        self.lab.dns({"example.lab": records + ["mta-sts A 127.0.0.1"], "empty.lab": [],
+                      "twice.lab": ['_mta-sts TXT "v=STSv1; id=1"', '_mta-sts TXT "v=STSv1; id=2"', "mta-sts A 127.0.0.1",
+                                    '_smtp._tls TXT "v=TLSRPTv1; rua=ftp://reports.lab/"']})
+        self.inbound(web)
+
+        def got(domain="example.lab"):
+            return {k[1].split(".")[0]: v for k, v in self.verdicts(domain)[1].items() if k[0] in ("mta-sts", "tlsrpt")}
+        self.assertEqual(got(), {"_mta-sts": ("ok", ""), "mta-sts": ("ok", "mode testing"), "_smtp": ("ok", "")})
+        page["text"] = page["text"].replace("testing", "enforce").replace("gw.example", "old.example")
+        self.assertEqual(got()["mta-sts"][0], "wrong")
+        self.assertIn("(mode enforce) does not list gw.example.lab: servers that heed it will not deliver here", got()["mta-sts"][1])
+        page["text"] = "<html>"
+        self.assertIn("a line is not `name: value`", got()["mta-sts"][1])
+        page["status"] = 404
+        self.assertIn("HTTP status 404", got()["mta-sts"][1])
+        page["certificate"] = "expired"
+        web.contexts.clear()
+        self.assertIn("certificate has expired", got()["mta-sts"][1])
+        self.assertEqual({v[0] for v in got("empty.lab").values()}, {"optional"})
+        page.update(certificate="good", status=200, text="version: STSv1\nmode: testing\nmx: *.example.lab\nmax_age: 1\n")
+        twice = got("twice.lab")
+        self.assertEqual({k: v[0] for k, v in twice.items()}, {"_mta-sts": "wrong", "mta-sts": "ok", "_smtp": "wrong"}, twice)
 
     def test_letter(self):
         self.configure(self.new_keys())

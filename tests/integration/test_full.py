@@ -21,7 +21,7 @@ class Full(unittest.TestCase):
         self.lab = lab.Lab("full")
         spool = self.lab.path("spool")
         os.makedirs(spool)
-        r = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%d" % SIZE, "tmpfs", spool],
+        r = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%d,nr_inodes=4000" % SIZE, "tmpfs", spool],
                            capture_output=True, text=True)
         if r.returncode:
             self.lab.clean_up()
@@ -80,6 +80,30 @@ class Full(unittest.TestCase):
         os.unlink(self.lab.path("spool", "filler"))
         self.assertEqual([self.offer() for _ in range(3)], [250] * 3)
         self.assertIn("new messages are accepted again", self.lab.log())
+        self.all_there()
+
+    def test_inodes(self):
+        """A disk may be full of files with room for bytes. Said once, and once when it is over."""
+        self.lab.stop_postern()
+        self.lab.config(delivery={"port": self.mx.port, "retry": ["1s"], "expire": "1h"}, queue={"free": "4MB"})
+        self.lab.start_postern()
+        spool = self.lab.path("spool")
+        alarms = lambda: [a["name"] for a in self.lab.control({"cmd": "queue.summary"})[0]["alarms"]]
+        self.assertEqual((self.offer(), alarms()), (250, []))
+        made = []
+        while os.statvfs(spool).f_favail > 40:
+            made.append(os.path.join(spool, "filler-%d" % len(made)))
+            open(made[-1], "w").close()
+        self.assertEqual([self.offer() for _ in range(3)], [452] * 3)
+        lab.wait_for(lambda: alarms() == ["disk-nearly-full", "spool-refuses"], because="two alarms")
+        self.assertIn("inodes left", self.lab.tool("status", check=False).stdout)
+        for f in made:
+            os.unlink(f)
+        self.assertEqual([self.offer() for _ in range(3)], [250] * 3)
+        lab.wait_for(lambda: alarms() == [], because="no alarm")
+        for text in ("new messages are refused with 452", "new messages are accepted again",
+                     "the spool's disk is nearly full", "the spool's disk has room again"):
+            self.assertEqual(self.lab.log().count(text), 1, text)
         self.all_there()
 
     def test_to_the_last_byte(self):

@@ -65,7 +65,7 @@ test_whole(void **state)
 	    "  port: 2526\n  routes: {partner.example: ['relay.partner.example:26'], .wide.example: [192.0.2.9], '*': [192.0.2.10]}\n"
 	    "  retry: [1m, 90s]\n  expire: 2d\n  per_site: {connections: 7}\n  tls: {floor: encrypted, policy: none, roots: ca.pem}\n"
 	    "dns: {servers: ['127.0.0.1:5399', '::1'], dnssec: no}\n"
-	    "queue: {messages: 1000, bytes: 2GB, memory: 100MiB, free: 1GB}\n"
+	    "queue: {messages: 1000, bytes: 2GB, memory: 100MiB, free: 1GB, segment: 4MiB}\n"
 	    "antivirus: {engine: off}\nscanners: {processes: 3, timeout: 500ms}\n");
 	const struct conf_host *h;
 	size_t n;
@@ -100,6 +100,7 @@ test_whole(void **state)
 	assert_int_equal(c->queue.bytes, 2000000000);
 	assert_int_equal(c->queue.memory, 100 << 20);
 	assert_int_equal(c->queue.free, 1000000000);
+	assert_int_equal(c->queue.segment, 4 << 20);
 	assert_int_equal(c->ndns, 2);
 	assert_int_equal(c->dns[0].port, 5399);
 	assert_int_equal(c->dns[1].port, 53);
@@ -285,6 +286,64 @@ test_tls(void **state)
 	config_free(&c);
 }
 
+static void
+test_sts(void **state)
+{
+	struct config *c = parse(HEAD LISTEN);
+
+	assert_non_null(c);
+	assert_true(c->delivery.dane && c->delivery.sts && config_fetches(c));
+	assert_int_equal(c->delivery.sts_port, 443);
+	assert_int_equal(c->delivery.sts_timeout, 60000000);
+	assert_string_equal(c->delivery.sts_cache, "/var/lib/postern/mta-sts");
+	assert_false(c->reports.send);		/* in whose name? */
+	config_free(&c);
+	c = parse(HEAD LISTEN "delivery: {tls: {policy: dane}}\n");
+	assert_true(c && c->delivery.dane && !c->delivery.sts && !config_fetches(c));
+	config_free(&c);
+	c = parse(HEAD LISTEN "delivery: {tls: {policy: mta-sts, mta_sts: {cache: c, timeout: 5s, port: 8443}}}\n");
+	assert_true(c && !c->delivery.dane && c->delivery.sts);
+	assert_string_equal(c->delivery.sts_cache, "/etc/postern/c");
+	assert_int_equal(c->delivery.sts_timeout, 5000000);
+	assert_int_equal(c->delivery.sts_port, 8443);
+	config_free(&c);
+}
+
+#define OWN "domains: {example.org: {dkim: [{selector: s, key: k.pem, algorithm: rsa-sha256}]}, plain.example: {recipients: any}}\n"
+
+/* Reports are sent when somebody has said in whose name, and a key can sign for him. */
+static void
+test_reports(void **state)
+{
+	static const struct { const char *text, *from; bool send; size_t warnings; } rows[] = {
+		{ OWN, "", false, 0 },
+		{ OWN "postmaster: pm@example.org\n", "pm@example.org", true, 0 },
+		{ OWN "postmaster: pm@plain.example\n", "pm@plain.example", false, 0 },
+		{ OWN "tls_reports: {from: TLS@EXAMPLE.org}\n", "TLS@example.org", true, 0 },
+		{ OWN "tls_reports: {from: tls@plain.example}\n", "tls@plain.example", false, 1 },
+		{ OWN "tls_reports: {from: tls@plain.example, send: true}\n", "tls@plain.example", true, 1 },
+		{ OWN "postmaster: pm@example.org\ntls_reports: {send: false}\n", "pm@example.org", false, 0 },
+	};
+
+	size_t usual = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[1024];
+		struct config *c;
+
+		snprintf(text, sizeof(text), "%s%s%s", HEAD, LISTEN, rows[i].text);
+		if ((c = parse(text)) == NULL)
+			fail_msg("%s: %s", text, diags.first ? diags.first->text : "");
+		assert_true(span_is(c->reports.from, rows[i].from));
+		assert_true(span_is(c->reports.contact, rows[i].from));
+		if (i == 0)
+			usual = diags.warnings;
+		if (c->reports.send != rows[i].send || diags.warnings != usual + rows[i].warnings)
+			fail_msg("%s: send %d, %zu warnings", rows[i].text, c->reports.send, diags.warnings);
+		config_free(&c);
+	}
+}
+
 /* Each slip: what the administrator wrote, the line it must name, words it must say. */
 static void
 test_slips(void **state)
@@ -304,6 +363,7 @@ test_slips(void **state)
 		    "     allow: [network:exchagne]}\n", 6, "no network `exchagne`", "did you mean `network:exchange`?" },
 		{ HEAD "networks: {n: [10.1.2.3/8]}\n" LISTEN, 3, "10.1.2.3/8", NULL },
 		{ HEAD LISTEN "delivery: {retry: [soon]}\n", 4, "soon", NULL },
+		{ HEAD LISTEN "queue: {segment: 1GB}\n", 4, "64 MiB at most", NULL },
 		{ HEAD LISTEN "delivery: {retry: []}\n", 4, "empty", NULL },
 		{ HEAD LISTEN "delivery: {retry: {greylist: [5m]}}\n", 4, "greylist", "did you mean `greylisted`?" },
 		{ HEAD LISTEN "delivery: {retry: {greylisted: 5m}}\n", 4, "a list of durations", NULL },
@@ -363,7 +423,12 @@ test_slips(void **state)
 		{ HEAD LISTEN "dns: {servers: [ns.example.org]}\n", 4, "address", NULL },
 		{ HEAD LISTEN "dns: {trust_ancor: x}\n", 4, "trust_ancor", "did you mean `trust_anchor`?" },
 		{ HEAD LISTEN "delivery: {tls: {policy: dain}}\n", 4, "dain", "did you mean `dane`?" },
-		{ HEAD LISTEN "delivery: {tls: {policy: mta-sts}}\n", 4, "not in this version", NULL },
+		{ HEAD LISTEN "delivery: {tls: {policy: dane+mtasts}}\n", 4, "dane+mtasts", "did you mean `dane+mta-sts`?" },
+		{ HEAD LISTEN "delivery: {tls: {mta_sts: {time: 1s}}}\n", 4, "unknown key `time`", NULL },
+		{ HEAD LISTEN "delivery: {tls: {mta_sts: {timeout: 1h}}}\n", 4, "between 1s and 10m", NULL },
+		{ HEAD LISTEN "tls_reports: {form: a@b.example}\n", 4, "unknown key `form`", "did you mean `from`?" },
+		{ HEAD LISTEN "tls_reports: {from: nobody}\n", 4, "no mail address", NULL },
+		{ HEAD LISTEN "tls_reports: {send: true}\n", 4, "need a sender", "from: postmaster@…" },
 		{ HEAD LISTEN "dkim_missing: refuze\n", 4, "refuze", "did you mean `refuse`?" },
 		{ HEAD LISTEN "antivirus: {engine: clamscan}\n", 4, "clamscan", NULL },
 		{ HEAD LISTEN "hostname: twice.example\n", 4, "hostname", NULL },
@@ -506,6 +571,8 @@ main(void)
 		cmocka_unit_test(test_tls), cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_directory),
+		cmocka_unit_test(test_sts),
+		cmocka_unit_test(test_reports),
 		cmocka_unit_test(test_slips),
 		cmocka_unit_test(test_all_at_once),
 	};

@@ -126,6 +126,30 @@ test_yenc(void **state)
 	assert_false(f.broken);		/* the sum is that of the whole file */
 }
 
+static void
+test_data(void **state)
+{
+	/* "0123456789abcdefghij" */
+	static const char *const texts[] = {
+		"<img src=\"data:image/png;base64,MDEyMzQ1Njc4OWFiY2RlZmdoaWo=\">",
+		"url(DATA:x/y;charset=z;BASE64,MDEyMzQ1Njc4OWFi\r\n Y2RlZmdoaWo)",
+		"<a href='data:;base64,MDEyMzQ1Njc4OWFiY2RlZmdoaWo%3D'>",
+		"ATTACH;ENCODING=BASE64;VALUE=BINARY:MDEyMzQ1Njc4\r\n OWFiY2RlZmdoaWo=\r\nEND:VEVENT\r\n",
+		"PHOTO;TYPE=JPEG;ENCODING=base64:MDEyMzQ1Njc4OWFiY2RlZmdoaWo=\r\nEND:VCARD\r\n",
+	};
+	static const char *const none[] = { "the base64, as we say", ";base64,QUJD\"", "ENCODING=BASE64\r\n:x",
+		";base64", "base64", ";base64,", "64" };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_true(first(span_str(texts[i])));
+		assert_int_equal(f.kind, INFILE_DATA);
+		assert_span(f.bytes, "0123456789abcdefghij");
+		assert_false(f.cut);
+	}
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_false(first(span_str(none[i])));
+}
+
 /* --- BinHex: RFC 1741, appendix A ------------------------------------------------------------------ */
 
 /* The sum as the appendix computes it: bit by bit, two zero bytes at the end. */
@@ -247,6 +271,15 @@ test_several(void **state)
 	assert_true(infiles_next(&s, arena, 100, &f));
 	assert_span(f.name, "c");
 	assert_false(infiles_next(&s, arena, 100, &f));
+	/* What has no end hides nothing. */
+	infiles_begin(&s, SPAN_LIT("<;base64,MDEyMzQ1Njc4OWFiY2RlZmdoaWo \nbegin-base64 644 a\nQUJD\n"
+	    "=ybegin line=128 size=9 name=b\nxyz\nbegin 644 c\n#0V%T\n`\nend\n"));
+	for (int k = 0; k < 3; k++)
+		assert_true(infiles_next(&s, arena, 100, &f));
+	assert_true(infiles_next(&s, arena, 100, &f));
+	assert_span(f.name, "c");
+	assert_span(f.bytes, "Cat");
+	assert_false(infiles_next(&s, arena, 100, &f));
 }
 
 static void
@@ -295,7 +328,7 @@ test_many_signs(void **state)
 {
 	static const char *const signs[] = { "begin 644 a\n", "begin-base64 644 a\n!\n====\n",
 		"=ybegin line=1 size=1\n=yend\n", "(This file must be converted with BinHex 4.0):\n",
-		"begin 644 a\n_\n" };
+		"begin 644 a\n_\n", ";base64,", "ENCODING=BASE64:QUJD\n", "ENCODING=BASE64;" };
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
 		size_t n = strlen(signs[i]), count = 2000000 / n;
@@ -321,7 +354,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_uu), TEST(test_uu_all_bytes), TEST(test_base64), TEST(test_yenc),
+		TEST(test_uu), TEST(test_uu_all_bytes), TEST(test_base64), TEST(test_yenc), TEST(test_data),
 		TEST(test_binhex), TEST(test_several), TEST(test_prose), TEST(test_limits),
 		TEST(test_many_signs),
 	};

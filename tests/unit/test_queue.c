@@ -97,6 +97,8 @@ crash_keeps(void **state)
 	peer(&h, 1, &h.delivery, ROLE_DELIVERY);
 	t = job(&h, &d);
 	assert_int_equal(queue_find(h.rt.state, id)->legs[1].attempts, 0);
+	assert_true(queue_find(h.rt.state, id)->legs[1].cut_off);
+	assert_false(queue_find(h.rt.state, id)->legs[0].cut_off);
 	result(&h, t, &d, RCPT_SENT, FAIL_NONE, "2.0.0", "ok");
 	assert_int_equal(queued(&h), 0);
 	house_free(&h);

@@ -402,6 +402,39 @@ mail_goes_on(void **state)
 	house_free(&h);
 }
 
+/* Who did it: once for the act, and in the trace of each message. */
+static void
+journalled(void **state)
+{
+	struct house h;
+	struct rcpt_spec r = { "a@one.example", OUTCOME_DELIVER, 0 };
+	struct msg_event ev;
+	struct frame f;
+	uint64_t id[3];
+	int each[3] = { 0 }, whole = 0;
+
+	house_new(&h);
+	for (int i = 0; i < 3; i++) {
+		id[i] = submit(&h, "m@example.org", &r, 1, 1);
+		(void)answer(&h, 1, id[i]);
+	}
+	assert_int_equal(ask_number(&h, "{\"cmd\":\"queue.hold\",\"selector\":\"@example.org\"}", "done"), 3);
+	peer(&h, 2, &h.store, ROLE_STORE);
+	while (hear(&h, &h.store, FRAME_EVENT, &f)) {
+		assert_int_equal(event_decode(f.body, -1, h.a, &ev), 0);
+		if (ev.kind != EVENT_OPERATOR)
+			continue;
+		assert_true(span_is(ev.by, "uid 1000"));
+		for (int i = 0; i < 3; i++)
+			each[i] += ev.id == id[i] && span_is(ev.reply, "hold @example.org");
+		whole += ev.id == 0 && span_is(ev.reply, "hold @example.org: 3");
+	}
+	assert_int_equal(whole, 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(each[i], 1);
+	house_free(&h);
+}
+
 /* The largest first, and what differs from message to message is one reason. */
 static void
 groups(void **state)
@@ -487,7 +520,7 @@ alarms(void **state)
 	assert_int_equal(jval_count(jval_get(v, "alarms")), 0);
 	jval_free(&v);
 	/* The disk, before its floor. */
-	h.conf.queue.free = UINT64_MAX / 8;
+	h.conf.queue.free = UINT64_MAX / 4;
 	queue_watch_disk(q);
 	assert_true(queue_alarmed(q, ALARM_DISK));
 	h.conf.queue.free = 1;
@@ -531,7 +564,7 @@ main(void)
 		cmocka_unit_test(operator), cmocka_unit_test(selectors),
 		cmocka_unit_test(only_what_was_meant), cmocka_unit_test(rerouted_while_out),
 		cmocka_unit_test(curve_of_a_class), cmocka_unit_test(pause_and_back_off),
-		cmocka_unit_test(mail_goes_on), cmocka_unit_test(groups), cmocka_unit_test(alarms),
+		cmocka_unit_test(mail_goes_on), cmocka_unit_test(journalled), cmocka_unit_test(groups), cmocka_unit_test(alarms),
 		cmocka_unit_test(summary),
 	};
 

@@ -168,6 +168,24 @@ test_network_only(void **state)
 #endif
 }
 
+/* The fetcher: the network and one folder, no other file, no socket of another kind, no program. */
+static void
+test_network_and_one_folder(void **state)
+{
+	const int may = SANDBOX_NET_CLIENT | SANDBOX_FILES_READ | SANDBOX_FILES_WRITE;
+
+	assert_int_equal(attempt(may, try_connect), WORKED);
+	assert_int_equal(attempt(may, try_open_allowed), WORKED);
+	assert_int_equal(attempt(may, try_open), REFUSED);
+	assert_int_equal(attempt(may, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(may, try_unix_socket), REFUSED);
+	assert_int_equal(attempt(may, try_fork), REFUSED);
+	assert_int_equal(attempt(may, try_kill), REFUSED);
+	assert_int_equal(attempt(may, try_ptrace), REFUSED);
+#endif
+}
+
 static int
 setup(void **state)
 {
@@ -201,6 +219,7 @@ main(void)
 		cmocka_unit_test(test_nothing_allowed),
 		cmocka_unit_test(test_files_in_one_folder),
 		cmocka_unit_test(test_network_only),
+		cmocka_unit_test(test_network_and_one_folder),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

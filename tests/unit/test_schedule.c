@@ -58,6 +58,43 @@ wheel_random(void **state)
 	free(w);
 }
 
+/* All timers there are in one coarse slot: each call does a bounded piece, and says that there is
+ * more; what is removed in between is gone, what is added keeps its time. */
+static void
+wheel_in_pieces(void **state)
+{
+	enum { N = 50000 };
+	struct wheel *w = malloc(sizeof(*w));
+	struct wheel_node *nodes = calloc(N + 1, sizeof(*nodes)), *n;
+	int64_t far = START + INT64_C(5) * 86400 * SEC;
+	size_t calls = 0, fired = 0;
+
+	wheel_init(w, START);
+	for (int i = 0; i < N; i++)
+		wheel_add(w, &nodes[i], far + i);
+	while (wheel_advance_some(w, far - 600 * SEC, 1000)) {
+		assert_true(wheel_next(w) <= far - 600 * SEC);
+		if (calls++ == 10) {
+			wheel_remove(w, &nodes[0]);
+			wheel_remove(w, &nodes[N - 1]);
+			wheel_add(w, &nodes[N], far + SEC);
+		}
+	}
+	assert_true(calls >= N / 1000 - 1);
+	assert_null(wheel_pop(w));
+	wheel_advance(w, far + SEC / 2);
+	while ((n = wheel_pop(w)) != NULL) {
+		assert_true(n->when <= far + SEC / 2);
+		fired++;
+	}
+	assert_int_equal(fired, N - 2);
+	wheel_advance(w, far + 2 * SEC);
+	assert_ptr_equal(wheel_pop(w), &nodes[N]);
+	assert_null(wheel_pop(w));
+	free(nodes);
+	free(w);
+}
+
 static void
 wheel_leaps(void **state)
 {
@@ -461,6 +498,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wheel_random), cmocka_unit_test(wheel_leaps),
+		cmocka_unit_test(wheel_in_pieces),
 		cmocka_unit_test(fairness), cmocka_unit_test(dead_site),
 		cmocka_unit_test(push_back), cmocka_unit_test(pause_costs_nothing),
 		cmocka_unit_test(given_back), cmocka_unit_test(retry_curve),

@@ -382,6 +382,7 @@ version_unknown(void **state)
 static void
 floor_kept(void **state)
 {
+	uint64_t bytes, inodes;
 	struct user u;
 	struct arena *a = arena_new(0);
 	struct err err;
@@ -390,6 +391,14 @@ floor_kept(void **state)
 	spool_set_floor(u.sp, UINT64_MAX / 2, 0);
 	assert_null(user_append(&u, next_id(), SPAN_LIT("x"), a, &err));
 	assert_int_equal(err.code, ENOSPC);
+	assert_int_equal(spool_space(u.sp, &bytes, &inodes), 0);
+	assert_true(bytes > 0);
+	if (inodes < UINT64_MAX) {	/* a file system that counts them */
+		spool_set_floor(u.sp, 0, inodes + 1000000);
+		assert_null(user_append(&u, next_id(), SPAN_LIT("x"), a, &err));
+		assert_int_equal(err.code, ENOSPC);
+		assert_non_null(strstr(err.text, "inodes"));
+	}
 	spool_set_floor(u.sp, 0, 0);
 	assert_non_null(user_append(&u, next_id(), SPAN_LIT("x"), a, &err));
 	user_close(&u);

@@ -9,6 +9,7 @@
 #include "fs.h"
 #include "log.h"
 #include "store/store.h"
+#include "store/tlsrpt.h"
 
 #define TURNS_MAX 2000		/* of 5 ms: then something never comes */
 
@@ -105,6 +106,7 @@ stop(void)
 	event_free(store->keep_commit);
 	event_free(store->tick);
 	event_free(store->leave);
+	reports_free(&store->tls);
 	db_close(&store->db);
 	tickets_free(&store->tickets);
 	arena_free(&store->scratch);
