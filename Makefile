@@ -94,7 +94,8 @@ say = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: all help clean
-all: $(B)/posternd $(B)/postern
+all: $(B)/posternd $(B)/postern $(B)/docs/postern-policy.5 $(B)/docs/policy.schema.json \
+	$(B)/docs/policy-tests.schema.json
 
 $(B)/obj/base/%.o: base/%.c
 	@mkdir -p $(@D)
@@ -139,6 +140,22 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBS)
 	$(call LINK)
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIBS)
 	$(call LINK)
+
+# Manual pages: the tables in them are the program's own.
+$(B)/obj/docs/%.o: docs/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) $(INC_policy) $(PKG_CFLAGS) -c -o $@ $<
+$(B)/docs/manual: $(B)/obj/docs/manual.o $(LIBS)
+	$(call LINK)
+$(B)/docs/%.5: docs/%.5 $(B)/docs/manual
+	$(call say,DOC,$<)
+	$(Q)$(B)/docs/manual <$< >$@
+
+$(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json: $(B)/postern
+	@mkdir -p $(@D)
+	$(call say,DOC,$@)
+	$(Q)$(B)/postern policy schema $(if $(findstring tests,$@),--tests) >$@
 
 .PHONY: units replays tools benches
 units: $(UNITS)
@@ -229,6 +246,10 @@ install: all
 		install -m 644 etc/postern.yaml $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
+	install -d $(DESTDIR)$(PREFIX)/share/postern
+	install -m 644 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json \
+		$(DESTDIR)$(PREFIX)/share/postern/
+	install -D -m 644 $(B)/docs/postern-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern-policy.5
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf

@@ -388,6 +388,9 @@ explain(struct reader *r)
 	else if (strstr(problem, "expected '-'"))
 		say(r, m, 1, TEXT("the list began in line %zu", cm.line + 1),
 		    "expected another list entry `- `");
+	else if (strstr(problem, "document start") && r->file->text.n && r->file->text.p[0] == '%')
+		say(r, (yaml_mark_t){ 0 }, characters(word_at(r->file->text)), "leave the line out",
+		    "directives (`%`) are not used here");
 	else if (strstr(problem, "expected key") || strstr(problem, "document start"))
 		say(r, m, characters(word_at(at)), "align it with the key it belongs to",
 		    "the indentation fits nothing above");

@@ -123,6 +123,9 @@ void verdict_explain(const struct verdict *v, const struct policy *p, const stru
     const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
     struct json *j);
 
+/* The JSON Schema (draft 7) of a policy file, or of a test file. */
+void policy_schema(bool tests, struct json *j);
+
 /* Rate limits the policy asks of the receiver. Any number of them may count the same key, each
  * over its own time; the strictest decides. */
 enum limit_key { LIMIT_CLIENT, LIMIT_SENDER, LIMIT_SENDER_DOMAIN, LIMIT_USER, LIMIT_DESTINATION };
@@ -140,10 +143,13 @@ struct limit_rule {
 	enum limit_unit unit;
 	uint64_t allow;		/* so many … */
 	int64_t window;		/* … in so many microseconds; 0 for connections */
-	enum outcome then;	/* defer, reject, hold; DELIVER: only notify */
+	enum outcome then;	/* defer, reject, hold; DELIVER: only notify; for destinations: wait */
 	struct span queue;	/* hold: who decides */
 	int64_t lock;		/* who exceeds it is refused for so long; 0: not */
 	struct span notify;	/* who is to be told: named in the log and the journal; empty: nobody */
+	const struct span *match;	/* counts these alone: as in limit_exempt.match; for destinations
+					 * domains; nmatch 0: everybody */
+	size_t nmatch;
 	const struct limit_exempt *exempt;
 	size_t nexempt;
 	const char *file;	/* where it stands */

@@ -65,10 +65,9 @@ struct record {
 	bool thin;		/* too large: findings without places and evidence */
 	bool exhausted;		/* its evaluation ran out of budget: it is not replayed */
 	bool began_undecided;	/* a detector gave up */
+	struct span *overridden;	/* rules that the sender had lifted, each with the reason behind it */
+	size_t noverridden;		/* spans: two for each */
 	struct span limit_rule, limit_queue;	/* record_add_limit; empty: none */
-	struct span override_header, override_subject;	/* reasons a sender gave; empty: none */
-	const struct span *refused;	/* rules of which an edit could not be made */
-	size_t nrefused;
 	struct span found, texts;	/* for record_replay */
 };
 /* Borrows from bytes; arrays are in the arena. -1: damaged, or of a newer version. Any bytes may come. */

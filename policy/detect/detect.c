@@ -379,6 +379,13 @@ run_end(struct run *r)
 	struct scratch *s = r->s;
 
 	matches_sort(r);
+	if (r->out->undecided) {
+		bool *by = arena_array(r->a, r->d->n, sizeof(*by));
+
+		for (size_t i = 0; i < r->d->n; i++)
+			by[i] = s->undecided[i];
+		r->out->undecided_by = by;
+	}
 	if (s->matches_cap > MATCHES_KEPT) {
 		free(s->matches);
 		s->matches = NULL;

@@ -68,6 +68,7 @@ struct detection {
 	uint32_t *first;	/* matches of detector i are [first[i], first[i + 1]) */
 	bool undecided;		/* PCRE2 ran into a limit or a budget ended: absence proves nothing */
 	uint64_t undecided_detectors;	/* count of those affected */
+	const bool *undecided_by;	/* one for each detector; NULL: none */
 };
 
 /* Searches all surfaces. budget_us is turned into match-limit steps, not read from a clock;

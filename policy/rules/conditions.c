@@ -24,6 +24,34 @@ file_is_attached(const struct part *part)
 	return file_counts(part) && !part->unpacked && !part->reading;
 }
 
+/* What a detector gives up on counts when something in force asks for it. */
+static void
+run_detectors(struct eval *e)
+{
+	struct detection *d = &e->detection;
+	size_t n = detectors_count(e->p->detectors);
+
+	detectors_run(e->p->detectors, e->an, e->arena, d);
+	d->undecided = false;
+	for (size_t i = 0; d->undecided_by && i < n && !d->undecided; i++)
+		d->undecided = d->undecided_by[i] && bit_has(e->p->live, i);
+}
+
+void
+eval_as_shadow(struct eval *e, bool shadow)
+{
+	uint64_t steps = e->steps;
+	int64_t texts = e->texts;
+
+	if (e->shadow == shadow)
+		return;
+	e->shadow = shadow;
+	e->steps = e->shadow_steps;
+	e->texts = e->shadow_texts;
+	e->shadow_steps = steps;
+	e->shadow_texts = texts;
+}
+
 void
 eval_ready(struct eval *e)
 {
@@ -32,9 +60,9 @@ eval_ready(struct eval *e)
 	struct arena *a = e->arena;
 	size_t words = BITS_WORDS(p->sets.nsets) + 1;
 
-	e->steps = EVAL_STEPS;
+	e->steps = e->shadow_steps = EVAL_STEPS;
+	e->texts = e->shadow_texts = DETECT_TEXTS_STEPS;
 	e->only_file = PART_NONE;
-	e->texts = DETECT_TEXTS_STEPS;
 	e->began_undecided = e->detection.undecided;
 	e->memo = arena_zalloc(a, p->natoms + 1);
 	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
@@ -61,13 +89,20 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 
 	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a };
 	if (p->detectors)
-		detectors_run(p->detectors, an, a, &e->detection);
+		run_detectors(e);
 	if (stopwatch && us_detect)
 		*us_detect = stopwatch() - from;
 	eval_ready(e);
 }
 
-/* Nothing is proved without it: the message is what could not be looked into. */
+void
+eval_give_up(struct eval *e)
+{
+	e->gave_up = true;
+	if (!e->shadow)
+		e->detection.undecided = e->unscannable = true;
+}
+
 bool
 eval_spend(struct eval *e, uint64_t steps)
 {
@@ -76,7 +111,8 @@ eval_spend(struct eval *e, uint64_t steps)
 		return true;
 	}
 	e->steps = 0;
-	e->exhausted = e->detection.undecided = e->unscannable = true;
+	e->exhausted = true;
+	eval_give_up(e);
 	return false;
 }
 
@@ -256,8 +292,12 @@ tally(struct eval *e, uint32_t index)
 	if (!d->first)
 		return t;
 	n = d->first[m->detector + 1] - d->first[m->detector];
-	if (n == 0 || !eval_spend(e, n))
+	if (n == 0)
 		return t;
+	if (!eval_spend(e, n)) {
+		t->known = false;
+		return t;
+	}
 	while (cap < n * 2)
 		cap *= 2;
 	seen = arena_array(e->arena, cap, sizeof(*seen));
@@ -288,7 +328,7 @@ field_has(struct eval *e, const struct atom *a, const struct header *h, struct a
 	detectors_run_texts(e->p->detectors, (size_t)a->header.detector, h->value, scratch,
 	    &e->texts, &d);
 	if (d.undecided)
-		e->detection.undecided = e->unscannable = true;
+		eval_give_up(e);
 	return d.nmatches > 0;
 }
 
@@ -403,9 +443,12 @@ eval_atom(struct eval *e, uint32_t index)
 	if (e->recorded && recorded_atom(e, index, &known))
 		return known;
 	if (!e->memo[index]) {
+		e->gave_up = false;
 		bool yes = address && a->address.who == WHO_TO_ALL ?
 		    every_recipient(e, a) : atom_ask(e, a) != a->negate;
 
+		if (e->gave_up)
+			return yes;
 		e->memo[index] = yes ? 2 : 1;
 	}
 	return e->memo[index] == 2;

@@ -230,11 +230,14 @@ plan_strip(struct planner *pl)
 	const struct file_cond *f = ask->file ? ask->file : pl->r->file_atom >= 0 ?
 	    pl->e->p->atoms[pl->r->file_atom].file : NULL;
 
-	for (size_t i = 0; f && i < pl->e->an->nparts; i++)
-		if (eval_file(f, &pl->e->an->parts[i], &pl->e->steps))
+	for (size_t i = 0; f && i < pl->e->an->nparts; i++) {
+		const struct part *part = &pl->e->an->parts[i];
+
+		/* Where the budget is gone nothing proves that a file may stay. */
+		if (eval_file(f, part, &pl->e->steps) || (pl->e->steps == 0 && part->attachment &&
+		    part->type != TYPE_MULTIPART))
 			strip(pl, (uint16_t)i);
-	if (pl->e->steps == 0)
-		refuse(pl, (struct span){ 0 }, "strip_attachment", "not all files could be looked at");
+	}
 }
 
 /* --- redact ---------------------------------------------------------------------------------------- */

@@ -118,6 +118,16 @@ assume(struct judge *j, bool when)
 		j->e.recorded->assume = j->e.recorded->high == when;
 }
 
+/* By the sender, who may. */
+static bool
+lifted(struct judge *j, const struct rule *r, struct span *reason)
+{
+	if (!j->e.recorded || !r->then.override)
+		return override_given(&j->e, r, reason);
+	*reason = (struct span){ 0 };
+	return recorded_override(&j->e, r, reason);
+}
+
 static void
 rule_judge(struct judge *j, uint32_t i)
 {
@@ -135,7 +145,7 @@ rule_judge(struct judge *j, uint32_t i)
 	assume(j, false);
 	if (eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r))
 		j->skipped[j->nskipped++] = i;
-	else if (j->modes[i] == MODE_ENFORCE && override_given(&j->e, r, &reason))
+	else if (j->modes[i] == MODE_ENFORCE && lifted(j, r, &reason))
 		judge_overridden(j, r, reason);
 	else if (j->modes[i] == MODE_SHADOW)
 		j->shadow[j->nshadow++] = i;
@@ -192,6 +202,24 @@ near_misses(struct judge *j)
 }
 
 static void
+woken_judge(struct judge *j, size_t words, bool shadow)
+{
+	eval_as_shadow(&j->e, shadow);
+	for (size_t w = 0; w < words; w++)
+		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
+			uint32_t i = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x));
+
+			if ((j->modes[i] == MODE_SHADOW) != shadow)
+				continue;
+			if (!eval_spend(&j->e, 1))
+				goto out;
+			rule_judge(j, i);
+		}
+out:
+	eval_as_shadow(&j->e, false);
+}
+
+static void
 class_judge(struct judge *j, struct class *c)
 {
 	const struct policy *p = j->e.p;
@@ -202,12 +230,8 @@ class_judge(struct judge *j, struct class *c)
 	j->e.to = c->bits;
 	memcpy(j->woken, j->base, words * sizeof(*j->woken));
 	wake_sets(p, p->signals.to, c->bits, j->woken);
-	for (size_t w = 0; w < words; w++)
-		for (uint64_t x = j->woken[w]; x; x &= x - 1) {
-			if (!eval_spend(&j->e, 1))
-				break;
-			rule_judge(j, (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)));
-		}
+	woken_judge(j, words, false);
+	woken_judge(j, words, true);
 	hit_defaults(j);
 	judge_failed_edits(j);
 	*c = (struct class){ .bits = c->bits };
@@ -462,6 +486,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	n = classify(&j, classes, of);
 	wake_message(&j);
 	judge_classes(&j, classes, n);
+	judge_clean(&j, classes, n);
 
 	out->variants = arena_array(a, n + 1, sizeof(*out->variants));
 	out->nvariants = 1;
@@ -474,7 +499,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 		ASSERT(out->decisions[i].outcome != OUTCOME_UNJUDGED);
 	}
 	findings(&j);
-	if (!e->recorded) {
+	if (!e->recorded) {	/* who is told, and what could not be changed, the message says */
 		judge_refused(&j, classes, n);
 		judge_notices(&j, classes, n, of);
 	}

@@ -122,10 +122,10 @@ put_filenames(struct eval *e, const struct rule *r, struct buf *b)
 }
 
 static bool
-rule_names(const struct rule *r, uint32_t detector)
+rule_names(const struct policy *p, const struct rule *r, uint32_t detector)
 {
-	if (!r || r->ndetectors == 0)
-		return true;
+	if (!r || r->ndetectors == 0)	/* nothing that only a shadow rule looks for */
+		return bit_has(p->live, detector);
 	for (size_t i = 0; i < r->ndetectors; i++)
 		if (r->detectors[i] == detector)
 			return true;
@@ -146,7 +146,7 @@ put_findings(struct eval *e, const struct rule *r, struct buf *b)
 		uint32_t n = d->first[i + 1] - d->first[i];
 		size_t nshown = 0;
 
-		if (n == 0 || (id.n && id.p[0] == ' ') || !rule_names(r, i))
+		if (n == 0 || (id.n && id.p[0] == ' ') || !rule_names(e->p, r, i))
 			continue;
 		put_item(b, id, any ? "; " : "");
 		any = true;

@@ -41,11 +41,15 @@ judge_failed_edits(struct judge *j)
 	for (size_t i = 0, n = j->nhits; i < n; i++) {
 		const struct rule *r = j->hits[i];
 
-		if (r->then.on_fail == OUTCOME_UNJUDGED || !(j->e.recorded ?
-		    recorded_refused(&j->e, r->id) : edit_plan(&j->e, r)->nrefused > 0))
+		const char *id;
+
+		if (r->then.on_fail == OUTCOME_UNJUDGED)
 			continue;
-		judge_hit(j, arena_printf(j->e.arena, SPAN_FMT "/on_fail", SPAN_ARG(r->id)),
-		    r->then.on_fail, SPAN_LIT("refused-edits"),
+		id = arena_printf(j->e.arena, SPAN_FMT "/on_fail", SPAN_ARG(r->id));
+		if (j->e.recorded ? !recorded_on_fail(&j->e, span_str(id)) :
+		    edit_plan(&j->e, r)->nrefused == 0)
+			continue;
+		judge_hit(j, id, r->then.on_fail, SPAN_LIT("refused-edits"),
 		    "A part of the message cannot be changed as the policy asks");
 	}
 }
@@ -231,8 +235,19 @@ judge_join(struct judge *j, struct class *c)
 	for (size_t i = 0; i < j->nhits && !unedited; i++)
 		if (effects_edit(&j->hits[i]->then))
 			c->edits[c->nedits++] = j->hits[i];
-	if (j->noverridden && !unedited)
-		c->edits[c->nedits++] = cleaner(j);
+}
+
+void
+judge_clean(struct judge *j, struct class *classes, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		any |= classes[i].decision.noverridden > 0;
+	for (size_t i = 0; i < n && any; i++)
+		if (classes[i].decision.outcome <= OUTCOME_HOLD &&
+		    classes[i].decision.outcome != OUTCOME_DISCARD)
+			classes[i].edits[classes[i].nedits++] = cleaner(j);
 }
 
 /* The plan of a rule that was made; rules that needed none, and those of no policy, have none. */

@@ -18,7 +18,8 @@ const char *const confidence_names[] = { "low", "medium", "high", NULL };
 static const char *const count_names[] = { "distinct", "all", NULL };
 static const char *const expire_names[] = { "reject", "quarantine", "discard", "deliver", "release",
 	"delete", NULL };
-static const char *const per_names[] = { "client", "sender", "sender_domain", "user", NULL };
+static const char *const per_names[] = { "client", "sender", "sender_domain", "user", "destination",
+	NULL };
 
 #define ROW(s, k, t, o, f, n, sh, d, h) { SECTION_##s, k, t, o, f, n, sh, d, h, false }
 #define SHAPE(s, k, f, sh, d, h) ROW(s, k, KEY_SHAPE, 0, f, NULL, sh, d, h)
@@ -222,13 +223,15 @@ const struct key policy_keys[] = {
 
 	FIELD(LIMIT, "id", KEY_ID, limit_rule, id, NULL, "its name, once in the policy"),
 	ENUM(LIMIT, "per", limit_src, per, per_names, NULL, "what is counted for each of"),
-	LATER(LIMIT, "match", "list", "for which of them"),
+	SHAPE(LIMIT, "match", limit_match, "address, domain or .domain, for clients address or network; a list", NULL,
+	    "counts these alone; a limit per destination needs it"),
 	SHAPE(LIMIT, "allow", limit_allow, "N messages / TIME, N recipients / TIME, "
 	    "N unique recipients / TIME, N invalid recipients / TIME, N connections", NULL,
 	    "how much may pass"),
 	SHAPE(LIMIT, "exempt", limit_exempt_list, "list of {match, owner, until, reason}", NULL,
 	    "whom it does not count, on whose word, and until when"),
-	SHAPE(LIMIT, "then", limit_then, "defer, reject, {hold: ...}, {lock: 1h}", "defer", "what happens above it"),
+	SHAPE(LIMIT, "then", limit_then, "defer, reject, wait, {hold: ...}, {lock: 1h}", "defer",
+	    "what happens above it; per destination: wait"),
 	SHAPE(LIMIT_THEN, "reject", limit_reject, "true", NULL, "refused"),
 	SHAPE(LIMIT_THEN, "defer", limit_defer, "true", NULL, "refused for now"),
 	SHAPE(LIMIT_THEN, "hold", limit_hold, "group or address, or {for: ...}", NULL, "waits until these people decide"),
@@ -241,7 +244,7 @@ const struct key policy_keys[] = {
 	FIELD(LIMIT_EXEMPT, "owner", KEY_TEXT, limit_exempt, owner, NULL, "who answers for it"),
 	FIELD(LIMIT_EXEMPT, "reason", KEY_TEXT, limit_exempt, reason, NULL, "why, for those who read it later"),
 	SHAPE(LIMIT_EXEMPT, "until", limit_exempt_until, "date", NULL, "last day on which it holds"),
-	LATER(LIMIT_THEN, "wait", "true", "messages wait in the queue"),
+	SHAPE(LIMIT_THEN, "wait", limit_wait, "true", NULL, "per destination: messages wait in the queue"),
 
 	SHAPE(TESTS, "version", version_read, "1", "1", "version of the language"),
 	SHAPE(TESTS, "tests", tests_nothing, "list of tests", NULL, "messages and what becomes of them"),
@@ -423,6 +426,17 @@ const char *
 section_name(enum section s)
 {
 	return section_names[s];
+}
+
+const char *
+key_type_words(enum key_type t)
+{
+	static const char *const words[] = { [KEY_TEXT] = "text", [KEY_TEXTS] = "text or list of texts",
+		[KEY_BOOL] = "true or false", [KEY_UINT] = "number", [KEY_SIZE] = "size, as in 20MB",
+		[KEY_DURATION] = "duration, as in 48h", [KEY_DATE] = "date, as in 2027-03-01",
+		[KEY_ID] = "letters, digits, `-`, `_` and `.`" };
+
+	return (size_t)t < sizeof(words) / sizeof(words[0]) && words[t] ? words[t] : "";
 }
 
 const char *const *

@@ -93,7 +93,7 @@ limit_hold(struct load *ld, struct conf_node *n, void *obj)
 void
 limit_then(struct load *ld, struct conf_node *n, void *obj)
 {
-	static const char *const names[] = { "defer", "reject", NULL };
+	static const char *const names[] = { "defer", "reject", "wait", NULL };
 	struct limit_src *l = obj;
 	int i;
 
@@ -109,12 +109,82 @@ limit_then(struct load *ld, struct conf_node *n, void *obj)
 				    "`hold` lets messages in and `lock` refuses them");
 			l->rule.then = OUTCOME_DEFER;
 		}
-	} else if (n->kind == CONF_SCALAR && (span_is(n->text, "wait") || span_is(n->text, "notify"))) {
-		diag_at(ld->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "` is not available in this version",
-		    SPAN_ARG(n->text));
+	} else if (n->kind == CONF_SCALAR && span_is(n->text, "notify")) {
+		diag_at(ld->d, DIAG_ERROR, n, "as in {notify: postmaster}", "`notify` needs to know whom");
+	} else if (n->kind == CONF_SCALAR && span_is(n->text, "wait")) {
+		l->wait = true;
 	} else if (conf_enum(ld->d, n, names, &i)) {
 		l->rule.then = i == 0 ? OUTCOME_DEFER : OUTCOME_REJECT;
 	}
+}
+
+void
+limit_wait(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct limit_src *l = obj;
+
+	conf_bool(ld->d, n, &l->wait);
+}
+
+void
+limit_match(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct limit_src *l = obj;
+	struct spans items = { 0 };
+
+	l->match = n;
+	if (!read_texts(ld, n, "whom it counts", &items))
+		return;
+	if (items.n == 0)
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty list: this would never hold");
+	l->rule.match = items.v;
+	l->rule.nmatch = items.n;
+}
+
+/* Once `per` is known: addresses of clients, or patterns, in the spelling they are compared in. */
+static void
+match_check(struct load *ld, struct limit_src *l)
+{
+	const struct conf_node *at = l->match && l->match->kind == CONF_LIST ? l->match->first :
+	    l->match;
+	struct span *v = arena_array(ld->a, l->rule.nmatch + 1, sizeof(*v));
+
+	for (size_t i = 0; i < l->rule.nmatch; i++, at = at->next) {
+		struct span s = l->rule.match[i];
+		struct err err = { 0 };
+		struct cidr c;
+
+		if (l->rule.per == LIMIT_CLIENT ? cidr_parse(s, &c, &err) == -1 :
+		    !addrpattern_normalise(ld->a, s, &v[i], &err))
+			diag_at(ld->d, DIAG_ERROR, at, NULL, "%s", err.text);
+		else if (l->rule.per == LIMIT_DESTINATION && span_find(s, '@') < s.n)
+			diag_at(ld->d, DIAG_ERROR, at, NULL, "a destination is a domain, `" SPAN_FMT "` is not",
+			    SPAN_ARG(s));
+		if (l->rule.per == LIMIT_CLIENT)
+			v[i] = s;
+	}
+	l->rule.match = v;
+}
+
+/* What delivery counts: connections to a domain's servers, above which messages wait. */
+static void
+destination_check(struct load *ld, struct limit_src *l, struct conf_node *n)
+{
+	if (l->rule.per != LIMIT_DESTINATION) {
+		if (l->wait)
+			diag_at(ld->d, DIAG_ERROR, l->then, NULL, "only a limit per destination lets mail wait");
+		return;
+	}
+	if (l->rule.unit != LIMIT_CONNECTIONS)
+		diag_at(ld->d, DIAG_ERROR, l->allow, "as in 10 connections; `delivery.per_site.rate` in "
+		    "postern.yaml paces messages", "per destination connections are counted");
+	if (!l->match)
+		diag_at(ld->d, DIAG_ERROR, n, "as in match: [isp.example]; `delivery.per_site` in postern.yaml "
+		    "holds for all", "a limit per destination needs `match`");
+	if (l->then && !l->wait)
+		diag_at(ld->d, DIAG_ERROR, l->then, "then: wait",
+		    "what cannot be delivered yet waits: nothing else is left to decide");
+	l->rule.then = OUTCOME_DELIVER;
 }
 
 /* ---- exemptions ---- */
@@ -162,18 +232,13 @@ static void
 limit_read(struct load *ld, struct conf_node *n)
 {
 	static const enum limit_key keys[] = { LIMIT_CLIENT, LIMIT_SENDER, LIMIT_SENDER_DOMAIN,
-		LIMIT_USER };
+		LIMIT_USER, LIMIT_DESTINATION };
 	struct limit_src *l = arena_zalloc(ld->tmp, sizeof(*l));
 	struct conf_node *per = conf_get(n, "per");
 	size_t errors = ld->d->errors;
 
 	l->per = -1;
 	l->rule.then = OUTCOME_DEFER;
-	if (per && per->kind == CONF_SCALAR && span_is(per->text, "destination")) {
-		diag_at(ld->d, DIAG_ERROR, per, NULL,
-		    "limits per destination are not available in this version");
-		return;
-	}
 	if (!keys_read(ld, n, SECTION_LIMIT, l))
 		return;
 	if (ld->d->errors > errors)
@@ -184,16 +249,21 @@ limit_read(struct load *ld, struct conf_node *n)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "a limit needs `per`: what is counted for each of");
 	if (!l->allow)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "a limit needs `allow`");
-	if (l->rule.unit == LIMIT_CONNECTIONS && l->per > 0 && ld->d->errors == errors)
-		diag_at(ld->d, DIAG_ERROR, per, NULL, "connections are counted per client");
+	if (l->per >= 0)
+		l->rule.per = keys[l->per];
+	if (l->rule.unit == LIMIT_CONNECTIONS && l->rule.per != LIMIT_CLIENT &&
+	    l->rule.per != LIMIT_DESTINATION && ld->d->errors == errors)
+		diag_at(ld->d, DIAG_ERROR, per, NULL, "connections are counted per client or destination");
+	if (ld->d->errors == errors) {
+		destination_check(ld, l, n);
+		match_check(ld, l);
+	}
 	if ((l->rule.unit == LIMIT_UNIQUE || l->rule.unit == LIMIT_INVALID) &&
 	    l->rule.window > 30 * DAY_US && ld->d->errors == errors)
 		diag_at(ld->d, DIAG_ERROR, l->allow, "30d", "recipients are remembered for 30 days at most");
 	if (l->rule.unit == LIMIT_CONNECTIONS && l->rule.lock && ld->d->errors == errors)
 		diag_at(ld->d, DIAG_ERROR, l->then, NULL, "connections above the limit are refused; "
 		    "they lock nobody");
-	if (l->per >= 0)
-		l->rule.per = keys[l->per];
 	l->rule.file = n->file ? arena_str(ld->a, span_str(n->file->name)) : "";
 	l->rule.line = n->line;
 	if (l->rule.id.n && ld->d->errors == errors)

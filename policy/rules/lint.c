@@ -60,12 +60,6 @@ lint_exceptions(struct load *ld, const struct rule_src *r)
 
 /* --- outcomes ----------------------------------------------------------------------------------- */
 
-static bool
-delivers_only(const struct rule *r)
-{
-	return !effects_edit(&r->then) && !r->then.require_tls;
-}
-
 static void
 lint_outcomes(struct load *ld, const struct rule_src *r)
 {
@@ -74,7 +68,7 @@ lint_outcomes(struct load *ld, const struct rule_src *r)
 			diag_key(ld->d, DIAG_WARNING, r->outcome_nodes[o], NULL,
 			    "`%s` has no effect beside `%s`: the most restrictive outcome wins",
 			    outcome_name((enum outcome)o), outcome_name(r->rule.then.outcome));
-	if (r->rule.then.outcome == OUTCOME_DELIVER && delivers_only(&r->rule) &&
+	if (r->rule.then.outcome == OUTCOME_DELIVER && lint_outcome_only(&r->rule) &&
 	    !r->rule.judges_virus && !r->rule.judges_unscannable && r->rule.mode != MODE_OFF)
 		diag_at(ld->d, DIAG_WARNING, r->then, "what lifts a rule is an exception: see `exceptions:`",
 		    "rule `" SPAN_FMT "` has no effect: `deliver` is what happens anyway, and lifts no other rule",

@@ -29,7 +29,7 @@ direction_covers(const struct rule *a, const struct rule *b)
 static bool
 covers(const struct rule *a, const struct rule *b)
 {
-	if (a->nunless || a->nexceptions || a->mode != MODE_ENFORCE || !direction_covers(a, b))
+	if (a->nunless || a->nexceptions || a->then.override || a->mode != MODE_ENFORCE || !direction_covers(a, b))
 		return false;
 	for (size_t i = 0; i < a->nwhen; i++)
 		if (!has_cond(b->when, b->nwhen, &a->when[i]))
@@ -37,11 +37,16 @@ covers(const struct rule *a, const struct rule *b)
 	return true;
 }
 
-/* Nothing of the rule but its outcome reaches anybody. */
+bool
+lint_outcome_only(const struct rule *r)
+{
+	return !effects_edit(&r->then) && !r->then.require_tls && !r->then.nnotify && !r->then.bcc.n;
+}
+
 static bool
 outcome_alone(const struct rule *r)
 {
-	return !effects_edit(&r->then) && !r->then.require_tls && r->then.outcome != OUTCOME_UNJUDGED &&
+	return lint_outcome_only(r) && r->then.outcome != OUTCOME_UNJUDGED &&
 	    r->then.outcome != OUTCOME_REDIRECT;
 }
 

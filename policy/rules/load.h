@@ -52,8 +52,8 @@ struct rule_src {
 	uint32_t *detectors;
 	size_t ndetectors, capdetectors;
 	bool asks_virus, asks_unscannable;
-	struct conf_node *strip_node, *redact_node, *override_node, *on_fail_node;
 	bool made;		/* of the section `spam`: nobody wrote it as a rule */
+	struct conf_node *strip_node, *redact_node, *override_node, *on_fail_node;
 };
 struct exception_src {
 	struct exception ex;
@@ -86,9 +86,10 @@ enum section {
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
-	SECTION_TAG, SECTION_PROFILE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS, SECTION_TEST,
-	SECTION_FACTS, SECTION_FACT_SPAM, SECTION_MESSAGE, SECTION_FILE, SECTION_EXPECT,
-	SECTION_STRIP, SECTION_REDACT, SECTION_APPEND, SECTION_OVERRIDE, SECTION_COUNT
+	SECTION_TAG, SECTION_PROFILE, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
+	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
+	SECTION_TEST, SECTION_FACTS, SECTION_FACT_SPAM, SECTION_MESSAGE, SECTION_FILE,
+	SECTION_EXPECT, SECTION_COUNT
 };
 enum key_type {
 	KEY_TEXT, KEY_TEXTS, KEY_BOOL, KEY_UINT, KEY_SIZE, KEY_DURATION, KEY_DATE, KEY_ENUM,
@@ -112,6 +113,8 @@ struct key {
 extern const struct key policy_keys[];
 extern const size_t npolicy_keys;
 const char *section_name(enum section s);
+const char *section_id(enum section s);		/* "RULE", for the manual and the schema */
+const char *key_type_words(enum key_type t);	/* "text", "yes or no"; for keys without a shape */
 
 /* Reads a map by the table into obj. false when it is no map. */
 bool keys_read(struct load *ld, struct conf_node *map, enum section s, void *obj);
@@ -120,6 +123,8 @@ void keys_unknown(struct load *ld, const struct conf_node *node, enum section s)
 /* NULL-terminated names of a section, those not available yet included. */
 const char *const *keys_names(enum section s);
 void keys_later(struct load *ld, const struct conf_node *node);	/* "not available in this version" */
+
+bool schema_has(const struct key *k);	/* schema.c knows what may stand there */
 
 /* The structs that sections without one of their own are read into. */
 struct detector_src {
@@ -170,7 +175,8 @@ struct profile_src {
 struct limit_src {
 	struct limit_rule rule;
 	int per;
-	const struct conf_node *allow, *then;
+	bool wait;
+	const struct conf_node *allow, *then, *match;
 };
 
 struct test_src {
@@ -288,6 +294,13 @@ void rules_finish(struct load *ld);	/* sort, exceptions, signals */
 extern const char *const mode_names[], *const severity_names[], *const direction_names[],
     *const confidence_names[];
 
+/* load_exceptions.c */
+key_fn exceptions_read, exception_when;
+void exception_resolve(struct load *ld, struct exception_src *x, uint32_t e);
+
+/* signals.c */
+void signals_build(struct load *ld);
+
 /* load_actions.c */
 key_fn then_strip, then_redact, then_append, then_notify, then_bcc, then_override, then_on_fail;
 key_fn strip_matching, strip_notice_read, redact_detectors, redact_with, append_text_read,
@@ -298,16 +311,9 @@ void approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, 
 /* What of a rule's actions does not fit the rest of it. */
 void actions_check(struct load *ld, struct rule_src *src);
 
-/* load_exceptions.c */
-key_fn exceptions_read, exception_when;
-void exception_resolve(struct load *ld, struct exception_src *x, uint32_t e);
-
-/* signals.c */
-void signals_build(struct load *ld);
-
 /* limits.c */
 key_fn limits_read, limit_allow, limit_then, limit_reject, limit_defer, limit_hold,
-    limit_exempt_list, limit_exempt_until;
+    limit_match, limit_wait, limit_exempt_list, limit_exempt_until;
 
 /* load.c */
 key_fn use_read, defaults_read, version_read, default_scan_error, default_unscannable;

@@ -99,6 +99,24 @@ read_confidence(struct load *ld, struct conf_node *n, struct detector_pattern *p
 	}
 }
 
+/* In double quotes YAML makes one character of `\b` and `\f`, without a word: what was meant as
+ * a word boundary would be a backspace, and match nothing. */
+static bool
+no_controls(struct load *ld, const struct conf_node *n, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c >= ' ' && c != 0x7f) || c == '\t' || c == '\n' || c == '\r')
+			continue;
+		diag_at(ld->d, DIAG_ERROR, n, "use single quotes: there `\\` is only a backslash",
+		    c == '\b' ? "in double quotes `\\b` is a backspace, not the edge of a word" :
+		    "a control character (0x%02x) stands here", c);
+		return false;
+	}
+	return true;
+}
+
 static bool
 words_fine(struct load *ld, struct conf_node *n, const struct spans *words)
 {
@@ -108,11 +126,14 @@ words_fine(struct load *ld, struct conf_node *n, const struct spans *words)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty list of words: this would never hold");
 		return false;
 	}
-	for (size_t i = 0; i < words->n; i++, at = at->next)
+	for (size_t i = 0; i < words->n; i++, at = at->next) {
+		if (!no_controls(ld, at, words->v[i]))
+			return false;
 		if (span_trim(words->v[i]).n == 0) {
 			diag_at(ld->d, DIAG_ERROR, at, NULL, "an empty word");
 			return false;
 		}
+	}
 	return true;
 }
 
@@ -144,6 +165,8 @@ add_pattern(struct load *ld, struct conf_node *n, struct span id, struct detecto
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "an empty pattern matches everywhere");
 		return -1;
 	}
+	if (!no_controls(ld, n, s))
+		return -1;
 	p->pattern = arena_span(ld->a, s);
 	index = detectors_add_pattern(the_set(ld), id, p, &err);
 	if (index == -1) {

@@ -475,9 +475,6 @@ spam_read(struct load *ld, struct conf_node *n, void *obj)
 
 		if (p->used)
 			profile_rules(ld, n, p, p == other);
-		else if (p->node)
-			diag_key(ld->d, DIAG_WARNING, p->node, NULL,
-			    "profile `" SPAN_FMT "` is given to no domain", SPAN_ARG(p->name));
 	}
 	forged_rule(ld, n);
 }

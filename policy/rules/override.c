@@ -6,7 +6,7 @@
  * The reason is kept with the verdict; the words never leave with the message.
  * A virus is never lifted, whatever the rule says.
  */
-#include "record.h"
+#include "rules.h"
 
 static const struct span mark = { "[override:", 10 };
 
@@ -72,18 +72,14 @@ clipped(struct arena *a, struct span s)
 	return span_make(line, n);
 }
 
-void
+/* The reasons a message gives, whoever may; empty: none. */
+static void
 override_words(const struct eval *e, struct span *header, struct span *subject)
 {
 	const struct header *h;
 	struct span token, s;
 
 	*header = *subject = (struct span){ 0 };
-	if (e->recorded) {
-		*header = e->recorded->record->override_header;
-		*subject = e->recorded->record->override_subject;
-		return;
-	}
 	if (e->an->nparts == 0)
 		return;
 	if ((h = part_header(&e->an->parts[0], OVERRIDE_HEADER)) != NULL)

@@ -15,6 +15,8 @@
 #include "record.h"
 #include "wire.h"
 
+#define OVERRIDDEN_MAX 64	/* ids of lifted rules that are kept */
+
 static const struct eval nothing;
 
 enum depth { WHOLE, THIN, CUT };
@@ -98,14 +100,18 @@ put_message(struct buf *b, const struct anatomy *an, enum depth depth)
 
 		wire_put_span(b, p->number);
 		wire_put_span(b, span_str(part_type_name(p->type)));
-		wire_put(b, (uint64_t)p->depth << 4 | (uint64_t)(p->naliases > 0) << 3 |
-		    (uint64_t)p->reading << 2 | (uint64_t)p->attachment << 1 | p->encrypted);
+		wire_put(b, (uint64_t)p->depth << 7 | (uint64_t)(p->encryption != 0) << 6 |
+		    (uint64_t)p->opened << 5 | (uint64_t)p->unpacked << 4 |
+		    (uint64_t)(p->naliases > 0) << 3 | (uint64_t)p->reading << 2 |
+		    (uint64_t)p->attachment << 1 | p->encrypted);
 		wire_put(b, p->decoded.n);
 		wire_put(b, p->defects);
 		wire_put_span(b, p->declared);
 		wire_put_span(b, p->name);
 		if (p->naliases)
 			put_spans(b, p->aliases, p->naliases);
+		if (p->encryption)
+			wire_put_span(b, span_str(encryption_name(p->encryption)));
 	}
 }
 
@@ -271,6 +277,7 @@ put_found(struct buf *b, const struct eval *e, struct arena *a, enum depth depth
 		wire_put(b, an->surfaces[i].where);
 		wire_put(b, an->surfaces[i].part);
 		wire_put_span(b, an->surfaces[i].name);
+		wire_put_span(b, an->surfaces[i].origin);
 	}
 	wire_put(b, nfound);
 	for (uint32_t i = 0; i < ndet; i++)
@@ -280,7 +287,7 @@ put_found(struct buf *b, const struct eval *e, struct arena *a, enum depth depth
 
 /* --- text conditions ----------------------------------------------------------------------------- */
 
-#define HEADERS_ASKED 64	/* conditions on headers that no rule came to, asked for the record */
+#define HEADERS_ASKED 16	/* conditions on headers that no rule came to, asked for the record */
 
 /* Each in two bits: enum answer. Those on texts are known anyway; one on a header that no rule came
  * to is asked now, in a copy of the evaluation, so that the record changes no verdict. */
@@ -400,34 +407,34 @@ put_verdict(struct buf *b, const struct verdict *v, const struct facts *f, struc
 		wire_put(b, of[i]);
 }
 
-/* --- actions --------------------------------------------------------------------------------------- */
-
-/* What of the message's own a rule's actions hang on: the words of an override, and which edits
- * could not be made. */
+/* Rules that the sender lifted, for whichever recipients, each with the reason; behind the rest, as
+ * an extension. */
 static void
-put_actions(struct buf *record, const struct eval *e, const struct verdict *v)
+put_overridden(struct buf *b, const struct verdict *v)
 {
-	struct span header, subject, last = { 0 };
+	struct span ids[2 * OVERRIDDEN_MAX];
 	size_t n = 0;
-	struct buf b;
+	struct buf body;
 
-	override_words(e, &header, &subject);
-	for (size_t i = 0; i < v->nrefused; i++) {
-		n += i == 0 || !span_eq(v->refused[i].rule, last);
-		last = v->refused[i].rule;
-	}
-	if (header.n + subject.n + n == 0)
+	for (size_t i = 0; i < v->ndecisions; i++)
+		for (size_t k = 0; k < v->decisions[i].noverridden; k++) {
+			struct span id = v->decisions[i].overridden[k].rule;
+			bool had = false;
+
+			for (size_t s = 0; s < n && !had; s += 2)
+				had = span_eq(ids[s], id);
+			if (had || n == 2 * OVERRIDDEN_MAX)
+				continue;
+			ids[n++] = id;
+			ids[n++] = v->decisions[i].overridden[k].reason;
+		}
+	if (n == 0)
 		return;
-	buf_init(&b, RECORD_BYTES_MAX);
-	wire_put_span(&b, header);
-	wire_put_span(&b, subject);
-	wire_put(&b, n);
-	for (size_t i = 0; i < v->nrefused; i++)
-		if (i == 0 || !span_eq(v->refused[i].rule, v->refused[i - 1].rule))
-			wire_put_span(&b, v->refused[i].rule);
-	wire_put(record, EXTENSION_ACTIONS);
-	wire_put_span(record, buf_data(&b));
-	buf_release(&b);
+	buf_init(&body, RECORD_BYTES_MAX);
+	put_spans(&body, ids, n);
+	wire_put(b, EXTENSION_OVERRIDDEN);
+	wire_put_span(b, buf_data(&body));
+	buf_release(&body);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------- */
@@ -459,8 +466,7 @@ put_record(const struct eval *e, const struct verdict *v, const struct span *rea
 		put_message(&b, e->an, depth);
 		put_found(&b, e, a, depth);
 		put_texts(&b, e);
-		if (!reason)
-			put_actions(&b, e, v);
+		put_overridden(&b, v);
 		if (!buf_failed(&b)) {
 			out = arena_span(a, buf_data(&b));
 			break;

@@ -8,7 +8,7 @@
 
 enum { RECORD_FAILED = 1, RECORD_CUT = 2, RECORD_THIN = 4, RECORD_UNDECIDED = 8,
 	RECORD_EXHAUSTED = 16 };
-enum { EXTENSION_LIMIT = 1, EXTENSION_ACTIONS };
+enum { EXTENSION_LIMIT = 1, EXTENSION_OVERRIDDEN = 2 };
 enum answer { ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES, ANSWER_GAVE_UP };
 
 /* manifest.c */
@@ -53,9 +53,9 @@ struct recorded {
 
 /* replay.c. Is this atom none of those that can be asked here? Then *yes. */
 bool recorded_atom(struct eval *e, uint32_t index, bool *yes);
-/* Could the rule's edits not be made? Of another policy's rule that is not known: then it is as
- * what is asked now wants it. */
-bool recorded_refused(const struct eval *e, struct span rule);
+/* Had the sender lifted this rule? Were edits of a rule refused ("ID/on_fail")? */
+bool recorded_override(struct eval *e, const struct rule *r, struct span *reason);
+bool recorded_on_fail(struct eval *e, struct span id);
 /* The edits of this decision, where they are known. */
 uint16_t recorded_variant(const struct eval *e, const struct decision *d);
 

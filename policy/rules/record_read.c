@@ -157,8 +157,10 @@ get_part(struct wire *w, struct arena *a, struct part *p)
 	type = wire_get_span(w);
 	if (!part_type_from_name(type, &p->type))
 		p->type = TYPE_UNKNOWN;		/* of another version */
-	packed = wire_get_max(w, UINT16_MAX);
-	p->depth = (uint16_t)(packed >> 4);
+	packed = wire_get_max(w, (UINT64_C(1) << 23) - 1);
+	p->depth = (uint16_t)(packed >> 7);
+	p->opened = packed >> 5 & 1;
+	p->unpacked = packed >> 4 & 1;
 	p->reading = packed >> 2 & 1;
 	p->attachment = packed >> 1 & 1;
 	p->encrypted = packed & 1;
@@ -169,6 +171,8 @@ get_part(struct wire *w, struct arena *a, struct part *p)
 	p->name = wire_get_span(w);
 	if (packed >> 3 & 1)
 		p->aliases = get_spans(w, a, &p->naliases);
+	if (packed >> 6 & 1 && !encryption_from_name(wire_get_span(w), &p->encryption))
+		p->encryption = ENCRYPTION_NONE;	/* of another version */
 	p->parent = PART_NONE;
 }
 
@@ -203,6 +207,7 @@ get_surfaces(struct wire *w, struct arena *a, struct anatomy *an)
 		v[i].where = (enum where)where;
 		v[i].part = (uint16_t)wire_get_max(w, an->nparts - 1);
 		v[i].name = wire_get_span(w);
+		v[i].origin = wire_get_span(w);
 	}
 	an->surfaces = v;
 }
@@ -291,13 +296,9 @@ get_extensions(struct wire *w, struct arena *a, struct record *r)
 		uint64_t tag = wire_get(w);
 		struct wire body = { .in = wire_get_span(w) };
 
-		if (tag == EXTENSION_ACTIONS) {
-			r->override_header = wire_get_span(&body);
-			r->override_subject = wire_get_span(&body);
-			r->refused = get_spans(&body, a, &r->nrefused);
-			w->bad |= body.bad;
-			continue;
-		}
+		if (tag == EXTENSION_OVERRIDDEN)
+			r->overridden = get_spans(&body, a, &r->noverridden);
+		w->bad |= body.bad;
 		if (tag != EXTENSION_LIMIT)	/* of a newer version: it may stay unread */
 			continue;
 		r->limit_rule = wire_get_span(&body);

@@ -200,7 +200,7 @@ recorded_atom(struct eval *e, uint32_t index, bool *yes)
 	case ATOM_TEXT:
 	case ATOM_HEADER:
 		if (k->atoms[index] == ANSWER_GAVE_UP)
-			e->detection.undecided = e->unscannable = true;
+			eval_give_up(e);
 		*yes = k->atoms[index] == ANSWER_UNKNOWN ? unknown(k, a) :
 		    k->atoms[index] == ANSWER_YES;
 		return true;
@@ -226,24 +226,42 @@ recorded_atom(struct eval *e, uint32_t index, bool *yes)
 }
 
 bool
-recorded_refused(const struct eval *e, struct span rule)
+recorded_override(struct eval *e, const struct rule *r, struct span *reason)
 {
 	struct recorded *k = e->recorded;
-	const struct verdict *was = &k->record->verdict;
+	const struct record *rec = k->record;
 
-	for (size_t i = 0; i < k->record->nrefused; i++)
-		if (span_eq(k->record->refused[i], rule))
+	if (!k->same) {
+		if (!k->touched)
+			k->why = SPAN_LIT("override");
+		k->touched = true;
+		return k->assume;
+	}
+	for (size_t i = 0; i + 1 < rec->noverridden; i += 2)
+		if (span_eq(rec->overridden[i], r->id)) {
+			*reason = rec->overridden[i + 1];
 			return true;
-	for (size_t i = 0; i < was->ndecisions; i++)
-		for (size_t s = 0; s < was->decisions[i].nrules; s++)
-			if (span_eq(was->decisions[i].rules[s], rule))
-				return false;	/* it hit, and its edits were made */
-	if (k->same)
-		return false;
-	if (!k->touched)
-		k->why = rule;
-	k->touched = true;
-	return k->high;
+		}
+	return false;
+}
+
+bool
+recorded_on_fail(struct eval *e, struct span id)
+{
+	struct recorded *k = e->recorded;
+	const struct verdict *v = &k->record->verdict;
+
+	if (!k->same) {
+		if (!k->touched)
+			k->why = SPAN_LIT("on_fail");
+		k->touched = true;
+		return k->high;
+	}
+	for (size_t i = 0; i < v->ndecisions; i++)
+		for (size_t n = 0; n < v->decisions[i].nrules; n++)
+			if (span_eq(v->decisions[i].rules[n], id))
+				return true;
+	return false;
 }
 
 uint16_t

@@ -305,6 +305,7 @@ struct policy {
 	struct measure *measures;
 	size_t nmeasures;
 	struct detectors *detectors;	/* NULL: none */
+	uint64_t *live;		/* detectors that an enforced rule or an exception asks; one bit for each */
 	struct signals signals;
 	struct limit_rule *limits;
 	size_t nlimits;
@@ -357,14 +358,23 @@ struct eval {
 	bool began_undecided;	/* a detector gave up, before any condition was asked */
 	struct recorded *recorded;	/* NULL: the message itself is here */
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
+	int64_t texts;		/* left for regular expressions on single headers */
+	/* Shadow rules have budgets of their own, and what they give up on is nobody's matter:
+	 * they must not change what happens to a message. */
+	bool shadow;
+	bool gave_up;		/* the answer in hand means nothing: not to be kept */
+	uint64_t shadow_steps;
+	int64_t shadow_texts;
 	struct edit_plan *plans;	/* of each rule, made on demand; see edits.h */
 	uint16_t only_file;	/* $filenames names this part alone; PART_NONE: all */
-	int64_t texts;		/* left for regular expressions on single headers */
 };
 /* The work of one evaluation, beside the detectors': a rule, an atom, a list, a part, a header
  * looked at, a character of a glob. Counted, not timed: the same message has the same verdict. */
 #define EVAL_STEPS (UINT64_C(20) << 20)
 
+/* Nothing is proved: the message is what could not be looked into. */
+void eval_give_up(struct eval *e);
+void eval_as_shadow(struct eval *e, bool shadow);	/* which rules are asked from now on */
 /* Everything but e->to; runs the detectors. */
 void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, struct arena *a,
@@ -419,8 +429,6 @@ struct edit *edits_build(struct eval *e, const struct rule *const *rules, size_t
 bool override_find(struct span subject, struct span *token, struct span *reason);
 /* May the sender, had he given a reason? */
 bool override_offered(const struct eval *e, const struct rule *r);
-/* The reasons a message gives, whoever may; empty: none. */
-void override_words(const struct eval *e, struct span *header, struct span *subject);
 /* Has the sender, who may, given a reason? */
 bool override_given(const struct eval *e, const struct rule *r, struct span *reason);
 

@@ -108,6 +108,47 @@ cond_wake(struct load *ld, const struct cond *c, struct wake *w)
 	}
 }
 
+/* --- detectors that something in force asks ------------------------------------------------- */
+
+static void
+conds_mark(struct policy *p, const struct cond *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct atom *a = &p->atoms[c[i].atom];
+
+		if (c[i].op != COND_ATOM)
+			conds_mark(p, c[i].kids, c[i].n);
+		else if (a->kind == ATOM_FINDS || a->kind == ATOM_TEXT)
+			bit_set(p->live, p->measures[a->finds.measure].detector);
+		else if (a->kind == ATOM_HEADER && a->header.detector >= 0)
+			bit_set(p->live, (size_t)a->header.detector);
+	}
+}
+
+static void
+redact_mark(struct policy *p, const struct redact_ask *ask)
+{
+	for (size_t i = 0; ask && i < ask->n; i++)
+		bit_set(p->live, ask->detectors[i]);
+}
+
+static void
+live_build(struct load *ld)
+{
+	struct policy *p = ld->p;
+	size_t n = p->detectors ? detectors_count(p->detectors) : 0;
+
+	p->live = arena_array(ld->a, BITS_WORDS(n) + 1, sizeof(*p->live));
+	for (size_t i = 0; i < p->nrules; i++)
+		if (p->rules[i].mode == MODE_ENFORCE) {
+			conds_mark(p, p->rules[i].when, p->rules[i].nwhen);
+			conds_mark(p, p->rules[i].unless, p->rules[i].nunless);
+			redact_mark(p, p->rules[i].then.redact);
+		}
+	for (size_t i = 0; i < p->nexceptions; i++)
+		conds_mark(p, p->exceptions[i].when, p->exceptions[i].nwhen);
+}
+
 void
 signals_build(struct load *ld)
 {
@@ -118,6 +159,7 @@ signals_build(struct load *ld)
 	uint64_t *always = arena_array(ld->a, BITS_WORDS(p->nrules) + 1, sizeof(*always));
 	size_t total = 0;
 
+	live_build(ld);
 	s->detectors = 0;
 	s->from = ndet;
 	s->header_from = s->from + p->sets.nsets;

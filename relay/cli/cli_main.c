@@ -47,7 +47,8 @@ const struct command commands[] = {
 	    "policy promote RULE [--yes]\n"
 	    "policy history\n"
 	    "policy diff [A [B]]\n"
-	    "  A, B: first digits of a policy's hash, or `folder`", cmd_policy },
+	    "  A, B: first digits of a policy's hash, or `folder`\n"
+	    "policy schema [--tests]", cmd_policy },
 	{ "diff", "what a changed policy would have done with past messages",
 	    "diff [DIR] [--last 7d] [--ids N]", cmd_diff },
 	{ "replay", "the verdict on a message once more, from its record",

@@ -345,6 +345,8 @@ cmd_explain_id(const char *id, const struct cli *cli)
 	request_begin(&r, "explain");
 	json_kcstr(&r.j, "id", id);
 	status = control_ask(cli, &r, CONTROL_READ, on_stored, &e);
+	if (status == CLI_FINDINGS && cli->json)
+		printf("{\"v\":1,\"id\":\"%s\",\"error\":\"no verdict of this id is kept\"}\n", id);
 	if (status == CLI_OK) {
 		replay_misses(&e, id);
 		buf_init(&o, PAGE_MAX);

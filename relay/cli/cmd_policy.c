@@ -17,6 +17,7 @@ static const struct {
 	{ "backtest", cmd_policy_backtest },
 	{ "history", cmd_policy_history },
 	{ "diff", cmd_policy_diff },
+	{ "schema", cmd_policy_schema },
 };
 
 int

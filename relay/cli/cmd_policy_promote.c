@@ -259,7 +259,10 @@ promote(struct promotion *p)
 	}
 	if (write_file(p) == -1)
 		return CLI_FINDINGS;
-	if ((status = reload(p)) == CLI_OK && !p->cli->json)
+	if ((status = reload(p)) == CLI_OK && p->cli->json)
+		printf("{\"v\":1,\"promoted\":\"%s\",\"policy\":\"%s\"}\n", p->id,
+		    policy_hash(p->after));
+	else if (status == CLI_OK)
 		printf("%s is enforced now (%s:%u)\n", p->id, name,
 		    conf_get(p->src.node, "mode")->line);
 	return status;

@@ -27,6 +27,8 @@ int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_limits(int argc, char **argv, const struct cli *cli);
 int cmd_passwd(int argc, char **argv, const struct cli *cli);
+int cmd_policy(int argc, char **argv, const struct cli *cli);
+int cmd_policy_schema(int argc, char **argv, const struct cli *cli);
 int cmd_quarantine(int argc, char **argv, const struct cli *cli);
 int cmd_policy(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);

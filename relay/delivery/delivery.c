@@ -23,6 +23,7 @@
 #include "json.h"
 #include "log.h"
 #include "master/runtime.h"
+#include "scanner/load_policy.h"
 
 #define GRACE_SECONDS 8		/* for what is running when the role retires */
 #define DNS_SERVERS_MAX 8
@@ -37,6 +38,7 @@ struct delivery {
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
 	struct buf out;
 	struct arena *arena;		/* as long as the process */
+	struct policy *policy;		/* for its limits per destination */
 	struct conf_host dns[DNS_SERVERS_MAX];
 	size_t ndns;
 	struct span anchors;		/* "": no DNSSEC */
@@ -113,6 +115,20 @@ know_thyself(struct delivery *d, struct err *err)
 }
 
 static int
+know_limits(struct delivery *d, struct err *err)
+{
+	struct diags diags;
+
+	diags_init(&diags, d->arena);
+	d->policy = policy_load_conf(d->rt->conf, true, d->arena, &diags);
+	if (d->policy == NULL)
+		return err_set(err, 0, "the policy in %s: %s", d->rt->conf->policy_dir,
+		    diags.first ? diags.first->text : "not readable");
+	d->carrier.limits = policy_limits(d->policy, &d->carrier.nlimits);
+	return 0;
+}
+
+static int
 delivery_start(struct runtime *rt, struct err *err)
 {
 	struct delivery *d = calloc(1, sizeof(*d));
@@ -134,7 +150,7 @@ delivery_start(struct runtime *rt, struct err *err)
 		return -1;
 	if ((d->carrier.tls = transport_context(rt->conf->delivery.roots, err)) == NULL)
 		return -1;
-	return 0;
+	return know_limits(d, err);
 }
 
 static void job_over(void *ctx, struct job *job);

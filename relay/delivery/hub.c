@@ -59,6 +59,7 @@ void
 hub_join(struct site *site)
 {
 	struct carrier *c = site->c;
+	uint32_t ceiling;
 	struct hub *hub;
 	struct buf b;
 	struct span key;
@@ -77,9 +78,13 @@ hub_join(struct site *site)
 		hub->key = span_make(copy, key.n);
 		hub->ring_end = &hub->ring;
 		hub->allowed = HUB_START;
+		hub->ceiling = UINT32_MAX;
 		table_put(c->hubs, hub->key, hub);
 	}
 	buf_release(&b);
+	ceiling = carrier_connections(c, site->name);
+	if (ceiling < hub->ceiling)
+		hub->ceiling = ceiling;
 	hub->members++;
 	site->hub = hub;
 }
@@ -144,7 +149,7 @@ hub_leave(struct site *site)
 static uint32_t
 most(const struct hub *hub)
 {
-	return hub->c->conf->delivery.site_connections;
+	return hub->ceiling;
 }
 
 /* Connections it may have now. */

@@ -5,7 +5,8 @@
  * thousand. Their jobs take turns, one of each site; a connection carries jobs of one site after the
  * other, each in transactions of its own.
  *
- * How many connections: at most per_site.connections. The number allowed
+ * How many connections: at most per_site.connections, or what a limit of the policy says of one
+ * of its sites. The number allowed
  * starts small, grows with what is delivered, and falls when the servers push
  * back: to what they have taken when they refuse one more (421 or 4xx as
  * greeting), to half when 421 or a burst of 4xx comes in the middle. From
@@ -37,7 +38,8 @@ struct hub {
 	struct site *ring, **ring_end;	/* those with jobs, in turn */
 	struct session *sessions;
 	size_t nsessions;
-	uint32_t allowed;		/* connections */
+	uint32_t ceiling;		/* connections, at most: the least that a member is allowed */
+	uint32_t allowed;		/* connections now */
 	uint32_t successes;		/* since `allowed` last changed */
 	bool pushed;			/* it has pushed back, ever: grow with care */
 	unsigned caution;		/* doublings of the successes it takes to try one more */

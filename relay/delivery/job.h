@@ -55,6 +55,8 @@ struct route {
 struct carrier {
 	struct event_base *base;
 	const struct config *conf;
+	const struct limit_rule *limits;	/* of the policy; those per destination count */
+	size_t nlimits;
 	struct resolver *resolver;
 	struct ssl_ctx_st *tls;			/* NULL: no TLS */
 	struct sts_client *sts;			/* NULL: MTA-STS is not asked for */
@@ -81,6 +83,8 @@ struct carrier {
 	void *ctx;
 };
 
+/* Connections to the servers of a destination, at most. */
+uint32_t carrier_connections(const struct carrier *c, struct span destination);
 /* c->base, conf, resolver, tls, world, done and ctx are set by the caller. */
 void carrier_init(struct carrier *c);
 /* All jobs and sessions are dropped without a word; nothing is called back. */

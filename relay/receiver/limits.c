@@ -251,6 +251,15 @@ exempts(struct span match, enum limit_key per, struct span key)
 	    span_ends_nocase(domain, match) : span_eq_nocase(match, domain));
 }
 
+static bool
+limits_match(const struct limit_rule *rule, struct span key)
+{
+	for (size_t i = 0; i < rule->nmatch; i++)
+		if (exempts(rule->match[i], rule->per, key))
+			return true;
+	return false;
+}
+
 const struct limit_exempt *
 limits_exempt(const struct limit_rule *rule, struct span key, int64_t real)
 {
@@ -267,6 +276,8 @@ counted(const struct limit_rule *rule, const struct limits_who *who)
 {
 	struct span key = key_of(who, rule->per);
 
+	if (key.n && rule->nmatch && !limits_match(rule, key))
+		key.n = 0;
 	if (key.n && rule->nexempt && limits_exempt(rule, key, who->real))
 		key.n = 0;
 	return key;

@@ -17,6 +17,7 @@
 #define EXPIRE_SLICE 50		/* packs deleted in one go */
 #define HITS_DAYS 90		/* hits are kept longer than records: they are small */
 #define HOUR_US (INT64_C(3600) * 1000000)
+#define LOOSE_SHOWN ((size_t)LOOSE_MAX * 10)	/* more never wait, unless packing fails */
 #define LOOKUPS 16		/* packs that may overlap */
 
 /* ---- records that came together ---- */
@@ -329,8 +330,8 @@ number_of(struct db *d, sqlite3_stmt *st, int64_t *n, struct err *err)
 }
 
 static int
-loose_rows(struct db *d, uint64_t since, struct buf *out, struct basis_at *v, size_t *n,
-    struct err *err)
+loose_rows(struct db *d, uint64_t since, size_t max, struct buf *out, struct basis_at *v,
+    size_t *n, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT id, bytes FROM verdict WHERE id>=? ORDER BY id LIMIT ?",
 	    err);
@@ -339,9 +340,9 @@ loose_rows(struct db *d, uint64_t since, struct buf *out, struct basis_at *v, si
 	if (st == NULL)
 		return -1;
 	db_int(st, 1, (int64_t)since);
-	db_int(st, 2, LOOSE_MAX * 4);
+	db_int(st, 2, (int64_t)max);
 	*n = 0;
-	while ((r = db_step(d, st, err)) == 1 && *n < LOOSE_MAX * 4) {
+	while ((r = db_step(d, st, err)) == 1) {
 		size_t from = buf_size(out);
 
 		put_one(out, db_column_id(st, 0), db_column(st, 1));
@@ -364,7 +365,7 @@ tidy(struct db *d, struct basis_at *v, struct buf *bytes, struct err *err)
 	sqlite3_stmt *st;
 	size_t n;
 
-	if (loose_rows(d, 0, bytes, v, &n, err) == -1)
+	if (loose_rows(d, 0, PACK_RECORDS, bytes, v, &n, err) == -1)
 		return -1;
 	if (n == 0)
 		return 0;
@@ -388,7 +389,7 @@ basis_tidy(struct db *d, struct err *err)
 		return -1;
 	if (n < LOOSE_MAX)
 		return 0;
-	v = calloc(LOOSE_MAX * 4, sizeof(*v));
+	v = calloc(PACK_RECORDS, sizeof(*v));
 	ASSERT(v != NULL);
 	buf_init(&bytes, BASES_BYTES);
 	r = db_begin(d, false, err);
@@ -526,7 +527,7 @@ basis_loose(struct db *d, int64_t since, struct buf *out, uint64_t *n, struct er
 {
 	size_t count;
 
-	if (loose_rows(d, (uint64_t)first_id(since), out, NULL, &count, err) == -1)
+	if (loose_rows(d, (uint64_t)first_id(since), LOOSE_SHOWN, out, NULL, &count, err) == -1)
 		return -1;
 	*n = count;
 	return 0;

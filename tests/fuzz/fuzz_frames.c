@@ -11,9 +11,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define TRY(name) do { \
+#define TRY(name) TRY_WITH(name, -1)
+#define TRY_WITH(name, fd) do { \
 		struct msg_##name m; \
-		if (name##_decode(body, -1, a, &m) == 0) \
+		if (name##_decode(body, fd, a, &m) == 0) \
 			name##_encode(&b, &m); \
 		else \
 			bad = true; \
@@ -32,7 +33,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = span_make((const char *)data + 1, size - 1);
 	a = arena_new(0);
 	buf_init(&b, 16u << 20);
-	switch (data[0] % 19) {
+	switch (data[0] % 21) {
 	case 0: TRY(peer); break;
 	case 1: TRY(scan); break;
 	case 2: TRY(verdict); break;
@@ -52,6 +53,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 16: TRY(rua); break;
 	case 17: TRY(post); break;
 	case 18: TRY(posted); break;
+	case 19: TRY(basis); break;
+	case 20: TRY_WITH(policy, 0); break;
 	}
 	if (!bad && !span_eq(buf_data(&b), body))
 		abort();

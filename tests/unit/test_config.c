@@ -51,6 +51,7 @@ test_whole(void **state)
 {
 	struct config *c = parse(HEAD
 	    "run: /run/p\nspool: spool\nstore: sqlite:/var/s.db\npolicy: /etc/pol\n"
+	    "journal: {records: 14d}\n"
 	    "networks: {exchange: [10.1.2.3, 10.2.0.0/16], six: ['2001:db8::/32']}\n"
 	    "listeners:\n"
 	    "  - {name: out, address: '0.0.0.0:8025', direction: outbound,\n"
@@ -73,6 +74,7 @@ test_whole(void **state)
 	assert_non_null(c);
 	assert_int_equal(diags.errors, 0);
 	assert_string_equal(c->spool, "/etc/postern/spool");
+	assert_true(c->journal_records == INT64_C(14) * 86400 * 1000000);
 	assert_string_equal(c->policy_dir, "/etc/pol");
 	assert_int_equal(c->nlisteners, 2);
 	assert_int_equal(c->listeners[0].nallow, 3);
@@ -420,6 +422,8 @@ test_slips(void **state)
 		{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25',"
 		    " client_certificates: {ca: c, names: [n.example]}}]\n", 4, "need TLS", NULL },
 		{ HEAD LISTEN "store: postgresql://x\n", 4, "sqlite", NULL },
+		{ HEAD LISTEN "journal: {records: 5m}\n", 4, "one hour", NULL },
+		{ HEAD LISTEN "journal: {record: 5d}\n", 4, "record", "did you mean `records`?" },
 		{ HEAD LISTEN "dns: {servers: [ns.example.org]}\n", 4, "address", NULL },
 		{ HEAD LISTEN "dns: {trust_ancor: x}\n", 4, "trust_ancor", "did you mean `trust_anchor`?" },
 		{ HEAD LISTEN "delivery: {tls: {policy: dain}}\n", 4, "dain", "did you mean `dane`?" },

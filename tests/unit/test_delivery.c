@@ -613,6 +613,7 @@ test_role(void **state)
 
 	fake_start(&f);
 	lab_init(&lab, &f);
+	lab.conf.policy_dir = "etc/policy.d";
 	lab.conf.delivery.nlines = 0;
 	lab.conf.delivery.port = f.port;
 	lab.conf.dns = &lab.hosts[1];

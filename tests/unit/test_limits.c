@@ -157,6 +157,37 @@ several_rules(void **state)
 }
 
 /* Many strangers do not make the table fail, nor push out who was just there. */
+/* A rule that is for some counts nobody else. */
+static void
+only_some(void **state)
+{
+	static const struct span news[] = { { "news@example.org", 16 }, { ".lists.example", 14 } };
+	static const struct span printers[] = { { "10.9.0.0/16", 11 } };
+	struct limit_rule r[] = {
+		rule("news", LIMIT_SENDER, LIMIT_MESSAGES, 1, 60 * SEC, OUTCOME_REJECT),
+		rule("printers", LIMIT_CLIENT, LIMIT_MESSAGES, 1, 60 * SEC, OUTCOME_REJECT),
+		rule("isp", LIMIT_DESTINATION, LIMIT_CONNECTIONS, 1, 0, OUTCOME_DELIVER),
+	};
+	struct limits_who who = { .sender = SPAN_LIT("News@Example.org"), .client = SPAN_LIT("10.1.2.3") };
+	struct limits_who list = { .sender = SPAN_LIT("a@b.lists.example"), .client = SPAN_LIT("10.1.2.3") };
+	struct limits_who other = { .sender = SPAN_LIT("a@example.org"), .client = SPAN_LIT("10.1.2.3") };
+	struct limits_who printer = { .sender = SPAN_LIT("p@example.org"), .client = SPAN_LIT("10.9.8.7") };
+	const struct limit_rule *hit;
+
+	r[0].match = news;
+	r[0].nmatch = 2;
+	r[1].match = printers;
+	r[1].nmatch = 1;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(take(r, 3, &who, 1, T0), i ? OUTCOME_REJECT : OUTCOME_UNJUDGED);
+		assert_int_equal(take(r, 3, &list, 1, T0), i ? OUTCOME_REJECT : OUTCOME_UNJUDGED);
+		assert_int_equal(take(r, 3, &printer, 1, T0), i ? OUTCOME_REJECT : OUTCOME_UNJUDGED);
+		assert_int_equal(take(r, 3, &other, 1, T0), OUTCOME_UNJUDGED);
+	}
+	/* what delivery counts is none of the clients' */
+	assert_true(limits_connections(r, 3, &other, &hit) == UINT64_MAX && hit == NULL);
+}
+
 static void
 full_table(void **state)
 {
@@ -472,6 +503,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(cost_and_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(never_less_than_allowed, setup, teardown),
 		cmocka_unit_test_setup_teardown(several_rules, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_some, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_processes, setup, teardown),
 		cmocka_unit_test_setup_teardown(sessions, setup, teardown),

@@ -27,6 +27,7 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 	char *out;
 
 	plain.nvariants = 0;		/* edits are bytes of the message */
+	/* and who is told, and what could not be changed, hang on it */
 	plain.nrefused = plain.nbcc = plain.nnotices = 0;
 	nameless.subject = (struct span){ 0 };
 	buf_init(&b, 1 << 24);
@@ -95,12 +96,17 @@ static const char *const conditions[] = {
 	"finds: {any: [{iban: {confidence: medium}}, {inv: {count: all, min: 2}}]}",
 	"finds: {inv: {in: [body, subject]}}", "attachment: {type: [executable, pdf]}",
 	"attachment: {name: ['*.exe'], size: {over: 1}}", "virus: true", "unscannable: true",
-	"encrypted: false", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
+	"encrypted: false", "attachment: {encrypted: [zip, zip-aes, pdf]}", "attachment: {depth: {over: 1}}",
+	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
 	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
 	"spf: [fail, none]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]",
 	"spam: [spam, suspected]", "reputation: {under: 50}",
 };
 static const char *const outcomes[] = {
+	"reject: true, override: {allow: [m.durand@example.org]}",
+	"hold: dpo@example.org, override: {allow: [example.org], justification: subject-tag}",
+	"strip_attachment: {matching: {type: pdf}}, on_fail: quarantine", "redact: {detectors: [fr-nir]}, on_fail: hold",
+	"append_text: \"Bye\", on_fail: reject",
 	"reject: \"5.7.1 no $rule $findings $filenames (ref $ref)\"", "defer: \"4.7.1 later\"",
 	"hold: {for: dpo@example.org, expires: 48h, on_expire: reject}", "quarantine: virus",
 	"discard: true", "redirect: other@example.org", "add_header: {X-Seen: $rule $findings}",
@@ -147,14 +153,21 @@ random_policy(struct arena *a)
 	    "detectors: {inv: {pattern: 'INV-\\d{4}-\\d{6}', near: {words: [facture], within: 40},"
 	    " confidence: {alone: low, near: high}}}\nrules:\n");
 	for (uint32_t i = 0, n = 1 + rnd(12); i < n; i++) {
+		const char *then;
+		struct span rule;
+		size_t from = buf_size(&b);
+
 		buf_printf(&b, "  - id: r%u\n    severity: %s\n    mode: %s\n", i,
 		    rnd(2) ? "high" : "low", modes[rnd(4)]);
 		buf_puts(&b, "    review_by: 2027-03-01\n");
 		put_when(&b, "when", 1 + rnd(3));
 		if (rnd(3) == 0)
 			put_when(&b, "unless", 1 + rnd(2));
-		buf_printf(&b, "    then: {%s}\n",
-		    outcomes[rnd(sizeof(outcomes) / sizeof(outcomes[0]))]);
+		then = outcomes[rnd(sizeof(outcomes) / sizeof(outcomes[0]))];
+		rule = span_from(buf_data(&b), from);
+		if (strstr(then, "override") && memmem(rule.p, rule.n, "virus", 5))
+			then = "discard: true";		/* a virus cannot be overridden */
+		buf_printf(&b, "    then: {%s}\n", then);
 	}
 	if (rnd(2)) {
 		buf_puts(&b, "exceptions:\n  - id: x\n    rules: [r0]\n");
@@ -183,6 +196,10 @@ random_message(struct fixture *f, const struct span *corpus, size_t ncorpus)
 		base.n = 20000;
 	for (uint32_t i = rnd(8); i > 0 && base.n; i--)
 		p[rnd((uint32_t)base.n)] = (char)rnd(256);
+	if (rnd(4) == 0) {	/* words that lift a rule */
+		p = arena_printf(f->arena, "X-Postern-Override: agreed with the board\r\nSubject: a [override: because I may]\r\n%s", p);
+		base = span_str(p);
+	}
 	f->raw = span_make(p, rnd(4) ? base.n : rnd((uint32_t)base.n + 1));
 }
 

@@ -1,7 +1,7 @@
 /* test_spool_fault.c -- the spool in bad times.
  *
- * Torn tails, flipped bits, every write, sync, open and unlink failing in
- * turn, and the loss of power at each of them. Always the same promise:
+ * Torn tails, flipped bits, every write, sync, open, rename and unlink failing in
+ * turn. Always the same promise:
  * what was acknowledged is there afterwards, what is known to be done is not.
  */
 #include <setjmp.h>
@@ -11,15 +11,7 @@
 #include <cmocka.h>
 
 #include "queue/segment.h"
-#include "spool_test.h"
-
-static struct id_source ids = { .slot = 9 };
-
-static uint64_t
-next_id(void)
-{
-	return id_new(&ids, INT64_C(1795000000) * US_PER_SEC);
-}
+#include "spool_scene.h"
 
 static size_t
 file_read(const char *path, char *out, size_t max)
@@ -215,24 +207,10 @@ damage_is_kept(void **state)
 
 /* ---- faults in turn ---- */
 
-enum known { KNOWN_NOT, ACKNOWLEDGED, REFUSED, DONE };
-
-#define SCENE_MAX 64
-
-struct scene {
-	struct user u;
-	uint64_t id[SCENE_MAX];
-	enum known known[SCENE_MAX];
-	bool finishing[SCENE_MAX];
-	size_t n;
-	uint64_t reused;
-};
-
 static struct {
 	long at, count;		/* the at-th operation fails; how many there were */
 	int error;
 	bool for_ever, short_write;
-	long failed;
 } plan_of_faults;
 
 static int
@@ -247,131 +225,8 @@ fault_in_turn(enum fs_op op, const char *path, int fd, size_t *n)
 		plan_of_faults.at++;	/* the rest of it fails */
 		return 0;
 	}
-	plan_of_faults.failed++;
+	scene_faults++;
 	return plan_of_faults.error;
-}
-
-static void
-scene_sync(struct scene *s, size_t since)
-{
-	struct err err;
-	int r = spool_sync(s->u.sp, &err);
-
-	for (size_t i = 0; i < s->n; i++) {
-		if (i >= since && s->known[i] == KNOWN_NOT)
-			s->known[i] = r == 0 ? ACKNOWLEDGED : REFUSED;
-		if (r == 0 && s->finishing[i])
-			s->known[i] = DONE;
-	}
-	spool_check(s->u.sp);
-}
-
-static void
-scene_batch(struct scene *s, struct arena *a, size_t count, size_t bytes)
-{
-	static char body[SPOOL_INLINE_MAX + 1000];
-	struct user_item *made[SCENE_MAX] = { 0 };
-	size_t since = s->n;
-	struct err err;
-
-	for (size_t i = 0; i < count; i++) {
-		s->known[s->n] = KNOWN_NOT;
-		s->finishing[s->n] = false;
-		s->id[s->n] = next_id();
-		made[i] = user_append(&s->u, s->id[s->n], span_make(body, bytes), a, &err);
-		if (made[i] == NULL)
-			s->known[s->n] = REFUSED;
-		s->n++;
-	}
-	scene_sync(s, since);
-	for (size_t i = 0; i < count; i++)
-		if (s->known[since + i] == REFUSED && made[i] != NULL)
-			free(made[i]);
-}
-
-static bool dark;	/* the power is gone: nothing is done any more */
-
-static void
-scene_finish(struct scene *s, size_t from, size_t step)
-{
-	if (dark)
-		return;
-	for (size_t i = from; i < s->n; i += step) {
-		struct spool_item *it = spool_find(s->u.sp, s->id[i]);
-
-		if (s->known[i] == ACKNOWLEDGED && it != NULL && it->state == ITEM_LIVE) {
-			user_state(&s->u, (struct user_item *)it, 1);
-			spool_finish(s->u.sp, it);
-			s->finishing[i] = true;
-		}
-	}
-}
-
-/* Everything a spool does, in about sixty operations on the disk. */
-static void
-scene_play(struct scene *s, int64_t *now)
-{
-	struct arena *a = arena_new(0);
-	struct spool_stats st;
-
-	spool_set_segment_max(s->u.sp, 40000);
-	scene_batch(s, a, 3, 2000);
-	scene_batch(s, a, 1, SPOOL_INLINE_MAX + 1000);
-	scene_batch(s, a, 4, 9000);
-	scene_finish(s, 1, 3);
-	scene_sync(s, s->n);
-	scene_batch(s, a, 4, 9000);
-	scene_finish(s, 2, 2);
-	scene_batch(s, a, 2, 100);
-	*now += 60 * US_PER_SEC;
-	for (int i = 0; i < 20 && spool_compact(s->u.sp, 15000); i++)
-		spool_check(s->u.sp);
-	scene_finish(s, 3, 4);
-	scene_batch(s, a, 2, 30000);
-	scene_sync(s, s->n);
-	/* Into files used before, over bytes that are still there. */
-	for (int i = 0; i < 4; i++) {
-		scene_batch(s, a, 3, 9000);
-		scene_batch(s, a, 1, 300);
-		scene_finish(s, (size_t)i, 3);
-		scene_sync(s, s->n);
-	}
-	spool_stats(s->u.sp, &st);
-	s->reused = st.reused;
-	arena_free(&a);
-}
-
-static void
-scene_judge(struct scene *s, const char *what, long at, bool power)
-{
-	struct err err;
-
-	if (user_open(&s->u, &err) == -1) {
-		fprintf(stderr, "%s at %ld: %s\n", what, at, err.text);
-		fail();
-	}
-	spool_check(s->u.sp);
-	for (size_t i = 0; i < s->n; i++) {
-		bool there = spool_find(s->u.sp, s->id[i]) != NULL;
-		bool must = s->known[i] == ACKNOWLEDGED && !s->finishing[i];
-		bool must_not = s->known[i] == DONE ||
-		    (s->known[i] == REFUSED && !power && plan_of_faults.failed == 1);
-
-		if ((must && !there) || (must_not && there)) {
-			fprintf(stderr, "%s at %ld: message %zu is %s\n", what, at, i,
-			    there ? "there" : "lost");
-			fail();
-		}
-		if (there) {
-			struct arena *a = arena_new(0);
-			struct stored m;
-
-			assert_int_equal(spool_read(s->u.sp, spool_find(s->u.sp, s->id[i]), a, &m,
-			    &err), 0);
-			arena_free(&a);
-		}
-	}
-	user_close(&s->u);
 }
 
 static void
@@ -386,7 +241,7 @@ every_fault(const char *what, int error, bool for_ever, bool short_write)
 		memset(&s, 0, sizeof(s));
 		user_fresh(&s.u, "fault");
 		plan_of_faults.at = at;
-		plan_of_faults.count = plan_of_faults.failed = 0;
+		plan_of_faults.count = scene_faults = 0;
 		plan_of_faults.error = error;
 		plan_of_faults.for_ever = for_ever;
 		plan_of_faults.short_write = short_write;
@@ -395,7 +250,7 @@ every_fault(const char *what, int error, bool for_ever, bool short_write)
 		user_crash(&s.u);
 		scene_judge(&s, what, at, false);
 		folder_remove(s.u.path);
-		if (plan_of_faults.failed == 0)
+		if (scene_faults == 0)
 			break;
 	}
 	assert_true(at > 40);
@@ -424,182 +279,6 @@ static void
 full_for_ever(void **state)
 {
 	every_fault("short write, then ENOSPC", ENOSPC, true, true);
-}
-
-/* ---- the loss of power ---- */
-
-#define FILES_MAX 64
-
-/* What the disk is sure to have: bytes as of the last sync of a file, names as of the last sync of
- * its folder: a copy of hard links stands for those. */
-static struct {
-	char root[256];
-	long at, count;
-	struct { ino_t ino; off_t size; char *bytes; } synced[FILES_MAX];
-	size_t n;
-	bool off;
-} power;
-static uint64_t reused_in_all;
-
-/* The whole of a file; the caller's to free. */
-static char *
-slurp(const char *path, off_t *size)
-{
-	int fd = open(path, O_RDONLY);
-	struct stat st;
-	char *p;
-
-	ASSERT(fd != -1 && fstat(fd, &st) == 0);
-	p = malloc((size_t)st.st_size + 1);
-	ASSERT(p != NULL && pread(fd, p, (size_t)st.st_size, 0) == st.st_size);
-	close(fd);
-	*size = st.st_size;
-	return p;
-}
-
-static void
-names_durable(void)
-{
-	char cmd[1200];
-
-	/* Names the disk is sure of: a hard link for each. */
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s.names'; cp -al '%s' '%s.names'", power.root, power.root,
-	    power.root);
-	ASSERT(system(cmd) == 0);
-}
-
-static int
-power_watch(enum fs_op op, const char *path, int fd, size_t *n)
-{
-	struct stat st;
-
-	if (power.off || power.count++ >= power.at) {
-		power.off = dark = true;
-		return EIO;
-	}
-	if ((op == FS_FDATASYNC || op == FS_FSYNC) && fstat(fd, &st) == 0) {
-		size_t i;
-
-		if (S_ISDIR(st.st_mode)) {
-			names_durable();
-			return 0;
-		}
-		for (i = 0; i < power.n && power.synced[i].ino != st.st_ino; i++)
-			;
-		ASSERT(i < FILES_MAX);
-		char name[64];
-
-		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-		power.synced[i].ino = st.st_ino;
-		free(power.synced[i].bytes);
-		power.synced[i].bytes = slurp(name, &power.synced[i].size);
-		if (i == power.n)
-			power.n++;
-	}
-	return 0;
-}
-
-/* A file of which `now` was written and `then` was synced: back to that, or, torn, with every other
- * block of 512 bytes, or the first half of what was changed, of the newer. */
-static void
-file_restore(const char *path, const char *then, off_t n_then)
-{
-	off_t n_now, n = n_then, first, last;
-	char *now = slurp(path, &n_now), *out = calloc(1, (size_t)(n_now > n_then ? n_now : n_then) + 1);
-	int fd;
-
-	ASSERT(out != NULL);
-	if (n_then)
-		memcpy(out, then, (size_t)n_then);
-	for (first = 0; first < n_now && first < n_then && now[first] == then[first]; first++)
-		;
-	for (last = n_now; last > first && last <= n_then && now[last - 1] == then[last - 1]; last--)
-		;
-	if (power.at % 3 == 1 && last > first) {		/* the first half arrived */
-		off_t half = first + (last - first) / 2;
-
-		memcpy(out + first, now + first, (size_t)(half - first));
-		n = half > n ? half : n;
-	} else if (power.at % 3 == 2 && n_now <= n_then)	/* in any order */
-		for (off_t at = first & ~(off_t)511; at < last; at += 1024)
-			memcpy(out + at, now + at, (size_t)(at + 512 < n_now ? 512 : n_now - at));
-	fd = open(path, O_WRONLY);
-	ASSERT(fd != -1 && ftruncate(fd, n) == 0 && pwrite(fd, out, (size_t)n, 0) == n);
-	close(fd);
-	free(now);
-	free(out);
-}
-
-/* Back to what is durable: the names of the last sync, each file as it was synced, and for some of
- * the rounds a part of what was not: torn. */
-static void
-power_restore(void)
-{
-	char cmd[1200], dir[600], name[1200];
-	static const char *const dirs[] = { "", "/big" };
-
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'; cp -al '%s.names' '%s'", power.root, power.root,
-	    power.root);
-	ASSERT(system(cmd) == 0);
-	for (int k = 0; k < 2; k++) {
-		DIR *d;
-		struct dirent *e;
-
-		snprintf(dir, sizeof(dir), "%s%s", power.root, dirs[k]);
-		d = opendir(dir);
-		ASSERT(d != NULL);
-		while ((e = readdir(d)) != NULL) {
-			struct stat st;
-			const char *bytes = NULL;
-			off_t keep = 0;
-
-			snprintf(name, sizeof(name), "%s/%s", dir, e->d_name);
-			if (stat(name, &st) == -1 || !S_ISREG(st.st_mode))
-				continue;
-			for (size_t i = 0; i < power.n; i++)
-				if (power.synced[i].ino == st.st_ino) {
-					keep = power.synced[i].size;
-					bytes = power.synced[i].bytes;
-				}
-			file_restore(name, bytes, keep);
-		}
-		closedir(d);
-	}
-}
-
-static void
-power_loss(void **state)
-{
-	int64_t now = 1000 * US_PER_SEC;
-	struct scene s;
-	char cmd[1200];
-
-	clock_virtual = &now;
-	for (long at = 0; ; at++) {
-		memset(&s, 0, sizeof(s));
-		memset(&power, 0, sizeof(power));
-		plan_of_faults.failed = 0;
-		dark = false;
-		user_fresh(&s.u, "power");
-		snprintf(power.root, sizeof(power.root), "%s", s.u.path);
-		power.at = at;
-		names_durable();
-		fs_fault = power_watch;
-		scene_play(&s, &now);
-		reused_in_all += s.reused;
-		user_crash(&s.u);
-		power_restore();
-		for (size_t i = 0; i < power.n; i++)
-			free(power.synced[i].bytes);
-		scene_judge(&s, "power loss", at, true);
-		if (!power.off)
-			break;
-		assert_true(at < 400);
-	}
-	assert_true(reused_in_all > 100);	/* else it says nothing of files used again */
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s' '%s.names'", power.root, power.root);
-	ASSERT(system(cmd) == 0);
-	clock_virtual = NULL;
 }
 
 /* An id refused by a failing disk, submitted again and accepted: its DONE of the first time must
@@ -642,7 +321,7 @@ main(void)
 		cmocka_unit_test(forged_record), cmocka_unit_test(damage_is_kept),
 		cmocka_unit_test(fail_once), cmocka_unit_test(fail_for_ever),
 		cmocka_unit_test(full_once), cmocka_unit_test(full_for_ever),
-		cmocka_unit_test(power_loss), cmocka_unit_test(refused_then_accepted),
+		cmocka_unit_test(refused_then_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
