@@ -85,8 +85,9 @@ const struct command commands[] = {
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN", cmd_route },
 	{ "send-test", "a real message, and what the other side said to it",
 	    "send-test ADDRESS [--from ADDRESS] [--wait SECONDS]", cmd_send_test },
-	{ "dkim", "signing keys: make one, show them, look them up in the DNS",
+	{ "dkim", "signing keys: make, show, look up in the DNS, replace",
 	    "dkim new DOMAIN SELECTOR [--ed25519]\n"
+	    "dkim rotate DOMAIN [--now]\n"
 	    "dkim show [DOMAIN]\n"
 	    "dkim check [DOMAIN]", cmd_dkim },
 	{ "dns", "what the DNS must say: the lines, a check, a letter",

@@ -16,6 +16,7 @@
 #include "net/tls_server.h"
 #include "net/transport.h"
 #include "scanner/load_policy.h"
+#include "signer/dkim_ring.h"
 #include "signer/dkim_sign.h"
 
 struct check {
@@ -65,22 +66,30 @@ check_keys(struct check *c, const char *shown)
 
 	file->name = arena_str(c->arena, span_str(shown));
 	fs_read(c->arena, c->conf->path, 4u << 20, &file->text, NULL);
-	for (size_t i = 0; i < c->conf->ndomains; i++)
-		for (size_t k = 0; k < c->conf->domains[i].ndkim; k++) {
-			const struct conf_dkim *dk = &c->conf->domains[i].dkim[k];
-			const char *path = fs_beside(c->arena, c->conf->path, dk->key);
-			struct conf_node at = { .file = file, .line = dk->line, .column = 1,
+	for (size_t i = 0; i < c->conf->ndomains; i++) {
+		const struct conf_domain *d = &c->conf->domains[i];
+		const struct domain_key *keys;
+		size_t n;
+
+		if (domain_keys(c->conf, d, c->arena, &keys, &n, &err) == -1) {
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+			continue;
+		}
+		for (size_t k = 0; k < n; k++) {
+			struct conf_node at = { .file = file, .line = keys[k].line, .column = 1,
 				.width = 1 };
 			struct dkim_key *key;
 
-			if (access(path, R_OK) == -1 && access(path, F_OK) == 0)
+			if (access(keys[k].path, R_OK) == -1 && access(keys[k].path, F_OK) == 0)
 				continue;
-			key = dkim_key_load(c->conf->domains[i].name, dk->selector, path,
-			    dk->ed25519, &err);
+			key = dkim_key_load(d->name, keys[k].selector, keys[k].path, keys[k].ed25519,
+			    &err);
 			if (key == NULL)
-				diag_at(&c->diags, DIAG_ERROR, &at, NULL, "%s", err.text);
+				diag_at(&c->diags, DIAG_ERROR, keys[k].line ? &at : NULL, NULL, "%s",
+				    err.text);
 			dkim_key_free(&key);
 		}
+	}
 	if (c->conf->av != AV_OFF && access(c->conf->av_databases, F_OK) == -1)
 		diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "antivirus databases %s are not there",
 		    c->conf->av_databases);

@@ -1,28 +1,21 @@
 /* cmd_dkim.c -- `postern dkim`: keys made, shown, and looked up where verifiers will look.
  *
  * A new key signs nothing until it stands in postern.yaml, and it should stand
- * there only once `dkim check` has found it in the DNS: new, publish, check, use.
+ * there only once `dkim check` has found it in the DNS: new, publish, check, use. For domains that
+ * say `dkim: managed` cmd_dkim_rotate.c goes that way with the administrator.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/dkim_page.h"
 #include "cli/lookup.h"
 #include "cli/page.h"
 #include "cli/dns_text.h"
 #include "fs.h"
 #include "json.h"
 #include "signer/dkim_record.h"
-
-#define RSA_BITS 2048
-
-struct dkim_page {
-	const struct cli *cli;
-	const struct config *conf;
-	struct arena *a;
-	struct buf out;
-	bool bad;
-};
+#include "signer/dkim_ring.h"
 
 static int
 dkim_new(struct dkim_page *p, int argc, char **argv)
@@ -46,7 +39,7 @@ dkim_new(struct dkim_page *p, int argc, char **argv)
 	    SPAN_ARG(domain));
 	path = fs_beside(p->a, p->conf->path, span_str(file));
 	if (fs_mkdirs(fs_beside(p->a, p->conf->path, SPAN_LIT("keys")), 0700, &err) == -1 ||
-	    dkim_generate(path, ed25519 ? 0 : RSA_BITS, &err) == -1 ||
+	    dkim_generate(path, ed25519 ? 0 : DKIM_RSA_BITS, &err) == -1 ||
 	    (k = dkim_key_load(domain, selector, path, ed25519, &err)) == NULL) {
 		fprintf(stderr, "postern: %s\n", err.text);
 		return CLI_FINDINGS;
@@ -77,27 +70,42 @@ dkim_new(struct dkim_page *p, int argc, char **argv)
 	return CLI_OK;
 }
 
+enum dkim_match
+dkim_look_up(struct dkim_page *p, struct lookup *l, const struct dkim_key *k, const char *name,
+    const char **verdict)
+{
+	const struct dns_answer *a = lookup_ask(l, name, DNS_TXT);
+	enum dkim_match m = DKIM_NO_RECORD;
+
+	for (size_t i = 0; i < a->n && m == DKIM_NO_RECORD; i++)
+		m = dkim_compare(p->a, k, dns_data(a, &a->records[i]));
+	*verdict = a->status >= DNS_SERVFAIL ? dns_status_text(a->status) :
+	    a->n > 1 && m == DKIM_MATCHES ? "published, among other TXT records" : dkim_match_text(m);
+	return m;
+}
+
+char *
+dkim_name(struct dkim_page *p, struct span selector, struct span domain)
+{
+	return arena_printf(p->a, SPAN_FMT "._domainkey." SPAN_FMT, SPAN_ARG(selector), SPAN_ARG(domain));
+}
+
 static void
-one_key(struct dkim_page *p, struct lookup *l, const struct conf_domain *d, const struct conf_dkim *c)
+one_key(struct dkim_page *p, struct lookup *l, const struct conf_domain *d, const struct domain_key *c)
 {
 	struct err err;
-	struct dkim_key *k = dkim_key_load(d->name, c->selector, c->key.p, c->ed25519, &err);
-	char *name = arena_printf(p->a, SPAN_FMT "._domainkey." SPAN_FMT, SPAN_ARG(c->selector),
-	    SPAN_ARG(d->name));
+	struct dkim_key *k = dkim_key_load(d->name, c->selector, c->path, c->ed25519, &err);
+	char *name = dkim_name(p, c->selector, d->name);
 	const char *verdict = NULL;
 	bool good = k != NULL;
 
-	if (k == NULL)
+	if (k == NULL) {
 		verdict = arena_str(p->a, span_str(err.text));
-	else if (l) {
-		const struct dns_answer *a = lookup_ask(l, name, DNS_TXT);
-		enum dkim_match m = DKIM_NO_RECORD;
+	} else if (l) {
+		enum dkim_match m = dkim_look_up(p, l, k, name, &verdict);
 
-		for (size_t i = 0; i < a->n && m == DKIM_NO_RECORD; i++)
-			m = dkim_compare(p->a, k, dns_data(a, &a->records[i]));
-		good = m == DKIM_MATCHES;
-		verdict = a->status >= DNS_SERVFAIL ? dns_status_text(a->status) :
-		    a->n > 1 && good ? "published, among other TXT records" : dkim_match_text(m);
+		/* One that is still to be published need not be there, nor one that signs no more. */
+		good = m == DKIM_MATCHES || c->state == RING_RETIRED;
 	}
 	p->bad |= !good;
 	if (p->cli->json) {
@@ -108,7 +116,8 @@ one_key(struct dkim_page *p, struct lookup *l, const struct conf_domain *d, cons
 		json_kint(&j, "v", 1);
 		json_kstr(&j, "domain", d->name);
 		json_kstr(&j, "selector", c->selector);
-		json_kstr(&j, "file", c->key);
+		json_kcstr(&j, "state", ring_state_name(c->state));
+		json_kcstr(&j, "file", c->path);
 		json_kcstr(&j, "name", name);
 		json_kcstr(&j, "value", k ? dkim_record(p->a, k) : NULL);
 		if (verdict) {
@@ -121,13 +130,16 @@ one_key(struct dkim_page *p, struct lookup *l, const struct conf_domain *d, cons
 		page_begin(&p->out, p->cli, good ? GREEN : RED);
 		buf_puts(&p->out, good ? "ok    " : "wrong ");
 		page_end(&p->out, p->cli, good ? GREEN : RED);
-		buf_printf(&p->out, "%s: %s\n", name, verdict);
+		buf_printf(&p->out, "%s", name);
+		if (c->since)
+			buf_printf(&p->out, " (%s)", ring_state_name(c->state));
+		buf_printf(&p->out, ": %s\n", verdict);
 		if (!good && k) {
 			buf_puts(&p->out, "      it should say:\n");
 			dns_text_bind(&p->out, name, "TXT", span_str(dkim_record(p->a, k)));
 		}
 	} else {
-		buf_printf(&p->out, "; " SPAN_FMT "\n", SPAN_ARG(c->key));
+		buf_printf(&p->out, "; %s, %s\n", c->path, ring_state_name(c->state));
 		dns_text_bind(&p->out, name, "TXT", span_str(dkim_record(p->a, k)));
 	}
 	if (k)
@@ -137,9 +149,10 @@ one_key(struct dkim_page *p, struct lookup *l, const struct conf_domain *d, cons
 static int
 dkim_each(struct dkim_page *p, bool check, const char *domain)
 {
+	const struct domain_key *keys;
 	struct lookup *l = NULL;
 	struct err err;
-	size_t n = 0;
+	size_t n = 0, nkeys;
 
 	if (check && (l = lookup_new(p->conf, &err)) == NULL) {
 		fprintf(stderr, "postern: %s\n", err.text);
@@ -150,12 +163,17 @@ dkim_each(struct dkim_page *p, bool check, const char *domain)
 
 		if (domain && !span_eq_nocase(d->name, span_str(domain)))
 			continue;
-		for (size_t k = 0; k < d->ndkim; k++, n++)
-			one_key(p, l, d, &d->dkim[k]);
+		if (domain_keys(p->conf, d, p->a, &keys, &nkeys, &err) == -1) {
+			fprintf(stderr, "postern: %s\n", err.text);
+			p->bad = true;
+			continue;
+		}
+		for (size_t k = 0; k < nkeys; k++, n++)
+			one_key(p, l, d, &keys[k]);
 	}
 	lookup_free(&l);
 	if (n == 0) {
-		fprintf(stderr, "postern: no DKIM key in postern.yaml%s%s; `postern dkim new` makes one\n",
+		fprintf(stderr, "postern: no DKIM key%s%s; `postern dkim new` or `rotate` makes one\n",
 		    domain ? " for " : "", domain ? domain : "");
 		return CLI_FINDINGS;
 	}
@@ -175,6 +193,8 @@ cmd_dkim(int argc, char **argv, const struct cli *cli)
 	buf_init(&p.out, 4u << 20);
 	if (argc >= 4 && strcmp(argv[1], "new") == 0)
 		status = dkim_new(&p, argc, argv);
+	else if (argc >= 3 && strcmp(argv[1], "rotate") == 0)
+		status = dkim_rotate(&p, argc - 2, argv + 2);
 	else if ((argc == 2 || argc == 3) && (check || strcmp(argv[1], "show") == 0))
 		status = dkim_each(&p, check, argc == 3 ? argv[2] : NULL);
 	else

@@ -148,15 +148,17 @@ static int
 run(struct dns_page *p, int argc, char **argv)
 {
 	struct err err;
+	size_t n;
 
 	if (!dns_zone_of(&p->z, p->z.conf, argv[2]))
 		return CLI_USAGE;
 	if (p->z.domain == NULL)
 		fprintf(stderr, "postern: %s is not among the domains of postern.yaml: no DKIM key for it\n",
 		    argv[2]);
-	if (p->z.conf->delivery.nsources == 0)
-		fprintf(stderr, "postern: `delivery: source` names no address: nothing can be said of "
-		    "address and reverse name\n");
+	(void)zone_addresses(p->z.conf, &n);
+	if (n == 0)
+		fprintf(stderr, "postern: neither `public_addresses` nor `delivery: source` names an address: "
+		    "nothing can be said of address and reverse name\n");
 	if (strcmp(argv[1], "plan") == 0) {
 		plan(p);
 	} else if (strcmp(argv[1], "letter") == 0) {

@@ -1,8 +1,8 @@
 /* cmd_doctor.c -- `postern doctor`: everything that keeps mail from arriving, looked at once.
  *
- * Two tables: what can be seen on this machine (below), and what the DNS must
- * say about each of our domains (dns_table.c). Blocklists are not asked, and
- * nothing is sent.
+ * Two tables: what can be seen from this machine (below, doctor_files.c,
+ * doctor_world.c), and what the DNS must say about each of our domains
+ * (dns_table.c). No mail is sent.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/dns_table.h"
+#include "cli/doctor.h"
 #include "cli/page.h"
 #include "clock.h"
 #include "fs.h"
@@ -25,19 +26,8 @@
 #define MEMORY_LOW ((uint64_t)256 << 20)
 #define BANNER_MS 5000
 
-struct doctor {
-	const struct cli *cli;
-	const struct config *conf;
-	struct arena *a;
-	struct lookup *lookup;
-	struct buf out;
-	bool bad;
-};
-
-enum health { HEALTHY, DOUBTFUL, ILL };
-
-static void __attribute__((format(printf, 4, 5)))
-say(struct doctor *d, enum health h, const char *topic, const char *fmt, ...)
+void
+doctor_say(struct doctor *d, enum health h, const char *topic, const char *fmt, ...)
 {
 	static const char *const words[] = { "ok", "note", "wrong" };
 	static const enum page_colour colours[] = { GREEN, YELLOW, RED };
@@ -85,9 +75,9 @@ look_daemon(struct doctor *d)
 
 	request_begin(&r, "status");
 	if (control_ask_quietly(d->cli, &r, heard_status, &state) != CLI_OK)
-		say(d, ILL, "daemon", "posternd does not answer on %s/control.sock", d->conf->run);
+		doctor_say(d, ILL, "daemon", "posternd does not answer on %s/control.sock", d->conf->run);
 	else
-		say(d, span_is(state, "running") ? HEALTHY : ILL, "daemon", "posternd is " SPAN_FMT,
+		doctor_say(d, span_is(state, "running") ? HEALTHY : ILL, "daemon", "posternd is " SPAN_FMT,
 		    SPAN_ARG(state));
 }
 
@@ -110,10 +100,10 @@ look_listener(struct doctor *d, const struct conf_listener *l)
 	if (p.fd != -1)
 		close(p.fd);
 	if (n >= 3 && (strncmp(text, "220", 3) == 0 || strncmp(text, "554", 3) == 0))
-		say(d, HEALTHY, "listener", SPAN_FMT " answers on %s:%u", SPAN_ARG(l->name),
+		doctor_say(d, HEALTHY, "listener", SPAN_FMT " answers on %s:%u", SPAN_ARG(l->name),
 		    ip_format(ip, addr), l->port);
 	else
-		say(d, ILL, "listener", SPAN_FMT " does not answer on %s:%u", SPAN_ARG(l->name),
+		doctor_say(d, ILL, "listener", SPAN_FMT " does not answer on %s:%u", SPAN_ARG(l->name),
 		    ip_format(ip, addr), l->port);
 }
 
@@ -132,9 +122,9 @@ look_disk(struct doctor *d)
 	int fd = fs_open(d->conf->spool, O_RDONLY | O_DIRECTORY, 0, &err);
 
 	if (fd == -1 || fs_free(fd, &bytes, &inodes, &err) == -1)
-		say(d, ILL, "disk", "%s", err.text);
+		doctor_say(d, ILL, "disk", "%s", err.text);
 	else
-		say(d, bytes < SPOOL_LOW ? ILL : HEALTHY, "disk", "%llu MB free for the spool %s",
+		doctor_say(d, bytes < SPOOL_LOW ? ILL : HEALTHY, "disk", "%llu MB free for the spool %s",
 		    (unsigned long long)(bytes / 1000000), d->conf->spool);
 	if (fd != -1)
 		close(fd);
@@ -149,10 +139,10 @@ look_memory(struct doctor *d)
 
 	if (fs_read(d->a, "/proc/meminfo", 64 << 10, &text, NULL) == -1 ||
 	    (at = strstr(text.p, "MemAvailable:")) == NULL || sscanf(at + 13, "%llu", &kb) != 1) {
-		say(d, DOUBTFUL, "memory", "/proc/meminfo cannot be read");
+		doctor_say(d, DOUBTFUL, "memory", "/proc/meminfo cannot be read");
 		return;
 	}
-	say(d, kb * 1024 < MEMORY_LOW ? ILL : HEALTHY, "memory", "%llu MB available", kb / 1000);
+	doctor_say(d, kb * 1024 < MEMORY_LOW ? ILL : HEALTHY, "memory", "%llu MB available", kb / 1000);
 }
 
 static void
@@ -161,11 +151,11 @@ look_clock(struct doctor *d)
 	struct timex t = { 0 };
 
 	if (adjtimex(&t) == -1)
-		say(d, DOUBTFUL, "clock", "%s", strerror(errno));
+		doctor_say(d, DOUBTFUL, "clock", "%s", strerror(errno));
 	else if (t.status & STA_UNSYNC)
-		say(d, DOUBTFUL, "clock", "nobody sets it (no NTP): signatures and retries depend on it");
+		doctor_say(d, DOUBTFUL, "clock", "nobody sets it (no NTP): signatures and retries depend on it");
 	else
-		say(d, HEALTHY, "clock", "synchronised");
+		doctor_say(d, HEALTHY, "clock", "synchronised");
 }
 
 static void
@@ -175,35 +165,28 @@ look_dns(struct doctor *d)
 	bool roots = d->conf->dnssec && d->conf->trust_anchor == NULL;
 
 	if (a.status == DNS_BOGUS)
-		say(d, ILL, "dns", "DNSSEC cannot be validated through these servers: they do not pass on "
+		doctor_say(d, ILL, "dns", "DNSSEC cannot be validated through these servers: they do not pass on "
 		    "its records. Name others, or say dnssec: false");
 	else if (a.status >= DNS_SERVFAIL)
-		say(d, ILL, "dns", "the servers do not answer: %s", dns_status_text(a.status));
+		doctor_say(d, ILL, "dns", "the servers do not answer: %s", dns_status_text(a.status));
 	else if (roots && !a.secure)
-		say(d, ILL, "dns", "answers come without DNSSEC: DANE will not work");
+		doctor_say(d, ILL, "dns", "answers come without DNSSEC: DANE will not work");
 	else
-		say(d, HEALTHY, "dns", "the servers answer%s", roots ? ", and DNSSEC validates" : "");
+		doctor_say(d, HEALTHY, "dns", "the servers answer%s", roots ? ", and DNSSEC validates" : "");
 }
 
 static void
 look_dkim(struct doctor *d)
 {
 	for (size_t i = 0; i < d->conf->ndomains; i++)
-		if (d->conf->domains[i].ndkim == 0)
-			say(d, DOUBTFUL, "dkim", SPAN_FMT " has no key: its mail goes unsigned (postern dkim new)",
+		if (d->conf->domains[i].ndkim == 0 && !d->conf->domains[i].dkim_managed)
+			doctor_say(d, DOUBTFUL, "dkim", SPAN_FMT " has no key: its mail goes unsigned (postern dkim new)",
 			    SPAN_ARG(d->conf->domains[i].name));
 }
 
-static void
-look_source(struct doctor *d)
-{
-	if (d->conf->delivery.nsources == 0)
-		say(d, DOUBTFUL, "source", "`delivery: source` names no address: SPF and reverse name are "
-		    "looked at less closely");
-}
-
 static void (*const looks[])(struct doctor *d) = {
-	look_daemon, look_listeners, look_disk, look_memory, look_clock, look_dns, look_source, look_dkim,
+	look_daemon, look_listeners, doctor_tls, doctor_antivirus, look_disk, look_memory, look_clock, look_dns,
+	doctor_source, doctor_outward, doctor_blocklists, look_dkim,
 };
 
 static void
@@ -221,7 +204,7 @@ look_domains(struct doctor *d)
 			continue;
 		}
 		for (size_t k = 0; k < z.n; k++)
-			say(d, z.lines[k].verdict == ZONE_OK ? HEALTHY : z.lines[k].verdict == ZONE_NOTE ?
+			doctor_say(d, z.lines[k].verdict == ZONE_OK ? HEALTHY : z.lines[k].verdict == ZONE_NOTE ?
 			    DOUBTFUL : ILL, z.lines[k].topic->name, "%s %s: %s", z.lines[k].name,
 			    zone_verdict_word(z.lines[k].verdict), z.lines[k].detail);
 	}

@@ -8,6 +8,7 @@
 #include "cli/dns_table.h"
 #include "fetcher/sts_record.h"
 #include "signer/dkim_record.h"
+#include "signer/dkim_ring.h"
 #include "store/tlsrpt_record.h"
 
 const char *
@@ -81,13 +82,23 @@ verdict(struct zone_line *l, bool ok, const char *detail)
 
 /* ---- address and reverse name of this gateway ---- */
 
+/* As the Internet sees them: public_addresses where addresses are translated on the way, else what we send from. */
+const struct ip *
+zone_addresses(const struct config *c, size_t *n)
+{
+	*n = c->npublic ? c->npublic : c->delivery.nsources;
+	return c->npublic ? c->public_addresses : c->delivery.sources;
+}
+
 static void
 advise_address(struct zone *z, const struct zone_topic *t)
 {
 	char text[IP_TEXT_MAX];
+	size_t n;
+	const struct ip *own = zone_addresses(z->conf, &n);
 
-	for (size_t i = 0; i < z->conf->delivery.nsources; i++) {
-		const struct ip *ip = &z->conf->delivery.sources[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct ip *ip = &own[i];
 
 		line(z, t, hello(z), ip->family == 4 ? "A" : "AAAA",
 		    arena_printf(z->a, "%s", ip_format(*ip, text)))->what = ip;
@@ -111,9 +122,24 @@ check_address(struct zone *z, struct zone_line *l)
 static void
 advise_ptr(struct zone *z, const struct zone_topic *t)
 {
-	for (size_t i = 0; i < z->conf->delivery.nsources; i++)
-		line(z, t, lookup_reverse(z->a, z->conf->delivery.sources[i]), "PTR",
-		    arena_printf(z->a, "%s.", hello(z)));
+	size_t n;
+	const struct ip *own = zone_addresses(z->conf, &n);
+
+	for (size_t i = 0; i < n; i++)
+		line(z, t, lookup_reverse(z->a, own[i]), "PTR", arena_printf(z->a, "%s.", hello(z)))->what =
+		    &own[i];
+}
+
+/* Forward-confirmed: the name of the reverse record has that address among its own. */
+static bool
+leads_back(struct zone *z, const struct ip *ip)
+{
+	struct dns_answer a = *lookup_ask(z->lookup, hello(z), ip->family == 4 ? DNS_A : DNS_AAAA);
+
+	for (size_t i = 0; i < a.n; i++)
+		if (ip_eq(a.records[i].ip, *ip))
+			return true;
+	return a.status >= DNS_SERVFAIL;	/* not known is not wrong */
 }
 
 static void
@@ -127,6 +153,9 @@ check_ptr(struct zone *z, struct zone_line *l)
 	for (size_t i = 0; i < a.n; i++)
 		found |= strcasecmp(a.records[i].name, hello(z)) == 0;
 	verdict(l, found, arena_printf(z->a, "it says %s", a.records[0].name));
+	if (found && !leads_back(z, l->what))
+		verdict(l, false, arena_printf(z->a, "%s does not lead back to the address: the two must agree",
+		    hello(z)));
 }
 
 /* ---- MX ---- */
@@ -159,11 +188,12 @@ advise_spf(struct zone *z, const struct zone_topic *t)
 {
 	const char *v = "v=spf1";
 	char text[IP_TEXT_MAX];
+	size_t n;
+	const struct ip *own = zone_addresses(z->conf, &n);
 
-	for (size_t i = 0; i < z->conf->delivery.nsources; i++)
-		v = arena_printf(z->a, "%s ip%u:%s", v, z->conf->delivery.sources[i].family,
-		    ip_format(z->conf->delivery.sources[i], text));
-	if (z->conf->delivery.nsources == 0)
+	for (size_t i = 0; i < n; i++)
+		v = arena_printf(z->a, "%s ip%u:%s", v, own[i].family, ip_format(own[i], text));
+	if (n == 0)
 		v = arena_printf(z->a, "%s a:%s", v, hello(z));
 	line(z, t, arena_str(z->a, z->name), "TXT", arena_printf(z->a, "%s -all", v));
 }
@@ -171,7 +201,8 @@ advise_spf(struct zone *z, const struct zone_topic *t)
 static void
 check_spf(struct zone *z, struct zone_line *l)
 {
-	const struct conf_delivery *d = &z->conf->delivery;
+	size_t nown;
+	const struct ip *own = zone_addresses(z->conf, &nown);
 	const char *why = NULL;
 	struct dns_answer a;
 	struct ip ips[16];
@@ -187,16 +218,16 @@ check_spf(struct zone *z, struct zone_line *l)
 		l->verdict = ZONE_MISSING;
 		return;
 	}
-	for (; n < d->nsources && n < 16; n++)
-		ips[n] = d->sources[n];
-	if (d->nsources == 0) {
+	for (; n < nown && n < 16; n++)
+		ips[n] = own[n];
+	if (nown == 0) {
 		a = *lookup_ask(z->lookup, hello(z), DNS_A);
 		for (size_t i = 0; i < a.n && n < 16; i++)
 			ips[n++] = a.records[i].ip;
 	}
 	if (n == 0) {
 		l->verdict = ZONE_UNKNOWN;
-		l->detail = "no `delivery: source` in postern.yaml, and the EHLO name has no address";
+		l->detail = "no `public_addresses` nor `delivery: source` in postern.yaml, and the EHLO name has no address";
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -213,26 +244,38 @@ check_spf(struct zone *z, struct zone_line *l)
 static void
 advise_dkim(struct zone *z, const struct zone_topic *t)
 {
-	for (size_t i = 0; z->domain && i < z->domain->ndkim; i++) {
-		const struct conf_dkim *c = &z->domain->dkim[i];
-		struct err err;
-		struct dkim_key *k = dkim_key_load(z->domain->name, c->selector, c->key.p, c->ed25519,
-		    &err);
-		char *name = under(z, arena_printf(z->a, SPAN_FMT "._domainkey", SPAN_ARG(c->selector)));
-		struct zone_line *l = line(z, t, name, "TXT", k ? dkim_record(z->a, k) : "");
+	const struct domain_key *keys;
+	struct err err;
+	size_t n;
 
+	if (z->domain == NULL)
+		return;
+	if (domain_keys(z->conf, z->domain, z->a, &keys, &n, &err) == -1) {
+		line(z, t, under(z, "_domainkey"), "TXT", "")->detail = arena_str(z->a, span_str(err.text));
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct domain_key *c = &keys[i];
+		struct dkim_key *k;
+		struct zone_line *l;
+
+		/* One that signs no more is left alone: dkim rotate says when it may go. */
+		if (c->state == RING_RETIRED)
+			continue;
+		k = dkim_key_load(z->domain->name, c->selector, c->path, c->ed25519, &err);
+		l = line(z, t, under(z, arena_printf(z->a, SPAN_FMT "._domainkey", SPAN_ARG(c->selector))),
+		    "TXT", k ? dkim_record(z->a, k) : "");
 		if (k == NULL)
 			l->detail = arena_str(z->a, span_str(err.text));
 		l->what = c;
-		if (k)
-			dkim_key_free(&k);
+		dkim_key_free(&k);
 	}
 }
 
 static void
 check_dkim(struct zone *z, struct zone_line *l)
 {
-	const struct conf_dkim *c = l->what;
+	const struct domain_key *c = l->what;
 	enum dkim_match m = DKIM_NO_RECORD;
 	struct dns_answer a;
 	struct dkim_key *k;
@@ -244,7 +287,7 @@ check_dkim(struct zone *z, struct zone_line *l)
 	}
 	if (!ask(z, l, DNS_TXT, &a))
 		return;
-	if ((k = dkim_key_load(z->domain->name, c->selector, c->key.p, c->ed25519, &err)) == NULL)
+	if ((k = dkim_key_load(z->domain->name, c->selector, c->path, c->ed25519, &err)) == NULL)
 		return;
 	for (size_t i = 0; i < a.n && m == DKIM_NO_RECORD; i++)
 		m = dkim_compare(z->a, k, dns_data(&a, &a.records[i]));

@@ -49,6 +49,8 @@ struct zone_topic {
 	void (*check)(struct zone *z, struct zone_line *l);
 };
 
+/* Our addresses as the Internet sees them; n 0: nobody has said. */
+const struct ip *zone_addresses(const struct config *c, size_t *n);
 void zone_advise(struct zone *z);
 void zone_check(struct zone *z);
 /* Fills z for the domain and advises; z->a is set. false: said on stderr. */

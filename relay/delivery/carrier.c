@@ -59,7 +59,9 @@ tick(evutil_socket_t fd, short what, void *arg)
 		next = s->next;
 		session_tick(s, now);
 	}
-	while (table_next(c->sites, &at, &name, &value))
+	while (table_next(c->hubs, &at, &name, &value))
+		hub_tick(value);
+	for (at = 0; table_next(c->sites, &at, &name, &value); )
 		if (site_stale(value, now))
 			site_free(value);
 	bury(c);

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "delivery/alert.h"
+#include "delivery/dkim_watch.h"
 #include "delivery/report.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
@@ -33,6 +34,7 @@ struct delivery {
 	struct carrier carrier;
 	struct segments *segments;
 	struct alerts *alerts;
+	struct dkim_watch *watch;	/* NULL: no key is to be watched */
 	struct link *queue, *store;
 	struct event *second;		/* what was seen of TLS goes to the store */
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
@@ -140,7 +142,7 @@ delivery_start(struct runtime *rt, struct err *err)
 	buf_init(&d->out, FRAME_BIG);
 	d->segments = segments_new();
 	d->alerts = alerts_new();
-	if (know_thyself(d, err) == -1)
+	if (know_thyself(d, err) == -1 || dkim_watch_new(rt->conf, &d->watch, err) == -1)
 		return -1;
 	if (rt->conf->ndns == 0)
 		d->ndns = resolver_system_servers(d->dns, DNS_SERVERS_MAX, d->arena);
@@ -188,6 +190,7 @@ delivery_run(struct runtime *rt, struct err *err)
 	if (c->resolver == NULL)
 		return -1;
 	carrier_init(c);
+	dkim_watch_begin(d->watch, rt->base, c->resolver);
 	if (rt->conf->delivery.sts)
 		c->sts = sts_client_new(c);
 	c->tlsrpt = tlsrpt_new();
@@ -247,6 +250,8 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 		alerts_store(d->alerts, d->store = l);
 	else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
 		sts_peer_up(d->carrier.sts, l);
+	else if (link_peer(l) == ROLE_SIGNER)
+		dkim_watch_peer(d->watch, l, true);
 }
 
 static void
@@ -259,6 +264,8 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 		tlsrpt_rua_drop(d->carrier.tlsrpt, l);
 	} else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
 		sts_peer_down(d->carrier.sts, l);
+	else if (link_peer(l) == ROLE_SIGNER)
+		dkim_watch_peer(d->watch, l, false);
 	if (l != d->queue)
 		return;
 	/* The next queue hands everything out again. What is not promised yet is dropped, so
@@ -276,7 +283,7 @@ job_over(void *ctx, struct job *job)
 	struct order *o = (struct order *)job;
 	struct arena *a = job->arena;
 
-	if (!job->handed_back) {
+	if (!job->handed_back && !job->postponed) {
 		report_log(job);
 		alert_attempt(d->alerts, job);
 	}

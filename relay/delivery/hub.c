@@ -12,8 +12,8 @@
 #include "table.h"
 
 #define CALM (600 * US_PER_SEC)		/* after a push-back; then it is forgotten */
-
 #define CAUTION_MAX 6
+#define KEY_MAX (64u << 10)		/* hosts of a plan, and the addresses of a pool */
 
 static void hub_pump(struct hub *hub);
 
@@ -86,6 +86,7 @@ hub_join(struct site *site)
 	if (ceiling < hub->ceiling)
 		hub->ceiling = ceiling;
 	hub->members++;
+	hub->waiting += site->nwaiting;
 	site->hub = hub;
 }
 
@@ -139,7 +140,8 @@ hub_leave(struct site *site)
 		return;
 	unring(site);
 	site->hub = NULL;
-	ASSERT(hub->members > 0);
+	ASSERT(hub->members > 0 && hub->waiting >= site->nwaiting);
+	hub->waiting -= site->nwaiting;
 	hub->members--;
 	maybe_free(hub);
 }
@@ -173,6 +175,8 @@ hub_reached(struct hub *hub)
 	if (hub->failures && hub->ring)
 		site_dirty(hub->ring);
 	hub->failures = 0;
+	if (hub->nsessions >= hub->full)
+		hub->caution = 0;	/* there is more room than there was */
 }
 
 void
@@ -214,6 +218,8 @@ hub_push_back(struct hub *hub, const struct session *s, bool greeting)
 
 	if (to == 0)
 		to = 1;
+	if (greeting)
+		hub->full = left + 1;
 	/* Those that were on their way together are refused together: that is one. */
 	if (to >= hub->allowed || (!greeting && hub->pushed && now - hub->pushed_at < US_PER_SEC))
 		return;
@@ -429,11 +435,43 @@ hub_pump(struct hub *hub)
 	}
 }
 
+/* Does the one who is next wait for longer than he should? */
+static bool
+slow(const struct hub *hub)
+{
+	return hub->ring && hub->ring->first &&
+	    clock_real() - hub->ring->first->t_start > HUB_PATIENCE;
+}
+
+/* Those whose turn comes next stay. */
+void
+hub_tick(struct hub *hub)
+{
+	size_t stay = HUB_WAITING;
+
+	hub->crowded = hub->waiting > HUB_WAITING && slow(hub);
+	for (struct site *site = hub->ring; hub->crowded && site; site = site->hub_next) {
+		if (site->nwaiting <= stay) {
+			stay -= site->nwaiting;
+			continue;
+		}
+		site_send_back(site, site->nwaiting - stay, HUB_AWAY);
+		stay = 0;
+	}
+}
+
 void
 hub_want(struct site *site)
 {
-	ASSERT(site->hub != NULL && site->first != NULL);
+	struct hub *hub = site->hub;
+
+	ASSERT(hub != NULL && site->first != NULL);
+	if (hub->crowded && hub->waiting > HUB_WAITING) {
+		site_send_back(site, hub->waiting - HUB_WAITING, HUB_AWAY);
+		if (site->first == NULL)
+			return;
+	}
 	if (site->hub_prev == NULL)
 		enring(site);
-	hub_pump(site->hub);
+	hub_pump(hub);
 }

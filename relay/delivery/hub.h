@@ -11,10 +11,14 @@
  * back: to what they have taken when they refuse one more (421 or 4xx as
  * greeting), to half when 421 or a burst of 4xx comes in the middle. From
  * then on it grows by one for as many successes as there are connections, twice as many after each
- * push-back that follows, until ten minutes pass without one. A job that was refused a connection
+ * push-back that follows, until one more is let in than was before, or ten minutes pass. A job that was refused a connection
  * while others work waits for one of those; it is not put off.
  *
  * Pace: per_site.rate messages, evenly.
+ *
+ * Crowd: when more than HUB_WAITING jobs wait, and the first for longer than HUB_PATIENCE,
+ * the rest and those that come are sent back to the queue for a while. Else a provider that has become slow
+ * would fill the places that there are for all jobs under way, and hold up the mail of others.
  *
  * Rest: when no server can be reached, all that wait hear so, and those that
  * come within the rest hear the same; then one connection tries. The rest is
@@ -28,12 +32,16 @@
 
 #define HUB_START 5			/* connections at first */
 #define HUB_REST_MAX (45 * US_PER_SEC)
+#define HUB_WAITING 500
+#define HUB_PATIENCE (5 * US_PER_SEC)
+#define HUB_AWAY (15 * US_PER_SEC)	/* and up to as much again */
 #define HUB_BURST 5			/* 4xx for a whole message, one after the other: pushed back */
 #define HUB_PUSHED_MAX 8		/* times a job waits for another connection; then it is put off */
 
 struct hub {
 	struct carrier *c;
 	struct span key;		/* in the carrier's table */
+	size_t waiting;			/* jobs of all of them */
 	size_t members;			/* sites whose route leads here */
 	struct site *ring, **ring_end;	/* those with jobs, in turn */
 	struct session *sessions;
@@ -42,8 +50,10 @@ struct hub {
 	uint32_t allowed;		/* connections now */
 	uint32_t successes;		/* since `allowed` last changed */
 	bool pushed;			/* it has pushed back, ever: grow with care */
+	size_t full;			/* connections at which the last one was turned away; 0: never */
 	unsigned caution;		/* doublings of the successes it takes to try one more */
 	int64_t pushed_at, told_at;	/* clock_mono; told: in the log */
+	bool crowded;			/* as the last tick found it */
 	bool no_chunking;		/* BDAT is offered there, and not known */
 	unsigned burst;			/* 4xx since the last success */
 	unsigned failures;		/* times in a row that nothing could be reached */
@@ -57,6 +67,8 @@ struct hub {
 /* The site's route is new: the hub of its servers, made when there is none. */
 void hub_join(struct site *site);
 void hub_leave(struct site *site);		/* does nothing without a hub */
+/* Once a second. */
+void hub_tick(struct hub *hub);
 /* The site has jobs that wait, and a fresh route. */
 void hub_want(struct site *site);
 

@@ -32,6 +32,7 @@ struct job {
 	bool requeued;			/* met a connection that had died idle: once is enough */
 	uint8_t pushed;			/* times a server would not let it in while others were served */
 	bool handed_back;
+	int64_t postponed;		/* not tried: to come again after so many microseconds */
 	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real */
 	struct span relay;		/* "mx1.example.net[203.0.113.9]:25"; "none" */
 	struct span tls;

@@ -94,9 +94,10 @@ report_result(struct buf *b, const struct job *job)
 	size_t room = REPLIES_MAX / (n ? n : 1);
 	struct msg_result m = { .id = job->d.id, .site = job->d.site, .t_start = job->t_start,
 		.t_conn = job->t_conn, .t_ready = job->t_ready, .t_end = job->t_end,
-		.tls = job->tls, .handed_back = job->handed_back };
+		.tls = job->tls, .handed_back = job->handed_back,
+		.postponed = job->postponed };
 
-	if (!job->handed_back) {
+	if (!job->handed_back && !job->postponed) {
 		m.rcpts = arena_array(job->arena, n, sizeof(*m.rcpts));
 		m.nrcpts = n;
 	}

@@ -127,6 +127,9 @@ session_over(struct session *s)
 		return;
 	}
 	ASSERT(m->failed);
+	/* What it could make nothing of has not been taken. */
+	if (buf_size(&s->in) && !m->fail.remote)
+		talk_heard(&s->talk, span_sub(buf_data(&s->in), 0, TALK_LINE), clock_mono());
 	talk_note(&s->talk, clock_mono(), SPAN_FMT, SPAN_ARG(m->fail.reply));
 	if (m->fail.cls == FAIL_TLS && !m->tls_active)
 		tlsrpt_failed(s, TLS_RESULT_STARTTLS, m->fail.reply);

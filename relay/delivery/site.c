@@ -81,12 +81,21 @@ site_take_dirty(struct carrier *c)
 
 /* --- waiting --- */
 
+static void
+count(struct site *site, int more)
+{
+	site->nwaiting += (size_t)more;
+	if (site->hub)
+		site->hub->waiting += (size_t)more;
+}
+
 void
 site_add(struct site *site, struct job *job)
 {
 	job->next = NULL;
 	*site->last = job;
 	site->last = &job->next;
+	count(site, 1);
 	site_dirty(site);
 }
 
@@ -97,6 +106,7 @@ site_requeue(struct site *site, struct job *job)
 	if (site->first == NULL)
 		site->last = &job->next;
 	site->first = job;
+	count(site, 1);
 	site_dirty(site);
 }
 
@@ -110,6 +120,7 @@ site_take(struct site *site)
 		if (site->first == NULL)
 			site->last = &site->first;
 		job->next = NULL;
+		count(site, -1);
 	}
 	return job;
 }
@@ -126,6 +137,24 @@ site_retire(struct site *site)
 	}
 }
 
+void
+site_send_back(struct site *site, size_t n, int64_t away)
+{
+	struct job **jp = &site->first, *job;
+
+	for (size_t stay = n < site->nwaiting ? site->nwaiting - n : 0; stay > 0; stay--)
+		jp = &(*jp)->next;
+	while ((job = *jp) != NULL) {
+		*jp = job->next;
+		job->next = NULL;
+		count(site, -1);
+		job->postponed = away + (int64_t)(site->c->world.random(site->c->world.random_ctx) %
+		    (uint64_t)away);
+		job_done(site->c, job);
+	}
+	site->last = jp;
+}
+
 /* Those that demand less stay. */
 void
 site_fail(struct site *site, const struct smtp_result *why, struct span relay,
@@ -133,6 +162,7 @@ site_fail(struct site *site, const struct smtp_result *why, struct span relay,
 {
 	struct job *job, *all = site->first;
 
+	count(site, -(int)site->nwaiting);
 	site->first = NULL;
 	site->last = &site->first;
 	while ((job = all) != NULL) {

@@ -18,6 +18,7 @@ struct site {
 	struct route *route;
 	struct routing *routing;
 	struct job *first, **last;	/* waiting, oldest first */
+	size_t nwaiting;
 	size_t working;			/* sessions that carry a job of it */
 	struct hub *hub;		/* while the route is known */
 	struct site *hub_next, **hub_prev;	/* in the hub's ring, while jobs wait; prev NULL: not there */
@@ -33,6 +34,8 @@ struct job *site_take(struct site *site);	/* the first that waits, or NULL */
 /* What waits and demands no less ({ 0 }: all) gets this answer. */
 void site_fail(struct site *site, const struct smtp_result *why, struct span relay,
     struct job_demand demand);
+/* The last n that wait go back to the queue for `away` or somewhat more. */
+void site_send_back(struct site *site, size_t n, int64_t away);
 /* The route may have changed: asked for again before the next connection. */
 void site_forget_route(struct site *site);
 /* Is the route known and fresh? If not it is being asked for. */

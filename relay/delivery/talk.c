@@ -148,6 +148,8 @@ talk_note(struct talk *t, int64_t now, const char *fmt, ...)
 	int n;
 
 	body_over(t, now);
+	if (t->nline)
+		line_over(t, now);
 	va_start(ap, fmt);
 	n = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);

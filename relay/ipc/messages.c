@@ -393,9 +393,27 @@ ENCODE(signed)
 	enc_span(&e, m->text);
 }
 DECODE(signed)
-	m->status = (enum sign_status)dec_enum(&d, SIGN_FAILED + 1);
+	m->status = (enum sign_status)dec_enum(&d, SIGN_STATUSES);
 	m->headers = dec_span(&d);
 	m->text = dec_span(&d);
+DECODED
+
+ENCODE(published)
+	enc_span(&e, m->domain);
+	enc_span(&e, m->selector);
+	enc_u8(&e, m->known);
+	enc_u32(&e, (uint32_t)m->ntexts);
+	for (size_t i = 0; i < m->ntexts; i++)
+		enc_span(&e, m->texts[i]);
+}
+DECODE(published)
+	m->domain = dec_span(&d);
+	m->selector = dec_span(&d);
+	m->known = dec_enum(&d, 2);
+	m->ntexts = dec_count(&d, PUBLISHED_TEXTS_MAX, 4);
+	m->texts = arena_array(a, m->ntexts, sizeof(*m->texts));
+	for (size_t i = 0; i < m->ntexts; i++)
+		d.bad |= (m->texts[i] = dec_span(&d)).n > PUBLISHED_TEXT_MAX;
 DECODED
 
 ENCODE(submit)
@@ -482,6 +500,7 @@ ENCODE(result)
 	enc_i64(&e, m->t_end);
 	enc_span(&e, m->tls);
 	enc_u8(&e, m->handed_back);
+	enc_i64(&e, m->postponed);
 	enc_u32(&e, (uint32_t)m->nrcpts);
 	for (size_t i = 0; i < m->nrcpts; i++) {
 		const struct rcpt_result *r = &m->rcpts[i];
@@ -505,6 +524,8 @@ DECODE(result)
 	m->t_end = dec_i64(&d);
 	m->tls = dec_span(&d);
 	m->handed_back = dec_enum(&d, 2);
+	m->postponed = dec_i64(&d);
+	d.bad |= m->postponed < 0 || m->postponed > POSTPONED_MAX;
 	m->nrcpts = dec_count(&d, ENVELOPE_RECIPIENTS_MAX, 18);
 	m->rcpts = arena_array(a, m->nrcpts, sizeof(*m->rcpts));
 	for (size_t i = 0; i < m->nrcpts; i++) {

@@ -63,11 +63,22 @@ struct msg_sign {
 	struct span domain;	/* whose keys: the domain of the author (From:), else of the sender */
 	struct payload payload;
 };
-enum sign_status { SIGN_OK, SIGN_NO_KEY, SIGN_FAILED };
+/* UNPUBLISHED: there are keys, none stands in the DNS, and that was asked for */
+enum sign_status { SIGN_OK, SIGN_NO_KEY, SIGN_FAILED, SIGN_UNPUBLISHED, SIGN_STATUSES };
 struct msg_signed {
 	enum sign_status status;
 	struct span headers;	/* whole header fields with CRLF, to stand on top */
 	struct span text;	/* SIGN_FAILED: why */
+};
+
+/* ---- PUBLISHED: the DNS was asked for a key; unasked, and again when something changes ---- */
+#define PUBLISHED_TEXTS_MAX 16
+#define PUBLISHED_TEXT_MAX 4096
+struct msg_published {
+	struct span domain, selector;
+	bool known;		/* false: the DNS does not answer, or not credibly */
+	struct span *texts;	/* TXT records, their strings joined */
+	size_t ntexts;
 };
 
 /* ---- SUBMIT: the final bytes and what is to be done for each recipient ---- */
@@ -131,12 +142,14 @@ struct rcpt_result {
 	bool remote;		/* the reply is the remote server's, not ours */
 	bool notifies;		/* SENT, and the server took over what RFC 3461 asks for */
 };
+#define POSTPONED_MAX (INT64_C(3600) * 1000000)
 struct msg_result {
 	uint64_t id;
 	struct span site;
 	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real: job taken, connecting, session ready, done */
 	struct span tls;	/* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" none */
 	bool handed_back;	/* RETIRE: not tried; queue it as it was */
+	int64_t postponed;	/* not tried, too many wait for those servers: once more after so many microseconds */
 	struct rcpt_result *rcpts;
 	size_t nrcpts;
 };
@@ -259,6 +272,7 @@ MSG_CODEC(scan);
 MSG_CODEC(verdict);
 MSG_CODEC(sign);
 MSG_CODEC(signed);
+MSG_CODEC(published);
 MSG_CODEC(submit);
 MSG_CODEC(accepted);
 MSG_CODEC(segment);

@@ -474,8 +474,26 @@ read_listeners(struct reader *r, const struct conf_node *list)
 
 /* ---- domains ---- */
 
+#define CREDENTIALS "/run/credentials/postern.service"
+
+/* `credential:NAME` is a file that systemd has put there for us (LoadCredential). */
+static struct span
+key_path(struct reader *r, const struct conf_node *n, struct span key)
+{
+	struct span name = span_from(key, 11);
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+	if (!span_starts(key, SPAN_LIT("credential:")))
+		return span_str(path_of(r, key));
+	if (name.n == 0 || span_find(name, '/') < name.n || name.p[0] == '.')
+		diag_at(r->d, DIAG_ERROR, n, "credential:NAME, with LoadCredential=NAME:FILE in the unit",
+		    "`" SPAN_FMT "` is no name of a credential", SPAN_ARG(name));
+	return span_str(arena_printf(r->a, "%s/" SPAN_FMT, folder ? folder : CREDENTIALS,
+	    SPAN_ARG(name)));
+}
+
 static void
-read_dkim(struct reader *r, const struct conf_node *list, struct conf_domain *dom)
+read_dkim_keys(struct reader *r, const struct conf_node *list, struct conf_domain *dom)
 {
 	static const char *const known[] = { "selector", "key", "algorithm", NULL };
 	static const char *const algorithms[] = { "rsa-sha256", "ed25519-sha256", NULL };
@@ -498,12 +516,36 @@ read_dkim(struct reader *r, const struct conf_node *list, struct conf_domain *do
 		if (!text_of(r, conf_get(n, "key"), "a file", &k->key))
 			error_at(r, n, NULL, "a key needs its file: `key`");
 		else
-			k->key = span_str(path_of(r, k->key));
+			k->key = key_path(r, conf_get(n, "key"), k->key);
 		if ((alg = conf_get(n, "algorithm")) && conf_enum(r->d, alg, algorithms, &v))
 			k->ed25519 = v == 1;
 		dom->ndkim++;
 	}
 	dom->dkim = out;
+}
+
+/* A list of keys; `managed`; or {keys, managed, check}. */
+static void
+read_dkim(struct reader *r, const struct conf_node *node, struct conf_domain *dom)
+{
+	static const char *const known[] = { "keys", "managed", "check", NULL };
+	const struct conf_node *n;
+
+	if (node->kind == CONF_SCALAR && span_is(node->text, "managed")) {
+		dom->dkim_managed = true;
+		return;
+	}
+	if (node->kind != CONF_MAP) {
+		read_dkim_keys(r, node, dom);
+		return;
+	}
+	conf_check_keys(r->d, node, "dkim", known);
+	if ((n = conf_get(node, "keys")))
+		read_dkim_keys(r, n, dom);
+	if ((n = conf_get(node, "managed")))
+		conf_bool(r->d, n, &dom->dkim_managed);
+	if ((n = conf_get(node, "check")))
+		conf_bool(r->d, n, &dom->dkim_check);
 }
 
 static void
@@ -617,6 +659,60 @@ read_retry(struct reader *r, const struct conf_node *n, struct conf_delivery *dl
 		if (list != NULL)
 			read_curve(r, list, &dl->retry[c]);
 	}
+}
+
+/* As the Internet sees us, where addresses are translated on the way (NAT). */
+static void
+read_public(struct reader *r, const struct conf_node *list)
+{
+	r->c->npublic = read_sources(r, list, &r->c->public_addresses);
+}
+
+static size_t
+read_zones(struct reader *r, const struct conf_node *list, const struct span **out)
+{
+	struct span *names;
+	size_t n = 0;
+
+	if (!conf_want(r->d, list, CONF_LIST, "a list of domain names"))
+		return 0;
+	names = arena_array(r->a, list->count, sizeof(*names));
+	CONF_EACH(item, list) {
+		struct span s;
+
+		if (!conf_text(r->d, item, "a domain name", &s))
+			continue;
+		if (domain_normalise(r->a, s, &names[n]))
+			n++;
+		else
+			diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` is no domain name", SPAN_ARG(s));
+	}
+	*out = names;
+	return n;
+}
+
+/* What `postern doctor` asks others. */
+static void
+read_doctor(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "probe", "blocklists", NULL };
+	static const struct span probes[] = { SPAN_LIT("gmail.com"), SPAN_LIT("outlook.com") };
+	static const struct span lists[] = { SPAN_LIT("zen.spamhaus.org"), SPAN_LIT("bl.spamcop.net"),
+		SPAN_LIT("b.barracudacentral.org"), SPAN_LIT("psbl.surriel.com") };
+	struct config *c = r->c;
+	const struct conf_node *n;
+
+	c->probes = probes;
+	c->nprobes = sizeof(probes) / sizeof(*probes);
+	c->blocklists = lists;
+	c->nblocklists = sizeof(lists) / sizeof(*lists);
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{probe, blocklists}"))
+		return;
+	conf_check_keys(r->d, map, "doctor", known);
+	if ((n = conf_get(map, "probe")))
+		c->nprobes = read_zones(r, n, &c->probes);
+	if ((n = conf_get(map, "blocklists")))
+		c->nblocklists = read_zones(r, n, &c->blocklists);
 }
 
 static void
@@ -1021,8 +1117,8 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "approvals", "directory", "journal", "tls_reports",
-		NULL };
+		"auth", "limits", "dkim_missing", "approvals", "dkim_verify", "public_addresses", "doctor",
+		"directory", "journal", "tls_reports", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -1061,6 +1157,11 @@ read_top(struct reader *r, const struct conf_node *root)
 		    SPAN_ARG(c->hostname)));
 	if ((n = conf_get(root, "dkim_missing")) && conf_enum(r->d, n, missing, &v))
 		c->dkim_missing = (enum dkim_missing)v;
+	c->dkim_verify = 100;
+	u32_of(r, root, "dkim_verify", 1, 1000000, &c->dkim_verify);
+	if ((n = conf_get(root, "public_addresses")))
+		read_public(r, n);
+	read_doctor(r, conf_get(root, "doctor"));
 	c->receivers = 1;
 	u32_of(r, root, "receivers", 1, 64, &c->receivers);
 }

@@ -138,6 +138,8 @@ struct conf_domain {
 	struct span recipients_file;
 	const struct conf_dkim *dkim;
 	size_t ndkim;
+	bool dkim_managed;	/* keys/DOMAIN.dkim names more (signer/dkim_ring.h) */
+	bool dkim_check;	/* only what stands in the DNS signs */
 	uint64_t max_size;	/* 0: the listener's */
 };
 
@@ -232,11 +234,16 @@ struct config {
 	const struct conf_domain *domains;
 	size_t ndomains;
 	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
+	uint32_t dkim_verify;		/* 100: of a key's signatures libopendkim verifies the first and each so many-th */
 	struct conf_delivery delivery;
 	struct conf_queue queue;
 	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
+	const struct ip *public_addresses;	/* as the Internet sees us; none: delivery.source */
+	size_t npublic;
+	const struct span *probes, *blocklists;	/* doctor: domains to try port 25 on, DNSBL zones */
+	size_t nprobes, nblocklists;
 	bool dnssec;			/* true */
 	const char *trust_anchor;	/* absolute; NULL: the root's */
 	enum av_engine av;

@@ -278,7 +278,7 @@ static char **
 role_environment(void)
 {
 	static const char *const keep[] = { "TZ", "LANG", "JOURNAL_STREAM", "ASAN_OPTIONS",
-		"UBSAN_OPTIONS", "LSAN_OPTIONS", NULL };
+		"UBSAN_OPTIONS", "LSAN_OPTIONS", "CREDENTIALS_DIRECTORY", NULL };
 	static char *env[8];
 	size_t n = 0;
 

@@ -362,6 +362,10 @@ queue_result(struct queue *q, struct link *from, struct frame *f)
 		schedule_return(q->out, &l->job);
 		return r.handed_back ? 0 : -1;
 	}
+	if (r.postponed) {
+		schedule_postpone(q->out, &l->job, clock_real() + r.postponed);
+		return 0;
+	}
 	if (queue_plan(q, m, q->scratch, &s, &p, &err) == -1) {
 		put_off(q, m, l, err.text);
 		return 0;

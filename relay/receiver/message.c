@@ -271,10 +271,10 @@ choose_key(const struct message *m)
 		return (struct span){ 0 };
 	domain = header_from_domain(buf_data(&m->head), buf);
 	if (domain.n && domain_normalise(m->t->arena, domain, &domain) &&
-	    (d = config_domain(m->all->conf, domain)) != NULL && d->ndkim)
+	    (d = config_domain(m->all->conf, domain)) != NULL && (d->ndkim || d->dkim_managed))
 		return d->name;
 	if (mailaddr_split(env->sender, &local, &domain) &&
-	    (d = config_domain(m->all->conf, domain)) != NULL && d->ndkim)
+	    (d = config_domain(m->all->conf, domain)) != NULL && (d->ndkim || d->dkim_managed))
 		return d->name;
 	return (struct span){ 0 };
 }
@@ -287,7 +287,7 @@ dkim_is_missing(const struct message *m, struct smtp_reply *r)
 	bool keys = false;
 
 	for (size_t i = 0; i < conf->ndomains; i++)
-		keys |= conf->domains[i].ndkim > 0;
+		keys |= conf->domains[i].ndkim > 0 || conf->domains[i].dkim_managed;
 	if (m->t->env.direction != DIRECTION_OUTBOUND)
 		return false;
 	if (keys || conf->dkim_missing == DKIM_MISSING_REFUSE)

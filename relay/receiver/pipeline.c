@@ -412,6 +412,15 @@ messages_signed(struct messages *all, struct frame *f, int64_t now)
 		message_finish(m, 451, "4.3.0 the message cannot be signed now");
 		return 0;
 	}
+	if (s.status == SIGN_UNPUBLISHED) {
+		log_msg(LOG_LVL_WARN, m->id, "no DKIM key of %.*s is published: postern dkim check %.*s",
+		    SPAN_ARG(m->sign_domain), SPAN_ARG(m->sign_domain));
+		if (all->conf->dkim_missing == DKIM_MISSING_REFUSE) {
+			message_finish(m, 550, "5.7.1 no DKIM key of the author's domain is published: "
+			    "this relay's administrator can say more");
+			return 0;
+		}
+	}
 	if (s.status == SIGN_OK)
 		g->signature = s.headers;
 	if (all_answered(m))

@@ -20,6 +20,9 @@ struct dkim_key {
 	bool ed25519;
 	char *pem;		/* for libopendkim */
 	EVP_PKEY *key;
+	/* the signer's */
+	enum { KEY_UNCHECKED, KEY_PUBLISHED, KEY_UNPUBLISHED } published;	/* where `check` is asked for */
+	uint64_t unverified;	/* signatures since libopendkim verified one of a message */
 };
 
 /* A message taken apart: fields without their final CRLF, and the body in pieces. */
@@ -50,8 +53,9 @@ int dkim_sign_fast(const struct dkim_key *k, const struct dkim_message *m, int64
 int dkim_sign_lib(const struct dkim_key *k, const struct dkim_message *m, int64_t now,
     struct arena *a, struct buf *out, struct err *err);
 
-/* 0 when libopendkim verifies the one signature of a whole message (CRLF) with k's public half. */
-int dkim_verify_own(const struct dkim_key *k, struct span message, struct arena *a, struct err *err);
+/* 0 when libopendkim verifies the one signature of a whole message (CRLF, in pieces) with k's public half. */
+int dkim_verify_own(const struct dkim_key *k, const struct span *pieces, size_t n, struct arena *a,
+    struct err *err);
 
 /* The fields that are signed, and those of which one more is claimed than there are, so that
  * none can be added (RFC 6376, 5.4.2 and 8.15). NULL-terminated, lower case. */

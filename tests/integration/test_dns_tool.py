@@ -3,10 +3,12 @@ import json
 import os
 import re
 import stat
+import time
 import unittest
 
 import https_server
 import lab
+from authority import Authority
 
 SOURCE = "11.22.33.44"
 
@@ -125,6 +127,13 @@ class Tool(unittest.TestCase):
                 got = self.verdicts()[1]["spf", "example.lab"]
                 self.assertEqual(got[0] == "ok", ok, got)
 
+    def test_reverse_name_leads_back(self):
+        self.lab.dns({"example.lab": ["gw A 11.22.33.45"], "33.22.11.in-addr.arpa": ["44 PTR gw.example.lab."]})
+        self.configure()
+        got = self.verdicts()[1]["ptr", "44.33.22.11.in-addr.arpa"]
+        self.assertEqual(got[0], "wrong")
+        self.assertIn("does not lead back", got[1])
+
     def inbound(self, web, **tls):
         self.lab.config(domains={"example.lab": {"recipients": "any"}}, hostname="gw.example.lab",
                         listeners=[{"name": "mx", "address": "127.0.0.1:%d" % lab.free_port(), "direction": "inbound"}],
@@ -201,6 +210,85 @@ class Tool(unittest.TestCase):
         self.assertEqual(r.returncode, 1)
         self.assertEqual(json.loads(r.stdout)["recipients"][0]["status"], "deferred")
         self.assertEqual(self.lab.tool("send-test", "not-an-address", check=False).returncode, 2)
+
+    def doctor(self):
+        """{topic: [(verdict, detail)]} for what is not of a domain."""
+        r = self.lab.tool("--json", "doctor", check=False)
+        out = {}
+        for l in r.stdout.splitlines():
+            l = json.loads(l)
+            out.setdefault(l["topic"], []).append((l["verdict"], l["detail"]))
+        return out
+
+    def test_doctor_behind_nat(self):
+        """The address we send from is private; the one the Internet sees is what SPF, PTR and blocklists are about."""
+        public = "11.22.33.99"
+        provider = self.lab.mx()
+        zones = {"example.lab": ["gw A " + public, '@ TXT "v=spf1 ip4:%s -all"' % public],
+                 "33.22.11.in-addr.arpa": ["99 PTR gw.example.lab."],
+                 "provider.lab": ["@ MX 10 mx", "mx A 127.0.0.1"],
+                 "clean.lab": [], "listed.lab": ["99.33.22.11 A 127.0.0.2", '99.33.22.11 TXT "spam seen on Tuesday"'],
+                 "shy.lab": ["99.33.22.11 A 127.255.255.254"], "dead.lab": ["99.33.22.11 A 10.1.2.3"]}
+        self.lab.dns(zones)
+        conf = {"domains": {"example.lab": {"recipients": "any"}}, "hostname": "gw.example.lab",
+                "delivery": {"source": ["127.0.0.1"], "port": provider.port, "tls": {"policy": "none"}}}
+        ask = {"probe": ["provider.lab"], "blocklists": ["clean.lab", "listed.lab", "shy.lab", "dead.lab"]}
+        self.lab.config(**conf, doctor=ask)
+        got = self.doctor()
+        self.assertEqual(got["source"][0][0], "note")
+        self.assertIn("public_addresses", got["source"][0][1])
+        self.assertNotIn("blocklist", got, "a private address is on no list")
+        self.assertEqual(self.verdicts()[1]["spf", "example.lab"][0], "wrong")
+        self.lab.config(**conf, doctor=ask, public_addresses=[public])
+        got = self.doctor()
+        self.assertNotIn("source", got)
+        self.assertEqual([v[0] for v in got["blocklist"]], ["ok", "wrong", "note", "note"], got["blocklist"])
+        self.assertIn("spam seen on Tuesday", got["blocklist"][1][1])
+        self.assertEqual(got["outward"][0][0], "ok", got["outward"])
+        v = self.verdicts()[1]
+        self.assertEqual((v["spf", "example.lab"][0], v["ptr", "99.33.22.11.in-addr.arpa"][0], v["address", "gw.example.lab"][0]),
+                         ("ok", "ok", "ok"))
+        plan = self.lab.tool("dns", "plan", "example.lab")
+        self.assertIn("ip4:%s " % public, plan)
+        self.assertNotIn("127.0.0.1", plan)
+
+    def test_doctor_way_out(self):
+        for name, mx, verdict, words in (("refused", None, "wrong", "cannot be reached: Connection refused"),
+                                         ("unwanted", "554 5.7.1 you are on our list", "wrong", "will not have us: 554 5.7.1"),
+                                         ("nobody", "", "note", "no mail server could be looked up")):
+            with self.subTest(name):
+                self.lab = lab.Lab("out")
+                self.addCleanup(self.lab.close)
+                port = self.lab.mx(reply=lambda l, s, m=mx: m if l == "CONNECT" else None).port if mx else lab.free_port()
+                self.lab.dns({"provider.lab": [] if mx == "" else ["@ MX 10 mx", "mx A 127.0.0.1"]})
+                self.lab.config(delivery={"port": port, "tls": {"policy": "none"}}, doctor={"probe": ["provider.lab"], "blocklists": []})
+                got = self.doctor()["outward"][0]
+                self.assertEqual(got[0], verdict, got)
+                self.assertIn(words, got[1])
+
+    def test_doctor_certificate_and_signatures(self):
+        ca = Authority(self.lab, "ca")
+        ca.issue("gw.example.lab", "gw", days="90")
+        ca.issue("gw.example.lab", "soon", days="5")
+        ca.issue("other.lab", "other", days="90")
+        self.lab.dns({})
+        for cert, key, verdict, words in (("gw", "gw", "ok", "good for (89|90) more days"), ("soon", "soon", "note", "renew it"),
+                                          ("other", "other", "note", "is not for gw.example.lab"), ("gw", "other", "wrong", "is not the key of"),
+                                          ("none", "gw", "wrong", "no certificate can be read")):
+            self.lab.config(hostname="gw.example.lab", tls={"certificate": cert + ".pem", "key": key + ".key"},
+                            doctor={"probe": [], "blocklists": []})
+            got = self.doctor()["tls"][0]
+            self.assertEqual(got[0], verdict, (cert, key, got))
+            self.assertRegex(got[1], words)
+        folder = self.lab.signatures()
+        for days, verdict in ((0, "ok"), (5, "note"), (30, "wrong")):
+            t = time.time() - days * 86400 - 60
+            for name in os.listdir(folder):
+                os.utime(os.path.join(folder, name), (t, t))
+            self.lab.config(antivirus={"engine": "libclamav", "databases": folder}, doctor={"probe": [], "blocklists": []})
+            got = self.doctor()["antivirus"][0]
+            self.assertEqual(got, (verdict, got[1]), got)
+            self.assertIn("%d days old" % days, got[1])
 
     def test_sender_without_a_key(self):
         mx = self.lab.mx()

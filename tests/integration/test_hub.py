@@ -89,6 +89,39 @@ class Hub(unittest.TestCase):
             print("\n%d domains, %d connections to find out that their provider is closed" % (DOMAINS, tried.connections))
             self.assertLessEqual(tried.connections, 10)
 
+    def test_slow_provider_with_many_domains(self):
+        """More jobs for one slow provider than there are places for jobs under way (10,000): the mail of others goes on."""
+        domains, rounds, each, n = 2500, 5, 20, 100
+        with lab.Lab("crowd") as l:
+            go = threading.Event()
+            self.addCleanup(go.set)
+            slow = l.mx(host="127.0.8.2", reply=lambda line, s: go.wait(120) and None if line == "." else None)
+            fast = l.mx(host="127.0.8.3", port=slow.port)
+            l.dns({"cust.lab": ["* MX 10 mx.host.lab."], "host.lab": ["mx A 127.0.8.2", "fast A 127.0.8.3"],
+                   "fast.lab": ["@ MX 10 fast.host.lab."]})
+            l.config(delivery={"port": slow.port, "tls": {"policy": "none"}})
+            l.start_postern()
+
+            def timed():
+                start, before = time.monotonic(), len(fast.messages)
+                with l.smtp() as s:
+                    for i in range(n):
+                        s.sendmail("a@example.lab", ["b@fast.lab"], lab.message(to=["b@fast.lab"]))
+                fast.wait(before + n, 60)
+                return time.monotonic() - start
+            timed()
+            alone = timed()
+            with l.smtp() as s:
+                for i in range(domains * rounds // each):
+                    to = ["u@c%d.cust.lab" % (k % domains) for k in range(i * each, (i + 1) * each)]
+                    self.assertEqual(s.sendmail("bulk%d@example.lab" % (i % 7), to, lab.message(to=["all@cust.lab"])), {})
+            lab.wait_for(lambda: slow.connections >= 5, because="the slow provider to be busy")
+            beside = timed()
+            print("\n%d messages to another site: %.2f s alone, %.2f s beside %d jobs for a provider that does not answer"
+                  % (n, alone, beside, domains * rounds))
+            self.assertEqual(len(slow.messages), 0)
+            self.assertLess(beside, 60)
+
     def test_pace(self):
         with lab.Lab("pace") as l:
             mx = l.mx()

@@ -11,6 +11,7 @@
 #include "fs.h"
 #include "scanner_test.h"
 #include "dkim_test.h"
+#include "signer/dkim_ring.h"
 #include "signer/dkim_sign.h"
 
 #ifdef POSTERN_SANITIZED
@@ -330,6 +331,66 @@ no_from_is_refused(void **state)
 	buf_release(&out);
 }
 
+/* What the signer does before it lets a signature go: the message in whatever pieces, the right key, each
+ * byte. */
+static void
+own_signature_is_judged(void **state)
+{
+	struct err err;
+
+	for (int ed = 0; ed < 2; ed++)
+		for (size_t i = 0; i < sizeof(corpus) / sizeof(*corpus); i++) {
+			struct span text = span_str(corpus[i]);
+			struct span pieces[4] = { sign(dkim_sign_fast, ed, text), span_sub(text, 0, 7),
+				{ 0 }, span_from(text, 7) };
+			char *forged = arena_str(arena, text);
+
+			if (dkim_verify_own(keys[ed], pieces, 4, arena, &err) == -1)
+				fail_msg("%zu: %s", i, err.text);
+			assert_int_equal(dkim_verify_own(keys[!ed], pieces, 4, arena, &err), -1);
+			forged[strcspn(forged, "@") + 1] ^= 1;
+			pieces[1] = span_str(forged);
+			assert_int_equal(dkim_verify_own(keys[ed], pieces, 2, arena, &err), -1);
+			assert_int_equal(dkim_verify_own(keys[ed], &text, 1, arena, &err), -1);
+		}
+}
+
+/* The states of keys on the disk: what is written is read, what is no line of it is named. */
+static void
+ring_of_keys(void **state)
+{
+	char *conf = arena_printf(arena, "%s/postern.yaml", dir);
+	char *file = arena_printf(arena, "%s/keys/example.org.dkim", dir);
+	static const char *const bad[] = { "a rsa-sha256 active", "a rsa active 2026-11-22T10:00:00Z",
+		"a rsa-sha256 live 2026-11-22T10:00:00Z", "a rsa-sha256 active yesterday",
+		"../a rsa-sha256 active 2026-11-22T10:00:00Z", "a rsa-sha256 active 2026-11-22T10:00:00Z x" };
+	struct ring r, got;
+	struct err err;
+
+	assert_int_equal(mkdir(arena_printf(arena, "%s/keys", dir), 0700), 0);
+	assert_int_equal(ring_load(&r, conf, SPAN_LIT("example.org"), arena, &err), 0);
+	assert_int_equal(r.n, 0);
+	assert_non_null(ring_add(&r, SPAN_LIT("r1"), false, "x", 1795341600));
+	assert_non_null(ring_add(&r, SPAN_LIT("e1"), true, "y", 1795341601));
+	r.keys[0].state = RING_RETIRED;
+	assert_int_equal(ring_save(&r, &err), 0);
+	assert_int_equal(ring_load(&got, conf, SPAN_LIT("example.org"), arena, &err), 0);
+	assert_int_equal(got.n, 2);
+	assert_int_equal(got.keys[0].state, RING_RETIRED);
+	assert_int_equal(got.keys[0].since, 1795341600);
+	assert_int_equal(got.keys[1].state, RING_PUBLISH);
+	assert_true(got.keys[1].ed25519 && span_is(got.keys[1].selector, "e1"));
+	assert_string_equal(got.keys[1].path, arena_printf(arena, "%s/keys/e1.example.org.pem", dir));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		test_write(file, arena_printf(arena, "# keys\n\n%s\n", bad[i]));
+		assert_int_equal(ring_load(&got, conf, SPAN_LIT("example.org"), arena, &err), -1);
+		assert_non_null(strstr(err.text, "example.org.dkim:3:"));
+	}
+	while (ring_add(&r, SPAN_LIT("more"), false, "z", 1))
+		;
+	assert_int_equal(r.n, RING_KEYS_MAX);
+}
+
 static void
 refused_key(const char *path, bool ed25519, const char *why)
 {
@@ -371,7 +432,8 @@ main(void)
 #define T(f) cmocka_unit_test(f)
 		T(signatures_verify), T(engines_agree), T(body_hashes_agree), T(open_last_line),
 		T(added_fields_break_it), T(absent_fields_stay_absent), T(field_is_well_formed),
-		T(pieces_are_one_message), T(no_from_is_refused), T(bad_keys_are_refused),
+		T(pieces_are_one_message), T(no_from_is_refused), T(own_signature_is_judged),
+		T(ring_of_keys), T(bad_keys_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

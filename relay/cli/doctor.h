@@ -1,0 +1,32 @@
+/* doctor.h -- what the files of `postern doctor` share. */
+#ifndef CLI_DOCTOR_H
+#define CLI_DOCTOR_H
+
+#include "buf.h"
+#include "cli/cli.h"
+#include "cli/lookup.h"
+
+struct doctor {
+	const struct cli *cli;
+	const struct config *conf;
+	struct arena *a;
+	struct lookup *lookup;
+	struct buf out;
+	bool bad;
+};
+
+enum health { HEALTHY, DOUBTFUL, ILL };
+
+/* One line of what was found. */
+void doctor_say(struct doctor *d, enum health h, const char *topic, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* doctor_world.c: how the Internet sees us */
+void doctor_outward(struct doctor *d);		/* port 25, from our addresses */
+void doctor_blocklists(struct doctor *d);	/* our public addresses on them */
+void doctor_source(struct doctor *d);		/* do we know our public addresses? */
+/* doctor_files.c: what grows old on this machine */
+void doctor_tls(struct doctor *d);		/* our certificate: name, end, key */
+void doctor_antivirus(struct doctor *d);	/* age of the signatures */
+
+#endif
