@@ -35,7 +35,7 @@ block_new(size_t size)
 
 	ASSERT(size <= SIZE_MAX - sizeof(*b));
 	b = malloc(sizeof(*b) + size);
-	ASSERT(b != NULL);
+	ASSERT_MEMORY(b);
 	b->size = size;
 	b->next = NULL;
 	return b;
@@ -46,7 +46,7 @@ arena_new(size_t first_block)
 {
 	struct arena *a = malloc(sizeof(*a));
 
-	ASSERT(a != NULL);
+	ASSERT_MEMORY(a);
 	if (first_block == 0)
 		first_block = BLOCK_FIRST;
 	a->first = a->blocks = block_new(first_block);
@@ -169,7 +169,7 @@ arena_grow(struct arena *a, void *old, size_t old_n, size_t new_n)
 		ASSERT(new_n <= SIZE_MAX / 2);
 		a->used += rounded - b->size;
 		b = realloc(b, sizeof(*b) + rounded);
-		ASSERT(b != NULL);
+		ASSERT_MEMORY(b);
 		b->size = rounded;
 		a->blocks = b;
 		return b->data;

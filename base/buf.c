@@ -63,7 +63,7 @@ buf_room(struct buf *b, size_t n)
 	if (b->head) {
 		char *p = malloc(cap);
 
-		ASSERT(p != NULL);
+		ASSERT_MEMORY(p);
 		if (live)
 			memcpy(p, b->p + b->head, live);
 		free(b->p);
@@ -72,7 +72,7 @@ buf_room(struct buf *b, size_t n)
 		b->head = 0;
 	} else {
 		b->p = realloc(b->p, cap);
-		ASSERT(b->p != NULL);
+		ASSERT_MEMORY(b->p);
 	}
 	b->cap = cap;
 	return b->p + b->n;

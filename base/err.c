@@ -72,3 +72,10 @@ assert_failed(const char *cond, const char *file, int line)
 	fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, cond);
 	abort();
 }
+
+void
+memory_failed(void)
+{
+	fputs("out of memory\n", stderr);
+	abort();
+}

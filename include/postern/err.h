@@ -26,6 +26,9 @@ int err_wrap(struct err *err, const char *fmt, ...)	/* puts "text: " in front */
 /* Always on: a broken invariant ends the process, which is restarted. */
 #define ASSERT(cond) \
 	((cond) ? (void)0 : assert_failed(#cond, __FILE__, __LINE__))
+/* Memory that could not be had ends the process too, but is no bug: it has a limit. */
+#define ASSERT_MEMORY(p) ((p) != NULL ? (void)0 : memory_failed())
+_Noreturn void memory_failed(void);
 _Noreturn void assert_failed(const char *cond, const char *file, int line);
 
 #endif

@@ -54,14 +54,15 @@ reader_open(struct span bytes, enum part_type t)
 	default:
 		archive_read_support_format_raw(ar);
 	}
+	/* Named, so that the library does not look for further layers within. */
 	if (t == TYPE_GZIP)
-		archive_read_support_filter_gzip(ar);
+		archive_read_append_filter(ar, ARCHIVE_FILTER_GZIP);
 	else if (t == TYPE_BZIP2)
-		archive_read_support_filter_bzip2(ar);
+		archive_read_append_filter(ar, ARCHIVE_FILTER_BZIP2);
 	else if (t == TYPE_XZ)
-		archive_read_support_filter_xz(ar);
+		archive_read_append_filter(ar, ARCHIVE_FILTER_XZ);
 	else if (t == TYPE_ZSTD)
-		archive_read_support_filter_zstd(ar);
+		archive_read_append_filter(ar, ARCHIVE_FILTER_ZSTD);
 	return ar;
 }
 

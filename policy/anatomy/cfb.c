@@ -66,6 +66,14 @@ chain(struct cfb *c, uint32_t first, uint64_t most)
 			want = most;
 		if (from >= c->bytes.n)
 			return span_make("", 0);
+		/* Paid for as if it were copied: many streams may name the same sectors. */
+		if (want > c->bytes.n - from)
+			want = c->bytes.n - from;
+		if (want > c->b->left) {
+			want = c->b->left;
+			c->cut = true;
+		}
+		c->b->left -= want;
 		return span_sub(c->bytes, (size_t)from, (size_t)want);
 	}
 	pour_begin(&o, c->b, c->bytes.n, most > c->bytes.n ? 0 : most);

@@ -498,11 +498,13 @@ member_use(struct office *o, const struct zip_entry *e, int pass)
 void
 office_read(struct builder *b, uint16_t index)
 {
-	struct office *o = arena_zalloc(b->a, sizeof(*o));
+	static struct office scratch;	/* too large for each of ten thousand files */
+	struct office *o = &scratch;
 	struct part *p = &b->out->parts[index];
 	struct text none = { 0 };
 	struct zip_listing l;
 
+	memset(o, 0, sizeof(*o));
 	o->b = b;
 	o->index = index;
 	o->type = p->type;
@@ -515,6 +517,8 @@ office_read(struct builder *b, uint16_t index)
 	for (int pass = 0; pass < 2 && !o->locked; pass++)
 		for (size_t i = 0; i < l.n; i++)
 			member_use(o, &l.v[i], pass);
+	if (o->cut || l.cut)
+		b->out->parts[index].defects |= DEFECT_TOO_LARGE;
 	for (size_t i = 0; i < o->nstories; i++) {
 		struct story *s = &o->stories[i];
 		struct text raw = { .s = span_make(s->text.p, s->text.n) }, text;
@@ -528,8 +532,6 @@ office_read(struct builder *b, uint16_t index)
 			side_add(b, index, s->origin, &text);
 	}
 	p = &b->out->parts[index];
-	if (o->cut || l.cut)
-		p->defects |= DEFECT_TOO_LARGE;
 	if (o->dde)
 		p->defects |= DEFECT_ACTIVE_CONTENT;
 	if (o->locked) {

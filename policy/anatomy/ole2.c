@@ -81,7 +81,7 @@ is_known_object(struct span name)
 static void
 strings_set(struct builder *b, uint16_t index)
 {
-	struct text t = { .s = strings_find(b->a, b->out->parts[index].decoded) };
+	struct text t = { .s = strings_find(b->a, b->out->parts[index].decoded, true) };
 
 	if (b->out->parts[index].text.s.n)
 		side_add(b, index, SPAN_LIT("anything readable"), &t);

@@ -248,8 +248,17 @@ attached_add(struct pdf *pdf, const struct pdf_object *o, struct span spec)
 		return;
 	at->seen = true;
 	d = pdf_object_value(pdf, at, &raw);
-	if (d.kind == PDF_DICT && raw.p && pdf_stream(pdf, at, d.s, raw, &bytes))
-		blob_add(pdf->b, pdf->index, bytes, pdf_text(pdf, name, o));
+	if (d.kind != PDF_DICT || raw.p == NULL || !pdf_stream(pdf, at, d.s, raw, &bytes))
+		return;
+	/* Without a filter it is borrowed, and objects may overlap. */
+	if (bytes.p >= pdf->bytes.p && bytes.p < pdf->bytes.p + pdf->bytes.n) {
+		if (bytes.n > pdf->b->left) {
+			pdf->cut = true;
+			return;
+		}
+		pdf->b->left -= bytes.n;
+	}
+	blob_add(pdf->b, pdf->index, bytes, pdf_text(pdf, name, o));
 }
 
 /* The keys of one dictionary (or an array of them), and of those within it. */
@@ -330,6 +339,8 @@ pdf_read(struct builder *b, uint16_t index)
 	pdf_objects_find(pdf);
 	if (!pdf->lock.locked)
 		objects_read(pdf);
+	if (pdf->cut || pdf->work == 0)
+		b->out->parts[index].defects |= DEFECT_TOO_LARGE;
 	raw = (struct text){ .s = span_make(pdf->main.p, pdf->main.n) };
 	charset_decode(b->a, SPAN_LIT("utf-8"), &raw, false, &text);
 	text_set(b, index, &text);
@@ -337,11 +348,9 @@ pdf_read(struct builder *b, uint16_t index)
 	side(pdf, "properties", &pdf->meta);
 	side(pdf, "scripts", &pdf->script);
 	side(pdf, "no page of the document", &pdf->orphans);
-	if (pdf->cut || pdf->work == 0)
-		b->out->parts[index].defects |= DEFECT_TOO_LARGE;
 	if (pdf->n == 0) {
 		/* No object at all: whatever is readable. */
-		text.s = strings_find(b->a, pdf->bytes);
+		text.s = strings_find(b->a, pdf->bytes, true);
 		b->out->parts[index].defects |= DEFECT_DOCUMENT_BROKEN;
 		side_add(b, index, SPAN_LIT("anything readable"), &text);
 	}

@@ -51,7 +51,8 @@ struct pdf {
 	bool cut;
 	struct textmake main, fields, meta, script, orphans;
 	struct textmake *out;
-	struct pdf_font **fonts;
+	struct pdf_font **fonts;	/* by number, the last of each slot */
+	unsigned nfonts;		/* read so far */
 };
 
 struct pdf_lex {

@@ -322,13 +322,10 @@ operator(struct runner *r, struct span op, struct pdf_lex *l)
 void
 pdf_content(struct pdf *pdf, struct span content, struct span resources, unsigned depth)
 {
-	struct runner *r = arena_zalloc(pdf->b->a, sizeof(*r));
+	struct runner runner = { .pdf = pdf, .resources = resources, .depth = depth }, *r = &runner;
 	struct pdf_value v;
 	struct pdf_lex l;
 
-	r->pdf = pdf;
-	r->resources = resources;
-	r->depth = depth;
 	r->now = (struct state){ .ctm = unit, .scale = 1, .size = 1 };
 	r->text = r->line = unit;
 	pdf_lex_init(&l, pdf, content, false);

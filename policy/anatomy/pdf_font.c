@@ -13,6 +13,7 @@
 
 #define RANGES_MAX 70000
 #define FONTS 512
+#define FONTS_READ_MAX 4096	/* the same again counts too, when its slot was taken */
 
 struct range {
 	uint32_t lo, hi;
@@ -351,6 +352,13 @@ pdf_font(struct pdf *pdf, struct pdf_value ref)
 
 	if (slot && *slot && (*slot)->ref == ref.ref)
 		return *slot;
+	if (pdf->nfonts++ >= FONTS_READ_MAX) {
+		pdf->cut = true;
+		ref.kind = PDF_NULL;
+		if (pdf->fonts[0])
+			return pdf->fonts[0];
+		slot = &pdf->fonts[0];
+	}
 	v = pdf_follow(pdf, ref);
 	f = arena_zalloc(pdf->b->a, sizeof(*f));
 	f->ref = ref.ref;

@@ -42,7 +42,7 @@ runs_grow(struct textmap *m)
 	size_t cap = m->cap * 2;
 	struct offrun *grown = realloc(m->runs == m->few ? NULL : m->runs, cap * sizeof(*grown));
 
-	ASSERT(grown != NULL);
+	ASSERT_MEMORY(grown);
 	if (m->runs == m->few)
 		memcpy(grown, m->few, sizeof(m->few));
 	m->runs = grown;

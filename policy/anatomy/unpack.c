@@ -21,6 +21,7 @@
 #include "postern/err.h"
 
 #define POUR_FIRST ((size_t)64 << 10)
+#define KEPT ((size_t)ANATOMY_RATIO_FREE)
 #define JOINS 16		/* split archives put together, of one message */
 #define VOLUMES 999
 
@@ -100,6 +101,9 @@ pour_end(struct pour *o)
 		o->cut = true;
 	}
 	o->b->left -= o->n;
+	/* Of what broke a budget the beginning is enough: the message is unscannable. */
+	if (o->cut && o->n > KEPT)
+		o->n = KEPT;
 	if (o->cap - o->n > o->cap / 4)
 		o->p = arena_grow(o->b->a, o->p, o->cap, o->n ? o->n : 1);
 	return span_make(o->p, o->n);
@@ -143,10 +147,13 @@ blob_add_locked(struct builder *b, uint16_t parent, struct span name, enum encry
 static struct text
 text_take(struct builder *b, struct part *p, const struct text *text)
 {
+	uint64_t most = b->text_left;
 	struct text t = *text;
 
-	if (t.s.n > b->text_left) {
-		t.s = span_sub(t.s, 0, (size_t)b->text_left);
+	if (p->defects & DEFECT_TOO_LARGE && most > KEPT)
+		most = KEPT;
+	if (t.s.n > most) {
+		t.s = span_sub(t.s, 0, (size_t)most);
 		t.s.n = utf8_valid_until(t.s);
 		p->defects |= DEFECT_TOO_LARGE;
 	}
@@ -217,28 +224,30 @@ decode_exact(struct arena *a, struct span charset, struct span s)
 	return raw.s.p == s.p ? utf8.s : span_from(utf8.s, 1);
 }
 
-#define RUN_MIN 4	/* characters that make a text */
+#define RUN_DAMAGED 4	/* characters that make a text */
+#define RUN_UNKNOWN 8
 
 static bool
-is_print(unsigned char c)
+is_print(unsigned char c, bool latin)
 {
-	return (c >= ' ' && c < 0x7f) || c == '\t' || (c >= 0xa0 && c != 0xff);
+	return (c >= ' ' && c < 0x7f) || c == '\t' || (latin && c >= 0xa0 && c != 0xff);
 }
 
 struct span
-strings_find(struct arena *a, struct span s)
+strings_find(struct arena *a, struct span s, bool latin)
 {
+	size_t least = latin ? RUN_DAMAGED : RUN_UNKNOWN;
 	struct text none = { 0 };
 	struct textmake t;
 	struct span raw;
 
-	textmake_init(&t, a, &none, s.n / 2 + 64, false);
+	textmake_init(&t, a, &none, s.n / 16 + 64, false);
 	for (size_t i = 0; i < s.n;) {
 		size_t k = i, n = 0;
 
-		while (k < s.n && is_print((unsigned char)s.p[k]))
+		while (k < s.n && is_print((unsigned char)s.p[k], latin))
 			k++;
-		if (k - i >= RUN_MIN) {
+		if (k - i >= least) {
 			textmake_put(&t, s.p + i, k - i, 0);
 			textmake_put(&t, "\n", 1, 0);
 			i = k;
@@ -246,16 +255,16 @@ strings_find(struct arena *a, struct span s)
 		}
 		/* UTF-16, little endian, of Latin-1 characters */
 		while (i + n * 2 + 1 < s.n && s.p[i + n * 2 + 1] == '\0' &&
-		    is_print((unsigned char)s.p[i + n * 2]))
+		    is_print((unsigned char)s.p[i + n * 2], latin))
 			n++;
-		if (n >= RUN_MIN) {
+		if (n >= least) {
 			for (k = 0; k < n; k++)
 				textmake_put(&t, s.p + i + k * 2, 1, 0);
 			textmake_put(&t, "\n", 1, 0);
 			i += n * 2;
 			continue;
 		}
-		i++;
+		i = k > i + 1 && n == 0 ? k : i + 1;
 	}
 	raw = span_make(t.p, t.n);
 	return decode_exact(a, utf8_valid_until(raw) == raw.n ? SPAN_LIT("utf-8") :
@@ -382,6 +391,15 @@ opens(enum part_type t)
 	}
 }
 
+/* Nobody knows how to read it, so it is searched as it is. */
+static void
+anything_readable(struct builder *b, uint16_t index)
+{
+	struct text t = { .s = strings_find(b->a, b->out->parts[index].decoded, false) };
+
+	side_add(b, index, SPAN_LIT("anything readable"), &t);
+}
+
 static void
 unpack_as(struct builder *b, uint16_t index, enum part_type t)
 {
@@ -426,6 +444,11 @@ unpack_as(struct builder *b, uint16_t index, enum part_type t)
 	case TYPE_PDF:
 		pdf_read(b, index);
 		found_within(b, index);
+		break;
+	case TYPE_UNKNOWN:
+	case TYPE_SQLITE:
+		found_within(b, index);
+		anything_readable(b, index);
 		break;
 	default:
 		if (ole2_is(b->out->parts[index].decoded))

@@ -50,8 +50,8 @@ void side_add_utf8(struct builder *b, uint16_t index, struct span origin, struct
 /* To UTF-8 by this charset alone: no byte order mark takes its place, as it would in a file. */
 struct span decode_exact(struct arena *a, struct span charset, struct span s);
 /* Whatever looks like text in these bytes, in one-byte and two-byte characters: for what
- * breaks its format, or has none. */
-struct span strings_find(struct arena *a, struct span bytes);
+ * breaks its format (latin: Latin-1, short runs too), or has none (ASCII, longer runs). */
+struct span strings_find(struct arena *a, struct span bytes, bool latin);
 
 /* Passwords that the message's texts tell, the likeliest first. */
 const struct span *passwords_find(struct builder *b, size_t *n);

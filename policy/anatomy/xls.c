@@ -136,10 +136,9 @@ tape_skip(struct tape *t, uint64_t n)
 static struct span
 tape_chars(struct xls *x, struct tape *t, size_t n, bool wide)
 {
-	struct textmake out;
+	struct textmake out = { 0 };
 	size_t size, here;
 
-	textmake_begin(&out, x->b);
 	while (n) {
 		struct span s;
 
@@ -161,6 +160,8 @@ tape_chars(struct xls *x, struct tape *t, size_t n, bool wide)
 			t->at += here * size;
 			return s;
 		}
+		if (out.a == NULL)
+			textmake_begin(&out, x->b);
 		textmake_put(&out, s.p, s.n, 0);
 		t->at += here * size;
 		n -= here;
@@ -372,7 +373,7 @@ record(struct xls *x, uint32_t type, struct span r, size_t next, uint16_t index)
 		text_object(x, r, next);
 		break;
 	case R_HLINK:
-		put(x, &x->beside, strings_find(x->b->a, r));
+		put(x, &x->beside, strings_find(x->b->a, r, true));
 		break;
 	}
 	return !x->cut;
@@ -382,7 +383,8 @@ bool
 xls_read(struct cfb *c, struct builder *b, uint16_t index)
 {
 	uint32_t at = cfb_find(c, 0, "Workbook");
-	struct xls *x = arena_zalloc(b->a, sizeof(*x));
+	static struct xls scratch;	/* too large for each of ten thousand files */
+	struct xls *x = &scratch;
 	struct text main;
 	size_t i = 0;
 
@@ -390,7 +392,7 @@ xls_read(struct cfb *c, struct builder *b, uint16_t index)
 		at = cfb_find(c, 0, "Book");
 	if (at == CFB_NONE)
 		return false;
-	x->b = b;
+	*x = (struct xls){ .b = b };
 	x->s = cfb_stream(c, at);
 	textmake_begin(&x->main, b);
 	textmake_begin(&x->cells, b);

@@ -53,7 +53,7 @@ match_put(struct run *r, size_t detector, const struct text *t, size_t from, siz
 	if (s->nmatches == s->matches_cap) {
 		s->matches_cap = s->matches_cap ? s->matches_cap * 2 : 64;
 		s->matches = realloc(s->matches, s->matches_cap * sizeof(*s->matches));
-		ASSERT(s->matches != NULL);
+		ASSERT_MEMORY(s->matches);
 	}
 	s->matches[s->nmatches++] = (struct match){
 		.detector = (uint16_t)detector,
@@ -107,7 +107,7 @@ zone_put(struct run *r, size_t detector, size_t from, size_t to)
 	if (z->n == z->cap) {
 		z->cap = z->cap ? z->cap * 2 : 8;
 		z->zone = realloc(z->zone, z->cap * sizeof(*z->zone));
-		ASSERT(z->zone != NULL);
+		ASSERT_MEMORY(z->zone);
 	}
 	z->zone[z->n++] = (struct zone){ from, to };
 }

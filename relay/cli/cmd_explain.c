@@ -142,6 +142,8 @@ static int
 make_envelope(const struct ask *q, struct span raw, struct arena *a, struct envelope *env,
     struct err *err)
 {
+	/* Only the header is wanted yet. */
+	static const struct anatomy_limits header = { .parts = 1, .decoded = 1, .entries = 1 };
 	struct anatomy an;
 
 	*env = (struct envelope){ .direction = DIRECTION_OUTBOUND, .flags = ENVELOPE_ESMTP,
@@ -155,7 +157,7 @@ make_envelope(const struct ask *q, struct span raw, struct arena *a, struct enve
 		return err_set(err, 0, "client `%s`: an address is wanted", q->client);
 	if (q->user)
 		env->flags |= ENVELOPE_AUTH;
-	anatomy_build(a, raw, NULL, &an);
+	anatomy_build(a, raw, &header, &an);
 	env->sender = q->from ? mailaddr_normalise(a, strcmp(q->from, "<>") == 0 ?
 	    span_make(NULL, 0) : span_str(q->from)) : an.header_from;
 	env->recipients = arena_array(a, ENVELOPE_RECIPIENTS_MAX, sizeof(*env->recipients));

@@ -19,7 +19,7 @@
 #include "log.h"
 #include "table.h"
 
-#define FETCHES_MAX 64			/* at once */
+#define FETCHES_MAX 256			/* at once: slow servers hold up nobody before that */
 #define FAILURE_US (5 * 60 * US_PER_SEC)	/* RFC 8461, 3.3: five minutes or longer */
 #define FAILURES_MAX 10000
 #define RETRY_MAX (3600 * US_PER_SEC)	/* of a refresh that failed */

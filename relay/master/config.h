@@ -210,6 +210,9 @@ struct conf_queue {
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };
 enum av_engine { AV_LIBCLAMAV, AV_OFF };
 
+#define SCAN_MEMORY (UINT64_C(2) << 30)
+#define SCAN_MEMORY_MIN (UINT64_C(64) << 20)
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
@@ -250,6 +253,7 @@ struct config {
 	const char *av_databases;
 	uint32_t scanners;		/* processes; `auto`: the number of processors */
 	int64_t scan_timeout;
+	uint64_t scan_memory;		/* bytes that each may have beside what all share */
 	uint32_t receivers;		/* processes, 1 */
 	struct receiver_limits limits;	/* over all of them */
 	struct ip metrics_ip;		/* family 0: none */

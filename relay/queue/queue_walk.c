@@ -287,11 +287,13 @@ static void
 group_each(struct walk *w, struct message *m)
 {
 	struct queue *q = w->k.q;
+	struct stored s;
 
+	/* The envelope alone: where it goes does not matter here. */
 	if (!w->by_sender)
 		groups_add(w->groups, queue_reason(q, m, w->k.look.a), m->size, m->since);
-	else if (selector_look(q, m, &w->k.look))
-		groups_add(w->groups, w->k.look.s.env.sender, m->size, m->since);
+	else if (spool_read(q->sp, &m->item, w->k.look.a, &s, NULL) == 0)
+		groups_add(w->groups, s.env.sender, m->size, m->since);
 }
 
 static bool

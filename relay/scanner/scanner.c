@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -396,6 +397,32 @@ loop(struct parent *p)
 	}
 }
 
+/* What all share (policy, signatures) counts in each worker too: the limit comes on top of it. Set
+ * here, while /proc can be read, and inherited. */
+static int
+limit_memory(const struct parent *p, struct err *err)
+{
+	struct rlimit rl;
+	struct span text;
+	uint64_t pages;
+
+#ifdef POSTERN_SANITIZED
+	return 0;		/* its shadow memory would count */
+#endif
+	/* Pages: size, resident, shared, text, library, data (proc(5)). */
+	if (fs_read(p->env.conf->arena, "/proc/self/statm", 4096, &text, err) == -1)
+		return -1;
+	for (int i = 0; i < 5; i++)
+		text = span_from(text, span_find(text, ' ') + 1);
+	if (!parse_uint(span_sub(text, 0, span_find(text, ' ')), UINT64_MAX >> 20, &pages))
+		return err_set(err, 0, "/proc/self/statm cannot be read");
+	rl.rlim_cur = rl.rlim_max = pages * (uint64_t)sysconf(_SC_PAGESIZE) +
+	    p->env.conf->scan_memory;
+	if (setrlimit(RLIMIT_DATA, &rl) == -1)
+		return err_errno(err, "limiting memory");
+	return 0;
+}
+
 /* The master hands it on to the store, with who asked for it. Without an archive mail is judged all
  * the same. */
 static int
@@ -451,7 +478,8 @@ start(struct parent *p, const struct startup *su, struct err *err)
 	ASSERT(p->slots != NULL);
 	if ((shared = shared_map(FD_SHARED, err)) == NULL ||
 	    sandbox_account(role_account(ROLE_SCANNER), &uid, &gid, &fallback, err) == -1 ||
-	    make_folders(p, uid, gid, err) == -1 || load(p, err) == -1)
+	    make_folders(p, uid, gid, err) == -1 || load(p, err) == -1 ||
+	    limit_memory(p, err) == -1)
 		return -1;
 	sandbox_allow_write(p->base);
 	chan_init(&p->control, FD_CONTROL, ROLE_SCANNER, ROLE_MASTER);

@@ -4,6 +4,12 @@
  * to nothing: no network, no exec, no fork, no files but its own temporary
  * folder. It keeps nothing from one message to the next.
  *
+ * Archives and documents are read here too, and not in a process of their own:
+ * the readers call nothing, as a message costs at most this process, whose cage
+ * could not be smaller; a second process would cost each message a switch and a copy of
+ * all that comes out of its files. Memory is limited (scanners.memory, RLIMIT_DATA): past
+ * it the process ends like one that crashes.
+ *
  * A message that takes longer than scanners.timeout ends the process by
  * SIGALRM, one that crashes it by its own signal: the receiver sees the
  * channel close, tries the message once more on another worker, and then

@@ -4,6 +4,7 @@ Each file holds a word and a valid card number of its own; one message carries a
 `postern explain` says what it found in which. The table that is printed is that answer.
 """
 import bz2
+import collections
 import email.message
 import glob
 import gzip
@@ -22,6 +23,7 @@ from reportlab.pdfgen import canvas
 import documents as d
 import lab
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MARK = "Zanzibarquelle"
 POLICY = r"""version: 1
 use: [postern/base]
@@ -289,6 +291,57 @@ class Documents(unittest.TestCase):
         self.assertEqual(bad, [])
         self.assertGreaterEqual(len(k.rows), 100)
         print("%d files, %d parts" % (len(k.rows), len(parts)))
+
+
+    def words(self, text_):
+        return collections.Counter(re.findall(r"\w{3,}", text_))
+
+    def test_pdf_against_poppler(self):
+        """Of the words that poppler's pdftotext finds, how many are found here? Both join hyphenated words their own way."""
+        subprocess.run(["make", "-s", "B=" + lab.BUILD, os.path.join(lab.BUILD, "tools", "text_of")], cwd=ROOT, check=True)
+        made = {"one column": self.reportlab(1), "two columns and a table": self.reportlab(2)}
+        made["object streams"] = d.qpdf(made["two columns and a table"], "--object-streams=generate")
+        made["locked for copying"] = d.qpdf(made["one column"], "--encrypt", "", "owner", "256", "--extract=n", "--")
+        made["linear"] = d.qpdf(made["one column"], "--linearize")
+        for path in sorted(glob.glob("/usr/share/doc/**/*.pdf", recursive=True))[:20]:
+            with open(path, "rb") as f:
+                made[path] = f.read()
+        print("\n%-64s %8s %8s %8s" % ("pdf", "poppler", "here", "recall"))
+        for what, data in made.items():
+            path = self.lab.path("x.pdf")
+            with open(path, "wb") as f:
+                f.write(data)
+            theirs = self.words(subprocess.run(["pdftotext", path, "-"], capture_output=True, check=True).stdout.decode(errors="replace"))
+            ours = self.words(subprocess.run([os.path.join(lab.BUILD, "tools", "text_of"), path, "x.pdf"], capture_output=True,
+                                             check=True).stdout.decode(errors="replace"))
+            total = sum(theirs.values())
+            found = sum(min(n, ours[w]) for w, n in theirs.items())
+            print("%-64s %8d %8d %8.4f" % (what[-64:], total, found, found / total if total else 1))
+            with self.subTest(what):
+                self.assertGreaterEqual(found, 0.98 * total)
+
+    def reportlab(self, columns):
+        out = io.BytesIO()
+        c = canvas.Canvas(out, pageCompression=1)
+        with open(os.path.join(ROOT, "LICENSE")) as f:
+            text_ = [w for w in f.read().split() if len(w) < 20]
+        at = 0
+        for page in range(3):
+            for col in range(columns):
+                for line in range(50):
+                    words, room = [], 500 // columns
+                    while at < len(text_) and c.stringWidth(" ".join(words + [text_[at]]), "Times-Roman", 10) < room:
+                        words.append(text_[at])
+                        at += 1
+                    c.setFont("Times-Roman", 10)
+                    c.drawString(40 + col * (room + 20), 800 - line * 12, " ".join(words))
+            for i in range(5 if columns > 1 else 0):
+                c.setFont("Courier-Bold", 9)
+                c.drawString(40, 150 - 12 * i, "row %d" % i)
+                c.drawRightString(300, 150 - 12 * i, "total %d.00" % (i * 1234567))
+            c.showPage()
+        c.save()
+        return out.getvalue()
 
 
 if __name__ == "__main__":

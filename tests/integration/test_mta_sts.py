@@ -71,7 +71,7 @@ class Sts(unittest.TestCase):
                 other = kinds["good" if cert != "good" else "expired"][2]
                 zone.append("_%d._tcp.mx-%s %s" % (cls.port, n, tlsa(3, 1, own if dane == "match" else other)))
         cls.plain = ["mx-good A 127.0.11.1", "mx-self A 127.0.11.4"]
-        for n in ("kept", "gone", "lapse", "fresh", "killed", "next"):
+        for n in ("kept", "gone", "lapse", "fresh", "killed", "next", "turn"):
             cls.plain += ["mta-sts.%s A 127.0.11.200" % n]
         cls.lab.dns({"secure.lab": zone, "plain.lab": cls.plain}, signed=["secure.lab"])
 
@@ -287,6 +287,22 @@ class Sts(unittest.TestCase):
         self.assertEqual(status, "sent", reply)
         self.assertIn(" verified ", proof)
         self.assertEqual([m for m in self.mx["self-signed"].messages if "u@next.plain.lab" in m[1]], [])
+
+    def test_reload(self):
+        """MTA-STS off, and on again, without a restart: the fetcher goes and comes, what it knew is there."""
+        self.policy("turn", self.enforcing())
+        self.publish("turn MX 10 mx-self", '_mta-sts.turn TXT "v=STSv1; id=1"')
+        self.start()
+        status, proof, reply, dsn = self.one("turn.plain.lab")
+        self.assertEqual((status, dsn), ("deferred", "4.7.5"), reply)
+        for policy, fetchers, want in (("none", 0, "sent"), ("mta-sts", 1, "deferred")):
+            self.configure(policy=policy)
+            self.assertEqual(self.lab.tool("reload", check=False).returncode, 0)
+            lab.wait_for(lambda: len(self.lab.pids("fetcher")) == fetchers, because="%d fetchers" % fetchers)
+            status, proof, reply, dsn = self.one("turn.plain.lab", (want,))
+            self.assertEqual(status, want, reply)
+        self.assertEqual(len(self.web.asked("mta-sts.turn.plain.lab")), 1)
+        self.assertRegex(self.lab.tool("status", check=False).stdout, "fetcher")
 
     def test_fetcher_dies(self):
         """It is killed while a policy is being fetched: the mail waits for the next fetcher and its answer."""

@@ -180,6 +180,69 @@ class Records(unittest.TestCase):
         self.assertEqual(r["recipients"][0]["outcome"], "reject")
         self.assertIn("enforced already", self.lab.tool("policy", "promote", "health", check=False).stderr)
 
+    def test_promote_leaves_a_changed_file_alone(self):
+        path = self.lab.path("policy.d/10-test.yaml")
+        store = self.lab.pids("store")[0]
+        os.kill(store, signal.SIGSTOP)
+        try:
+            p = subprocess.Popen([os.path.join(lab.BUILD, "postern"), "-c", self.lab.path("postern.yaml"), "policy",
+                                  "promote", "health", "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            fds = "/proc/%d/fd" % p.pid
+            # The folder is read before the daemon is asked, and that one does not answer now.
+            lab.wait_for(lambda: any(os.readlink(os.path.join(fds, f)).startswith("socket:")
+                                     for f in os.listdir(fds)), because="a question to the daemon")
+            changed = self.read(path) + "# somebody else was here\n"
+            self.lab.policy(changed)
+        finally:
+            os.kill(store, signal.SIGCONT)
+        out, err = p.communicate(timeout=lab.DEADLINE)
+        self.assertEqual(p.returncode, 1, out + err)
+        self.assertIn("was changed meanwhile: nothing was written", err)
+        self.assertEqual(self.read(path), changed)
+
+    def test_without_the_daemon(self):
+        self.send("plain", "Hello.\r\n")
+        self.assertEqual(self.lab.stop_postern(), 0)
+        self.assertIn("not known", self.tool("policy", "list"))
+        self.assertIn("not known", self.tool("policy", "show", "health"))
+        for args in (["diff"], ["policy", "backtest"], ["policy", "history"], ["policy", "promote", "health", "--yes"],
+                     ["replay", self.ids["plain"]]):
+            r = self.lab.tool(*args, check=False)
+            self.assertEqual(r.returncode, 3, args)
+        self.assertIn("mode: shadow", self.read(self.lab.path("policy.d/10-test.yaml")))
+        # what was recorded is there after a restart
+        self.lab.start_postern("posternd2.log")
+        self.assertTrue(self.lines("replay", self.ids["plain"])[0]["same"])
+
+    def test_records_are_not_kept_for_ever(self):
+        self.send("plain", "Hello.\r\n")
+        self.assertTrue(self.lines("replay", self.ids["plain"])[0]["same"])
+        self.lab.config(delivery={"port": self.mx.port}, journal={"records": "0"})
+        self.reload()
+        self.send("after", "Hello.\r\n")
+        lab.wait_for(lambda: self.lab.tool("trace", self.ids["after"], check=False).stdout, because="the journal")
+        self.assertIn("no verdict record", self.lab.tool("replay", self.ids["after"], check=False).stderr)
+
+    def test_lists_and_zones_are_kept_with_the_policy(self):
+        self.lab.write("policy.d/lists/partners.txt", "partner.lab\n")
+        self.lab.policy("version: 1\ngroups: {partners: \"file:lists/partners.txt\"}\n"
+                        "schedules: {ever: {days: mon-sun, from: \"00:00\", to: \"24:00\", zone: Europe/Paris}}\nrules:\n"
+                        "  - {id: strangers, when: {to: {not: group:partners}, schedule: ever}, then: {reject: \"5.7.1 no\"}}\n")
+        self.reload()
+        self.send("stranger", "Hello.\r\n", to="b@other.lab", code=550)
+        before = self.lines("policy", "history")[0]["policy"]
+        self.lab.write("policy.d/lists/partners.txt", "partner.lab\nother.lab\n")
+        lab.wait_for(lambda: self.lines("policy", "history")[0]["policy"] != before, because="the new list")
+        self.assertEqual(self.lines("policy", "history")[0]["how"], "list")
+        self.send("partner", "Hello.\r\n", to="b@other.lab")
+        r = self.lines("replay", self.ids["stranger"])[0]
+        self.assertEqual((r["same"], r["policy"], r["recipients"][0]["outcome"]), (True, before, "reject"))
+        self.assertIn("@@ -1,1 +1,2 @@\n partner.lab\n+other.lab\n", self.tool("policy", "diff", status=1))
+        # The list of today on the mail of then.
+        *changes, total = self.lines("diff", status=1)
+        self.assertEqual(total["newly"]["release"], 1)
+        self.assertEqual(changes[0]["ids"], [self.ids["stranger"]])
+
     def test_history(self):
         git = self.lab.path("policy.d")
         env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@y",

@@ -148,7 +148,7 @@ class Reload(unittest.TestCase):
         for t in threads:
             t.start()
         reloads = 0
-        while reloads < 10 or (said[0] < 3000 and reloads < 60):
+        while reloads < 10 or (said[0] < 3000 and not trouble):
             self.reload()
             reloads += 1
         stop.set()

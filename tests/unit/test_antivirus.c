@@ -12,7 +12,9 @@
 #include <cmocka.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <zlib.h>
 
+#include "buf.h"
 #include "clock.h"
 #include "scanner/antivirus.h"
 #include "scanner_test.h"
@@ -279,12 +281,116 @@ canary_unknown_is_an_error(void **state)
 	assert_non_null(strstr(err.text, "EICAR"));
 }
 
+/* --- members ------------------------------------------------------------------------------ */
+
+static void
+put_le(struct buf *b, uint32_t v, int bytes)
+{
+	for (; bytes-- > 0; v >>= 8)
+		buf_putc(b, (char)v);
+}
+
+/* A zip with one stored member, as a mail that carries it (7-bit is not asked for here). */
+static struct span
+mail_with_zip(const char *name, struct span data, unsigned flags)
+{
+	uint32_t crc = (uint32_t)crc32(0, (const Bytef *)data.p, (uInt)data.n);
+	struct buf b;
+	size_t from, at;
+
+	buf_init(&b, 64 << 20);
+	buf_puts(&b, "From: a@example.org\r\nContent-Type: application/zip; name=a.zip\r\n"
+	    "Content-Transfer-Encoding: binary\r\n\r\n");
+	from = buf_size(&b);
+	for (int entry = 0; entry < 2; entry++) {
+		at = buf_size(&b) - from;
+		put_le(&b, entry ? 0x02014b50 : 0x04034b50, 4);
+		put_le(&b, 20, entry ? 4 : 2);
+		put_le(&b, flags, 2);
+		put_le(&b, 0, 2);
+		put_le(&b, 0, 4);
+		put_le(&b, crc, 4);
+		put_le(&b, (uint32_t)data.n, 4);
+		put_le(&b, (uint32_t)data.n, 4);
+		put_le(&b, (uint32_t)strlen(name), 2);
+		put_le(&b, 0, entry ? 12 : 2);
+		if (entry)
+			put_le(&b, 0, 4);
+		buf_puts(&b, name);
+		if (!entry)
+			buf_span(&b, data);
+	}
+	put_le(&b, 0x06054b50, 4);
+	put_le(&b, 0, 4);
+	put_le(&b, 1, 2);
+	put_le(&b, 1, 2);
+	put_le(&b, (uint32_t)(46 + strlen(name)), 4);
+	put_le(&b, (uint32_t)at, 4);
+	put_le(&b, 0, 2);
+	assert_false(buf_failed(&b));
+	return buf_data(&b);
+}
+
+/* The engine leaves out a member above its limit without a word; scanned by itself it says so. */
+static void
+large_member_is_not_called_clean(void **state)
+{
+	const struct antivirus_limits limits = { .file_size = 1 << 20, .scan_size = 8 << 20 };
+	struct err err;
+	struct antivirus *av = antivirus_new(databases, tmp, &limits, &err);
+	const char *eicar = test_eicar(arena);
+	size_t n = (1 << 20) + 4096;
+	char *data = arena_alloc(arena, n);
+	struct anatomy an;
+	struct facts f;
+	struct part alone;
+
+	assert_non_null(av);
+	memset(data, 'x', n);
+	memcpy(data, eicar, strlen(eicar));
+	anatomy_build(arena, mail_with_zip("a.com", span_make(data, n), 0), NULL, &an);
+	assert_int_equal(an.nparts, 2);
+	assert_true(span_is(an.parts[1].name, "a.com"));
+	f = scan(av, &an);
+	assert_int_equal(f.av, AV_UNSCANNABLE);
+	/* What the engine says when it is left alone with the message: that is why. */
+	an = single(an.raw, span_make(NULL, 0), &alone);
+	assert_int_not_equal(scan(av, &an).av, AV_VIRUS);
+	/* Within the limit the member is found, and named. */
+	anatomy_build(arena, mail_with_zip("a.com", span_str(eicar), 0), NULL, &an);
+	f = scan(av, &an);
+	assert_int_equal(f.av, AV_VIRUS);
+	antivirus_free(&av);
+}
+
+/* A lock that was opened is no reason any more; one that was not, is. */
+static void
+opened_lock_is_scanned(void **state)
+{
+	struct antivirus *av = engine();
+	struct span raw = mail_with_zip("a.txt", SPAN_LIT("locked away, or so it says"), 1);
+	struct anatomy an;
+
+	anatomy_build(arena, raw, NULL, &an);
+	assert_true(an.parts[0].encrypted);
+	assert_false(an.parts[0].opened);
+	assert_int_equal(scan(av, &an).av, AV_UNSCANNABLE);
+	an.parts[0].opened = true;
+	an.parts[1].encrypted = false;
+	assert_int_equal(scan(av, &an).av, AV_CLEAN);
+	an.parts[1].encrypted = false;
+	an.parts[1].decoded = span_str(test_eicar(arena));
+	assert_int_equal(scan(av, &an).av, AV_VIRUS);
+	antivirus_free(&av);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(clean_is_clean), T(raw_eicar_is_found_and_placed), T(decoded_part_is_scanned),
+		T(clean_is_clean), T(large_member_is_not_called_clean),
+		T(opened_lock_is_scanned), T(raw_eicar_is_found_and_placed), T(decoded_part_is_scanned),
 		T(unknown_first_field), T(missing_tmpdir_is_failure),
 		T(unwritable_tmpdir_is_failure), T(canary_runs_every_minute),
 		T(limits_are_unscannable), T(no_databases_is_an_error),
