@@ -90,5 +90,5 @@ tnef_unpack(struct builder *b, uint16_t index)
 	if (tnef_read(b->a, all, room(b), tnef_item_add, &t))
 		return;
 	b->out->parts[index].defects |= DEFECT_DOCUMENT_BROKEN;
-	side_add_utf8(b, index, SPAN_LIT("broken"), strings_find(b->a, all));
+	side_add_utf8(b, index, SPAN_LIT("broken"), strings_find(b->a, all, true));
 }
