@@ -22,7 +22,7 @@ def person(uid, mail, password=None, **more):
     if more:
         lines.insert(2, "objectClass: inetLocalMailRecipient")
         lines += ["%s: %s" % (k, x) for k, v in more.items() for x in (v if isinstance(v, list) else [v])]
-    return "\n".join(lines + ["userPassword: " + password] * bool(password))
+    return "\n".join(lines + (["userPassword: " + password] if password else []))
 
 
 def group(name, *members):

@@ -30,6 +30,7 @@ struct memberships {
 	const struct span *groups;	/* as the policy names them, without "ldap:" */
 	size_t ngroups;
 	const uint8_t *grid;		/* enum membership */
+	bool complete;			/* who is not among the addresses is in none of the groups */
 };
 
 /* NULL for AUTH_UNKNOWN: nobody has checked. */

@@ -49,6 +49,7 @@ struct policy_env {
 	size_t nnetworks;
 	const struct span *domains;	/* our own domains: group:our-domains when no file defines it */
 	size_t ndomains;
+	bool no_directory;	/* there is none: a group that stands in one is an error */
 	const struct span *listeners;	/* their names; a rule that asks for another is warned of */
 	size_t nlisteners;		/* 0: not known */
 	bool limits_only;	/* compile networks, groups and limits, nothing else (for the receiver) */
@@ -74,6 +75,22 @@ bool policy_rule_info(const struct policy *p, size_t i, struct policy_rule_info 
 /* Where a rule stands; false: there is no such rule. */
 bool policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line);
 
+/* The groups that stand in a directory, without the "ldap:" in front: who judges has to be told who
+ * is in them (facts.members). */
+const struct span *policy_externals(const struct policy *p, size_t *n);
+/* Whether an address is in a group of the policy, known by its name. UNKNOWN also when there is no
+ * such group. members: of the external ones it is made of. */
+enum membership policy_group_has(const struct policy *p, struct span group, struct span address,
+    const struct memberships *members);
+/* Memberships as people give them, for a test or an explanation: who is in a group (its name in the
+ * policy, or "ldap:…"), and with that nobody else; an empty address names just the group. *bad: what is no
+ * group of a directory. */
+struct policy_given {
+	struct span group, address;
+};
+bool policy_members_given(const struct policy *p, const struct policy_given *v, size_t n,
+    struct arena *a, struct memberships *out, struct span *bad);
+bool policy_has_group(const struct policy *p, struct span group);
 /* The files that were asked of policy_env.read_file, as the policy names them. */
 const struct span *policy_refers_to(const struct policy *p, size_t *n);
 

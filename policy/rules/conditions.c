@@ -9,6 +9,15 @@
 
 #include "record.h"
 
+/* --- addresses ---------------------------------------------------------------------------- */
+
+void
+eval_sets(const struct eval *e, struct span address, size_t guess, uint64_t *bits)
+{
+	addrsets_find(&e->p->sets, address, bits);
+	members_find(e->p, &e->facts->members, address, guess, bits, bits + e->words);
+}
+
 /* --- beginning -------------------------------------------------------------------------- */
 
 static bool
@@ -58,7 +67,6 @@ eval_ready(struct eval *e)
 	const struct policy *p = e->p;
 	const struct anatomy *an = e->an;
 	struct arena *a = e->arena;
-	size_t words = BITS_WORDS(p->sets.nsets) + 1;
 
 	e->steps = e->shadow_steps = EVAL_STEPS;
 	e->texts = e->shadow_texts = DETECT_TEXTS_STEPS;
@@ -66,11 +74,12 @@ eval_ready(struct eval *e)
 	e->began_undecided = e->detection.undecided;
 	e->memo = arena_zalloc(a, p->natoms + 1);
 	e->tallies = arena_array(a, p->nmeasures + 1, sizeof(*e->tallies));
-	e->from = arena_array(a, words, sizeof(*e->from));
-	e->header_from = arena_array(a, words, sizeof(*e->header_from));
-	addrsets_find(&p->sets, e->env->sender, e->from);
+	e->words = BITS_WORDS(p->sets.nsets) + 1;
+	e->from = arena_array(a, 2 * e->words, sizeof(*e->from));
+	e->header_from = arena_array(a, 2 * e->words, sizeof(*e->header_from));
+	eval_sets(e, e->env->sender, 0, e->from);
 	if (an->header_from.n)
-		addrsets_find(&p->sets, an->header_from, e->header_from);
+		eval_sets(e, an->header_from, e->env->nrecipients + 1, e->header_from);
 	for (size_t i = 0; i < an->nparts; i++) {
 		e->nfiles += file_is_attached(&an->parts[i]);
 		e->files |= file_counts(&an->parts[i]);
@@ -250,28 +259,40 @@ eval_file(const struct file_cond *f, const struct part *part, uint64_t *steps)
 	    any_named(f, part, steps);
 }
 
-static bool
-sets_any(const uint64_t *bits, const uint32_t *sets, size_t n)
+/* Answers to an atom, as memo keeps them. */
+enum { NOT_ASKED, NO, YES, CANNOT_SAY };
+
+static unsigned char
+sets_any(const struct eval *e, const uint64_t *bits, const struct atom *a)
 {
-	for (size_t i = 0; i < n; i++)
-		if (bit_has(bits, sets[i]))
-			return true;
-	return false;
+	unsigned char is = NO;
+
+	for (size_t i = 0; i < a->address.n; i++) {
+		if (bit_has(bits, a->address.sets[i]))
+			return a->negate ? NO : YES;
+		if (bit_has(bits + e->words, a->address.sets[i]))
+			is = CANNOT_SAY;
+	}
+	return is == NO && a->negate ? YES : is;
 }
 
 /* Every recipient, one by one, is in one of the sets (or, turned, in none). */
-static bool
+static unsigned char
 every_recipient(struct eval *e, const struct atom *a)
 {
-	const size_t words = BITS_WORDS(e->p->sets.nsets) + 1;
-	uint64_t *bits = e->every;
+	unsigned char all = YES;
 
 	if (!eval_spend(e, e->env->nrecipients * (a->address.n + 1)))
-		return false;
-	for (size_t i = 0; i < e->env->nrecipients; i++)
-		if (sets_any(bits + i * words, a->address.sets, a->address.n) == a->negate)
-			return false;
-	return true;
+		return NO;
+	for (size_t i = 0; i < e->env->nrecipients; i++) {
+		unsigned char one = sets_any(e, e->every + i * 2 * e->words, a);
+
+		if (one == NO)
+			return NO;
+		if (one == CANNOT_SAY)
+			all = one;
+	}
+	return all;
 }
 
 /* --- tallies --------------------------------------------------------------------------------------- */
@@ -373,8 +394,7 @@ atom_ask(struct eval *e, const struct atom *a)
 {
 	switch (a->kind) {
 	case ATOM_ADDRESS:
-		return sets_any(a->address.who == WHO_FROM ? e->from : e->header_from,
-		    a->address.sets, a->address.n);
+		break;		/* eval_atom's */
 	case ATOM_CLIENT:
 		for (size_t i = 0; i < a->client.n; i++)
 			if (cidr_has(a->client.v[i], e->env->client))
@@ -435,23 +455,31 @@ eval_atom(struct eval *e, uint32_t index)
 {
 	const struct atom *a = &e->p->atoms[index];
 	bool address = a->kind == ATOM_ADDRESS, known;
+	unsigned char is;
 
 	if (!eval_spend(e, address ? a->address.n + 1 : 1))
 		return false;
-	if (address && a->address.who == WHO_TO)
-		return sets_any(e->to, a->address.sets, a->address.n) != a->negate;
-	if (e->recorded && recorded_atom(e, index, &known))
+	if (!(address && a->address.who == WHO_TO) && e->recorded &&
+	    recorded_atom(e, index, &known))
 		return known;
-	if (!e->memo[index]) {
+	is = e->memo[index];
+	if (address && a->address.who == WHO_TO)
+		is = sets_any(e, e->to, a);
+	else if (!is && address && a->address.who != WHO_TO_ALL)
+		is = e->memo[index] = sets_any(e,
+		    a->address.who == WHO_FROM ? e->from : e->header_from, a);
+	else if (!is) {
 		e->gave_up = false;
-		bool yes = address && a->address.who == WHO_TO_ALL ?
-		    every_recipient(e, a) : atom_ask(e, a) != a->negate;
-
-		if (e->gave_up)
-			return yes;
-		e->memo[index] = yes ? 2 : 1;
+		is = address ? every_recipient(e, a) :
+		    atom_ask(e, a) != a->negate ? YES : NO;
+		if (!e->gave_up)
+			e->memo[index] = is;
 	}
-	return e->memo[index] == 2;
+	if (is == CANNOT_SAY) {
+		e->assumed = true;
+		return e->assume;
+	}
+	return is == YES;
 }
 
 bool

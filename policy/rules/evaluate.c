@@ -26,11 +26,14 @@ wake(const struct policy *p, uint32_t signal, uint64_t *rules)
 		bit_set(rules, p->signals.rules[i]);
 }
 
+/* A set that an address may be in wakes as one that it is in. */
 static void
-wake_sets(const struct policy *p, uint32_t base, const uint64_t *bits, uint64_t *rules)
+wake_sets(const struct eval *e, uint32_t base, const uint64_t *bits, uint64_t *rules)
 {
+	const struct policy *p = e->p;
+
 	for (size_t w = 0; w < BITS_WORDS(p->sets.nsets); w++)
-		for (uint64_t x = bits[w]; x; x &= x - 1)
+		for (uint64_t x = bits[w] | bits[e->words + w]; x; x &= x - 1)
 			wake(p, base + (uint32_t)(w * 64 + (size_t)__builtin_ctzll(x)), rules);
 }
 
@@ -68,8 +71,8 @@ wake_message(struct judge *j)
 		if ((d->first && d->first[i] < d->first[i + 1]) ||
 		    (j->e.recorded && j->e.recorded->heard[i]))
 			wake(p, i, j->base);
-	wake_sets(p, s->from, j->e.from, j->base);
-	wake_sets(p, s->header_from, j->e.header_from, j->base);
+	wake_sets(&j->e, s->from, j->e.from, j->base);
+	wake_sets(&j->e, s->header_from, j->e.header_from, j->base);
 	if (j->e.files)
 		wake(p, s->flags + SIGNAL_FILES, j->base);
 	if (j->e.facts->av == AV_VIRUS)
@@ -118,6 +121,38 @@ assume(struct judge *j, bool when)
 		j->e.recorded->assume = j->e.recorded->high == when;
 }
 
+/* Conditions are built of atoms with "any" and "all" alone: with all that cannot be said taken for
+ * yes they hold when they can hold, taken for no when they must. */
+enum holds { HOLDS_NOT, HOLDS_PERHAPS, HOLDS };
+
+static bool
+hit_by(struct judge *j, const struct rule *r)
+{
+	return eval_all(&j->e, r->when, r->nwhen);
+}
+
+static bool
+cancelled_by(struct judge *j, const struct rule *r)
+{
+	return eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r);
+}
+
+static enum holds
+how_sure(struct judge *j, const struct rule *r,
+    bool (*ask)(struct judge *j, const struct rule *r))
+{
+	enum holds h = HOLDS_NOT;
+
+	j->e.assumed = false;
+	j->e.assume = true;
+	if (ask(j, r)) {
+		j->e.assume = false;
+		h = !j->e.assumed || ask(j, r) ? HOLDS : HOLDS_PERHAPS;
+	}
+	j->e.assume = false;
+	return h;
+}
+
 /* By the sender, who may. */
 static bool
 lifted(struct judge *j, const struct rule *r, struct span *reason)
@@ -132,19 +167,23 @@ static void
 rule_judge(struct judge *j, uint32_t i)
 {
 	const struct rule *r = &j->e.p->rules[i];
+	enum holds hit, cancelled;
 	struct span reason;
 
 	assume(j, true);
 	if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r) ||
-	    !eval_all(&j->e, r->when, r->nwhen))
+	    (hit = how_sure(j, r, hit_by)) == HOLDS_NOT)
 		return;
-	if (j->modes[i] == MODE_ENFORCE) {
+	if (j->modes[i] == MODE_ENFORCE && hit == HOLDS) {
 		j->virus_judged |= r->judges_virus;
 		j->unscannable_judged |= r->judges_unscannable;
 	}
 	assume(j, false);
-	if (eval_any(&j->e, r->unless, r->nunless) || excepted(&j->e, r))
-		j->skipped[j->nskipped++] = i;
+	if ((cancelled = how_sure(j, r, cancelled_by)) == HOLDS) {
+		if (hit == HOLDS)
+			j->skipped[j->nskipped++] = i;
+	} else if (hit == HOLDS_PERHAPS || cancelled == HOLDS_PERHAPS)
+		j->unsure |= j->modes[i] == MODE_ENFORCE;
 	else if (j->modes[i] == MODE_ENFORCE && lifted(j, r, &reason))
 		judge_overridden(j, r, reason);
 	else if (j->modes[i] == MODE_SHADOW)
@@ -163,6 +202,9 @@ hit_defaults(struct judge *j)
 	if (j->e.facts->av == AV_FAILED)
 		judge_hit(j, "defaults/on_scan_error", p->on_scan_error, SPAN_LIT("unscannable"),
 		    "The message cannot be checked right now, try again later");
+	if (j->unsure)
+		judge_hit(j, "defaults/directory", OUTCOME_DEFER, (struct span){ 0 },
+		    "A group cannot be looked up right now, try again later");
 	if (j->e.unscannable && !j->unscannable_judged)
 		judge_hit(j, "defaults/on_unscannable", p->on_unscannable, SPAN_LIT("unscannable"),
 		    "The message could not be examined");
@@ -226,10 +268,10 @@ class_judge(struct judge *j, struct class *c)
 	size_t words = BITS_WORDS(p->nrules);
 
 	j->nhits = j->nshadow = j->nskipped = j->noverridden = 0;
-	j->virus_judged = j->unscannable_judged = false;
+	j->virus_judged = j->unscannable_judged = j->unsure = false;
 	j->e.to = c->bits;
 	memcpy(j->woken, j->base, words * sizeof(*j->woken));
-	wake_sets(p, p->signals.to, c->bits, j->woken);
+	wake_sets(&j->e, p->signals.to, c->bits, j->woken);
 	woken_judge(j, words, false);
 	woken_judge(j, words, true);
 	hit_defaults(j);
@@ -398,7 +440,7 @@ classify(struct judge *j, struct class *classes, uint32_t *of)
 {
 	static const uint8_t key[16] = "recipient class";
 	const struct envelope *env = j->e.env;
-	size_t words = BITS_WORDS(j->e.p->sets.nsets) + 1, n = 0, cap = 16;
+	size_t words = 2 * j->e.words, n = 0, cap = 16;
 	uint32_t *slots;
 
 	while (cap < env->nrecipients * 2)
@@ -409,7 +451,7 @@ classify(struct judge *j, struct class *classes, uint32_t *of)
 		uint64_t *bits = j->e.every + i * words;
 		size_t at;
 
-		addrsets_find(&j->e.p->sets, env->recipients[i].address, bits);
+		eval_sets(&j->e, env->recipients[i].address, i + 1, bits);
 		at = env->nrecipients == 1 ? 0 :
 		    (size_t)siphash(key, bits, words * sizeof(*bits)) & (cap - 1);
 		while (slots[at] && memcmp(classes[slots[at] - 1].bits, bits,
@@ -478,7 +520,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	set_modes(&j);
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
-	j.hits = arena_array(a, 2 * p->nrules + 4, sizeof(*j.hits));
+	j.hits = arena_array(a, 2 * p->nrules + 6, sizeof(*j.hits));
 	j.shadow = arena_array(a, p->nrules + 1, sizeof(*j.shadow));
 	j.skipped = arena_array(a, p->nrules + 1, sizeof(*j.skipped));
 	classes = arena_array(a, env->nrecipients + 1, sizeof(*classes));

@@ -32,6 +32,7 @@ struct judge {
 	size_t noverridden;
 	struct rule *cleaner;	/* takes the words of an override away; NULL: not made yet */
 	bool virus_judged, unscannable_judged;
+	bool unsure;			/* a rule hangs on a group that could not be looked up */
 };
 
 /* A hit that is no rule of the policy: a default, an edit that failed. */

@@ -264,6 +264,8 @@ const struct key policy_keys[] = {
 	FIELD(TEST, "scan_error", KEY_BOOL, test_src, scan_error, "false", "the antivirus does not answer"),
 	NODE(TEST, "message", test_src, message, "map", NULL, "the message"),
 	NODE(TEST, "as_if", test_src, as_if, "map of rule ids to modes", NULL, "modes for this test"),
+	NODE(TEST, "groups", test_src, groups, "map of groups to lists of addresses", NULL,
+	    "who is in a group that stands in a directory, and nobody else"),
 	NODE(TEST, "expect", test_src, expect, "map of recipients", NULL, "what becomes of it; `all` for every recipient"),
 	SHAPE(FACTS, "spf", fact_spf, S_RESULTS, NULL, "result of SPF"),
 	SHAPE(FACTS, "dkim", fact_dkim, S_RESULTS, NULL, "result of DKIM"),

@@ -89,6 +89,22 @@ addrpattern_normalise(struct arena *a, struct span pattern, struct span *out, st
 	return true;
 }
 
+bool
+setlist_add(struct arena *a, struct setlist *l, uint32_t id)
+{
+	for (uint32_t i = l->n; i-- > 0; )
+		if (l->ids[i] == id)
+			return false;
+	if (l->n == l->cap) {
+		uint32_t cap = l->cap ? l->cap * 2 : 1;
+
+		l->ids = arena_grow(a, l->ids, l->cap * sizeof(*l->ids), cap * sizeof(*l->ids));
+		l->cap = cap;
+	}
+	l->ids[l->n++] = id;
+	return true;
+}
+
 static void
 sets_put(struct addrsets *s, uint32_t set, struct span normal)
 {
@@ -98,18 +114,7 @@ sets_put(struct addrsets *s, uint32_t set, struct span normal)
 		l = arena_zalloc(s->arena, sizeof(*l));
 		table_put(s->patterns, arena_span(s->arena, normal), l);
 	}
-	for (uint32_t i = l->n; i-- > 0; )
-		if (l->ids[i] == set)
-			return;
-	if (l->n == l->cap) {
-		uint32_t cap = l->cap ? l->cap * 2 : 1;
-
-		l->ids = arena_grow(s->arena, l->ids, l->cap * sizeof(*l->ids),
-		    cap * sizeof(*l->ids));
-		l->cap = cap;
-	}
-	l->ids[l->n++] = set;
-	s->counts[set]++;
+	s->counts[set] += setlist_add(s->arena, l, set);
 }
 
 int
@@ -413,10 +418,8 @@ list_item(struct load *ld, struct conf_node *at, struct span s, uint32_t set, un
 	}
 	if (span_starts(s, SPAN_LIT("file:")))
 		return list_file(ld, at, span_from(s, 5), set);
-	if (span_starts(s, SPAN_LIT("ldap:"))) {
-		diag_at(ld->d, DIAG_ERROR, at, NULL, "`ldap:` is not available in this version");
-		return false;
-	}
+	if (span_starts(s, SPAN_LIT("ldap:")))
+		return external_add(ld, at, span_from(s, 5), set);
 	if (span_find(s, '@') == s.n && pendings_get(&ld->groups, s)) {
 		diag_at(ld->d, DIAG_ERROR, at,
 		    arena_printf(ld->d->arena, "did you mean `group:" SPAN_FMT "`?", SPAN_ARG(s)),
@@ -520,8 +523,15 @@ read_addresses(struct load *ld, struct conf_node *n, const uint32_t **sets, size
 			}
 			push_u32(ld->a, &v, &nv, &cap, *had);
 		} else if (span_starts(s, SPAN_LIT("ldap:"))) {
-			diag_at(ld->d, DIAG_ERROR, at, NULL, "`ldap:` is not available in this version");
-			fine = false;
+			uint32_t *had = table_get(ld->inline_sets, s);
+
+			if (!had) {
+				had = arena_alloc(ld->tmp, sizeof(*had));
+				*had = addrsets_new(&ld->p->sets, (struct span){ 0 });
+				table_put(ld->inline_sets, arena_span(ld->tmp, s), had);
+				fine &= external_add(ld, at, span_from(s, 5), *had);
+			}
+			push_u32(ld->a, &v, &nv, &cap, *had);
 		} else if (pendings_get(&ld->groups, s)) {
 			diag_at(ld->d, DIAG_ERROR, at,
 			    arena_printf(ld->d->arena, "did you mean `group:" SPAN_FMT "`?", SPAN_ARG(s)),

@@ -516,6 +516,11 @@ load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 		read_section(ld, roots, packs, n, "exceptions");
 		detectors_finish(ld);
 		rules_finish(ld);
+	} else {
+		for (size_t i = 0; i < n; i++) {
+			externals_collect(ld, conf_get(roots[i], "rules"));
+			externals_collect(ld, conf_get(roots[i], "exceptions"));
+		}
 	}
 	read_section(ld, roots, packs, n, "limits");
 }

@@ -186,7 +186,7 @@ struct test_src {
 	bool unscannable, scan_error;
 	int64_t now;
 	struct facts facts;
-	struct conf_node *message, *as_if, *expect;
+	struct conf_node *message, *as_if, *groups, *expect;
 };
 struct message_src {
 	struct conf_node *subject, *body, *html, *headers, *attachments, *eml, *same_as;
@@ -235,6 +235,13 @@ bool read_cidrs(struct load *ld, struct conf_node *n, const struct cidr **v, siz
 struct spans group_members(struct load *ld, const struct group *g);
 /* "group:dpo", "dpo" or an address: who decides. */
 bool read_decider(struct load *ld, struct conf_node *n, struct span *out);
+
+/* members.c: the group of a directory becomes part of a set. */
+bool external_add(struct load *ld, const struct conf_node *at, struct span name, uint32_t set);
+/* Those that stand in rules, for who reads no rules (limits_only) but has to ask for all of them. */
+void externals_collect(struct load *ld, const struct conf_node *n);
+/* Adds the id unless it is there; true: it was not. */
+bool setlist_add(struct arena *a, struct setlist *l, uint32_t id);
 
 /* load_detectors.c */
 void detectors_read(struct load *ld, struct conf_node *n, void *obj);

@@ -445,6 +445,39 @@ read_as_if(struct run *r, struct conf_node *n, struct policy_options *opt)
 	opt->nas_if = k;
 }
 
+/* {doctors: [a@example.org]}: as a directory would say it. */
+static void
+read_members(struct run *r, struct conf_node *n, struct memberships *out)
+{
+	struct policy_given *v = NULL;
+	size_t k = 0;
+
+	if (!n || !conf_want(r->d, n, CONF_MAP, "groups"))
+		return;
+	CONF_EACH (c, n) {
+		struct spans who = { 0 };
+		struct span bad;
+		size_t from = k;
+
+		if (!read_texts(&r->ld, c, "addresses", &who))
+			continue;
+		v = arena_grow(r->a, v, k * sizeof(*v), (k + who.n + 1) * sizeof(*v));
+		v[k++] = (struct policy_given){ c->key, { 0 } };
+		for (size_t i = 0; i < who.n; i++)
+			v[k++] = (struct policy_given){ c->key, who.v[i] };
+		if (!policy_members_given(r->p, v + from, k - from, r->a, out, &bad)) {
+			diag_key(r->d, DIAG_ERROR, c, NULL, "`" SPAN_FMT
+			    "` is no group that stands in a directory", SPAN_ARG(c->key));
+			k = from;
+		}
+	}
+	if (k) {
+		struct span bad;
+
+		(void)policy_members_given(r->p, v, k, r->a, out, &bad);
+	}
+}
+
 static bool
 read_envelope(struct run *r, struct conf_node *n, const struct test_src *t, struct envelope *env)
 {
@@ -477,6 +510,7 @@ test_run(struct run *r, struct conf_node *n)
 {
 	struct test_src t = { .direction = DIRECTION_OUTBOUND };
 	struct policy_options opt = { 0 };
+	struct memberships members = { 0 };
 	struct facts facts;
 	struct envelope env;
 	struct anatomy an;
@@ -490,6 +524,7 @@ test_run(struct run *r, struct conf_node *n)
 		r->messages[r->nmessages] = raw;
 	r->name = t.name.n ? arena_str(r->a, t.name) : "(no name)";
 	read_as_if(r, t.as_if, &opt);
+	read_members(r, t.groups, &members);
 	facts = t.facts;
 	facts.av = AV_CLEAN;
 	facts.now = conf_get(n, "now") ? t.now : r->env->now;
@@ -497,6 +532,7 @@ test_run(struct run *r, struct conf_node *n)
 		r->env->build(r->env->ctx, r->a, raw, &an, &facts);
 	else
 		anatomy_build(r->a, raw, NULL, &an);
+	facts.members = members;
 	if (t.virus.n) {
 		facts.av = AV_VIRUS;
 		facts.av_name = t.virus;

@@ -35,6 +35,10 @@ struct spans {
 /* All patterns of all sets in one table: pattern -> sets that hold it. One
  * address costs as many look-ups as its domain has labels, whatever the
  * number and size of the sets. */
+struct setlist {
+	uint32_t n, cap;
+	uint32_t *ids;
+};
 struct addrsets {
 	struct arena *arena;
 	struct table *patterns;	/* "a@b", "b", ".b", "" for the null sender -> struct setlist */
@@ -46,10 +50,6 @@ struct addrsets {
 	 * says most of it (the address, its domain, the longest of .domains). */
 	uint32_t only_from, only_to;
 };
-struct setlist {
-	uint32_t n, cap;
-	uint32_t *ids;
-};
 
 uint32_t addrsets_new(struct addrsets *s, struct span name);
 int addrsets_add(struct addrsets *s, uint32_t set, struct span pattern, struct err *err);
@@ -58,6 +58,11 @@ void addrsets_find(const struct addrsets *s, struct span addr, uint64_t *bits);
 /* The spelling patterns are kept in; false with err when it is no pattern. */
 bool addrpattern_normalise(struct arena *a, struct span pattern, struct span *out,
     struct err *err);
+
+/* members.c: the same for the groups of directories; unsure: a bit where it cannot be said.
+ * guess: where the address may stand in m. */
+void members_find(const struct policy *p, const struct memberships *m, struct span address,
+    size_t guess, uint64_t *in, uint64_t *unsure);
 
 #define BITS_WORDS(n) (((size_t)(n) + 63) / 64)
 static inline bool
@@ -296,6 +301,9 @@ struct policy {
 	struct arena *arena;
 	char hash[17];
 	struct addrsets sets;
+	struct span *externals;	/* groups of directories, as policy_externals gives them … */
+	struct setlist *external_sets;	/* … and the sets each is part of */
+	size_t nexternals;
 	struct rule *rules;	/* sorted by id */
 	size_t nrules;
 	struct exception *exceptions;
@@ -346,11 +354,16 @@ struct eval {
 	const struct facts *facts;
 	struct arena *arena;
 	struct detection detection;
-	unsigned char *memo;	/* for each atom: 0 not asked yet, 1 no, 2 yes */
+	unsigned char *memo;	/* for each atom: 0 not asked yet, 1 no, 2 yes, 3 it cannot be said */
 	struct tally *tallies;
-	uint64_t *from, *header_from;	/* sets of the sender */
-	uint64_t *to;		/* sets of the recipient in hand */
-	uint64_t *every;	/* sets of each recipient, BITS_WORDS(nsets) + 1 words apiece */
+	/* Sets of addresses: `words` words of those it is in, then as many of those that cannot
+	 * be said (members.c). */
+	size_t words;
+	uint64_t *from, *header_from;	/* of the sender */
+	uint64_t *to;		/* of the recipient in hand */
+	uint64_t *every;	/* of each recipient, one behind the other */
+	bool assume;		/* what is taken for an answer that cannot be given */
+	bool assumed;		/* it has been */
 	uint64_t nfiles;	/* attached to the message itself */
 	bool files;		/* any, within others too */
 	bool unscannable, encrypted;
@@ -379,6 +392,8 @@ void eval_as_shadow(struct eval *e, bool shadow);	/* which rules are asked from 
 void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, struct arena *a,
     int64_t (*stopwatch)(void), int64_t *us_detect);
+/* The sets of an address, into two times e->words cleared words. */
+void eval_sets(const struct eval *e, struct span address, size_t guess, uint64_t *bits);
 /* The second half of eval_begin: all but what the detectors found. */
 void eval_ready(struct eval *e);
 /* The rest of policy_judge, for an evaluation that has begun. */

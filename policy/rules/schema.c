@@ -96,7 +96,7 @@ static const struct {
 
 	{ SECTION_TESTS, "version", "n" }, { SECTION_TESTS, "tests", "[@TEST]" },
 	{ SECTION_TEST, "now", "t" }, { SECTION_TEST, "facts", "@FACTS" },
-	{ SECTION_TEST, "message", "@MESSAGE" },
+	{ SECTION_TEST, "message", "@MESSAGE" }, { SECTION_TEST, "groups", "{T}" },
 	{ SECTION_TEST, "as_if", "{e(off|shadow|enforce)}" }, { SECTION_TEST, "expect", "{@EXPECT}" },
 	{ SECTION_FACTS, "spf", "t" }, { SECTION_FACTS, "dkim", "t" }, { SECTION_FACTS, "dmarc", "t" },
 	{ SECTION_FACTS, "dnsbl", "T" }, { SECTION_FACTS, "spam", "t/@FACT_SPAM" },

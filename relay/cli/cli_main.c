@@ -37,8 +37,12 @@ const struct command commands[] = {
 	{ "check", "validate configuration and policy, all errors at once",
 	    "check [DIR|FILE]", cmd_check },
 	{ "test", "run the tests written in the policy", "test [FILE...]", cmd_test },
+	{ "directory", "the LDAP directories, and what they know of an address",
+	    "directory [list]\ndirectory test NAME\ndirectory lookup NAME ADDRESS\n"
+	    "directory flush NAME", cmd_directory },
 	{ "explain", "why: the verdict on a message file, or on one that passed",
 	    "explain FILE.eml [--direction D] [--client IP] [--from A] [--to B,C]\n"
+	    "    [--member GROUP=ADDRESS]...\n"
 	    "explain ID", explain_either },
 	{ "policy", "the rules: how they do, and what became of them when",
 	    "policy list\n"
@@ -82,7 +86,7 @@ const struct command commands[] = {
 	{ "held", "messages that wait for somebody's decision", "held approve|deny ID --as ADDRESS [--text REASON]\n"
 	    "held approve|deny --token TOKEN [--text REASON]\n" KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
-	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN", cmd_route },
+	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN [--from ADDRESS]", cmd_route },
 	{ "send-test", "a real message, and what the other side said to it",
 	    "send-test ADDRESS [--from ADDRESS] [--wait SECONDS]", cmd_send_test },
 	{ "dkim", "signing keys: make, show, look up in the DNS, replace",

@@ -12,6 +12,8 @@
 #include "cli/cli.h"
 #include "cli/diag_out.h"
 #include "clock.h"
+#include "directory/directory.h"
+#include "directory/filter.h"
 #include "fs.h"
 #include "net/tls_server.h"
 #include "net/transport.h"
@@ -145,6 +147,63 @@ check_users(struct check *c)
 	users_free(&u);
 }
 
+/* As the directory's role will read them: CA certificates and passwords. */
+static void
+check_directories(struct check *c)
+{
+	for (size_t i = 0; i < c->conf->ndirectories; i++) {
+		const struct conf_directory *dir = &c->conf->directories[i];
+		struct ssl_ctx_st *client;
+		struct span password;
+		struct err err;
+
+		if ((client = transport_context(dir->ca, &err)) == NULL)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "directory " SPAN_FMT ": %s",
+			    SPAN_ARG(dir->name), err.text);
+		else
+			transport_context_free(&client);
+		if (dir->password_file == NULL || (access(dir->password_file, R_OK) == -1 &&
+		    access(dir->password_file, F_OK) == 0))
+			continue;
+		if (directory_password(dir, c->arena, &password, &err) == -1)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "directory " SPAN_FMT ": %s",
+			    SPAN_ARG(dir->name), err.text);
+		else
+			explicit_bzero((void *)(uintptr_t)password.p, password.n);
+	}
+}
+
+/* Groups of directories: each lies in one. Groups of the policy that routes by sender ask for: each is there. */
+static void
+check_groups(struct check *c)
+{
+	const struct conf_delivery *dl = &c->conf->delivery;
+	const struct span *groups = NULL;
+	size_t n = 0;
+
+	if (c->policy)
+		groups = policy_externals(c->policy, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct span dn;
+
+		if (!dn_normalise(c->arena, groups[i], &dn))
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "policy: `ldap:" SPAN_FMT
+			    "` is not a distinguished name", SPAN_ARG(groups[i]));
+		else if (directory_of(c->conf, dn, c->arena) == NULL)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "policy: `ldap:" SPAN_FMT
+			    "` lies below the `base` of no directory", SPAN_ARG(groups[i]));
+	}
+	for (size_t i = 0; c->policy && i < dl->nlines; i++) {
+		struct span m = dl->lines[i]->match;
+
+		if (span_starts(m, SPAN_LIT("group:")) &&
+		    !policy_has_group(c->policy, span_from(m, 6)))
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "delivery.sender_routes, line %u: "
+			    "the policy has no group `" SPAN_FMT "`", dl->lines[i]->line,
+			    SPAN_ARG(span_from(m, 6)));
+	}
+}
+
 static void
 check_config(struct check *c, const char *path)
 {
@@ -154,7 +213,9 @@ check_config(struct check *c, const char *path)
 	check_keys(c, path);
 	check_tls(c);
 	check_users(c);
+	check_directories(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
+	check_groups(c);
 }
 
 /* For the master, which looks at them (master/watch.c). */

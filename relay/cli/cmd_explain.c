@@ -20,9 +20,12 @@
 
 #define MESSAGE_MAX ((size_t)256 << 20)
 #define OUTPUT_MAX ((size_t)64 << 20)
+#define MEMBERS_MAX 1000
 
 struct ask {
 	const char *file, *direction, *client, *helo, *from, *to, *user, *listener, *facts, *at;
+	const char *member[MEMBERS_MAX];	/* GROUP=ADDRESS */
+	size_t nmembers;
 	bool no_antivirus;
 };
 
@@ -30,16 +33,17 @@ static const char usage[] =
     "usage: postern explain FILE.eml [--direction outbound|inbound] [--client IP] [--helo NAME]\n"
     "       [--from ADDRESS] [--to ADDRESS,...] [--user NAME] [--listener NAME]\n"
     "       [--at '2027-03-01 14:30'] [--facts '{spf: fail, spam: {score: 7.5}}']\n"
-    "       [--no-antivirus]   (FILE `-`: standard input)\n";
+    "       [--member GROUP=ADDRESS]... [--no-antivirus]   (FILE `-`: standard input)\n";
 
 static int
 options(int argc, char **argv, struct ask *q)
 {
+	const char *one;
 	const struct { const char *name; const char **to; } known[] = {
 		{ "--direction", &q->direction }, { "--client", &q->client },
 		{ "--helo", &q->helo }, { "--from", &q->from }, { "--to", &q->to },
 		{ "--user", &q->user }, { "--listener", &q->listener }, { "--facts", &q->facts },
-		{ "--at", &q->at },
+		{ "--at", &q->at }, { "--member", &one },
 	};
 
 	for (int i = 1; i < argc; i++) {
@@ -67,7 +71,12 @@ options(int argc, char **argv, struct ask *q)
 		value = argv[i][n] == '=' ? argv[i] + n + 1 : i + 1 < argc ? argv[++i] : NULL;
 		if (value == NULL)
 			return -1;
-		*known[k].to = value;
+		if (known[k].to != &one)
+			*known[k].to = value;
+		else if (q->nmembers < MEMBERS_MAX && strchr(value, '='))
+			q->member[q->nmembers++] = value;
+		else
+			return -1;
 	}
 	return q->file ? 0 : -1;
 }
@@ -431,6 +440,27 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 /* ---- */
 
 /* The engine is asked when it is there; without it the rest can still be explained. */
+/* Who is in the groups that stand in a directory: nobody is asked here. */
+static int
+members_of(const struct ask *q, const struct judge *j, struct arena *a, struct memberships *out,
+    struct err *err)
+{
+	struct policy_given *v = arena_array(a, q->nmembers, sizeof(*v));
+	struct span bad;
+
+	for (size_t i = 0; i < q->nmembers; i++) {
+		struct span s = span_str(q->member[i]);
+		/* "ldap:CN=…" has signs of its own: the last one counts. */
+		size_t at = (size_t)(strrchr(s.p, '=') - s.p);
+
+		v[i] = (struct policy_given){ span_sub(s, 0, at), span_from(s, at + 1) };
+	}
+	if (q->nmembers && !policy_members_given(j->policy, v, q->nmembers, a, out, &bad))
+		return err_set(err, 0, "--member " SPAN_FMT ": no such group stands in a directory",
+		    SPAN_ARG(bad));
+	return 0;
+}
+
 static void
 open_antivirus(struct judge *j, const struct ask *q, const struct config *conf, char *tmp)
 {
@@ -473,7 +503,8 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 	struct err err;
 	char tmp[] = "/tmp/postern-explain-XXXXXX";
 
-	if (read_message(q, a, &raw, &err) == -1 || make_envelope(q, raw, a, &env, &err) == -1) {
+	if (read_message(q, a, &raw, &err) == -1 || make_envelope(q, raw, a, &env, &err) == -1 ||
+	    members_of(q, j, a, &facts.members, &err) == -1) {
 		fprintf(stderr, "postern explain: %s\n", err.text);
 		return CLI_USAGE;
 	}

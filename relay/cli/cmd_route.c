@@ -1,5 +1,6 @@
 /* cmd_route.c -- `postern route`: where mail for an address would go. Nothing is sent. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/control_client.h"
@@ -12,25 +13,101 @@ struct routing {
 	bool bad;
 };
 
+/* One of several addresses of one host has no share of its own. */
+static bool
+first_of_host(const struct jval *list, const struct jval *of)
+{
+	const struct jval *v;
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL && v != of; i++)
+		if (span_eq(jval_text(v, "host"), jval_text(of, "host")) &&
+		    jval_int(v, "port", 0) == jval_int(of, "port", 0))
+			return false;
+	return true;
+}
+
+/* Of the connections that are made: what its weight is among those of its rank. */
+static void
+put_share(struct grid *g, const struct jval *list, const struct jval *of)
+{
+	int64_t all = 0, own = jval_int(of, "weight", 0);
+	const struct jval *v;
+	char text[16] = "";
+
+	for (size_t i = 0; own && (v = jval_at(list, i)) != NULL; i++)
+		if (jval_int(v, "preference", 0) == jval_int(of, "preference", 0) &&
+		    first_of_host(list, v))
+			all += jval_int(v, "weight", 0);
+	if (own && first_of_host(list, of))
+		snprintf(text, sizeof(text), "%lld%%", (long long)((own * 100 + all / 2) / all));
+	grid_text(g, span_str(text));
+}
+
+static void
+put_rest(struct grid *g, const struct jval *v)
+{
+	char text[32] = "";
+
+	if (jval_int(v, "rests", 0))
+		snprintf(text, sizeof(text), "%llds", (long long)jval_int(v, "rests", 0));
+	grid_text(g, span_str(text));
+}
+
 static void
 put_targets(struct routing *t, const struct jval *list)
 {
-	static const char *const titles[] = { "pref", "host", "address", "port", "dane", NULL };
+	static const char *const titles[] = { "pref", "host", "address", "port", "dane", "share",
+		"rests", NULL };
 	const struct jval *v;
 	struct grid g;
 
 	if (jval_count(list) == 0)
 		return;
-	grid_init(&g, t->cli, titles, "rllrl");
+	grid_init(&g, t->cli, titles, "rllrlrr");
 	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
 		grid_number(&g, jval_int(v, "preference", 0));
 		grid_text(&g, jval_text(v, "host"));
 		grid_text(&g, jval_text(v, "address"));
 		grid_number(&g, jval_int(v, "port", 0));
 		grid_text(&g, jval_text(v, "dane"));
+		put_share(&g, list, v);
+		put_rest(&g, v);
 	}
 	grid_print(&g, &t->out, "  ");
 	grid_release(&g);
+}
+
+/* Which line of postern.yaml decided. */
+static void
+put_line(struct buf *o, const struct jval *by)
+{
+	if (jval_int(by, "line", 0) == 0)
+		return;
+	buf_printf(o, "  decided by line %lld of postern.yaml: ", (long long)jval_int(by, "line", 0));
+	page_text(o, jval_text(by, "section"));
+	buf_puts(o, ": ");
+	page_text(o, jval_text(by, "match"));
+	if (jval_text(by, "directory").n) {
+		buf_puts(o, ", directory ");
+		page_text(o, jval_text(by, "directory"));
+		if (jval_bool(by, "stale"))
+			buf_puts(o, " (it cannot be asked: from what was known)");
+	}
+	buf_putc(o, '\n');
+}
+
+static void
+put_leaving(struct buf *o, const struct jval *v)
+{
+	const struct jval *list = jval_get(v, "source"), *one;
+
+	buf_puts(o, "  as ");
+	page_text(o, jval_text(v, "hello"));
+	for (size_t i = 0; (one = jval_at(list, i)) != NULL; i++) {
+		buf_puts(o, i ? ", " : " from ");
+		page_text(o, jval_str(one));
+	}
+	buf_putc(o, '\n');
 }
 
 static const struct jval *
@@ -84,6 +161,7 @@ route_line(void *ctx, const struct jval *v, struct span text)
 	struct routing *t = ctx;
 	struct buf *o = &t->out;
 	struct span kind = jval_text(v, "kind");
+	const struct jval *by = jval_get(v, "by");
 
 	page_text(o, jval_text(v, "domain"));
 	if (!jval_bool(v, "ok")) {
@@ -95,13 +173,16 @@ route_line(void *ctx, const struct jval *v, struct span text)
 		buf_putc(o, ' ');
 		page_text(o, jval_text(v, "error"));
 		buf_putc(o, '\n');
+		put_line(o, by);
 		put_sts(o, jval_get(jval_get(v, "tls"), "mta_sts"));
 		return;
 	}
 	buf_puts(o, span_is(kind, "mx") ? ": by its MX\n" : span_is(kind, "static") ?
 	    ": by a route in postern.yaml\n" : span_is(kind, "address") ?
 	    ": it has no MX, by its address\n" : ": as written\n");
+	put_line(o, by);
 	put_targets(t, targets_of(v));
+	put_leaving(o, v);
 	buf_puts(o, "  TLS: ");
 	page_text(o, jval_text(jval_get(v, "tls"), "floor"));
 	buf_puts(o, " at least, policy ");
@@ -116,14 +197,25 @@ int
 cmd_route(int argc, char **argv, const struct cli *cli)
 {
 	struct routing t = { .cli = cli };
+	const char *address = NULL, *from = NULL;
 	struct request r;
 	int status;
 
-	if (argc != 2 || argv[1][0] == '-')
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--from") == 0 && i + 1 < argc && from == NULL)
+			from = argv[++i];
+		else if (argv[i][0] != '-' && address == NULL)
+			address = argv[i];
+		else
+			return command_usage("route");
+	}
+	if (address == NULL)
 		return command_usage("route");
 	buf_init(&t.out, 4u << 20);
 	request_begin(&r, "route");
-	json_kcstr(&r.j, "address", argv[1]);
+	json_kcstr(&r.j, "address", address);
+	if (from)
+		json_kcstr(&r.j, "from", from);
 	status = control_ask(cli, &r, CONTROL_SHOW, route_line, &t);
 	page_flush(&t.out);
 	buf_release(&t.out);

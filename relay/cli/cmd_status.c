@@ -114,6 +114,9 @@ look_at_counters(struct status_page *p)
 		    restarts);
 	if (errors > 0)
 		note(p, false, "%lld times a scanner died or did not answer", errors);
+	if (jval_int(c, "directories_down", 0) > 0)
+		note(p, true, "%lld directories cannot be asked: `postern directory`",
+		    (long long)jval_int(c, "directories_down", 0));
 	if (lost > 0)
 		note(p, false, "%lld events are missing in the journal: the store was away", lost);
 }
@@ -257,6 +260,12 @@ put_mail(struct status_page *p)
 		}
 		buf_putc(o, '\n');
 	}
+	if (jval_int(c, "directory_lookups", 0) > 0)
+		buf_printf(o, "  directories: %lld questions, %lld answered by the cache, %lld from old "
+		    "knowledge, %lld not answered\n", (long long)jval_int(c, "directory_lookups", 0),
+		    (long long)jval_int(c, "directory_cache_hits", 0),
+		    (long long)jval_int(c, "directory_stale_answers", 0),
+		    (long long)jval_int(c, "directory_failures", 0));
 	if (q == NULL)
 		return;
 	buf_puts(o, "  in the queue: ");

@@ -15,6 +15,7 @@
 
 #define SLOTS 2
 #define NEXT_AFTER 5		/* seconds */
+#define OTHER_FAMILY_AFTER 300000	/* microseconds: the same host by IPv4 beside IPv6 (RFC 8305, 5) */
 #define PATIENCE 30
 #define TARGETS_PER_ATTEMPT 10	/* then the queue has its turn again */
 #define BAD_FOR (60 * US_PER_SEC)
@@ -177,9 +178,9 @@ slot_event(evutil_socket_t efd, short what, void *arg)
 	event_active(cn->next, EV_TIMEOUT, 0);
 }
 
-/* The next target to try: in the order drawn, but first those that did not fail lately. */
+/* The next target to try (trying: it is about to be): in the order drawn, but first those that did not fail lately. */
 static size_t
-choose(const struct connector *cn)
+choose(const struct connector *cn, bool trying)
 {
 	const struct route *r = cn->route;
 	int64_t now = clock_mono();
@@ -198,7 +199,8 @@ choose(const struct connector *cn)
 		if (*cn->tried & UINT64_C(1) << i)
 			continue;
 		if (r->bad_until[i] <= now && health_until(cn->c->health, t->ip, t->port) <= now) {
-			health_trying(cn->c->health, t->ip, t->port, now);
+			if (trying)
+				health_trying(cn->c->health, t->ip, t->port, now);
 			return i;
 		}
 		if (late == SIZE_MAX)
@@ -207,10 +209,22 @@ choose(const struct connector *cn)
 	return late;
 }
 
+/* Comes now an address of the other family of the same host? */
+static bool
+has_other_family(const struct connector *cn, size_t target)
+{
+	const struct target *t = cn->route->plan.targets;
+	size_t after = choose(cn, false);
+
+	return after != SIZE_MAX && t[after].host == t[target].host &&
+	    t[after].ip.family != t[target].ip.family;
+}
+
 static void
 next(evutil_socket_t efd, short what, void *arg)
 {
-	static const struct timeval again = { NEXT_AFTER, 0 }, patience = { PATIENCE, 0 };
+	static const struct timeval again = { NEXT_AFTER, 0 }, patience = { PATIENCE, 0 },
+	    other_family = { 0, OTHER_FAMILY_AFTER };
 	struct connector *cn = arg;
 	struct slot *free_slot = NULL;
 	size_t target, busy = 0;
@@ -223,7 +237,7 @@ next(evutil_socket_t efd, short what, void *arg)
 	}
 	if (free_slot == NULL)
 		return;		/* all are waiting: one of them will end, by itself or by its time */
-	while ((target = choose(cn)) != SIZE_MAX) {
+	while ((target = choose(cn, true)) != SIZE_MAX) {
 		*cn->tried |= UINT64_C(1) << target;
 		free_slot->fd = open_socket(cn->c, cn->route,
 		    &cn->route->plan.targets[target]);
@@ -235,7 +249,7 @@ next(evutil_socket_t efd, short what, void *arg)
 		free_slot->ev = event_new(cn->c->base, free_slot->fd, EV_WRITE, slot_event, free_slot);
 		ASSERT(free_slot->ev != NULL);
 		event_add(free_slot->ev, &patience);
-		evtimer_add(cn->next, &again);
+		evtimer_add(cn->next, has_other_family(cn, target) ? &other_family : &again);
 		return;
 	}
 	if (busy == 0)

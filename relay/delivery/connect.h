@@ -2,7 +2,7 @@
  *
  * Targets are tried in their order, those that failed lately last. The next
  * one starts when one fails, or after five seconds beside the one that does
- * not answer; the first connected wins. Each gets thirty seconds.
+ * not answer (300 ms, when it is the same host by the other family); the first connected wins. Each gets thirty seconds.
  */
 #ifndef DELIVERY_CONNECT_H
 #define DELIVERY_CONNECT_H

@@ -13,16 +13,19 @@
 
 #include "clock.h"
 #include "delivery/alert.h"
+#include "delivery/dispatch.h"
 #include "delivery/dkim_watch.h"
 #include "delivery/report.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
 #include "delivery/segment.h"
+#include "delivery/show_route.h"
 #include "delivery/sts.h"
 #include "delivery/tlsrpt.h"
 #include "net/transport.h"
 #include "json.h"
 #include "log.h"
+#include "ipc/newest.h"
 #include "master/runtime.h"
 #include "scanner/load_policy.h"
 
@@ -32,11 +35,14 @@
 struct delivery {
 	struct runtime *rt;
 	struct carrier carrier;
+	struct dispatch *dispatch;
+	struct policy *groups;		/* sender_routes ask for some; else NULL */
 	struct segments *segments;
+	struct newest directories;
 	struct alerts *alerts;
 	struct dkim_watch *watch;	/* NULL: no key is to be watched */
 	struct link *queue, *store;
-	struct event *second;		/* what was seen of TLS goes to the store */
+	struct event *second;		/* what was seen of TLS goes to the store; time limits */
 	uint32_t epoch;			/* of the queue's channel: its jobs die with it */
 	struct buf out;
 	struct arena *arena;		/* as long as the process */
@@ -68,6 +74,25 @@ is_any(struct ip ip)
 	static const struct ip any4 = { .family = 4 }, any6 = { .family = 6 };
 
 	return ip_eq(ip, any4) || ip_eq(ip, any6);
+}
+
+/* All that we are called: by EHLO, in our Received fields, in banners. */
+static void
+know_names(struct delivery *d)
+{
+	const struct config *conf = d->rt->conf;
+	struct span *names = arena_array(d->arena, 1 + conf->nlisteners + conf->delivery.npools +
+	    conf->delivery.nlines, sizeof(*names));
+	size_t n = 0;
+
+	names[n++] = conf->hostname;
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		names[n++] = conf->listeners[i].hostname;
+	for (size_t i = 0; i < conf->delivery.nlines; i++)
+		if (conf->delivery.lines[i]->pool.hello.n)
+			names[n++] = conf->delivery.lines[i]->pool.hello;
+	d->carrier.world.names = names;
+	d->carrier.world.nnames = n;
 }
 
 /* Where we can be reached, so that mail to ourselves is seen as the loop it is. */
@@ -103,6 +128,7 @@ know_thyself(struct delivery *d, struct err *err)
 		have6 |= a->ifa_addr && a->ifa_addr->sa_family == AF_INET6;
 	freeifaddrs(all);
 	w->name = conf->delivery.hello;
+	know_names(d);
 	w->own = own;
 	w->nown = n;
 	w->no6 = !have6;
@@ -112,6 +138,32 @@ know_thyself(struct delivery *d, struct err *err)
 			w->no4 &= conf->delivery.sources[i].family != 4;
 			w->no6 &= conf->delivery.sources[i].family != 6;
 		}
+	}
+	return 0;
+}
+
+/* The policy's groups, when a line of sender_routes asks for one. */
+static int
+load_groups(struct delivery *d, struct err *err)
+{
+	const struct config *conf = d->rt->conf;
+	static const struct span head = { "group:", 6 };
+	struct diags diags;
+
+	diags_init(&diags, d->arena);
+	for (size_t i = 0; i < conf->delivery.nlines; i++) {
+		const struct conf_route *l = conf->delivery.lines[i];
+
+		if (!span_starts(l->match, head))
+			continue;
+		if (d->groups == NULL)
+			d->groups = policy_load_conf(conf, true, d->arena, &diags);
+		if (d->groups == NULL)
+			return err_set(err, 0, "the policy in %s: %s", conf->policy_dir,
+			    diags.first ? diags.first->text : "not readable");
+		if (!policy_has_group(d->groups, span_from(l->match, head.n)))
+			return err_set(err, 0, "delivery.sender_routes, line %u: the policy has no group `"
+			    SPAN_FMT "`", l->line, SPAN_ARG(span_from(l->match, head.n)));
 	}
 	return 0;
 }
@@ -142,7 +194,8 @@ delivery_start(struct runtime *rt, struct err *err)
 	buf_init(&d->out, FRAME_BIG);
 	d->segments = segments_new();
 	d->alerts = alerts_new();
-	if (know_thyself(d, err) == -1 || dkim_watch_new(rt->conf, &d->watch, err) == -1)
+	if (know_thyself(d, err) == -1 || load_groups(d, err) == -1 ||
+	    dkim_watch_new(rt->conf, &d->watch, err) == -1)
 		return -1;
 	if (rt->conf->ndns == 0)
 		d->ndns = resolver_system_servers(d->dns, DNS_SERVERS_MAX, d->arena);
@@ -160,7 +213,7 @@ static void job_over(void *ctx, struct job *job);
 static void
 tls_failed(void *ctx, const struct job *job, struct span relay, struct span why)
 {
-	alert_tls(((struct delivery *)ctx)->alerts, job, relay, why, clock_real());
+	alert_tls(((struct delivery *)dispatch_context(ctx))->alerts, job, relay, why, clock_real());
 }
 
 static void
@@ -169,6 +222,7 @@ on_second(evutil_socket_t fd, short what, void *arg)
 	struct delivery *d = arg;
 
 	tlsrpt_flush(d->carrier.tlsrpt, d->store);
+	dispatch_tick(d->dispatch, clock_mono());
 }
 
 static int
@@ -180,9 +234,10 @@ delivery_run(struct runtime *rt, struct err *err)
 
 	c->base = rt->base;
 	c->conf = rt->conf;
-	c->done = job_over;
+	d->dispatch = dispatch_new(&(struct dispatch_setup){ c, d->groups, job_over, d });
+	c->done = dispatch_done;
 	c->tls_failed = tls_failed;
-	c->ctx = d;
+	c->ctx = d->dispatch;
 	if (rt->conf->ndns)
 		c->resolver = resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, d->anchors, err);
 	else
@@ -205,7 +260,7 @@ delivery_run(struct runtime *rt, struct err *err)
 static void
 maybe_finish(struct delivery *d)
 {
-	if (!d->rt->retiring || d->carrier.njobs > 0)
+	if (!d->rt->retiring || d->carrier.njobs > 0 || dispatch_count(d->dispatch) > 0)
 		return;
 	tlsrpt_flush(d->carrier.tlsrpt, d->store);
 	if (d->store)
@@ -230,6 +285,7 @@ delivery_retire(struct runtime *rt)
 	static const struct timeval grace = { GRACE_SECONDS, 0 };
 	struct delivery *d = rt->state;
 
+	dispatch_retire(d->dispatch);
 	carrier_retire(&d->carrier);
 	d->grace = evtimer_new(rt->base, grace_over, d);
 	ASSERT(d->grace != NULL);
@@ -246,6 +302,10 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 
 	if (link_peer(l) == ROLE_QUEUE)
 		d->queue = l;
+	else if (link_peer(l) == ROLE_DIRECTORY) {
+		newest_add(&d->directories, l);
+		dispatch_directory(d->dispatch, newest_get(&d->directories));
+	}
 	else if (link_peer(l) == ROLE_STORE)
 		alerts_store(d->alerts, d->store = l);
 	else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
@@ -259,6 +319,8 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 {
 	struct delivery *d = rt->state;
 
+	if (newest_remove(&d->directories, l))
+		dispatch_directory(d->dispatch, newest_get(&d->directories));
 	if (link_peer(l) == ROLE_STORE) {
 		alerts_store(d->alerts, d->store = NULL);
 		tlsrpt_rua_drop(d->carrier.tlsrpt, l);
@@ -272,6 +334,7 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 	 * that it does not arrive twice; the rest ends without a reader. */
 	d->queue = NULL;
 	d->epoch++;
+	dispatch_retire(d->dispatch);
 	carrier_abandon(&d->carrier);
 	segments_drop_all(d->segments);
 }
@@ -325,7 +388,7 @@ deliver(struct delivery *d, struct frame *f)
 		    SPAN_LIT("the message cannot be read from the spool"), false);
 		job_fail_rest(job, &why);
 	}
-	carrier_take(&d->carrier, job);
+	dispatch_take(d->dispatch, job);
 	return 0;
 }
 
@@ -349,6 +412,10 @@ delivery_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_DELIVER:
 		return deliver(d, f);
+	case FRAME_FOUND:
+		return dispatch_found(d->dispatch, f);
+	case FRAME_MEMBERSHIPS:
+		return dispatch_memberships(d->dispatch, f);
 	case FRAME_STS_ANSWER:
 		return d->carrier.sts ? sts_frame(d->carrier.sts, f) : -1;
 	case FRAME_RUA_ASK:
@@ -358,99 +425,7 @@ delivery_frame(struct runtime *rt, struct link *l, struct frame *f)
 	}
 }
 
-/* --- postern route ADDRESS --- */
-
-struct ask {
-	struct delivery *d;
-	struct reply *reply;
-	struct routing *routing;
-	struct arena *arena;
-	struct span address, domain;
-};
-
-static void
-write_targets(struct json *j, const struct plan *p)
-{
-	static const char *const dane[] = { [DANE_NONE] = "none", [DANE_USABLE] = "usable",
-		[DANE_UNUSABLE] = "unusable", [DANE_FAILED] = "failed" };
-
-	json_key(j, "targets");
-	json_array(j);
-	for (size_t i = 0; i < p->ntargets; i++) {
-		const struct target *t = &p->targets[i];
-		char ip[IP_TEXT_MAX];
-
-		json_object(j);
-		json_kint(j, "preference", t->pref);
-		json_kcstr(j, "host", p->hosts[t->host].name);
-		json_kcstr(j, "address", ip_format(t->ip, ip));
-		json_kint(j, "port", t->port);
-		json_kcstr(j, "dane", dane[p->hosts[t->host].dane]);
-		json_end_object(j);
-	}
-	json_end_array(j);
-}
-
-static void
-tell_route(void *ctx, struct route *route)
-{
-	static const char *const kinds[] = { [PLAN_MX] = "mx", [PLAN_IMPLICIT] = "address",
-		[PLAN_STATIC] = "static" };
-	static const char *const policies[] = { "none", "dane", "mta-sts", "dane+mta-sts" };
-	static const char *const floors[] = { [FLOOR_NONE] = "none",
-		[FLOOR_OPPORTUNISTIC] = "opportunistic", [FLOOR_ENCRYPTED] = "encrypted" };
-	struct ask *ask = ctx;
-	const struct conf_delivery *conf = &ask->d->rt->conf->delivery;
-	const struct plan *p = &route->plan;
-	struct arena *a = ask->arena;
-	struct json j;
-
-	json_begin(&j, reply_buf(ask->reply));
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kstr(&j, "address", ask->address);
-	json_kstr(&j, "domain", ask->domain);
-	json_kbool(&j, "ok", route->ok);
-	json_kcstr(&j, "kind", p->nhosts && ask->domain.p[0] == '[' ? "literal" : kinds[p->kind]);
-	write_targets(&j, p);
-	if (!route->ok) {
-		json_kcstr(&j, "status", p->status == RCPT_FAILED ? "bounced" : "deferred");
-		json_kcstr(&j, "dsn", p->dsn);
-		json_kcstr(&j, "error", p->text);
-	}
-	json_key(&j, "tls");
-	json_object(&j);
-	json_kcstr(&j, "policy", policies[conf->dane + 2 * conf->sts]);
-	json_kcstr(&j, "floor", floors[conf->floor]);
-	json_kbool(&j, "mx_secure", p->secure);
-	sts_write(&j, route->sts, clock_real());
-	json_end_object(&j);
-	json_key(&j, "limits");
-	json_object(&j);
-	json_kint(&j, "connections", conf->site_connections);
-	json_kint(&j, "messages_per_connection", conf->site_messages);
-	json_end_object(&j);
-	json_end_object(&j);
-	buf_putc(reply_buf(ask->reply), '\n');
-	reply_end(&ask->reply);
-	route_unref(&route);
-	arena_free(&a);
-}
-
-static void
-refuse_client(struct runtime *rt, int fd, const char *why)
-{
-	struct reply *r = reply_new(rt, fd);
-	struct json j;
-
-	json_begin(&j, reply_buf(r));
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kcstr(&j, "error", why);
-	json_end_object(&j);
-	buf_putc(reply_buf(r), '\n');
-	reply_end(&r);
-}
+/* --- control clients --- */
 
 /* `postern status`: what somebody should look at. */
 static void
@@ -470,44 +445,33 @@ tell_alerts(struct delivery *d, int fd)
 }
 
 static void
+refuse_client(struct runtime *rt, int fd, const char *why)
+{
+	struct reply *r = reply_new(rt, fd);
+	struct json j;
+
+	json_begin(&j, reply_buf(r));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kcstr(&j, "error", why);
+	json_end_object(&j);
+	buf_putc(reply_buf(r), '\n');
+	reply_end(&r);
+}
+
+static void
 delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
+	static const struct span route = { "{\"cmd\":\"route\"", 14 },
+	    alerts = { "{\"cmd\":\"delivery.alerts\"", 24 };
 	struct delivery *d = rt->state;
-	struct arena *a = arena_new(0);
-	struct ask *ask = arena_zalloc(a, sizeof(*ask));
-	struct diags diags;
-	struct conf_node *root;
-	struct span cmd, text, local, domain;
 
-	/* JSON is YAML, and base's reader is bounded. */
-	diags_init(&diags, a);
-	root = conf_parse("request", arena_span(a, request), &diags);
-	if (root && conf_get(root, "cmd") && conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd) &&
-	    span_is(cmd, "delivery.alerts")) {
-		arena_free(&a);
+	if (span_starts(request, route))
+		show_route(rt, &d->carrier, d->dispatch, fd, request);
+	else if (span_starts(request, alerts))
 		tell_alerts(d, fd);
-		return;
-	}
-	if (root == NULL || !conf_get(root, "cmd") || !conf_get(root, "address") ||
-	    !conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd) || !span_is(cmd, "route") ||
-	    !conf_text(&diags, conf_get(root, "address"), "address", &text)) {
-		arena_free(&a);
+	else
 		refuse_client(rt, fd, "unknown command");
-		return;
-	}
-	ask->d = d;
-	ask->arena = a;
-	ask->address = mailaddr_normalise(a, text);
-	if (!mailaddr_split(ask->address, &local, &domain) &&
-	    !(text.n && text.p[0] == '[' ? (domain = text, true) :
-	    domain_normalise(a, text, &domain))) {
-		arena_free(&a);
-		refuse_client(rt, fd, "not a mail address or domain");
-		return;
-	}
-	ask->domain = domain;
-	ask->reply = reply_new(rt, fd);
-	ask->routing = route_find(&d->carrier, domain, tell_route, ask);
 }
 
 static const struct sandbox delivery_sandbox = { .may = SANDBOX_NET_CLIENT };

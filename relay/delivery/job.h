@@ -13,9 +13,14 @@
 
 struct event;
 struct event_base;
+struct job_part;
 struct session;
 struct site;
 struct table;
+
+struct job_place {		/* where one recipient's copy was left */
+	struct span relay, tls;
+};
 
 struct job {
 	struct job *next;
@@ -25,6 +30,8 @@ struct job {
 	struct span bytes;		/* the message; stays mapped as long as the job lives */
 	void *mapping;			/* segment.c's */
 	struct smtp_result *results;	/* one for each recipient */
+	struct job_part *part;		/* dispatch.c's; NULL: it is a whole job */
+	struct job_place *places;	/* of each recipient, where they differ; else NULL */
 	struct span way;		/* what way_key made of its route; empty: as its site */
 	size_t at;			/* first recipient that no transaction has had yet */
 	bool eightbit, utf8_header;

@@ -150,6 +150,17 @@ plan_names(const struct plan *p, size_t host, struct span names[PLAN_NAMES_MAX])
 	return n;
 }
 
+static bool
+is_own_name(const struct plan_world *w, struct span name)
+{
+	if (span_eq_nocase(name, w->name))
+		return true;
+	for (size_t i = 0; i < w->nnames; i++)
+		if (span_eq_nocase(name, w->names[i]))
+			return true;
+	return false;
+}
+
 bool
 plan_mx(struct plan *p, const struct dns_answer *a, uint16_t port, const struct plan_world *w)
 {
@@ -180,7 +191,7 @@ plan_mx(struct plan *p, const struct dns_answer *a, uint16_t port, const struct 
 		return nowhere(p, RCPT_FAILED, "5.4.4", "No MX of %s is a host name", p->domain);
 	sort_records(r, n, w);
 	for (size_t i = 0; i < n; i++) {
-		if (span_eq_nocase(span_str(r[i].name), w->name)) {
+		if (is_own_name(w, span_str(r[i].name))) {
 			/* RFC 5321, 5.1: ourselves, and all that are no better, are out. */
 			while (p->nhosts && p->hosts[p->nhosts - 1].pref >= r[i].pref)
 				p->nhosts--;

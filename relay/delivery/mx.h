@@ -31,7 +31,9 @@ struct own_socket {		/* where we listen ourselves */
 };
 
 struct plan_world {
-	struct span name;			/* our host name */
+	struct span name;			/* our host name, as EHLO says it */
+	const struct span *names;		/* what else we are called */
+	size_t nnames;
 	const struct own_socket *own;
 	size_t nown;
 	bool no4, no6;				/* families that cannot be used */

@@ -36,7 +36,8 @@ log_recipient(const struct job *job, size_t i, const char *delays)
 	static const char *const words[] = { [RCPT_SENT] = "sent", [RCPT_DEFERRED] = "deferred",
 		[RCPT_FAILED] = "bounced" };
 	const struct smtp_result *r = &job->results[i];
-	struct span host = span_sub(job->relay, 0, span_find(job->relay, ']') + 1);
+	struct span relay = job->places ? job->places[i].relay : job->relay;
+	struct span host = span_sub(relay, 0, span_find(relay, ']') + 1);
 	char total[DELAY_TEXT_MAX];
 
 	report_delay(job->t_end - job->d.received, total);
@@ -44,12 +45,12 @@ log_recipient(const struct job *job, size_t i, const char *delays)
 		log_msg(LOG_LVL_INFO, job->d.id, "to=<" SPAN_FMT ">, relay=" SPAN_FMT
 		    ", delay=%s, delays=%s, dsn=%s, status=%s (host " SPAN_FMT " said: " SPAN_FMT
 		    " (in reply to %s command))", SPAN_ARG(job->d.recipients[i].address),
-		    SPAN_ARG(job->relay), total, delays, r->dsn, words[r->status], SPAN_ARG(host),
+		    SPAN_ARG(relay), total, delays, r->dsn, words[r->status], SPAN_ARG(host),
 		    SPAN_ARG(r->reply), client_state_command(r->when));
 	else
 		log_msg(LOG_LVL_INFO, job->d.id, "to=<" SPAN_FMT ">, relay=" SPAN_FMT
 		    ", delay=%s, delays=%s, dsn=%s, status=%s (" SPAN_FMT ")",
-		    SPAN_ARG(job->d.recipients[i].address), SPAN_ARG(job->relay), total, delays,
+		    SPAN_ARG(job->d.recipients[i].address), SPAN_ARG(relay), total, delays,
 		    r->dsn, words[r->status], SPAN_ARG(r->reply));
 }
 
@@ -57,7 +58,14 @@ log_recipient(const struct job *job, size_t i, const char *delays)
 static void
 log_tls(const struct job *job)
 {
-	if (job->tls.n)
+	for (size_t i = 0; job->places && i < job->d.nrecipients; i++) {
+		const struct job_place *p = &job->places[i];
+
+		if (p->tls.n && (i == 0 || !span_eq(p->relay, p[-1].relay)))
+			log_msg(LOG_LVL_INFO, job->d.id, "relay=" SPAN_FMT ", tls=" SPAN_FMT,
+			    SPAN_ARG(p->relay), SPAN_ARG(p->tls));
+	}
+	if (job->tls.n && job->places == NULL)
 		log_msg(LOG_LVL_INFO, job->d.id, "relay=" SPAN_FMT ", tls=" SPAN_FMT,
 		    SPAN_ARG(job->relay), SPAN_ARG(job->tls));
 }
@@ -106,7 +114,8 @@ report_result(struct buf *b, const struct job *job)
 
 		m.rcpts[i] = (struct rcpt_result){ .index = job->d.index[i], .status = r->status,
 			.cls = r->cls, .dsn = span_str(r->dsn), .reply = span_sub(r->reply, 0, room),
-			.relay = job->relay, .remote = r->remote, .notifies = r->notifies };
+			.relay = job->places ? job->places[i].relay : job->relay,
+			.tls = job->places ? job->places[i].tls : job->tls, .remote = r->remote, .notifies = r->notifies };
 	}
 	result_encode(b, &m);
 }

@@ -22,6 +22,7 @@
 #define PERSONS_MAX 8		/* entries one address may belong to */
 #define LOGINS_MAX 2		/* more than one is nobody */
 #define IN_CHAIN ":1.2.840.113556.1.4.1941:"
+#define ACTIVE_DIRECTORY "1.2.840.113556.1.4.800"	/* supportedCapabilities of those that know it */
 
 struct waiter {
 	struct waiter *next;
@@ -54,6 +55,7 @@ struct asker {
 	struct event_base *base;
 	struct cache *cache;
 	struct pool *pools[DIRECTORIES_MAX];
+	bool knows_chain[DIRECTORIES_MAX];
 	struct table *open;		/* by key */
 	struct ask *all;
 };
@@ -441,6 +443,37 @@ groups_next(struct ask *q)
 	pool_search(asker_pool(q->k, q->dir), &s, got_groups, q);
 }
 
+/* A server that does not know the rule finds nobody with it, and says so with a clear conscience. */
+static void
+got_capabilities(void *ctx, const struct pool_answer *pa)
+{
+	struct ask *q = ctx;
+	bool *knows = &q->k->knows_chain[index_of(q->k, q->dir)];
+
+	if (pa->status != POOL_OK) {
+		ask_failed(q, pa);
+		return;
+	}
+	for (size_t i = 0; pa->n && i < pa->entries[0].n; i++)
+		*knows |= span_is(pa->entries[0].values[i], ACTIVE_DIRECTORY);
+	if (*knows)
+		groups_next(q);
+	else
+		ask_unknown(q, "`nested: chain` is for Active Directory, which this server is not");
+}
+
+static void
+groups_begin(struct ask *q)
+{
+	struct pool_search s = { .base = "", .filter = "(objectClass=*)",
+		.attribute = "supportedCapabilities", .max = 100 };
+
+	if (q->dir->nested == NESTED_CHAIN && !q->k->knows_chain[index_of(q->k, q->dir)])
+		pool_search(asker_pool(q->k, q->dir), &s, got_capabilities, q);
+	else
+		groups_next(q);
+}
+
 static void
 got_person(void *ctx, const struct pool_answer *pa)
 {
@@ -460,7 +493,7 @@ got_person(void *ctx, const struct pool_answer *pa)
 	q->groups = arena_array(q->arena, GROUPS_MAX, sizeof(*q->groups));
 	for (size_t i = 0; i < pa->n; i++)
 		groups_add(q, pa->entries[i].dn);
-	groups_next(q);
+	groups_begin(q);
 }
 
 void

@@ -60,14 +60,13 @@ struct members_question {
 
 /* ---- start ---- */
 
-static int
-read_password(struct directory *d, const struct conf_directory *dir, struct span *out,
+int
+directory_password(const struct conf_directory *dir, struct arena *a, struct span *out,
     struct err *err)
 {
+	int fd = fs_open(dir->password_file, O_RDONLY, 0, err);
 	struct span text;
 	struct stat st;
-	int fd = fs_open(dir->password_file, O_RDONLY, 0, err);
-	char *copy;
 
 	if (fd == -1)
 		return -1;
@@ -76,7 +75,7 @@ read_password(struct directory *d, const struct conf_directory *dir, struct span
 		return err_set(err, EPERM, "%s: everybody may read or change it: chmod o-rwx %s",
 		    dir->password_file, dir->password_file);
 	}
-	if (fs_read_fd(d->scratch, fd, PASSWORD_MAX, &text, err) == -1) {
+	if (fs_read_fd(a, fd, PASSWORD_MAX, &text, err) == -1) {
 		close(fd);
 		return err_wrap(err, "%s", dir->password_file);
 	}
@@ -86,11 +85,7 @@ read_password(struct directory *d, const struct conf_directory *dir, struct span
 	if (text.n == 0)
 		return err_set(err, EINVAL, "%s: an empty password would bind as nobody "
 		    "(RFC 4513, 5.1.2)", dir->password_file);
-	copy = malloc(text.n);
-	ASSERT(copy != NULL);
-	memcpy(copy, text.p, text.n);
-	explicit_bzero((void *)(uintptr_t)text.p, text.n);
-	*out = span_make(copy, text.n);
+	*out = text;
 	return 0;
 }
 
@@ -155,7 +150,8 @@ directory_start(struct runtime *rt, struct err *err)
 		how->dir = dir;
 		entries += dir->entries;
 		if ((how->tls = transport_context(dir->ca, err)) == NULL ||
-		    (dir->password_file && read_password(d, dir, &how->password, err) == -1))
+		    (dir->password_file &&
+		    directory_password(dir, d->arena, &how->password, err) == -1))
 			return err_wrap(err, "directory " SPAN_FMT, SPAN_ARG(dir->name));
 		for (size_t k = 0; k < dir->nservers; k++)
 			how->known[k] = known_address(&dir->servers[k]);

@@ -26,6 +26,9 @@ struct directory {
 	struct event *tick;
 };
 
+/* What password_file says, in the arena: the caller's to wipe. -1: not readable, readable for all, empty. */
+int directory_password(const struct conf_directory *dir, struct arena *a, struct span *out,
+    struct err *err);
 /* The directory in which a group lies: the one with the longest base above it. NULL: none. */
 const struct conf_directory *directory_of(const struct config *conf, struct span dn,
     struct arena *a);

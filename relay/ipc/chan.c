@@ -275,6 +275,19 @@ chan_flush(struct chan *c, struct err *err)
 	return 0;
 }
 
+void
+chan_drop_out(struct chan *c)
+{
+	for (size_t i = 0; i < c->n_out_fds; i++)
+		close(c->out_fds[i].fd);
+	c->n_out_fds = 0;
+	c->out_sent += buf_size(&c->out);
+	if (c->secret_out)
+		explicit_bzero(c->out.p, c->out.cap);
+	c->secret_out = false;
+	buf_reset(&c->out);
+}
+
 int
 chan_wait(struct chan *c, struct frame *f, int timeout_ms, struct err *err)
 {

@@ -40,8 +40,11 @@ int chan_fill(struct chan *c, struct err *err);
 int chan_next(struct chan *c, struct frame *f, struct err *err);
 /* Copies the body; takes fd (-1: none; closed once sent). -1: backlog full or too large; fd is closed. */
 int chan_push(struct chan *c, enum frame_type type, uint64_t ticket, struct span body, int fd);
-/* 0 all sent, 1 the socket is full, -1 error. */
+/* 0 all sent, 1 the socket is full, -1 error (err->code 0: the peer has closed; there may be
+ * frames of it yet to be read). */
 int chan_flush(struct chan *c, struct err *err);
+/* What waits to be sent is given up, its descriptors closed: nobody reads any more. */
+void chan_drop_out(struct chan *c);
 /* Blocking helper: waits (poll) until a frame is there; 1, 0 on timeout (ms, -1 for ever), -1. */
 int chan_wait(struct chan *c, struct frame *f, int timeout_ms, struct err *err);
 

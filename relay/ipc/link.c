@@ -54,7 +54,12 @@ try_flush(struct link *l)
 {
 	switch (chan_flush(&l->chan, &l->why)) {
 	case -1:
-		link_broken(l);
+		/* The peer has closed, but what it said before that counts (the result of a
+		 * delivery …): it is read to its end, which is on its way to us. */
+		if (l->why.code != 0)
+			link_broken(l);
+		else
+			chan_drop_out(&l->chan);
 		break;
 	case 0:
 		if (l->want_write)

@@ -126,7 +126,7 @@ memberships_put(struct enc *e, const struct memberships *m)
 {
 	spans_encode(e, m->addresses, m->naddresses);
 	spans_encode(e, m->groups, m->ngroups);
-	enc_span(e, span_make((const char *)m->grid, m->grid ? m->naddresses * m->ngroups : 0));
+	enc_span(e, span_make((const char *)m->grid, m->naddresses * m->ngroups));
 }
 
 static void
@@ -138,11 +138,8 @@ memberships_get(struct dec *d, struct arena *a, struct memberships *m)
 	m->addresses = spans_decode(d, a, MEMBERS_ADDRESSES_MAX, &m->naddresses);
 	m->groups = spans_decode(d, a, EXTERNAL_GROUPS_MAX, &m->ngroups);
 	grid = dec_span(d);
-	if (grid.n == 0 || !grid_fine(grid, m->naddresses * m->ngroups))
-		*m = (struct memberships){ 0 };	/* nothing is known */
-	else
-		m->grid = (const uint8_t *)grid.p;
-	d->bad |= grid.n && m->grid == NULL;
+	d->bad |= !grid_fine(grid, m->naddresses * m->ngroups);
+	m->grid = grid.n ? (const uint8_t *)grid.p : NULL;	/* NULL: nothing is known */
 }
 
 static void
@@ -512,6 +509,7 @@ ENCODE(result)
 		enc_span(&e, r->reply);
 		enc_span(&e, r->relay);
 		enc_u8(&e, r->remote);
+		enc_span(&e, r->tls);
 		enc_u8(&e, r->notifies);
 	}
 }
@@ -538,6 +536,7 @@ DECODE(result)
 		r->reply = dec_span(&d);
 		r->relay = dec_span(&d);
 		r->remote = dec_enum(&d, 2);
+		r->tls = dec_span(&d);
 		r->notifies = dec_enum(&d, 2);
 	}
 DECODED

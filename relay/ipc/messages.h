@@ -139,6 +139,7 @@ struct rcpt_result {
 	struct span dsn;	/* "2.0.0" */
 	struct span reply;	/* remote reply word for word, lines joined by a space; or our own reason */
 	struct span relay;	/* "mx1.example.net[203.0.113.9]:25"; "none" */
+	struct span tls;	/* of its connection, as msg_result.tls */
 	bool remote;		/* the reply is the remote server's, not ours */
 	bool notifies;		/* SENT, and the server took over what RFC 3461 asks for */
 };

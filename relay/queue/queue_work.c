@@ -331,7 +331,7 @@ fates_of(struct queue *q, struct message *m, struct leg *l, const struct plan *p
 				return -1;
 		o[i] = (struct fate){ .target = x->index, .status = as[x->status],
 			.cls = x->cls, .dsn = x->dsn, .reply = x->reply, .relay = x->relay,
-			.remote = x->remote, .tls = r->tls,
+			.remote = x->remote, .tls = x->tls,
 			.relayed = x->status == RCPT_SENT && !x->notifies };
 	}
 	return 0;

@@ -103,7 +103,7 @@ drop_bytes(struct message *m)
 static void
 forget_requests(struct message *m)
 {
-	scanners_forget(m->all->scanners, m);
+	scanners_forget(m->all->scanners, m);	/* and its ticket, whose ever */
 	for (size_t i = 0; i < m->ngroups; i++) {
 		if (m->groups[i].ticket)
 			ticket_close(m->all->tickets, m->groups[i].ticket);
@@ -331,6 +331,8 @@ message_end(struct message *m, struct smtp_transaction *t, int64_t now, struct s
 	m->sign_domain = choose_key(m);
 	if (m->sign_domain.n == 0 && dkim_is_missing(m, r))
 		return -1;
+	if (message_ask_members(m, now))
+		return 0;
 	m->state = MESSAGE_SCAN;
 	if (scanners_judge(m->all->scanners, m, now) == -1) {
 		m->state = MESSAGE_COLLECT;
@@ -375,7 +377,7 @@ void
 message_orphan(struct message *m)
 {
 	m->conn = 0;
-	if (m->state == MESSAGE_SCAN || m->state == MESSAGE_SIGN)
+	if (m->state == MESSAGE_MEMBERS || m->state == MESSAGE_SCAN || m->state == MESSAGE_SIGN)
 		message_free(&m);
 }
 
@@ -417,7 +419,8 @@ messages_stop(struct messages *all)
 
 	for (m = all->first; m; m = next) {
 		next = m->next;
-		if (m->state == MESSAGE_SCAN || m->state == MESSAGE_SIGN) {
+		if (m->state == MESSAGE_MEMBERS || m->state == MESSAGE_SCAN ||
+		    m->state == MESSAGE_SIGN) {
 			message_finish(m, 421, "4.3.2 service stopping, try again later");
 			m->reply.close = true;
 		}

@@ -16,6 +16,7 @@
 /* X(NAME, "name", "a phrase for people") */
 #define MESSAGE_STATES(X) \
 	X(COLLECT, "collect", "receiving it") \
+	X(MEMBERS, "members", "asking who is in which group") \
 	X(SCAN, "scan", "waiting for the verdict") \
 	X(SIGN, "sign", "waiting for the signature") \
 	X(SUBMIT, "submit", "waiting for the spool: may be sent more than once") \
@@ -38,6 +39,9 @@ struct messages {
 	struct id_source *ids;
 	struct scanners *scanners;
 	struct link *queue, *signer;	/* NULL: down */
+	struct link *directory;		/* the newest; NULL: down, or there is none */
+	const struct span *externals;	/* groups of directories that the policy needs */
+	size_t nexternals;
 	uint64_t memory;		/* bytes of all messages and envelopes that are here */
 	uint64_t memory_max;		/* … and in all other receivers, through … */
 	struct limits_table *limits;	/* NULL: this process counts alone */
@@ -97,7 +101,8 @@ struct message {
 	/* judged */
 	struct payload payload;		/* as received */
 	struct span sign_domain;	/* whose key signs; empty: nobody's */
-	uint64_t ticket;		/* of SCAN */
+	struct memberships members;	/* what the directory said; no grid: nothing */
+	uint64_t ticket;		/* of SCAN or MEMBERS */
 	uint8_t kills;			/* scanners that died of it */
 	int64_t wait_until;		/* for a scanner, clock_mono */
 	int64_t not_before;		/* clock_mono: no scanner gets it sooner */
@@ -144,6 +149,10 @@ void messages_release(struct messages *all);
 int messages_verdict(struct messages *all, struct link *l, struct frame *f, int64_t now);
 int messages_signed(struct messages *all, struct frame *f, int64_t now);
 int messages_accepted(struct messages *all, struct frame *f, int64_t now);
+int messages_memberships(struct messages *all, struct frame *f, int64_t now);
+/* next: who is asked from now on; NULL: nobody. */
+void messages_directory_down(struct messages *all, const struct link *down, struct link *next,
+    int64_t now);
 void messages_signer_down(struct messages *all);
 void messages_queue_down(struct messages *all);
 void messages_tick(struct messages *all, int64_t now);
@@ -156,6 +165,9 @@ void message_finish(struct message *m, unsigned code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void message_judged(struct message *m, int64_t now);	/* m->verdict is there */
 void message_unscannable(struct message *m, int64_t now);	/* it killed two scanners */
+/* 1: the directory is asked, and the scanner afterwards; 0: there is nothing to ask. */
+int message_ask_members(struct message *m, int64_t now);
+void message_members_late(struct message *m, const char *why, int64_t now);
 struct span message_hostname(const struct message *m);
 int message_send_scan(struct message *m, struct link *l, uint64_t ticket);
 
@@ -173,6 +185,9 @@ const char *header_loop(struct span header, struct span our_name);
 /* Domain of the first address of From:, lower case, in buf of 256; "" when there is none or
  * more than one From. */
 struct span header_from_domain(struct span header, char buf[static 256]);
+/* The first address of From: likewise, domain in lower case; "" when it is longer, or is not plain. */
+#define MEMBERS_AUTHOR_MAX 512
+struct span header_from_address(struct span header, char buf[static MEMBERS_AUTHOR_MAX]);
 struct span header_received(struct arena *a, const struct envelope *env, uint64_t id,
     struct span hostname, struct span only_recipient);
 

@@ -167,6 +167,39 @@ header_from_domain(struct span header, char buf[static 256])
 	return span_make(buf, found.n);
 }
 
+static bool
+is_plain(char c)
+{
+	return (unsigned char)c > ' ' && c != 127 && strchr("<>()[]:;,\\\"", c) == NULL;
+}
+
+/* What stands before the domain in "Name <local@domain>" or "local@domain". */
+struct span
+header_from_address(struct span header, char buf[static MEMBERS_AUTHOR_MAX])
+{
+	struct span name, value, domain;
+	char text[256];
+	size_t at, from;
+
+	if (header_from_domain(header, text).n == 0)
+		return SPAN_LIT("");
+	while (next_field(&header, &name, &value))
+		if (span_is_nocase(name, "From"))
+			break;
+	domain = address_domain(value);
+	at = (size_t)(domain.p - value.p);
+	if (at < 2 || value.p[at - 1] != '@')
+		return SPAN_LIT("");
+	for (from = at - 1; from > 0 && is_plain(value.p[from - 1]); from--)
+		;
+	if (from == at - 1 || at - from + domain.n > MEMBERS_AUTHOR_MAX)
+		return SPAN_LIT("");
+	memcpy(buf, value.p + from, at - from);
+	for (size_t i = 0; i < domain.n; i++)
+		buf[at - from + i] = ascii_lower(domain.p[i]);
+	return span_make(buf, at - from + domain.n);
+}
+
 /* The protocol of RFC 3848, and of RFC 6531, 4.3, for a message sent with SMTPUTF8. */
 static const char *
 protocol(uint32_t flags)

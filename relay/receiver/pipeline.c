@@ -49,6 +49,8 @@ message_send_scan(struct message *m, struct link *l, uint64_t ticket)
 {
 	struct msg_scan msg = { .env = m->t->env, .payload = m->payload };
 
+	if (m->members.grid)
+		msg.members = m->members;
 	scan_encode(&m->all->scratch, &msg);
 	return send_body(m, l, FRAME_SCAN, ticket, &m->payload);
 }
@@ -494,6 +496,10 @@ messages_tick(struct messages *all, int64_t now)
 		struct message *m = ticket_owner(all->tickets, ticket);
 		bool signing = m->state == MESSAGE_SIGN;
 
+		if (m->state == MESSAGE_MEMBERS) {
+			message_members_late(m, "no answer in time", now);
+			continue;
+		}
 		log_msg(LOG_LVL_ERROR, m->id, "no answer from the %s", signing ? "signer" : "queue");
 		message_finish(m, 451, signing ? "4.3.0 the signer does not answer, try again later" :
 		    "4.3.0 the spool does not answer, try again later");

@@ -187,7 +187,8 @@ maybe_serve(struct receiver *rx, int64_t now)
 {
 	if (rx->serving || rx->rt->retiring)
 		return;
-	if ((rx->messages.queue == NULL || rx->messages.signer == NULL || rx->nscanners == 0) &&
+	if ((rx->messages.queue == NULL || rx->messages.signer == NULL || rx->nscanners == 0 ||
+	    (rx->rt->conf->ndirectories && rx->messages.directory == NULL)) &&
 	    now - rx->started < SERVE_ANYWAY)
 		return;
 	rx->serving = true;
@@ -236,6 +237,7 @@ receiver_run(struct runtime *rt, struct err *err)
 		.ids = &rx->ids, .limits = rx->limits, .column = rx->column, .now = clock_mono(),
 		.wake = on_wake, .answered = on_answered, .hung = on_hung, .released = on_released,
 		.ctx = rx };
+	rx->messages.externals = policy_externals(rx->policy, &rx->messages.nexternals);
 	messages_init(&rx->messages);
 	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
 	rx->logins = logins_new(rx);
@@ -291,8 +293,11 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 	case ROLE_STORE:
 		rx->store = l;
 		break;
-	case ROLE_AUTHENTICATOR:
 	case ROLE_DIRECTORY:
+		newest_add(&rx->directories, l);
+		rx->messages.directory = newest_get(&rx->directories);
+		/* FALLTHROUGH */
+	case ROLE_AUTHENTICATOR:
 		logins_up(rx->logins, l);
 		break;
 	case ROLE_SCANNER:
@@ -322,6 +327,9 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		rx->store = NULL;
 	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
 		logins_down(rx->logins, l);
+	if (newest_remove(&rx->directories, l))
+		messages_directory_down(&rx->messages, l, newest_get(&rx->directories),
+		    clock_mono());
 }
 
 static int
@@ -341,6 +349,8 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_ACCEPTED:
 		return messages_accepted(&rx->messages, f, clock_mono());
+	case FRAME_MEMBERSHIPS:
+		return messages_memberships(&rx->messages, f, clock_mono());
 	case FRAME_LOGIN_RESULT:
 		return logins_result(rx->logins, f, clock_mono());
 	default:

@@ -2,6 +2,7 @@
 #ifndef RECEIVER_RECEIVER_H
 #define RECEIVER_RECEIVER_H
 
+#include "ipc/newest.h"
 #include "master/runtime.h"
 #include "net/transport.h"
 #include "receiver/access.h"
@@ -53,6 +54,7 @@ struct receiver {
 	uint64_t last_conn;
 	struct conn *first, *doomed;
 	struct link *store;
+	struct newest directories;
 	struct logins *logins;
 	size_t nscanners;
 	bool serving;		/* the peers are there: doors are open */

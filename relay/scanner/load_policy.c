@@ -204,6 +204,7 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 	env->nnetworks = conf->nnetworks;
 	env->domains = domains;
 	env->ndomains = conf->ndomains;
+	env->no_directory = conf->ndirectories == 0;
 }
 
 /* only: a single file of the folder, or NULL for all. */

@@ -178,9 +178,11 @@ static void
 scan(struct worker *w, struct msg_scan *m)
 {
 	struct span raw = payload_flat(&m->payload, w->arena);
+	const struct facts facts = { .members = m->members };
+	const struct policy_options opt = { .known = &facts };
 	struct judgement ju;
 
-	judge_message(&w->env->judge, &m->env, raw, NULL, w->arena, &ju);
+	judge_message(&w->env->judge, &m->env, raw, &opt, w->arena, &ju);
 	if (*ju.trouble) {
 		counter_add(COUNTER_SCAN_ERRORS, 1);
 		log_msg(LOG_LVL_ERROR, m->env.id, "%s", ju.trouble);

@@ -33,7 +33,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = span_make((const char *)data + 1, size - 1);
 	a = arena_new(0);
 	buf_init(&b, 16u << 20);
-	switch (data[0] % 22) {
+	switch (data[0] % 26) {
 	case 0: TRY(peer); break;
 	case 1: TRY(scan); break;
 	case 2: TRY(verdict); break;
@@ -56,6 +56,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 19: TRY(basis); break;
 	case 20: TRY_WITH(policy, 0); break;
 	case 21: TRY(published); break;
+	case 22: TRY(lookup); break;
+	case 23: TRY(found); break;
+	case 24: TRY(members); break;
+	case 25: TRY(memberships); break;
 	}
 	if (!bad && !span_eq(buf_data(&b), body))
 		abort();

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -319,6 +320,55 @@ test_unjudged_is_refused(void **state)
 	arena_free(&a);
 }
 
+static struct heard {
+	int frames, closed;
+	bool frame_first;
+} heard;
+
+static void
+hear_frame(void *ctx, struct link *l, struct frame *f)
+{
+	heard.frames++;
+	heard.frame_first = heard.closed == 0;
+}
+
+static void
+hear_closed(void *ctx, struct link *l, const struct err *why)
+{
+	heard.closed++;
+	event_base_loopbreak(ctx);
+}
+
+/* A peer that says its last word and goes, at the moment we speak: its word is heard. Both are on their
+ * way at once; what fails is our write, and that comes first. */
+static void
+test_last_word(void **state)
+{
+	static const struct link_ops ops = { hear_frame, hear_closed };
+	struct event_base *base = event_base_new();
+	struct chan peer;
+	struct link *l;
+	struct err err;
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv), 0);
+	chan_init(&peer, sv[1], ROLE_DELIVERY, ROLE_QUEUE);
+	l = link_new(base, sv[0], ROLE_QUEUE, ROLE_DELIVERY, 1, &ops, base);
+	assert_int_equal(link_send(l, FRAME_SEGMENT_DROP, 0, SPAN_LIT("aaaa"), -1), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(chan_push(&peer, FRAME_RESULT, 7, SPAN_LIT("x"), -1), 0);
+	assert_int_equal(chan_flush(&peer, &err), 0);
+	chan_release(&peer);
+	/* the flush of ours alone, before anything is read */
+	assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+	event_base_loop(base, 0);
+	assert_int_equal(heard.frames, 3);
+	assert_int_equal(heard.closed, 1);
+	assert_true(heard.frame_first);
+	event_base_loop(base, EVLOOP_NONBLOCK);		/* the link is freed */
+	event_base_free(base);
+}
+
 int
 main(void)
 {
@@ -326,6 +376,7 @@ main(void)
 		cmocka_unit_test(test_frames_in_order),
 		cmocka_unit_test(test_descriptors_keep_to_their_frames),
 		cmocka_unit_test(test_rules_are_kept),
+		cmocka_unit_test(test_last_word),
 		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_payload_edits),
 		cmocka_unit_test(test_unsealed_descriptor_is_refused),

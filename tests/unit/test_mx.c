@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "delivery/dane.h"
+#include "delivery/health.h"
 #include "delivery/mx.h"
 
 /* Randomness under control: the numbers of a list, then zeros. */
@@ -363,7 +364,7 @@ static void
 test_static(void **state)
 {
 	struct conf_host hosts[] = { { SPAN_LIT("relay.lab"), { 0 }, 2525 },
-		{ SPAN_LIT("192.0.2.8"), ip("192.0.2.8"), 26 } };
+		{ SPAN_LIT("192.0.2.8"), ip("192.0.2.8"), 26, .rank = 1 } };
 	struct dns_answer a = addresses("192.0.2.50", "192.0.2.51"), nx = { .status = DNS_NXDOMAIN };
 
 	plan_init(&p, SPAN_LIT("site.lab"));
@@ -379,6 +380,185 @@ test_static(void **state)
 	plan_address(&p, 0, 6, &nx);
 	assert_false(plan_finish(&p, &world));
 	assert_nowhere(&p, RCPT_DEFERRED, "4.4.3");
+}
+
+/* All the names we go by end the list of MX hosts, not only the one that EHLO says. */
+static void
+test_own_names(void **state)
+{
+	const struct span names[] = { SPAN_LIT("gw1.our.lab"), SPAN_LIT("mx.our.lab") };
+	struct plan_world w = world;
+	struct dns_answer mx = { 0 }, a = addresses("192.0.2.50", NULL);
+
+	w.names = names;
+	w.nnames = 2;
+	add_mx(&mx, 10, "first.lab");
+	add_mx(&mx, 20, "MX.our.lab");
+	add_mx(&mx, 30, "third.lab");
+	plan_init(&p, SPAN_LIT("site.lab"));
+	assert_true(plan_mx(&p, &mx, 25, &w));
+	assert_int_equal(p.nhosts, 1);
+	plan_address(&p, 0, 4, &a);
+	assert_true(plan_finish(&p, &w));
+	assert_targets(&p, "first.lab[192.0.2.50]:25");
+}
+
+/* A generator of one's own: the test says the same on every machine. */
+static uint32_t
+xorshift(void *ctx)
+{
+	uint32_t *x = ctx;
+
+	*x ^= *x << 13;
+	*x ^= *x >> 17;
+	*x ^= *x << 5;
+	return *x;
+}
+
+/* Each order holds every target once. */
+static void
+assert_whole(const uint16_t *order, size_t n)
+{
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < n; i++)
+		seen |= UINT64_C(1) << order[i];
+	assert_int_equal(seen, (UINT64_C(1) << n) - 1);
+}
+
+static void
+test_weights(void **state)
+{
+	/* weights 5, 3, 2, the second with two addresses; then two backups */
+	struct conf_host hosts[] = {
+		{ SPAN_LIT("a"), ip("192.0.2.1"), 25, .weight = 5 },
+		{ SPAN_LIT("b.lab"), { 0 }, 25, .weight = 3 },
+		{ SPAN_LIT("c"), ip("192.0.2.4"), 25, .weight = 2 },
+		{ SPAN_LIT("d"), ip("192.0.2.5"), 25, .rank = 1 },
+		{ SPAN_LIT("e"), ip("192.0.2.6"), 25, .rank = 2 },
+	};
+	struct dns_answer two = addresses("192.0.2.2", "192.0.2.3"), no = { .status = DNS_NODATA };
+	uint32_t seed = 20261122;
+	struct plan_world w = world;
+	enum { N = 100000 };
+	unsigned first[5] = { 0 }, second_after_a[5] = { 0 }, after_a = 0;
+
+	w.random = xorshift;
+	w.random_ctx = &seed;
+	plan_init(&p, SPAN_LIT("site.lab"));
+	plan_hosts(&p, hosts, 5);
+	plan_address(&p, 1, 4, &two);
+	plan_address(&p, 1, 6, &no);
+	assert_true(plan_finish(&p, &w));
+	assert_int_equal(p.ntargets, 6);
+	for (int i = 0; i < N; i++) {
+		uint16_t order[PLAN_TARGETS_MAX], hosts_in_order[6];
+		size_t n = 0;
+
+		plan_order(&p, &w, order);
+		assert_whole(order, 6);
+		for (size_t k = 0; k < 6; k++) {
+			uint16_t h = p.targets[order[k]].host;
+
+			if (n == 0 || hosts_in_order[n - 1] != h)
+				hosts_in_order[n++] = h;
+		}
+		assert_int_equal(n, 5);		/* the addresses of one host stay together */
+		assert_int_equal(hosts_in_order[3], 3);	/* backups last, in their order */
+		assert_int_equal(hosts_in_order[4], 4);
+		first[hosts_in_order[0]]++;
+		if (hosts_in_order[0] == 0) {
+			after_a++;
+			second_after_a[hosts_in_order[1]]++;
+		}
+	}
+	/* Binomial: the deviation of the first is sqrt(N p (1 - p)) <= 158; five of them happen
+	 * once in 1.7 million draws of another seed, and this seed is fixed. */
+	assert_in_range(first[0], N / 2 - 790, N / 2 + 790);
+	assert_in_range(first[1], N * 3 / 10 - 725, N * 3 / 10 + 725);
+	assert_in_range(first[2], N / 5 - 633, N / 5 + 633);
+	/* without the first, the others share as 3 to 2 */
+	assert_in_range(second_after_a[1], after_a * 3 / 5 - 550, after_a * 3 / 5 + 550);
+	assert_int_equal(second_after_a[1] + second_after_a[2], after_a);
+}
+
+/* Without weights the order is the one that was written. */
+static void
+test_order_as_written(void **state)
+{
+	struct conf_host hosts[] = { { SPAN_LIT("a"), ip("192.0.2.1"), 25, .rank = 0 },
+		{ SPAN_LIT("b"), ip("192.0.2.2"), 25, .rank = 1 },
+		{ SPAN_LIT("c"), ip("192.0.2.3"), 25, .rank = 2 } };
+	uint16_t order[PLAN_TARGETS_MAX];
+
+	plan_init(&p, SPAN_LIT("site.lab"));
+	plan_hosts(&p, hosts, 3);
+	assert_true(plan_finish(&p, &world));
+	for (int i = 0; i < 50; i++) {
+		plan_order(&p, &world, order);
+		for (uint16_t k = 0; k < 3; k++)
+			assert_int_equal(order[k], k);
+	}
+}
+
+/* A next hop that is ourselves is left out, and the others stay: its rank says nothing of them. */
+static void
+test_static_loop(void **state)
+{
+	struct conf_host hosts[] = { { SPAN_LIT("a"), ip("192.0.2.99"), 25, .rank = 0 },
+		{ SPAN_LIT("b"), ip("192.0.2.2"), 25, .rank = 1 } };
+	struct own_socket own = { ip("192.0.2.99"), 25 };
+	struct plan_world w = world;
+
+	w.own = &own;
+	w.nown = 1;
+	plan_init(&p, SPAN_LIT("site.lab"));
+	plan_hosts(&p, hosts, 2);
+	assert_true(plan_finish(&p, &w));
+	assert_targets(&p, "b[192.0.2.2]:25");
+	plan_init(&p, SPAN_LIT("site.lab"));
+	plan_hosts(&p, hosts, 1);
+	assert_false(plan_finish(&p, &w));
+	assert_nowhere(&p, RCPT_FAILED, "5.4.6");
+}
+
+static void
+test_health(void **state)
+{
+	struct health *h = health_new();
+	struct ip a = ip("192.0.2.1"), b = ip("192.0.2.2");
+	int64_t now = 1000 * INT64_C(1000000), rest = HEALTH_REST_FIRST;
+
+	assert_int_equal(health_until(h, a, 25), 0);
+	health_failed(h, a, 25, now);
+	assert_int_equal(health_until(h, a, 25), now + rest);
+	assert_int_equal(health_until(h, a, 26), 0);
+	assert_int_equal(health_until(h, b, 25), 0);
+	/* those that were on their way with it */
+	health_failed(h, a, 25, now + 1000);
+	assert_int_equal(health_failures(h, a, 25), 1);
+	for (int i = 0; i < 6; i++) {
+		now = health_until(h, a, 25);
+		health_trying(h, a, 25, now);
+		/* one tries, the others leave it alone meanwhile */
+		assert_true(health_until(h, a, 25) > now);
+		now += 30 * INT64_C(1000000);
+		health_failed(h, a, 25, now);
+		rest = rest * 2 < HEALTH_REST_MAX ? rest * 2 : HEALTH_REST_MAX;
+		assert_int_equal(health_until(h, a, 25), now + rest);
+	}
+	assert_int_equal(rest, HEALTH_REST_MAX);
+	health_good(h, a, 25);
+	assert_int_equal(health_until(h, a, 25), 0);
+	health_trying(h, b, 25, now);		/* nothing is known of it: nothing is noted */
+	assert_int_equal(health_until(h, b, 25), 0);
+	/* bounded: strangers' domains may lead to any number of dead servers */
+	for (int i = 0; i < HEALTH_MAX + 100; i++)
+		health_failed(h, a, (uint16_t)(i + 1), now);
+	assert_int_equal(health_until(h, a, HEALTH_MAX + 50), 0);
+	health_failed(h, b, 25, now + 7200 * INT64_C(1000000));
+	assert_int_equal(health_failures(h, b, 25), 1);
+	health_free(&h);
 }
 
 static void
@@ -587,6 +767,11 @@ main(void)
 		cmocka_unit_test(test_loop_by_address),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_static),
+		cmocka_unit_test(test_own_names),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_order_as_written),
+		cmocka_unit_test(test_static_loop),
+		cmocka_unit_test(test_health),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_packets),
 		cmocka_unit_test(test_texts),
