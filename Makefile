@@ -209,6 +209,7 @@ bench: deps
 	$(Q)$(MAKE) --no-print-directory all benches tools
 	$(Q)$(B)/bench/bench_spool
 	$(Q)tests/bench/run
+	$(Q)B=$(B) tests/bench/files.py
 
 # --- what a reader of the tree may rely on -------------------------------------------
 .PHONY: lint hdr-check cover

@@ -47,6 +47,7 @@ struct splitter {
 	uint16_t current;	/* whose lines these are */
 	bool stop;
 	bool decoded;		/* src is not the message, or is looked at again */
+	bool found;		/* src is a mail saved as a file */
 	uint32_t offset, size;	/* of the container then */
 };
 
@@ -339,7 +340,7 @@ part_begin(struct splitter *s, size_t at, uint16_t parent, bool top)
 			    (b->nodes[parent].message && !b->nodes[parent].again);
 			p->reading = b->out->parts[parent].reading;
 			node->levels = b->nodes[parent].levels;
-			p->unpacked = b->out->parts[parent].unpacked;
+			p->unpacked = s->found || b->out->parts[parent].unpacked;
 			digest = span_is(b->out->parts[parent].declared, "multipart/digest");
 		}
 		node->top = top;
@@ -551,7 +552,8 @@ void
 mime_split_found(struct builder *b, uint16_t index)
 {
 	struct splitter s = { .b = b, .src = b->out->parts[index].decoded, .decoded = true,
-		.leaf = PART_NONE, .current = index, .offset = b->out->parts[index].body_offset,
+		.found = true, .leaf = PART_NONE, .current = index,
+		.offset = b->out->parts[index].body_offset,
 		.size = b->out->parts[index].body_size };
 
 	b->nodes[index].message = true;

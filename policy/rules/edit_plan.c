@@ -89,7 +89,7 @@ outermost(const struct anatomy *an, uint16_t i)
 {
 	uint16_t container;
 
-	while (an->parts[i].reading)
+	while (an->parts[i].reading || an->parts[i].unpacked)
 		i = an->parts[i].parent;
 	container = part_container(an, i);
 	return container != PART_NONE ? container : i;
@@ -147,11 +147,13 @@ text_refused(struct arena *a, const struct anatomy *an, size_t i)
 
 	if (why)
 		return why;
+	if (p->unpacked)
+		return "lies within a file";
 	if (p->text.s.p == NULL || !is_text(p->type))
 		return "no text part";
 	if (p->reading)
 		return "mail programs read it differently";
-	if (p->unpacked || part_container(an, i) != PART_NONE)
+	if (part_container(an, i) != PART_NONE)
 		return "lies within another file";
 	if (p->defects & DEFECT_ENCODING_UNKNOWN)
 		return "its transfer encoding is unknown";
@@ -251,7 +253,8 @@ redact_match(struct planner *pl, const struct match *m)
 	struct edit_plan *p = pl->plan;
 
 	if (s->text != &part->text && s->text != &part->hidden) {
-		refuse(pl, part->number, "redact", s->where == WHERE_SUBJECT || s->where == WHERE_HEADER ?
+		refuse(pl, part->number, "redact", s->origin.n ? "stands apart from the text" :
+		    s->where == WHERE_SUBJECT || s->where == WHERE_HEADER ?
 		    "stands in a header field" : "no text part");
 		return;
 	}

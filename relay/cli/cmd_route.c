@@ -155,6 +155,25 @@ put_sts(struct buf *o, const struct jval *v)
 	buf_putc(o, '\n');
 }
 
+/* "  now: 3 of 4 connections for 12 domains with these servers, 40 messages wait; they push back" */
+static void
+put_now(struct buf *o, const struct jval *v)
+{
+	if (v == NULL)
+		return;
+	buf_printf(o, "  now: %lld of %lld connections for ", (long long)jval_int(v, "connections", 0),
+	    (long long)jval_int(v, "allowed", 0));
+	page_count(o, (uint64_t)jval_int(v, "domains", 0), "domain", "domains");
+	buf_puts(o, " with these servers, ");
+	page_count(o, (uint64_t)jval_int(v, "waiting", 0), "message waits", "messages wait");
+	buf_puts(o, jval_bool(v, "pushed_back") ? "; they push back\n" : "\n");
+	if (jval_has(v, "why")) {
+		buf_printf(o, "  not tried for %llds more: ", (long long)jval_int(v, "rests", 0));
+		page_text(o, jval_text(v, "why"));
+		buf_putc(o, '\n');
+	}
+}
+
 static void
 route_line(void *ctx, const struct jval *v, struct span text)
 {
@@ -191,6 +210,7 @@ route_line(void *ctx, const struct jval *v, struct span text)
 	    (long long)jval_int(jval_get(v, "limits"), "connections", 0),
 	    (long long)jval_int(jval_get(v, "limits"), "messages_per_connection", 0));
 	put_sts(o, jval_get(jval_get(v, "tls"), "mta_sts"));
+	put_now(o, jval_get(v, "now"));
 }
 
 int

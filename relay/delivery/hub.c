@@ -7,6 +7,7 @@
 #include "delivery/hub.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
+#include "json.h"
 #include "log.h"
 #include "postern/err.h"
 #include "table.h"
@@ -88,6 +89,32 @@ hub_join(struct site *site)
 	hub->members++;
 	hub->waiting += site->nwaiting;
 	site->hub = hub;
+}
+
+void
+hub_write(const struct carrier *c, const struct route *route, struct json *j)
+{
+	const struct hub *hub;
+	int64_t now = clock_mono();
+	struct buf b;
+
+	buf_init(&b, KEY_MAX);
+	hub = table_get(c->hubs, key_of(route, &b));
+	buf_release(&b);
+	if (hub == NULL)
+		return;
+	json_key(j, "now");
+	json_object(j);
+	json_kuint(j, "domains", hub->members);
+	json_kuint(j, "connections", hub->nsessions);
+	json_kuint(j, "allowed", hub->allowed);
+	json_kuint(j, "waiting", hub->waiting);
+	json_kbool(j, "pushed_back", hub->pushed);
+	if (hub->failures && hub->rests_until > now) {
+		json_kint(j, "rests", (hub->rests_until - now) / US_PER_SEC);
+		json_kcstr(j, "why", hub->why_text);
+	}
+	json_end_object(j);
 }
 
 static void

@@ -67,6 +67,9 @@ struct hub {
 /* The site's route is new: the hub of its servers, made when there is none. */
 void hub_join(struct site *site);
 void hub_leave(struct site *site);		/* does nothing without a hub */
+/* How it stands with the servers of that route: "now": {…}; nothing when nobody has used them lately. */
+struct json;
+void hub_write(const struct carrier *c, const struct route *route, struct json *j);
 /* Once a second. */
 void hub_tick(struct hub *hub);
 /* The site has jobs that wait, and a fresh route. */

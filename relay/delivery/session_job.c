@@ -133,7 +133,9 @@ session_over(struct session *s)
 	talk_note(&s->talk, clock_mono(), SPAN_FMT, SPAN_ARG(m->fail.reply));
 	if (m->fail.cls == FAIL_TLS && !m->tls_active)
 		tlsrpt_failed(s, TLS_RESULT_STARTTLS, m->fail.reply);
-	if (m->msg && m->fail.remote && m->fail.status == RCPT_DEFERRED && !m->bdat_unknown)
+	/* 421 as the first word on a connection that was idle says "too long", not "too many". */
+	if (m->msg && m->fail.remote && m->fail.status == RCPT_DEFERRED && !m->bdat_unknown &&
+	    (m->heard || s->served == 1))
 		hub_push_back(s->hub, s, false);
 	if (s->served > 1 && m->msg && !m->heard && !s->job->requeued) {
 		/* It had died while it was idle: the job has not been tried at all. */

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "delivery/health.h"
+#include "delivery/hub.h"
 #include "delivery/resolver.h"
 #include "delivery/route.h"
 #include "delivery/show_route.h"
@@ -129,6 +130,8 @@ tell_route(void *ctx, struct route *route)
 	json_kint(&j, "connections", conf->site_connections);
 	json_kint(&j, "messages_per_connection", conf->site_messages);
 	json_end_object(&j);
+	if (route->ok)
+		hub_write(ask->c, route, &j);
 	json_end_object(&j);
 	buf_putc(reply_buf(ask->reply), '\n');
 	reply_end(&ask->reply);

@@ -24,11 +24,14 @@ POLICY = r"""version: 1
 use: [postern/base]
 detectors:
   marker: {words: [Zanzibarquelle]}
+  second: {words: [Quaggamarsh]}
 rules:
   - {id: cards, when: {finds: {marker: {}}}, then: {reject: "5.7.1 cards do not leave"}}
   - {id: programs, when: {attachment: {type: executable, depth: 9}}, then: {reject: "5.7.1 programs do not leave"}}
   - {id: macros, when: {attachment: {type: office-macro}}, then: {reject: "5.7.1 macros do not leave"}}
   - {id: locked, when: {attachment: {encrypted: [7z, pdf]}}, then: {reject: "5.7.1 locked files do not leave"}}
+  - {id: bases, when: {attachment: {type: sqlite}}, then: {strip_attachment: {matching: this}}}
+  - {id: black, when: {finds: {second: {}}}, then: {redact: this}}
   - {id: odd, when: {defect: archive-ambiguous}, then: {reject: "5.7.1 what is this file"}}
 """
 
@@ -308,6 +311,27 @@ class Archives(unittest.TestCase):
             with self.subTest(name):
                 self.assertIn("archive-unreadable", self.parts(name, data)[0])
         self.assertEqual(self.parts("a.zip", b"PK\5\6" + bytes(18))[0], [])     # an empty zip is sound
+
+    def test_edits_keep_out_of_files(self):
+        base = b"SQLite format 3\0" + bytes(100)
+        for data in (d.zip_of({"in/x.db": base}), d.zip_of({"in.zip": d.zip_of({"x.db": base})}),
+                     mail("x.db", base)):      # a mail saved as a file
+            raw = mail("a.eml" if data.startswith(b"From") else "a.zip", data)
+            out, _, _ = self.explain(raw)
+            with self.subTest(len(data)):
+                self.assertEqual(len(out["edits"]), 1, out)
+                e = out["edits"][0]
+                # The whole attachment goes, and nothing before it.
+                self.assertLessEqual(e["offset"], raw.index(b"application/octet-stream"))
+                self.assertGreaterEqual(e["offset"] + e["size"], raw.rindex(b"\r\n--"))
+                self.assertGreater(e["offset"], raw.index(b"text/plain"))
+        for name, data in (("a.zip", d.zip_of({"a.txt": b"Quaggamarsh"})), ("a.tar", d.tar_of({"a.txt": b"Quaggamarsh"})),
+                           ("a.doc", d.doc("Quaggamarsh\r")), ("a.pdf", d.pdf(d.pdf_text("Quaggamarsh"), packed=False)),
+                           ("a.rtf", d.rtf(b"Quaggamarsh")), ("a.eml", mail("b.txt", b"Quaggamarsh"))):
+            out, _, _ = self.explain(mail(name, data))
+            with self.subTest(name):
+                self.assertTrue(any(f["detector"] == "second" for f in out["findings"]))
+                self.assertEqual(out["edits"], [])
 
     def test_active(self):
         rel = '<R><Relationship Id="a" Type="http://x/attachedTemplate" TargetMode="External" Target="http://evil/"/></R>'

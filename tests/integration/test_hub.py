@@ -63,6 +63,8 @@ class Hub(unittest.TestCase):
             print("\n%d messages to %d domains at one provider that takes %d connections: %d connections, %d of them "
                   "turned away, 0 messages put off, %.1f s" % (DOMAINS, DOMAINS, p.room, connections, away, narrow))
             self.assertLessEqual(p.most, 4)
+            self.assertRegex(l.tool("route", "u@c1.cust.lab"),
+                             r"now: \d+ of [1-4] connections for \d+ domains with these servers, 0 messages wait; they push back")
             self.assertLess(away, DOMAINS / 10)
             self.assertLess(connections, DOMAINS / 5)
             # the provider has room again: the number grows, and beyond what it was
@@ -88,6 +90,7 @@ class Hub(unittest.TestCase):
             lab.wait_for(lambda: l.counter("deliveries_deferred") == DOMAINS, 60, because="all to be put off")
             print("\n%d domains, %d connections to find out that their provider is closed" % (DOMAINS, tried.connections))
             self.assertLessEqual(tried.connections, 10)
+            self.assertRegex(l.tool("route", "u@c1.cust.lab"), r"not tried for \d+s more: 421 4\.3\.2 closed for the day")
 
     def test_slow_provider_with_many_domains(self):
         """More jobs for one slow provider than there are places for jobs under way (10,000): the mail of others goes on."""

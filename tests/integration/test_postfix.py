@@ -65,6 +65,19 @@ class Postfix(unittest.TestCase):
                                        lab.tail(self.lab.path("internal", "maillog"), 400)),
                      because="the internal Postfix to hear the refusal\n" + lab.tail(self.lab.path("internal", "maillog"), 30))
 
+    def test_bdat(self):
+        """Postfix offers CHUNKING: a small message in one breath with its envelope, a large one in four chunks."""
+        body = "".join("%07d .line of a large message\r\n.\r\n" % i for i in range(90000))
+        for n, (subject, text) in enumerate((("chunk-small", "hello\r\n"), ("chunk-large", body))):
+            with smtplib.SMTP("127.0.0.1", self.internal) as s:
+                s.sendmail("a@example.lab", ["b%d@partner.lab" % n], lab.message(text, subject=subject))
+            got = self.wait_mail(b"Subject: " + subject.encode())[0]
+            self.assertEqual(got.split(b"\n\n", 1)[1], text.replace("\r\n", "\n").encode())
+        self.lab.queue_empty()
+        log = lambda: re.findall(r"disconnect from .* bdat=(\d+)", lab.tail(self.lab.path("mx", "maillog"), 1000))
+        lab.wait_for(lambda: sum(int(x) for x in log()) >= 4, because="Postfix to count BDAT commands")
+        self.assertNotIn(" data=", "".join(l for l in lab.tail(self.lab.path("mx", "maillog"), 1000).splitlines() if "disconnect" in l))
+
     def test_many_recipients_in_one_transaction(self):
         to = ["r%d@partner.lab" % i for i in range(50)]
         with smtplib.SMTP("127.0.0.1", self.internal) as s:

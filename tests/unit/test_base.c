@@ -63,6 +63,35 @@ arena_grows_in_place_and_by_copy(void **state)
 }
 
 static void
+arena_grows_and_shrinks_a_large_block(void **state)
+{
+	struct arena *a = arena_new(4096);
+	char *small = arena_alloc(a, 10), *p = arena_alloc(a, 1 << 20), *other;
+	size_t used;
+
+	memset(small, 's', 10);
+	memset(p, 'a', 1 << 20);
+	used = arena_used(a);
+	/* The newest one keeps no copy of itself. */
+	p = arena_grow(a, p, 1 << 20, 8 << 20);
+	assert_int_equal(arena_used(a), used + (7 << 20));
+	memset(p + (1 << 20), 'b', 7 << 20);
+	p = arena_grow(a, p, 8 << 20, 1000);
+	assert_int_equal(arena_used(a), used - (1 << 20) + 1008);
+	assert_int_equal(p[999], 'a');
+	p = arena_grow(a, p, 1000, 2 << 20);
+	assert_int_equal(p[999], 'a');
+	/* Once another stands before it, it moves as any other. */
+	other = arena_alloc(a, 1 << 20);
+	memset(other, 'o', 1 << 20);
+	p = arena_grow(a, p, 2 << 20, 3 << 20);
+	assert_int_equal(p[999], 'a');
+	assert_int_equal(other[0], 'o');
+	assert_memory_equal(small, "ssssssssss", 10);
+	arena_free(&a);
+}
+
+static void
 arena_clears_and_counts(void **state)
 {
 	struct arena *a = arena_new(256);
@@ -280,6 +309,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arena_aligns),
 		cmocka_unit_test(arena_grows_in_place_and_by_copy),
+		cmocka_unit_test(arena_grows_and_shrinks_a_large_block),
 		cmocka_unit_test(arena_clears_and_counts),
 		cmocka_unit_test(arena_copies_spans),
 		cmocka_unit_test(buf_stops_at_its_maximum),
