@@ -9,6 +9,7 @@
  * A file within another (an archive, an encoded message) goes with the outermost
  * one that stands in the message.
  */
+#include "anatomy/charset.h"
 #include "buf.h"
 #include "edits.h"
 
@@ -86,17 +87,12 @@ part_container(const struct anatomy *an, size_t i)
 static uint16_t
 outermost(const struct anatomy *an, uint16_t i)
 {
-	uint16_t container, up;
+	uint16_t container;
 
 	while (an->parts[i].reading || an->parts[i].unpacked)
 		i = an->parts[i].parent;
 	container = part_container(an, i);
-	if (container != PART_NONE)
-		i = container;
-	while ((up = an->parts[i].parent) != PART_NONE && an->parts[up].type != TYPE_MULTIPART &&
-	    an->parts[up].type != TYPE_MESSAGE)
-		i = up;
-	return i;
+	return container != PART_NONE ? container : i;
 }
 
 static size_t
@@ -123,9 +119,28 @@ has_body(const struct anatomy *an, const struct part *p)
 	return head.n <= p->header_offset || head.p[head.n - 1] == '\n';
 }
 
+/* Two or four bytes a letter, and no transfer encoding that could carry them: whatever was put in
+ * would break the message (RFC 2045, 2.7). */
+static bool
+is_wide_and_bare(struct arena *a, const struct part *p)
+{
+	const struct span star = SPAN_LIT("*");
+	struct span out;
+
+	return encoding_from_name(p->encoding) == ENCODING_IDENTITY && p->charset.n &&
+	    charset_encode(a, charset_used(p->charset, p->decoded), star, &out) && !span_eq(out, star);
+}
+
+/* What is seen is what stands there, in a character set; not what was got out of a document. */
+static bool
+is_text(enum part_type t)
+{
+	return part_type_class(t) == CLASS_TEXT || part_type_class(t) == CLASS_SCRIPT || t == TYPE_SVG;
+}
+
 /* Why the text of a part cannot be changed, or NULL. */
 static const char *
-text_refused(const struct anatomy *an, size_t i)
+text_refused(struct arena *a, const struct anatomy *an, size_t i)
 {
 	const struct part *p = &an->parts[i];
 	const char *why = part_sealed(an, i);
@@ -134,11 +149,7 @@ text_refused(const struct anatomy *an, size_t i)
 		return why;
 	if (p->unpacked)
 		return "lies within a file";
-	/* The same bytes are another part's too, which is changed as its own reading asks. */
-	if (p->reading)
-		return "another reading of the message";
-	/* What a document shows is not what its bytes are. */
-	if (p->text.s.p == NULL || part_type_class(p->type) == CLASS_DOCUMENT || p->type == TYPE_MSG)
+	if (p->text.s.p == NULL || !is_text(p->type))
 		return "no text part";
 	if (p->reading)
 		return "mail programs read it differently";
@@ -146,6 +157,8 @@ text_refused(const struct anatomy *an, size_t i)
 		return "lies within another file";
 	if (p->defects & DEFECT_ENCODING_UNKNOWN)
 		return "its transfer encoding is unknown";
+	if (is_wide_and_bare(a, p))
+		return "its character set does not fit its transfer encoding";
 	if (p->defects & DEFECT_TOO_LARGE)
 		return "only part of it could be read";
 	if (count_field(p, "Content-Type") > 1 || count_field(p, "Content-Transfer-Encoding") > 1)
@@ -241,13 +254,14 @@ redact_match(struct planner *pl, const struct match *m)
 
 	if (s->text != &part->text && s->text != &part->hidden) {
 		refuse(pl, part->number, "redact", s->origin.n ? "stands apart from the text" :
-		    "stands in a header field");
+		    s->where == WHERE_SUBJECT || s->where == WHERE_HEADER ?
+		    "stands in a header field" : "no text part");
 		return;
 	}
 	if (pl->asked != s->part) {
 		pl->asked = s->part;
 		pl->answer = part->type == TYPE_MULTIPART ? "stands around the parts" :
-		    text_refused(an, s->part);
+		    text_refused(pl->e->arena, an, s->part);
 	}
 	if (pl->answer) {
 		refuse(pl, part->number, "redact", pl->answer);
@@ -448,7 +462,7 @@ append_below(struct planner *pl, size_t i)
 		return false;
 	if (!span_is(p->declared, "text/plain") && !span_is(p->declared, "text/html"))
 		return false;
-	if ((why = text_refused(an, i)) != NULL)
+	if ((why = text_refused(pl->e->arena, an, i)) != NULL)
 		refuse(pl, p->number, "append_text", why);
 	else
 		append_to(pl, i, span_is(p->declared, "text/html") ? APPEND_HTML : APPEND_TEXT);

@@ -348,7 +348,8 @@ retyped(struct writer *w, const struct header *h)
 	for (size_t i = 0; i < ps.n; i++) {
 		const struct param *q = &ps.list[i];
 
-		if (span_is_nocase(q->name, "charset"))
+		/* What is not ASCII has no place there (RFC 2045, 5.1): it would make words of it all. */
+		if (span_is_nocase(q->name, "charset") || !is_ascii(q->name) || !is_ascii(q->value))
 			continue;
 		buf_puts(&b, "; ");
 		buf_span(&b, q->name);

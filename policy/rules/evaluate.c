@@ -518,6 +518,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	n = classify(&j, classes, of);
 	wake_message(&j);
 	judge_classes(&j, classes, n);
+	judge_clean(&j, classes, n);
 
 	out->variants = arena_array(a, n + 1, sizeof(*out->variants));
 	out->nvariants = 1;

@@ -231,8 +231,19 @@ judge_join(struct judge *j, struct class *c)
 	for (size_t i = 0; i < j->nhits && !unedited; i++)
 		if (effects_edit(&j->hits[i]->then))
 			c->edits[c->nedits++] = j->hits[i];
-	if (j->noverridden && !unedited)
-		c->edits[c->nedits++] = cleaner(j);
+}
+
+void
+judge_clean(struct judge *j, struct class *classes, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		any |= classes[i].decision.noverridden > 0;
+	for (size_t i = 0; i < n && any; i++)
+		if (classes[i].decision.outcome <= OUTCOME_HOLD &&
+		    classes[i].decision.outcome != OUTCOME_DISCARD)
+			classes[i].edits[classes[i].nedits++] = cleaner(j);
 }
 
 /* The plan of a rule that was made; rules that needed none, and those of no policy, have none. */

@@ -43,6 +43,8 @@ void judge_failed_edits(struct judge *j);
 /* The sender has lifted a rule that would have hit. */
 void judge_overridden(struct judge *j, const struct rule *r, struct span reason);
 void judge_join(struct judge *j, struct class *c);
+/* Where a sender has lifted a rule for anybody, nobody gets to read the words that did. */
+void judge_clean(struct judge *j, struct class *classes, size_t n);
 void judge_refused(struct judge *j, const struct class *classes, size_t n);
 /* of: the class of each recipient. */
 void judge_notices(struct judge *j, const struct class *classes, size_t n, const uint32_t *of);

@@ -313,7 +313,11 @@ key_fn then_strip, then_redact, then_append, then_notify, then_bcc, then_overrid
 key_fn strip_matching, strip_notice_read, redact_detectors, redact_with, append_text_read,
     append_html_read, override_allow, override_justification, override_until, hold_approvals,
     default_language, default_languages;
-/* hold.approvals: who they are. */
+/* templates/NAME.LANG.txt of the policy folder, templates/NAME.txt, or the built-in one. */
+bool template_read(struct load *ld, struct conf_node *n, struct span word, struct span *name,
+    struct texts *out);
+
+/* load_people.c: hold.approvals: who they are. */
 void approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, uint64_t approvals);
 /* What of a rule's actions does not fit the rest of it. */
 void actions_check(struct load *ld, struct rule_src *src);

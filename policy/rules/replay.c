@@ -277,8 +277,7 @@ recorded_refused(const struct eval *e, struct span rule)
 	return k->high;
 }
 
-/* Recipients with the same rules may have had other edits: the words of an override are taken out
- * for those alone whose rule it lifted. So each one's own. */
+/* Recipients with the same rules may have had other edits. So each one's own. */
 void
 recorded_variants(const struct eval *e, struct verdict *v)
 {

@@ -44,6 +44,10 @@ int approval_decided(struct db *d, enum approval_state which, size_t max, struct
 int approval_by(struct db *d, int64_t kid, bool approve, struct arena *a, struct span *by,
     struct span *reason, struct err *err);
 
+/* approve.c: "approvals" and "votes" of a row; nothing where nobody is asked. */
+struct json;
+int approvals_json(struct db *d, int64_t kid, struct span sender, struct json *j, struct err *err);
+
 /* ---- mail of our own ---- */
 struct outgoing {
 	int64_t oid;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "json.h"
 #include "log.h"
 #include "queue/note.h"
 #include "store/approval_db.h"
@@ -204,4 +205,46 @@ approve_vote(struct store *s, const struct kept *k, struct span address, bool ap
 	s->decided_at = 0;
 	approve_tick(s);
 	return 0;
+}
+
+/* ---- shown ---- */
+
+/* Whose approvals it needs and who has spoken; nothing where nobody is asked. */
+int
+approvals_json(struct db *d, int64_t kid, struct span sender, struct json *j, struct err *err)
+{
+	struct arena *a = arena_new(0);
+	struct approval ap;
+	int r = approval_load(d, kid, a, &ap, err);
+
+	if (r == 0 && ap.nneeds > 0) {
+		json_key(j, "approvals");
+		json_array(j);
+		for (size_t i = 0; i < ap.nneeds; i++) {
+			const struct need *n = &ap.needs[i];
+
+			json_object(j);
+			json_kstr(j, "rule", n->rule);
+			json_kuint(j, "needed", n->approvals);
+			json_kuint(j, "given", need_approved(n, sender, ap.votes, ap.nvotes));
+			json_key(j, "approvers");
+			json_array(j);
+			for (size_t k = 0; k < n->napprovers; k++)
+				json_str(j, n->approvers[k]);
+			json_end_array(j);
+			json_end_object(j);
+		}
+		json_end_array(j);
+		json_key(j, "votes");
+		json_array(j);
+		for (size_t i = 0; i < ap.nvotes; i++) {
+			json_object(j);
+			json_kstr(j, "address", ap.votes[i].address);
+			json_kcstr(j, "decision", ap.votes[i].approve ? "approve" : "deny");
+			json_end_object(j);
+		}
+		json_end_array(j);
+	}
+	arena_free(&a);
+	return r;
 }

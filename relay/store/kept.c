@@ -532,46 +532,6 @@ put_recipients(struct db *d, int64_t kid, struct json *j, struct err *err)
 	return r;
 }
 
-/* Whose approvals it needs and who has spoken; nothing where nobody is asked. */
-static int
-put_approvals(struct db *d, int64_t kid, struct span sender, struct json *j, struct err *err)
-{
-	struct arena *a = arena_new(0);
-	struct approval ap;
-	int r = approval_load(d, kid, a, &ap, err);
-
-	if (r == 0 && ap.nneeds > 0) {
-		json_key(j, "approvals");
-		json_array(j);
-		for (size_t i = 0; i < ap.nneeds; i++) {
-			const struct need *n = &ap.needs[i];
-
-			json_object(j);
-			json_kstr(j, "rule", n->rule);
-			json_kuint(j, "needed", n->approvals);
-			json_kuint(j, "given", need_approved(n, sender, ap.votes, ap.nvotes));
-			json_key(j, "approvers");
-			json_array(j);
-			for (size_t k = 0; k < n->napprovers; k++)
-				json_str(j, n->approvers[k]);
-			json_end_array(j);
-			json_end_object(j);
-		}
-		json_end_array(j);
-		json_key(j, "votes");
-		json_array(j);
-		for (size_t i = 0; i < ap.nvotes; i++) {
-			json_object(j);
-			json_kstr(j, "address", ap.votes[i].address);
-			json_kcstr(j, "decision", ap.votes[i].approve ? "approve" : "deny");
-			json_end_object(j);
-		}
-		json_end_array(j);
-	}
-	arena_free(&a);
-	return r;
-}
-
 int
 kept_list(struct db *d, const struct kept_filter *f, size_t limit, struct buf *out,
     size_t *found, struct err *err)
@@ -603,7 +563,7 @@ kept_list(struct db *d, const struct kept_filter *f, size_t limit, struct buf *o
 			else
 				knumber(&j, names[i], st, i + 3);
 		if (put_recipients(d, sqlite3_column_int64(st, 0), &j, err) == -1 ||
-		    (f->kind == OUTCOME_HOLD && put_approvals(d, sqlite3_column_int64(st, 0),
+		    (f->kind == OUTCOME_HOLD && approvals_json(d, sqlite3_column_int64(st, 0),
 		    db_column(st, 5), &j, err) == -1))
 			r = -1;
 		json_end_object(&j);

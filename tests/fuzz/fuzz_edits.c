@@ -112,20 +112,20 @@ compare(const struct anatomy *was, const struct anatomy *is, const struct varian
 		added |= v->edits[i].with.n && memmem(v->edits[i].with.p, v->edits[i].with.n, "\n--", 3) != NULL;
 	if (acted(v, "strip") || added)
 		return;
-	/* Other readings of a part come and go with its bytes. */
+	/* Other readings of a part, and what is found within it, come and go with its bytes. */
 	for (size_t i = 0, k = 0; i < was->nparts || k < is->nparts; i++, k++) {
 		const struct part *p, *q;
 
-		while (i < was->nparts && was->parts[i].reading)
+		while (i < was->nparts && (was->parts[i].reading || was->parts[i].unpacked))
 			i++;
-		while (k < is->nparts && is->parts[k].reading)
+		while (k < is->nparts && (is->parts[k].reading || is->parts[k].unpacked))
 			k++;
 		ASSERT((i < was->nparts) == (k < is->nparts));
 		if (i == was->nparts)
 			break;
 		p = &was->parts[i];
 		q = &is->parts[k];
-		ASSERT(span_eq(p->number, q->number) && p->parent == q->parent);
+		ASSERT(span_eq(p->number, q->number) && p->depth == q->depth);
 		ASSERT(span_eq(p->declared, q->declared) && span_eq(p->name, q->name));
 		if (p->type != TYPE_MULTIPART && p->type != TYPE_MESSAGE && !touched(v, p->number)) {
 			ASSERT(span_eq(p->decoded, q->decoded));

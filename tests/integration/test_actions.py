@@ -190,6 +190,25 @@ class Actions(Lab):
         self.assertEqual(self.explain(ident)["refused_edits"],
                          [{"action": "redact", "part": "2", "rule": "redact", "why": "no text part"}])
 
+    def test_archive_goes(self):
+        """A program in an archive in an attached message: the archive is replaced, the message around it stays."""
+        z = io.BytesIO()
+        with zipfile.ZipFile(z, "w", zipfile.ZIP_DEFLATED) as f:
+            f.writestr("docs/setup.exe", b"MZ\x90\0" + b"\0" * 300)
+        inner = (b"From: <x@example.lab>\r\nSubject: inner\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n"
+                 b"--i\r\n\r\nsee there\r\n--i\r\nContent-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+                 + base64.encodebytes(z.getvalue()).replace(b"\n", b"\r\n") + b"--i--\r\n")
+        raw = mixed("hello", exe=False).replace(b"--b--\r\n", b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"--b--\r\n")
+        self.send("c@tagged.lab", raw)
+        (_, _, got), = self.arrived(1, "c@tagged.lab")
+        self.assertEqual([p.get_content_type() for p in parse(got).walk()],
+                         ["multipart/mixed", "text/plain", "message/rfc822", "multipart/mixed", "text/plain", "text/plain"])
+        texts = [p.get_content().strip() for p in leaves(got) if p.get_content_type() == "text/plain"]
+        self.assertEqual(texts[:2], ["hello", "see there"])
+        self.assertIn("a.zip", texts[2])
+        self.assertEqual([d for p in parse(got).walk() for d in p.defects], [])
+        self.signed(got)
+
     def test_large(self):
         """Edits far behind the first bytes of a message that lies in a memfd, and more than a verdict can carry."""
         lines = b"0123456789 abcdefghijklmnopqrstuvwxyz and so it goes on\r\n" * 20000

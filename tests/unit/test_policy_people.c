@@ -159,6 +159,23 @@ test_override(void **state)
 	fixture_end(&f);
 }
 
+/* The words leave with nobody's copy, also where no rule was lifted. */
+static void
+test_override_words(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "rules:\n  - {id: a, when: {to: one.example}, then: {reject: true, override: {allow: example.org}}}\n");
+	TO(&f, "x@one.example", "y@two.example");
+	fixture_judge(&f, "Subject: s [override: the client asked]\r\n\r\n.\r\n");
+	assert_int_equal(f.v.decisions[0].noverridden, 1);
+	assert_int_equal(f.v.decisions[1].noverridden, 0);
+	assert_int_equal(f.v.nvariants, 2);
+	assert_string_equal(fixture_edited(&f, 1), "Subject: s\r\n\r\n.\r\n");
+	fixture_end(&f);
+}
+
 static void
 test_override_limits(void **state)
 {
@@ -262,6 +279,7 @@ main(void)
 		cmocka_unit_test(test_notices_once),
 		cmocka_unit_test(test_holds),
 		cmocka_unit_test(test_override),
+		cmocka_unit_test(test_override_words),
 		cmocka_unit_test(test_override_limits),
 		cmocka_unit_test(test_languages),
 		cmocka_unit_test(test_templates),
