@@ -1,5 +1,5 @@
-/* config_read.h -- what the files that read postern.yaml share: config.c and its sections
- * config_directory.c and config_routes.c. Nobody else includes it.
+/* config_read.h -- what the files that read postern.yaml share: config.c and its
+ * sections, config_*.c. Nobody else includes it.
  */
 #ifndef MASTER_CONFIG_READ_H
 #define MASTER_CONFIG_READ_H
@@ -24,6 +24,20 @@ void duration_of(struct reader *r, const struct conf_node *map, const char *key,
 void u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t min,
     uint64_t max, uint32_t *out);
 bool read_host(struct reader *r, const struct conf_node *n, uint16_t port, struct conf_host *h);
+
+/* ---- config_listeners.c ---- */
+void read_networks(struct reader *r, const struct conf_node *map);
+void read_listeners(struct reader *r, const struct conf_node *list);
+size_t read_hosts(struct reader *r, const struct conf_node *list, uint16_t port,
+    const struct conf_host **out);
+void refuse_later(struct reader *r, const struct conf_node *map, const char *const *keys);
+
+/* ---- config_delivery.c ---- */
+void read_delivery(struct reader *r, const struct conf_node *map);
+void read_queue(struct reader *r, const struct conf_node *map);
+void read_doctor(struct reader *r, const struct conf_node *map);
+void read_public(struct reader *r, const struct conf_node *list);
+void read_reports(struct reader *r, const struct conf_node *map, bool postmaster);
 
 /* ---- config_directory.c ---- */
 void read_directories(struct reader *r, const struct conf_node *map);
