@@ -77,8 +77,8 @@ def begin(l, name, port, argv):
     return port
 
 
-def exim(l, name, to, extra=""):
-    """Debian's Exim as a relay to 127.0.0.1:to; its port."""
+def exim(l, name, to, extra="", tls=None):
+    """Debian's Exim as a relay to 127.0.0.1:to; its port. tls: (chain, key) to offer STARTTLS with."""
     port, ids, base = lab.free_port(), house(l, name), l.path(name)
     uid = ids["Debian-exim"]
     for d in ("spool", "log"):
@@ -91,7 +91,7 @@ log_file_path = %(base)s/log/%%slog
 pid_file_path = %(base)s/spool/exim.pid
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = %(port)d
-tls_advertise_hosts =
+tls_advertise_hosts = %(tls)s
 host_lookup =
 rfc1413_query_timeout = 0s
 queue_run_in_order
@@ -118,7 +118,8 @@ onward:
   hosts_try_fastopen =
 begin retry
 * * F,1h,1s
-""" % {"name": name, "base": base, "port": port, "to": to, "extra": extra})
+""" % {"name": name, "base": base, "port": port, "to": to, "extra": extra,
+       "tls": "*\ntls_certificate = %s\ntls_privatekey = %s" % tls if tls else ""})
     os.chmod(conf, 0o644)
     binary = os.path.join(unpack("exim4-daemon-light"), "usr/sbin/exim4")
     return begin(l, name, port, [binary, "-bdf", "-q1s", "-C", conf])
