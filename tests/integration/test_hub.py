@@ -64,7 +64,7 @@ class Hub(unittest.TestCase):
                   "turned away, 0 messages put off, %.1f s" % (DOMAINS, DOMAINS, p.room, connections, away, narrow))
             self.assertLessEqual(p.most, 4)
             self.assertRegex(l.tool("route", "u@c1.cust.lab"),
-                             r"now: \d+ of [1-4] connections for \d+ domains with these servers, 0 messages wait; they push back")
+                             r"now: \d+ of 1?\d connections for \d+ domains with these servers, 0 messages wait; they push back")
             self.assertLess(away, DOMAINS / 10)
             self.assertLess(connections, DOMAINS / 5)
             # the provider has room again: the number grows, and beyond what it was
