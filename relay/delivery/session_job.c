@@ -237,5 +237,6 @@ session_begin(struct session *s)
 		job->at += n;
 		if (smtp_client_message(&s->m, &s->msg))
 			return true;
+		s->msg.n = 0;	/* refused by ourselves: it says nothing of the server, and the job ends */
 	}
 }

@@ -115,7 +115,7 @@ shuffle(int *v, int n)
 static void
 load(struct fixture *f, const struct rule_text *rules, const int *order, int n, int nfiles)
 {
-	struct policy_source files[6];
+	struct policy_source files[6] = { 0 };
 	struct buf b[6];
 
 	for (int i = 0; i <= nfiles; i++) {
