@@ -405,7 +405,8 @@ runs_put(struct runs *r, unsigned char c)
 		count = r->max - r->n;
 		r->cut = true;
 	}
-	memset(r->p + r->n, c, count);
+	if (count)
+		memset(r->p + r->n, c, count);
 	r->n += count;
 }
 
