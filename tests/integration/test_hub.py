@@ -76,7 +76,8 @@ class Hub(unittest.TestCase):
             print("%d more when it takes 100: %d connections at a time, %.1f s" % (
                 2 * DOMAINS, p.most, time.monotonic() - start))
             self.assertGreater(p.most, 4)
-            self.assertLessEqual(p.most, 20)
+            # 20 are ours; one that we closed may stand there a moment longer
+            self.assertLessEqual(p.most, 22)
             self.assertEqual(l.counter("deliveries_deferred"), 0)
 
     def test_down_for_all(self):
