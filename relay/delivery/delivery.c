@@ -445,21 +445,6 @@ tell_alerts(struct delivery *d, int fd)
 }
 
 static void
-refuse_client(struct runtime *rt, int fd, const char *why)
-{
-	struct reply *r = reply_new(rt, fd);
-	struct json j;
-
-	json_begin(&j, reply_buf(r));
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kcstr(&j, "error", why);
-	json_end_object(&j);
-	buf_putc(reply_buf(r), '\n');
-	reply_end(&r);
-}
-
-static void
 delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
 	static const struct span route = { "{\"cmd\":\"route\"", 14 },
@@ -471,7 +456,7 @@ delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else if (span_starts(request, alerts))
 		tell_alerts(d, fd);
 	else
-		refuse_client(rt, fd, "unknown command");
+		reply_error(rt, fd, "unknown command");
 }
 
 static const struct sandbox delivery_sandbox = { .may = SANDBOX_NET_CLIENT };

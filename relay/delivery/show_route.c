@@ -177,21 +177,6 @@ got_way(void *ctx, const struct dispatch_answer *w)
 		ask->routing = route_find(ask->c, w->way, tell_route, ask);
 }
 
-static void
-refuse_client(struct runtime *rt, int fd, const char *why)
-{
-	struct reply *r = reply_new(rt, fd);
-	struct json j;
-
-	json_begin(&j, reply_buf(r));
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kcstr(&j, "error", why);
-	json_end_object(&j);
-	buf_putc(reply_buf(r), '\n');
-	reply_end(&r);
-}
-
 void
 show_route(struct runtime *rt, struct carrier *c, struct dispatch *dispatch, int fd,
     struct span request)
@@ -208,7 +193,7 @@ show_route(struct runtime *rt, struct carrier *c, struct dispatch *dispatch, int
 	if (root == NULL || !conf_get(root, "address") ||
 	    !conf_text(&diags, conf_get(root, "address"), "address", &text)) {
 		arena_free(&a);
-		refuse_client(rt, fd, "unknown command");
+		reply_error(rt, fd, "unknown command");
 		return;
 	}
 	ask->c = c;
@@ -218,7 +203,7 @@ show_route(struct runtime *rt, struct carrier *c, struct dispatch *dispatch, int
 	    !(text.n && text.p[0] == '[' ? (domain = text, true) :
 	    domain_normalise(a, text, &domain))) {
 		arena_free(&a);
-		refuse_client(rt, fd, "not a mail address or domain");
+		reply_error(rt, fd, "not a mail address or domain");
 		return;
 	}
 	ask->domain = domain;

@@ -29,21 +29,6 @@ struct visit_question {
 	int64_t began;
 };
 
-static void
-refuse(struct runtime *rt, int fd, const char *why)
-{
-	struct reply *r = reply_new(rt, fd);
-	struct json j;
-
-	json_begin(&j, reply_buf(r));
-	json_object(&j);
-	json_kint(&j, "v", 1);
-	json_kcstr(&j, "error", why);
-	json_end_object(&j);
-	buf_putc(reply_buf(r), '\n');
-	reply_end(&r);
-}
-
 /* ---- list ---- */
 
 static void
@@ -233,12 +218,12 @@ directory_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	diags_init(&diags, a);
 	root = conf_parse("request", arena_span(a, request), &diags);
 	if (root == NULL || !conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd)) {
-		refuse(rt, fd, "unknown command");
+		reply_error(rt, fd, "unknown command");
 	} else if (span_is(cmd, "directory")) {
 		list(d, fd);
 	} else if (!conf_text(&diags, conf_get(root, "name"), "name", &name) ||
 	    (dir = config_directory(rt->conf, name)) == NULL) {
-		refuse(rt, fd, "no such directory in postern.yaml");
+		reply_error(rt, fd, "no such directory in postern.yaml");
 	} else if (span_is(cmd, "directory.flush")) {
 		flush(d, fd, dir);
 	} else if (span_is(cmd, "directory.test") || (span_is(cmd, "directory.lookup") &&
@@ -252,7 +237,7 @@ directory_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		one_less(v);
 		return;
 	} else {
-		refuse(rt, fd, "unknown command");
+		reply_error(rt, fd, "unknown command");
 	}
 	arena_free(&a);
 }

@@ -217,7 +217,7 @@ answering(struct master *m, struct span cmd)
 static void
 hand_over(struct master *m, int fd, struct span request)
 {
-	static const struct span head = { "{\"cmd\":\"", 8 };
+	static const struct span head = { "{\"cmd\":\"", 8 }, directory = { "directory", 9 };
 	struct msg_client msg = { .request = request };
 	struct span cmd;
 	struct proc *p;
@@ -238,7 +238,9 @@ hand_over(struct master *m, int fd, struct span request)
 		return;
 	}
 	if ((p = answering(m, cmd)) == NULL) {
-		answer_error(fd, "nobody answers this command now");
+		answer_error(fd, span_starts(cmd, directory) && m->now.conf->ndirectories == 0 ?
+		    "no directory is configured (`directory` in postern.yaml)" :
+		    "nobody answers this command now");
 		return;
 	}
 	msg.uid = caller(fd);

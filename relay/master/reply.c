@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "master/runtime.h"
 
 #define REPLY_MAX ((size_t)64 << 20)
@@ -98,4 +99,19 @@ reply_end(struct reply **rp)
 		reply_free(r);
 	else
 		event_add(r->writable, NULL);
+}
+
+void
+reply_error(struct runtime *rt, int fd, const char *why)
+{
+	struct reply *r = reply_new(rt, fd);
+	struct json j;
+
+	json_begin(&j, reply_buf(r));
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kcstr(&j, "error", why);
+	json_end_object(&j);
+	buf_putc(reply_buf(r), '\n');
+	reply_end(&r);
 }

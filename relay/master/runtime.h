@@ -83,5 +83,6 @@ struct reply *reply_new(struct runtime *rt, int fd);
 struct buf *reply_buf(struct reply *r);		/* write JSON lines here … */
 void reply_send(struct reply *r);		/* … and let them go; more may follow */
 void reply_end(struct reply **r);		/* the rest, then close */
+void reply_error(struct runtime *rt, int fd, const char *why);	/* {"v":1,"error":why}, then close */
 
 #endif

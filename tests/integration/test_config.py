@@ -98,6 +98,11 @@ class Config(unittest.TestCase):
         self.assertEqual(r.returncode, 2)
         self.assertIn("status", r.stderr)
 
+    def test_no_directory(self):
+        self.lab.config()
+        self.lab.start_postern()
+        self.assertIn("`directory` in postern.yaml", self.lab.control({"cmd": "directory"})[0]["error"])
+
     def test_limits(self):
         mx = self.lab.mx()
         self.lab.config(delivery={"port": mx.port})
