@@ -355,6 +355,23 @@ put_virus(struct buf *o, const struct facts *f, const char *trouble)
 	buf_putc(o, '\n');
 }
 
+static void
+put_spam(struct buf *o, const struct spam_report *s)
+{
+	if (s->class == NULL)
+		return;
+	buf_printf(o, "spam: %s, score %.1f\n", s->class, s->score);
+	for (size_t i = 0; i < s->nsymbols; i++) {
+		buf_printf(o, "  %+5.1f  ", s->symbols[i].score);
+		put_safe(o, s->symbols[i].name);
+		if (s->symbols[i].title.n) {
+			buf_puts(o, ": ");
+			put_safe(o, s->symbols[i].title);
+		}
+		buf_putc(o, '\n');
+	}
+}
+
 /* What is changed, what could not be, who gets a copy, who is told. */
 static void
 put_actions(struct buf *o, const struct verdict *v)
@@ -418,6 +435,7 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 	for (size_t i = 0; i < v->ndecisions; i++)
 		put_decision(p, env->recipients[i].address, &v->decisions[i]);
 	put_virus(o, &ju->facts, ju->trouble);
+	put_spam(o, &v->spam);
 	if (v->unscannable || v->undecided)
 		buf_puts(o, v->unscannable ? "the message is unscannable\n" :
 		    "a budget ran out: not everything was decided\n");
