@@ -156,10 +156,7 @@ detectors_grade_text(const struct detectors *d, const struct detection *out, siz
 	if (det->kind == KIND_LEXICON)
 		what = arena_printf(a, "score %s of %u different term%s", what, best->distinct,
 		    best->distinct == 1 ? "" : "s");
-	else if (best->subject < g->index.ndocuments)
-		what = arena_printf(a, "overlap %s %% with " SPAN_FMT, what,
-		    SPAN_ARG(g->index.documents[best->subject].name));
-	else
+	else	/* the document's name is in the evidence */
 		what = arena_printf(a, "overlap %s %%", what);
 	from = g->medium && (best->amount < g->medium || !g->high) ? g->medium : g->high;
 	next = from == g->medium ? "medium" : "high";

@@ -545,8 +545,7 @@ finds_why(struct eval *e, const struct atom *a, bool *partly)
 	const struct tally *t = tally(e, a->finds.measure);
 	const struct detection *d = &e->detection;
 	uint32_t n = a->finds.all ? t->count : t->distinct, all;
-	struct span grade = e->recorded ? (struct span){ 0 } :
-	    detectors_grade_text(e->p->detectors, d, m->detector, e->arena);
+	struct span grade = detectors_grade_text(e->p->detectors, d, m->detector, e->arena);
 
 	if (n == 0 && grade.n) {
 		*partly = true;

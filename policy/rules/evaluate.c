@@ -355,10 +355,8 @@ detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t
 	struct seen *seen = arena_array(a, count, sizeof(*seen));
 	struct finding **of = arena_array(a, an->nsurfaces, sizeof(*of));
 	uint64_t **values = arena_array(a, an->nsurfaces, sizeof(*values));
-	struct span grade = { 0 };
+	struct span grade = detectors_grade_text(j->e.p->detectors, d, detector, a);
 
-	if (!j->e.recorded)
-		grade = detectors_grade_text(j->e.p->detectors, d, detector, a);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct match *m = &d->matches[from + i];
 		const struct surface *s = &an->surfaces[m->surface];

@@ -88,7 +88,7 @@ no_effect(struct load *ld, const struct conf_file *file, const struct lexicon *x
 		return;
 	diag_place(ld->d, DIAG_WARNING, file, first->line, 1, 1, NULL,
 	    n == 1 ? "weight 0: this word has no effect" :
-	    "weight 0: this word has no effect, nor have %zu others", n - 1);
+	    "weight 0: this word has no effect, nor has %zu more", n - 1);
 }
 
 static bool
