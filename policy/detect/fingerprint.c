@@ -3,7 +3,7 @@
  * Everything is checked once, so that look-ups need not: each number of the
  * file is within its bounds and the parts fill it exactly.
  */
-#include "fingerprint.h"
+#include "postern/fingerprint.h"
 #include "table.h"
 #include "utf8.h"
 #include "winnow.h"
@@ -210,6 +210,7 @@ fingerprints_read(struct span bytes, struct arena *a, struct fingerprints *out, 
 	    !read_documents(&f, span_sub(bytes, HEAD, documents), a) || !read_hashes(&f, a) ||
 	    !read_owners(&f, a))
 		return err_set(err, 0, "the index of fingerprints is damaged");
+	f.bytes = bytes;
 	*out = f;
 	return 0;
 }

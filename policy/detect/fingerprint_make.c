@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fingerprint.h"
+#include "buf.h"
+#include "postern/fingerprint.h"
 #include "table.h"
 #include "winnow.h"
 

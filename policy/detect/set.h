@@ -3,7 +3,7 @@
 #define DETECT_SET_H
 
 #include "detect.h"
-#include "fingerprint.h"
+#include "postern/fingerprint.h"
 #include "identifiers.h"
 #include "pattern.h"
 #include "prefilter.h"

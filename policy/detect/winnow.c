@@ -10,11 +10,13 @@
 #include <unicode/utf8.h>
 
 #include "postern/err.h"
+#include "postern/fingerprint.h"
 #include "winnow.h"
 
 #define RING 128		/* a power of two, above WINNOW_GUARANTEE */
 #define BASE UINT64_C(0x9e3779b97f4a7c15)	/* odd; any will do */
 
+_Static_assert(FINGERPRINT_LETTERS == WINNOW_GUARANTEE, "what people are told");
 _Static_assert(RING > WINNOW_GUARANTEE, "a chosen gram lies in the ring");
 
 struct candidate {

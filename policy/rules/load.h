@@ -3,7 +3,7 @@
 #define LOAD_H
 
 #include "conf.h"
-#include "detect/fingerprint.h"
+#include "postern/fingerprint.h"
 #include "rules.h"
 
 struct pending {		/* an id seen, and where, for duplicates and did-you-mean */

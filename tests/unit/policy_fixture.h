@@ -15,7 +15,7 @@
 #include "addr.h"
 #include "buf.h"
 #include "conf.h"
-#include "detect/fingerprint.h"
+#include "postern/fingerprint.h"
 #include "json.h"
 #include "postern/policy.h"
 
@@ -41,15 +41,16 @@ fixture_prose(struct arena *a, unsigned seed, unsigned words)
 {
 	static const char *const syllables[] = { "ba", "con", "de", "fi", "lar", "mo", "nu", "per",
 		"qui", "ro", "sta", "tion", "u", "ven", "za", "gri" };
-	char *out = arena_alloc(a, (size_t)words * 16 + 1), *o = out;
+	size_t room = (size_t)words * 24 + 1;
+	char *out = arena_alloc(a, room), *o = out;
 	uint32_t x = seed * 2654435761u + 1;
 
 	for (unsigned i = 0; i < words; i++) {
 		for (unsigned k = 0; k < 2 + x % 3; k++) {
 			x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-			o += sprintf(o, "%s", syllables[x >> 28]);
+			o += snprintf(o, room - (size_t)(o - out), "%s", syllables[x >> 28]);
 		}
-		o += sprintf(o, i % 12 == 11 ? ".\r\n" : " ");
+		o += snprintf(o, room - (size_t)(o - out), "%s", i % 12 == 11 ? ".\r\n" : " ");
 	}
 	return out;
 }

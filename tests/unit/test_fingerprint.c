@@ -368,7 +368,7 @@ test_overlap(void **state)
 	for (unsigned w = 0, i = 0; text[i]; i++) {
 		*o++ = text[i];
 		if ((text[i] == ' ' || text[i] == '\n') && ++w % 15 == 0) {
-			o += sprintf(o, "hitherto ");
+			o = (char *)memcpy(o, "hitherto ", 9) + 9;
 			while (text[i + 1] && text[i + 1] != ' ' && text[i + 1] != '\n')
 				i++;
 		}

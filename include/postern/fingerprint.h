@@ -1,4 +1,4 @@
-/* fingerprint.h -- an index of documents by their fingerprints (winnow.h), and how it is made.
+/* fingerprint.h -- an index of documents by their fingerprints (policy/detect/winnow.h), and how it is made.
  *
  * One file holds the hashes of all documents, sorted, each with the documents
  * it stands in. A look-up costs the same whatever their number. The file has
@@ -18,15 +18,20 @@
  * name; the hashes, rising (6 each); the owner of each (4): a document, or with
  * the highest bit a place among the lists: their number, and so many documents.
  */
-#ifndef DETECT_FINGERPRINT_H
-#define DETECT_FINGERPRINT_H
+#ifndef POSTERN_FINGERPRINT_H
+#define POSTERN_FINGERPRINT_H
 
-#include "buf.h"
+#include <stdint.h>
+
+#include "postern/anatomy.h"
 #include "postern/arena.h"
 #include "postern/err.h"
 
+struct buf;
+
 #define FINGERPRINT_FILE "index.fpr"	/* within its folder */
 #define FINGERPRINT_BYTES_MAX ((size_t)64 << 20)
+#define FINGERPRINT_LETTERS 64	/* letters and digits in a row that are always recognised */
 #define FINGERPRINT_DOCUMENTS_MAX 100000
 #define FINGERPRINT_NAME_MAX 255
 /* A hash that more documents have counts for the first of them by name, for the others it is as
@@ -43,6 +48,7 @@ struct fingerprint_document {
 };
 
 struct fingerprints {		/* an index, borrowed from the bytes of its file */
+	struct span bytes;
 	uint8_t key[16];
 	int64_t made;
 	struct fingerprint_document *documents;
@@ -64,6 +70,15 @@ bool fingerprints_ignored(const struct fingerprints *f, uint32_t place);
 int64_t fingerprints_owner(const struct fingerprints *f, uint32_t place, uint32_t i);
 /* The checksum a file with these bytes has to have. */
 uint64_t fingerprints_checksum(struct span file);
+
+/* What a policy would find in a message, the most first; per cent. */
+struct fingerprint_overlap {
+	const struct fingerprint_document *document;
+	double overlap;
+	uint32_t hashes;	/* of the document's that stand in it */
+};
+size_t fingerprints_check(const struct fingerprints *f, const struct anatomy *an, struct arena *a,
+    struct fingerprint_overlap **out);
 
 /* --- making one ------------------------------------------------------------------------- */
 
