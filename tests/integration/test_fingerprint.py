@@ -245,7 +245,7 @@ class Relay(unittest.TestCase):
         self.lab.start_postern()
 
     def add(self, name, data):
-        return self.lab.tool("fingerprint", "add", "dir:fingerprints/board", write(self.lab.path("documents", name), data)).stdout
+        return self.lab.tool("fingerprint", "add", "dir:fingerprints/board", write(self.lab.path("documents", name), data))
 
     def answer(self, raw):
         code, text = self.lab.send("b@partner.lab", raw=raw)
@@ -255,7 +255,7 @@ class Relay(unittest.TestCase):
         return " ".join(n["text"] for n in json.loads(self.lab.tool("--json", "status", check=False).stdout)["attention"])
 
     def explain(self, id):
-        return json.loads(self.lab.tool("--json", "explain", id).stdout)
+        return json.loads(self.lab.tool("--json", "explain", id))
 
     def test_in_every_form(self):
         t = self.text
@@ -272,7 +272,7 @@ class Relay(unittest.TestCase):
         for name, raw in {"another one": mail("a.docx", docx(prose.minutes(2, 60))), "two sentences": mail(text=t[10][:250] + "\n" + "\n".join(prose.minutes(9)))}.items():
             self.assertEqual(self.answer(raw)[0], 250, name)
         id = self.answer(mail("a.docx", docx(prose.minutes(2, 35) + t[15:35])))[1].split()[-1]
-        held = json.loads(self.lab.tool("--json", "held", "list").stdout.splitlines()[0])
+        held = json.loads(self.lab.tool("--json", "held", "list").splitlines()[0])
         self.assertEqual(held["id"], id)
         found = next(f for f in self.explain(id)["findings"] if f["detector"] == "board")
         self.assertEqual(found["confidence"], "medium")
@@ -330,17 +330,20 @@ class Relay(unittest.TestCase):
                     text = text.replace(a, b)
                 f.write(text)
             r = self.lab.tool("--json", "diff", new, "--last", "1d", "--ids", "9", check=False)
-            return r.stdout + r.stderr
-        # thresholds of past messages are known …
-        out = changed(("high: 16", "high: 14"))
+            lines = [json.loads(l) for l in r.stdout.splitlines()]
+            total = next(l for l in lines if "cannot_be_replayed" in l)
+            return total["newly"], total["cannot_be_replayed"], r.stdout
+        # thresholds of past messages are known ...
+        newly, unknown, out = changed(("high: 16", "high: 14"))
+        self.assertEqual((newly["reject"], sum(newly.values()), unknown), (1, 1, 0), out)
         self.assertIn(ids[2], out)
-        self.assertNotIn("unsure\":1", out.replace(" ", ""))
-        out = changed(("high: 16", "high: 40"), ("high: 60%", "high: 99%"))
-        self.assertIn(ids[0], out)
-        # … another lexicon's words are not
+        newly, unknown, out = changed(("high: 16", "high: 40"), ("high: 60%", "high: 95%"))
+        self.assertEqual((newly["release"], newly["hold"], unknown), (1, 1, 0), out)
+        # ... another lexicon's words are not
         write(os.path.join(new, "lists", "medical.txt"), (LEXICON + "grippe\t3\n").encode())
-        out = changed()
-        self.assertRegex(out.replace(" ", ""), r'"unsure":[1-9]')
+        newly, unknown, out = changed()
+        self.assertEqual((sum(newly.values()), unknown), (0, 2), out)
+        self.assertIn("finds medical", out)
 
 
 if __name__ == "__main__":
