@@ -314,7 +314,7 @@ class Relay(unittest.TestCase):
 
     def test_the_past(self):
         ids = [self.answer(mail(text=t))[1].split("ref ")[1].rstrip(")") for t in (
-            "Angine, ordonnance, posologie, infarctus du myocarde.", body(self.text[:30]))]
+            "Angine, ordonnance, posologie, infarctus du myocarde.", body(self.text[:46] + prose.minutes(7)))]
         ids.append(self.answer(mail(text="angine, ordonnance, posologie"))[1].split()[-1])
         for id in ids:
             lab.wait_for(lambda: self.lab.tool("explain", id, check=False).returncode == 0, because="the record of " + id)
