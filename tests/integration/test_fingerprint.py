@@ -165,6 +165,13 @@ class Tool(unittest.TestCase):
         self.assertEqual(os.listdir(self.index), ["index.fpr"])
         self.assertEqual(stat.S_IMODE(os.stat(self.path("board", "index.fpr")).st_mode), 0o640)
 
+    def test_the_index_of_the_page(self):
+        """tests/policies/page: made with this program from the documents beside it, and they are found."""
+        page = os.path.join(lab.ROOT, "tests", "policies", "page", "fingerprints")
+        self.index = os.path.join(page, "board")
+        for n in ("minutes-2026-03.txt", "minutes-2026-06.txt"):
+            self.assertEqual(self.found(os.path.join(page, "documents", n))[(n, n)], 100)
+
     def test_ignore(self):
         t = prose.minutes(1, 6)
         write(self.path("letter.txt"), (prose.DISCLAIMER + "\n" + "\n".join(t)).encode())
