@@ -28,10 +28,14 @@ void
 run_match(struct run *r, size_t detector, const struct text *t, size_t from, size_t to,
     enum confidence confidence, uint64_t value)
 {
+	const struct detector *det = &r->d->det[detector];
 	struct scratch *s = r->s;
+	struct span masked = { 0 };	/* of a document its name, once the run is over */
 
 	if (full(r, detector))
 		return;
+	if (det->kind != KIND_FINGERPRINTS)
+		masked = evidence_mask(r->a, span_sub(t->s, from, to - from), det->mask_last);
 	if (s->nmatches == s->matches_cap) {
 		s->matches_cap = s->matches_cap ? s->matches_cap * 2 : 64;
 		s->matches = realloc(s->matches, s->matches_cap * sizeof(*s->matches));
@@ -43,8 +47,7 @@ run_match(struct run *r, size_t detector, const struct text *t, size_t from, siz
 		.confidence = confidence,
 		.place = evidence_place(t, from, to),
 		.value = value,
-		.masked = evidence_mask(
-		    r->a, span_sub(t->s, from, to - from), r->d->det[detector].mask_last),
+		.masked = masked,
 	};
 	s->count[detector]++;
 }

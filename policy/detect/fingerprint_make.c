@@ -161,7 +161,7 @@ on_gram(void *ctx, const struct winnow_gram *g)
 {
 	struct fingerprint_maker *m = ctx;
 
-	pair_put(&m->text, fingerprint_hash(m->key, g->key, sizeof(g->key)), 0);
+	pair_put(&m->text, fingerprint_hash(m->key, g->key, g->n), 0);
 }
 
 void

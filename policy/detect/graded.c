@@ -366,7 +366,7 @@ gram_hit(struct run *r, uint32_t detector, const struct winnow_gram *g)
 	const struct fingerprints *f = &r->d->det[detector].grading->index;
 	const struct graded_scratch *s = r->s->graded;
 	struct sums *sum = sums_of(r, detector);
-	int64_t place = fingerprints_find(f, fingerprint_hash(f->key, g->key, sizeof(g->key)));
+	int64_t place = fingerprints_find(f, fingerprint_hash(f->key, g->key, g->n));
 	bool fresh, fresh_in_part;
 	int64_t number;
 

@@ -1,10 +1,11 @@
 /* winnow.c -- see winnow.h.
  *
- * The hash of a gram rolls along the text. The least of the window stands at
- * the front of a queue of falling candidates, so each gram enters and leaves
- * it once. Of equal hashes the one chosen before is kept while it is in the
- * window, else the last one is taken ("robust winnowing"): a text that repeats
- * one character has a fingerprint for each window and not for each place.
+ * The hash of a gram rolls along the text. The least one of the window is kept;
+ * when it leaves, the window is looked through anew, which on the average is
+ * once in half a window and never more than WINNOW_WINDOW steps for a letter.
+ * Of equal hashes the one chosen before is kept while it is in the window, else
+ * the last one is taken ("robust winnowing"): a text that repeats one character
+ * has a fingerprint for each window and not for each place.
  */
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
@@ -19,77 +20,85 @@
 _Static_assert(FINGERPRINT_LETTERS == WINNOW_GUARANTEE, "what people are told");
 _Static_assert(RING > WINNOW_GUARANTEE, "a chosen gram lies in the ring");
 
-struct candidate {
-	uint64_t hash;
-	uint32_t at;
-};
-
 struct state {
-	struct {
-		uint32_t c, from, to;
-	} ring[RING];
+	uint32_t c[RING], from[RING];	/* of the last letters and digits */
+	uint64_t hash[RING];	/* of the gram that begins there */
 	uint32_t n;		/* letters and digits until now */
 	uint64_t rolling, first;	/* first: BASE to the power of WINNOW_GRAM - 1 */
-	struct candidate queue[RING];
-	uint32_t head, tail;
-	bool chosen;		/* there is a last one */
-	struct candidate last;
+	uint32_t least;		/* gram with the least hash of the window */
+	bool chosen;		/* there was one */
 	winnow_hit *hit;
 	void *ctx;
 };
 
 static void
-choose(struct state *s, const struct candidate *c)
+choose(struct state *s, uint32_t at)
 {
-	struct winnow_gram g = { .at = c->at };
+	struct winnow_gram g;
+	uint32_t n = 0, before = 0;
 
 	s->chosen = true;
-	s->last = *c;
-	g.from = s->ring[c->at % RING].from;
-	g.to = s->ring[(c->at + WINNOW_GRAM - 1) % RING].to;
+	s->least = at;
 	for (uint32_t i = 0; i < WINNOW_GRAM; i++) {
-		uint32_t x = s->ring[(c->at + i) % RING].c;
+		uint32_t c = s->c[(at + i) % RING];
 
-		g.key[i * 3] = (uint8_t)x;
-		g.key[i * 3 + 1] = (uint8_t)(x >> 8);
-		g.key[i * 3 + 2] = (uint8_t)(x >> 16);
+		before = n;
+		if (c < 0x80)
+			g.key[n++] = (uint8_t)c;
+		else
+			U8_APPEND_UNSAFE(g.key, n, c);
 	}
+	g.at = at;
+	g.from = s->from[at % RING];
+	g.to = s->from[(at + WINNOW_GRAM - 1) % RING] + (n - before);
+	g.n = n;
 	s->hit(s->ctx, &g);
 }
 
-/* A gram has become complete: it begins at s->n - WINNOW_GRAM. */
-static void
-gram(struct state *s)
+/* The least of the grams [from, to], the last one of equals. */
+static uint32_t
+least_of(const struct state *s, uint32_t from, uint32_t to)
 {
-	struct candidate c = { s->rolling, s->n - WINNOW_GRAM };
-	const struct candidate *least;
+	uint64_t least = s->hash[from % RING];
+	uint32_t at = from;
 
-	c.hash ^= c.hash >> 32;
-	c.hash *= UINT64_C(0xd6e8feb86659fd93);
-	c.hash ^= c.hash >> 32;
-	while (s->tail != s->head && s->queue[(s->tail - 1) % RING].hash >= c.hash)
-		s->tail--;
-	s->queue[s->tail++ % RING] = c;
-	if (c.at + 1 < WINNOW_WINDOW)
-		return;
-	while (s->queue[s->head % RING].at + WINNOW_WINDOW <= c.at)
-		s->head++;
-	least = &s->queue[s->head % RING];
-	if (s->chosen && (s->last.at == least->at || (s->last.hash == least->hash &&
-	    s->last.at + WINNOW_WINDOW > c.at)))
-		return;
-	choose(s, least);
+	for (uint32_t i = from + 1; i <= to; i++)
+		if (s->hash[i % RING] <= least) {
+			least = s->hash[i % RING];
+			at = i;
+		}
+	return at;
 }
 
-static void
-letter(struct state *s, uint32_t c, size_t from, size_t to)
+/* A gram has become complete. */
+static inline void
+gram(struct state *s)
+{
+	uint32_t at = s->n - WINNOW_GRAM;
+	uint64_t h = s->rolling;
+
+	h ^= h >> 32;
+	h *= UINT64_C(0xd6e8feb86659fd93);
+	h ^= h >> 32;
+	s->hash[at % RING] = h;
+	if (!s->chosen) {
+		if (at + 1 == WINNOW_WINDOW)
+			choose(s, least_of(s, 0, at));
+	} else if (h < s->hash[s->least % RING]) {
+		choose(s, at);
+	} else if (at - s->least >= WINNOW_WINDOW) {
+		choose(s, least_of(s, at - WINNOW_WINDOW + 1, at));
+	}
+}
+
+static inline void
+letter(struct state *s, uint32_t c, size_t from)
 {
 	if (s->n >= WINNOW_GRAM)
-		s->rolling -= s->first * (s->ring[(s->n - WINNOW_GRAM) % RING].c + 1);
+		s->rolling -= s->first * (s->c[(s->n - WINNOW_GRAM) % RING] + 1);
 	s->rolling = s->rolling * BASE + c + 1;
-	s->ring[s->n % RING].c = c;
-	s->ring[s->n % RING].from = (uint32_t)from;
-	s->ring[s->n % RING].to = (uint32_t)to;
+	s->c[s->n % RING] = c;
+	s->from[s->n % RING] = (uint32_t)from;
 	s->n++;
 	if (s->n >= WINNOW_GRAM)
 		gram(s);
@@ -113,15 +122,15 @@ winnow(struct span t, winnow_hit *hit, void *ctx)
 		if (c < 0x80) {
 			i++;
 			if (alnum[c])
-				letter(&s, (uint32_t)c, from, i);
+				letter(&s, (uint32_t)c, from);
 			continue;
 		}
 		U8_NEXT((const uint8_t *)t.p, i, t.n, c);
 		if (c >= 0 && u_isalnum(c))
-			letter(&s, (uint32_t)c, from, i);
+			letter(&s, (uint32_t)c, from);
 	}
 	/* Shorter than a window: what there is has one all the same. */
-	if (!s.chosen && s.tail != s.head)
-		choose(&s, &s.queue[s.head % RING]);
+	if (!s.chosen && s.n >= WINNOW_GRAM)
+		choose(&s, least_of(&s, 0, s.n - WINNOW_GRAM));
 	return s.n;
 }

@@ -16,12 +16,13 @@
 #define WINNOW_GRAM 32
 #define WINNOW_WINDOW 33
 #define WINNOW_GUARANTEE (WINNOW_GRAM + WINNOW_WINDOW - 1)	/* 64: some ten words */
-#define WINNOW_KEY_BYTES (WINNOW_GRAM * 3)
+#define WINNOW_KEY_BYTES (WINNOW_GRAM * 4)
 
 struct winnow_gram {
 	uint32_t at;		/* how many letters and digits stand before it */
 	uint32_t from, to;	/* in the folded text */
-	uint8_t key[WINNOW_KEY_BYTES];	/* its characters, three bytes each */
+	uint32_t n;
+	uint8_t key[WINNOW_KEY_BYTES];	/* its characters alone, in UTF-8: n bytes */
 };
 
 typedef void winnow_hit(void *ctx, const struct winnow_gram *g);

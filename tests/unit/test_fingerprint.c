@@ -39,7 +39,7 @@ shared(const struct grams *a, const struct grams *b)
 {
 	for (size_t i = 0; i < a->n; i++)
 		for (size_t k = 0; k < b->n; k++)
-			if (memcmp(a->v[i].key, b->v[k].key, WINNOW_KEY_BYTES) == 0)
+			if (a->v[i].n == b->v[k].n && memcmp(a->v[i].key, b->v[k].key, a->v[i].n) == 0)
 				return true;
 	return false;
 }
