@@ -126,6 +126,7 @@ struct finding {
 	struct span part;	/* part number */
 	const char *where;	/* where_name() */
 	struct span name;	/* file or header name; empty: none */
+	struct span grade;	/* lexicons, fingerprints: "score 12.5 of 4 different terms, …"; else empty */
 	struct span origin;	/* "comments", "hidden sheet Prices", …: a text beside the main one; else empty */
 	const struct place *places;	/* the first FINDING_PLACES */
 	size_t nplaces;

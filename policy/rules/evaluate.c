@@ -355,6 +355,7 @@ detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t
 	struct seen *seen = arena_array(a, count, sizeof(*seen));
 	struct finding **of = arena_array(a, an->nsurfaces, sizeof(*of));
 	uint64_t **values = arena_array(a, an->nsurfaces, sizeof(*values));
+	struct span grade = detectors_grade_text(j->e.p->detectors, d, detector, a);
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct match *m = &d->matches[from + i];
@@ -365,7 +366,7 @@ detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t
 			f = of[m->surface] = &at[(*n)++];
 			*f = (struct finding){ .detector = detectors_id(j->e.p->detectors, detector),
 				.part = an->parts[s->part].number, .where = where_name(s->where),
-				.name = s->name, .origin = s->origin,
+				.name = s->name, .origin = s->origin, .grade = grade,
 				.places = arena_array(a, FINDING_PLACES, sizeof(struct place)),
 				.masked = arena_array(a, FINDING_PLACES, sizeof(struct span)) };
 			values[m->surface] = arena_array(a, FINDING_PLACES, sizeof(uint64_t));

@@ -159,6 +159,8 @@ put_finding(struct json *j, const struct finding *f)
 	json_kstr(j, "name", f->name);
 	if (f->origin.n)
 		json_kstr(j, "origin", f->origin);
+	if (f->grade.n)
+		json_kstr(j, "grade", f->grade);
 	json_key(j, "offsets");
 	json_array(j);
 	for (size_t i = 0; i < f->nplaces; i++) {

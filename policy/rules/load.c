@@ -286,6 +286,13 @@ file_note(struct policy *p, struct span path)
 bool
 load_file(struct load *ld, const struct conf_node *at, struct span path, struct span *text)
 {
+	return load_file_or(ld, at, path, NULL, text);
+}
+
+bool
+load_file_or(struct load *ld, const struct conf_node *at, struct span path, const char *hint,
+    struct span *text)
+{
 	struct span *had = table_get(ld->files, path), *keep;
 	struct err err = { 0 };
 
@@ -300,7 +307,7 @@ load_file(struct load *ld, const struct conf_node *at, struct span path, struct 
 		return false;
 	}
 	if (ld->env->read_file(ld->env->ctx, path, text, &err) == -1) {
-		diag_at(ld->d, DIAG_ERROR, at, NULL, "%s", err.text[0] ? err.text : "cannot read it");
+		diag_at(ld->d, DIAG_ERROR, at, hint, "%s", err.text[0] ? err.text : "cannot read it");
 		return false;
 	}
 	keep = arena_alloc(ld->tmp, sizeof(*keep));

@@ -3,6 +3,7 @@
 #define LOAD_H
 
 #include "conf.h"
+#include "postern/fingerprint.h"
 #include "rules.h"
 
 struct pending {		/* an id seen, and where, for duplicates and did-you-mean */
@@ -89,6 +90,7 @@ struct load {
 
 enum section {
 	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_NEAR, SECTION_CONFIDENCE,
+	SECTION_SCORE, SECTION_OVERLAP,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
@@ -135,6 +137,14 @@ bool schema_has(const struct key *k);	/* schema.c knows what may stand there */
 /* The structs that sections without one of their own are read into. */
 struct detector_src {
 	struct conf_node *words, *pattern, *near, *confidence, *mask, *samples;
+	struct conf_node *lexicon, *score, *fingerprint, *overlap;
+};
+struct levels_src {
+	struct conf_node *medium, *high;
+};
+struct score_src {
+	struct levels_src levels;
+	uint64_t distinct;
 };
 struct near_src {
 	struct spans words;
@@ -227,6 +237,9 @@ const char *pendings_nearest(struct load *ld, const struct pendings *l, struct s
 const char *nearest_hint(struct load *ld, const char *nearest);	/* "did you mean `x`?" or NULL */
 void load_hash(struct load *ld, struct span s);	/* into the policy's hash */
 bool load_file(struct load *ld, const struct conf_node *at, struct span path, struct span *text);
+/* The same, with a hint where it cannot be read. */
+bool load_file_or(struct load *ld, const struct conf_node *at, struct span path, const char *hint,
+    struct span *text);
 /* Puts v into an array that grows in the arena. */
 void push_u32(struct arena *a, uint32_t **v, size_t *n, size_t *cap, uint32_t x);
 
@@ -255,6 +268,13 @@ void detectors_read(struct load *ld, struct conf_node *n, void *obj);
 void detectors_finish(struct load *ld);	/* compile, samples */
 /* The name stands as the key of at, or as its value. -1: an error was said. */
 int detector_resolve(struct load *ld, const struct conf_node *at, bool is_key, struct span name);
+struct detectors *detector_set(struct load *ld);
+/* load_graded.c; -1 when an error was said. */
+int lexicon_read(struct load *ld, struct conf_node *n, struct span id, const struct detector_src *src,
+    const struct detector_near *near, unsigned mask_last);
+int fingerprint_read(struct load *ld, struct conf_node *n, struct span id,
+    const struct detector_src *src);
+void lint_graded(struct load *ld, const struct custom *u);
 /* A detector of a condition alone; -1 when an error was said. */
 int detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *pattern);
 

@@ -464,8 +464,10 @@ put_record(const struct eval *e, const struct verdict *v, const struct span *rea
 		put_message(&b, e->an, depth);
 		put_found(&b, e, a, depth);
 		put_texts(&b, e);
-		if (!reason)
+		if (!reason) {
 			put_actions(&b, e, v);
+			put_grades(&b, e);
+		}
 		if (!buf_failed(&b)) {
 			out = arena_span(a, buf_data(&b));
 			break;

@@ -295,6 +295,11 @@ put_finding(struct buf *o, const struct finding *f)
 		put_safe(o, f->origin);
 	}
 	buf_putc(o, '\n');
+	if (f->grade.n) {
+		buf_puts(o, "    ");
+		put_safe(o, f->grade);
+		buf_putc(o, '\n');
+	}
 	for (size_t i = 0; i < f->nplaces; i++)
 		buf_printf(o, "%s%u-%u", i ? ", " : "    at ", f->places[i].from, f->places[i].to);
 	for (size_t i = 0; i < f->nmasked; i++) {

@@ -86,6 +86,11 @@ put_finding(struct buf *o, const struct jval *f)
 		buf_puts(o, ")");
 	}
 	buf_putc(o, '\n');
+	if (jval_text(f, "grade").n) {
+		buf_puts(o, "    ");
+		page_text(o, jval_text(f, "grade"));
+		buf_putc(o, '\n');
+	}
 	for (size_t i = 0; (v = jval_at(at, i)) != NULL; i++)
 		buf_printf(o, "%s%.0f-%.0f", i ? ", " : "    at ", jval_num(jval_at(v, 0), 0),
 		    jval_num(jval_at(v, 1), 0));
