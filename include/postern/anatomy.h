@@ -235,6 +235,7 @@ struct anatomy_limits {
 	uint32_t unpack;	/* archives within archives */
 	uint64_t text;		/* bytes of text over all parts */
 	uint32_t passwords;	/* of the message, tried on what is locked */
+	uint64_t key_blocks;	/* blocks of 64 bytes hashed to make keys of them */
 };
 #define ANATOMY_PARTS 2000
 #define ANATOMY_DEPTH 40
@@ -244,6 +245,8 @@ struct anatomy_limits {
 #define ANATOMY_UNPACK 16
 #define ANATOMY_TEXT (UINT64_C(128) << 20)
 #define ANATOMY_PASSWORDS 20
+/* About five seconds: 70 keys of a 7z or OOXML file, or 150 of a RAR. */
+#define ANATOMY_KEY_BLOCKS (UINT64_C(16) << 20)
 /* Bytes out for each byte in, of one member or stream; asked only above the second figure. */
 #define ANATOMY_RATIO 200
 #define ANATOMY_RATIO_FREE (8u << 20)

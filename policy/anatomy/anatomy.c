@@ -417,6 +417,7 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	b.max_headers = limit(limits->headers, ANATOMY_HEADERS, UINT32_MAX);
 	b.max_unpack = limit(limits->unpack, ANATOMY_UNPACK, UINT8_MAX - 1);
 	b.max_passwords = limit(limits->passwords, ANATOMY_PASSWORDS, PASSWORDS_MAX);
+	b.key_blocks = limits->key_blocks ? limits->key_blocks : ANATOMY_KEY_BLOCKS;
 	b.entries = limit(limits->entries, ANATOMY_ENTRIES, PART_NONE);
 	b.left = limits->decoded ? limits->decoded : ANATOMY_DECODED;
 	b.text_left = limits->text ? limits->text : ANATOMY_TEXT;

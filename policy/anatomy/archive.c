@@ -4,8 +4,9 @@
  * So each level counts, and nothing recurses. Only the format that the bytes
  * show is offered to the library: none of its others can be reached.
  *
- * libarchive neither opens RAR and 7z under a password nor follows volumes:
- * those members are parts without bytes, with their names and kind of lock.
+ * libarchive opens neither RAR nor 7z under a password: they are rewritten
+ * without it first (anatomy/unlock.h). Where no password fits, members are
+ * parts without bytes, with their names and kind of lock.
  * It runs where the whole anatomy runs, in the scanner's caged worker; a crash
  * costs that message, see relay/scanner/worker.c.
  */
@@ -15,11 +16,14 @@
 #include <archive_entry.h>
 
 #include "anatomy/type.h"
+#include "anatomy/unlock.h"
 #include "anatomy/unpack.h"
 
 #define HEADERS_MAX 50000	/* looked at in one archive: folders, links and empty files too */
 #define NEAR 64		/* members tried for a name */
 #define PIECE ((size_t)1 << 20)
+#define SOUND_PIECE ((size_t)64 << 10)
+#define SOUND_ENOUGH ((uint64_t)8 << 20)	/* of a member, to see that a key was right */
 
 static struct archive *
 reader_open(struct span bytes, enum part_type t)
@@ -253,14 +257,74 @@ walk(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
 	return w;
 }
 
+struct span
+archive_first(struct builder *b, struct span bytes, enum part_type t)
+{
+	struct archive *ar = reader_open(bytes, t);
+	struct span out = { NULL, 0 };
+	struct archive_entry *e;
+	struct pour o;
+
+	if (ar && reader_start(ar, bytes) && archive_read_next_header(ar, &e) == ARCHIVE_OK) {
+		pour_begin(&o, b, bytes.n, 0);
+		if (member_pour(ar, &o) && !o.cut)
+			out = pour_end(&o);
+	}
+	archive_read_free(ar);
+	return out;
+}
+
+bool
+archive_sound(struct span bytes, enum part_type t)
+{
+	static char sink[SOUND_PIECE];
+	struct archive *ar = reader_open(bytes, t);
+	struct archive_entry *e;
+	bool sound = ar && reader_start(ar, bytes);
+
+	while (sound) {
+		uint64_t seen = 0;
+		la_ssize_t n = 1;
+		int rc = archive_read_next_header(ar, &e);
+
+		sound = rc == ARCHIVE_OK || rc == ARCHIVE_EOF || rc == ARCHIVE_WARN;
+		if (!sound || rc == ARCHIVE_EOF)
+			break;
+		while (n > 0 && seen < SOUND_ENOUGH) {
+			n = archive_read_data(ar, sink, sizeof(sink));
+			seen += n > 0 ? (uint64_t)n : 0;
+		}
+		sound = n >= 0;
+		if (seen)
+			break;
+	}
+	archive_read_free(ar);
+	return sound;
+}
+
+/* An archive under a password of the message, without it. */
+static struct unlocked
+unlock(struct builder *b, struct span bytes, enum part_type t)
+{
+	if (t == TYPE_SEVENZIP)
+		return sevenzip_unlock(b, bytes);
+	return (struct unlocked){ LOCK_NONE };
+}
+
 void
 archive_unpack(struct builder *b, uint16_t index)
 {
 	enum part_type t = b->out->parts[index].type;
-	struct walk w = walk(b, index, b->out->parts[index].decoded, t);
+	struct unlocked u = unlock(b, b->out->parts[index].decoded, t);
+	struct walk w = walk(b, index, u.lock == LOCK_OPEN ? u.bytes :
+	    b->out->parts[index].decoded, t);
 	struct part *p = &b->out->parts[index];
 
-	if (w.locked) {
+	if (u.lock == LOCK_OPEN) {
+		p->encrypted = true;
+		p->encryption = kind_of_lock(t, u.names);
+		p->opened = !w.locked;
+	} else if (w.locked) {
 		p->encrypted = true;
 		p->encryption = kind_of_lock(t, w.members == 0);
 	}
@@ -276,13 +340,16 @@ archive_unpack(struct builder *b, uint16_t index)
 void
 archive_unpack_found(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
 {
-	struct walk w = walk(b, index, bytes, t);
+	struct unlocked u = unlock(b, bytes, t);
+	struct walk w = walk(b, index, u.lock == LOCK_OPEN ? u.bytes : bytes, t);
 
 	if (w.members)
 		b->out->parts[index].defects |= w.defects;
-	if (w.locked) {
+	if (w.locked || u.lock == LOCK_OPEN) {
 		b->out->parts[index].encrypted = true;
-		b->out->parts[index].encryption = kind_of_lock(t, w.members == 0);
+		b->out->parts[index].encryption = kind_of_lock(t, u.lock == LOCK_OPEN ? u.names :
+		    w.members == 0);
+		b->out->parts[index].opened = u.lock == LOCK_OPEN && !w.locked;
 	}
 }
 

@@ -39,6 +39,8 @@ struct builder {
 	struct span *passwords;	/* of the message, gathered when first wanted */
 	size_t npasswords;
 	bool passwords_known;
+	uint64_t key_blocks;	/* of the budget of work on keys: blocks of 64 bytes hashed */
+	struct key_store *keys;	/* made so far (unlock.c) */
 	unsigned joins;		/* split archives put together */
 	bool pictures;		/* of documents become parts too: someone reads them */
 	bool nothing_within;	/* a reader's word that the container in hand is sound and empty */
