@@ -14,6 +14,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <zlib.h>
 
 #include "anatomy/type.h"
 #include "anatomy/unlock.h"
@@ -23,7 +24,6 @@
 #define NEAR 64		/* members tried for a name */
 #define PIECE ((size_t)1 << 20)
 #define SOUND_PIECE ((size_t)64 << 10)
-#define SOUND_ENOUGH ((uint64_t)8 << 20)	/* of a member, to see that a key was right */
 
 static struct archive *
 reader_open(struct span bytes, enum part_type t)
@@ -275,12 +275,13 @@ archive_first(struct builder *b, struct span bytes, enum part_type t)
 }
 
 bool
-archive_sound(struct span bytes, enum part_type t)
+archive_sound(struct span bytes, enum part_type t, const uint32_t *sum)
 {
 	static char sink[SOUND_PIECE];
 	struct archive *ar = reader_open(bytes, t);
 	struct archive_entry *e;
 	bool sound = ar && reader_start(ar, bytes);
+	uLong crc = crc32(0, Z_NULL, 0);
 
 	while (sound) {
 		uint64_t seen = 0;
@@ -290,13 +291,18 @@ archive_sound(struct span bytes, enum part_type t)
 		sound = rc == ARCHIVE_OK || rc == ARCHIVE_EOF || rc == ARCHIVE_WARN;
 		if (!sound || rc == ARCHIVE_EOF)
 			break;
-		while (n > 0 && seen < SOUND_ENOUGH) {
+		while (n > 0 && seen < ANATOMY_DECODED) {
 			n = archive_read_data(ar, sink, sizeof(sink));
-			seen += n > 0 ? (uint64_t)n : 0;
+			if (n <= 0)
+				break;
+			seen += (uint64_t)n;
+			crc = crc32(crc, (const Bytef *)sink, (uInt)n);
 		}
-		sound = n >= 0;
-		if (seen)
+		sound = n == 0;
+		if (seen) {
+			sound &= sum == NULL || crc == *sum;
 			break;
+		}
 	}
 	archive_read_free(ar);
 	return sound;
@@ -308,7 +314,20 @@ unlock(struct builder *b, struct span bytes, enum part_type t)
 {
 	if (t == TYPE_SEVENZIP)
 		return sevenzip_unlock(b, bytes);
+	if (t == TYPE_RAR)
+		return bytes.n > 7 && bytes.p[6] == '\1' ? rar5_unlock(b, bytes) : rar4_unlock(b, bytes);
 	return (struct unlocked){ LOCK_NONE };
+}
+
+/* The names of what stays locked, where libarchive gives up at the first. */
+static void
+locked_names(struct builder *b, uint16_t index, enum part_type t)
+{
+	struct span name;
+	size_t at = 0;
+
+	while (t == TYPE_RAR && rar5_locked_name(b->out->parts[index].decoded, &at, &name))
+		blob_add_locked(b, index, name, ENCRYPTION_RAR);
 }
 
 void
@@ -316,14 +335,20 @@ archive_unpack(struct builder *b, uint16_t index)
 {
 	enum part_type t = b->out->parts[index].type;
 	struct unlocked u = unlock(b, b->out->parts[index].decoded, t);
-	struct walk w = walk(b, index, u.lock == LOCK_OPEN ? u.bytes :
+	struct walk w = walk(b, index, u.bytes.n ? u.bytes :
 	    b->out->parts[index].decoded, t);
 	struct part *p = &b->out->parts[index];
 
-	if (u.lock == LOCK_OPEN) {
+	if (u.bytes.n) {
 		p->encrypted = true;
 		p->encryption = kind_of_lock(t, u.names);
-		p->opened = !w.locked;
+		p->opened = u.lock == LOCK_OPEN && !w.locked;
+	} else if (u.lock == LOCK_SHUT) {
+		p->encrypted = true;
+		p->encryption = kind_of_lock(t, u.names);
+		if (w.members == 0)
+			locked_names(b, index, t);
+		p = &b->out->parts[index];
 	} else if (w.locked) {
 		p->encrypted = true;
 		p->encryption = kind_of_lock(t, w.members == 0);
@@ -341,13 +366,13 @@ void
 archive_unpack_found(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
 {
 	struct unlocked u = unlock(b, bytes, t);
-	struct walk w = walk(b, index, u.lock == LOCK_OPEN ? u.bytes : bytes, t);
+	struct walk w = walk(b, index, u.bytes.n ? u.bytes : bytes, t);
 
 	if (w.members)
 		b->out->parts[index].defects |= w.defects;
-	if (w.locked || u.lock == LOCK_OPEN) {
+	if (w.locked || u.lock != LOCK_NONE) {
 		b->out->parts[index].encrypted = true;
-		b->out->parts[index].encryption = kind_of_lock(t, u.lock == LOCK_OPEN ? u.names :
+		b->out->parts[index].encryption = kind_of_lock(t, u.lock != LOCK_NONE ? u.names :
 		    w.members == 0);
 		b->out->parts[index].opened = u.lock == LOCK_OPEN && !w.locked;
 	}

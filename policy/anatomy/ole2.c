@@ -151,7 +151,9 @@ ole2_read(struct builder *b, uint16_t index)
 		p->encryption = ENCRYPTION_OOXML;
 		package_unlock(&c, b, index);
 	}
+	ole2_unlock(&c, b, index);
 	good = documents_read(&c, b, index);
+	p = &b->out->parts[index];
 	textmake_init(&t, b->a, &none, 256, false);
 	for (uint32_t i = 0; i < c.n; i++) {
 		struct span name = cfb_name(&c, i);

@@ -649,7 +649,15 @@ content_unlock(struct builder *b, struct span file, struct span header, const st
 	put(&o, header.p + s->end, header.n - s->end);
 	head_set(&o, at);
 	*bytes = span_make(o.p, o.n);
-	return archive_sound(*bytes, TYPE_SEVENZIP);
+	return archive_sound(*bytes, TYPE_SEVENZIP, NULL);
+}
+
+static bool
+header_read(struct builder *b, struct span header, struct streams *s)
+{
+	struct reader r = { .b = b, .s = header };
+
+	return byte(&r) == ID_HEADER && byte(&r) == ID_MAIN && streams_read(&r, s);
 }
 
 struct unlocked
@@ -658,7 +666,7 @@ sevenzip_unlock(struct builder *b, struct span file)
 	struct unlocked none = { LOCK_NONE }, shut = { LOCK_SHUT };
 	uint64_t at = get32(file, 12) | (uint64_t)get32(file, 16) << 32;
 	uint64_t size = get32(file, 20) | (uint64_t)get32(file, 24) << 32;
-	uint64_t left = b->left;
+	uint64_t left = b->left, spent = 0;
 	const struct span *words;
 	struct streams packed, s;
 	struct reader r;
@@ -678,24 +686,22 @@ sevenzip_unlock(struct builder *b, struct span file)
 		if (header.p == NULL && !packed.aes)
 			return none;
 	}
+	if (!shut.names && (!header_read(b, header, &s) || !s.aes))
+		return none;
 	words = passwords_find(b, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct span plain = shut.names ? header_unpack(b, file, &packed, words[i]) : header;
 
 		if (plain.p == NULL)
 			continue;
-		r = (struct reader){ .b = b, .s = plain };
-		if (byte(&r) != ID_HEADER || byte(&r) != ID_MAIN || !streams_read(&r, &s))
-			return shut.names ? shut : none;
-		if (!s.aes && !shut.names)
-			return none;
+		if (shut.names && !header_read(b, plain, &s))
+			return shut;
 		if (content_unlock(b, file, plain, &s, words[i], &shut.bytes)) {
 			shut.lock = LOCK_OPEN;
 			return shut;
 		}
-		b->left = left;		/* what a wrong password cost was no content */
+		shut.bytes = span_make(NULL, 0);
+		unlock_refund(b, left, &spent);
 	}
-	if (n == 0 && !shut.names)
-		return none;
 	return shut;
 }

@@ -17,11 +17,12 @@
 #define KEYS_KEPT 64
 #define POWER_MAX 30
 #define RAR4_ROUNDS 0x40000u
+#define TRIALS_FREE ((uint64_t)64 << 20)
 
 struct key_kept {
 	struct span salt, password;
 	unsigned power;
-	bool five;		/* of RAR 5: three values */
+	enum { KEY_SEVENZIP, KEY_RAR4, KEY_RAR5 } kind;
 	uint8_t v[3][32];
 };
 
@@ -70,12 +71,12 @@ key_utf16(struct builder *b, struct span s)
 }
 
 static struct key_kept *
-kept(struct builder *b, struct span salt, struct span password, unsigned power, bool five)
+kept(struct builder *b, struct span salt, struct span password, unsigned power, int kind)
 {
 	for (size_t i = 0; b->keys && i < b->keys->n; i++) {
 		struct key_kept *k = &b->keys->v[i];
 
-		if (k->five == five && k->power == power && span_eq(k->salt, salt) &&
+		if ((int)k->kind == kind && k->power == power && span_eq(k->salt, salt) &&
 		    span_eq(k->password, password))
 			return k;
 	}
@@ -83,7 +84,7 @@ kept(struct builder *b, struct span salt, struct span password, unsigned power, 
 }
 
 static struct key_kept *
-keep(struct builder *b, struct span salt, struct span password, unsigned power, bool five)
+keep(struct builder *b, struct span salt, struct span password, unsigned power, int kind)
 {
 	static struct key_kept over;
 	struct key_kept *k = &over;
@@ -92,7 +93,7 @@ keep(struct builder *b, struct span salt, struct span password, unsigned power, 
 		b->keys = arena_zalloc(b->a, sizeof(*b->keys));
 	if (b->keys->n < KEYS_KEPT)
 		k = &b->keys->v[b->keys->n++];
-	*k = (struct key_kept){ .salt = arena_span(b->a, salt), .power = power, .five = five,
+	*k = (struct key_kept){ .salt = arena_span(b->a, salt), .power = power, .kind = kind,
 		.password = arena_span(b->a, password) };
 	return k;
 }
@@ -103,7 +104,7 @@ key_sevenzip(struct builder *b, struct span salt, struct span password, unsigned
 {
 	uint8_t block[KEY_PASSWORD + 64 + 8] = { 0 };
 	struct span utf16 = key_utf16(b, password);
-	struct key_kept *k = kept(b, salt, password, power, false);
+	struct key_kept *k = kept(b, salt, password, power, KEY_SEVENZIP);
 	size_t n = salt.n + utf16.n;
 	struct sha256_ctx c;
 
@@ -129,7 +130,7 @@ key_sevenzip(struct builder *b, struct span salt, struct span password, unsigned
 		sha256_update(&c, n + 8, block);
 	}
 	sha256_digest(&c, 32, key);
-	k = keep(b, salt, password, power, false);
+	k = keep(b, salt, password, power, KEY_SEVENZIP);
 	memcpy(k->v[0], key, 32);
 	return true;
 }
@@ -138,7 +139,7 @@ bool
 key_rar5(struct builder *b, struct span salt, struct span password, unsigned power,
     uint8_t key[32], uint8_t checksum[32], uint8_t check[32])
 {
-	struct key_kept *k = kept(b, salt, password, power, true);
+	struct key_kept *k = kept(b, salt, password, power, KEY_RAR5);
 	struct hmac_sha256_ctx h;
 	uint64_t rounds = UINT64_C(1) << (power & 63);
 	uint8_t u[32], f[32];
@@ -146,7 +147,7 @@ key_rar5(struct builder *b, struct span salt, struct span password, unsigned pow
 	if (k == NULL) {
 		if (power > POWER_MAX || !key_pay(b, rounds + 32, 64))
 			return false;
-		k = keep(b, salt, password, power, true);
+		k = keep(b, salt, password, power, KEY_RAR5);
 		hmac_sha256_set_key(&h, password.n, (const uint8_t *)password.p);
 		hmac_sha256_update(&h, salt.n, (const uint8_t *)salt.p);
 		hmac_sha256_update(&h, 4, (const uint8_t *)"\0\0\0\1");
@@ -176,9 +177,15 @@ key_rar4(struct builder *b, struct span salt, struct span password, uint8_t key[
 {
 	uint8_t block[KEY_PASSWORD + 8 + 3], digest[20];
 	struct span utf16 = key_utf16(b, password);
+	struct key_kept *k = kept(b, salt, password, 0, KEY_RAR4);
 	size_t n = utf16.n + salt.n;
 	struct sha1_ctx c, copy;
 
+	if (k) {
+		memcpy(key, k->v[0], 16);
+		memcpy(iv, k->v[1], 16);
+		return true;
+	}
 	if (salt.n > 8 || utf16.n > KEY_PASSWORD || !key_pay(b, RAR4_ROUNDS, n + 3))
 		return false;
 	memcpy(block, utf16.p, utf16.n);
@@ -200,6 +207,9 @@ key_rar4(struct builder *b, struct span salt, struct span password, uint8_t key[
 	/* Four words, each with its bytes turned. */
 	for (size_t i = 0; i < 16; i++)
 		key[i] = digest[(i & ~(size_t)3) + 3 - (i & 3)];
+	k = keep(b, salt, password, 0, KEY_RAR4);
+	memcpy(k->v[0], key, 16);
+	memcpy(k->v[1], iv, 16);
 	return true;
 }
 
@@ -228,6 +238,14 @@ aes_cbc_open(const uint8_t *key, size_t nkey, const uint8_t iv[16], struct span 
 		cbc_decrypt(&c, (nettle_cipher_func *)aes256_decrypt, 16, chain, in.n, out,
 		    (const uint8_t *)in.p);
 	}
+}
+
+void
+unlock_refund(struct builder *b, uint64_t left, uint64_t *spent)
+{
+	*spent += left - b->left;
+	if (*spent <= TRIALS_FREE)
+		b->left = left;
 }
 
 uint8_t *

@@ -25,6 +25,11 @@ struct unlocked {
 struct unlocked sevenzip_unlock(struct builder *b, struct span bytes);
 struct unlocked rar4_unlock(struct builder *b, struct span bytes);
 struct unlocked rar5_unlock(struct builder *b, struct span bytes);
+/* The next locked file of a RAR 5 archive whose names are not; at: 0 first. */
+bool rar5_locked_name(struct span file, size_t *at, struct span *name);
+/* An OpenDocument file: a zip of the members that were locked; LOCK_SHUT with bytes: not all of them. */
+struct zip_listing;
+struct unlocked odf_unlock(struct builder *b, const struct zip_listing *l);
 /* Streams EncryptionInfo and EncryptedPackage; bytes: the package. */
 struct unlocked ooxml_unlock(struct builder *b, struct span info, struct span package);
 
@@ -49,5 +54,8 @@ bool key_rar4(struct builder *b, struct span salt, struct span password, uint8_t
 void aes_cbc_open(const uint8_t *key, size_t nkey, const uint8_t iv[16], struct span in, uint8_t *out);
 /* Room for n bytes that come out of a lock, against the budget; NULL: it is spent. */
 uint8_t *unlock_room(struct builder *b, size_t n);
+/* What a wrong password cost was no content: b->left is `left` again, until *spent is too much to
+ * have lain about. */
+void unlock_refund(struct builder *b, uint64_t left, uint64_t *spent);
 
 #endif
