@@ -19,6 +19,7 @@
 #include "anatomy/type.h"
 #include "anatomy/unlock.h"
 #include "anatomy/unpack.h"
+#include "anatomy/volumes.h"
 
 #define HEADERS_MAX 50000	/* looked at in one archive: folders, links and empty files too */
 #define NEAR 64		/* members tried for a name */
@@ -74,6 +75,75 @@ static bool
 reader_start(struct archive *ar, struct span bytes)
 {
 	return archive_read_open_memory(ar, bytes.p, bytes.n) == ARCHIVE_OK;
+}
+
+/* Several volumes: the library takes one after the other. */
+struct volume_at {
+	struct span bytes;
+	size_t at;
+};
+
+static la_ssize_t
+volume_read(struct archive *ar, void *arg, const void **buf)
+{
+	struct volume_at *v = arg;
+	struct span s = span_sub(v->bytes, v->at, PIECE);
+
+	v->at += s.n;
+	*buf = s.p;
+	return (la_ssize_t)s.n;
+}
+
+static la_int64_t
+volume_skip(struct archive *ar, void *arg, la_int64_t n)
+{
+	struct volume_at *v = arg;
+	size_t left = v->bytes.n - v->at;
+
+	if (n < 0)
+		return 0;
+	if ((uint64_t)n < left)
+		left = (size_t)n;
+	v->at += left;
+	return (la_int64_t)left;
+}
+
+static la_int64_t
+volume_seek(struct archive *ar, void *arg, la_int64_t offset, int whence)
+{
+	struct volume_at *v = arg;
+	la_int64_t base = whence == SEEK_SET ? 0 : (la_int64_t)(whence == SEEK_CUR ? v->at : v->bytes.n);
+
+	if (offset < -base || base + offset > (la_int64_t)v->bytes.n)
+		return ARCHIVE_FATAL;
+	v->at = (size_t)(base + offset);
+	return base + offset;
+}
+
+static int
+volume_switch(struct archive *ar, void *from, void *to)
+{
+	((struct volume_at *)to)->at = 0;
+	return ARCHIVE_OK;
+}
+
+static bool
+reader_start_volumes(struct archive *ar, struct arena *a, const struct span *v, size_t n,
+    struct volume_at **volumes)
+{
+	struct volume_at *at = arena_array(a, n, sizeof(*at));
+
+	*volumes = at;
+	for (size_t i = 0; i < n; i++) {
+		at[i].bytes = v[i];
+		if (archive_read_append_callback_data(ar, &at[i]) != ARCHIVE_OK)
+			return false;
+	}
+	archive_read_set_read_callback(ar, volume_read);
+	archive_read_set_skip_callback(ar, volume_skip);
+	archive_read_set_seek_callback(ar, volume_seek);
+	archive_read_set_switch_callback(ar, volume_switch);
+	return archive_read_open1(ar) == ARCHIVE_OK;
 }
 
 static bool
@@ -148,6 +218,7 @@ struct walk {
 	unsigned members;
 	uint32_t defects;
 	bool locked;
+	size_t reached;		/* volumes that were begun */
 };
 
 /* One member. False: a budget is spent. */
@@ -244,16 +315,22 @@ is_volume(struct span s, enum part_type t)
 }
 
 static struct walk
-walk(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
+walk(struct builder *b, uint16_t index, struct span bytes, enum part_type t,
+    const struct span *volumes, size_t n)
 {
 	struct walk w = { .b = b, .index = index, .type = t, .bytes = bytes };
+	struct volume_at *at = NULL;
 
+	for (size_t i = 1; i < n; i++)
+		w.bytes.n += volumes[i].n;	/* for the ratio */
 	w.ar = reader_open(bytes, t);
-	if (w.ar && reader_start(w.ar, bytes))
+	if (w.ar && (n ? reader_start_volumes(w.ar, b->a, volumes, n, &at) : reader_start(w.ar, bytes)))
 		walk_all(&w);
 	else
 		w.defects |= DEFECT_ARCHIVE_UNREADABLE;
 	archive_read_free(w.ar);
+	for (w.reached = 1; at && w.reached < n && at[w.reached].at > 0; w.reached++)
+		;
 	return w;
 }
 
@@ -330,15 +407,70 @@ locked_names(struct builder *b, uint16_t index, enum part_type t)
 		blob_add_locked(b, index, name, ENCRYPTION_RAR);
 }
 
+/* All volumes of a set. The library goes on to the next only in the midst of a file, so what it did not come
+ * to is begun anew. */
+static struct walk
+volumes_walk(struct builder *b, uint16_t index, const struct span *v, size_t n)
+{
+	struct walk all = walk(b, index, v[0], TYPE_RAR, v, n), w = all;
+	size_t at = w.reached;
+
+	while (at < n && b->entries > 0) {
+		w = walk(b, index, v[at], TYPE_RAR, v + at, n - at);
+		all.members += w.members;
+		all.defects |= w.defects;
+		all.locked |= w.locked;
+		at += w.reached;
+	}
+	if (rar_goes_on(v[n - 1]))
+		all.defects |= DEFECT_ARCHIVE_SPLIT;
+	return all;
+}
+
+/* A volume of RAR: true, when the whole set was read from its first. */
+static bool
+volumes_unpack(struct builder *b, uint16_t index)
+{
+	uint16_t lead = volumes_lead(b, index), *set;
+	struct span *v;
+	struct walk w;
+	size_t n;
+
+	if (b->nodes[index].joined)
+		return b->nothing_within = true;
+	if (lead == PART_NONE || b->nodes[lead].joined || !is_volume(b->out->parts[lead].decoded, TYPE_RAR) ||
+	    b->out->parts[lead].type != TYPE_RAR || (n = volumes_rar(b, lead, &v, &set)) == 0)
+		return false;
+	/* Under a lock each is read by itself: their names, and that they are locked. */
+	for (size_t i = 0; i < n; i++)
+		if (b->out->parts[set[i]].type != TYPE_RAR ||
+		    unlock(b, v[i], TYPE_RAR).lock != LOCK_NONE)
+			return false;
+	for (size_t i = 0; i < n; i++)
+		b->nodes[set[i]].joined = true;
+	w = volumes_walk(b, lead, v, n);
+	b->out->parts[lead].defects |= w.defects;
+	if (w.locked) {
+		b->out->parts[lead].encrypted = true;
+		b->out->parts[lead].encryption = ENCRYPTION_RAR;
+	}
+	/* Those before `lead` had their turn, those behind will see that they are done. */
+	return b->nothing_within = b->nodes[index].joined;
+}
+
 void
 archive_unpack(struct builder *b, uint16_t index)
 {
 	enum part_type t = b->out->parts[index].type;
-	struct unlocked u = unlock(b, b->out->parts[index].decoded, t);
-	struct walk w = walk(b, index, u.bytes.n ? u.bytes :
-	    b->out->parts[index].decoded, t);
-	struct part *p = &b->out->parts[index];
+	struct unlocked u;
+	struct walk w;
+	struct part *p;
 
+	if (t == TYPE_RAR && is_volume(b->out->parts[index].decoded, t) && volumes_unpack(b, index))
+		return;
+	u = unlock(b, b->out->parts[index].decoded, t);
+	w = walk(b, index, u.bytes.n ? u.bytes : b->out->parts[index].decoded, t, NULL, 0);
+	p = &b->out->parts[index];
 	if (u.bytes.n) {
 		p->encrypted = true;
 		p->encryption = kind_of_lock(t, u.names);
@@ -366,7 +498,7 @@ void
 archive_unpack_found(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
 {
 	struct unlocked u = unlock(b, bytes, t);
-	struct walk w = walk(b, index, u.bytes.n ? u.bytes : bytes, t);
+	struct walk w = walk(b, index, u.bytes.n ? u.bytes : bytes, t, NULL, 0);
 
 	if (w.members)
 		b->out->parts[index].defects |= w.defects;

@@ -19,6 +19,7 @@ struct node {
 	bool nested;		/* within an attached message */
 	bool top;		/* a message begins here: the root, or that of an attached one */
 	bool known;		/* part.decoded is set already */
+	bool joined;		/* a volume that was read with its others */
 	uint8_t levels;		/* of files around it that were unpacked */
 	struct span preamble, epilogue;
 	struct span raw;	/* the body as it stood where the part was found */

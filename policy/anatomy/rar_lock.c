@@ -15,6 +15,7 @@
 
 #include "anatomy/archive.h"
 #include "anatomy/ole2.h"
+#include "anatomy/volumes.h"
 
 #define BLOCKS 20000
 #define HEADER_MAX ((size_t)2 << 20)
@@ -564,5 +565,44 @@ rar5_locked_name(struct span file, size_t *at, struct span *name)
 		return true;
 	}
 	*at = file.n;
+	return false;
+}
+
+/* --- volumes ------------------------------------------------------------------------------------- */
+
+/* The last block of a volume tells (RAR 4: end of archive, flag 1; RAR 5: the same). One without it ended. */
+bool
+rar_goes_on(struct span s)
+{
+	size_t at = 7;
+
+	if (s.n > 8 && s.p[6] == '\1') {
+		struct rar5_header h;
+
+		at = 8;
+		for (unsigned i = 0; i < BLOCKS && at < s.n; i++) {
+			size_t n = rar5_parse(span_from(s, at), &h), k = 0;
+
+			if (n == 0 || h.data > s.n)
+				return false;
+			if (h.type == R5_END)
+				return vint(h.body, &k) & 1;
+			at += n + (size_t)h.data;
+		}
+		return false;
+	}
+	for (unsigned i = 0; i < BLOCKS && at < s.n; i++) {
+		struct span h = span_from(s, at);
+		uint32_t type = get8(h, 2), flags = get16(h, 3);
+		size_t size = get16(h, 5);
+
+		if (size < 7)
+			return false;
+		if (type == R4_END)
+			return flags & 1;
+		if (flags & R4_LONG || type == R4_FILE)
+			size += get32(h, 7);
+		at += size;
+	}
 	return false;
 }
