@@ -43,6 +43,7 @@ struct builder {
 	uint64_t key_blocks;	/* of the budget of work on keys: blocks of 64 bytes hashed */
 	struct key_store *keys;	/* made so far (unlock.c) */
 	unsigned joins;		/* split archives put together */
+	const struct picture_reader *reader;	/* of text in pictures; NULL: nobody */
 	bool pictures;		/* of documents become parts too: someone reads them */
 	bool nothing_within;	/* a reader's word that the container in hand is sound and empty */
 	struct header_block block;
