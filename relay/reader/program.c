@@ -4,6 +4,7 @@
  *	postern-ocr --picture LANGUAGES PIXELS MS	picture on descriptor 3, a byte and the text to stdout
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -63,6 +64,8 @@ run(char *const argv[], int in, int out, struct err *err)
 		return err_errno(err, "fork");
 	if (pid)
 		return pid;
+	if (in == 3)
+		fcntl(3, F_SETFD, 0);	/* there already, and not to be closed */
 	if (dup2(out, 1) == -1 || (in == -1 && dup2(out, 2) == -1) || (in != -1 && dup2(in, 3) == -1))
 		_exit(126);
 	execve(path, argv, env);
