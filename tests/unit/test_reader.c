@@ -148,7 +148,7 @@ test_ends(void **state)
 	assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
 	assert_int_equal(n, 0);
 	/* For ever: the processor's time ends it where the parent's clock does not. */
-	status = child("ever", 100, said, sizeof(said), &n);
+	status = child("without end", 100, said, sizeof(said), &n);
 	assert_true(WIFSIGNALED(status));
 	assert_true(WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL);
 }
