@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "id.h"
+#include "reader/program.h"
 #include "scanner/scan.h"
 
 #define MESSAGE_MAX ((size_t)256 << 20)
@@ -525,6 +526,8 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 	struct buf out;
 	struct err err;
 	char tmp[] = "/tmp/postern-explain-XXXXXX";
+	struct reader_alone alone = { .conf = conf ? &conf->ocr : NULL };
+	const struct picture_reader reader = { reader_alone, &alone };
 
 	if (read_message(q, a, &raw, &err) == -1 || make_envelope(q, raw, a, &env, &err) == -1 ||
 	    members_of(q, j, a, &facts.members, &err) == -1) {
@@ -534,6 +537,8 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 	if (!read_facts(q, cli, a, &facts))
 		return CLI_USAGE;
 	open_antivirus(j, q, conf, tmp);
+	if (conf && conf->ocr.on)
+		j->pictures = &reader;
 	judge_message(j, &env, raw, &opt, a, &ju);
 	buf_init(&out, OUTPUT_MAX);
 	if (cli->json) {
