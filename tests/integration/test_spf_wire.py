@@ -28,8 +28,9 @@ import lab
 OTHERS = [("192.0.2", "11.22.33"), ("2.0.192", "33.22.11"), ("198.51.100", "11.22.44"), ("203.0.113", "11.22.55"),
           ("113.0.203", "55.22.11"), ("2001:db8", "2a00:db8"), ("2001:DB8", "2a00:DB8"),
           ("8.b.d.0.1.0.0.2", "8.b.d.0.0.0.a.2"), ("2.0.0.1.0.d.b.8", "2.a.0.0.0.d.b.8")]
-# What an argument or this translation cannot say: a NUL, an address cut in two, our own name and clock.
-NOT_HERE = {"strings-joined", "sender-domain-nul", "letters", "receiver-unknown"}
+# What an argument or this translation cannot say: a NUL, an address cut in two, our own name and clock,
+# and the order of records, which resolvers turn.
+NOT_HERE = {"strings-joined", "sender-domain-nul", "letters", "receiver-unknown", "ptr-11-names"}
 
 
 def unescape(text):
