@@ -46,7 +46,7 @@ dns_question_ok(struct span name)
 			if (label == 0)
 				return false;
 			label = 0;
-		} else if (c < '!' || c > '~' || c == '\\' || ++label > 63)
+		} else if (c < ' ' || c > '~' || c == '\\' || ++label > 63)
 			return false;
 	}
 	return label > 0;

@@ -58,7 +58,7 @@ size_t dns_book_count(const struct dns_book *b);
 void dns_book_get(const struct dns_book *b, size_t i, struct dns_question *q,
     const struct dns_reply **reply);
 
-/* A name that may be asked for: 253 bytes in labels of 1 to 63, of visible ASCII without the
+/* A name that may be asked for: 253 bytes in labels of 1 to 63, of printable ASCII without the
  * backslash. Wider than dns_name_ok: macros of SPF make names that are no host names. */
 bool dns_question_ok(struct span name);
 /* The servers failed: the answer may be another one later. */

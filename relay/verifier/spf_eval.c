@@ -376,14 +376,13 @@ judge(struct spf_eval *e, const struct spf_term *t)
 
 /* ---- records ---- */
 
-/* Asks what later terms will ask, as far as they are surely reached by number. */
+/* Asks what later terms of a record will ask, as far as the limit can let them. */
 static void
-ask_ahead(struct spf_eval *e)
+ask_ahead_of(struct spf_eval *e, struct spf_frame *f)
 {
-	struct spf_frame *f = top(e);
 	size_t left = SPF_TERMS_MAX - e->result->terms;
 
-	if (e->serial || f->ahead)
+	if (!f->fetched || f->ahead)
 		return;
 	f->ahead = true;
 	for (size_t i = f->at + 1; i < f->record.n && left > 0; i++) {
@@ -404,6 +403,13 @@ ask_ahead(struct spf_eval *e)
 	if (left > 0 && f->record.redirect.p && !f->record.all &&
 	    span_find(f->record.redirect, '%') == f->record.redirect.n)
 		(void)dns_book_ask(e->book, spf_macro_domain(f->record.redirect), DNS_TXT);
+}
+
+static void
+ask_ahead(struct spf_eval *e)
+{
+	for (size_t i = 0; i <= e->depth && !e->serial; i++)
+		ask_ahead_of(e, &e->frames[i]);
 }
 
 /* Several labels, each of 1 to 63 bytes (4.3). */
@@ -515,9 +521,8 @@ check(struct spf_eval *e)
 	struct spf_frame *f = top(e);
 	enum outcome o;
 
-	if (!f->fetched)
-		return fetch(e);
-	o = f->at < f->record.n ? judge(e, &f->record.terms[f->at]) : end_of_record(e);
+	o = !f->fetched ? fetch(e) :
+	    f->at < f->record.n ? judge(e, &f->record.terms[f->at]) : end_of_record(e);
 	if (o == MATCH)
 		return matched(e);
 	if (o == NO_MATCH)

@@ -18,7 +18,8 @@ struct spf_second {
 	/* of the run under way */
 	bool missing;		/* a question without an answer: the run is worth nothing */
 	bool over;		/* over one of our limits: permerror */
-	unsigned questions, txts, voids;
+	bool late;		/* one TXT beyond the limit: the explanation, which it always fetches, if it failed */
+	unsigned questions, lookups, voids;
 	struct span hosts[HOSTS_MAX];	/* named by an mx or a ptr: their look-ups are not terms of their own */
 	size_t nhosts;
 };
@@ -86,6 +87,21 @@ records(struct spf_second *s, const char *domain, ns_type type, const struct dns
 	return rr;
 }
 
+/* One more question. */
+static bool
+within_limits(struct spf_second *s, struct span name, ns_type type)
+{
+	bool of_host = (type == ns_t_a || type == ns_t_aaaa) && is_host(s, name);
+
+	if (!of_host && s->lookups == SPF_SECOND_LOOKUPS_MAX && type == ns_t_txt && !s->late)
+		s->late = true;
+	else if (!of_host && ++s->lookups > SPF_SECOND_LOOKUPS_MAX)
+		s->over = true;
+	if (++s->questions > SPF_SECOND_QUESTIONS_MAX)
+		s->over = true;
+	return !s->over;
+}
+
 static SPF_dns_rr_t *
 look_up(SPF_dns_server_t *dns, const char *domain, ns_type type, int cache)
 {
@@ -96,12 +112,8 @@ look_up(SPF_dns_server_t *dns, const char *domain, ns_type type, int cache)
 	/* records of type SPF are no more (RFC 7208, 3.1) */
 	if (type != ns_t_a && type != ns_t_aaaa && type != ns_t_mx && type != ns_t_ptr && type != ns_t_txt)
 		return reply(dns, domain, type, NO_DATA);
-	s->txts += type == ns_t_txt;
-	if (s->missing || s->over || ++s->questions > SPF_SECOND_QUESTIONS_MAX ||
-	    s->txts > SPF_SECOND_TXT_MAX) {
-		s->over |= !s->missing;
+	if (s->missing || !within_limits(s, name, type))
 		return reply(dns, domain, type, TRY_AGAIN);
-	}
 	if ((r = dns_book_ask(s->book, name, (uint16_t)type)) == NULL) {
 		s->missing = true;
 		return reply(dns, domain, type, TRY_AGAIN);
@@ -185,8 +197,8 @@ spf_second_step(struct spf_second *s, enum auth_result *out)
 	SPF_request_t *r;
 
 	ASSERT_MEMORY(server);
-	s->missing = s->over = false;
-	s->questions = s->txts = s->voids = 0;
+	s->missing = s->over = s->late = false;
+	s->questions = s->lookups = s->voids = 0;
 	s->nhosts = 0;
 	SPF_server_set_max_dns_mech(server, SPF_TERMS_MAX);
 	SPF_server_set_max_dns_ptr(server, SPF_NAMES_MAX);
@@ -195,6 +207,7 @@ spf_second_step(struct spf_second *s, enum auth_result *out)
 	r = request(s, server);
 	SPF_request_query_mailfrom(r, &response);
 	if (!s->missing) {
+		s->over |= s->late && response && SPF_response_result(response) != SPF_RESULT_FAIL;
 		*out = s->over ? AUTH_PERMERROR : response ? result_of(SPF_response_result(response)) :
 		    AUTH_PERMERROR;
 		s->problem = SPAN_LIT("");

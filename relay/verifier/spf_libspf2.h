@@ -4,10 +4,9 @@
  * book; where an answer is missing it notes the question and says "try again",
  * the run is thrown away, and the next one begins when the answer is there.
  *
- * What the library does not limit is limited here: names of 253 bytes, one TXT
- * question more than the ten of RFC 7208, 4.6.4 (the record itself) and one for
- * the explanation it always fetches, two void look-ups, no NUL in TXT. It may
- * still be wrong: docs/SPF.md lists where.
+ * What the library does not limit is limited here: names of 253 bytes, ten
+ * look-ups behind the record (hosts of an mx or a ptr apart), two void ones,
+ * no NUL in TXT. It may still be wrong: docs/SPF.md lists where.
  */
 #ifndef VERIFIER_SPF_LIBSPF2_H
 #define VERIFIER_SPF_LIBSPF2_H
@@ -15,8 +14,8 @@
 #include "verifier/spf.h"
 #include "verifier/spf_macro.h"
 
-#define SPF_SECOND_TXT_MAX (SPF_TERMS_MAX + 2)
-#define SPF_SECOND_QUESTIONS_MAX (SPF_TERMS_MAX * (SPF_NAMES_MAX + 2))
+#define SPF_SECOND_LOOKUPS_MAX (SPF_TERMS_MAX + 1)	/* the record, and what it refers to */
+#define SPF_SECOND_QUESTIONS_MAX (SPF_TERMS_MAX * (SPF_NAMES_MAX + 2))	/* with hosts */
 
 struct spf_second;
 
