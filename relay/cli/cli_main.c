@@ -44,6 +44,8 @@ const struct command commands[] = {
 	    "explain FILE.eml [--direction D] [--client IP] [--from A] [--to B,C]\n"
 	    "    [--member GROUP=ADDRESS]...\n"
 	    "explain ID", explain_either },
+	{ "auth", "who sent a message: what the verifier would say now",
+	    "auth dkim FILE [--dns IP:PORT]", cmd_auth },
 	{ "policy", "the rules: how they do, and what became of them when",
 	    "policy list\n"
 	    "policy show RULE\n"

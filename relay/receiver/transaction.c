@@ -9,6 +9,8 @@
 #include "log.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
+#include "receiver/upstream.h"
+#include "receiver/verifiers.h"
 
 #define STORE_BACKLOG_MAX (4u << 20)
 #define NOTIFY_AGAIN (3600 * US_PER_SEC)	/* a limit tells of one key once in it */
@@ -109,7 +111,9 @@ hint_allow(struct receiver *rx, struct door *door, uint64_t id, struct ip client
 		return;
 	door->hinted = now;
 	log_msg(LOG_LVL_WARN, id, "[%s] is in no permitted network of listener %.*s; to let it "
-	    "relay, add it to `allow` at %s:%u", ip_format(client, ip), SPAN_ARG(door->conf->name),
+	    "%s at %s:%u", ip_format(client, ip), SPAN_ARG(door->conf->name),
+	    door->conf->upstream.n && door->conf->direction == LISTEN_INBOUND ?
+	    "send, add it to `upstream`" : "relay, add it to `allow`",
 	    rx->rt->conf->path, door->conf->line);
 }
 
@@ -133,7 +137,8 @@ op_refused(void *ctx, struct smtp_session *s, const char *command, const struct 
 
 /* Somebody broke out: the notice stands in the log and in the journal. */
 static void
-journal_locked(struct conn_mail *c, struct smtp_session *s, const struct limits_hit *hit)
+journal_locked(struct conn_mail *c, struct smtp_session *s, struct smtp_transaction *t,
+    const struct limits_hit *hit)
 {
 	const struct limit_rule *rule = hit->rule;
 	char text[512];
@@ -143,7 +148,7 @@ journal_locked(struct conn_mail *c, struct smtp_session *s, const struct limits_
 	    rule->id.p, rule->notify.n ? "; notify " : "",
 	    (int)(rule->notify.n > 128 ? 128 : rule->notify.n), rule->notify.p);
 	struct msg_event ev = { .kind = EVENT_LOCKED, .id = s->id, .time = clock_real(),
-		.has_env = true, .env = s->t->env, .reply = span_make(text, (size_t)n) };
+		.has_env = true, .env = t->env, .reply = span_make(text, (size_t)n) };
 
 	log_msg(LOG_LVL_WARN, s->id, "%s", text);
 	journal_send(c->rx, &ev);
@@ -182,7 +187,8 @@ notify_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why 
 }
 
 static void
-note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why)
+note_limit(struct conn_mail *c, struct smtp_session *s, struct smtp_transaction *t,
+    const struct gate_why *why)
 {
 	const struct limit_rule *rule = why->hit.rule;
 
@@ -193,7 +199,7 @@ note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *w
 	    SPAN_ARG(why->hit.key), outcome_name(why->limit),
 	    rule->notify.n ? "; notify " : "", SPAN_ARG(rule->notify));
 	if (why->hit.locked)
-		journal_locked(c, s, &why->hit);
+		journal_locked(c, s, t, &why->hit);
 	if (rule->notify.n)
 		notify_limit(c, s, why);
 }
@@ -231,7 +237,7 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 	struct gate_why why;
 
 	gate_mail(&c->door->gate, s, clock_mono(), r, &why);
-	note_limit(c, s, &why);
+	note_limit(c, s, s->t, &why);
 	if (r->code)
 		return;
 	if (all->queue == NULL)
@@ -240,6 +246,17 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
 	else
 		messages_give_back(all, s->t->declared);
+}
+
+/* At the first recipient that is taken: who sends is looked up while the client goes on. */
+static void
+announce(struct conn_mail *c, struct smtp_session *s)
+{
+	struct messages *all = &c->rx->messages;
+
+	s->t->foreign = s->t->env.direction == DIRECTION_INBOUND && !s->permitted && s->user.n == 0;
+	if (s->t->foreign && all->verifiers && c->door->conf->upstream.n == 0)
+		s->t->announced = verifiers_announce(all->verifiers, s->t);
 }
 
 static void
@@ -255,9 +272,11 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 		return;
 	}
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
-	note_limit(c, s, &why);
+	note_limit(c, s, s->t, &why);
 	if (r->code == 554)
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
+	if (r->code == 0 && env->nrecipients == 0)
+		announce(c, s);
 	if (r->code == 0 && env->nrecipients == 0)
 		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
 		    client_text(s->client_name, s->client, who),
@@ -272,7 +291,7 @@ op_data(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 	uint64_t max;
 
 	gate_data(&c->door->gate, s, clock_mono(), &max, r, &why);
-	note_limit(c, s, &why);
+	note_limit(c, s, s->t, &why);
 	if (r->code == 0)
 		c->m = message_new(&c->rx->messages, s->id, c->conn, max);
 }
@@ -285,6 +304,31 @@ op_body(void *ctx, struct smtp_session *s, struct span bytes)
 	message_put(c->m, bytes);
 }
 
+/* Whom the trusted relay had it from: from here on that is the client. */
+static void
+find_origin(struct conn_mail *c, struct smtp_session *s, struct smtp_transaction *t,
+    struct smtp_reply *r)
+{
+	struct envelope *env = &t->env;
+	struct gate_why why;
+	struct origin o;
+	char who[CLIENT_TEXT_MAX];
+
+	upstream_origin(buf_data(&c->m->head), &c->door->conf->upstream, &o);
+	t->relayed = true;
+	t->peer = env->client;
+	t->peer_name = env->client_name;
+	t->peer_helo = env->helo;
+	env->client = o.ip;
+	env->client_port = 0;
+	env->client_name = arena_span(t->arena, o.name);
+	env->helo = arena_span(t->arena, o.helo);
+	log_msg(LOG_LVL_INFO, s->id, "origin=%s", client_text(env->client_name, env->client, who));
+	gate_relayed(&c->door->gate, s, t, clock_mono(), r, &why);
+	note_limit(c, s, t, &why);
+	r->text = arena_span(t->arena, r->text);	/* it lay where the next refusal is made */
+}
+
 static uint64_t
 op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned flags,
     struct smtp_reply *r)
@@ -295,7 +339,12 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 	message_charged(c->m, c->charged);
 	c->charged = 0;
 	conn_note(c, "a message of %llu bytes", (unsigned long long)c->m->size);
-	if (message_end(c->m, t, clock_mono(), &why) == 0) {
+	why = (struct smtp_reply){ 0 };
+	if (t->foreign && c->door->conf->upstream.n)
+		find_origin(c, s, t, &why);
+	if (why.code)
+		c->m->t = t;	/* it goes with the message */
+	else if (message_end(c->m, t, clock_mono(), &why) == 0) {
 		c->m = NULL;
 		return s->id;
 	}
