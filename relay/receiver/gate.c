@@ -76,8 +76,8 @@ who_asks(const struct smtp_session *s, bool relayed, char ip[static IP_TEXT_MAX]
 
 /* The answer to a limit that was exceeded: o is what it asks for. */
 static void
-over_limit(struct smtp_session *s, struct smtp_transaction *t, enum outcome o,
-    const struct limits_hit *hit, struct smtp_reply *r, struct gate_why *why)
+over_limit(struct smtp_session *s, enum outcome o, const struct limits_hit *hit,
+    struct smtp_reply *r, struct gate_why *why)
 {
 	const struct limit_rule *rule = hit->rule;
 
@@ -93,8 +93,8 @@ over_limit(struct smtp_session *s, struct smtp_transaction *t, enum outcome o,
 		smtp_refuse(s, r, 451, "4.7.1 %s the limit %.*s, try again later",
 		    hit->until ? "locked by" : "over", SPAN_ARG(rule->id));
 	else if (o == OUTCOME_HOLD) {
-		t->hold_rule = rule->id;
-		t->hold = rule->queue;
+		s->t->hold_rule = rule->id;
+		s->t->hold = rule->queue;
 	}
 }
 
@@ -112,13 +112,14 @@ take(const struct gate *g, struct smtp_session *s, enum limit_unit unit, struct 
 	who_asks(s, is_relay(g, s), ip, &who);
 	who.recipient = recipient;
 	o = limits_take(g->limits, g->rules, g->nrules, unit, &who, 1, now, &hit);
-	over_limit(s, s->t, o, &hit, r, why);
+	over_limit(s, o, &hit, r, why);
 }
 
 void
-gate_relayed(const struct gate *g, struct smtp_session *s, struct smtp_transaction *t, int64_t now,
-    struct smtp_reply *r, struct gate_why *why)
+gate_relayed(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp_reply *r,
+    struct gate_why *why)
 {
+	const struct smtp_transaction *t = s->t;
 	static const enum limit_unit units[] = { LIMIT_MESSAGES, LIMIT_RECIPIENTS };
 	struct limits_hit hit;
 	char ip[IP_TEXT_MAX];
@@ -126,7 +127,7 @@ gate_relayed(const struct gate *g, struct smtp_session *s, struct smtp_transacti
 
 	*why = (struct gate_why){ 0 };
 	for (size_t i = 0; i < 2 && g->nrules && r->code == 0 && t->env.client.family; i++)
-		over_limit(s, t, limits_take(g->limits, g->rules, g->nrules, units[i], &who,
+		over_limit(s, limits_take(g->limits, g->rules, g->nrules, units[i], &who,
 		    i ? (uint32_t)t->env.nrecipients : 1, now, &hit), &hit, r, why);
 }
 
@@ -191,7 +192,7 @@ gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp
 	if (g->nrules == 0)
 		return;
 	who_asks(s, is_relay(g, s), ip, &who);
-	over_limit(s, s->t, limits_check(g->limits, g->rules, g->nrules, &who, now, &hit), &hit, r, why);
+	over_limit(s, limits_check(g->limits, g->rules, g->nrules, &who, now, &hit), &hit, r, why);
 }
 
 /* ---- RCPT ---- */
@@ -202,6 +203,18 @@ domain_of(const struct gate *g, struct span address)
 	struct span local, domain;
 
 	return mailaddr_split(address, &local, &domain) ? config_domain(g->conf, domain) : NULL;
+}
+
+void
+gate_unknown(const struct gate *g, struct smtp_session *s, const struct conf_domain *d,
+    struct span address, int64_t now, struct smtp_reply *r, struct gate_why *why)
+{
+	*why = (struct gate_why){ 0 };
+	take(g, s, LIMIT_INVALID, address, now, r, why);
+	if (r->code)
+		return;
+	because(why, g->conf->path, d->line, "`recipients` of domain %.*s", SPAN_ARG(d->name));
+	smtp_refuse(s, r, 550, "5.1.1 <%.*s>: no such recipient here", SPAN_ARG(address));
 }
 
 void
@@ -229,13 +242,7 @@ gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *
 		    SPAN_ARG(rcpt->address));
 		return;
 	case ACCESS_UNKNOWN:
-		take(g, s, LIMIT_INVALID, rcpt->address, now, r, why);
-		if (r->code)
-			return;
-		because(why, g->conf->path, d->line, "`recipients` of domain %.*s",
-		    SPAN_ARG(d->name));
-		smtp_refuse(s, r, 550, "5.1.1 <%.*s>: no such recipient here",
-		    SPAN_ARG(rcpt->address));
+		gate_unknown(g, s, d, rcpt->address, now, r, why);
 		return;
 	}
 	take(g, s, LIMIT_RECIPIENTS, rcpt->address, now, r, why);

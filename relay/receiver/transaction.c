@@ -7,6 +7,7 @@
 #include "addr.h"
 #include "clock.h"
 #include "log.h"
+#include "receiver/asking.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/upstream.h"
@@ -137,8 +138,7 @@ op_refused(void *ctx, struct smtp_session *s, const char *command, const struct 
 
 /* Somebody broke out: the notice stands in the log and in the journal. */
 static void
-journal_locked(struct conn_mail *c, struct smtp_session *s, struct smtp_transaction *t,
-    const struct limits_hit *hit)
+journal_locked(struct conn_mail *c, struct smtp_session *s, const struct limits_hit *hit)
 {
 	const struct limit_rule *rule = hit->rule;
 	char text[512];
@@ -148,7 +148,7 @@ journal_locked(struct conn_mail *c, struct smtp_session *s, struct smtp_transact
 	    rule->id.p, rule->notify.n ? "; notify " : "",
 	    (int)(rule->notify.n > 128 ? 128 : rule->notify.n), rule->notify.p);
 	struct msg_event ev = { .kind = EVENT_LOCKED, .id = s->id, .time = clock_real(),
-		.has_env = true, .env = t->env, .reply = span_make(text, (size_t)n) };
+		.has_env = true, .env = s->t->env, .reply = span_make(text, (size_t)n) };
 
 	log_msg(LOG_LVL_WARN, s->id, "%s", text);
 	journal_send(c->rx, &ev);
@@ -186,9 +186,8 @@ notify_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why 
 	note_send(all, s->id, rule->notify, rule->id, span_str(subject), span_str(text), clock_mono());
 }
 
-static void
-note_limit(struct conn_mail *c, struct smtp_session *s, struct smtp_transaction *t,
-    const struct gate_why *why)
+void
+note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why)
 {
 	const struct limit_rule *rule = why->hit.rule;
 
@@ -199,7 +198,7 @@ note_limit(struct conn_mail *c, struct smtp_session *s, struct smtp_transaction 
 	    SPAN_ARG(why->hit.key), outcome_name(why->limit),
 	    rule->notify.n ? "; notify " : "", SPAN_ARG(rule->notify));
 	if (why->hit.locked)
-		journal_locked(c, s, t, &why->hit);
+		journal_locked(c, s, &why->hit);
 	if (rule->notify.n)
 		notify_limit(c, s, why);
 }
@@ -237,7 +236,7 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 	struct gate_why why;
 
 	gate_mail(&c->door->gate, s, clock_mono(), r, &why);
-	note_limit(c, s, s->t, &why);
+	note_limit(c, s, &why);
 	if (r->code)
 		return;
 	if (all->queue == NULL)
@@ -259,7 +258,7 @@ announce(struct conn_mail *c, struct smtp_session *s)
 		s->t->announced = verifiers_announce(all->verifiers, s->t);
 }
 
-static void
+static uint64_t
 op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
 	struct conn_mail *c = ctx;
@@ -269,10 +268,10 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 
 	if (!charge_envelope(c, s)) {
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
-		return;
+		return 0;
 	}
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
-	note_limit(c, s, s->t, &why);
+	note_limit(c, s, &why);
 	if (r->code == 554)
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
 	if (r->code == 0 && env->nrecipients == 0)
@@ -281,6 +280,7 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
 		    client_text(s->client_name, s->client, who),
 		    s->user.n ? ", sasl_username=" : "", SPAN_ARG(s->user));
+	return r->code ? 0 : asking_rcpt(c, s, rcpt, r);
 }
 
 static void
@@ -291,7 +291,7 @@ op_data(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 	uint64_t max;
 
 	gate_data(&c->door->gate, s, clock_mono(), &max, r, &why);
-	note_limit(c, s, s->t, &why);
+	note_limit(c, s, &why);
 	if (r->code == 0)
 		c->m = message_new(&c->rx->messages, s->id, c->conn, max);
 }
@@ -324,8 +324,10 @@ find_origin(struct conn_mail *c, struct smtp_session *s, struct smtp_transaction
 	env->client_name = arena_span(t->arena, o.name);
 	env->helo = arena_span(t->arena, o.helo);
 	log_msg(LOG_LVL_INFO, s->id, "origin=%s", client_text(env->client_name, env->client, who));
-	gate_relayed(&c->door->gate, s, t, clock_mono(), r, &why);
-	note_limit(c, s, t, &why);
+	s->t = t;	/* these ask of a transaction under way */
+	gate_relayed(&c->door->gate, s, clock_mono(), r, &why);
+	note_limit(c, s, &why);
+	s->t = NULL;
 	r->text = arena_span(t->arena, r->text);	/* it lay where the next refusal is made */
 }
 

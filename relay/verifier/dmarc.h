@@ -1,4 +1,4 @@
-/* dmarc.h -- DMARC (RFC 7489, RFC 9091 and their successor), evaluated without a socket.
+/* dmarc.h -- DMARC (RFC 7489, RFC 9091, and RFC 9989 after them), evaluated without a socket.
  *
  * Is one of the domains that SPF and DKIM vouch for the domain of From:, and
  * if not, what does that domain wish to become of the message? Pumped like SPF
@@ -6,8 +6,8 @@
  * `disposition` is the wish, `result` the fact.
  *
  * DMARC_PSL finds the organisational domain in the Public Suffix List (RFC
- * 7489, 3.2); DMARC_TREE_WALK asks the DNS, label by label (draft-ietf-dmarc-
- * dmarcbis, 4.10). Reports are not made here.
+ * 7489, 3.2); DMARC_TREE_WALK asks the DNS, label by label (RFC 9989, 4.10), and
+ * heeds t= instead of pct=. Reports are not made here.
  */
 #ifndef VERIFIER_DMARC_H
 #define VERIFIER_DMARC_H
