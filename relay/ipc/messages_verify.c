@@ -110,6 +110,7 @@ ENCODE(facts)
 	enc_span(&e, m->summary);
 	enc_u8(&e, m->refuse);
 	enc_span(&e, m->text);
+	enc_u32(&e, m->forged);
 	enc_u32(&e, (uint32_t)m->nremovals);
 	for (size_t i = 0; i < m->nremovals; i++) {
 		enc_u64(&e, m->removals[i].at);
@@ -145,6 +146,7 @@ DECODE(facts)
 	m->summary = dec_span(&d);
 	m->refuse = dec_enum(&d, 2);
 	m->text = dec_span(&d);
+	m->forged = dec_u32(&d);
 	m->nremovals = dec_count(&d, REMOVALS_MAX, 16);
 	m->removals = arena_array(a, m->nremovals, sizeof(*m->removals));
 	for (size_t i = 0; i < m->nremovals; i++) {

@@ -34,6 +34,7 @@ struct msg_facts {
 	struct span summary;	/* one line for the log */
 	bool refuse;		/* it cannot be made safe; text: "5.6.0 why" */
 	struct span text;
+	uint32_t forged;	/* fields that is */
 	struct removal *removals;	/* rising, apart */
 	size_t nremovals;
 };

@@ -59,7 +59,7 @@ message_identified(struct message *m, const struct msg_facts *f, int64_t now)
 		return;
 	}
 	if (f->nremovals) {
-		log_msg(LOG_LVL_WARN, m->id, "%zu forged Authentication-Results taken out", f->nremovals);
+		log_msg(LOG_LVL_WARN, m->id, "%u forged Authentication-Results taken out", f->forged);
 		if (cut_out(m, f, &err) == -1) {
 			log_msg(LOG_LVL_ERROR, m->id, "%s", err.text);
 			message_finish(m, 451, "4.3.0 the message cannot be changed as it must");

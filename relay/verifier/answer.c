@@ -35,12 +35,12 @@ static void
 find_forged(const struct check_found *f, struct arena *a, struct msg_facts *out)
 {
 	struct span raw = f->mail->raw, field;
-	size_t at = 0, from = 0, found = 0;
+	size_t at = 0, from = 0;
 
 	while (mail_next_field(raw, &at, &field)) {
 		if (span_is_nocase(mail_field_name(field), "Authentication-Results") &&
 		    results_claim(mail_field_body(field), f->conf->verify.authserv_id)) {
-			if (found++ == 0)
+			if (out->forged++ == 0)
 				out->removals = arena_array(a, REMOVALS_MAX, sizeof(*out->removals));
 			if (!remove_range(out, from, field.n)) {
 				out->refuse = true;
