@@ -10,26 +10,30 @@
 #include "cli/auth.h"
 #include "cli/commands.h"
 
-#define ARGS_MAX 32
+#define ARGS_MAX 96
 
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv, const struct cli *cli, const struct config *conf);
 } checks[] = {
+	{ "spf", auth_spf },
 	{ "dkim", auth_dkim },
+	{ "dmarc", auth_dmarc },
 };
 
 int
 cmd_auth(int argc, char **argv, const struct cli *cli)
 {
-	struct config bare = { .verify = { .authserv_id = SPAN_LIT("localhost") } };
+	struct config bare = { .hostname = SPAN_LIT("localhost") };
 	const struct config *conf = &bare;
 	struct conf_host server = { 0 };
 	char *args[ARGS_MAX];
 	int nargs = 0, status = -1;
 	struct err err;
 
-	for (int i = 2; i < argc && nargs < ARGS_MAX; i++) {
+	if (argc < 2 || argc > ARGS_MAX)
+		return command_usage("auth");
+	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "--dns") != 0) {
 			args[nargs++] = argv[i];
 			continue;
@@ -43,8 +47,6 @@ cmd_auth(int argc, char **argv, const struct cli *cli)
 		bare.dns = &server;
 		bare.ndns = 1;
 	}
-	if (argc < 2)
-		return command_usage("auth");
 	if (bare.ndns == 0 && access(cli->config_path, F_OK) == 0 &&
 	    (conf = cli_load_config(cli)) == NULL)
 		return CLI_FINDINGS;
