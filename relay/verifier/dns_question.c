@@ -114,6 +114,7 @@ dns_book_answer(struct dns_book *b, unsigned id, const struct dns_answer *answer
 	if (answer->status == DNS_OK) {
 		r->n = answer->n;
 		r->more = answer->more;
+		r->ttl = answer->ttl;
 		items = arena_array(b->a, r->n, sizeof(*items));
 		for (size_t i = 0; i < r->n; i++) {
 			const struct dns_record *rec = &answer->records[i];

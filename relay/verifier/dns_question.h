@@ -40,6 +40,7 @@ struct dns_reply {
 	enum dns_status status;
 	bool secure;		/* proved by DNSSEC */
 	bool more;		/* there were more records than are read (DNS_RECORDS_MAX) */
+	uint32_t ttl;		/* of what was found, seconds; 0 where nothing was */
 	size_t n;		/* > 0 only with DNS_OK */
 	const struct dns_item *items;
 };

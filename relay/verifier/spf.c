@@ -1,5 +1,6 @@
 /* spf.c -- who is to be checked, and by which engine; see spf.h. */
 #include "addr.h"
+#include "master/counters.h"
 #include "verifier/spf_eval.h"
 #include "verifier/spf_libspf2.h"
 
@@ -111,7 +112,7 @@ spf_new(struct arena *a, struct dns_book *book, const struct spf_request *r)
 		nothing_to_check(s, "the address of the client is not known");
 		return s;
 	}
-	if (!to_ascii(a, domain, &domain) || !dns_question_ok(domain) ||
+	if (!to_ascii(a, domain, &domain) || !dns_name_ok(domain) ||
 	    span_find(domain, '.') == domain.n) {
 		nothing_to_check(s, s->result.identity == SPF_HELO ?
 		    "HELO does not name a domain that could have a record" :
@@ -144,6 +145,8 @@ step_second(struct spf *s)
 	s->result.compared = true;
 	s->result.second = r;
 	s->result.disagrees = r != s->result.result;
+	counter_add(COUNTER_SPF_COMPARED, 1);
+	counter_add(COUNTER_SPF_DISAGREEMENTS, s->result.disagrees);
 	return true;
 }
 

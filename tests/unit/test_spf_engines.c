@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "master/counters.h"
 #include "spf_cases.h"
 #include "verifier/spf_libspf2.h"
 
@@ -84,12 +85,36 @@ test_limits_of_the_second(void **state)
 	assert_int_equal(second_alone("redirect-fails", &n), AUTH_FAIL);
 }
 
+/* Disagreements are counted where all processes count, and only where both have judged. */
+static void
+test_counted(void **state)
+{
+	uint64_t compared, differ;
+	struct err err;
+	unsigned n;
+	struct arena *a = arena_new(0);
+	int fd = shared_create(&err);
+
+	assert_true(fd >= 0);
+	assert_non_null(shared_map(fd, &err));
+	compared = counter_get(COUNTER_SPF_COMPARED);
+	differ = counter_get(COUNTER_SPF_DISAGREEMENTS);
+	spf_case_run(a, find("ip4-leading-zero"), SPF_BOTH, false, 0, NULL);	/* libspf2: pass */
+	spf_case_run(a, find("sender-domain"), SPF_BOTH, false, 0, NULL);
+	spf_case_run(a, find("sender-domain"), SPF_STRICT, false, 0, NULL);
+	second_alone("sender-domain", &n);
+	assert_int_equal(counter_get(COUNTER_SPF_COMPARED), compared + 2);
+	assert_int_equal(counter_get(COUNTER_SPF_DISAGREEMENTS), differ + 1);
+	arena_free(&a);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_differences_as_documented),
 		cmocka_unit_test(test_limits_of_the_second),
+		cmocka_unit_test(test_counted),
 	};
 
 	spf_suite_load(&suite, "tests/corpus/spf/*.yml");
