@@ -230,6 +230,7 @@ struct conf_queue {
 
 /* What is asked about who sends inbound mail: the verifiers'. */
 enum conf_spf { CONF_SPF_STRICT, CONF_SPF_LIBSPF2, CONF_SPF_BOTH };
+struct dnsbl_list;
 struct conf_verify {
 	uint32_t processes;		/* 1 */
 	int64_t timeout;		/* 20s for all that one message takes (RFC 7208, 4.6.4) */
@@ -238,6 +239,8 @@ struct conf_verify {
 	bool tree_walk;			/* DMARC's domain by the DNS, not by the Public Suffix List */
 	const struct span *arc_trust;	/* forwarders whose seal outweighs a failed DMARC */
 	size_t narc_trust;
+	const struct dnsbl_list *dnsbl;	/* verifier/dnsbl.h */
+	size_t ndnsbl;
 };
 
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };

@@ -1,6 +1,8 @@
 /* config_verify.c -- postern.yaml: what is asked about who sends inbound mail; see config.h. */
 #include "master/config_read.h"
+#include "verifier/dnsbl.h"
 
+#define WEIGHT 10	/* of a list that says none */
 #define TIMEOUT_MIN (INT64_C(1) * 1000000)
 #define TIMEOUT_MAX (5 * MINUTE)
 
@@ -61,11 +63,106 @@ read_arc(struct reader *r, const struct conf_node *map)
 	}
 }
 
+/* ---- blocklists ---- */
+
+static void
+read_weight(struct reader *r, const struct conf_node *n, int16_t *out)
+{
+	uint64_t v;
+
+	if (conf_uint(r->d, n, 1, DNSBL_WEIGHT_MAX, &v))
+		*out = (int16_t)v;
+}
+
+/* ["127.0.0.2", "127.0.0.4-11"], or with a weight each: {"127.0.0.2": 30, "127.0.0.4-11": 10}. */
+static void
+read_answers(struct reader *r, const struct conf_node *n, struct dnsbl_list *l)
+{
+	bool map = n->kind == CONF_MAP;
+	struct dnsbl_code *codes;
+
+	if (!map && !conf_want(r->d, n, CONF_LIST, "a list of answers, or answers with their weights"))
+		return;
+	if (n->count == 0 || n->count > DNSBL_CODES_MAX) {
+		diag_at(r->d, DIAG_ERROR, n, NULL, "1 to %d answers", DNSBL_CODES_MAX);
+		return;
+	}
+	l->codes = codes = arena_array(r->a, n->count, sizeof(*codes));
+	CONF_EACH(item, n) {
+		struct dnsbl_code *c = &codes[l->ncodes++];
+		struct span text = item->key;
+		struct err err;
+
+		if (!map && !conf_text(r->d, item, "an answer, as in \"127.0.0.2\"", &text))
+			continue;
+		if (dnsbl_code_parse(text, c, &err) == -1)
+			diag_at(r->d, DIAG_ERROR, item, "\"127.0.0.2\", \"127.0.0.4-11\"", "%s",
+			    err.text);
+		c->weight = l->weight;
+		if (map)
+			read_weight(r, item, &c->weight);
+	}
+}
+
+static void
+read_list(struct reader *r, const struct conf_node *n, struct dnsbl_list *l)
+{
+	static const char *const known[] = { "name", "zone", "allow", "weight", "answers", NULL };
+	const struct conf_node *zone = n, *k;
+	struct span s;
+
+	*l = (struct dnsbl_list){ .weight = WEIGHT };
+	if (n->kind == CONF_MAP) {
+		conf_check_keys(r->d, n, "dnsbl", known);
+		if ((zone = conf_get(n, "zone")) == NULL) {
+			error_at(r, n, "{zone: bl.example.org}", "a blocklist needs its `zone`");
+			return;
+		}
+	}
+	if (!conf_text(r->d, zone, "a domain, or {zone, name, weight, answers, allow}", &s))
+		return;
+	if (!domain_normalise(r->a, s, &l->zone))
+		diag_at(r->d, DIAG_ERROR, zone, NULL, "`" SPAN_FMT "` is no domain name", SPAN_ARG(s));
+	l->name = l->zone;
+	if (n->kind != CONF_MAP)
+		return;
+	text_of(r, conf_get(n, "name"), "a name", &l->name);
+	if ((k = conf_get(n, "allow")))
+		conf_bool(r->d, k, &l->allow);
+	if ((k = conf_get(n, "weight")))
+		read_weight(r, k, &l->weight);
+	if ((k = conf_get(n, "answers")))
+		read_answers(r, k, l);
+}
+
+static void
+read_lists(struct reader *r, const struct conf_node *list)
+{
+	struct conf_verify *v = &r->c->verify;
+	struct dnsbl_list *out;
+
+	if (list == NULL || !conf_want(r->d, list, CONF_LIST, "a list of blocklists"))
+		return;
+	if (list->count > DNSBL_LISTS_MAX) {
+		diag_at(r->d, DIAG_ERROR, list, NULL, "at most %d blocklists", DNSBL_LISTS_MAX);
+		return;
+	}
+	v->dnsbl = out = arena_array(r->a, list->count, sizeof(*out));
+	CONF_EACH(item, list) {
+		read_list(r, item, &out[v->ndnsbl]);
+		for (size_t i = 0; i < v->ndnsbl; i++)
+			if (out[i].name.n && span_eq_nocase(out[i].name, out[v->ndnsbl].name))
+				diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` stands twice",
+				    SPAN_ARG(out[i].name));
+		v->ndnsbl++;
+	}
+}
+
 void
 read_verify(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "processes", "timeout", "authserv_id", "spf", "dmarc",
-		"arc", NULL };
+		"arc", "dnsbl", NULL };
 	struct conf_verify *v = &r->c->verify;
 	const struct conf_node *n;
 
@@ -89,4 +186,5 @@ read_verify(struct reader *r, const struct conf_node *map)
 	read_spf(r, conf_get(map, "spf"));
 	read_dmarc(r, conf_get(map, "dmarc"));
 	read_arc(r, conf_get(map, "arc"));
+	read_lists(r, conf_get(map, "dnsbl"));
 }

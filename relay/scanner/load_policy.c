@@ -213,6 +213,8 @@ missing_facts(const struct config *conf)
 {
 	unsigned known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
 
+	if (known && conf->verify.ndnsbl)
+		known |= FACT_DNSBL | FACT_REPUTATION;
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;

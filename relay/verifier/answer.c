@@ -10,6 +10,7 @@
 #include "verifier/results.h"
 #include "verifier/spam_headers.h"
 
+#define REPUTATION_UNKNOWN 50
 #define DKIM_WRITTEN 12		/* signatures that are shown */
 
 /* ---- forged ones ---- */
@@ -54,6 +55,26 @@ find_forged(const struct check_found *f, struct arena *a, struct msg_facts *out)
 
 /* ---- facts ---- */
 
+/* A client that no list speaks of is in the middle; 0 is the worst. Lists that could not be asked say
+ * nothing; when none could, nothing is known. */
+static void
+set_lists(const struct check_found *f, struct arena *a, struct facts *out)
+{
+	const struct conf_verify *v = &f->conf->verify;
+	struct span *names;
+	int r;
+
+	if (f->dnsbl == NULL || (size_t)__builtin_popcount(f->dnsbl->unknown) == v->ndnsbl)
+		return;
+	out->dnsbl_known = out->reputation_known = true;
+	out->dnsbl = names = arena_array(a, v->ndnsbl, sizeof(*names));
+	for (size_t i = 0; i < v->ndnsbl; i++)
+		if (f->dnsbl->blocked >> i & 1)
+			names[out->ndnsbl++] = v->dnsbl[i].name;
+	r = REPUTATION_UNKNOWN - f->dnsbl->score;
+	out->reputation = (uint8_t)(r < 0 ? 0 : r > 100 ? 100 : r);
+}
+
 static void
 set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 {
@@ -62,6 +83,7 @@ set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 
 	if (f->spf)
 		out->spf = f->spf->result;
+	set_lists(f, a, out);
 	if (f->who->relayed)
 		spam_headers_read(f->mail, a, out);
 	out->dkim = f->dkim;
@@ -186,6 +208,10 @@ write_summary(const struct check_found *f, struct arena *a, struct msg_facts *ou
 	buf_printf(&b, ", arc=%s", auth_result_name(x->arc));
 	if (f->seals->why)
 		buf_printf(&b, " (%s)", f->seals->why);
+	for (size_t i = 0; i < x->ndnsbl; i++)
+		buf_printf(&b, "%s" SPAN_FMT, i ? "+" : ", dnsbl=", SPAN_ARG(x->dnsbl[i]));
+	if (x->dnsbl_known)
+		buf_printf(&b, ", reputation=%u", x->reputation);
 	if (!buf_failed(&b))
 		out->summary = arena_span(a, buf_data(&b));
 	buf_release(&b);

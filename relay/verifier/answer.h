@@ -5,6 +5,7 @@
 #include "ipc/messages_verify.h"
 #include "master/config.h"
 #include "verifier/dmarc.h"
+#include "verifier/dnsbl.h"
 #include "verifier/seals.h"
 #include "verifier/signatures.h"
 #include "verifier/spf.h"
@@ -19,6 +20,7 @@ struct check_found {
 	enum auth_result dkim;			/* of all signatures together */
 	const struct seals_result *seals;
 	const struct dmarc_result *dmarc;
+	const struct dnsbl_result *dnsbl;	/* NULL: none is asked */
 	struct span vouched;			/* that trusted forwarder outweighs a failed DMARC; "" none */
 };
 

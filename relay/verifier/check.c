@@ -25,6 +25,8 @@ struct check {
 	struct spf_request spf_request;
 	struct spf *spf;
 	bool spf_done;
+	struct dnsbl *dnsbl;
+	bool dnsbl_done;
 	/* with the message */
 	struct mail mail;
 	struct signatures *signatures;
@@ -91,6 +93,17 @@ begin_spf(struct check *c)
 }
 
 static void
+begin_dnsbl(struct check *c)
+{
+	const struct conf_verify *v = &c->w.conf->verify;
+
+	if (v->ndnsbl == 0 || c->who.client.family == 0)
+		c->dnsbl_done = true;
+	else
+		c->dnsbl = dnsbl_new(c->a, c->book, v->dnsbl, v->ndnsbl, c->who.client);
+}
+
+static void
 begin_dmarc(struct check *c)
 {
 	struct dmarc_request *r = &c->dmarc_request;
@@ -147,7 +160,7 @@ step_message(struct check *c)
 		seals_abort(c->seals);
 		c->seals_done = true;
 	}
-	if (!c->spf_done || !c->signatures_done || !c->seals_done)
+	if (!c->spf_done || !c->dnsbl_done || !c->signatures_done || !c->seals_done)
 		return;
 	if (c->dmarc == NULL)
 		begin_dmarc(c);
@@ -169,6 +182,12 @@ pump(struct check *c)
 	if (!c->spf_done && c->late) {
 		spf_abort(c->spf);
 		c->spf_done = true;
+	}
+	if (!c->dnsbl_done)
+		c->dnsbl_done = dnsbl_step(c->dnsbl);
+	if (!c->dnsbl_done && c->late) {
+		dnsbl_abort(c->dnsbl);
+		c->dnsbl_done = true;
 	}
 	if (c->signatures)
 		step_message(c);
@@ -222,6 +241,7 @@ check_new(const struct check_world *w, const struct msg_identify *who)
 	ASSERT(c->timer != NULL && c->wake != NULL);
 	set_timer(c);
 	begin_spf(c);
+	begin_dnsbl(c);
 	pump(c);
 	return c;
 }
@@ -281,7 +301,8 @@ collect(const struct check *c, struct check_found *f)
 {
 	*f = (struct check_found){ .who = &c->who, .mail = &c->mail, .conf = c->w.conf,
 		.spf = c->spf ? spf_result(c->spf) : NULL, .seals = seals_result(c->seals),
-		.dmarc = dmarc_result(c->dmarc), .vouched = c->vouched };
+		.dmarc = dmarc_result(c->dmarc), .vouched = c->vouched,
+		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL };
 	f->signatures = signatures_get(c->signatures, &f->nsignatures);
 	f->dkim = signatures_best(c->signatures);
 }

@@ -12,6 +12,7 @@
 #include "ipc/messages_verify.h"
 #include "master/config.h"
 #include "verifier/dmarc.h"
+#include "verifier/dnsbl.h"
 #include "verifier/seals.h"
 #include "verifier/signatures.h"
 #include "verifier/spf.h"

@@ -214,6 +214,26 @@ class Inbound(unittest.TestCase):
                            capture_output=True, text=True)
         self.assertIn("550 5.7.1 the domain of From: asks to refuse mail that fails DMARC", r.stdout)
 
+    def test_blocklists(self):
+        """RFC 5782: who is on which list, by weight; a list that says it does not answer us lists nobody."""
+        zones = {"bl.lab": ["3.0.0.127 A 127.0.0.2", "4.0.0.127 A 127.0.0.10", "6.0.0.127 A 127.0.0.2"],
+                 "white.lab": ["6.0.0.127 A 127.0.10.3"], "gone.lab": ["* A 127.255.255.254"], OURS: []}
+        lists = [{"zone": "bl.lab", "name": "bl", "answers": {"127.0.0.2": "40", "127.0.0.9-11": "5"}},
+                 {"zone": "white.lab", "allow": "true", "weight": "30"}, "gone.lab"]
+        self.start(zones, verify={"dnsbl": lists}, policy="rules:\n"
+                   "  - {id: listed, direction: inbound, when: {dnsbl: bl, reputation: {under: 20}}, then: {reject: \"5.7.1 on a blocklist\"}}\n"
+                   "  - {id: gone, direction: inbound, when: {dnsbl: gone.lab}, then: {reject: true}}\n"
+                   "  - {id: any, direction: inbound, when: {dnsbl: true}, then: {add_header: {X-Listed: \"yes\"}}}\n"
+                   "  - {id: none, direction: inbound, when: {dnsbl: false}, then: {add_header: {X-Listed: \"no\"}}}\n")
+        for source, want, listed, line in (("127.0.0.3", 550, None, "dnsbl=bl, reputation=10"), ("127.0.0.4", 250, "yes", "dnsbl=bl, reputation=45"),
+                                           ("127.0.0.5", 250, "no", "reputation=50"), ("127.0.0.6", 250, "yes", "dnsbl=bl, reputation=40")):
+            code, text, got = self.send(self.message("nobody.lab"), "a@nobody.lab", source)
+            self.assertEqual(code, want, (source, text, got))
+            self.assertTrue(got.endswith(line), got)
+            if listed:
+                lab.wait_for(lambda: self.mx.messages, because="it to arrive")
+                self.assertIn(b"X-Listed: " + listed.encode(), self.mx.messages.pop()[2])
+
     # -- the DNS fails -------------------------------------------------------------------
 
     def test_asked_early(self):
@@ -441,9 +461,11 @@ class Inbound(unittest.TestCase):
     def test_bad_configuration(self):
         self.lab.config(listeners=[{"name": "mx", "address": "127.0.0.1:2525", "direction": "outbound", "allow": ["127.0.0.1"],
                                     "upstream": ["10.0.0.1"]}],
-                        verify={"timeout": "1h", "spf": {"engine": "lax"}, "arc": {"trusted": ["x"]}, "processes": "99"})
+                        verify={"timeout": "1h", "spf": {"engine": "lax"}, "arc": {"trusted": ["x"]}, "processes": "99",
+                                "dnsbl": [{"zone": "bl.lab", "answers": ["127.0.0"]}, {"name": "x"}, "bl.lab"]})
         r = self.lab.tool("check", check=False)
-        for text in ("`upstream` is for mail that comes in", "five minutes at most", "did you mean `trust`?", "lax"):
+        for text in ("`upstream` is for mail that comes in", "five minutes at most", "did you mean `trust`?", "lax", "needs its `zone`", "stands twice",
+                     "127.0.0`"):
             self.assertIn(text, r.stdout + r.stderr)
         self.assertEqual(r.returncode, 1)
 
