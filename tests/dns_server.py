@@ -18,7 +18,8 @@ import dns.zone
 
 class NameServer:
     """how(name, type) -> None the honest answer, a number: after so many seconds, or "silent", "servfail", "garbage",
-    "truncated" (and silence over TCP), "other" (an answer to another question)."""
+    "truncated" (and silence over TCP), "tcp" (the honest answer
+    over TCP only), "other" (an answer to another question)."""
 
     def __init__(self, zones, how=None):
         self.zones = {dns.name.from_text(n): dns.zone.from_text(
@@ -76,7 +77,7 @@ class NameServer:
             elif how == "servfail":
                 r = dns.message.make_response(q)
                 r.set_rcode(dns.rcode.SERVFAIL)
-            elif how == "truncated":
+            elif how == "truncated" or (how == "tcp" and not tcp):
                 r = dns.message.make_response(q)
                 r.flags |= dns.flags.TC
             elif how == "garbage":

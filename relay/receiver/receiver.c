@@ -149,7 +149,7 @@ on_hung(void *ctx, struct link *l)
 	struct msg_peer p = { link_peer(l), link_instance(l) };
 	struct buf b;
 
-	counter_add(COUNTER_SCAN_ERRORS, 1);
+	counter_add(COUNTER_SCAN_ERRORS, link_peer(l) == ROLE_SCANNER);
 	if (rx->rt->master == NULL)
 		return;
 	buf_init(&b, FRAME_SMALL);
@@ -334,7 +334,7 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		/* One that had nothing to do was retired, or is the master's worry. */
 		counter_add(COUNTER_SCAN_ERRORS, scanners_down(rx->scanners, l, clock_mono()));
 	} else if (link_peer(l) == ROLE_VERIFIER && rx->messages.verifiers)
-		counter_add(COUNTER_SCAN_ERRORS, verifiers_down(rx->messages.verifiers, l, clock_mono()));
+		counter_add(COUNTER_VERIFIER_DEATHS, verifiers_down(rx->messages.verifiers, l, clock_mono()));
 	else if (l == rx->messages.queue)
 		messages_queue_down(&rx->messages);
 	else if (l == rx->messages.signer)

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "log.h"
+#include "master/counters.h"
 #include "receiver/scanners.h"
 #include "receiver/verifiers.h"
 
@@ -320,7 +321,7 @@ static void
 hung(struct verifiers *v, struct link *l, int64_t now)
 {
 	log_error("verifier[%u] does not answer", link_instance(l));
-	verifiers_down(v, l, now);
+	counter_add(COUNTER_VERIFIER_DEATHS, verifiers_down(v, l, now));
 	v->all->hung(v->all->ctx, l);
 }
 

@@ -43,6 +43,7 @@ const struct msg_identify *check_who(const struct check *c);
 void check_answer(struct check *c, struct arena *a, struct msg_facts *out);
 /* The parts, for `postern auth`. */
 const struct signature *check_signatures(const struct check *c, size_t *n);
+const struct spf_result *check_spf(const struct check *c);	/* NULL: the client is not known */
 const struct seals_result *check_seals(const struct check *c);
 
 #endif

@@ -118,6 +118,16 @@ maybe_finish(struct verifier *v)
 }
 
 static void
+count(const struct spf_result *spf, const struct facts *f)
+{
+	counter_add(COUNTER_VERIFIED, 1);
+	counter_add(COUNTER_VERIFIED_LATE, f->dmarc == AUTH_TEMPERROR);
+	counter_add(COUNTER_DMARC_FAILED, f->dmarc == AUTH_FAIL);
+	counter_add(COUNTER_SPF_COMPARED, spf && spf->compared);
+	counter_add(COUNTER_SPF_DISAGREEMENTS, spf && spf->compared && spf->disagrees);
+}
+
+static void
 checked(void *ctx, struct check *c)
 {
 	struct job *j = ctx;
@@ -125,6 +135,7 @@ checked(void *ctx, struct check *c)
 	struct msg_facts facts;
 
 	check_answer(c, j->arena, &facts);
+	count(check_spf(c), &facts.facts);
 	facts_encode(&v->out, &facts);
 	ASSERT(!buf_failed(&v->out));
 	if (link_send(j->from, FRAME_FACTS, j->ticket, buf_data(&v->out), -1) == -1)
@@ -259,6 +270,16 @@ verifier_retire(struct runtime *rt)
 
 /* ---- start ---- */
 
+/* Over TCP nothing but the DNS: libunbound needs it for answers that do not fit a datagram. */
+static void
+allow_servers(const struct conf_host *servers, size_t n)
+{
+	sandbox_allow_tcp(53);
+	for (size_t i = 0; i < n && i < DNS_SERVERS_MAX; i++)
+		if (servers[i].port && servers[i].port != 53)
+			sandbox_allow_tcp(servers[i].port);
+}
+
 static int
 verifier_start(struct runtime *rt, struct err *err)
 {
@@ -277,6 +298,7 @@ verifier_start(struct runtime *rt, struct err *err)
 		return -1;
 	if ((v->psl = dmarc_psl_new(NULL, err)) == NULL)
 		return -1;
+	allow_servers(rt->conf->ndns ? rt->conf->dns : v->dns, rt->conf->ndns ? rt->conf->ndns : v->ndns);
 	return 0;
 }
 
