@@ -58,6 +58,7 @@ const char *const pack_names[] = {
 	COUNTRIES(X)
 #undef X
 	"postern/inbound",
+	"postern/antispam",
 	NULL
 };
 
@@ -66,8 +67,8 @@ pack_text(struct span name)
 {
 	for (size_t i = 0; pack_names[i]; i++)
 		if (span_is(name, pack_names[i]))
-			return i == 0 ? base_text :
-			    span_is(name, "postern/inbound") ? inbound_text : empty_text;
+			return i == 0 ? base_text : span_is(name, "postern/inbound") ? inbound_text :
+			    span_is(name, "postern/antispam") ? antispam_text : empty_text;
 	return NULL;
 }
 
