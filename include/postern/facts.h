@@ -40,6 +40,10 @@ struct memberships {
 /* NULL for AUTH_UNKNOWN: nobody has checked. */
 const char *auth_result_name(enum auth_result r);
 
+/* Who rates mail as spam. NONE in facts: whoever said it, it counts. */
+enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
+	SPAM_SOURCE_HEADER, SPAM_SOURCES };
+
 /* The facts of inbound mail beside the authentication results each say whether they are known:
  * a client that is on no list is not the same as one nobody looked up. A condition on what is
  * not known does not hold, turned by `not` or not. */
@@ -55,6 +59,7 @@ struct facts {
 	const struct span *dnsbl;	/* names of the lists the client is on */
 	size_t ndnsbl;
 	bool spam_known;
+	enum spam_source spam_by;	/* another than the policy's `source` is not asked for its word */
 	double spam_score;
 	const struct span *spam_symbols;	/* names of the tests that hit */
 	size_t nspam_symbols;

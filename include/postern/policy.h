@@ -94,9 +94,7 @@ bool policy_has_group(const struct policy *p, struct span group);
 /* The files that were asked of policy_env.read_file, as the policy names them. */
 const struct span *policy_refers_to(const struct policy *p, size_t *n);
 
-/* Who rates mail as spam (`spam: {source: …}`): whom the caller asks for facts.spam_…. */
-enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
-	SPAM_SOURCE_HEADER };
+/* Who rates mail as spam (`spam: {source: …}`): whose word in facts.spam_… counts. */
 enum spam_source policy_spam_source(const struct policy *p);
 /* "spam", "suspected", "marketing", "ham"; NULL: nobody has rated it. */
 const char *policy_spam_class(const struct policy *p, const struct facts *f);

@@ -79,7 +79,7 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->av_name = wire_get_span(w);
 	f->av_engine = wire_get_span(w);
 	f->av_part = wire_get_span(w);
-	packed = wire_get_max(w, 0x1fffff);
+	packed = wire_get_max(w, 0xffffff);
 	f->spf = (enum auth_result)(packed & 15);
 	f->dkim = (enum auth_result)(packed >> 4 & 15);
 	f->dmarc = (enum auth_result)(packed >> 8 & 15);
@@ -90,6 +90,8 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->reputation_known = packed >> 14 & 1;
 	f->arc = (enum auth_result)(packed >> 15 & 15);
 	f->dmarc_asks = (enum dmarc_asks)(packed >> 19 & 3);
+	f->spam_by = (enum spam_source)(packed >> 21 & 7);
+	w->bad |= f->spam_by >= SPAM_SOURCES;
 	if (f->dnsbl_known)
 		f->dnsbl = get_spans(w, a, &f->ndnsbl);
 	if (f->spam_known) {

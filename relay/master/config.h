@@ -231,6 +231,15 @@ struct conf_queue {
 /* What is asked about who sends inbound mail: the verifiers'. */
 enum conf_spf { CONF_SPF_STRICT, CONF_SPF_LIBSPF2, CONF_SPF_BOTH };
 struct dnsbl_list;
+enum filter_kind { FILTER_NONE, FILTER_RSPAMD, FILTER_SPAMD };
+struct conf_filter {		/* of spam, outside */
+	enum filter_kind kind;
+	struct conf_host host;		/* an address and a port */
+	int64_t timeout;		/* 10s */
+	uint64_t max_size;		/* 2 MB: what is larger it is not asked about */
+	struct span user;		/* spamd: whose preferences; empty: its own */
+};
+
 struct conf_verify {
 	uint32_t processes;		/* 1 */
 	int64_t timeout;		/* 20s for all that one message takes (RFC 7208, 4.6.4) */
@@ -286,6 +295,7 @@ struct config {
 	struct conf_delivery delivery;
 	struct conf_queue queue;
 	struct conf_verify verify;
+	struct conf_filter filter;
 	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;

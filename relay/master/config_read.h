@@ -47,6 +47,8 @@ void read_public(struct reader *r, const struct conf_node *list);
 void read_reports(struct reader *r, const struct conf_node *map, bool postmaster);
 
 /* ---- config_verify.c ---- */
+/* `antispam`, in config_filter.c */
+void read_filter(struct reader *r, const struct conf_node *map);
 void read_verify(struct reader *r, const struct conf_node *map);
 
 /* ---- config_ocr.c; scanners.timeout is read before ---- */

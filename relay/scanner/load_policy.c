@@ -215,6 +215,8 @@ missing_facts(const struct config *conf)
 
 	if (known && conf->verify.ndnsbl)
 		known |= FACT_DNSBL | FACT_REPUTATION;
+	if (known && conf->filter.kind != FILTER_NONE)
+		known |= FACT_SPAM;
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;
