@@ -96,7 +96,7 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 {
 	int64_t from = stopwatch ? stopwatch() : 0;
 
-	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a };
+	*e = (struct eval){ .p = p, .an = an, .env = env, .given = facts, .facts = facts, .arena = a };
 	if (p->detectors)
 		run_detectors(e);
 	if (stopwatch && us_detect)

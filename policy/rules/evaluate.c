@@ -499,7 +499,7 @@ policy_judge(const struct policy *p, const struct anatomy *an, const struct enve
 void
 eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out)
 {
-	struct judge j = { .e = *e, .out = out, .opt = opt };
+	struct judge j = { .out = out, .opt = opt };
 	const struct policy *p = e->p;
 	const struct envelope *env = e->env;
 	struct arena *a = e->arena;
@@ -508,6 +508,8 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	size_t n;
 
 	*out = (struct verdict){ 0 };
+	spam_rate(e);
+	j.e = *e;
 	set_modes(&j);
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
@@ -545,6 +547,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 			near_misses(&j);
 		}
 	}
+	spam_report(&j.e, &out->spam);
 	out->unscannable = j.e.unscannable;
 	out->undecided = j.e.detection.undecided;
 	if (opt && opt->record)

@@ -135,8 +135,8 @@ const struct key policy_keys[] = {
 	SHAPE(WHEN, "dmarc", cond_dmarc, S_RESULT, NULL, "inbound: DMARC of the From: domain"),
 	SHAPE(WHEN, "dnsbl", cond_dnsbl, "true, name or list of names, {not: ...}", NULL,
 	    "inbound: the client is on that blocklist; true: on any"),
-	SHAPE(WHEN, "spam", cond_spam, "spam, suspected, marketing, ham; a list of them, {not: ...}", NULL,
-	    "inbound: the class of the section `spam`"),
+	SHAPE(WHEN, "spam", cond_spam, "spam, suspected, marketing, ham, symbol NAME; a list of them, {not: ...}", NULL,
+	    "inbound: the class of the section `spam`, or a check that hit"),
 	SHAPE(WHEN, "reputation", cond_reputation, S_RANGE, NULL,
 	    "inbound: of the client, 0 the worst to 100 the best"),
 	SHAPE(WHEN, "schedule", cond_schedule, "name, list of names, {not: ...}", NULL,
@@ -218,6 +218,11 @@ const struct key policy_keys[] = {
 	    "what happens to each class; six are there without being written"),
 	NODE(SPAM, "domains", spam_src, domains, "map of domains to profiles", "{default: prudent}",
 	    "the profile of each recipient's domain; `default` for all others"),
+	NODE(SPAM, "checks", spam_src, checks, "map: NAME: {score, when}, NAME: off, NAME: score", NULL,
+	    "built-in: what makes mail look like spam, and how much"),
+	SHAPE(CHECK, "score", check_score, "number", NULL, "what it adds; below zero it takes away"),
+	SHAPE(CHECK, "when", check_when, "map", NULL, "conditions; all must hold, of the message as a whole"),
+	SHAPE(CHECK, "title", check_title, "text, or {en: ..., fr: ...}", NULL, "what it says of the message, for people"),
 	SHAPE(CLASSES, "spam", spam_class_spam, S_CLASS, "\">= 12\"", "surely spam"),
 	SHAPE(CLASSES, "suspected", spam_class_suspected, S_CLASS, "\">= 6\"", "perhaps spam"),
 	SHAPE(CLASSES, "marketing", spam_class_marketing, S_CLASS, "symbol BULK", "bulk mail"),
@@ -314,6 +319,8 @@ const struct key policy_keys[] = {
 	NODE(EXPECT, "refused", expect_src, refused, "list of actions", NULL, "changes that could not be made, all of them"),
 	NODE(EXPECT, "bcc", expect_src, bcc, "list of addresses", NULL, "who gets a copy of the message"),
 	NODE(EXPECT, "notify", expect_src, notify, "list of addresses", NULL, "who is told; postmaster where no contact is given"),
+	NODE(EXPECT, "spam", expect_src, spam, "spam, suspected, marketing, ham", NULL, "the class it gets"),
+	NODE(EXPECT, "symbols", expect_src, symbols, "list of names", NULL, "the checks that hit, all of them"),
 	NODE(EXPECT, "overridden", expect_src, overridden, "list of ids", NULL, "the rules the sender has lifted"),
 
 	SHAPE(STRIP, "matching", strip_matching, "this, or conditions as in `attachment`", "this", "which files"),
@@ -343,7 +350,7 @@ static const char *const section_names[SECTION_COUNT] = {
 	[SECTION_ATTACHMENT] = "attachment", [SECTION_THEN] = "then", [SECTION_HOLD] = "hold",
 	[SECTION_EXCEPTION] = "an exception", [SECTION_SCHEDULE] = "a schedule",
 	[SECTION_SPAM] = "spam", [SECTION_CLASSES] = "classes", [SECTION_TAGGING] = "tagging",
-	[SECTION_TAG] = "tagging", [SECTION_PROFILE] = "a profile", [SECTION_FACTS] = "facts",
+	[SECTION_TAG] = "tagging", [SECTION_PROFILE] = "a profile", [SECTION_CHECK] = "a check", [SECTION_FACTS] = "facts",
 	[SECTION_FACT_SPAM] = "spam", [SECTION_LIMIT] = "a limit",
 	[SECTION_LIMIT_THEN] = "then", [SECTION_LIMIT_EXEMPT] = "an exemption", [SECTION_TESTS] = "the tests", [SECTION_TEST] = "a test",
 	[SECTION_MESSAGE] = "message", [SECTION_FILE] = "attachments", [SECTION_EXPECT] = "expect",
@@ -477,7 +484,7 @@ void
 keys_unknown(struct load *ld, const struct conf_node *node, enum section s)
 {
 	const char *hint = NULL;
-	bool quoted = s != SECTION_TOP && s != SECTION_RULE && s != SECTION_DETECTOR &&
+	bool quoted = s != SECTION_TOP && s != SECTION_CHECK && s != SECTION_RULE && s != SECTION_DETECTOR &&
 	    s != SECTION_EXCEPTION && s != SECTION_LIMIT && s != SECTION_RANGE &&
 	    s != SECTION_TEXT && s != SECTION_TESTS && s != SECTION_TEST;
 	const char *tick = quoted ? "`" : "";

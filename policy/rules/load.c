@@ -520,6 +520,7 @@ load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 		read_section(ld, roots, packs, n, "rules");
 		spam_defaults(ld);
 		read_section(ld, roots, packs, n, "spam");
+		checks_finish(ld);
 		read_section(ld, roots, packs, n, "exceptions");
 		detectors_finish(ld);
 		rules_finish(ld);
@@ -554,6 +555,7 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	pendings_init(&ld.schedules);
 	pendings_init(&ld.customs);
 	pendings_init(&ld.profiles);
+	pendings_init(&ld.checks);
 	pendings_init(&ld.rules);
 	pendings_init(&ld.exceptions);
 	pendings_init(&ld.limits);
@@ -570,6 +572,7 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	pendings_free(&ld.schedules);
 	pendings_free(&ld.customs);
 	pendings_free(&ld.profiles);
+	pendings_free(&ld.checks);
 	pendings_free(&ld.rules);
 	pendings_free(&ld.exceptions);
 	pendings_free(&ld.limits);

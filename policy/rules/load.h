@@ -61,19 +61,25 @@ struct exception_src {
 	struct conf_node *node, *rules, *tags, *until;
 };
 
+struct check_src {
+	struct spam_check check;
+	const struct conf_node *at, *node;	/* its value; its `when` */
+	bool has_score, off, in_pack, bad;
+};
+
 struct load {
 	struct policy *p;
 	struct arena *a;	/* the policy's */
 	struct arena *tmp;	/* dies with the load */
 	const struct policy_env *env;
 	struct diags *d;
-	struct pendings groups, networks, schedules, customs, rules, profiles, exceptions, limits;
+	struct pendings groups, networks, schedules, customs, rules, profiles, checks, exceptions, limits;
 	struct table *inline_sets, *atoms, *measures, *hidden, *files, *zones;
 	size_t cap_atoms, cap_measures;
 	struct spans packs;	/* in use */
 	struct span pack;	/* being read, else empty */
 	struct rule_src *rule;	/* whose conditions are being read */
-	const struct conf_node *on_scan_error, *on_unscannable, *spam;
+	const struct conf_node *on_scan_error, *on_unscannable, *spam, *asks_spam;
 	struct rule_src *tags[3];	/* what tagging does to spam, suspected, marketing */
 	struct pattern_src *patterns;
 	uint64_t hash;
@@ -88,7 +94,7 @@ enum section {
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
-	SECTION_TAG, SECTION_PROFILE, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
+	SECTION_TAG, SECTION_PROFILE, SECTION_CHECK, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
 	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
 	SECTION_TEST, SECTION_FACTS, SECTION_FACT_SPAM, SECTION_MESSAGE, SECTION_FILE,
 	SECTION_EXPECT, SECTION_COUNT
@@ -177,7 +183,7 @@ struct schedule_src {
 };
 struct spam_src {
 	int source;
-	struct conf_node *classes, *tagging, *profiles, *domains;
+	struct conf_node *classes, *tagging, *profiles, *domains, *checks;
 };
 struct profile_src {
 	int actions[3];		/* spam, suspected, marketing */
@@ -209,6 +215,7 @@ struct expect_src {
 	struct conf_node *outcome, *rules, *shadow, *skipped, *reply, *queue, *subject, *header,
 	    *redirect;
 	struct conf_node *attachments, *contains, *lacks, *refused, *bcc, *notify, *overridden;
+	struct conf_node *spam, *symbols;
 };
 
 /* --- shared readers ------------------------------------------------------------------ */
@@ -310,6 +317,11 @@ extern const char *const spam_actions[], *const spam_sources[];
 key_fn spam_read, spam_class_spam, spam_class_suspected, spam_class_marketing, tagging_spam,
     tagging_suspected, tagging_marketing;
 void spam_defaults(struct load *ld);	/* classes where no section says them */
+
+/* load_checks.c */
+key_fn check_when, check_score, check_title;
+void checks_read(struct load *ld, struct conf_node *n);
+void checks_finish(struct load *ld);
 
 /* load_rules.c */
 key_fn rules_read, rule_title, rule_when, rule_unless, rule_then;

@@ -328,8 +328,8 @@ static void
 judge_once(const struct record_plan *plan, const struct record *r, struct recorded *k,
     const struct policy_options *opt, struct arena *a, struct verdict *out)
 {
-	struct eval e = { .p = plan->p, .an = &r->an, .env = &r->env, .facts = &r->facts,
-		.arena = a, .recorded = k };
+	struct eval e = { .p = plan->p, .an = &r->an, .env = &r->env, .given = &r->facts,
+		.facts = &r->facts,		.arena = a, .recorded = k };
 
 	take_matches(plan, r, &e);
 	take_grades(plan, r, &e);

@@ -44,6 +44,13 @@ const struct command commands[] = {
 	    "explain FILE.eml [--direction D] [--client IP] [--from A] [--to B,C]\n"
 	    "    [--member GROUP=ADDRESS]...\n"
 	    "explain ID", explain_either },
+	{ "auth", "who sent a message: what the verifier would say now",
+	    "auth spf --ip ADDRESS [--helo NAME] [--from ADDRESS] [--engine strict|libspf2|both]\n"
+	    "         [--dns IP:PORT] [-v]\n"
+	    "auth dmarc --from ADDRESS [--spf RESULT:DOMAIN] [--dkim RESULT:DOMAIN]...\n"
+	    "         [--discovery psl|tree-walk] [--sample N] [--dns IP:PORT] [-v]\n"
+	    "  the first word is the result; -v shows each question to the DNS. Exit status 0 for\n"
+	    "  `pass`. RESULT: is `pass:` unless given; --sample: 0 to 99, those below pct= count", cmd_auth },
 	{ "policy", "the rules: how they do, and what became of them when",
 	    "policy list\n"
 	    "policy show RULE|DETECTOR   (detector:NAME where a rule has that name too)\n"

@@ -135,6 +135,27 @@ put_words(struct buf *o, const char *what, const struct jval *list)
 }
 
 static void
+put_spam(struct buf *o, const struct jval *v)
+{
+	const struct jval *list = jval_get(v, "symbols"), *s;
+
+	if (!jval_is_object(v))
+		return;
+	buf_puts(o, "spam: ");
+	page_text(o, jval_text(v, "class"));
+	buf_printf(o, ", score %.1f\n", jval_num(jval_get(v, "score"), 0));
+	for (size_t i = 0; (s = jval_at(list, i)) != NULL; i++) {
+		buf_printf(o, "  %+5.1f  ", jval_num(jval_get(s, "score"), 0));
+		page_text(o, jval_text(s, "name"));
+		if (jval_text(s, "title").n) {
+			buf_puts(o, ": ");
+			page_text(o, jval_text(s, "title"));
+		}
+		buf_putc(o, '\n');
+	}
+}
+
+static void
 put_virus(struct buf *o, const struct jval *v)
 {
 	if (!jval_is_object(v))
@@ -228,6 +249,7 @@ record_put(struct buf *o, const struct cli *cli, const struct jval *record)
 	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++)
 		put_recipient(o, cli, v);
 	put_virus(o, jval_get(record, "virus"));
+	put_spam(o, jval_get(record, "spam"));
 	if (jval_bool(record, "unscannable"))
 		buf_puts(o, "the message is unscannable\n");
 	list = jval_get(record, "findings");
