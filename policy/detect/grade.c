@@ -230,10 +230,11 @@ detectors_describe(const struct detectors *d, size_t index, struct arena *a)
 		return (struct span){ 0 };
 	unit = r.documents ? OVERLAP_UNIT : LEXICON_UNIT;
 	if (r.documents)
-		holds = arena_printf(a, "%zu documents, %u fingerprints", r.things, g->index.nhashes);
+		holds = arena_printf(a, "%zu document%s, %u fingerprints", r.things,
+		    r.things == 1 ? "" : "s", g->index.nhashes);
 	else
-		holds = arena_printf(a, "%zu terms, which score %s at most", r.things,
-		    number(a, r.amount, unit));
+		holds = arena_printf(a, "%zu term%s, which score %s at most", r.things,
+		    r.things == 1 ? "" : "s", number(a, r.amount, unit));
 	holds = arena_printf(a, "%s%s%s", holds, threshold(a, "medium", r.medium, unit),
 	    threshold(a, "high", r.high, unit));
 	if (r.distinct > 1)

@@ -310,7 +310,7 @@ class Relay(unittest.TestCase):
         self.assertIn('lexicon: "file:lists/medical.txt"', shown)
         shown = json.loads(self.lab.tool("--json", "policy", "show", "detector:board"))
         self.assertEqual((shown["kind"], shown["rules"]), ("fingerprint", ["board", "board-partly"]))
-        self.assertRegex(shown["holds"], r"^1 documents, \d+ fingerprints, medium from 30 %, high from 60 %$")
+        self.assertRegex(shown["holds"], r"^1 document, \d+ fingerprints, medium from 30 %, high from 60 %$")
         self.assertIn("did you mean `medical`?", self.lab.tool("policy", "show", "medcal", check=False).stderr)
         letter = mail(text="Angine traitée; ordonnance et POSOLOGIE ci-jointes. Infarctus\ndu myocarde exclu.")
         code, text = self.answer(letter)
