@@ -51,7 +51,7 @@ struct rule_src {
 	const struct conf_node *outcome_nodes[OUTCOME_COUNT];
 	uint32_t *detectors;
 	size_t ndetectors, capdetectors;
-	bool asks_virus, asks_unscannable;
+	bool asks_virus, asks_suspect, asks_unscannable;
 	bool made;		/* of the section `spam`: nobody wrote it as a rule */
 	struct conf_node *strip_node, *redact_node, *override_node, *on_fail_node;
 };
@@ -84,7 +84,7 @@ struct load {
 enum section {
 	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_NEAR, SECTION_CONFIDENCE,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
-	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
+	SECTION_HEADER_TEXT, SECTION_VIRUS, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
 	SECTION_TAG, SECTION_PROFILE, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
 	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
@@ -271,7 +271,7 @@ key_fn cond_from, cond_header_from, cond_to, cond_to_all, cond_client, cond_auth
 struct conf_node *unwrap_not(struct load *ld, struct conf_node *n, bool *negate);
 struct cond header_present_cond(struct load *ld, struct span name);
 key_fn file_type, file_names, file_extensions, file_size, file_depth, file_encrypted,
-    file_mismatch;
+    file_mismatch, virus_kind;
 key_fn finds_where, text_present;
 
 /* load_schedules.c */
