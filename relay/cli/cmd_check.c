@@ -92,9 +92,9 @@ check_keys(struct check *c, const char *shown)
 			dkim_key_free(&key);
 		}
 	}
-	if (c->conf->av != AV_OFF && access(c->conf->av_databases, F_OK) == -1)
+	if (c->conf->antivirus.engine == AV_LIBCLAMAV && access(c->conf->antivirus.databases, F_OK) == -1)
 		diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "antivirus databases %s are not there",
-		    c->conf->av_databases);
+		    c->conf->antivirus.databases);
 }
 
 /* As the receiver will read them, likewise. */

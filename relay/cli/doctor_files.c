@@ -115,14 +115,14 @@ doctor_antivirus(struct doctor *d)
 	time_t made;
 	long days;
 
-	if (c->av == AV_OFF) {
+	if (c->antivirus.engine == AV_OFF) {
 		doctor_say(d, DOUBTFUL, "antivirus", "off (antivirus: {engine: off})");
 		return;
 	}
-	made = newest(c->av_databases);
+	made = newest(c->antivirus.databases);
 	days = (long)((time(NULL) - made) / DAY);
 	if (made == 0)
-		doctor_say(d, ILL, "antivirus", "no signatures in %s: freshclam fetches them", c->av_databases);
+		doctor_say(d, ILL, "antivirus", "no signatures in %s: freshclam fetches them", c->antivirus.databases);
 	else
 		doctor_say(d, days > AV_TOO_OLD ? ILL : days > AV_OLD ? DOUBTFUL : HEALTHY, "antivirus",
 		    "the newest signatures are %ld days old%s", days,

@@ -12,6 +12,7 @@
 #include "json.h"
 #include "log.h"
 #include "postern/record.h"
+#include "scanner/clamd.h"
 #include "scanner/load_policy.h"
 #include "scanner/scan.h"
 
@@ -28,17 +29,35 @@ judge_open(struct judge *j, const struct config *conf, struct diags *d, struct e
 	return err_set(err, 0, "the policy in %s has errors", conf->policy_dir);
 }
 
+/* An unconfined program (`postern explain`) connects to clamd by itself. */
+static int
+dial_directly(void *ctx, struct err *err)
+{
+	return clamd_dial(ctx, err);
+}
+
 int
 judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir, struct err *err)
 {
-	struct antivirus_limits limits = { 0 };
+	const struct conf_antivirus *c = &conf->antivirus;
+	struct antivirus_options o = { .pua = c->pua, .macros = c->macros, .no_phishing = !c->phishing,
+		.no_encrypted = !c->encrypted, .remember = c->remember, .max_age = c->max_age,
+		.on_old = (enum antivirus_old)c->on_old };
 
-	if (conf->av == AV_OFF)
+	if (c->engine == AV_OFF)
 		return 0;
 	/* A map must be given up before the worker's own alarm: that costs a process. */
 	if (conf->scan_timeout >= 2 * US_PER_SEC)
-		limits.ms = (uint32_t)(conf->scan_timeout / 1000 / 2);
-	j->antivirus = antivirus_new(conf->av_databases, tmpdir, &limits, err);
+		o.ms = (uint32_t)(conf->scan_timeout / 1000 / 2);
+	if (c->engine == AV_CLAMD) {
+		const struct antivirus_dial direct = { dial_directly, (void *)(uintptr_t)c,
+			c->clamd.family == 0 };
+
+		o.file_size = c->max_size;
+		j->antivirus = antivirus_new_clamd(j->dial.dial ? &j->dial : &direct, &o, err);
+	} else {
+		j->antivirus = antivirus_new(c->databases, tmpdir, &o, err);
+	}
 	return j->antivirus ? 0 : -1;
 }
 
@@ -79,6 +98,7 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 	out->ms.anatomy = ms_since(&at);
 	if (j->antivirus) {
 		antivirus_scan(j->antivirus, &out->anatomy, a, &out->facts);
+		antivirus_age(j->antivirus, a, &out->facts);
 		out->ms.antivirus = ms_since(&at);
 	}
 	if (out->facts.av == AV_FAILED) {

@@ -14,6 +14,7 @@
 struct judge {
 	struct policy *policy;
 	struct antivirus *antivirus;	/* NULL: engine off */
+	struct antivirus_dial dial;	/* how clamd is reached; none: directly */
 	struct arena *arena;		/* of the policy */
 	struct policy_parts parts;	/* what it was made from */
 };

@@ -55,7 +55,7 @@ open_judge(struct judge *j, const char *tmp)
 
 	diags_init(&d, keep);
 	conf.policy_dir = arena_printf(keep, "%s/policy.d", dir);
-	conf.av_databases = test_databases(keep, dir, "0");
+	conf.antivirus.databases = test_databases(keep, dir, "0");
 	if (mkdir(conf.policy_dir, 0755) == -1)
 		exit(1);
 	test_write(arena_printf(keep, "%s/policy.d/10.yaml", dir),

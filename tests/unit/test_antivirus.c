@@ -83,7 +83,7 @@ clean_is_clean(void **state)
 	assert_int_equal(f.av, AV_CLEAN);
 	assert_true(span_starts(f.av_engine, SPAN_LIT("libclamav 1.")));
 	assert_true(span_ends_nocase(f.av_engine, SPAN_LIT("/sigs 1")));
-	assert_int_equal(antivirus_info(av)->signatures, 1);
+	assert_int_equal(antivirus_signatures(av)->count, 1);
 	antivirus_free(&av);
 	assert_null(av);
 }
@@ -231,7 +231,7 @@ canary_runs_every_minute(void **state)
 static void
 limits_are_unscannable(void **state)
 {
-	struct antivirus_limits limits = { .file_size = 4096 };
+	struct antivirus_options limits = { .file_size = 4096 };
 	struct err err;
 	struct antivirus *av = antivirus_new(databases, tmp, &limits, &err);
 	char *big = arena_alloc(arena, 10000);
@@ -335,7 +335,7 @@ mail_with_zip(const char *name, struct span data, unsigned flags)
 static void
 large_member_is_not_called_clean(void **state)
 {
-	const struct antivirus_limits limits = { .file_size = 1 << 20, .scan_size = 8 << 20 };
+	const struct antivirus_options limits = { .file_size = 1 << 20, .scan_size = 8 << 20 };
 	struct err err;
 	struct antivirus *av = antivirus_new(databases, tmp, &limits, &err);
 	const char *eicar = test_eicar(arena);

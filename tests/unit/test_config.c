@@ -110,7 +110,7 @@ test_whole(void **state)
 	assert_false(c->delivery.dane);
 	assert_string_equal(c->delivery.roots, "/etc/postern/ca.pem");
 	assert_null(c->trust_anchor);
-	assert_int_equal(c->av, AV_OFF);
+	assert_int_equal(c->antivirus.engine, AV_OFF);
 	assert_int_equal(c->scan_timeout, 500000);
 	/* Routes: the domain itself, then a parent, then our own deliver_to, then "*". */
 	h = hosts_for(c, "Partner.Example", "", &n);
