@@ -115,7 +115,7 @@ read_antivirus(struct reader *r, const struct conf_node *map)
 		"phishing", "macros", "encrypted", "remember", "max_age", "on_old", "reload", "stamp", NULL };
 	static const char *const engines[] = { "libclamav", "clamd", "off", NULL };
 	static const char *const lib_keys[] = { "databases", "pua", "phishing", "macros", "encrypted",
-		"remember", "reload", NULL };
+		"remember", "reload", "stamp", NULL };
 	static const char *const clamd_keys[] = { "socket", "max_size", NULL };
 	struct conf_antivirus *av = &r->c->antivirus;
 	const struct conf_node *n;

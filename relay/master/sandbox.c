@@ -256,6 +256,17 @@ seccomp_network(scmp_filter_ctx ctx)
 }
 
 static int
+seccomp_unix(scmp_filter_ctx ctx)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	return r;
+}
+
+static int
 seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 {
 	int r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(ptrace), 0);
@@ -270,6 +281,8 @@ seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_server);
 	if (r == 0 && may & SANDBOX_NET_CLIENT)
 		r = seccomp_network(ctx);
+	if (r == 0 && may & SANDBOX_NET_UNIX)
+		r = seccomp_unix(ctx);
 	if (r == 0 && may & SANDBOX_FORK)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_fork);
 	if (r == 0 && may & SANDBOX_THREADS && !(may & SANDBOX_FORK))
@@ -293,7 +306,7 @@ seccomp_enter(unsigned may, bool *have, struct err *err)
 	r = calls_add(ctx, SCMP_ACT_KILL_PROCESS, calls_deadly);
 	if (r == 0 && !sanitized)
 		r = seccomp_rules(ctx, may);
-	if (r == 0 && sanitized && !(may & SANDBOX_NET_CLIENT))
+	if (r == 0 && sanitized && !(may & (SANDBOX_NET_CLIENT | SANDBOX_NET_UNIX)))
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
 	if (r == 0)
 		r = seccomp_load(ctx);

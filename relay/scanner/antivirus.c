@@ -134,6 +134,12 @@ antivirus_canary(struct antivirus *av, struct err *err)
 	return rc;
 }
 
+bool
+antivirus_well(const struct antivirus *av)
+{
+	return av->canary_good;
+}
+
 int64_t
 antivirus_canary_in(const struct antivirus *av)
 {
@@ -212,7 +218,7 @@ antivirus_tmpdir(struct antivirus *av, const char *tmpdir, struct err *err)
 {
 	memory_forget(av->memory);
 	av->canary_good = false;
-	return libclamav_tmpdir(av->engine, tmpdir, err);
+	return av->engine->ops->tmpdir ? av->engine->ops->tmpdir(av->engine, tmpdir, err) : 0;
 }
 
 /* ---- a message ---- */
@@ -356,6 +362,8 @@ antivirus_scan(struct antivirus *av, const struct anatomy *an, struct arena *a,
 		locate(av, an, a, facts);
 	else
 		scan_parts(av, an, &seen, a, facts);
+	if (facts->av == AV_FAILED)	/* is it this message, or the engine? The canary will say. */
+		av->canary_good = false;
 	if (facts->av == AV_CLEAN && av->memory)
 		remember_clean(av->memory, &seen);
 	av->remembered = seen.nknown;
@@ -369,6 +377,8 @@ antivirus_age(struct antivirus *av, struct arena *a, struct facts *f)
 	int64_t made = av->engine->signatures.made, age = f->now - made * US_PER_SEC;
 	long long days = (long long)(age / US_PER_SEC / 86400);
 
+	if (f->av == AV_CLEAN)
+		av->trouble.text[0] = '\0';
 	if (av->options.max_age == 0 || made == 0 || age <= av->options.max_age ||
 	    f->av == AV_VIRUS || f->av == AV_FAILED)
 		return;
@@ -399,6 +409,12 @@ struct span
 antivirus_engine(const struct antivirus *av)
 {
 	return span_str(av->text);
+}
+
+struct span
+antivirus_version(const struct antivirus *av)
+{
+	return span_str(av->engine->version);
 }
 
 struct cl_engine *

@@ -56,6 +56,7 @@ void antivirus_free(struct antivirus **av);
 int antivirus_tmpdir(struct antivirus *av, const char *tmpdir, struct err *err);
 /* EICAR must be found, a clean text must be clean. */
 int antivirus_canary(struct antivirus *av, struct err *err);
+bool antivirus_well(const struct antivirus *av);	/* the last one was found */
 /* Microseconds until the next one is due; 0: now. */
 int64_t antivirus_canary_in(const struct antivirus *av);
 
@@ -70,6 +71,7 @@ const char *antivirus_trouble(const struct antivirus *av);
 unsigned antivirus_remembered(const struct antivirus *av);
 /* "libclamav 1.4.6/27850", "libclamav 1.4.6/sigs 12", "clamd 1.4.6/27850" */
 struct span antivirus_engine(const struct antivirus *av);
+struct span antivirus_version(const struct antivirus *av);	/* "libclamav 1.4.6" */
 const struct signatures *antivirus_signatures(const struct antivirus *av);
 /* libclamav's own, so that tests can do it harm. */
 struct cl_engine *antivirus_handle(struct antivirus *av);

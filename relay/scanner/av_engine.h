@@ -23,6 +23,8 @@ struct av_backend_ops {
 	int (*ready)(struct av_backend *e, struct err *err);
 	/* Bytes that are not empty. */
 	void (*scan)(struct av_backend *e, struct span bytes, struct av_found *out);
+	/* A temporary folder of this process's own. May be NULL. */
+	int (*tmpdir)(struct av_backend *e, const char *tmpdir, struct err *err);
 	/* The message is over. May be NULL. */
 	void (*done)(struct av_backend *e);
 	void (*free)(struct av_backend *e);
@@ -42,7 +44,6 @@ void av_found_failed(struct av_found *f, const char *why);
 
 struct av_backend *libclamav_new(const char *databases, const char *tmpdir,
     const struct antivirus_options *o, struct err *err);
-int libclamav_tmpdir(struct av_backend *e, const char *tmpdir, struct err *err);
 struct cl_engine *libclamav_handle(struct av_backend *e);
 
 struct av_backend *clamd_new(const struct antivirus_dial *dial, const struct antivirus_options *o,

@@ -175,7 +175,7 @@ libclamav_ready(struct av_backend *e, struct err *err)
 	return 0;
 }
 
-int
+static int
 libclamav_tmpdir(struct av_backend *e, const char *tmpdir, struct err *err)
 {
 	struct libclamav *l = (struct libclamav *)e;
@@ -276,7 +276,7 @@ libclamav_free(struct av_backend *e)
 }
 
 static const struct av_backend_ops ops = { .ready = libclamav_ready, .scan = libclamav_scan,
-	.free = libclamav_free };
+	.tmpdir = libclamav_tmpdir, .free = libclamav_free };
 
 struct av_backend *
 libclamav_new(const char *databases, const char *tmpdir, const struct antivirus_options *o,

@@ -15,6 +15,7 @@
 #include "scanner/clamd.h"
 #include "scanner/load_policy.h"
 #include "scanner/scan.h"
+#include "scanner/stamps.h"
 
 #define AV_AWAY "The antivirus engine is not available, try again later"
 
@@ -46,6 +47,8 @@ judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir, 
 
 	if (c->engine == AV_OFF)
 		return 0;
+	if (c->nstamp_keys && (j->stamps = stamps_new(c, err)) == NULL)
+		return -1;
 	/* A map must be given up before the worker's own alarm: that costs a process. */
 	if (conf->scan_timeout >= 2 * US_PER_SEC)
 		o.ms = (uint32_t)(conf->scan_timeout / 1000 / 2);
@@ -67,6 +70,7 @@ judge_close(struct judge *j)
 	if (j->policy)
 		policy_free(&j->policy);
 	antivirus_free(&j->antivirus);
+	stamps_free(&j->stamps);
 	arena_free(&j->arena);
 }
 
@@ -86,6 +90,7 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 {
 	struct policy_options options = opt ? *opt : (struct policy_options){ 0 };
 	int64_t at = clock_mono();
+	struct stamps_seen seen;
 
 	*out = (struct judgement){ .trouble = "", .ms = { -1, -1, -1, -1 } };
 	options.stopwatch = clock_mono;
@@ -96,8 +101,17 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 		out->facts.now = clock_real();
 	anatomy_build(a, raw, NULL, &out->anatomy);
 	out->ms.anatomy = ms_since(&at);
+	stamps_look(j->stamps, j->antivirus, env, raw, out->facts.now, a, &seen);
+	out->stamp_accepted = seen.accepted;
+	out->stamp_refused = seen.trusted && !seen.accepted;
+	out->stamps_stripped = seen.trusted ? 0 : seen.fields;
 	if (j->antivirus) {
-		antivirus_scan(j->antivirus, &out->anatomy, a, &out->facts);
+		if (seen.accepted) {
+			out->facts.av = AV_CLEAN;
+			out->facts.av_engine = antivirus_engine(j->antivirus);
+		} else {
+			antivirus_scan(j->antivirus, &out->anatomy, a, &out->facts);
+		}
 		antivirus_age(j->antivirus, a, &out->facts);
 		out->ms.antivirus = ms_since(&at);
 	}
@@ -107,9 +121,12 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 		    SPAN_LIT(AV_AWAY), a, &out->verdict);
 		out->verdict.record = record_failed(j->policy, &out->anatomy, env, &out->facts,
 		    &out->verdict, SPAN_LIT(AV_AWAY), a);
+		stamps_edit(NULL, NULL, &seen, false, out->facts.now, raw, a, &out->verdict);
 		return;
 	}
 	policy_judge(j->policy, &out->anatomy, env, &out->facts, &options, a, &out->verdict);
+	out->stamped = stamps_edit(j->stamps, j->antivirus, &seen, out->facts.av == AV_CLEAN,
+	    out->facts.now, raw, a, &out->verdict);
 	out->ms.detect = (double)out->verdict.us_detect / 1000;
 	out->ms.evaluate = (double)out->verdict.us_evaluate / 1000;
 }

@@ -15,6 +15,7 @@ struct judge {
 	struct policy *policy;
 	struct antivirus *antivirus;	/* NULL: engine off */
 	struct antivirus_dial dial;	/* how clamd is reached; none: directly */
+	struct stamps *stamps;		/* NULL: none are made or believed */
 	struct arena *arena;		/* of the policy */
 	struct policy_parts parts;	/* what it was made from */
 };
@@ -25,6 +26,8 @@ struct judgement {
 	struct verdict verdict;
 	struct explain_times ms;
 	const char *trouble;	/* for the log: why the antivirus could not look; "" */
+	bool stamped, stamp_accepted, stamp_refused;
+	unsigned stamps_stripped;
 };
 
 struct config;
