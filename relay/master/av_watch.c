@@ -176,6 +176,12 @@ av_watch_look(struct master *m)
 		w->changed = now;
 		return;
 	}
+	/* What could not be loaded has gone again. */
+	if (w->why && w->refused && w->refused != print && (p = youngest(m)) != NULL && p->print == print) {
+		log_info("antivirus: the signatures in use are those of %s again", c->databases);
+		keep(&w->why, (struct span){ 0 });
+		w->refused = 0;
+	}
 	if (now - w->changed < SETTLE_US || m->check || m->next.conf || trial_of(m) ||
 	    (p = youngest(m)) == NULL || p->state != PROC_READY || p->print == print ||
 	    (w->refused && w->refused == print && now - w->refused_at < RETRY_US))

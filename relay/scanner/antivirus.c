@@ -152,9 +152,13 @@ antivirus_canary_in(const struct antivirus *av)
 static int
 canary_due(struct antivirus *av, struct err *err)
 {
-	if (av->canary_good && antivirus_canary_in(av) > 0)
-		return av->engine->ops->ready(av->engine, err);
-	return antivirus_canary(av, err);
+	if (!av->canary_good || antivirus_canary_in(av) == 0)
+		return antivirus_canary(av, err);
+	if (av->engine->ops->ready(av->engine, err) == 0)
+		return 0;
+	av->canary_good = false;
+	av->canary_at = clock_mono();
+	return -1;
 }
 
 /* ---- making one ---- */

@@ -78,26 +78,42 @@ scan_options(const struct antivirus_options *given, bool all)
 /* What a scan says by the callback: with ALLMATCHES each match, and the name where
  * cl_scanmap_callback leaves it NULL (a whole message above the file limit is one such). */
 struct heard {
-	const char *first;
-	struct av_found *worst;		/* NULL: only the first is wanted */
-	uint8_t kinds;
+	char first[AV_NAME_MAX];
+	struct av_found *all;		/* NULL: only the first is wanted */
+	uint8_t wanted;			/* kinds */
+	enum av_kind worst;		/* named in `all` */
 };
 
 static void
 virus_found(int fd, const char *name, void *ctx)
 {
 	struct heard *h = ctx;
-	enum av_kind kind = AV_KIND_MALWARE;
+	enum av_kind kind;
 
 	if (h == NULL || name == NULL)
 		return;
-	if (h->first == NULL)
-		h->first = name;
-	if (h->worst && av_kind_of(span_str(name), &kind)) {
-		h->kinds |= (uint8_t)(1u << kind);
-		if (kind == AV_KIND_MALWARE && h->worst->state != AV_VIRUS)
-			av_found_named(h->worst, name);
+	if (*h->first == '\0')
+		snprintf(h->first, sizeof(h->first), "%s", name);
+	if (h->all == NULL || !av_kind_of(span_str(name), &kind) || !(h->wanted >> kind & 1))
+		return;
+	if (h->all->kinds == 0 || kind < h->worst) {
+		h->worst = kind;
+		av_found_named(h->all, name);
 	}
+	h->all->kinds |= (uint8_t)(1u << kind);
+}
+
+/* Custom databases hold what they like: a kind that is not looked for is not found. */
+static uint8_t
+wanted(const struct antivirus_options *o)
+{
+	unsigned k = (1u << AV_KIND_COUNT) - 1;
+
+	if (!o->pua)
+		k &= ~(1u << AV_KIND_PUA);
+	if (o->no_phishing)
+		k &= ~(1u << AV_KIND_PHISHING);
+	return (uint8_t)k;
 }
 
 static cl_error_t
@@ -132,7 +148,7 @@ libclamav_scan(struct av_backend *e, struct span bytes, struct av_found *out)
 		return;
 	case CL_VIRUS:
 		if (name == NULL)	/* it happens */
-			name = heard.first ? heard.first : "unnamed";
+			name = *heard.first ? heard.first : "unnamed";
 		av_found_named(out, name);
 		break;
 	case CL_EMAXREC:
@@ -150,10 +166,10 @@ libclamav_scan(struct av_backend *e, struct span bytes, struct av_found *out)
 	}
 	if (out->state != AV_SUSPECT)
 		return;
-	heard = (struct heard){ .worst = out, .kinds = out->kinds };
+	*out = (struct av_found){ .state = AV_CLEAN };
+	heard = (struct heard){ .all = out, .wanted = wanted(&l->options) };
 	rc = scan_map(l, bytes, true, &name, &heard);
-	out->kinds = heard.kinds;
-	if (rc != CL_VIRUS && out->state != AV_VIRUS)
+	if (rc != CL_VIRUS && rc != CL_CLEAN && out->state != AV_VIRUS)
 		av_found_failed(out, cl_strerror(rc));
 }
 
