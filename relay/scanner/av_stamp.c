@@ -192,6 +192,7 @@ av_stamp_body(struct span m, unsigned char out[STAMP_HASH])
 		at = end;
 	}
 	body = span_from(m, at);
+	body = span_from(body, span_starts(body, SPAN_LIT("\r\n")) ? 2 : body.n > 0);
 	while (body.n && (body.p[body.n - 1] == '\n' || body.p[body.n - 1] == '\r'))
 		body.n--;
 	EVP_DigestUpdate(md, "\n\n", 2);	/* what no field can contain ends them */
