@@ -176,8 +176,8 @@ out:
 
 CALLS(calls_always,
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64),
-    SCMP_SYS(preadv), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
-    SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
+    SCMP_SYS(preadv), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmmsg),
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(poll), SCMP_SYS(ppoll),
     SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
     SCMP_SYS(lseek), SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(munmap), SCMP_SYS(mremap),
@@ -255,6 +255,22 @@ seccomp_network(scmp_filter_ctx ctx)
 	return r;
 }
 
+/* Sending, but not with MSG_FASTOPEN, which is a connect(2) that no rule about connect sees. */
+static int
+seccomp_send(scmp_filter_ctx ctx)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+	    SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 1,
+		    SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendmmsg), 1,
+		    SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+	return r;
+}
+
 static int
 seccomp_unix(scmp_filter_ctx ctx)
 {
@@ -273,6 +289,8 @@ seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 
 	if (r == 0)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_always);
+	if (r == 0)
+		r = seccomp_send(ctx);
 	if (r == 0 && may & (SANDBOX_FILES_READ | SANDBOX_FILES_WRITE))
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_read);
 	if (r == 0 && may & SANDBOX_FILES_WRITE)
