@@ -31,11 +31,12 @@ class Case(unittest.TestCase):
             os.makedirs(self.lab.path("clamd"), exist_ok=True)
             os.chmod(self.lab.path("clamd"), 0o755)
         self.lab.ports.setdefault("clamd", lab.free_port())
-        self.lab.write("clamd/clamd.conf", "\n".join([
+        given = {m.split()[0] for m in more}
+        self.lab.write("clamd/clamd.conf", "\n".join([l for l in [
             "Foreground yes", "LocalSocket " + self.lab.path("clamd", "ctl"), "LocalSocketMode 666",
             "FixStaleSocket yes", "TCPSocket %d" % self.lab.ports["clamd"], "TCPAddr 127.0.0.1",
             "DatabaseDirectory " + self.folder, "MaxThreads 4", "AlertExceedsMax yes", "AlertEncrypted yes",
-            "SelfCheck 0", *more]) + "\n")
+            "SelfCheck 0"] if l.split()[0] not in given] + list(more)) + "\n")
         self.daemon = self.lab.start(["/usr/sbin/clamd", "--config-file=" + self.lab.path("clamd", "clamd.conf")],
                                      "clamd.log")
         lab.wait_port("127.0.0.1", self.lab.ports["clamd"], self.daemon, self.daemon.log, 60)
@@ -137,6 +138,22 @@ class Real(Case):
 
     def test_our_limit(self):
         self.limits(lambda: self.lab.path("clamd", "ctl"), max_size="1MiB")
+
+    def doctor(self):
+        out = self.lab.tool("--json", "doctor", check=False).stdout
+        return [(c["verdict"], c["detail"]) for c in map(json.loads, out.splitlines()) if c.get("topic") == "antivirus"]
+
+    def test_doctor(self):
+        self.lab.config(antivirus={"engine": "clamd", "socket": self.lab.path("clamd", "ctl")},
+                        doctor={"probe": [], "blocklists": []})
+        self.assertRegex(str(self.doctor()), "wrong.*clamd.*deferred until it answers")
+        self.clamd()
+        got = self.doctor()
+        self.assertRegex(str(got), "clamd 1.*finds the test file")
+        self.assertNotIn("AlertExceedsMax", str(got))
+        self.daemon.stop()
+        self.clamd("AlertExceedsMax no")
+        self.assertIn("AlertExceedsMax yes", str(self.doctor()))
 
     def test_only_kinds_that_are_viruses_are_viruses(self):
         self.lab.write("clamav/new.ndb", "PUA.Test:0:*:%s\n" % hexed("a tool nobody asked for"))
