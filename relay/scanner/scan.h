@@ -16,6 +16,7 @@ struct judge {
 	struct antivirus *antivirus;	/* NULL: engine off */
 	struct antivirus_dial dial;	/* how clamd is reached; none: directly */
 	struct stamps *stamps;		/* NULL: none are made or believed */
+	const struct picture_reader *pictures;	/* NULL: text in pictures is not read */
 	struct arena *arena;		/* of the policy */
 	struct policy_parts parts;	/* what it was made from */
 };

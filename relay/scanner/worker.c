@@ -29,6 +29,7 @@
 #include "ipc/messages_antivirus.h"
 #include "log.h"
 #include "postern/record.h"
+#include "scanner/pictures.h"
 #include "scanner/worker.h"
 
 #define PEERS_MAX 512
@@ -52,6 +53,8 @@ struct worker {
 	struct arena *arena;		/* of one message */
 	struct buf answer;
 	bool ill;			/* the antivirus: the master was told so */
+	struct pictures pictures;
+	struct picture_reader reader;
 	bool finished;			/* the master is gone */
 	int status;
 };
@@ -274,6 +277,7 @@ scan(struct worker *w, struct msg_scan *m)
 	const struct policy_options opt = { .known = &facts };
 	struct judgement ju;
 
+	pictures_begin(&w->pictures);
 	judge_message(&w->env->judge, &m->env, raw, &opt, w->arena, &ju);
 	if (w->env->judge.antivirus)
 		tell_message(w, ju.trouble);
@@ -328,8 +332,14 @@ on_control(struct worker *w, struct frame *f)
 	}
 	if (f->type != FRAME_PEER)
 		return f->type == FRAME_GO ? 0 : -1;
-	if (peer_decode(f->body, f->fd, w->arena, &m) == -1 || f->fd == -1 ||
-	    m.role != ROLE_RECEIVER || w->npeers == PEERS_MAX)
+	if (peer_decode(f->body, f->fd, w->arena, &m) == -1 || f->fd == -1)
+		return -1;
+	if (m.role == ROLE_READER) {
+		pictures_connect(&w->pictures, f->fd);
+		f->fd = -1;
+		return 0;
+	}
+	if (m.role != ROLE_RECEIVER || w->npeers == PEERS_MAX)
 		return -1;
 	p = calloc(1, sizeof(*p));
 	ASSERT(p != NULL);
@@ -515,6 +525,11 @@ worker_main(struct worker_env *env, uint32_t instance, const char *tmpdir, int c
 	w->env = env;
 	w->instance = instance;
 	w->arena = arena_new(ARENA_BLOCK);
+	w->pictures.each = env->conf->ocr.time;
+	w->pictures.all = env->conf->ocr.per_message;
+	w->reader = (struct picture_reader){ pictures_ask, &w->pictures };
+	if (env->conf->ocr.on)
+		env->judge.pictures = &w->reader;
 	buf_init(&w->answer, FRAME_BIG);
 	chan_init(&w->control, control, ROLE_SCANNER, ROLE_MASTER);
 	sigaction(SIGTERM, &sa, NULL);

@@ -263,6 +263,21 @@ test_unix_client(void **state)
 #endif
 }
 
+/* The reader's parent: it forks, and nothing else. What it forks may not even that: test_reader.c. */
+static void
+test_fork_only(void **state)
+{
+	assert_int_equal(attempt(SANDBOX_FORK, try_fork), WORKED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_open), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_open_allowed), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_connect), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(SANDBOX_FORK, try_unix_socket), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_ptrace), REFUSED);
+#endif
+}
+
 static int
 setup(void **state)
 {
@@ -299,6 +314,7 @@ main(void)
 		cmocka_unit_test(test_with_clamds_connection),
 		cmocka_unit_test(test_unix_client),
 		cmocka_unit_test(test_network_and_one_folder),
+		cmocka_unit_test(test_fork_only),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
