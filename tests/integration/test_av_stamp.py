@@ -73,7 +73,7 @@ class Chain(unittest.TestCase):
     def arrived(self, subject):
         def look():
             for m in list(self.mx.messages):
-                if b"Subject: " + subject.encode() in m[2]:
+                if b"Subject: " + subject.encode() + b"\r\n" in m[2]:
                     return m[2]
         return lab.wait_for(look, because="the message " + subject)
 
@@ -145,6 +145,31 @@ class Chain(unittest.TestCase):
         self.assertEqual([self.counted(n, "scans") for n in ("edge", "hub", "far")], [1, 0, 0])
         self.assertEqual([self.counted(n, "stamps_accepted") for n in ("edge", "hub", "far")], [0, 1, 1])
         self.assertEqual(len(stamps(raw)), 1)
+
+    def test_c12_what_the_policy_changes_is_what_is_stamped(self):
+        """Each recipient's own bytes have their own stamp, and the hub believes both."""
+        edge = self.nodes["edge"]
+        edge.policy("version: 1\nrules:\n  - {id: foot, when: {to: b@partner.lab}, then: {append_text: \"Ours.\", "
+                    "prefix_subject: \"[X]\", add_header: {X-Seen: 'yes'}, remove_header: [X-Postern-*]}}\n", "20.yaml")
+        out = edge.tool("reload", check=False)
+        self.assertEqual(out.returncode, 0, out.stderr)
+        self.setUp()
+        try:
+            code, text = edge.send(["b@partner.lab", "c@partner.lab"], subject="c12-both",
+                                   headers=["X-Postern-AV: forged", "Content-Type: text/plain; charset=utf-8"])
+            self.assertEqual(code, 250, text)
+
+            def both():
+                found = [m for m in list(self.mx.messages) if b"c12-both" in m[2]]
+                return len(found) == 2 and found
+            found = lab.wait_for(both, because="both messages")
+            self.assertEqual(sorted(b"Ours." in m[2] for m in found), [False, True])
+            self.assertEqual(len({stamps(m[2])[0] for m in found}), 2)
+            self.assertEqual([len(stamps(m[2])) for m in found], [1, 1])
+            self.assertEqual([self.counted("hub", n) for n in ("scans", "stamps_accepted")], [0, 2])
+        finally:
+            os.unlink(edge.path("policy.d", "20.yaml"))
+            edge.tool("reload", check=False)
 
     def test_c13_other_signatures_scan_and_stamp_anew(self):
         hub = self.nodes["hub"]

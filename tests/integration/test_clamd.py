@@ -78,9 +78,11 @@ class Real(Case):
         self.assertEqual(v["recipients"][0]["outcome"], "quarantine")
 
     def test_unix_socket(self):
-        self.clamd()
+        self.clamd("LogClean yes")
         self.postern(self.lab.path("clamd", "ctl"))
         self.finds()
+        with open(self.daemon.log) as f:
+            self.assertIn("/memfd:part (deleted): OK", f.read())
         with open(self.lab.path("m.eml"), "wb") as f:
             f.write(mail(lab.EICAR.encode()))
         out = json.loads(self.lab.tool("--json", "explain", self.lab.path("m.eml")))
@@ -97,9 +99,11 @@ class Real(Case):
         lab.wait_for(found, because="the new signature")
 
     def test_tcp(self):
-        self.clamd()
+        self.clamd("LogClean yes")
         self.postern("127.0.0.1:%d" % self.lab.ports["clamd"])
         self.finds()
+        with open(self.daemon.log) as f:
+            self.assertRegex(f.read(), r"instream\(.*OK")
         code, text = self.send(os.urandom(3 << 20) + lab.EICAR.encode())
         self.assertEqual(code, 250)
         self.assertEqual(self.verdict(text)["virus"]["name"], "Eicar-Test-Signature.UNOFFICIAL")
