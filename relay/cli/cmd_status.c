@@ -197,6 +197,8 @@ look_at_antivirus(struct status_page *p)
 		else if (span_is(kind, "refused"))
 			note(p, true, "new antivirus signatures are refused, the old ones are in use: " SPAN_FMT,
 			    SPAN_ARG(text));
+		else if (span_is(kind, "limits"))
+			note(p, false, SPAN_FMT, SPAN_ARG(text));
 		else
 			note(p, true, "antivirus: " SPAN_FMT ": does freshclam run?", SPAN_ARG(text));
 	}

@@ -1,7 +1,5 @@
 /* doctor_antivirus.c -- is the antivirus there, does it see, are its signatures recent? See doctor.h. */
 #include <string.h>
-#include <time.h>
-#include <zlib.h>
 
 #include "buf.h"
 #include "cli/doctor.h"
@@ -11,8 +9,6 @@
 
 #define DAY 86400
 #define AV_OLD 3		/* days: freshclam has missed several; where no max_age is set */
-#define NESTED 60		/* zip files in each other: beyond every MaxRecursion */
-#define NESTED_MAX (64u << 10)
 
 static void
 say_age(struct doctor *d, const char *what, int64_t made)
@@ -29,67 +25,6 @@ say_age(struct doctor *d, const char *what, int64_t made)
 }
 
 /* ---- clamd ---- */
-
-static void
-put_le(struct buf *b, uint32_t v, int bytes)
-{
-	for (; bytes-- > 0; v >>= 8)
-		buf_putc(b, (char)v);
-}
-
-/* A zip file with one member, stored. */
-static struct span
-zip_of(struct arena *a, struct span data)
-{
-	uint32_t crc = (uint32_t)crc32(0, (const Bytef *)data.p, (uInt)data.n);
-	struct span out;
-	struct buf b;
-	size_t at = 0;
-
-	buf_init(&b, NESTED_MAX);
-	for (int central = 0; central < 2; central++) {
-		at = buf_size(&b);
-		put_le(&b, central ? 0x02014b50 : 0x04034b50, 4);
-		put_le(&b, 20, central ? 4 : 2);
-		put_le(&b, 0, 8);	/* flags, stored, time, date */
-		put_le(&b, crc, 4);
-		put_le(&b, (uint32_t)data.n, 4);
-		put_le(&b, (uint32_t)data.n, 4);
-		put_le(&b, 5, 2);
-		put_le(&b, 0, 2);
-		for (int i = 0; central && i < 3; i++)
-			put_le(&b, 0, 4);	/* comment, disk, attributes, offset of the member */
-		if (central)
-			put_le(&b, 0, 2);
-		buf_puts(&b, "a.zip");
-		if (!central)
-			buf_span(&b, data);
-	}
-	put_le(&b, 0x06054b50, 4);
-	put_le(&b, 0, 4);
-	put_le(&b, 1, 2);
-	put_le(&b, 1, 2);
-	put_le(&b, 46 + 5, 4);
-	put_le(&b, (uint32_t)at, 4);
-	put_le(&b, 0, 2);
-	ASSERT(!buf_failed(&b));
-	out = arena_span(a, buf_data(&b));
-	buf_release(&b);
-	return out;
-}
-
-/* What lies deeper than clamd looks must not be called clean. */
-static bool
-tells_of_limits(struct antivirus *av, struct arena *a)
-{
-	struct anatomy an = { .raw = SPAN_LIT("innermost") };
-	struct facts f = { .now = clock_real() };
-
-	for (int i = 0; i < NESTED; i++)
-		an.raw = zip_of(a, an.raw);
-	antivirus_scan(av, &an, a, &f);
-	return f.av == AV_UNSCANNABLE;
-}
 
 static int
 dial(void *ctx, struct err *err)
@@ -117,9 +52,8 @@ look_at_clamd(struct doctor *d)
 			say_age(d, what, made);
 		else
 			doctor_say(d, DOUBTFUL, "antivirus", "%s; how old its signatures are it does not tell", what);
-		if (!tells_of_limits(av, d->a))
-			doctor_say(d, DOUBTFUL, "antivirus", "clamd calls clean what lies beyond its limits: "
-			    "`AlertExceedsMax yes` in clamd.conf");
+		if (!antivirus_tells_limits(av, d->a))
+			doctor_say(d, DOUBTFUL, "antivirus", ANTIVIRUS_SILENT);
 	}
 	antivirus_free(&av);
 }

@@ -14,7 +14,7 @@ struct msg_antivirus {
 	int64_t made;		/* Unix seconds; 0: not known */
 	struct span engine;	/* "libclamav 1.4.6/27850"; "" off */
 	struct span id;		/* of the signatures, as in stamps; "" none */
-	struct span text;	/* REFUSED, ILL: why */
+	struct span text;	/* REFUSED, ILL: why; WELL: but … */
 };
 MSG_CODEC(antivirus);
 

@@ -42,6 +42,7 @@ struct av_watch {
 	} now, next;			/* next: the trial's */
 	char *why;			/* the last ones were refused; NULL: they were not */
 	bool old;			/* alarm was given */
+	char *but;			/* it is well, but …; NULL: no but */
 };
 
 static struct av_watch *
@@ -268,6 +269,8 @@ av_watch_heard(struct master *m, struct proc *p, const struct frame *f)
 		p->told = true;
 		if (p->trial)
 			refused(m, msg.text);
+		else if (m->next.conf && p->generation == m->next.number)
+			reload_failed(m, arena_str(m->scratch, msg.text));
 		else if (m->phase == PHASE_RUNNING && p->generation == m->now.number)
 			keep(&w->why, msg.text);	/* and nobody scans: see av_watch_status */
 		break;
@@ -291,6 +294,9 @@ av_watch_heard(struct master *m, struct proc *p, const struct frame *f)
 		if (p->ill)
 			log_info("antivirus: it answers as it must again");
 		keep(&p->ill, (struct span){ 0 });
+		if (msg.text.n && (w->but == NULL || !span_eq(span_str(w->but), msg.text)))
+			log_warn("antivirus: " SPAN_FMT, SPAN_ARG(msg.text));
+		keep(&w->but, msg.text);
 	}
 	return 0;
 }
@@ -333,6 +339,8 @@ av_watch_status(const struct master *m, struct json *j)
 		}
 	if (w && w->why)
 		put_alarm(j, works ? "refused" : "down", w->why);
+	if (w && w->but)
+		put_alarm(j, "limits", w->but);
 	if (w && w->old) {
 		snprintf(old, sizeof(old), "the signatures are %lld days old",
 		    (long long)(age_us(w) / US_PER_SEC / 86400));

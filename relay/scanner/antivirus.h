@@ -57,6 +57,9 @@ int antivirus_tmpdir(struct antivirus *av, const char *tmpdir, struct err *err);
 /* EICAR must be found, a clean text must be clean. */
 int antivirus_canary(struct antivirus *av, struct err *err);
 bool antivirus_well(const struct antivirus *av);	/* the last one was found */
+/* Whether it says of what is nested too deep that it has not looked. */
+bool antivirus_tells_limits(struct antivirus *av, struct arena *a);
+#define ANTIVIRUS_SILENT "clamd calls clean what lies beyond its limits: `AlertExceedsMax yes` in clamd.conf"
 /* Microseconds until the next one is due; 0: now. */
 int64_t antivirus_canary_in(const struct antivirus *av);
 

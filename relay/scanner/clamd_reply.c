@@ -25,7 +25,7 @@ take_id(struct span *s, uint32_t id)
 	size_t colon = span_find(*s, ':');
 	uint64_t n;
 
-	if (s->n > CLAMD_REPLY_MAX || !printable(*s) || colon + 1 >= s->n || s->p[colon + 1] != ' ' ||
+	if (s->n > CLAMD_REPLY_MAX || s->n == 0 || s->p[0] == '0' || !printable(*s) || colon + 1 >= s->n || s->p[colon + 1] != ' ' ||
 	    !parse_uint(span_sub(*s, 0, colon), UINT32_MAX, &n) || n != id)
 		return false;
 	*s = span_from(*s, colon + 2);

@@ -148,6 +148,19 @@ class Reload(Case):
         self.assertEqual(self.antivirus_status()["signatures"], 2)
         self.assertEqual(self.lab.counter("role_restarts"), 0)
 
+    def test_reload_of_the_configuration_says_why_not(self):
+        os.rename(os.path.join(self.folder, "test.ndb"), os.path.join(self.folder, "test.away"))
+        r = self.lab.tool("reload", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("no signatures loaded from", r.stderr)
+        self.assertEqual(self.send(lab.EICAR.encode())[0], 250)
+        self.lab.write("keys/short.key", "short")
+        os.chmod(self.lab.path("keys", "short.key"), 0o600)
+        self.lab.config(antivirus={"engine": "libclamav", "databases": self.folder, "stamp": {"key": "keys/short.key"}})
+        r = self.lab.tool("check", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("openssl rand", r.stdout + r.stderr)
+
     def test_reload_of_the_configuration_while_one_is_tried(self):
         self.put("new.ndb", "Worm.Test:0:*:%s\n" % hexed("something else"))
         self.lab.tool("reload")

@@ -159,6 +159,13 @@ class Real(Case):
         self.clamd("AlertExceedsMax no")
         self.assertIn("AlertExceedsMax yes", str(self.doctor()))
 
+    def test_clamd_that_is_silent_about_its_limits(self):
+        self.clamd("AlertExceedsMax no")
+        self.postern(self.lab.path("clamd", "ctl"))
+        lab.wait_for(lambda: "AlertExceedsMax" in self.alarms().get("limits", ""), because="a word about it")
+        self.assertIn("AlertExceedsMax yes", self.lab.tool("status", check=False).stdout)
+        self.finds()
+
     def test_only_kinds_that_are_viruses_are_viruses(self):
         self.lab.write("clamav/new.ndb", "PUA.Test:0:*:%s\n" % hexed("a tool nobody asked for"))
         self.clamd("DetectPUA yes")

@@ -26,7 +26,7 @@ answers(void **state)
 		{ "3: stream: OK ", CLAMD_GARBAGE, "" }, { "3: stream: NOT OK", CLAMD_GARBAGE, "" },
 		{ "3: stream:  OK", CLAMD_GARBAGE, "" }, { "3: fd[]: OK", CLAMD_GARBAGE, "" },
 		{ "3: fd[1x]: OK", CLAMD_GARBAGE, "" }, { "3: /etc/passwd: OK", CLAMD_GARBAGE, "" },
-		{ "03x: stream: OK", CLAMD_GARBAGE, "" }, { "3: stream: OK\n", CLAMD_GARBAGE, "" },
+		{ "03x: stream: OK", CLAMD_GARBAGE, "" }, { "03: stream: OK", CLAMD_GARBAGE, "" }, { "3: stream: OK\n", CLAMD_GARBAGE, "" },
 		{ "3: stream: FOUND", CLAMD_GARBAGE, "" }, { "3: stream:  FOUND", CLAMD_GARBAGE, "" },
 		{ "3: stream: two words FOUND", CLAMD_GARBAGE, "" }, { "3: stream: (x) FOUND", CLAMD_GARBAGE, "" },
 		{ "3: stream: OK FOUND", CLAMD_FOUND, "OK" },
