@@ -294,6 +294,7 @@ key_fn cond_from, cond_header_from, cond_to, cond_to_all, cond_client, cond_auth
     cond_tls, cond_listener, cond_direction, cond_recipients, cond_size, cond_attachments,
     cond_subject, cond_header, cond_body, cond_text, cond_finds, cond_attachment, cond_virus,
     cond_unscannable, cond_encrypted, cond_defect;
+void cond_bool(struct load *ld, struct conf_node *n, struct conds *c, enum atom_kind kind, const char *name);
 /* {not: ...}: what is turned, or n itself. NULL, with an error, when there is more in it. */
 struct conf_node *unwrap_not(struct load *ld, struct conf_node *n, bool *negate);
 struct cond header_present_cond(struct load *ld, struct span name);

@@ -47,8 +47,6 @@ judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir, 
 
 	if (c->engine == AV_OFF)
 		return 0;
-	if (c->nstamp_keys && (j->stamps = stamps_new(c, err)) == NULL)
-		return -1;
 	/* A map must be given up before the worker's own alarm: that costs a process. */
 	if (conf->scan_timeout >= 2 * US_PER_SEC)
 		o.ms = (uint32_t)(conf->scan_timeout / 1000 / 2);
@@ -62,6 +60,15 @@ judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir, 
 		j->antivirus = antivirus_new(c->databases, tmpdir, &o, err);
 	}
 	return j->antivirus ? 0 : -1;
+}
+
+int
+judge_stamps(struct judge *j, const struct config *conf, struct err *err)
+{
+	if (conf->antivirus.engine == AV_OFF || conf->antivirus.nstamp_keys == 0)
+		return 0;
+	j->stamps = stamps_new(&conf->antivirus, err);
+	return j->stamps ? 0 : -1;
 }
 
 void

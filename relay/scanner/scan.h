@@ -39,6 +39,8 @@ int judge_open(struct judge *j, const struct config *conf, struct diags *d, stru
 /* The antivirus engine, unless it is off. tmpdir must exist. */
 int judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir,
     struct err *err);
+/* The keys of stamps, which only the scanners read: who explains a message has it scanned. */
+int judge_stamps(struct judge *j, const struct config *conf, struct err *err);
 void judge_close(struct judge *j);
 
 /* Cannot fail; everything lives in the arena and in raw. opt may be NULL. */

@@ -178,6 +178,8 @@ load(struct parent *p, struct err *err)
 	p->env.judge.dial = (struct antivirus_dial){ worker_dial, &p->env,
 		p->env.conf->antivirus.clamd.family == 0 };
 	if (rc == 0)
+		rc = judge_stamps(&p->env.judge, p->env.conf, err);
+	if (rc == 0)
 		rc = judge_antivirus(&p->env.judge, p->env.conf, p->tmp, err);
 	if (rc == 0)
 		log_info("policy %s, %zu rules, %s", policy_hash(p->env.judge.policy),
