@@ -51,6 +51,9 @@ void read_reports(struct reader *r, const struct conf_node *map, bool postmaster
 /* ---- config_antivirus.c ---- */
 void read_antivirus(struct reader *r, const struct conf_node *map);
 
+/* ---- config_verify.c ---- */
+void read_verify(struct reader *r, const struct conf_node *map);
+
 /* ---- config_ocr.c; scanners.timeout is read before ---- */
 void read_ocr(struct reader *r, const struct conf_node *map);
 

@@ -23,8 +23,12 @@
 #include "master/sandbox.h"
 
 #define PATHS_MAX 32
+#define PORTS_MAX 16
 
 static const char *read_paths[PATHS_MAX + 1], *write_paths[PATHS_MAX + 1];
+
+static uint16_t tcp_ports[PORTS_MAX];
+static size_t ntcp_ports;
 
 static void
 path_add(const char **list, const char *path)
@@ -48,6 +52,13 @@ void
 sandbox_allow_write(const char *path)
 {
 	path_add(write_paths, path);
+}
+
+void
+sandbox_allow_tcp(uint16_t port)
+{
+	ASSERT(ntcp_ports < PORTS_MAX);
+	tcp_ports[ntcp_ports++] = port;
 }
 
 int
@@ -90,6 +101,11 @@ struct ll_ruleset {
 	uint64_t fs, net, scoped;
 };
 
+struct ll_port {
+	uint64_t access, port;
+};
+#define LL_CONNECT_TCP 2
+
 struct ll_path {
 	uint64_t access;
 	int32_t fd;
@@ -130,6 +146,18 @@ ll_add(int ruleset, const char *path, uint64_t access, struct err *err)
 }
 
 static int
+ll_add_ports(int ruleset, struct err *err)
+{
+	for (size_t i = 0; i < ntcp_ports; i++) {
+		struct ll_port rule = { LL_CONNECT_TCP, tcp_ports[i] };
+
+		if (syscall(LL_ADD, ruleset, 2 /* net port */, &rule, 0) == -1)
+			return err_errno(err, "landlock: port %u", tcp_ports[i]);
+	}
+	return 0;
+}
+
+static int
 landlock_enter(unsigned may, const struct sandbox_paths *paths, bool *have, struct err *err)
 {
 	struct ll_ruleset rs = { .fs = LL_FS_V1 };
@@ -147,7 +175,7 @@ landlock_enter(unsigned may, const struct sandbox_paths *paths, bool *have, stru
 	if (abi >= 5)
 		rs.fs |= LL_IOCTL_DEV;
 	if (abi >= 4)	/* TCP: bind and connect only where the role may */
-		rs.net = may & SANDBOX_NET_CLIENT ? 0 : 3;
+		rs.net = may & SANDBOX_NET_CLIENT ? ntcp_ports ? LL_CONNECT_TCP : 0 : 3;
 	if (abi >= 6)
 		rs.scoped = may & SANDBOX_FORK ? 1 : 3;	/* abstract sockets; signals */
 	fd = (int)syscall(LL_CREATE, &rs, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
@@ -160,6 +188,8 @@ landlock_enter(unsigned may, const struct sandbox_paths *paths, bool *have, stru
 	for (size_t i = 0; paths && paths->write && paths->write[i]; i++)
 		if (ll_add(fd, paths->write[i], write, err) == -1)
 			goto out;
+	if (rs.net == LL_CONNECT_TCP && ll_add_ports(fd, err) == -1)
+		goto out;
 	if (syscall(LL_RESTRICT, fd, 0) == -1) {
 		err_errno(err, "landlock");
 		goto out;
@@ -197,6 +227,7 @@ CALLS(calls_always,
     SCMP_SYS(alarm), SCMP_SYS(prctl), SCMP_SYS(rseq), SCMP_SYS(set_robust_list),
     SCMP_SYS(membarrier), SCMP_SYS(fadvise64), SCMP_SYS(umask), SCMP_SYS(getcwd),
     SCMP_SYS(arch_prctl), SCMP_SYS(set_tid_address), SCMP_SYS(getcpu));
+CALLS(calls_send, SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg));
 CALLS(calls_read,
     SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(stat), SCMP_SYS(lstat),
     SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
@@ -255,11 +286,16 @@ seccomp_network(scmp_filter_ctx ctx)
 	return r;
 }
 
-/* Sending, but not with MSG_FASTOPEN, which is a connect(2) that no rule about connect sees. */
+/* Sending, but not with MSG_FASTOPEN, which is a connect(2) that no rule about connect sees. Who may
+ * connect may do it so, too: libunbound does. */
 static int
-seccomp_send(scmp_filter_ctx ctx)
+seccomp_send(scmp_filter_ctx ctx, unsigned may)
 {
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+	int r;
+
+	if (may & SANDBOX_NET_CLIENT)
+		return calls_add(ctx, SCMP_ACT_ALLOW, calls_send);
+	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
 	    SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
 
 	if (r == 0)
@@ -290,7 +326,7 @@ seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 	if (r == 0)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_always);
 	if (r == 0)
-		r = seccomp_send(ctx);
+		r = seccomp_send(ctx, may);
 	if (r == 0 && may & (SANDBOX_FILES_READ | SANDBOX_FILES_WRITE))
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_read);
 	if (r == 0 && may & SANDBOX_FILES_WRITE)
