@@ -153,12 +153,15 @@ look_for_canary(struct worker *w)
 {
 	struct antivirus *av = w->env->judge.antivirus;
 	struct err err;
+	int rc;
 
 	if (av == NULL || retiring || antivirus_canary_in(av) > 0)
 		return;
+	arena_reset(w->arena);
 	set_alarm(w->env->conf->scan_timeout);
-	tell_antivirus(w, antivirus_canary(av, &err) == -1 ? err.text : NULL);
+	rc = antivirus_canary(av, &err);
 	set_alarm(0);
+	tell_antivirus(w, rc == -1 ? err.text : NULL);
 }
 
 /* Asks the parent for a connection to clamd: this process may make none. ctx: the worker_env. */
