@@ -67,7 +67,7 @@ put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 
 	memcpy(&score, &f->spam_score, sizeof(score));
 	wire_put_int(b, f->now - env->received);
-	wire_put(b, f->av);
+	wire_put(b, (uint64_t)f->av | (uint64_t)f->av_kinds << 3);
 	wire_put_span(b, f->av_name);
 	wire_put_span(b, f->av_engine);
 	wire_put_span(b, f->av_part);

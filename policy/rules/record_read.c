@@ -75,7 +75,11 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	int64_t later = wire_get_int(w);
 
 	w->bad |= __builtin_add_overflow(env->received, later, &f->now);
-	f->av = (enum av_state)wire_get_max(w, AV_FAILED);
+	packed = wire_get_max(w, ((UINT64_C(1) << AV_KIND_COUNT) - 1) << 3 | 7);
+	f->av = (enum av_state)(packed & 7);
+	w->bad |= f->av >= AV_STATES;
+	/* Records of before there were kinds have none. */
+	f->av_kinds = (uint8_t)(packed >> 3 ? packed >> 3 : f->av == AV_VIRUS ? AV_MALWARE : 0);
 	f->av_name = wire_get_span(w);
 	f->av_engine = wire_get_span(w);
 	f->av_part = wire_get_span(w);

@@ -263,28 +263,6 @@ read_dns(struct reader *r, const struct conf_node *map)
 }
 
 static void
-read_antivirus(struct reader *r, const struct conf_node *map)
-{
-	static const char *const known[] = { "engine", "databases", "socket", NULL };
-	static const char *const engines[] = { "libclamav", "off", NULL };
-	const struct conf_node *n;
-	struct span s;
-	int v;
-
-	r->c->av = AV_LIBCLAMAV;
-	r->c->av_databases = "/var/lib/clamav";
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{engine, databases}"))
-		return;
-	conf_check_keys(r->d, map, "antivirus", known);
-	if ((n = conf_get(map, "engine")) && n->kind == CONF_SCALAR && span_is(n->text, "clamd"))
-		error_at(r, n, "libclamav", "`engine: clamd` is not in this version");
-	else if (n && conf_enum(r->d, n, engines, &v))
-		r->c->av = (enum av_engine)v;
-	if ((n = conf_get(map, "databases")) && conf_text(r->d, n, "a folder", &s))
-		r->c->av_databases = path_of(r, s);
-}
-
-static void
 read_scanners(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "processes", "timeout", "memory", "ocr", NULL };

@@ -253,7 +253,31 @@ struct conf_verify {
 };
 
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };
-enum av_engine { AV_LIBCLAMAV, AV_OFF };
+enum av_engine { AV_LIBCLAMAV, AV_CLAMD, AV_OFF };
+enum av_old { AV_OLD_WARN, AV_OLD_DEFER, AV_OLD_UNSCANNABLE };
+
+#define STAMP_KEYS_MAX 4
+#define CLAMD_MAX_SIZE (UINT64_C(25) << 20)	/* clamd's own StreamMaxLength where Debian installs it */
+
+struct conf_antivirus {
+	enum av_engine engine;
+	const char *databases;		/* absolute */
+	const char *socket;		/* of clamd, absolute, when clamd.family is 0 */
+	struct ip clamd;
+	uint16_t clamd_port;
+	uint64_t max_size;		/* clamd is not sent more: unscannable */
+	bool pua, macros;		/* false */
+	bool phishing, encrypted;	/* true */
+	bool remember;			/* verdicts of attachments that were seen before, true */
+	int64_t max_age;		/* of the signatures, 3d; 0: any */
+	enum av_old on_old;
+	bool reload_after;		/* new signatures are loaded when the old ones are gone */
+	const char *const *stamp_keys;	/* absolute; none: no stamps */
+	size_t nstamp_keys;
+	struct conf_nets stamp_trust;	/* whose stamps are looked at … */
+	bool stamp_authenticated;	/* … when they have proved who they are */
+	int64_t stamp_expires;		/* 1h */
+};
 
 #define SCAN_MEMORY (UINT64_C(2) << 30)
 #define SCAN_MEMORY_MIN (UINT64_C(64) << 20)
@@ -305,8 +329,7 @@ struct config {
 	size_t nprobes, nblocklists;
 	bool dnssec;			/* true */
 	const char *trust_anchor;	/* absolute; NULL: the root's */
-	enum av_engine av;
-	const char *av_databases;
+	struct conf_antivirus antivirus;
 	uint32_t scanners;		/* processes; `auto`: the number of processors */
 	int64_t scan_timeout;
 	uint64_t scan_memory;		/* bytes that each may have beside what all share */

@@ -233,7 +233,7 @@ load_from(const char *dir, const char *shown, const char *only, const struct con
 {
 	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts };
 	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
-		.ctx = &f, .now = clock_real(), .facts_missing = missing_facts(conf),
+		.ctx = &f, .now = clock_real(), .facts_missing = conf ? missing_facts(conf) : FACTS_INBOUND,
 		.limits_only = limits_only };
 	struct policy_source *files, one = { .name = shown };
 	struct policy *p = NULL;
