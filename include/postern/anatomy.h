@@ -105,6 +105,9 @@ enum type_class { CLASS_NONE, CLASS_TEXT, CLASS_DOCUMENT, CLASS_IMAGE, CLASS_AUD
 	X(TAR, "tar", ARCHIVE) X(GZIP, "gzip", ARCHIVE) X(BZIP2, "bzip2", ARCHIVE) X(XZ, "xz", ARCHIVE) \
 	X(ZSTD, "zstd", ARCHIVE) X(CAB, "cab", ARCHIVE) X(ISO, "iso", ARCHIVE) X(ARJ, "arj", ARCHIVE) \
 	X(LZH, "lzh", ARCHIVE) X(ACE, "ace", ARCHIVE) X(UUENCODE, "uuencode", ARCHIVE) \
+	X(AR, "ar", ARCHIVE) X(CPIO, "cpio", ARCHIVE) X(XAR, "xar", ARCHIVE) X(WIM, "wim", ARCHIVE) \
+	X(ONENOTE, "onenote", DOCUMENT) X(DBF, "dbf", DOCUMENT) X(IWA, "iwa", DOCUMENT) X(MDB, "mdb", DOCUMENT) \
+	X(JP2, "jpeg2000", IMAGE) \
 	X(PNG, "png", IMAGE) X(JPEG, "jpeg", IMAGE) X(GIF, "gif", IMAGE) X(BMP, "bmp", IMAGE) X(TIFF, "tiff", IMAGE) \
 	X(WEBP, "webp", IMAGE) X(SVG, "svg", IMAGE) X(ICO, "ico", IMAGE) X(HEIC, "heic", IMAGE) \
 	X(WAV, "wav", AUDIO) X(MP3, "mp3", AUDIO) X(OGG, "ogg", AUDIO) X(FLAC, "flac", AUDIO) \
