@@ -56,7 +56,7 @@ INC_tests := -Iinclude -Ibase -Ipolicy -Irelay -Itests
 
 PKGS_base := yaml-0.1 libidn2
 PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib libarchive nettle
-PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber
+PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber libpsl
 PKGS_ocr := tesseract lept
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
 # These install what is missing first and then call make again.
@@ -66,7 +66,7 @@ ifneq ($(shell $(PKG_CONFIG) --exists --print-errors $(PKGS) && echo found),foun
 $(error a library is missing, see above; `make deps` installs all of them with apt)
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
-PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lm
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lspf2 -lm
 # Text in pictures is read by a program of its own, built where its libraries are.
 ifeq ($(shell $(PKG_CONFIG) --exists $(PKGS_ocr) && echo found),found)
 OCR := $(B)/postern-ocr
