@@ -480,6 +480,10 @@ def iwa(text):
     return b"\0" + struct.pack("<I", len(stream))[:3] + stream
 
 
+def arj_of(members, *options):
+    return run(["arj", "a", "-y", *options, "out.arj", *members], members, "out.arj")
+
+
 def ar_of(members):
     out = b"!<arch>\n"
     for name, data in members.items():

@@ -78,7 +78,8 @@ enum {
 #define ENCRYPTIONS(X) \
 	X(NONE, "none") X(ZIP, "zip") X(ZIP_AES, "zip-aes") X(SEVENZIP, "7z") \
 	X(SEVENZIP_NAMES, "7z-names") X(RAR, "rar") X(RAR_NAMES, "rar-names") X(PDF, "pdf") \
-	X(OOXML, "ooxml") X(OLE2, "ole2") X(ODF, "odf") X(SMIME, "smime") X(PGP, "pgp")
+	X(OOXML, "ooxml") X(OLE2, "ole2") X(ODF, "odf") X(SMIME, "smime") X(PGP, "pgp") \
+	X(ARJ, "arj")
 enum encryption {
 #define X(name, text) ENCRYPTION_##name,
 	ENCRYPTIONS(X)

@@ -9,6 +9,7 @@
 #include "anatomy/unpack.h"
 
 #include "anatomy/archive.h"
+#include "anatomy/arj.h"
 #include "anatomy/charset.h"
 #include "anatomy/office.h"
 #include "anatomy/ole2.h"
@@ -367,6 +368,8 @@ unpack_as(struct builder *b, uint16_t index, enum part_type t)
 		iwa_read(b, index);
 		break;
 	case TYPE_ARJ:
+		arj_unpack(b, index);
+		break;
 	case TYPE_ACE:
 	case TYPE_WIM:
 		b->out->parts[index].defects |= DEFECT_ARCHIVE_UNREADABLE;

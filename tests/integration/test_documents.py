@@ -96,6 +96,9 @@ def archives(k):
     k.add("cab", "a.cab", lambda t: d.cab_of(b(t)), member="inside.txt")
     k.add("iso", "a.iso", lambda t: d.iso_of(b(t)), member="inside.txt")
     k.add("lzh", "a.lzh", lambda t: d.lzh_of(b(t)), member="inside.txt")
+    for method in range(5):
+        k.add("arj, method %d" % method, "a.arj", lambda t, m=method: d.arj_of({"inside.txt": ("a line\n" * 40 + t).encode()}, "-m%d" % m), member="inside.txt")
+    k.add("arj, password in the text", "a.arj", lambda t: d.arj_of(b(t), "-gTr0ub4dor&3"), member="inside.txt")
     k.add("ar", "a.a", lambda t: d.ar_of(b(t)), member="inside.txt")
     k.add("deb", "a.deb", lambda t: d.ar_of({"debian-binary": b"2.0\n", "data.tar.xz": d.tar_of(b(t), "w:xz")}), member="inside.txt")
     k.add("cpio", "a.cpio", lambda t: d.cpio_of(b(t)), member="inside.txt")
