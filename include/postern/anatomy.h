@@ -239,7 +239,6 @@ struct picture_reader {
 };
 
 struct anatomy_limits {
-	const struct picture_reader *pictures;	/* NULL: they are not read, nor taken out of documents */
 	uint32_t parts;		/* 0 in a field: the default below */
 	uint32_t depth;
 	uint32_t headers;	/* of one part */
@@ -249,6 +248,7 @@ struct anatomy_limits {
 	uint64_t text;		/* bytes of text over all parts */
 	uint32_t passwords;	/* of the message, tried on what is locked */
 	uint64_t key_blocks;	/* blocks of 64 bytes hashed to make keys of them */
+	const struct picture_reader *pictures;	/* NULL: they are not read, nor taken out of documents */
 };
 #define ANATOMY_PARTS 2000
 #define ANATOMY_DEPTH 40
