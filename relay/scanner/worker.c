@@ -349,7 +349,7 @@ on_control(struct worker *w, struct frame *f)
 	if (peer_decode(f->body, f->fd, w->arena, &m) == -1 || f->fd == -1)
 		return -1;
 	if (m.role == ROLE_READER) {
-		pictures_connect(&w->pictures, f->fd);
+		pictures_connect(&w->pictures, f->fd, m.instance);
 		f->fd = -1;
 		return 0;
 	}
