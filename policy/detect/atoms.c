@@ -72,11 +72,12 @@ char_before(struct span s, size_t *i)
 	return char_at(s, &at);
 }
 
-/* A character beside an atom that makes it a part of something else. */
+/* A character beside an atom that makes it a part of something else. In the scripts of East Asia
+ * words and numbers stand without a blank between them. */
 static bool
 sticks(UChar32 c)
 {
-	return c == '_' || (c >= 0x80 && u_isalpha(c));
+	return c == '_' || (c >= 0x80 && (c < 0x2e80 || c > 0xd7ff) && u_isalpha(c));
 }
 
 /* What stands in [from, to), as one character; see struct atom. */

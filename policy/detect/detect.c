@@ -8,6 +8,9 @@
  * it. A match in the text finds its place in the folded text through the bytes
  * both were made of.
  *
+ * A match without a keyword near may be named by the heading of its column, and a weak one with a
+ * keyword near may be called another thing by its label (context.h).
+ *
  * Without detectors of words the walk over the folded text waits until a
  * match asks for its keyword: clean mail is then never folded.
  */
@@ -28,6 +31,7 @@ struct run {
 	const struct text *folded;	/* NULL: not made yet */
 	struct text folded_here;
 	bool walked;			/* words were searched in this surface */
+	size_t surfaces;		/* searched so far, with this one */
 	size_t folded_chars;		/* 0: not counted */
 	size_t detector;		/* whose pattern is searched */
 	int64_t steps;
@@ -144,15 +148,87 @@ words_walk(struct run *r)
 	words_search(r->d->words, r->folded->s, on_word, r);
 }
 
+struct named {			/* is this one of the detector's keywords? */
+	const struct detectors *d;
+	size_t detector;
+	bool yes;
+};
+
+static void
+on_name(void *ctx, uint32_t word, size_t from, size_t to)
+{
+	struct named *n = ctx;
+
+	for (uint32_t i = n->d->uses_at[word]; i < n->d->uses_at[word + 1]; i++)
+		n->yes |= n->d->uses[i].keyword && n->d->uses[i].detector == n->detector;
+}
+
+static bool
+named_in(struct run *r, size_t detector, struct span folded)
+{
+	struct named n = { .d = r->d, .detector = detector };
+
+	words_search(r->d->words, folded, on_name, &n);
+	return n.yes;
+}
+
+enum column { COLUMN_NONE, COLUMN_NAMED, COLUMN_OTHER };
+
+/* What the heading of its column calls a cell. One without a letter is no heading; what stands in
+ * front of it in its own row is heard too. */
+static enum column
+column_named(struct run *r, size_t detector, size_t from, size_t to)
+{
+	struct span s = r->text->s, before;
+	size_t head, head_to, letters = 0;
+	struct heading *h;
+
+	if (!tables_heading(&r->s->tables, s, from, to, &head, &head_to))
+		return COLUMN_NONE;
+	h = &r->s->headings[head % HEADINGS];
+	if (h->at != head || h->surface != r->surfaces) {
+		char spaced[2 * CELL_BYTES_MAX];
+		size_t n = heading_spaced(spaced, span_sub(s, head, head_to - head));
+
+		*h = (struct heading){ head, r->surfaces,
+			text_fold_word(r->a, span_make(spaced, n)) };
+	}
+	if (named_in(r, detector, h->folded))
+		return COLUMN_NAMED;
+	for (size_t i = 0; i < h->folded.n; i++)
+		letters += (uint8_t)h->folded.p[i] >= 'A';
+	if (letters < 2)
+		return COLUMN_NONE;
+	before = span_sub(s, from > CELL_BYTES_MAX ? from - CELL_BYTES_MAX : 0,
+	    from > CELL_BYTES_MAX ? CELL_BYTES_MAX : from);
+	for (size_t i = before.n; i > 0; i--)
+		if (before.p[i - 1] == '\n') {
+			before = span_from(before, i);
+			break;
+		}
+	return named_in(r, detector, text_fold_word(r->a, before)) ? COLUMN_NONE : COLUMN_OTHER;
+}
+
+/* Is the match called something else by the label right before it? A keyword of the detector's own
+ * in that label speaks for it. */
+static bool
+called_other(struct run *r, size_t detector, size_t from, size_t to)
+{
+	size_t label;
+
+	if (!other_label(r->text->s, from, to, &label))
+		return false;
+	return label >= from ||
+	    !named_in(r, detector, text_fold_word(r->a, span_sub(r->text->s, label, from - label)));
+}
+
 /* Is a keyword of the detector near [from, to) of the text? */
 static bool
-near_keyword(struct run *r, size_t detector, size_t from, size_t to)
+keyword_near(struct run *r, size_t detector, size_t from, size_t to)
 {
 	const struct zones *z;
 	size_t lo = 0, hi, a, b;
 
-	if (!r->d->det[detector].near)
-		return false;
 	words_walk(r);
 	z = &r->s->zones[detector];
 	if (z->n == 0)
@@ -169,6 +245,27 @@ near_keyword(struct run *r, size_t detector, size_t from, size_t to)
 			hi = mid;
 	}
 	return lo < z->n && z->zone[lo].from <= b;
+}
+
+/* Do its surroundings name the match: a keyword near it, or the heading of its column? What proves
+ * little by itself (weak) must not be called another thing. */
+static bool
+is_named(struct run *r, size_t detector, size_t from, size_t to, bool weak)
+{
+	if (!r->d->det[detector].near)
+		return false;
+	if (!weak)
+		return keyword_near(r, detector, from, to) ||
+		    column_named(r, detector, from, to) == COLUMN_NAMED;
+	switch (column_named(r, detector, from, to)) {
+	case COLUMN_NAMED:
+		return true;
+	case COLUMN_OTHER:
+		return false;
+	default:
+		return keyword_near(r, detector, from, to) &&
+		    !called_other(r, detector, from, to);
+	}
 }
 
 static void
@@ -199,7 +296,7 @@ on_identifier(void *ctx, int builtin, const struct identifier *id)
 	if (full(r, detector))
 		return;
 	c = id->alone;
-	if (id->with_near > c && near_keyword(r, detector, id->r.from, id->r.to)) {
+	if (id->with_near > c && is_named(r, detector, id->r.from, id->r.to, c < CONFIDENCE_MEDIUM)) {
 		c = id->with_near;
 		v->near = true;
 	}
@@ -229,7 +326,7 @@ on_pattern(void *ctx, size_t from, size_t to)
 			on_identifier(r, det->builtin, proof == PROOF_FOUND ? &id : NULL);
 		return !full(r, r->detector);
 	}
-	if (det->with_near != c && near_keyword(r, r->detector, from, to))
+	if (det->with_near != c && is_named(r, r->detector, from, to, false))
 		c = det->with_near;
 	if (c != CONFIDENCE_NONE)
 		match_put(r, r->detector, r->text, from, to, c,
@@ -293,6 +390,8 @@ surface_search(struct run *r, uint16_t number, const struct text *text, const st
 	r->folded = folded;
 	r->walked = false;
 	r->folded_chars = 0;
+	r->surfaces++;
+	tables_reset(&r->s->tables);
 	for (size_t i = 0; i < d->n; i++)
 		r->s->zones[i].n = 0;
 	if (r->only == NO_INDEX) {
@@ -371,6 +470,7 @@ run_begin(struct run *r, const struct detectors *d, size_t only, struct arena *a
 	memset(s->count, 0, d->n * sizeof(*s->count));
 	memset(s->undecided, 0, d->n * sizeof(*s->undecided));
 	memset(s->several, 0, d->n * sizeof(*s->several));
+	memset(s->headings, 0, sizeof(s->headings));
 }
 
 static void

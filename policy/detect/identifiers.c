@@ -308,16 +308,23 @@ grouped_as(const struct reading *r, const char *groups)
 	return false;
 }
 
-/* Does another group of digits stand before or behind, set off in the same way? */
+/* Does another group of digits stand before it, set off in the same way? Then it is the end of a
+ * longer number: a telephone's, an amount. */
+static bool
+goes_before(struct atoms *at, const struct reading *r)
+{
+	return r->ngroups > 1 && at->before.kind == ATOM_DIGITS &&
+	    atoms_peek(at, 0)->sep == r->sep && at->before.to != at->claimed;
+}
+
+/* Or behind it? */
 static bool
 goes_on(struct atoms *at, const struct reading *r)
 {
-	const struct atom *o = atoms_peek(at, 0);
+	const struct atom *o;
 
 	if (r->ngroups == 1 || r->ngroups >= ATOMS_JOINED_MAX)
 		return false;
-	if (at->before.kind == ATOM_DIGITS && o->sep == r->sep && at->before.to != at->claimed)
-		return true;
 	o = atoms_peek(at, r->ngroups);
 	return o->kind == ATOM_DIGITS && o->sep == r->sep;
 }
@@ -376,8 +383,14 @@ number_match(const struct number *u, struct atoms *at, const struct totals *t,
 			proof = PROOF_FAILED;
 			continue;
 		}
-		out->alone = goes_on(at, r) ? CONFIDENCE_NONE : worth.alone;
+		out->alone = worth.alone;
 		out->with_near = worth.with_near;
+		if (goes_before(at, r)) {
+			out->alone = CONFIDENCE_NONE;
+			out->with_near = CONFIDENCE_LOW;
+		} else if (goes_on(at, r)) {
+			out->alone = CONFIDENCE_NONE;
+		}
 		return PROOF_FOUND;
 	}
 	return proof;
