@@ -270,7 +270,7 @@ static const char *const others[] = { "order", "orders", "commande", "commandes"
 	"colissimo", "chronopost", "isbn", "issn", "ean", "gtin", "barres", "barcode", "version",
 	"build", "rev", "revision", "pmid", "doi", "bug", "issue", "commit", "budget", "total",
 	"montant", "amount", "population", "session", "pid", "uid", "ts", "timestamp", "port", "line", "thread",
-	"meeting", "r\xc3\xa9union", "fid\xc3\xa9lit\xc3\xa9", "loyalty", "cadeau", "gift", "\xc3\xa9tudiant", "compte", "account",
+	"meeting", "r\xc3\xa9union", "fid\xc3\xa9lit\xc3\xa9", "loyalty", "cadeau", "gift", "\xc3\xa9tudiant",
 	"net", "ca", "page", "pages", "rfc", NULL };
 
 static const char *const units[] = { "\xe2\x82\xac", "$", "\xc2\xa3", "%", "k\xe2\x82\xac", "eur", "euros", "usd", "dollars", "gbp",
@@ -315,6 +315,10 @@ label_before(struct span s, size_t from, size_t *label_from)
 		if (word.n == 0 || word.n > WORD_MAX)
 			return false;
 		if (one_of(word, others)) {
+			/* The whole of its clause. */
+			while (i > least && !strchr(",;:!?()\n\t", s.p[i - 1]) &&
+			    !(s.p[i - 1] >= '0' && s.p[i - 1] <= '9'))
+				i--;
 			*label_from = i;
 			return true;
 		}

@@ -39,7 +39,8 @@ bool tables_heading(struct tables *t, struct span text, size_t from, size_t to, 
 size_t heading_spaced(char *out, struct span heading);
 
 /* Does the label that stands right before `from`, or the unit right behind `to`, name something that
- * is nobody's number? *label_from is where that label begins; `to` itself for a unit. */
+ * is nobody's number? *label_from is where the clause
+ * of that label begins; `to` itself for a unit. */
 bool other_label(struct span text, size_t from, size_t to, size_t *label_from);
 
 #endif

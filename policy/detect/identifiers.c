@@ -112,7 +112,10 @@ reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r)
 			/* A line may be broken once at a blank. */
 			if (sep == '\n' && lines++ == 0)
 				sep = ' ';
-			if (sep == 0 || strchr(seps, sep) == NULL)
+			if (sep == 0 || strchr(seps, sep == '\t' ? ' ' : sep) == NULL)
+				return false;
+			/* Boxes, one for each group, or none. */
+			if (i > 1 && (sep == '\t') != (r->sep == '\t'))
 				return false;
 			r->sep = r->sep == 0 || r->sep == sep ? sep : '?';
 		}
@@ -122,7 +125,9 @@ reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r)
 		r->to = o->to;
 		if (r->n == n) {
 			r->c[n] = '\0';
-			return true;
+			/* A line is not broken among hyphens or points: those end one number and
+			 * begin another. */
+			return lines == 0 || r->sep == ' ';
 		}
 	}
 	return false;
@@ -150,7 +155,7 @@ bool
 reading_lead(struct atoms *at, size_t n, struct reading *r)
 {
 	struct span s = at->text;
-	size_t i = atoms_peek(at, 0)->from;
+	size_t i = r->from;
 	bool sep = i > 0 && (s.p[i - 1] == ' ' || s.p[i - 1] == '-');
 
 	if (!sep || r->n + n > READING_MAX || i < n + 1 || r->ngroups >= ATOMS_JOINED_MAX)

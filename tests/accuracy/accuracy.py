@@ -63,6 +63,7 @@ def main():
     p.add_argument("--seed", default="2026")
     p.add_argument("--scale", type=int)
     p.add_argument("--show", action="append", default=[])
+    p.add_argument("--high", action="store_true", help="every false find at high")
     a = p.parse_args()
     start = time.monotonic()
     names = [b["name"] for b in measure.builtins()]
@@ -78,6 +79,11 @@ def main():
         show(counts[n])
         for hit in (real.hits[n] if real else [])[:40]:
             print("  real  %-6s %s: %r" % hit)
+    if a.high:
+        for n in names:
+            for level, d, x, y in counts[n].wrong:
+                if level == "high":
+                    print("  %s in %s/%s %r" % (n, d.group, d.detector, d.data[max(0, x - 70):y + 30].decode(errors="replace") if d.kind == "T" else d.data[:300]))
     print("%d documents, seed %s, %.0f s" % (len(docs), a.seed, time.monotonic() - start))
     for line in bad:
         print("below the floor: " + line)
