@@ -170,8 +170,11 @@ reading_lead(struct atoms *at, size_t n, struct reading *r)
 			return false;
 		r->c[k] = (char)(c - 32);
 	}
-	/* Not the end of a longer word. */
-	if (i > 0 && ((s.p[i - 1] & 0x80) || s.p[i - 1] == '_' || alnum_at(s, i - 1)))
+	/* Not the end of a longer word; U+00A0 to U+00BF and U+2000 to U+203F are blanks and signs. */
+	if (i > 0 && (s.p[i - 1] == '_' || alnum_at(s, i - 1)))
+		return false;
+	if (i > 0 && (s.p[i - 1] & 0x80) && !(i > 1 && s.p[i - 2] == '\xc2') &&
+	    !(i > 2 && s.p[i - 3] == '\xe2' && s.p[i - 2] == '\x80'))
 		return false;
 	r->from = i;
 	r->n = (uint8_t)(r->n + n);

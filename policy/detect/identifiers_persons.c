@@ -429,7 +429,7 @@ BUILTIN_MATCH(ie_pps, "ie-pps", "Irish personal public service number (mod 23)",
 /* --- the North ---------------------------------------------------------------------- */
 
 KEYWORDS(se_pnr, "personnummer", "pnr", "person nr", "personnr", "pers.nr", "persnr", "pers nr", "samordningsnummer",
-    "födelsenummer", "personal identity number", "personal number", "numéro personnel");
+    "födelsenummer", "personal identity number", "personal number", "numéro personnel suédois");
 
 static bool
 pnr_date(const char *c)
@@ -514,8 +514,8 @@ fi_hetu_match(struct atoms *at, struct identifier *out)
 BUILTIN_MATCH(fi_hetu, "fi-hetu", "Finnish identity code (date, mod 31)", 60, 1, LEN(6),
     LEN(11), LEN(11));
 
-KEYWORDS(dk_cpr, "cpr", "cpr-nr", "cpr nr", "cpr-nummer", "cprnummer", "personnummer",
-    "civil registration", "personal identification number", "numéro personnel");
+KEYWORDS(dk_cpr, "cpr", "cpr-nr", "cpr nr", "cpr-nummer", "cprnummer", "dansk personnummer", "danish personal number",
+    "civil registration", "personal identification number", "numéro personnel danois");
 
 static bool
 cpr_shape(const char *c)
@@ -701,7 +701,8 @@ cpf_check(const char *c)
 	return (a > 9 ? 0 : a) == digit(c[9]) && (b > 9 ? 0 : b) == digit(c[10]);
 }
 
-NUMBERS(br_cpf, { 11, "3-3-3-2", varied, cpf_check, { MEDIUM, HIGH }, { LOW, HIGH } });
+NUMBERS(br_cpf, { 11, "3-3-3-2", varied, cpf_check, { MEDIUM, HIGH }, { LOW, HIGH }, ".-" },
+    { 11, "3-3-3-2", varied, cpf_check, { LOW, HIGH }, { NONE, NONE }, " " });
 BUILTIN_NUMBERS(br_cpf, "br-cpf", "Brazilian tax number (CPF, two check digits)", 60, 2);
 
 KEYWORDS(kr_rrn, "주민등록번호", "주민번호", "resident registration", "rrn", "korean id",

@@ -73,13 +73,21 @@ static bool
 is_placeholder(struct span s)
 {
 	static const char *const words[] = { "password", "passwd", "secret", "motdepasse",
-		"example", "exemple", "changeme", "your", "votre", "xxxx", "****", "....",
+		"example", "exemple", "changeme", "your", "votre", "xxxx", "p4ssw0rd", "passwor", "mypass", "dummy", "****", "....",
 		"redacted", "hidden", NULL };
 
 	if (s.n == 0 || strchr("<${%[(", s.p[0]) || variety(s) < 4)
 		return true;
 	for (size_t i = 0; words[i]; i++)
 		if (span_starts_nocase(s, span_str(words[i])))
+			return true;
+	if (kinds(s) & 4)
+		return false;
+	/* "fredpassword", "YOUR_PASSWORD": a password's name within it, and no digit. */
+	for (size_t i = 0; i < s.n; i++)
+		if (span_starts_nocase(span_from(s, i), SPAN_LIT("passw")) ||
+		    span_starts_nocase(span_from(s, i), SPAN_LIT("contrase")) ||
+		    span_starts_nocase(span_from(s, i), SPAN_LIT("secret")))
 			return true;
 	return false;
 }
@@ -407,6 +415,10 @@ password_in_clear_prove(struct span text, struct identifier *out)
 	if (s.n < 6 || s.n > 64 || is_placeholder(s) || memmem(s.p, s.n, "://", 3) ||
 	    (uint8_t)s.p[0] >= 0x80)
 		return PROOF_NONE;
+	/* "password = read_line(0)" is a program. */
+	for (size_t i = 1; i < s.n; i++)
+		if (s.p[i] == '(' && (memchr(s.p + i, ')', s.n - i) || kinds(span_sub(s, 0, i)) <= 3))
+			return PROOF_NONE;
 	k = kinds(s);
 	for (unsigned i = 0; i < 4; i++)
 		n += k >> i & 1;
@@ -418,8 +430,8 @@ password_in_clear_prove(struct span text, struct identifier *out)
 }
 
 SECRET(password_in_clear, "password-in-clear", "password written beside its name", 100, 0,
-    "(?i)(?<![\\w-])(?:password|passwd|passphrase|passcode|pwd|mot de passe|mots de "
+    "(?i)(?<![\\w?&-])(?:password|passwd|passphrase|passcode|pwd|mot de passe|mots de "
     "passe|mdp|passwort|kennwort|contraseña|clave de acceso|parola|wachtwoord|senha|palavra-passe|"
     "hasło|lösenord|adgangskode|kodeord|passord|salasana)(?![\\w-])[\"']?"
     "(?:\\h{0,3}\\h(?:is|was|est|sera|ist|lautet|es|è|é|to|är|er|on)\\h|"
-    "(?:\\h[\\p{L}'’]{1,15}){0,3}\\h{0,3}[:=])\\h{0,3}[\"'`]?\\K[^\\s\"'`]{6,80}");
+    "(?:\\h[a-zà-ÿ'’]{1,15}){0,3}\\h{0,3}[:=]\\h{0,3}(?:\\R\\h{0,3})?|\\h?(?:\\.{3,20}|\\t))\\h{0,3}[\"'`]?\\K[^\\s\"'`]{6,80}");

@@ -96,7 +96,7 @@ def form_sheet(r, maker):
     text = "".join(a + sep + b + "\n" for a, b in names[:k]) + label + sep
     at = len(text.encode())
     rest = "\n" + "".join(a + sep + b + "\n" for a, b in names[k:])
-    return Document("labelled", maker.name, "T", (text + f.text + rest).encode(), [(maker.name, at, at + len(f.text.encode()), f.level)])
+    return Document("labelled", maker.name, "T", (text + f.text + rest).encode(), [(maker.name, at, at + len(f.text.encode()), f.alone if getattr(maker, "own_label", False) else f.level)])
 
 
 def alone(r, maker):

@@ -412,7 +412,7 @@ class DkCpr(Digits):
     def forms(self, r):
         s = self.value(r)
         late = a_date(r, 2008, 2020).strftime("%d%m%y") + "-" + digits(r, 4)
-        return [form(group(s, 6, 4, sep="-"), MEDIUM), form(group(s, 6, 4, sep="-"), MEDIUM), form(s), form(group(s, 6, 4), MEDIUM), form(late, LOW)]
+        return [form(group(s, 6, 4, sep="-"), MEDIUM), form(group(s, 6, 4, sep="-"), MEDIUM), form(s), form(group(s, 6, 4), MEDIUM), form(late, LOW, MEDIUM)]
 
     def invalid(self, r):
         return "%02d%02d%02d-%s" % (r.choice([0, 32, 45, 77]), r.choice([0, 13, 30]), r.randint(0, 99), digits(r, 4))

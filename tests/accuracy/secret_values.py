@@ -27,7 +27,18 @@ def prime(r, bits):
             return n
 
 
+POOL = []
+
+
 def pem(r):
+    """One of a dozen: making them is slow."""
+    if len(POOL) < 12:
+        POOL.append(pem_new(r))
+        return POOL[-1]
+    return r.choice(POOL)
+
+
+def pem_new(r):
     kind = r.randint(0, 4)
     if kind == 0:
         p, q = sorted((prime(r, 512), prime(r, 512)), reverse=True)
