@@ -12,7 +12,7 @@
 #include "postern/err.h"
 
 #define BACK_MAX 64		/* characters of a run in front of its first digit */
-#define GAP_MAX 12		/* bytes between two atoms that may be a separator */
+#define GAP_MAX 40		/* bytes between two atoms that may be a separator */
 
 static bool
 is_digit(uint8_t c)

@@ -283,7 +283,7 @@ bech32_checked(struct span s)
 	static const uint32_t generator[] = { 0x3b6a57b2, 0x26508e6d, 0x1ea119fa,
 		0x3d4233dd, 0x2a1462b3 };
 	static const uint8_t head[] = { 3, 3, 0, 2, 3 };	/* "bc" expanded */
-	uint32_t sum = 1;
+	uint32_t sum = 1, version = 0;
 
 	for (size_t i = 0; i < sizeof(head) + s.n - 3; i++) {
 		uint32_t top = sum >> 25, v;
@@ -296,13 +296,18 @@ bech32_checked(struct span s)
 			if (at == NULL || *at == '\0')
 				return false;
 			v = (uint32_t)(at - alphabet);
+			if (i == sizeof(head))
+				version = v;
 		}
 		sum = (sum & 0x1ffffff) << 5 ^ v;
 		for (size_t k = 0; k < 5; k++)
 			if (top >> k & 1)
 				sum ^= generator[k];
 	}
-	return sum == 1 || sum == 0x2bc830a3;
+	/* Version 0: a hash of 20 or 32 bytes; above, the other constant. */
+	if (version == 0)
+		return sum == 1 && (s.n == 42 || s.n == 62);
+	return version <= 16 && sum == 0x2bc830a3;
 }
 
 static enum proof

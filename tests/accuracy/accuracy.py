@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """accuracy.py -- precision and recall of every built-in detector, on mail that it makes itself.
 
-    accuracy.py [--quick] [--seed N] [--show DETECTOR] [--no-corpus]
+    accuracy.py [--quick] [--no-corpus] [--seed N] [--scale N] [--show DETECTOR] [--high] [--write]
 
 The same seed makes the same documents (documents.py, negatives.py). --quick makes fewer and
-reads no corpus: that is what `make check` runs. --show prints misses and false finds of a detector.
+reads no corpus: that is what `make check` runs. --show prints misses and false finds of a detector, --high all
+that are false at high. --write puts the tables into docs/DETECTORS.md.
 Exit status 1 when a figure is below its floor.
 """
 import argparse
@@ -64,13 +65,14 @@ def main():
     p.add_argument("--scale", type=int)
     p.add_argument("--show", action="append", default=[])
     p.add_argument("--high", action="store_true", help="every false find at high")
+    p.add_argument("--write", action="store_true")
     a = p.parse_args()
     start = time.monotonic()
     names = [b["name"] for b in measure.builtins()]
     missing = set(names) ^ set(MAKERS)
     if missing:
         sys.exit("a detector without a maker, or the other way round: " + ", ".join(sorted(missing)))
-    docs = make(a.seed, a.scale or (20 if a.quick else 100), MAKERS)
+    docs = make(a.seed, a.scale or (12 if a.quick else 100), MAKERS)
     counts = measure.count(docs, measure.detect(docs))
     real = None if a.quick or a.no_corpus else corpus.measure_all()
     bad = report(names, docs, counts, real)
@@ -85,9 +87,25 @@ def main():
                 if level == "high":
                     print("  %s in %s/%s %r" % (n, d.group, d.detector, d.data[max(0, x - 70):y + 30].decode(errors="replace") if d.kind == "T" else d.data[:300]))
     print("%d documents, seed %s, %.0f s" % (len(docs), a.seed, time.monotonic() - start))
+    if a.write:
+        import detectors_doc
+        detectors_doc.write(figures(names, docs, counts, real))
     for line in bad:
         print("below the floor: " + line)
     sys.exit(1 if bad else 0)
+
+
+def figures(names, docs, counts, real):
+    lines = ["| detector | values | named | column | alone | precision at low | at medium | at high |" + (" false per MB at low | at medium | at high |" if real else ""),
+             "|---|" + "---|" * (10 if real else 7)]
+    for n in names:
+        c = counts[n]
+        cells = ["`%s`" % n, str(sum(c.wanted.values()))] + [figure(c.recall(g)).strip() for g in RECALL] + [figure(c.precision(l)) for l in measure.LEVELS]
+        if real:
+            cells += ["%.3f" % real.per_mb(n, l) for l in measure.LEVELS]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "%d documents, seed 2026." % len(docs)]
+    return lines + (["", "```"] + real.summary().splitlines() + ["```"] if real else [])
 
 
 def report(names, docs, counts, real):

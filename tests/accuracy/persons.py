@@ -599,7 +599,7 @@ class KrRrn(Digits):
 
     def value(self, r):
         d = a_date(r)
-        s = d.strftime("%y%m%d") + str(r.choice((1, 2)) + (2 if d.year >= 2000 else 0)) + digits(r, 5)
+        s = d.strftime("%y%m%d") + str(r.choice((1, 2)) + (2 if d.year >= 2000 else 0)) + "%02d" % r.randint(0, 95) + digits(r, 3)
         return s + str((11 - weigh(s, (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)) % 11) % 10)
 
     def forms(self, r):
