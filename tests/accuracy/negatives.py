@@ -147,6 +147,19 @@ def codes(r):
                 "Brevet EP%s" % digits(r, 7), "UAI 076%sX" % digits(r, 4), "N° étudiant %s" % digits(r, 8), "account 401%s" % digits(r, 5), "compte 512000 : %s" % digits(r, 9), "norme ISO %s-%s" % (digits(r, 5), digits(r, 1)))
 
 
+def unlisted(r):
+    """Names of other numbers that no list in the program holds."""
+    n = r.choice([digits(r, 9), digits(r, 9), digits(r, 10), digits(r, 11), digits(r, 12), digits(r, 14), digits(r, 15), "%s %s %s" % (digits(r, 3), digits(r, 3), digits(r, 3)), digits(r, 6) + "-" + digits(r, 4)])
+    return pick(r, "Voucher %s", "Bordereau n° %s", "Booking %s", "Permit %s", "Police d'assurance %s", "Badge %s", "Compteur n° %s", "Point de livraison %s", "Numéro d'adhérent %s", "Licence n° %s",
+                "Kundennummer %s", "Policy number %s", "Certificate %s", "Meter %s", "Warranty no. %s", "Abonnement %s", "Folio %s", "Vertrag %s", "Claim number %s", "Sinistre n° %s") % n
+
+
+def bare(r):
+    """No name at all."""
+    n = r.choice([digits(r, 8), digits(r, 9), digits(r, 10), digits(r, 11), digits(r, 13), "%s %s %s" % (digits(r, 3), digits(r, 3), digits(r, 3))])
+    return pick(r, "We received %s on Monday.", "Voir %s pour la suite.", "%s is done, thank you.", "Merci pour %s.", "Please close %s.", "On attend encore %s.") % n
+
+
 def gift_cards(r):
     """Sixteen digits that pass Luhn and are no bank's."""
     n = r.choice(["9", "7", "1", "0"]) + digits(r, 14)
@@ -154,4 +167,4 @@ def gift_cards(r):
     return pick(r, "Carte de fidélité %s %s %s %s", "Loyalty no. %s %s %s %s", "Carte cadeau %s-%s-%s-%s") % (n[:4], n[4:8], n[8:12], n[12:])
 
 
-KINDS = [order, invoice, reference, timestamp, hashes, phone, uuids, tracking, books, addresses, versions, blobs, logs, money, coordinates, serials, plates, urls, tables, codes, gift_cards]
+KINDS = [order, invoice, reference, timestamp, hashes, phone, uuids, tracking, books, addresses, versions, blobs, logs, money, coordinates, serials, plates, urls, tables, codes, gift_cards, unlisted, bare]
