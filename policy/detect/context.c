@@ -225,6 +225,10 @@ tables_heading(struct tables *t, struct span s, size_t from, size_t to, size_t *
 		if (!quoted && here == sep)
 			break;
 	}
+	while (*head_from < i && is_blank(s.p[*head_from]))
+		++*head_from;
+	while (i > *head_from && is_blank(s.p[i - 1]))
+		i--;
 	*head_to = i;
 	return column == 0 && i > *head_from && i - *head_from <= CELL_BYTES_MAX;
 }
@@ -300,6 +304,21 @@ signs_before(struct span s, size_t i, size_t least)
 	return i;
 }
 
+/* Where the clause begins that goes on at i: behind a sign, a number, the end of a sentence (but
+ * not behind the point of "no."). */
+static size_t
+clause_begin(struct span s, size_t i, size_t least)
+{
+	while (i > least && !strchr(",;:!?()\n\t", s.p[i - 1]) &&
+	    !(s.p[i - 1] >= '0' && s.p[i - 1] <= '9')) {
+		if (i >= 4 && s.p[i - 1] == '.' && s.p[i] == ' ' && word_byte(s.p[i - 2]) &&
+		    word_byte(s.p[i - 3]) && word_byte(s.p[i - 4]))
+			break;
+		i--;
+	}
+	return i;
+}
+
 static bool
 label_before(struct span s, size_t from, size_t *label_from)
 {
@@ -315,11 +334,7 @@ label_before(struct span s, size_t from, size_t *label_from)
 		if (word.n == 0 || word.n > WORD_MAX)
 			return false;
 		if (one_of(word, others)) {
-			/* The whole of its clause. */
-			while (i > least && !strchr(",;:!?()\n\t", s.p[i - 1]) &&
-			    !(s.p[i - 1] >= '0' && s.p[i - 1] <= '9'))
-				i--;
-			*label_from = i;
+			*label_from = clause_begin(s, i, least);
 			return true;
 		}
 		if (!one_of(word, fill))

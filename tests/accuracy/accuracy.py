@@ -72,7 +72,7 @@ def main():
     missing = set(names) ^ set(MAKERS)
     if missing:
         sys.exit("a detector without a maker, or the other way round: " + ", ".join(sorted(missing)))
-    docs = make(a.seed, a.scale or (12 if a.quick else 100), MAKERS)
+    docs = make(a.seed, a.scale or (25 if a.quick else 100), MAKERS)
     counts = measure.count(docs, measure.detect(docs))
     real = None if a.quick or a.no_corpus else corpus.measure_all()
     bad = report(names, docs, counts, real)

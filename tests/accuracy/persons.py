@@ -286,7 +286,7 @@ class NlBsn(Digits):
 class PtNif(Digits):
     name = "pt-nif"
     source = "Portaria 41/2013, AT: weights 9 to 2, 11 - mod 11, above 9 is 0"
-    labels = {"en": ["Portuguese tax number", "NIF", "tax number"], "fr": ["NIF", "numéro fiscal portugais", "numéro fiscal"],
+    labels = {"en": ["Portuguese tax number", "NIF"], "fr": ["NIF", "numéro fiscal portugais", "NIF portugais"],
               "pt": ["NIF", "número de contribuinte", "contribuinte n.º", "número fiscal", "N.I.F."]}
 
     def value(self, r):
