@@ -331,7 +331,7 @@ it_codice_fiscale_match(struct atoms *at, struct identifier *out)
 BUILTIN_MATCH(it_codice_fiscale, "it-codice-fiscale", "Italian tax code (check letter)", 60,
     1, 0, LEN(16) | LEN(5), LEN(16));
 
-/* Not the tax number of any country: one check digit is too little for that. */
+/* Not "tax number" alone, which is any country's: one check digit is too little for that. */
 KEYWORDS(pt_nif, "nif", "n.i.f", "contribuinte", "número de contribuinte", "número fiscal", "nipc",
     "finanças", "portuguese tax number", "portuguese tax id", "numéro fiscal portugais");
 

@@ -18,6 +18,7 @@ import documents
 import measure
 import persons          # noqa: F401  (registers its makers)
 import secret_values    # noqa: F401
+import things           # noqa: F401
 from makers import MAKERS
 
 # Of what a rule that asks for `high` acts on, so much must be right; issue and policy language say 0.98.

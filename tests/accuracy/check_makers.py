@@ -8,6 +8,7 @@ import re
 import sys
 
 import persons          # noqa: F401
+import things           # noqa: F401
 from makers import MAKERS
 
 MODULES = {"payment-card": "luhn", "iban": "iban", "bic": "bic", "us-aba": "us.rtn", "isin": "isin", "bitcoin-address": "bitcoin", "fr-nir": "fr.nir", "fr-siren": "fr.siren",

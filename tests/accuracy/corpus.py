@@ -14,7 +14,7 @@ from documents import Document
 
 PACKAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "packages")
 # Folders, and what is read of them.
-FOLDERS = [("changelogs and copyright", "/usr/share/doc/**/*", r"(changelog|NEWS|README|copyright|TODO|AUTHORS|\.txt)[^/]*$"),
+FOLDERS = [("changelogs and copyright", "/usr/share/doc/**/*", r"(changelog|NEWS|README|copyright|AUTHORS|\.txt)[^/]*$"),
            ("manuals in French", "/usr/share/man/fr/**/*", r"\.gz$"), ("manuals in German", "/usr/share/man/de/**/*", r"\.gz$"),
            ("manuals in Spanish", "/usr/share/man/es/**/*", r"\.gz$"), ("manuals in English", "/usr/share/man/man*/*", r"\.gz$"),
            ("books and guides", "/usr/share/doc/**/*", r"\.html?$"), ("proverbs", "/usr/share/games/fortunes/**/*", r"/[^/.]+$"),

@@ -15,6 +15,7 @@ import adversarial
 import measure
 import persons          # noqa: F401
 import secret_values    # noqa: F401
+import things           # noqa: F401
 from makers import MAKERS
 
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "DETECTORS.md")
