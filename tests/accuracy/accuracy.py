@@ -35,7 +35,8 @@ def make(seed, scale, names):
     for name in sorted(names):
         m, r = MAKERS[name], random.Random("%s/%s" % (seed, name))
         plan = [(documents.labelled, 4 * scale), (documents.form_sheet, scale), (documents.alone, scale), (documents.csv, max(2, scale // 5)),
-                (documents.html_table, max(2, scale // 5)), (documents.html_split, max(2, scale // 2)), (documents.invalid, 2 * scale), (documents.mention, 2 * scale)]
+                (documents.html_table, max(2, scale // 5)), (documents.html_split, max(2, scale // 2)), (documents.invalid, 2 * scale), (documents.mention, 2 * scale),
+                (documents.trace_header, max(2, scale // 10))]
         for f, n in plan:
             out += [d for d in (f(r, m) for _ in range(n)) if d]
     r = random.Random("%s/negatives" % seed)

@@ -190,6 +190,18 @@ def mention(r, maker):
     return Document("mention", maker.name, "T", r.choice([" ", "\n", "\n\n"]).join(parts).encode(), [])
 
 
+TRACE = ["Received", "Message-ID", "DKIM-Signature", "X-Spam-Report", "X-Mailer", "ARC-Seal", "List-Id", "Authentication-Results", "References", "In-Reply-To", "Return-Path"]
+
+
+def trace_header(r, maker):
+    """A valid value and its name where only programs write: nobody is to be told of it."""
+    f = r.choice([f for f in maker.forms(r)])
+    if "\n" in f.text:
+        return None
+    head = "%s: %s %s; by mx.example.net id %s\r\n" % (r.choice(TRACE), r.choice(maker.labels["en"]), f.text, f.text)
+    return Document("trace", maker.name, "M", head.encode() + message("<p>%s</p>" % r.choice(FILLERS)), [])
+
+
 def hard_negative(r):
     parts = [r.choice(negatives.KINDS)(r) for _ in range(r.randint(3, 8))] + fillers(r, 2)
     r.shuffle(parts)
