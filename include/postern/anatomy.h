@@ -60,7 +60,8 @@
 	X(MACRO, 26, "macro", "a document with a program in it: VBA or Excel 4 macros") \
 	X(ACTIVE_CONTENT, 27, "active-content", "a document that acts by itself: script, launch, DDE, a template from elsewhere") \
 	X(AMBIGUOUS, 28, "ambiguous", "mail programs read it differently: every reading was searched") \
-	X(READINGS_TOO_MANY, 29, "readings-too-many", "more ways to read it than were looked at")
+	X(READINGS_TOO_MANY, 29, "readings-too-many", "more ways to read it than were looked at") \
+	X(URLS_CUT, 30, "urls-cut", "links to more hosts than were kept, or one too long to read")
 
 enum {
 #define X(name, bit, text, help) DEFECT_##name = 1 << (bit),
@@ -226,6 +227,8 @@ struct surface {
 	const struct text *folded;
 };
 
+struct url;
+
 struct anatomy_limits {
 	uint32_t parts;		/* 0 in a field: the default below */
 	uint32_t depth;
@@ -235,6 +238,7 @@ struct anatomy_limits {
 	uint32_t unpack;	/* archives within archives */
 	uint64_t text;		/* bytes of text over all parts */
 	uint32_t passwords;	/* of the message, tried on what is locked */
+	uint32_t urls;		/* entries of url.h */
 };
 #define ANATOMY_PARTS 2000
 #define ANATOMY_DEPTH 40
@@ -244,6 +248,7 @@ struct anatomy_limits {
 #define ANATOMY_UNPACK 16
 #define ANATOMY_TEXT (UINT64_C(128) << 20)
 #define ANATOMY_PASSWORDS 20
+#define ANATOMY_URLS 5000
 /* Bytes out for each byte in, of one member or stream; asked only above the second figure. */
 #define ANATOMY_RATIO 200
 #define ANATOMY_RATIO_FREE (8u << 20)
@@ -255,6 +260,8 @@ struct anatomy {
 	uint32_t defects;	/* all parts' together */
 	struct surface *surfaces;
 	size_t nsurfaces;
+	struct url *urls;	/* where its links lead, see url.h */
+	size_t nurls;
 	struct span subject;	/* decoded; "" when absent */
 	struct span header_from;	/* address of From:, normalised; "" when absent or unreadable */
 	uint32_t header_end;	/* offset of the first body byte of the message */

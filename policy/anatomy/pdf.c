@@ -13,6 +13,7 @@
 #include "anatomy/pdf.h"
 
 #include "anatomy/charset.h"
+#include "anatomy/url.h"
 #include "anatomy/xml.h"
 
 #define WORK_FREE (UINT64_C(64) << 20)
@@ -261,6 +262,19 @@ attached_add(struct pdf *pdf, const struct pdf_object *o, struct span spec)
 	blob_add(pdf->b, pdf->index, bytes, pdf_text(pdf, name, o));
 }
 
+static void
+link_read(struct pdf *pdf, const struct pdf_object *o, struct pdf_value v, bool uri)
+{
+	struct span s;
+
+	v = pdf_follow(pdf, v);
+	if (v.kind != PDF_STRING)
+		return;
+	s = pdf_text(pdf, v, o);
+	if (uri || (s.n && memmem(s.p, s.n, "://", 3)))
+		url_add(pdf->b, URL_DOCUMENT, pdf->index, 0, s, span_make("", 0), NULL);
+}
+
 /* The keys of one dictionary (or an array of them), and of those within it. */
 static void
 dict_read(struct pdf *pdf, const struct pdf_object *o, struct span dict, unsigned depth)
@@ -278,6 +292,9 @@ dict_read(struct pdf *pdf, const struct pdf_object *o, struct span dict, unsigne
 		for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 			if (span_is(k.s, strings[i].key))
 				value_read(pdf, o, v, strings[i].to == META ? &pdf->meta : &pdf->fields);
+		/* URI actions; F of what is sent to or opened from elsewhere (12.6.4) */
+		if (span_is(k.s, "URI") || span_is(k.s, "F"))
+			link_read(pdf, o, v, span_is(k.s, "URI"));
 		if (span_is(k.s, "JS"))
 			script_read(pdf, o, v);
 		else if (span_is(k.s, "S") && (is_name(v, "Launch") || is_name(v, "JavaScript") ||
