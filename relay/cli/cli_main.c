@@ -62,7 +62,7 @@ const struct command commands[] = {
 	{ "tail", "the journal as it happens, until Ctrl-C", "tail", cmd_tail },
 	{ "queue", "the queue, and the operator's hand on it",
 	    "queue [--by site|sender|reason]\n"
-	    "queue show SELECTOR\n"
+	    "queue show SELECTOR [--limit N]\n"
 	    "queue retry|hold|release SELECTOR [--yes]\n"
 	    "queue fail SELECTOR [--silent] [--yes]\n"
 	    "queue reroute SELECTOR HOST[:PORT]|default [--yes]\n"

@@ -9,9 +9,11 @@
 #include "cli/page.h"
 #include "cli/spool_folder.h"
 #include "clock.h"
+#include "conf.h"
 #include "id.h"
 
 #define PAGE_MAX ((size_t)256 << 20)
+#define SHOW_MAX 100000		/* as the queue's own limit (queue_control.c) */
 
 struct queueing {
 	const struct cli *cli;
@@ -219,6 +221,12 @@ show_line(void *ctx, const struct jval *v, struct span text)
 	const struct jval *legs = jval_get(v, "legs"), *leg;
 	int64_t now = clock_real();
 
+	if (jval_has(v, "more")) {
+		buf_puts(o, "\nand ");
+		page_count(o, (uint64_t)jval_int(v, "more", 0), "message more", "messages more");
+		buf_puts(o, "; `--limit N` shows up to 100000\n");
+		return;
+	}
 	if (q->n++ > 0)
 		buf_putc(o, '\n');
 	page_begin(o, q->cli, BOLD);
@@ -275,13 +283,17 @@ queue_show(int argc, char **argv, const struct cli *cli)
 {
 	struct queueing q = { .cli = cli };
 	struct request r;
+	uint64_t limit = 0;
 	int status;
 
-	if (argc != 1 || argv[0][0] == '-')
+	if ((argc != 1 && (argc != 3 || strcmp(argv[1], "--limit") != 0 ||
+	    !parse_uint(span_str(argv[2]), SHOW_MAX, &limit) || limit == 0)) || argv[0][0] == '-')
 		return command_usage("queue");
 	buf_init(&q.out, PAGE_MAX);
 	request_begin(&r, "queue.show");
 	json_kcstr(&r.j, "selector", argv[0]);
+	if (limit)
+		json_kuint(&r.j, "limit", limit);
 	status = control_ask(cli, &r, CONTROL_SHOW, show_line, &q);
 	if (status == CLI_OK)
 		show_attempts(&q, argv[0]);

@@ -114,6 +114,9 @@ void history_forget(struct generation *g);
 /* reload.c */
 void reload_begin(struct master *m, const char *how, uint32_t uid);
 void reload_check_done(struct master *m, int status);
+/* `posternd -n` as a child; what it said once it has ended, as long as m lives. */
+pid_t reload_check_start(struct master *m, bool quietly, struct err *err);
+struct span reload_check_said(struct master *m);
 void reload_advance(struct master *m);	/* a process of the next generation became ready */
 void reload_settle(struct master *m, bool now);	/* tells who asked, once it is done; now: it is */
 void reload_failed(struct master *m, const char *why);

@@ -286,35 +286,19 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 /* The same check as `posternd -n`, in a process of its own: it reads the policy, which the
  * master never does. */
 static int
-check_first(struct master *m)
+check_first(struct master *m, struct err *err)
 {
-	int status, pipefd[2];
-	ssize_t n = 1;
-	char *room;
-	pid_t pid;
+	int status;
+	pid_t pid = reload_check_start(m, false, err);
 
-	if (pipe2(pipefd, O_CLOEXEC) == -1)
+	if (pid == -1)
 		return -1;
-	pid = fork();
-	if (pid == 0) {
-		dup2(pipefd[1], 1);
-		execl(m->exe, "posternd", "-n", "-q", "-l", "-c", m->path, (char *)NULL);
-		_exit(127);
-	}
-	close(pipefd[1]);
-	while (n > 0 && (room = buf_room(&m->check_out, 4096)) != NULL) {
-		n = read(pipefd[0], room, 4096);
-		if (n > 0)
-			buf_commit(&m->check_out, (size_t)n);
-		else if (n == -1 && errno == EINTR)
-			n = 1;
-	}
-	close(pipefd[0]);
-	while (pid > 0 && waitpid(pid, &status, 0) == -1)
+	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
-			return -1;
-	watch_take(m, buf_data(&m->check_out));
-	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+			return err_errno(err, "waitpid");
+	watch_take(m, reload_check_said(m));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 :
+	    err_set(err, 0, "the policy has errors");
 }
 
 static void
@@ -349,8 +333,8 @@ master_start(struct master *m, struct err *err)
 	if (generation_load(m, &m->now, true, err) == -1)
 		return -1;
 	m->now.asked = (struct asked){ "start", getuid(), clock_real() };
-	if (check_first(m) == -1)
-		return err_set(err, 0, "the policy has errors");
+	if (check_first(m, err) == -1)
+		return -1;
 	if (log_open(m->foreground ? "stderr" : m->now.conf->log_to.p, m->now.conf->log_format,
 	    err) == -1 || folders(m->now.conf, err) == -1 || pid_lock(m, err) == -1 ||
 	    generation_bind(m, &m->now, err) == -1 ||

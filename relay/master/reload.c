@@ -31,48 +31,60 @@ void
 reload_begin(struct master *m, const char *how, uint32_t uid)
 {
 	char state[64];
-	int pipefd[2];
+	struct err err;
 
 	if (m->phase != PHASE_RUNNING || m->check || m->next.conf) {
 		control_reload_done(m, false, SPAN_LIT("a start or reload is under way"));
 		return;
 	}
-	if (pipe2(pipefd, O_CLOEXEC | O_NONBLOCK) == -1) {
-		log_error("reload: %s", strerror(errno));
-		return;
-	}
-	if ((m->check = fork()) == 0) {
-		dup2(pipefd[1], 1);
-		dup2(pipefd[1], 2);
-		fcntl(1, F_SETFL, 0);
-		execl(m->exe, "posternd", "-n", "-l", "-c", m->path, (char *)NULL);
-		_exit(127);
-	}
-	close(pipefd[1]);
-	if (m->check == -1) {
+	if ((m->check = reload_check_start(m, true, &err)) == -1) {
 		m->check = 0;
-		close(pipefd[0]);
-		log_error("reload: %s", strerror(errno));
+		log_error("reload: %s", err.text);
 		return;
 	}
-	m->check_fd = pipefd[0];
 	m->asked = (struct asked){ how, uid, clock_real() };
 	log_info("reload: checking %s", m->path);
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono());
 	notify(state);
 }
 
-/* What the check said, as far as it is short enough for a pipe. */
-static struct span
-check_output(struct master *m)
+/* It says what it has to say into a memory file: whatever its length it never waits for a reader. */
+pid_t
+reload_check_start(struct master *m, bool quietly, struct err *err)
 {
+	pid_t pid;
+
+	if ((m->check_fd = fs_memfd("check", err)) == -1)
+		return -1;
+	if ((pid = fork()) == 0) {
+		dup2(m->check_fd, 1);
+		if (quietly)
+			dup2(m->check_fd, 2);
+		execl(m->exe, "posternd", quietly ? "-nl" : "-nlq", "-c", m->path, (char *)NULL);
+		_exit(127);
+	}
+	if (pid == -1) {
+		err_errno(err, "cannot start the check");
+		close(m->check_fd);
+		m->check_fd = -1;
+	}
+	return pid;
+}
+
+/* As far as there is room for it. */
+struct span
+reload_check_said(struct master *m)
+{
+	off_t at = 0;
 	char *room;
 	ssize_t n;
 
 	buf_reset(&m->check_out);
 	while ((room = buf_room(&m->check_out, 4096)) != NULL &&
-	    (n = read(m->check_fd, room, 4096)) > 0)
+	    (n = pread(m->check_fd, room, 4096, at)) > 0) {
 		buf_commit(&m->check_out, (size_t)n);
+		at += n;
+	}
 	close(m->check_fd);
 	m->check_fd = -1;
 	return buf_data(&m->check_out);
@@ -115,7 +127,7 @@ refused(struct master *m, struct span why)
 void
 reload_check_done(struct master *m, int status)
 {
-	struct span said = check_output(m);
+	struct span said = reload_check_said(m);
 	struct err err;
 
 	if (m->phase != PHASE_RUNNING)

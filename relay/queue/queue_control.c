@@ -4,7 +4,7 @@
  *
  *	{"cmd":"queue.summary"}
  *	{"cmd":"queue.list", "by":"site|sender|reason", "limit":N}   without by: messages
- *	{"cmd":"queue.show", SELECTOR, "limit":N}
+ *	{"cmd":"queue.show", SELECTOR, "limit":N}   a last line {"more":N} where not all are shown
  *	{"cmd":"queue.retry|hold|release|fail", SELECTOR, "count":true, "silent":true}
  *	{"cmd":"queue.reroute", SELECTOR, "to":"relay.example.net:25|[192.0.2.1]:25|default"}
  *	{"cmd":"queue.drain", "selector":"all", "to":"host:port|off"}

@@ -127,8 +127,7 @@ look_at_one(struct walk *w)
 	struct queue *q = w->k.q;
 	struct message *m;
 
-	if (w->at == w->n || (w->limit > 0 && w->fn == NULL && w->groups == NULL &&
-	    w->shown == w->limit)) {
+	if (w->at == w->n) {
 		w->phase = FINISH;
 		return;
 	}
@@ -251,6 +250,8 @@ show_each(struct walk *w, struct message *m)
 {
 	struct json j;
 
+	if (w->shown == w->limit)
+		return;			/* counted as matched */
 	json_begin(&j, w->k.out);
 	queue_show_message(&j, w->k.q, m, w->whole);
 	buf_putc(w->k.out, '\n');
@@ -260,8 +261,18 @@ show_each(struct walk *w, struct message *m)
 static bool
 show_finish(struct walk *w)
 {
+	struct json j;
+
 	if (w->shown == 0 && w->whole)
 		asked_error(&w->k, "no such message in the queue");
+	if (w->shown < w->matched) {
+		json_begin(&j, w->k.out);
+		json_object(&j);
+		json_kint(&j, "v", 1);
+		json_kuint(&j, "more", w->matched - w->shown);
+		json_end_object(&j);
+		buf_putc(w->k.out, '\n');
+	}
 	return false;
 }
 

@@ -54,6 +54,13 @@ class Config(unittest.TestCase):
         r = self.lab.tool("reload", check=False)
         self.assertEqual(r.returncode, 1)
         self.assertIn("whne", r.stdout + r.stderr)
+        # More errors than a pipe holds are said all the same.
+        bad = "  - id: rule-%d\n    when: {whne: " + 400 * "x" + "}\n    then: {reject: no}\n"
+        self.lab.policy("version: 1\nrules:\n" + "".join(bad % i for i in range(250)), name="20-" + 200 * "y" + ".yaml")
+        r = self.lab.tool("reload", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertGreaterEqual(len(r.stdout + r.stderr), 60000)       # the answer ends there
+        os.unlink(self.lab.path("policy.d", "20-" + 200 * "y" + ".yaml"))
         # A session that is open stays open over a good reload and has the new policy for its next message.
         self.lab.policy("version: 1\nrules:\n  - {id: x, when: {subject: {words: [after]}}, then: {reject: \"5.7.1 no\"}}\n")
         old = set(self.lab.pids("receiver"))
