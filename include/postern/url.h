@@ -64,7 +64,8 @@ struct url {
 	struct span target;	/* where a link that was made safe leads in the end; else the host */
 };
 #define URL_PATH 120
-#define URL_BYTES 8192		/* in which its host must end */
+#define URL_BYTES 8192		/* of an attribute: its host must end within … */
+#define URL_AUTHORITY 1024	/* … and in a text, within these behind the slashes */
 
 /* The domain that somebody registered, "example.co.uk" of "www.example.co.uk"; of an address, and of a
  * public suffix, itself. Borrowed from host. */

@@ -327,7 +327,8 @@ tag_parse(struct span s, size_t i, struct html_tag *t)
 		else if (span_is_nocase(name, "style") && style_hides(value))
 			t->hides = true;
 		if (value.n && t->nlinks < HTML_ATTRIBUTES &&
-		    (what = html_attribute(name)) != HTML_OTHER) {
+		    (what = html_attribute(name)) != HTML_OTHER &&
+		    (what != HTML_STYLE || memchr(value.p, '(', value.n))) {
 			t->links[t->nlinks].what = what;
 			t->links[t->nlinks++].value = value;
 		}

@@ -19,19 +19,23 @@ html_attribute(struct span name)
 {
 	static const struct {
 		const char *name;
+		unsigned char n;
 		enum html_attribute what;
 	} known[] = {
-		{ "href", HTML_HREF }, { "src", HTML_SRC }, { "style", HTML_STYLE },
-		{ "action", HTML_ACTION }, { "formaction", HTML_ACTION }, { "srcset", HTML_SRCSET },
-		{ "imagesrcset", HTML_SRCSET }, { "background", HTML_SRC }, { "poster", HTML_SRC },
-		{ "data", HTML_SRC }, { "content", HTML_CONTENT }, { "http-equiv", HTML_REFRESH },
-		{ "xlink:href", HTML_HREF }, { "ping", HTML_SRC }, { "lowsrc", HTML_SRC },
-		{ "dynsrc", HTML_SRC }, { "codebase", HTML_SRC }, { "manifest", HTML_SRC },
-		{ "longdesc", HTML_SRC }, { "cite", HTML_SRC }, { "archive", HTML_SRC },
+#define X(name, what) { name, sizeof(name) - 1, what }
+		X("href", HTML_HREF), X("src", HTML_SRC), X("style", HTML_STYLE),
+		X("action", HTML_ACTION), X("formaction", HTML_ACTION), X("srcset", HTML_SRCSET),
+		X("imagesrcset", HTML_SRCSET), X("background", HTML_SRC), X("poster", HTML_SRC),
+		X("data", HTML_SRC), X("content", HTML_CONTENT), X("http-equiv", HTML_REFRESH),
+		X("xlink:href", HTML_HREF), X("ping", HTML_SRC), X("lowsrc", HTML_SRC),
+		X("dynsrc", HTML_SRC), X("codebase", HTML_SRC), X("manifest", HTML_SRC),
+		X("longdesc", HTML_SRC), X("cite", HTML_SRC), X("archive", HTML_SRC),
+#undef X
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (known[i].name[0] == ascii_lower(name.p[0]) && span_is_nocase(name, known[i].name))
+		if (known[i].n == name.n && known[i].name[0] == ascii_lower(name.p[0]) &&
+		    span_is_nocase(name, known[i].name))
 			return known[i].what;
 	return HTML_OTHER;
 }

@@ -292,6 +292,18 @@ host_domain(struct span host)
 }
 
 bool
+host_is_suffix(struct span host)
+{
+	char text[HOST_MAX];
+
+	if (host.n >= sizeof(text))
+		return false;
+	memcpy(text, host.p, host.n);
+	text[host.n] = '\0';
+	return psl_is_public_suffix2(psl_builtin(), text, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE);
+}
+
+bool
 host_suffix_known(struct span host)
 {
 	/* RFC 2606: what examples and tests are written with */

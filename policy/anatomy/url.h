@@ -39,6 +39,7 @@ bool url_authority(struct arena *scratch, struct span in, struct url_parsed *out
 size_t host_normalise(struct arena *scratch, struct span in, char out[HOST_MAX], unsigned *tricks);
 /* Is it a top-level domain or another suffix that the list has, not just any last label? */
 bool host_suffix_known(struct span host);
+bool host_is_suffix(struct span host);	/* a registry's own: "co.uk", not "github.io" */
 struct span host_unicode(struct arena *a, struct span host);
 
 /* --- url_book.c: what is kept -------------------------------------------------------------------- */

@@ -6,8 +6,11 @@
  */
 #include "anatomy/url.h"
 
+#include <stdlib.h>
+
 #include "anatomy/html.h"
 #include "anatomy/textmap.h"
+#include "postern/err.h"
 #include "table.h"
 
 struct url_book {
@@ -15,6 +18,7 @@ struct url_book {
 	struct table *known;	/* host, NUL, shown, NUL, what else -> struct url */
 	struct url *v;
 	size_t n, cap;
+	char plain[URL_BYTES];	/* an attribute, as it is read */
 };
 
 static const char *const kinds[] = {
@@ -33,7 +37,8 @@ static struct url_book *
 book(struct builder *b)
 {
 	if (!b->urls) {
-		b->urls = arena_zalloc(b->a, sizeof(*b->urls));
+		b->urls = calloc(1, sizeof(*b->urls));
+		ASSERT(b->urls != NULL);
 		b->urls->a = b->a;
 		b->urls->scratch = arena_new(0);
 		b->urls->known = table_new();
@@ -179,7 +184,7 @@ void
 url_add(struct builder *b, enum url_kind kind, uint16_t part, uint32_t offset, struct span url,
     struct span text, const struct url_base *base)
 {
-	char plain[URL_BYTES];
+	char *plain = book(b)->plain;
 	struct url_found at = { kind, part, offset, text };
 	struct url_parsed u = { .script = true };
 	unsigned tricks = 0;
@@ -215,6 +220,7 @@ url_finish(struct builder *b)
 	b->out->nurls = k->n;
 	arena_free(&k->scratch);
 	table_free(&k->known);
+	free(k);
 	b->urls = NULL;
 }
 

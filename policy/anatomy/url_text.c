@@ -84,13 +84,13 @@ ends_foreign(struct span s, size_t i, unsigned *len)
 /* Behind the authority that begins at i; what it is without folding and without what the
  * sentence added, in out. */
 static size_t
-authority_take(const struct scan *sc, size_t i, char out[URL_BYTES], size_t *n)
+authority_take(const struct scan *sc, size_t i, char out[URL_AUTHORITY], size_t *n)
 {
 	struct span s = sc->s;
 	size_t user = SIZE_MAX;
 
 	*n = 0;
-	while (i < s.n && *n + 4 < URL_BYTES) {
+	while (i < s.n && *n + 4 < URL_AUTHORITY) {
 		char c = s.p[i];
 		size_t dot = broken_dot(s, i);
 		unsigned len;
@@ -109,7 +109,7 @@ authority_take(const struct scan *sc, size_t i, char out[URL_BYTES], size_t *n)
 			i += 2;
 			continue;
 		}
-		if (c == '[' && *n == (user == SIZE_MAX ? 0 : user)) {
+		if (c == '[' && *n + 68 < URL_AUTHORITY && *n == (user == SIZE_MAX ? 0 : user)) {
 			size_t close = span_find(span_sub(s, i, 64), ']');
 
 			/* an IPv6 address */
@@ -182,49 +182,81 @@ struct hit {
 	struct url_parsed u;
 };
 
-/* "scheme://…" whose colon is at i. from: nothing before it counts. */
-static bool
-with_scheme(struct scan *sc, size_t from, size_t i, struct hit *h)
+/* The buffers of these are not made for each colon of a text. */
+static __attribute__((noinline)) bool
+with_address(struct scan *sc, size_t i, struct hit *h)
 {
-	struct span s = sc->s;
-	bool broken = i > from && s.p[i - 1] == '[' && at(s, i + 1) == ']';
-	size_t begin = scheme_before(s, from, i - broken), slash = i + 1 + broken, n;
-	char text[URL_BYTES + 24];
-	struct span scheme;
+	char text[URL_AUTHORITY + 24];
+	struct scan address = *sc;
+	size_t n;
 
-	if (begin == SIZE_MAX)
-		return false;
-	scheme = span_sub(s, begin, i - broken - begin);
-	h->from = begin;
-	if (span_is_nocase(scheme, "mailto")) {
-		struct scan address = *sc;
+	address.mode = ADDRESS;
+	memcpy(text, "mailto:", 7);
+	h->end = authority_take(&address, i, text + 7, &n);
+	return n && url_parse(scratch_of(sc), span_make(text, n + 7), NULL, &h->u);
+}
 
-		address.mode = ADDRESS;
-		memcpy(text, "mailto:", 7);
-		h->end = authority_take(&address, i + 1, text + 7, &n);
-		return n && url_parse(scratch_of(sc), span_make(text, n + 7), NULL, &h->u);
-	}
-	if ((at(s, slash) != '/' && at(s, slash) != '\\') ||
-	    (at(s, slash + 1) != '/' && at(s, slash + 1) != '\\'))
-		return false;
-	while (at(s, slash) == '/' || at(s, slash) == '\\')
-		slash++;
-	if (slash >= s.n)
-		return false;
+static __attribute__((noinline)) bool
+with_slashes(struct scan *sc, struct span scheme, size_t slash, struct hit *h)
+{
+	char text[URL_AUTHORITY + 24];
+	size_t n;
+
 	memcpy(text, scheme.p, scheme.n);
 	memcpy(text + scheme.n, "://", 3);
 	h->end = authority_take(sc, slash, text + scheme.n + 3, &n);
 	if (n == 0)
 		return false;
 	if (!url_parse(scratch_of(sc), span_make(text, scheme.n + 3 + n), NULL, &h->u)) {
-		h->u.cut = n + 4 >= URL_BYTES;
+		h->u.cut = n + 4 >= URL_AUTHORITY;
 		return h->u.cut;
 	}
+	return !h->u.script;
+}
+
+/* "scheme://…" whose colon is at i. from: nothing before it counts. */
+static bool
+with_scheme(struct scan *sc, size_t from, size_t i, struct hit *h)
+{
+	struct span s = sc->s;
+	bool broken = i > from && s.p[i - 1] == '[' && at(s, i + 1) == ']';
+	size_t begin = scheme_before(s, from, i - broken), slash = i + 1 + broken;
+	struct span scheme;
+
+	if (begin == SIZE_MAX)
+		return false;
+	scheme = span_sub(s, begin, i - broken - begin);
+	h->from = begin;
+	if (span_is_nocase(scheme, "mailto"))
+		return with_address(sc, i + 1, h);
+	if ((at(s, slash) != '/' && at(s, slash) != '\\') ||
+	    (at(s, slash + 1) != '/' && at(s, slash + 1) != '\\'))
+		return false;
+	while (at(s, slash) == '/' || at(s, slash) == '\\')
+		slash++;
+	if (slash >= s.n || !with_slashes(sc, scheme, slash, h))
+		return false;
 	if (broken)
 		h->u.tricks |= URL_IS_OBFUSCATED;
 	if (at(s, h->end) == '\\' || at(s, i + 1) == '\\')
 		h->u.tricks |= URL_IS_BACKSLASH;
-	return !h->u.script;
+	return true;
+}
+
+static __attribute__((noinline)) bool
+with_escapes(struct scan *sc, size_t begin, size_t percent, size_t host, struct hit *h)
+{
+	char text[URL_AUTHORITY + 24];
+	struct scan within = *sc;
+	size_t len = percent - begin, n;
+
+	within.mode = QUERY;
+	memcpy(text, sc->s.p + begin, len);
+	memcpy(text + len, "://", 3);
+	h->from = begin;
+	h->end = authority_take(&within, host, text + len + 3, &n);
+	return n && url_parse(scratch_of(sc), span_make(text, len + 3 + n), NULL, &h->u) &&
+	    !h->u.script;
 }
 
 /* "http%3A%2F%2F" whose first % is at i; also %253A%252F%252F. */
@@ -232,29 +264,18 @@ static bool
 escaped(struct scan *sc, size_t from, size_t i, struct hit *h)
 {
 	static const char *const signs[] = { "%3a%2f%2f", "%253a%252f%252f", "%3a//" };
-	struct scan within = *sc;
 	struct span s = sc->s;
-	size_t begin, n;
-	char text[URL_BYTES + 24];
+	size_t begin;
 
 	for (size_t k = 0; k < sizeof(signs) / sizeof(signs[0]); k++) {
 		if (!span_starts_nocase(span_from(s, i), span_str(signs[k])))
 			continue;
 		begin = scheme_before(s, from, i);
 		/* "%3Dhttp%3A": the D belongs to what is before */
-		if (begin == SIZE_MAX && i >= from + 5)
-			for (size_t len = 4; len <= 5 && begin == SIZE_MAX; len++)
-				if (span_is_nocase(span_sub(s, i - len, len), len == 4 ? "http" : "https"))
-					begin = i - len;
-		if (begin == SIZE_MAX || i - begin > 12)
-			return false;
-		within.mode = QUERY;
-		memcpy(text, s.p + begin, i - begin);
-		memcpy(text + (i - begin), "://", 3);
-		h->from = begin;
-		h->end = authority_take(&within, i + strlen(signs[k]), text + (i - begin) + 3, &n);
-		return n && url_parse(scratch_of(sc), span_make(text, i - begin + 3 + n), NULL, &h->u) &&
-		    !h->u.script;
+		for (size_t len = 4; begin == SIZE_MAX && len <= 5 && i >= from + len; len++)
+			if (span_is_nocase(span_sub(s, i - len, len), len == 4 ? "http" : "https"))
+				begin = i - len;
+		return begin != SIZE_MAX && with_escapes(sc, begin, i, i + strlen(signs[k]), h);
 	}
 	return false;
 }
