@@ -308,6 +308,12 @@ is_own(const struct lookalikes *l, struct span host, struct span domain)
 	return false;
 }
 
+bool
+lookalikes_has(const struct lookalikes *l, struct span host)
+{
+	return is_own(l, host, host_domain(host));
+}
+
 static const struct name *
 same_look(const struct lookalikes *l, struct span label)
 {

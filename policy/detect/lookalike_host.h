@@ -20,6 +20,8 @@ void lookalikes_free(struct lookalikes **l);
 /* A host in A-labels. false: a public suffix or an address, which nobody imitates. */
 bool lookalikes_add(struct lookalikes *l, struct span host);
 size_t lookalikes_count(const struct lookalikes *l);
+/* One of the names, below one, or of the same domain. */
+bool lookalikes_has(const struct lookalikes *l, struct span host);
 /* Is it taken for one of the names, and none of them nor below one? Then which, and why, for people. */
 bool lookalikes_find(const struct lookalikes *l, struct span host, struct span *name,
     const char **why);

@@ -432,6 +432,8 @@ atom_ask(struct eval *e, const struct atom *a)
 				return true;
 		eval_spend(e, 0);
 		return false;
+	case ATOM_URL:
+		return url_ask(e, a);
 	case ATOM_VIRUS:
 		return (e->facts->av == AV_VIRUS) == a->want;
 	case ATOM_UNSCANNABLE:
@@ -607,6 +609,8 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 		return range_why(e, a);
 	case ATOM_FINDS:
 		return finds_why(e, a, partly);
+	case ATOM_URL:
+		return url_why_not(e, a, partly);
 	case ATOM_FILE:
 		*partly |= e->files;
 		return span_str(arena_printf(e->arena, "attachment: none of %llu is like that",
