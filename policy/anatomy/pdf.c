@@ -26,7 +26,7 @@
 static bool
 is_name(struct pdf_value v, const char *what)
 {
-	return v.kind == PDF_NAME && span_is(v.s, what);
+	return v.kind == PDF_NAME && pdf_name_is(v.s, what);
 }
 
 static void
@@ -324,19 +324,19 @@ dict_read(struct pdf *pdf, const struct pdf_object *o, struct span dict, unsigne
 			continue;
 		pdf_next(&l, &v);
 		for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
-			if (span_is(k.s, strings[i].key))
+			if (pdf_name_is(k.s, strings[i].key))
 				value_read(pdf, o, v, strings[i].to == META ? &pdf->meta : &pdf->fields);
 		/* URI actions; F of what is sent to or opened from elsewhere (12.6.4) */
-		if (span_is(k.s, "URI") || span_is(k.s, "F"))
-			link_read(pdf, o, v, span_is(k.s, "URI"));
-		if (span_is(k.s, "JS"))
+		if (pdf_name_is(k.s, "URI") || pdf_name_is(k.s, "F"))
+			link_read(pdf, o, v, pdf_name_is(k.s, "URI"));
+		if (pdf_name_is(k.s, "JS"))
 			script_read(pdf, o, v);
-		else if (span_is(k.s, "S") && (is_name(v, "Launch") || is_name(v, "JavaScript") ||
+		else if (pdf_name_is(k.s, "S") && (is_name(v, "Launch") || is_name(v, "JavaScript") ||
 		    is_name(v, "ImportData") || is_name(v, "GoToE")))
 			pdf->b->out->parts[pdf->index].defects |= DEFECT_ACTIVE_CONTENT;
-		else if (span_is(k.s, "RichMediaContent"))
+		else if (pdf_name_is(k.s, "RichMediaContent"))
 			pdf->b->out->parts[pdf->index].defects |= DEFECT_ACTIVE_CONTENT;
-		else if (span_is(k.s, "EF"))
+		else if (pdf_name_is(k.s, "EF"))
 			attached_add(pdf, o, dict);
 		if ((v.kind == PDF_DICT || v.kind == PDF_ARRAY) && depth)
 			dict_read(pdf, o, v.s, depth - 1);

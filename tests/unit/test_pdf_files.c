@@ -47,12 +47,14 @@ test_files(void **state)
 		{ "nothing names it", STREAM("5", "/Type/EmbeddedFile", "quaggamarsh1"), "" },
 		{ "an older version of it", STREAM("5", "/Type/EmbeddedFile", "quaggamarsh1")
 		    STREAM("5", "/Type/EmbeddedFile", "other bytes."), "" },
+		{ "a name that hides a type", STREAM("5", "/Typ#65/Embedded#46ile", "quaggamarsh1"), "" },
+		{ "a name that hides a filter", STREAM("5", "/Type/EmbeddedFile/Filter/ASC#49IHexDecode", "313233343536"), NULL },
 		{ "neither name nor type, but a program", STREAM("5", "", "\x7f" "ELF\x02\x01\x01quagg"), NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		pdf(t[i].objects);
-		if (holding(t[i].name ? "quaggamarsh1" : "quagg") != 1) {
+		if (holding(t[i].name ? "quaggamarsh1" : strstr(t[i].what, "filter") ? "123456" : "quagg") != 1) {
 			for (size_t k = 0; k < an.nparts; k++)
 				print_error("part %.*s %s, %zu bytes\n", SPAN_ARG(an.parts[k].number),
 				    part_type_name(an.parts[k].type), an.parts[k].decoded.n);
@@ -81,6 +83,9 @@ test_links(void **state)
 	pdf("4 0 obj\r\n<</Subtype/Link/A<</S/URI/URI(https://ev\\151l.example/x)>>>>\r\nendobj\r\n"
 	    "5 0 obj\r\n<</S/SubmitForm/F<</FS/URL/F(https://form.example/y)>>>>\r\nendobj\r\n"
 	    "6 0 obj\r\n<</S/GoToR/F(other.pdf)>>\r\nendobj\r\n");
+	assert_int_equal(an.nurls, 2);
+	pdf("4 0 obj\r\n<</Subtype/Link/A<</S/UR#49/UR#49(https://evil.example/x)>>>>\r\nendobj\r\n"
+	    "5 0 obj\r\n<</S/SubmitForm/F<</FS/URL/F(https://form.example/y)>>>>\r\nendobj\r\n");
 	assert_int_equal(an.nurls, 2);
 	assert_span(an.urls[0].host, "evil.example");
 	assert_int_equal(an.urls[0].kind, URL_DOCUMENT);
