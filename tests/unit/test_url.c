@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -413,6 +415,67 @@ test_bounds(void **state)
 	buf_release(&b);
 }
 
+/* --- time --------------------------------------------------------------------------------------- */
+
+static double
+seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* What makes a scanner read again what it has read: eight times as much may take thirty times as
+ * long on a busy machine, sixty-four would be quadratic. */
+static void
+test_linear(void **state)
+{
+	static const struct {
+		const char *type, *piece;
+	} t[] = {
+		{ "text/plain", "a." }, { "text/plain", "http://" }, { "text/plain", "http:" },
+		{ "text/plain", "www." }, { "text/plain", "x[.]" }, { "text/plain", "[.]" },
+		{ "text/plain", "http%3A%2F%2F" }, { "text/plain", "a@b:" }, { "text/plain", "mailto:" },
+		{ "text/plain", "https://a&a&a&" }, { "text/plain", "https://urldefense.com/" },
+		{ "text/plain", "https://a.example/x?" }, { "text/plain", "%" }, { "text/plain", "a.b/" },
+		{ "text/html", "<a href=x>" }, { "text/html", "<a href=//a.b>www.c.example" },
+		{ "text/html", "<p style=x:url(>" }, { "text/html", "<style>url(</style>" },
+		{ "text/html", "<style>@import(</style>" }, { "text/html", "<img srcset=,,,>" },
+		{ "text/html", "<a href=https://urldefense.com/%3a" }, { "text/calendar", "http:\r\n " },
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		double took[2];
+
+		for (int k = 0; k < 2; k++) {
+			struct buf b;
+
+			took[k] = 1e9;
+			buf_init(&b, 32 << 20);
+			buf_printf(&b, "Subject: x\r\nContent-Type: %s\r\n\r\n<html>", t[i].type);
+			while (buf_size(&b) < (k ? (size_t)1 << 20 : (size_t)128 << 10))
+				buf_puts(&b, t[i].piece);
+			for (int round = 0; round < 3; round++) {
+				double from = seconds();
+
+				arena_reset(arena);
+				anatomy_build(arena, buf_data(&b), NULL, &an);
+				if (seconds() - from < took[k])
+					took[k] = seconds() - from;
+			}
+			buf_release(&b);
+		}
+#ifdef POSTERN_SANITIZED
+		if (took[1] > 60)
+#else
+		if (took[1] > took[0] * 30 && took[1] > 0.2)
+#endif
+			fail_msg("%s: %.4f s, then %.4f s", t[i].piece, took[0], took[1]);
+		print_message("  %-30.30s %.4f s, %.4f s for eight times as much\n", t[i].piece, took[0], took[1]);
+	}
+}
+
 int
 main(void)
 {
@@ -425,6 +488,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_elements, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mismatch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linear, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
