@@ -1,9 +1,12 @@
 """Links through the real processes: conditions on them, their explanation of past messages, what replays and
 diffs know; and messages in fragments, refused on the way out and judged on the way in."""
+import email.message
+import email.policy
 import json
 import smtplib
 import unittest
 
+import documents
 import lab
 
 POLICY = """version: 1
@@ -15,6 +18,7 @@ exceptions:
 rules:
   - {id: phish, when: {url: {lookalike_of: [group:banks, group:our-domains]}}, then: {reject: "5.7.1 a link imitates $rule"}}
   - {id: lie, when: {url: {text_mismatch: true, host: {not: [clicks.mailer.example]}}}, then: {reject: "5.7.1 a link lies"}}
+  - {id: blocked, when: {url: {host: [blocked.test, .blocked.test]}}, then: {reject: "5.7.1 a link is blocked"}}
   - {id: fragment-in, direction: inbound, when: {defect: [message-partial, external-body]}, then: {add_header: {X-Fragment: "yes"}}}
 """
 HTML = ("Content-Type: text/html; charset=utf-8",)
@@ -61,6 +65,28 @@ class Urls(unittest.TestCase):
         self.assertIn("hxxps://xn--pypal-4ve[.]com/login", got["urls"][0]["url"])
         self.assertEqual(got["urls"][0]["why"], "taken for paypal[.]com: it looks the same")
         self.assertNotIn("geheim", line)
+
+    def test_links_in_files(self):
+        rel = '<Relationships><Relationship Id="rId1" Type="http://x/hyperlink" TargetMode="External" Target="%s"/></Relationships>'
+        html = "<html><a href='%s'>x</a>"
+        files = {
+            "a.docx": lambda u: documents.docx("x", {"word/_rels/document.xml.rels": rel % u}),
+            "a.odt": lambda u: documents.odf("text", '<text:p><text:a xlink:href="%s">x</text:a></text:p>' % u),
+            "a.pdf": lambda u: documents.pdf(documents.pdf_text("x"), objects=[b"<</S/URI/URI(%s)>>" % u.encode()]),
+            "a.html": lambda u: (html % u).encode(),
+            "a.ics": lambda u: b"BEGIN:VCALENDAR\r\nURL:%s\r\nEND:VCALENDAR\r\n" % u.replace("blocked", "blo\r\n cked").encode(),
+            "a.vcf": lambda u: b"BEGIN:VCARD\r\nURL:%s\r\nEND:VCARD\r\n" % u.encode(),
+            "a.msg": lambda u: documents.msg("s", "x", html=(html % u).encode()),
+            "a.zip": lambda u: documents.zip_of({"in/a.html": (html % u).encode()}),
+        }
+        for name, make in files.items():
+            for host, want in (("www.blocked.test", 550), ("www.fine.test", 250)):
+                m = email.message.EmailMessage()
+                m["From"], m["To"], m["Subject"] = "a@example.lab", "b@partner.lab", name
+                m.set_content("see there")
+                m.add_attachment(make("https://%s/x" % host), maintype="application", subtype="octet-stream", filename=name)
+                code, text = self.lab.send("b@partner.lab", raw=m.as_bytes(policy=email.policy.SMTP))
+                self.assertEqual(code, want, (name, host, text))
 
     def test_replay(self):
         code, text = self.code("<a href='https://bank-login.example/'>x</a>")
