@@ -215,20 +215,21 @@ stream_read(struct pdf *pdf, struct pdf_object *o, struct span dict, struct span
 {
 	struct pdf_value type = pdf_get(pdf, dict, "Type"), sub = pdf_get(pdf, dict, "Subtype"), own;
 	struct span bytes;
+	bool file = is_name(type, "EmbeddedFile");
 
 	if (is_name(sub, "Image") && pdf->b->pictures && !o->seen)
 		pdf_picture(pdf, o, dict, raw);
-	if (is_name(type, "XRef") || is_name(type, "ObjStm") || is_name(sub, "Image") ||
+	if (!file && (is_name(type, "XRef") || is_name(type, "ObjStm") || is_name(sub, "Image") ||
 	    pdf_get_raw(pdf, dict, "FunctionType").kind != PDF_NULL ||
 	    pdf_get_raw(pdf, dict, "Length1").kind != PDF_NULL || is_name(sub, "Type1C") ||
-	    is_name(sub, "CIDFontType0C") || is_name(sub, "OpenType"))
+	    is_name(sub, "CIDFontType0C") || is_name(sub, "OpenType")))
 		return;
 	if (!pdf_stream(pdf, o, dict, raw, &bytes))
 		return;
 	o->seen = true;
 	/* No file specification names it: a part all the same, as what no type and no key tells apart
 	 * from one. */
-	if (is_name(type, "EmbeddedFile") || is_file(bytes))
+	if (file || is_file(bytes))
 		blob_read(pdf, bytes, span_make("", 0));
 	else if (is_name(type, "Metadata") || span_starts(span_trim(span_sub(bytes, 0, 64)), SPAN_LIT("<"))) {
 		xml_read(pdf, is_name(type, "Metadata") ? &pdf->meta : &pdf->fields, bytes);

@@ -45,6 +45,7 @@ test_files(void **state)
 		{ "key of another system", "4 0 obj\r\n<</F(in.txt)/EF<</DOS 5 0 R>>>>\r\nendobj\r\n"
 		    STREAM("5", "/Type/EmbeddedFile", "quaggamarsh1"), "in.txt" },
 		{ "nothing names it", STREAM("5", "/Type/EmbeddedFile", "quaggamarsh1"), "" },
+		{ "it says that it is a picture too", STREAM("5", "/Type/EmbeddedFile/Subtype/Image/Length1 9", "quaggamarsh1"), "" },
 		{ "an older version of it", STREAM("5", "/Type/EmbeddedFile", "quaggamarsh1")
 		    STREAM("5", "/Type/EmbeddedFile", "other bytes."), "" },
 		{ "a name that hides a type", STREAM("5", "/Typ#65/Embedded#46ile", "quaggamarsh1"), "" },
