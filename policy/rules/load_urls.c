@@ -38,7 +38,7 @@ url_listed(struct load *ld, struct conf_node *n, void *obj)
 {
 	struct url_src *src = obj;
 
-	if (ld->env->facts_missing & FACT_LISTED)
+	if ((ld->env->facts_missing & FACT_LISTED) && ld->pack.n == 0)
 		diag_key(ld->d, DIAG_WARNING, n, NULL,
 		    "nothing supplies `listed` in this version: the condition never holds");
 	read_bool(ld, n, &src->cond.listed);

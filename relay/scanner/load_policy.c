@@ -211,7 +211,11 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 static unsigned
 missing_facts(const struct config *conf)
 {
-	unsigned known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
+	unsigned known;
+
+	if (conf == NULL)	/* a folder alone, without a postern.yaml */
+		return FACTS_INBOUND;
+	known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
 
 	if (known && conf->verify.ndnsbl)
 		known |= FACT_DNSBL | FACT_REPUTATION;
