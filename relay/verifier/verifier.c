@@ -22,7 +22,8 @@
 #include "verifier/check.h"
 
 #define DNS_SERVERS_MAX 8
-#define ANNOUNCED_MAX 4096
+#define ANNOUNCED_MAX 2000
+#define ANNOUNCED_FOR (900 * US_PER_SEC)	/* then it is not expected any more */
 #define PEERS_MAX 256
 
 struct job {
@@ -31,6 +32,7 @@ struct job {
 	struct link *from;
 	uint64_t id;			/* of the transaction */
 	uint64_t ticket;		/* 0: only announced */
+	int64_t since;			/* clock_mono */
 	struct check *check;
 	struct arena *arena;		/* the message's */
 	struct payload payload;
@@ -103,6 +105,7 @@ job_new(struct verifier *v, struct link *from, const struct msg_identify *who)
 	j->v = v;
 	j->from = from;
 	j->id = who->id;
+	j->since = clock_mono();
 	j->payload.fd = -1;
 	j->check = check_new(&v->world, who);
 	return j;
@@ -307,6 +310,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct verifier *v = arg;
 
+	while (v->announced.first && clock_mono() - v->announced.first->since > ANNOUNCED_FOR)
+		job_free(v->announced.first);
 	if (v->rt->retiring && v->rt->retire_by && clock_mono() > v->rt->retire_by)
 		runtime_finish(v->rt);
 	maybe_finish(v);

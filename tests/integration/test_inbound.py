@@ -466,6 +466,13 @@ class Inbound(unittest.TestCase):
             self.assertRegex(target, r"^(socket:|anon_inode:|pipe:|/memfd:|/dev/null|.*posternd.*log|/dev/(u)?random)", target)
 
     def test_bad_configuration(self):
+        self.lab.policy("version: 1\nrules: [{id: a, direction: inbound, when: {dnsbl: [zenn]}, then: {reject: true}}]\n")
+        self.lab.config(listeners=[{"name": "mx", "address": "127.0.0.1:2525", "direction": "inbound"}],
+                        verify={"dnsbl": [{"zone": "zen.lab", "name": "zen"}]})
+        r = self.lab.tool("check", check=False)
+        self.assertIn("no blocklist `zenn` is asked", r.stdout + r.stderr)
+        self.assertIn("did you mean `zen`?", r.stdout + r.stderr)
+        self.assertEqual(r.returncode, 0)
         self.lab.config(listeners=[{"name": "mx", "address": "127.0.0.1:2525", "direction": "outbound", "allow": ["127.0.0.1"],
                                     "upstream": ["10.0.0.1"]}],
                         verify={"timeout": "1h", "spf": {"engine": "lax"}, "arc": {"trusted": ["x"]}, "processes": "99",
