@@ -20,6 +20,8 @@ ZONES = {
         'odd TXT "v=spf1 exists:%{l}.who.example.lab exp=why.example.lab -all"',
         'why TXT "%{i} is not %{d}\'s; %{s}"',
         "joe\\043news.who A 127.0.0.2", "a\\061b.c\\047d.who A 127.0.0.2",        # + = /
+        'space TXT "v=spf1 exists:a%_b%-c%%d.who.example.lab -all"', "a\\032b\\03720c\\037d.who A 127.0.0.2",
+        'oddmx TXT "v=spf1 mx -all"', "oddmx MX 5 x\\061y.who", "x\\061y.who A " + IP,
         'name TXT "v=spf1 ptr -all"', "host.name A " + IP,
         'void TXT "v=spf1 a:no1.example.lab a:no2.example.lab a:no3.example.lab +all"',
         'long TXT ' + " ".join('"%s"' % LONG[i:i + 200] for i in range(0, len(LONG), 200)),
@@ -70,6 +72,8 @@ class Auth(unittest.TestCase):
         """What macros make of a local part is asked for as it is."""
         self.spf("joe+news@odd.example.lab", "pass", "exists:%{l}.who.example.lab")
         self.spf("a=b.c/d@odd.example.lab", "pass")
+        self.spf("joe@space.example.lab", "pass", "exists:a%_b%-c%%d.who.example.lab")
+        self.spf("joe@oddmx.example.lab", "pass", "mx of oddmx.example.lab")
         out = self.spf("jim@odd.example.lab", "fail")
         self.assertIn("11.22.33.44 is not odd.example.lab's; jim@odd.example.lab", out)
 
