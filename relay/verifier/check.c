@@ -301,24 +301,6 @@ check_who(const struct check *c)
 	return &c->who;
 }
 
-const struct signature *
-check_signatures(const struct check *c, size_t *n)
-{
-	return signatures_get(c->signatures, n);
-}
-
-const struct spf_result *
-check_spf(const struct check *c)
-{
-	return c->spf ? spf_result(c->spf) : NULL;
-}
-
-const struct seals_result *
-check_seals(const struct check *c)
-{
-	return seals_result(c->seals);
-}
-
 /* ---- the answer ---- */
 
 static void

@@ -121,13 +121,11 @@ maybe_finish(struct verifier *v)
 }
 
 static void
-count(const struct spf_result *spf, const struct facts *f)
+count(const struct facts *f)
 {
 	counter_add(COUNTER_VERIFIED, 1);
 	counter_add(COUNTER_VERIFIED_LATE, f->dmarc == AUTH_TEMPERROR);
 	counter_add(COUNTER_DMARC_FAILED, f->dmarc == AUTH_FAIL);
-	counter_add(COUNTER_SPF_COMPARED, spf && spf->compared);
-	counter_add(COUNTER_SPF_DISAGREEMENTS, spf && spf->compared && spf->disagrees);
 }
 
 static void
@@ -138,7 +136,7 @@ checked(void *ctx, struct check *c)
 	struct msg_facts facts;
 
 	check_answer(c, j->arena, &facts);
-	count(check_spf(c), &facts.facts);
+	count(&facts.facts);
 	facts_encode(&v->out, &facts);
 	ASSERT(!buf_failed(&v->out));
 	if (link_send(j->from, FRAME_FACTS, j->ticket, buf_data(&v->out), -1) == -1)

@@ -147,12 +147,13 @@ class Inbound(unittest.TestCase):
 
     def test_null_sender_and_helo(self):
         """A bounce: SPF of HELO (RFC 7208, 2.4); a HELO that is no name has none."""
-        self.start({"client.example.lab": [SPF], OURS: []})
+        self.start({"client.example.lab": [SPF], OURS: []}, verify={"spf": {"engine": "both"}})
         self.assertEqual(self.send(self.message(), "")[0], 250)
         self.mx.wait(1)
         self.assertIn("spf=pass smtp.helo=client.example.lab", self.results()[0])
         self.assertIn("dkim=none", self.results()[0])
         self.assertIn("dmarc=none", self.results()[0])
+        self.assertEqual((self.lab.counter("spf_compared"), self.lab.counter("spf_disagreements")), (1, 0))
 
     def test_who_is_not_asked(self):
         """Clients that may relay, in both directions of an `auto` listener; what comes from the world is."""
