@@ -52,6 +52,8 @@ struct policy_env {
 	bool no_directory;	/* there is none: a group that stands in one is an error */
 	const struct span *listeners;	/* their names; a rule that asks for another is warned of */
 	size_t nlisteners;		/* 0: not known */
+	const struct span *blocklists;	/* those that are asked; a rule that asks for another is warned of */
+	size_t nblocklists;		/* 0: not known */
 	bool limits_only;	/* compile networks, groups and limits, nothing else (for the receiver) */
 };
 
