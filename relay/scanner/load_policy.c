@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "scanner/load_policy.h"
+#include "verifier/dnsbl.h"
 
 #define ZONEINFO "/usr/share/zoneinfo"
 #define ZONE_MAX (256u << 10)
@@ -184,7 +185,7 @@ static void
 fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 {
 	struct policy_network *nets;
-	struct span *domains, *listeners;
+	struct span *domains, *listeners, *lists;
 
 	if (conf == NULL)
 		return;
@@ -198,6 +199,11 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 	listeners = arena_array(a, conf->nlisteners, sizeof(*listeners));
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		listeners[i] = conf->listeners[i].name;
+	lists = arena_array(a, conf->verify.ndnsbl, sizeof(*lists));
+	for (size_t i = 0; i < conf->verify.ndnsbl; i++)
+		lists[i] = conf->verify.dnsbl[i].name;
+	env->blocklists = lists;
+	env->nblocklists = conf->verify.ndnsbl;
 	env->listeners = listeners;
 	env->nlisteners = conf->nlisteners;
 	env->networks = nets;

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "net/resolver.h"
 #include "verifier/check.h"
+#include "verifier/dmarc_from.h"
 #include "verifier/answer.h"
 
 struct asked {			/* a question on its way */
@@ -221,6 +222,23 @@ woken(evutil_socket_t fd, short what, void *arg)
 	c->cb(c->ctx, c);
 }
 
+/* DMARC will ask for it when SPF and DKIM are done: it may be on its way meanwhile. */
+static void
+ask_ahead(struct check *c)
+{
+	struct span *from = arena_array(c->a, c->mail.nfields, sizeof(*from)), domain;
+	const char *problem;
+	size_t n = 0, found = 0;
+	bool more;
+
+	for (size_t i = 0; i < c->mail.nfields; i++)
+		if (span_is_nocase(mail_field_name(c->mail.fields[i]), "From"))
+			from[n++] = mail_field_body(c->mail.fields[i]);
+	if (dmarc_from_domains(c->a, from, n, &domain, 1, &found, &more, &problem) && found == 1 && !more)
+		dns_book_ask(c->book, span_str(arena_printf(c->a, "_dmarc." SPAN_FMT, SPAN_ARG(domain))),
+		    DNS_TXT);
+}
+
 static void
 set_timer(struct check *c)
 {
@@ -234,7 +252,7 @@ set_timer(struct check *c)
 struct check *
 check_new(const struct check_world *w, const struct msg_identify *who)
 {
-	struct arena *a = arena_new(16384);
+	struct arena *a = arena_new(0);
 	struct check *c = arena_zalloc(a, sizeof(*c));
 
 	c->a = a;
@@ -285,6 +303,7 @@ check_message(struct check *c, struct span raw, check_cb *cb, void *ctx)
 	mail_open(raw, c->a, &c->mail);
 	c->signatures = signatures_new(c->a, c->book, &c->mail, clock_real() / US_PER_SEC);
 	c->seals = seals_new(c->a, c->book, &c->mail);
+	ask_ahead(c);
 	begin_filter(c, raw);
 	pump(c);
 }
@@ -312,24 +331,6 @@ const struct msg_identify *
 check_who(const struct check *c)
 {
 	return &c->who;
-}
-
-const struct signature *
-check_signatures(const struct check *c, size_t *n)
-{
-	return signatures_get(c->signatures, n);
-}
-
-const struct spf_result *
-check_spf(const struct check *c)
-{
-	return c->spf ? spf_result(c->spf) : NULL;
-}
-
-const struct seals_result *
-check_seals(const struct check *c)
-{
-	return seals_result(c->seals);
 }
 
 /* ---- the answer ---- */

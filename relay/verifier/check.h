@@ -43,9 +43,5 @@ void check_free(struct check **c);	/* NULL-safe; its questions are given up */
 const struct msg_identify *check_who(const struct check *c);
 /* Once it is done; everything lives in a. */
 void check_answer(struct check *c, struct arena *a, struct msg_facts *out);
-/* The parts, for `postern auth`. */
-const struct signature *check_signatures(const struct check *c, size_t *n);
-const struct spf_result *check_spf(const struct check *c);	/* NULL: the client is not known */
-const struct seals_result *check_seals(const struct check *c);
 
 #endif
