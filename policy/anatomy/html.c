@@ -23,6 +23,8 @@ struct sink {
 	bool gap;		/* white space waits to be written */
 	bool line;		/* a line end waits to be written */
 	size_t gap_at;
+	bool row;		/* and so do a row's end, … */
+	uint32_t cells_before, cells;	/* … cells begun before it, and since then or without it */
 };
 
 struct html {
@@ -35,7 +37,7 @@ struct html {
 	struct html_links *links;	/* NULL: nobody wants them */
 };
 
-enum kind { INLINE, BLOCK, CELL, RAW_SCRIPT, RAW_STYLE, PRE };
+enum kind { INLINE, BLOCK, CELL, ROW, RAW_SCRIPT, RAW_STYLE, PRE };
 static const struct {
 	const char *name;
 	enum kind kind;
@@ -49,9 +51,9 @@ static const struct {
 	{ "hr", BLOCK }, { "html", BLOCK }, { "legend", BLOCK }, { "li", BLOCK }, { "main", BLOCK },
 	{ "nav", BLOCK }, { "ol", BLOCK }, { "option", BLOCK }, { "p", BLOCK }, { "pre", PRE },
 	{ "script", RAW_SCRIPT }, { "section", BLOCK }, { "style", RAW_STYLE },
-	{ "summary", BLOCK }, { "table", BLOCK }, { "tbody", BLOCK }, { "td", CELL },
-	{ "textarea", BLOCK }, { "tfoot", BLOCK }, { "th", CELL }, { "thead", BLOCK },
-	{ "title", BLOCK }, { "tr", BLOCK }, { "ul", BLOCK },
+	{ "summary", BLOCK }, { "table", ROW }, { "tbody", ROW }, { "td", CELL },
+	{ "textarea", BLOCK }, { "tfoot", ROW }, { "th", CELL }, { "thead", ROW },
+	{ "title", BLOCK }, { "tr", ROW }, { "ul", BLOCK },
 };
 static const char *const voids[] = { "area", "base", "br", "col", "embed", "hr", "img", "input",
 	"link", "meta", "param", "source", "track", "wbr" };
@@ -152,15 +154,34 @@ html_entity(struct span s, size_t i, uint32_t *c)
 
 /* --- text --------------------------------------------------------------------------------- */
 
-/* What waits between two words is written once the second one comes. */
+/* Between the cells of a row; to people a blank, and to those who look for columns a border. */
+#define CELL_BORDER "\xe2\x80\x83"	/* U+2003 */
+
+static void
+borders_put(struct sink *to, uint32_t n)
+{
+	while (n-- > 0)
+		textmake_put(&to->t, CELL_BORDER, sizeof(CELL_BORDER) - 1, to->gap_at);
+}
+
+/* What waits between two words is written once the second one comes. A paragraph within a
+ * cell is not a line of its own when the cell's border is there too. */
 static void
 flush_gap(struct sink *to)
 {
-	if (to->t.n && to->line)
+	if (to->t.n && to->row) {
+		borders_put(to, to->cells_before);
 		textmake_put(&to->t, "\n", 1, to->gap_at);
-	else if (to->t.n && to->gap)
+		borders_put(to, to->cells > 1 ? to->cells - 1 : 0);
+	} else if (to->t.n && to->cells) {
+		borders_put(to, to->cells);
+	} else if (to->t.n && to->line) {
+		textmake_put(&to->t, "\n", 1, to->gap_at);
+	} else if (to->t.n && to->gap) {
 		textmake_put(&to->t, " ", 1, to->gap_at);
-	to->gap = to->line = false;
+	}
+	to->gap = to->line = to->row = false;
+	to->cells = to->cells_before = 0;
 }
 
 static void
@@ -371,6 +392,22 @@ raw_end(struct span s, size_t i, const char *name)
 	}
 }
 
+static void
+gap_of_table(struct sink *to, size_t at, const struct tag *t)
+{
+	bool row = kind_of(t->name) == ROW;
+
+	gap(to, at, row);
+	if (row) {
+		if (!to->row)
+			to->cells_before = to->cells;
+		to->row = true;
+		to->cells = 0;
+	} else if (!t->end) {
+		to->cells++;
+	}
+}
+
 /* Does the element begin or end what hides? */
 static void
 hide(struct html *h, const struct html_tag *t, size_t at)
@@ -386,7 +423,7 @@ hide(struct html *h, const struct html_tag *t, size_t at)
 		h->hide_depth += t->end ? -1u : 1u;
 		if (h->hide_depth == 0) {
 			h->to = &h->visible;
-			if (kind_of(t->name) == BLOCK)
+			if (kind_of(t->name) == BLOCK || kind_of(t->name) == ROW)
 				gap(h->to, at, true);
 		}
 	}
@@ -405,8 +442,10 @@ tag_at(struct html *h, size_t i)
 		return h->s.n;
 	}
 	kind = kind_of(t.name);
-	if (kind == BLOCK || kind == CELL || kind == PRE)
-		gap(h->to, i, kind != CELL);
+	if (kind == ROW || kind == CELL)
+		gap_of_table(h->to, i, &t);
+	else if (kind == BLOCK || kind == PRE)
+		gap(h->to, i, true);
 	hide(h, &t, i);
 	if (h->links && (t.nlinks || t.name[0] == 'a'))
 		html_links_tag(h->links, &t, span_make(h->visible.t.p, h->visible.t.n));
