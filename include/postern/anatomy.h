@@ -78,7 +78,8 @@ enum {
 #define ENCRYPTIONS(X) \
 	X(NONE, "none") X(ZIP, "zip") X(ZIP_AES, "zip-aes") X(SEVENZIP, "7z") \
 	X(SEVENZIP_NAMES, "7z-names") X(RAR, "rar") X(RAR_NAMES, "rar-names") X(PDF, "pdf") \
-	X(OOXML, "ooxml") X(OLE2, "ole2") X(ODF, "odf") X(SMIME, "smime") X(PGP, "pgp")
+	X(OOXML, "ooxml") X(OLE2, "ole2") X(ODF, "odf") X(SMIME, "smime") X(PGP, "pgp") \
+	X(ARJ, "arj")
 enum encryption {
 #define X(name, text) ENCRYPTION_##name,
 	ENCRYPTIONS(X)
@@ -105,6 +106,9 @@ enum type_class { CLASS_NONE, CLASS_TEXT, CLASS_DOCUMENT, CLASS_IMAGE, CLASS_AUD
 	X(TAR, "tar", ARCHIVE) X(GZIP, "gzip", ARCHIVE) X(BZIP2, "bzip2", ARCHIVE) X(XZ, "xz", ARCHIVE) \
 	X(ZSTD, "zstd", ARCHIVE) X(CAB, "cab", ARCHIVE) X(ISO, "iso", ARCHIVE) X(ARJ, "arj", ARCHIVE) \
 	X(LZH, "lzh", ARCHIVE) X(ACE, "ace", ARCHIVE) X(UUENCODE, "uuencode", ARCHIVE) \
+	X(AR, "ar", ARCHIVE) X(CPIO, "cpio", ARCHIVE) X(XAR, "xar", ARCHIVE) X(WIM, "wim", ARCHIVE) \
+	X(ONENOTE, "onenote", DOCUMENT) X(DBF, "dbf", DOCUMENT) X(IWA, "iwa", DOCUMENT) X(MDB, "mdb", DOCUMENT) \
+	X(JP2, "jpeg2000", IMAGE) \
 	X(PNG, "png", IMAGE) X(JPEG, "jpeg", IMAGE) X(GIF, "gif", IMAGE) X(BMP, "bmp", IMAGE) X(TIFF, "tiff", IMAGE) \
 	X(WEBP, "webp", IMAGE) X(SVG, "svg", IMAGE) X(ICO, "ico", IMAGE) X(HEIC, "heic", IMAGE) \
 	X(WAV, "wav", AUDIO) X(MP3, "mp3", AUDIO) X(OGG, "ogg", AUDIO) X(FLAC, "flac", AUDIO) \
@@ -235,7 +239,6 @@ struct picture_reader {
 };
 
 struct anatomy_limits {
-	const struct picture_reader *pictures;	/* NULL: they are not read, nor taken out of documents */
 	uint32_t parts;		/* 0 in a field: the default below */
 	uint32_t depth;
 	uint32_t headers;	/* of one part */
@@ -245,6 +248,7 @@ struct anatomy_limits {
 	uint64_t text;		/* bytes of text over all parts */
 	uint32_t passwords;	/* of the message, tried on what is locked */
 	uint64_t key_blocks;	/* blocks of 64 bytes hashed to make keys of them */
+	const struct picture_reader *pictures;	/* NULL: they are not read, nor taken out of documents */
 };
 #define ANATOMY_PARTS 2000
 #define ANATOMY_DEPTH 40

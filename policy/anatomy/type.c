@@ -77,6 +77,11 @@ static const struct magic {
 	{ 7, 7, "**ACE**", TYPE_ACE }, { 257, 5, "ustar", TYPE_TAR }, { 32769, 5, "CD001", TYPE_ISO },
 	{ 0, 4, "\x78\x9f\x3e\x22", TYPE_TNEF }, { 0, 16, "SQLite format 3", TYPE_SQLITE },
 	{ 0, 5, "{\\rtf", TYPE_RTF }, { 0, 4, "%!PS", TYPE_PS },
+	{ 0, 8, "!<arch>\n", TYPE_AR }, { 0, 6, "070701", TYPE_CPIO }, { 0, 6, "070702", TYPE_CPIO },
+	{ 0, 6, "070707", TYPE_CPIO }, { 0, 4, "xar!", TYPE_XAR }, { 0, 8, "MSWIM\0\0\0", TYPE_WIM },
+	{ 0, 16, "\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3", TYPE_ONENOTE },
+	{ 4, 15, "Standard Jet DB", TYPE_MDB }, { 4, 15, "Standard ACE DB", TYPE_MDB },
+	{ 0, 12, "\0\0\0\x0cjP  \r\n\x87\n", TYPE_JP2 }, { 0, 4, "\xff\x4f\xff\x51", TYPE_JP2 },
 	{ 0, 4, "OTTO", TYPE_FONT }, { 0, 4, "wOFF", TYPE_FONT }, { 0, 4, "wOF2", TYPE_FONT },
 	{ 0, 4, "ttcf", TYPE_FONT }, { 0, 5, "\0\x01\0\0\0", TYPE_FONT },
 };
@@ -100,6 +105,21 @@ tar_sum_is_right(struct span s)
 	for (size_t i = 0; i < 512; i++)
 		sum += i >= 148 && i < 156 ? 0 : (unsigned char)s.p[i];
 	return digits && sum == told;
+}
+
+/* dBase has no magic: a version, a day, lengths that agree with the fields and with each other. */
+static bool
+dbf_is(struct span s)
+{
+	uint32_t head = s.n > 32 ? le16(s.p + 8) : 0, row = s.n > 32 ? le16(s.p + 10) : 0, sum = 1;
+
+	if (s.n < 65 || head < 65 || head > s.n || row < 2 || s.p[2] < 1 || s.p[2] > 12 || s.p[3] < 1 ||
+	    s.p[3] > 31 || strchr("\x02\x03\x04\x05\x30\x31\x32\x43\x7b\x83\x8b\x8e\xf5\xfb", s.p[0]) == NULL ||
+	    s.p[0] == '\0')
+		return false;
+	for (size_t at = 32; at + 32 <= head && s.p[at] != '\r'; at += 32)
+		sum += (unsigned char)s.p[at + 16] + (s.p[at + 11] == 'C' ? 256u * (unsigned char)s.p[at + 17] : 0);
+	return sum == row;
 }
 
 static enum part_type
@@ -127,6 +147,8 @@ magic_find(struct span s)
 		return TYPE_LZH;
 	if (tar_sum_is_right(s))
 		return TYPE_TAR;
+	if (dbf_is(s))
+		return TYPE_DBF;
 	/* The mark may stand within the first 1,024 bytes (PDF 1.7, appendix H). */
 	if (holds(span_sub(s, 0, 1024), "%PDF-"))
 		return TYPE_PDF;
@@ -519,6 +541,10 @@ type_sniff(struct span bytes, struct span declared, struct span name, struct sni
 		return;
 	}
 	out->type = TYPE_UNKNOWN;
+	if (span_is_nocase(ext, "iwa") && bytes.n > 4 && bytes.p[0] == '\0') {
+		out->type = TYPE_IWA;
+		return;
+	}
 	if (!text && !looks_like_text(bytes)) {
 		/* Binary OpenPGP has no magic, but new or old packet tags (RFC 9580, 4.2). */
 		if (((unsigned char)bytes.p[0] & 0x80) && (span_is_nocase(ext, "pgp") ||

@@ -433,6 +433,8 @@ atom_ask(struct eval *e, const struct atom *a)
 		eval_spend(e, 0);
 		return false;
 	case ATOM_VIRUS:
+		if (a->kinds)
+			return (e->facts->av_kinds & a->kinds) != 0;
 		return (e->facts->av == AV_VIRUS) == a->want;
 	case ATOM_UNSCANNABLE:
 		return e->unscannable == a->want;
@@ -618,6 +620,10 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 		return span_str(arena_printf(e->arena, "attachment: none of %llu is like that",
 		    (unsigned long long)e->nfiles));
 	case ATOM_VIRUS:
+		if (a->kinds)
+			return span_str(e->facts->av_kinds ? "virus: it is of another kind" :
+			    "virus: nothing was found");
+		/* fall through */
 	case ATOM_UNSCANNABLE:
 	case ATOM_ENCRYPTED:
 	case ATOM_TLS:

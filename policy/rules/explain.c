@@ -315,11 +315,15 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	json_kcstr(j, "id", env->id ? id_format(env->id, id) : NULL);
 	json_kcstr(j, "policy", policy_hash(p));
 	json_key(j, "virus");
-	if (facts->av == AV_VIRUS) {
+	if (facts->av == AV_VIRUS || facts->av == AV_SUSPECT) {
+		enum av_kind kind = AV_KIND_MALWARE;
+
+		av_kind_of(facts->av_name, &kind);
 		json_object(j);
 		json_kstr(j, "name", facts->av_name);
 		json_kstr(j, "engine", facts->av_engine);
 		json_kstr(j, "part", facts->av_part);
+		json_kcstr(j, "kind", av_kind_name(facts->av == AV_VIRUS ? AV_KIND_MALWARE : kind));
 		json_end_object(j);
 	} else {
 		json_null(j);

@@ -165,6 +165,7 @@ enum spam_class spam_class_of(const struct policy *p, const struct facts *f);
 struct atom {
 	enum atom_kind kind;
 	bool negate;
+	uint8_t kinds;		/* ATOM_VIRUS: 1 << enum av_kind, or-ed; 0: malware, as `want` says */
 	struct span key;	/* the YAML key, for people: "from", "finds fr-nir" */
 	union {
 		struct { enum who who; const uint32_t *sets; size_t n; } address;
@@ -293,6 +294,7 @@ struct rule {
 	size_t ndetectors;
 	int file_atom;		/* of its `attachment`, for $filenames; -1: none */
 	bool judges_virus;	/* asks for `virus: true` and has an outcome of its own */
+	bool judges_suspect;	/* the same of `virus: {kind: ...}` */
 	bool judges_unscannable;
 	bool from_pack;
 	const char *file;	/* where it stands */

@@ -47,7 +47,8 @@ static const struct {
 	{ SECTION_WHEN, "attachments", "@RANGE" }, { SECTION_WHEN, "subject", "@TEXT" },
 	{ SECTION_WHEN, "header", "{@HEADER_TEXT}" }, { SECTION_WHEN, "body", "@TEXT" },
 	{ SECTION_WHEN, "text", "@TEXT" }, { SECTION_WHEN, "finds", "$finds" },
-	{ SECTION_WHEN, "attachment", "@ATTACHMENT" }, { SECTION_WHEN, "virus", "b" },
+	{ SECTION_WHEN, "attachment", "@ATTACHMENT" }, { SECTION_WHEN, "virus", "b/@VIRUS" },
+	{ SECTION_VIRUS, "kind", "T" },
 	{ SECTION_WHEN, "unscannable", "b" }, { SECTION_WHEN, "encrypted", "b" },
 	{ SECTION_WHEN, "defect", "$turned" }, { SECTION_WHEN, "spf", "$turned" },
 	{ SECTION_WHEN, "dkim", "$turned" }, { SECTION_WHEN, "dmarc", "$turned" },
@@ -135,7 +136,7 @@ static const struct {
 	{ SECTION_EXCEPTION, "until" }, { SECTION_LIMIT, "id" }, { SECTION_LIMIT, "per" },
 	{ SECTION_LIMIT, "allow" }, { SECTION_LIMIT_EXEMPT, "match" },
 	{ SECTION_LIMIT_EXEMPT, "owner" }, { SECTION_LIMIT_EXEMPT, "until" },
-	{ SECTION_HOLD, "for" }, { SECTION_NEAR, "words" }, { SECTION_PROFILE, "spam" },
+	{ SECTION_HOLD, "for" }, { SECTION_VIRUS, "kind" }, { SECTION_NEAR, "words" }, { SECTION_PROFILE, "spam" },
 	{ SECTION_PROFILE, "suspected" }, { SECTION_PROFILE, "marketing" }, { SECTION_TEST, "from" },
 	{ SECTION_TEST, "to" }, { SECTION_TEST, "expect" }, { SECTION_APPEND, "text" },
 };
@@ -143,7 +144,7 @@ static const struct {
 static const char *const definition_names[SECTION_COUNT] = {
 #define S(name) [SECTION_##name] = #name
 	S(TOP), S(DEFAULTS), S(DETECTOR), S(NEAR), S(CONFIDENCE), S(SCORE), S(OVERLAP), S(SAMPLES), S(RULE), S(WHEN),
-	S(RANGE), S(TEXT), S(HEADER_TEXT), S(FINDS), S(ATTACHMENT), S(THEN), S(HOLD),
+	S(RANGE), S(TEXT), S(HEADER_TEXT), S(VIRUS), S(FINDS), S(ATTACHMENT), S(THEN), S(HOLD),
 	S(EXCEPTION), S(SCHEDULE), S(SPAM), S(CLASSES), S(TAGGING), S(TAG), S(PROFILE), S(CHECK), S(STRIP),
 	S(REDACT), S(APPEND), S(OVERRIDE), S(LIMIT), S(LIMIT_THEN), S(LIMIT_EXEMPT), S(TESTS),
 	S(TEST), S(FACTS), S(FACT_SPAM), S(MESSAGE), S(FILE), S(EXPECT),

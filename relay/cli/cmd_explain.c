@@ -348,7 +348,7 @@ static void
 put_virus(struct buf *o, const struct facts *f, const char *trouble)
 {
 	static const char *const states[] = { [AV_NOT_ASKED] = "not asked", [AV_CLEAN] = "clean",
-		[AV_VIRUS] = "found ", [AV_UNSCANNABLE] = "unscannable: ", [AV_FAILED] = "failed: " };
+		[AV_VIRUS] = "found ", [AV_UNSCANNABLE] = "unscannable: ", [AV_FAILED] = "failed: ", [AV_SUSPECT] = "suspicious: " };
 
 	buf_printf(o, "antivirus: %s", states[f->av]);
 	put_safe(o, f->av == AV_FAILED ? span_str(trouble) : f->av_name);

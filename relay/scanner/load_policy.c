@@ -217,11 +217,16 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 static unsigned
 missing_facts(const struct config *conf)
 {
-	unsigned known = conf && config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
+	unsigned known;
 
+	if (conf == NULL)	/* a folder by itself */
+		return FACTS_INBOUND;
+	known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
 	if (known && conf->verify.ndnsbl)
 		known |= FACT_DNSBL | FACT_REPUTATION;
-	for (size_t i = 0; conf && i < conf->nlisteners; i++)
+	if (known && conf->filter.kind != FILTER_NONE)
+		known |= FACT_SPAM;
+	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;
 	return FACTS_INBOUND & ~known;
@@ -234,7 +239,7 @@ load_from(const char *dir, const char *shown, const char *only, const struct con
 {
 	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts };
 	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
-		.ctx = &f, .now = clock_real(), .facts_missing = missing_facts(conf),
+		.ctx = &f, .now = clock_real(), .facts_missing = conf ? missing_facts(conf) : FACTS_INBOUND,
 		.limits_only = limits_only };
 	struct policy_source *files, one = { .name = shown };
 	struct policy *p = NULL;

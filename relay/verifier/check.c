@@ -32,7 +32,10 @@ struct check {
 	struct mail mail;
 	struct signatures *signatures;
 	struct seals *seals;
-	bool signatures_done, seals_done;
+	bool signatures_done, seals_done, filter_done;
+	struct filter *filter;	/* of spam, outside; NULL: none is asked */
+	struct facts rated;	/* its spam facts, if it knows */
+	const char *unrated;	/* why not */
 	struct dmarc_request dmarc_request;
 	struct dmarc *dmarc;
 	struct span vouched;	/* by that trusted sealer */
@@ -161,7 +164,12 @@ step_message(struct check *c)
 		seals_abort(c->seals);
 		c->seals_done = true;
 	}
-	if (!c->spf_done || !c->dnsbl_done || !c->signatures_done || !c->seals_done)
+	if (c->late && !c->filter_done) {
+		filter_cancel(&c->filter);
+		c->filter_done = true;
+		c->unrated = "it takes too long";
+	}
+	if (!c->spf_done || !c->dnsbl_done || !c->signatures_done || !c->seals_done || !c->filter_done)
 		return;
 	if (c->dmarc == NULL)
 		begin_dmarc(c);
@@ -264,6 +272,28 @@ check_new(const struct check_world *w, const struct msg_identify *who)
 	return c;
 }
 
+static void
+rated(void *ctx, const struct facts *f, const char *why)
+{
+	struct check *c = ctx;
+
+	c->rated = *f;
+	c->unrated = why;
+	filter_cancel(&c->filter);
+	c->filter_done = true;
+	pump(c);
+}
+
+static void
+begin_filter(struct check *c, struct span raw)
+{
+	const struct conf_filter *conf = &c->w.conf->filter;
+
+	c->filter_done = !c->w.rate || conf->kind == FILTER_NONE || raw.n > conf->max_size;
+	if (!c->filter_done)
+		c->filter = filter_ask(c->w.base, conf, &c->who, raw, c->a, rated, c);
+}
+
 void
 check_message(struct check *c, struct span raw, check_cb *cb, void *ctx)
 {
@@ -274,6 +304,7 @@ check_message(struct check *c, struct span raw, check_cb *cb, void *ctx)
 	c->signatures = signatures_new(c->a, c->book, &c->mail, clock_real() / US_PER_SEC);
 	c->seals = seals_new(c->a, c->book, &c->mail);
 	ask_ahead(c);
+	begin_filter(c, raw);
 	pump(c);
 }
 
@@ -289,6 +320,7 @@ check_free(struct check **cp)
 	give_up(c);
 	event_free(c->timer);
 	event_free(c->wake);
+	filter_cancel(&c->filter);
 	signatures_free(c->signatures);
 	seals_free(c->seals);
 	a = c->a;
@@ -309,7 +341,8 @@ collect(const struct check *c, struct check_found *f)
 	*f = (struct check_found){ .who = &c->who, .mail = &c->mail, .conf = c->w.conf,
 		.spf = c->spf ? spf_result(c->spf) : NULL, .seals = seals_result(c->seals),
 		.dmarc = dmarc_result(c->dmarc), .vouched = c->vouched,
-		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL };
+		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL, .rated = &c->rated,
+		.unrated = c->unrated };
 	f->signatures = signatures_get(c->signatures, &f->nsignatures);
 	f->dkim = signatures_best(c->signatures);
 }

@@ -13,6 +13,7 @@
 #include "master/config.h"
 #include "verifier/dmarc.h"
 #include "verifier/dnsbl.h"
+#include "verifier/filter.h"
 #include "verifier/seals.h"
 #include "verifier/signatures.h"
 #include "verifier/spf.h"
@@ -25,6 +26,7 @@ struct check_world {
 	struct resolver *resolver;
 	const struct config *conf;
 	const struct dmarc_psl *psl;
+	bool rate;		/* the spam filter of conf is asked */
 };
 
 struct check;

@@ -299,6 +299,8 @@ verifier_start(struct runtime *rt, struct err *err)
 		return -1;
 	if ((v->psl = dmarc_psl_new(NULL, err)) == NULL)
 		return -1;
+	if (rt->conf->filter.kind)
+		sandbox_allow_tcp(rt->conf->filter.host.port);
 	allow_servers(rt->conf->ndns ? rt->conf->dns : v->dns, rt->conf->ndns ? rt->conf->ndns : v->ndns);
 	return 0;
 }
@@ -322,7 +324,8 @@ verifier_run(struct runtime *rt, struct err *err)
 	struct verifier *v = rt->state;
 
 	v->by_id = idtable_new();
-	v->world = (struct check_world){ .base = rt->base, .conf = rt->conf, .psl = v->psl };
+	v->world = (struct check_world){ .base = rt->base, .conf = rt->conf, .psl = v->psl,
+		.rate = true };
 	v->world.resolver = rt->conf->ndns ?
 	    resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, v->anchors, err) :
 	    resolver_new(rt->base, v->dns, v->ndns, v->anchors, err);

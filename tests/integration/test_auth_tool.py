@@ -99,6 +99,13 @@ class Auth(unittest.TestCase):
         self.spf("joe@example.lab", "pass", options=["--engine", "libspf2"])
         self.spf("joe@example.lab", "fail", ip="11.22.33.51", options=["--engine", "libspf2"])
 
+    def test_as_postern_yaml_says(self):
+        self.lab.config(hostname="gw.example.lab", verify={"spf": {"engine": "both"}, "dmarc": {"discovery": "tree-walk"}})
+        out = self.lab.tool("auth", "spf", "--ip", IP, "--from", "joe@example.lab", "--helo", "x.lab")
+        self.assertIn("libspf2     pass", out)
+        out = self.lab.tool("auth", "dmarc", "--from", "a@own.example.lab", "--dkim", "example.lab")
+        self.assertIn("organisation own.example.lab", out)
+
     def test_server_that_does_not_answer(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
             deaf.bind(("127.0.0.1", 0))

@@ -32,7 +32,7 @@ static const char *const conditions[] = {
 	"body: {words: secret}", "text: {pattern: '\\d{4}'}", "header: {X-Class: {words: red}}",
 	"header: {X-Class: {present: false}}", "finds: [names, iban]", "finds: {names: {min: 2}}",
 	"finds: {all: [names, number]}", "finds: {any: [{number: {min: 2, count: all}}, iban]}",
-	"attachment: {extension: [pdf, exe]}", "encrypted: false", "virus: false", "unscannable: false",
+	"attachment: {extension: [pdf, exe]}", "encrypted: false", "virus: false", "virus: {kind: [pua, macro]}", "unscannable: false",
 	"schedule: office", "schedule: {not: office}", "spam: suspected", "spam: {not: spam}",
 	"dmarc: fail", "spf: {not: pass}", "reputation: {under: 50}", "dnsbl: true",
 };
@@ -165,7 +165,7 @@ static void
 make_facts(struct fixture *f)
 {
 	f->facts = (struct facts){ .now = NOW + (int64_t)rnd(14) * INT64_C(43200000000),
-		.av = rnd(6) ? AV_CLEAN : (enum av_state)rnd(5) };
+		.av = rnd(6) ? AV_CLEAN : (enum av_state)rnd(AV_STATES) };
 	f->env.direction = rnd(3) ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
 	f->env.sender = rnd(3) ? SPAN_LIT("m.durand@example.org") : SPAN_LIT("q@elsewhere.example");
 	if (rnd(2)) {

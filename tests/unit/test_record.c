@@ -95,7 +95,7 @@ static const char *const conditions[] = {
 	"finds: {any: [{iban: {confidence: medium}}, {inv: {count: all, min: 2}}]}",
 	"finds: {inv: {in: [body, subject]}}", "finds: {all: [{med: {confidence: medium, count: all}}, {med: {min: 2}}]}",
 	"finds: {med: {confidence: high, in: body}}", "finds: {board: {confidence: medium}}", "finds: {board: {confidence: high}}", "attachment: {type: [executable, pdf]}",
-	"attachment: {name: ['*.exe'], size: {over: 1}}", "virus: true", "unscannable: true",
+	"attachment: {name: ['*.exe'], size: {over: 1}}", "virus: true", "virus: {kind: [pua, macro]}", "unscannable: true",
 	"encrypted: false", "attachment: {encrypted: [zip, zip-aes, pdf]}", "attachment: {depth: {over: 1}}",
 	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
 	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
@@ -227,7 +227,8 @@ random_session(struct fixture *f)
 	f->env.direction = (enum direction)rnd(3);
 	f->env.tls = rnd(2) ? SPAN_LIT("TLSv1.3 TLS_AES_256_GCM_SHA384") : (struct span){ 0 };
 	f->env.received = NOW - rnd(5000);
-	f->facts = (struct facts){ .now = NOW, .av = (enum av_state)rnd(5),
+	f->facts = (struct facts){ .now = NOW, .av = (enum av_state)rnd(AV_STATES),
+		.av_kinds = (uint8_t)(rnd(2) ? rnd(1 << AV_KIND_COUNT) : 0),
 		.av_name = SPAN_LIT("Eicar"), .av_engine = SPAN_LIT("libclamav 1.4.6/27500"),
 		.spam_known = rnd(2), .spam_score = (double)rnd(200) / 10,
 		.spam_symbols = &symbol, .nspam_symbols = rnd(2),
@@ -236,6 +237,8 @@ random_session(struct fixture *f)
 		.spf = (enum auth_result)rnd(9), .dkim = (enum auth_result)rnd(9),
 		.dmarc = (enum auth_result)rnd(9), .arc = (enum auth_result)rnd(9),
 		.dmarc_asks = (enum dmarc_asks)rnd(DMARC_ASKS_COUNT) };
+	if (f->facts.av == AV_VIRUS)
+		f->facts.av_kinds |= AV_MALWARE;
 	f->facts.now -= (int64_t)rnd(7 * 86400) * 1000000;
 	f->env.received = f->facts.now - rnd(5000);
 }
