@@ -80,6 +80,9 @@ struct facts {
 	bool dnsbl_known;
 	const struct span *dnsbl;	/* names of the lists the client is on */
 	size_t ndnsbl;
+	bool listed_known;	/* blocklists of URLs were asked for anatomy_hosts(), see url.h */
+	const struct span *listed_hosts;	/* hosts or domains that are on one, A-labels in lower case */
+	size_t nlisted_hosts;
 	bool spam_known;
 	enum spam_source spam_by;	/* another than the policy's `source` is not asked for its word */
 	double spam_score;

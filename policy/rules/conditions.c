@@ -432,6 +432,8 @@ atom_ask(struct eval *e, const struct atom *a)
 				return true;
 		eval_spend(e, 0);
 		return false;
+	case ATOM_URL:
+		return url_ask(e, a);
 	case ATOM_VIRUS:
 		if (a->kinds)
 			return (e->facts->av_kinds & a->kinds) != 0;
@@ -615,6 +617,8 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 		return range_why(e, a);
 	case ATOM_FINDS:
 		return finds_why(e, a, partly);
+	case ATOM_URL:
+		return url_why_not(e, a, partly);
 	case ATOM_FILE:
 		*partly |= e->files;
 		return span_str(arena_printf(e->arena, "attachment: none of %llu is like that",

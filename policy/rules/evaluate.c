@@ -89,6 +89,8 @@ wake_message(struct judge *j)
 	}
 	if (j->e.an->defects)
 		wake(p, s->flags + SIGNAL_DEFECT, j->base);
+	if (j->e.an->nurls || (j->e.an->defects & DEFECT_URLS_CUT) || j->e.recorded)
+		wake(p, s->flags + SIGNAL_URLS, j->base);
 	wake_facts(j);
 }
 
@@ -541,6 +543,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	if (e->recorded)
 		recorded_variants(e, out);
 	findings(&j);
+	url_evidence(&j.e, out);
 	if (!e->recorded) {
 		judge_refused(&j, classes, n);
 		judge_notices(&j, classes, n, of);

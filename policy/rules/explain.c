@@ -3,6 +3,7 @@
 
 #include "id.h"
 #include "json.h"
+#include "postern/url.h"
 #include "rules.h"
 
 #define SUBJECT_MAX 400
@@ -175,6 +176,31 @@ put_finding(struct json *j, const struct finding *f)
 }
 
 static void
+put_url(struct json *j, const struct url_evidence *u)
+{
+	static const char *const tricks[] = {
+#define X(name, bit, text) [bit] = text,
+		URL_TRICKS(X)
+#undef X
+	};
+
+	json_object(j);
+	json_kstr(j, "rule", u->rule);
+	json_kstr(j, "url", u->url);
+	json_kstr(j, "why", u->why);
+	json_kcstr(j, "kind", u->kind);
+	json_kstr(j, "part", u->part);
+	json_kuint(j, "offset", u->offset);
+	json_key(j, "tricks");
+	json_array(j);
+	for (size_t i = 0; i < sizeof(tricks) / sizeof(tricks[0]); i++)
+		if (u->tricks >> i & 1)
+			json_cstr(j, tricks[i]);
+	json_end_array(j);
+	json_end_object(j);
+}
+
+static void
 put_defects(struct json *j, uint32_t defects)
 {
 	json_key(j, "defects");
@@ -337,6 +363,11 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	json_array(j);
 	for (size_t i = 0; i < v->nfindings; i++)
 		put_finding(j, &v->findings[i]);
+	json_end_array(j);
+	json_key(j, "urls");
+	json_array(j);
+	for (size_t i = 0; i < v->nurls; i++)
+		put_url(j, &v->urls[i]);
 	json_end_array(j);
 	json_key(j, "parts");
 	json_array(j);

@@ -92,7 +92,7 @@ enum section {
 	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_NEAR, SECTION_CONFIDENCE,
 	SECTION_SCORE, SECTION_OVERLAP,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
-	SECTION_HEADER_TEXT, SECTION_VIRUS, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
+	SECTION_HEADER_TEXT, SECTION_VIRUS, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_URL, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
 	SECTION_TAG, SECTION_PROFILE, SECTION_CHECK, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
 	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
@@ -301,6 +301,9 @@ struct cond header_present_cond(struct load *ld, struct span name);
 key_fn file_type, file_names, file_extensions, file_size, file_depth, file_encrypted,
     file_mismatch, virus_kind;
 key_fn finds_where, text_present;
+
+/* load_urls.c */
+key_fn cond_url, url_host, url_lookalike, url_listed, url_text_mismatch, fact_listed;
 
 /* load_schedules.c */
 key_fn schedules_read, cond_schedule, test_now;

@@ -31,6 +31,8 @@ atom_cost(enum atom_kind k)
 		return 2;
 	case ATOM_FILE:
 		return 3;
+	case ATOM_URL:
+		return 5;
 	case ATOM_TEXT:
 	case ATOM_FINDS:
 		return 4;

@@ -55,6 +55,9 @@ static const struct {
 	{ SECTION_WHEN, "dmarc_policy", "$turned" }, { SECTION_WHEN, "arc", "$turned" },
 	{ SECTION_WHEN, "dnsbl", "b/$turned" }, { SECTION_WHEN, "spam", "$turned" },
 	{ SECTION_WHEN, "reputation", "@RANGE" }, { SECTION_WHEN, "schedule", "$turned" },
+	{ SECTION_WHEN, "url", "@URL" }, { SECTION_URL, "host", "$turned" },
+	{ SECTION_URL, "lookalike_of", "T" }, { SECTION_URL, "listed", "b" },
+	{ SECTION_URL, "text_mismatch", "b" }, { SECTION_FACTS, "listed", "T" },
 	{ SECTION_RANGE, "over", "n/s" }, { SECTION_RANGE, "under", "n/s" },
 	{ SECTION_TEXT, "words", "T" }, { SECTION_TEXT, "pattern", "t" },
 	{ SECTION_HEADER_TEXT, "words", "T" }, { SECTION_HEADER_TEXT, "pattern", "t" },
@@ -144,7 +147,7 @@ static const struct {
 static const char *const definition_names[SECTION_COUNT] = {
 #define S(name) [SECTION_##name] = #name
 	S(TOP), S(DEFAULTS), S(DETECTOR), S(NEAR), S(CONFIDENCE), S(SCORE), S(OVERLAP), S(SAMPLES), S(RULE), S(WHEN),
-	S(RANGE), S(TEXT), S(HEADER_TEXT), S(VIRUS), S(FINDS), S(ATTACHMENT), S(THEN), S(HOLD),
+	S(RANGE), S(TEXT), S(HEADER_TEXT), S(VIRUS), S(FINDS), S(ATTACHMENT), S(URL), S(THEN), S(HOLD),
 	S(EXCEPTION), S(SCHEDULE), S(SPAM), S(CLASSES), S(TAGGING), S(TAG), S(PROFILE), S(CHECK), S(STRIP),
 	S(REDACT), S(APPEND), S(OVERRIDE), S(LIMIT), S(LIMIT_THEN), S(LIMIT_EXEMPT), S(TESTS),
 	S(TEST), S(FACTS), S(FACT_SPAM), S(MESSAGE), S(FILE), S(EXPECT),
