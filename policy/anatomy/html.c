@@ -14,6 +14,7 @@
  */
 #include "anatomy/html.h"
 
+#include "anatomy/html_links.h"
 #include "anatomy/textmap.h"
 #include "html_entities.h"
 
@@ -33,6 +34,7 @@ struct html {
 	bool pre;
 	char hide[16];		/* name of the element that hides, "" when none does */
 	unsigned hide_depth;
+	struct html_links *links;	/* NULL: nobody wants them */
 };
 
 enum kind { INLINE, BLOCK, CELL, ROW, RAW_SCRIPT, RAW_STYLE, PRE };
@@ -240,13 +242,6 @@ aside(struct html *h, size_t from, size_t end)
 
 /* --- tags --------------------------------------------------------------------------------- */
 
-struct tag {
-	char name[16];		/* lower case; longer names are no element we know */
-	bool end;
-	bool hides;
-	bool self_closing;
-};
-
 /* Does value (of a property, white space gone) mean zero: "0", "0px", "0.0em"? */
 static bool
 is_zero(const char *v)
@@ -292,11 +287,13 @@ style_hides(struct span style)
 
 /* The tag at s[i] ('<'): its end behind the '>', 0 when it never ends. */
 static size_t
-tag_parse(struct span s, size_t i, struct tag *t)
+tag_parse(struct span s, size_t i, struct html_tag *t)
 {
 	size_t n = 0;
 
-	*t = (struct tag){ 0 };
+	memset(t->name, 0, sizeof(t->name));
+	t->end = t->hides = t->self_closing = false;
+	t->nlinks = 0;
 	i++;
 	if (s.p[i] == '/') {
 		t->end = true;
@@ -309,6 +306,7 @@ tag_parse(struct span s, size_t i, struct tag *t)
 		t->name[0] = '\0';
 	for (;;) {
 		struct span name, value = { 0 };
+		enum html_attribute what;
 		size_t from;
 
 		while (i < s.n && (is_space(s.p[i]) || s.p[i] == '/')) {
@@ -349,6 +347,12 @@ tag_parse(struct span s, size_t i, struct tag *t)
 			t->hides = true;
 		else if (span_is_nocase(name, "style") && style_hides(value))
 			t->hides = true;
+		if (value.n && t->nlinks < HTML_ATTRIBUTES &&
+		    (what = html_attribute(name)) != HTML_OTHER &&
+		    (what != HTML_STYLE || memchr(value.p, '(', value.n))) {
+			t->links[t->nlinks].what = what;
+			t->links[t->nlinks++].value = value;
+		}
 	}
 }
 
@@ -406,7 +410,7 @@ gap_of_table(struct sink *to, size_t at, const struct tag *t)
 
 /* Does the element begin or end what hides? */
 static void
-hide(struct html *h, const struct tag *t, size_t at)
+hide(struct html *h, const struct html_tag *t, size_t at)
 {
 	if (h->hide_depth == 0) {
 		if (t->end || !t->hides || t->name[0] == '\0' || is_void(t->name))
@@ -429,7 +433,7 @@ hide(struct html *h, const struct tag *t, size_t at)
 static size_t
 tag_at(struct html *h, size_t i)
 {
-	struct tag t;
+	struct html_tag t;
 	size_t next = tag_parse(h->s, i, &t), end;
 	enum kind kind;
 
@@ -443,12 +447,16 @@ tag_at(struct html *h, size_t i)
 	else if (kind == BLOCK || kind == PRE)
 		gap(h->to, i, true);
 	hide(h, &t, i);
+	if (h->links && (t.nlinks || t.name[0] == 'a'))
+		html_links_tag(h->links, &t, span_make(h->visible.t.p, h->visible.t.n));
 	if (kind == PRE)
 		h->pre = !t.end;
 	if (!t.end && (kind == RAW_SCRIPT || kind == RAW_STYLE)) {
 		end = raw_end(h->s, next, t.name);
 		if (kind == RAW_SCRIPT)
 			aside(h, next, end);
+		else if (h->links)
+			html_links_style(h->links, span_sub(h->s, next, end - next));
 		return end;
 	}
 	return next;
@@ -482,9 +490,10 @@ bang_at(struct html *h, size_t i)
 }
 
 void
-html_text(struct arena *a, const struct text *in, struct text *visible, struct text *hidden)
+html_text(struct arena *a, const struct text *in, struct html_links *links, struct text *visible,
+    struct text *hidden)
 {
-	struct html h = { .s = in->s };
+	struct html h = { .s = in->s, .links = links };
 	size_t i = 0, n = in->s.n;
 
 	textmake_init(&h.visible.t, a, in, n / 2, true);
@@ -505,6 +514,8 @@ html_text(struct arena *a, const struct text *in, struct text *visible, struct t
 		else
 			text_from(&h, i++, at + 1);
 	}
+	if (links)
+		html_links_end(links, span_make(h.visible.t.p, h.visible.t.n));
 	textmake_finish(&h.visible.t, n, visible);
 	textmake_finish(&h.hidden.t, n, hidden);
 }

@@ -14,6 +14,7 @@
 #include "anatomy/textmap.h"
 #include "anatomy/type.h"
 #include "anatomy/unlock.h"
+#include "anatomy/url.h"
 #include "anatomy/xml.h"
 
 #define STORIES_MAX 64		/* side texts; hidden sheets beyond share one */
@@ -261,9 +262,27 @@ is_one_of(struct span s, const char *const *names)
 	return false;
 }
 
+/* xlink:href; those within the file have no host. */
+static void
+odf_link(struct office *o, const struct xml_tag *t)
+{
+	struct span v = xml_value(o->b->a, xml_attribute(t, "href"));
+	struct textmake *links;
+
+	if (v.n == 0 || memmem(v.p, v.n, ":", 1) == NULL)
+		return;
+	url_add(o->b, span_is(t->name, "a") ? URL_DOCUMENT : URL_FETCHED, o->index, 0, v,
+	    span_make("", 0), NULL);
+	links = &o->stories[story_of(o, SPAN_LIT("links"))].text;
+	textmake_put(links, v.p, v.n, 0);
+	textmake_put(links, "\n", 1, 0);
+}
+
 static void
 odf_tag(struct office *o, const struct xml_tag *t)
 {
+	static const char *const linking[] = { "a", "image", "object", "plugin", "floating-frame",
+		"section-source", "event-listener", NULL };
 	struct span v;
 
 	if (span_is(t->name, "s") && !t->closing) {
@@ -272,6 +291,8 @@ odf_tag(struct office *o, const struct xml_tag *t)
 		o->deleted = !t->closing && !t->empty;
 	} else if (span_is(t->name, "annotation") && !t->empty) {
 		o->now = t->closing ? o->home : story_of(o, SPAN_LIT("comments"));
+	} else if (!t->closing && is_one_of(t->name, linking)) {
+		odf_link(o, t);
 	} else if (span_is(t->name, "style") && !t->closing) {
 		o->style = arena_span(o->b->a, xml_attribute(t, "name"));
 	} else if (span_is(t->name, "table-properties") && !t->closing) {
@@ -321,6 +342,8 @@ relation_tag(struct office *o, const struct xml_tag *t)
 	target = xml_value(o->b->a, target);
 	textmake_put(&o->stories[o->home].text, target.p, target.n, 0);
 	textmake_put(&o->stories[o->home].text, "\n", 1, 0);
+	url_add(o->b, span_ends_nocase(type, SPAN_LIT("/hyperlink")) ? URL_DOCUMENT : URL_FETCHED,
+	    o->index, 0, target, span_make("", 0), NULL);
 	for (size_t i = 0; fetched[i] && i < 4; i++)
 		if (span_ends_nocase(type, span_str(fetched[i])))
 			o->b->out->parts[o->index].defects |= DEFECT_ACTIVE_CONTENT;

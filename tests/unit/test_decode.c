@@ -312,7 +312,7 @@ test_html(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct text in = { .s = span_str(cases[i].in) }, visible, hidden;
 
-		html_text(arena, &in, &visible, &hidden);
+		html_text(arena, &in, NULL, &visible, &hidden);
 		if (!span_is(visible.s, cases[i].visible) || !span_is(hidden.s, cases[i].hidden))
 			fail_msg("case %zu: \"" SPAN_FMT "\" / \"" SPAN_FMT "\"", i,
 			    SPAN_ARG(visible.s), SPAN_ARG(hidden.s));
@@ -330,7 +330,7 @@ test_html_map(void **state)
 	size_t off;
 
 	charset_decode(arena, SPAN_LIT("latin1"), &in, true, &utf8);
-	html_text(arena, &utf8, &v, &h);
+	html_text(arena, &utf8, NULL, &v, &h);
 	assert_span(v.s, "Caf\xc3\xa9 \xc3\xa9 IBAN");
 	assert_memory_equal(in.s.p + offmap_origin(&v.map, 0), "Caf", 3);
 	assert_memory_equal(in.s.p + offmap_origin(&v.map, 3), "&eacute;", 8);
