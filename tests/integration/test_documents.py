@@ -250,6 +250,9 @@ def pdfs(k):
         ("/Type/XObject/Subtype/Form/BBox[0 0 612 792]/Resources<</Font<</F1 5 0 R>>>>", d.pdf_text(t))]), "")
     k.add("pdf, attached file", "a.pdf", lambda t: d.pdf(d.pdf_text("x"), objects=[
         b"<</Type/Filespec/F(in.txt)/EF<</F 11 0 R>>>>", ("/Type/EmbeddedFile", t.encode())]), member="in.txt")
+    k.add("pdf, file that nothing names", "a.pdf", lambda t: d.pdf(d.pdf_text("x"), objects=[("/Type/EmbeddedFile", t.encode())]))
+    k.add("pdf, AF array", "a.pdf", lambda t: d.pdf(d.pdf_text("x"), catalog="/AF[<</Type/Filespec/UF(in.txt)/EF<</UF 10 0 R>>>>]",
+                                                    objects=[("", t.encode())]), member="in.txt")
     k.add("pdf, ASCIIHex", "a.pdf", lambda t: d.pdf(d.pdf_text("x"), objects=[
         b"<</Filter/ASCIIHexDecode/Length 9999>>stream\n" + d.pdf_text(t).hex().encode() + b">\nendstream"]), "no page of the document")
     k.add("pdf by ReportLab", "a.pdf", reportlab_pdf, "")
