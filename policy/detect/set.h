@@ -3,6 +3,7 @@
 #define DETECT_SET_H
 
 #include "detect.h"
+#include "exact.h"
 #include "identifiers.h"
 #include "pattern.h"
 #include "prefilter.h"
@@ -10,7 +11,7 @@
 
 #define SEVERAL 3			/* distinct values that prove each other */
 
-enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN };
+enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN, KIND_EXACT };
 
 struct detector {
 	struct span id;
@@ -21,7 +22,8 @@ struct detector {
 	int builtin;
 	bool near;			/* has keywords */
 	uint32_t within;
-	enum confidence alone, with_near;	/* KIND_PATTERN */
+	enum confidence alone, with_near;	/* KIND_PATTERN, KIND_EXACT */
+	struct exact_plan *exact;	/* KIND_EXACT */
 	unsigned mask_last;
 };
 
@@ -55,6 +57,7 @@ struct scratch {
 	bool *undecided;
 	struct zones *zones;		/* of each detector, in this surface */
 	struct several *several;
+	struct exact_scratch *exact;	/* NULL: no detector needs it */
 };
 
 struct detectors {
@@ -72,6 +75,8 @@ struct detectors {
 	struct prefilter *prefilter;	/* NULL: none */
 	bool *prefiltered;		/* of each pattern */
 	bool all_prefiltered;
+	uint32_t *exacts;		/* the detectors of exact data */
+	size_t nexacts;
 	bool compiled;
 	struct scratch *scratch;
 };

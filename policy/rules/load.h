@@ -37,6 +37,7 @@ struct custom {			/* a detector of the policy */
 	bool used;
 	struct conf_node *samples;
 	struct conf_node *pattern;	/* node of its regular expression, or NULL */
+	struct conf_node *columns;	/* of exact data, or NULL */
 };
 struct pattern_src {		/* a regular expression, and where it stands */
 	struct conf_node *node;
@@ -67,7 +68,7 @@ struct load {
 	const struct policy_env *env;
 	struct diags *d;
 	struct pendings groups, networks, schedules, customs, rules, profiles, exceptions, limits;
-	struct table *inline_sets, *atoms, *measures, *hidden, *files, *zones;
+	struct table *inline_sets, *atoms, *measures, *hidden, *files, *zones, *indexes;
 	size_t cap_atoms, cap_measures;
 	struct spans packs;	/* in use */
 	struct span pack;	/* being read, else empty */
@@ -82,7 +83,8 @@ struct load {
 /* --- keys.c: the one table of keys -------------------------------------------------- */
 
 enum section {
-	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_NEAR, SECTION_CONFIDENCE,
+	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_COLUMNS, SECTION_COLUMNS_ANY,
+	SECTION_NEAR, SECTION_CONFIDENCE,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
@@ -129,6 +131,15 @@ bool schema_has(const struct key *k);	/* schema.c knows what may stand there */
 /* The structs that sections without one of their own are read into. */
 struct detector_src {
 	struct conf_node *words, *pattern, *near, *confidence, *mask, *samples;
+	struct conf_node *exact, *key, *columns;
+};
+struct columns_src {
+	struct conf_node *require, *any;
+	uint64_t within;
+};
+struct columns_any_src {
+	uint64_t min, within;
+	struct conf_node *of;
 };
 struct near_src {
 	struct spans words;
@@ -250,6 +261,11 @@ void detectors_finish(struct load *ld);	/* compile, samples */
 int detector_resolve(struct load *ld, const struct conf_node *at, bool is_key, struct span name);
 /* A detector of a condition alone; -1 when an error was said. */
 int detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *pattern);
+
+/* load_exact.c: a detector of exact data, into the set. -1: an error was said. */
+int exact_read(struct load *ld, struct conf_node *n, struct span id, const struct detector_src *src);
+void lint_exact(struct load *ld, const struct custom *u);
+void exact_release(struct policy *p);
 
 /* load_conditions.c */
 struct conds {			/* being collected */

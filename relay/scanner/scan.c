@@ -4,7 +4,8 @@
  * what both have found. An antivirus that could not look means that the
  * message is not judged by rules at all: the policy's on_scan_error decides
  * (the sender tries again later), for a verdict without the virus rule would
- * be one that fails open.
+ * be one that fails open. So it is with an index of exact data that is not as it was when it
+ * was proved (index_map.h).
  */
 #include <string.h>
 
@@ -12,9 +13,11 @@
 #include "json.h"
 #include "log.h"
 #include "postern/record.h"
+#include "scanner/index_map.h"
 #include "scanner/load_policy.h"
 #include "scanner/scan.h"
 
+#define INDEX_AWAY "The policy is being updated, try again later"
 #define AV_AWAY "The antivirus engine is not available, try again later"
 
 int
@@ -61,12 +64,22 @@ ms_since(int64_t *at)
 	return ms;
 }
 
+static void
+failed(const struct judge *j, const struct envelope *env, struct span reason, struct arena *a,
+    struct judgement *out)
+{
+	policy_verdict_failed(j->policy, env, false, reason, a, &out->verdict);
+	out->verdict.record = record_failed(j->policy, &out->anatomy, env, &out->facts, &out->verdict,
+	    reason, a);
+}
+
 void
 judge_message(const struct judge *j, const struct envelope *env, struct span raw,
     const struct policy_options *opt, struct arena *a, struct judgement *out)
 {
 	struct policy_options options = opt ? *opt : (struct policy_options){ 0 };
 	int64_t at = clock_mono();
+	const char *changed;
 
 	*out = (struct judgement){ .trouble = "", .ms = { -1, -1, -1, -1 } };
 	options.stopwatch = clock_mono;
@@ -83,13 +96,17 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 	}
 	if (out->facts.av == AV_FAILED) {
 		out->trouble = antivirus_trouble(j->antivirus);
-		policy_verdict_failed(j->policy, env, false,
-		    SPAN_LIT(AV_AWAY), a, &out->verdict);
-		out->verdict.record = record_failed(j->policy, &out->anatomy, env, &out->facts,
-		    &out->verdict, SPAN_LIT(AV_AWAY), a);
+		failed(j, env, SPAN_LIT(AV_AWAY), a, out);
 		return;
 	}
-	policy_judge(j->policy, &out->anatomy, env, &out->facts, &options, a, &out->verdict);
+	if (index_changed() == NULL)
+		policy_judge(j->policy, &out->anatomy, env, &out->facts, &options, a, &out->verdict);
+	if ((changed = index_changed()) != NULL) {
+		out->trouble = arena_printf(a, "%s was written into where it lies: nothing is judged by it "
+		    "before it has been loaded anew; replace it by rename", changed);
+		failed(j, env, SPAN_LIT(INDEX_AWAY), a, out);
+		return;
+	}
 	out->ms.detect = (double)out->verdict.us_detect / 1000;
 	out->ms.evaluate = (double)out->verdict.us_evaluate / 1000;
 }
