@@ -116,6 +116,8 @@ const struct command commands[] = {
 	    "  is over; what is sent of today is told again with the whole day", cmd_tlsrpt },
 	{ "doctor", "looks at everything that keeps mail from arriving", "doctor", cmd_doctor },
 	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
+	{ "recipients", "does an address of ours exist, and who says so",
+	    "recipients test [--fresh] ADDRESS...\nrecipients forget ADDRESS|--all", cmd_recipients },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
 	{ "session", "transcripts of SMTP sessions, without credentials and bodies",

@@ -141,12 +141,13 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 	gate_mail(&m->gate, s, clock_mono(), r, &m->why);
 }
 
-static void
+static uint64_t
 op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
 	struct sim *m = ctx;
 
 	gate_rcpt(&m->gate, s, rcpt, clock_mono(), r, &m->why);
+	return 0;
 }
 
 static void

@@ -27,6 +27,7 @@ int cmd_doctor(int argc, char **argv, const struct cli *cli);
 int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_edm(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
+int cmd_recipients(int argc, char **argv, const struct cli *cli);
 int cmd_limits(int argc, char **argv, const struct cli *cli);
 int cmd_passwd(int argc, char **argv, const struct cli *cli);
 int cmd_policy(int argc, char **argv, const struct cli *cli);

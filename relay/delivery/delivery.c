@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "delivery/alert.h"
+#include "delivery/callout.h"
 #include "delivery/dispatch.h"
 #include "delivery/dkim_watch.h"
 #include "delivery/report.h"
@@ -35,6 +36,7 @@
 struct delivery {
 	struct runtime *rt;
 	struct carrier carrier;
+	struct callouts *callouts;
 	struct dispatch *dispatch;
 	struct policy *groups;		/* sender_routes ask for some; else NULL */
 	struct segments *segments;
@@ -238,6 +240,7 @@ delivery_run(struct runtime *rt, struct err *err)
 	c->done = dispatch_done;
 	c->tls_failed = tls_failed;
 	c->ctx = d->dispatch;
+	d->callouts = callouts_new(c, d->dispatch);
 	if (rt->conf->ndns)
 		c->resolver = resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, d->anchors, err);
 	else
@@ -319,6 +322,7 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 {
 	struct delivery *d = rt->state;
 
+	callouts_peer_down(d->callouts, l);
 	if (newest_remove(&d->directories, l))
 		dispatch_directory(d->dispatch, newest_get(&d->directories));
 	if (link_peer(l) == ROLE_STORE) {
@@ -346,6 +350,11 @@ job_over(void *ctx, struct job *job)
 	struct order *o = (struct order *)job;
 	struct arena *a = job->arena;
 
+	if (job->probe) {
+		callouts_over(d->callouts, job);
+		maybe_finish(d);
+		return;
+	}
 	if (!job->handed_back && !job->postponed) {
 		report_log(job);
 		alert_attempt(d->alerts, job);
@@ -410,6 +419,8 @@ delivery_frame(struct runtime *rt, struct link *l, struct frame *f)
 			return -1;
 		segments_drop(d->segments, m.number);
 		return 0;
+	case FRAME_RCPT_ASK:
+		return callouts_ask(d->callouts, l, f);
 	case FRAME_DELIVER:
 		return deliver(d, f);
 	case FRAME_FOUND:

@@ -131,7 +131,7 @@ part_new(struct whole *whole, struct span key, size_t n)
 
 	p->whole = whole;
 	p->job = (struct job){ .arena = a, .ticket = job->ticket, .d = job->d, .bytes = job->bytes,
-		.way = arena_span(a, key) };
+		.way = arena_span(a, key), .probe = job->probe };
 	p->job.d.nrecipients = 0;
 	p->job.d.recipients = arena_array(a, n, sizeof(*p->job.d.recipients));
 	p->job.d.index = arena_array(a, n, sizeof(*p->job.d.index));

@@ -38,6 +38,7 @@ struct job {
 	enum { LINES_UNKNOWN, LINES_CRLF, LINES_OTHER } lines;	/* span_has_lines(bytes), once it matters */
 	bool requeued;			/* met a connection that had died idle: once is enough */
 	uint8_t pushed;			/* times a server would not let it in while others were served */
+	bool probe;			/* no message: does this recipient exist? (callout.h) */
 	bool handed_back;
 	int64_t postponed;		/* not tried: to come again after so many microseconds */
 	int64_t t_start, t_conn, t_ready, t_end;	/* clock_real */

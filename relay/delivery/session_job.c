@@ -233,7 +233,7 @@ session_begin(struct session *s)
 			.envid = job->d.envid, .ret = job->d.ret, .flags = job->d.flags,
 			.recipients = job->d.recipients + job->at, .results = job->results + job->at,
 			.n = n, .bytes = job->bytes, .eightbit = job->eightbit, .utf8_header = job->utf8_header,
-			.lines = job->lines == LINES_CRLF };
+			.lines = job->lines == LINES_CRLF, .probe = job->probe };
 		job->at += n;
 		if (smtp_client_message(&s->m, &s->msg))
 			return true;

@@ -80,6 +80,7 @@ struct smtp_message {		/* one transaction; all of it borrowed from the job */
 	bool eightbit;		/* span_has_8bit(bytes) */
 	bool utf8_header;	/* message_utf8_header(bytes) */
 	bool lines;		/* span_has_lines(bytes): fit for BDAT */
+	bool probe;		/* ends behind RCPT: does each recipient exist? */
 };
 #define BDAT_AHEAD (64u << 10)
 #define BDAT_CHUNK (1u << 20)

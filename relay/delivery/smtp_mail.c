@@ -111,7 +111,7 @@ smtp_client_message(struct smtp_client *m, struct smtp_message *msg)
 	m->doomed = m->absurd = m->ahead = m->refused = m->all_said = false;
 	m->chunks_said = m->chunks_heard = 0;
 	m->rest = m->chunk = (struct span){ 0 };
-	m->bdat = (m->caps & CAP_CHUNKING) && msg->lines;
+	m->bdat = (m->caps & CAP_CHUNKING) && msg->lines && !msg->probe;
 	if (m->need_rset)
 		client_enter(m, CLIENT_RSET);
 	else
@@ -148,7 +148,7 @@ perform_mail(struct smtp_client *m)
 	buf_puts(b, "MAIL FROM:<");
 	buf_span(b, msg->sender);
 	buf_putc(b, '>');
-	if (m->caps & CAP_SIZE)
+	if ((m->caps & CAP_SIZE) && !msg->probe)
 		buf_printf(b, " SIZE=%zu", msg->bytes.n);
 	if (msg->eightbit)
 		buf_puts(b, " BODY=8BITMIME");
@@ -170,7 +170,9 @@ perform_mail(struct smtp_client *m)
 			perform_rcpt(m);
 		m->rcpt = 0;
 		m->ahead = true;
-		if (!m->bdat) {
+		if (msg->probe) {
+			;
+		} else if (!m->bdat) {
 			perform_data(m);
 		} else if (msg->bytes.n <= BDAT_AHEAD) {
 			m->rest = msg->bytes;
@@ -246,7 +248,9 @@ rcpt_response(struct smtp_client *m)
 			client_fail_nonsense(m);
 			return;
 		}
-		if (class == 2)
+		if (class == 2 && m->msg->probe)
+			client_settle(m, m->rcpt, m->rcpt + 1, FAIL_NONE);
+		else if (class == 2)
 			m->accepted++;
 		else {
 			client_settle(m, m->rcpt, m->rcpt + 1, FAIL_RECIPIENT);
@@ -264,7 +268,7 @@ rcpt_response(struct smtp_client *m)
 		client_enter(m, CLIENT_RCPT);
 	else if (m->bdat && m->chunks_said)
 		client_set(m, CLIENT_DOT);	/* all of it is said */
-	else if (m->accepted == 0 && (!m->ahead || m->bdat))
+	else if (m->accepted == 0 && (!m->ahead || m->bdat || m->msg->probe))
 		client_finish(m);
 	else
 		client_enter(m, m->bdat ? CLIENT_BDAT : CLIENT_DATA);

@@ -134,30 +134,10 @@ read_dkim(struct reader *r, const struct conf_node *node, struct conf_domain *do
 }
 
 static void
-read_recipients(struct reader *r, const struct conf_node *n, struct conf_domain *dom)
-{
-	static const struct span file = { "file:", 5 };
-	struct span s;
-
-	dom->recipients = RECIPIENTS_ANY;
-	if (n == NULL || !conf_text(r->d, n, "any or \"file:PATH\"", &s))
-		return;
-	if (span_starts(s, file)) {
-		dom->recipients = RECIPIENTS_FILE;
-		dom->recipients_file = span_str(path_of(r, span_from(s, file.n)));
-	} else if (span_is(s, "callout") || span_is(s, "ldap")) {
-		diag_at(r->d, DIAG_ERROR, n, "any, or \"file:PATH\"", "`recipients: " SPAN_FMT
-		    "` is not in this version", SPAN_ARG(s));
-	} else if (!span_is(s, "any")) {
-		diag_at(r->d, DIAG_ERROR, n, "any, or \"file:PATH\"", "`" SPAN_FMT
-		    "` is no way to check recipients", SPAN_ARG(s));
-	}
-}
-
-static void
 read_domains(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "deliver_to", "recipients", "dkim", "max_size", NULL };
+	static const char *const known[] = { "deliver_to", "recipients", "greylist", "dkim", "max_size",
+		NULL };
 	struct conf_domain *out;
 	size_t n = 0;
 
@@ -181,6 +161,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 		if ((k = conf_get(node, "deliver_to")))
 			dom->deliver_to = read_route(r, k, ROUTE_DOMAIN, dom->name, 25);
 		read_recipients(r, conf_get(node, "recipients"), dom);
+		read_greylist(r, conf_get(node, "greylist"), &dom->greylist);
 		if ((k = conf_get(node, "dkim")))
 			read_dkim(r, k, dom);
 		if ((k = conf_get(node, "max_size")))

@@ -121,7 +121,24 @@ struct conf_listener {
 	struct listener_limits limits;
 };
 
-enum recipients_check { RECIPIENTS_ANY, RECIPIENTS_FILE };
+enum recipients_check { RECIPIENTS_ANY, RECIPIENTS_FILE, RECIPIENTS_LDAP, RECIPIENTS_CALLOUT };
+
+#define CALLOUT_KEEP_MAX (INT64_C(366) * 86400 * 1000000)
+
+struct conf_callout {		/* microseconds, from the moment the server was asked */
+	int64_t found;		/* 1d: a mailbox it took is taken without asking again … */
+	int64_t stale;		/* 7d: … and so long while the server cannot be asked */
+	int64_t missing;	/* 1h: one it refused is refused without asking again */
+	int64_t timeout;	/* 20s: then the client is told to come back */
+	uint32_t probes;	/* 20 at once; more clients are told to come back */
+};
+
+struct conf_greylist {
+	int64_t delay;		/* 0: off. A stranger's first try is put off so long … */
+	int64_t retry;		/* 2d: … and he comes back within this */
+	int64_t keep;		/* 35d: then he is no stranger, so long after his last message */
+	struct conf_nets exempt;
+};
 
 struct conf_dkim {
 	struct span selector;
@@ -136,6 +153,9 @@ struct conf_domain {
 	const struct conf_route *deliver_to;	/* NULL: by MX */
 	enum recipients_check recipients;
 	struct span recipients_file;
+	struct conf_lookup recipients_ldap;
+	struct conf_callout callout;
+	struct conf_greylist greylist;
 	const struct conf_dkim *dkim;
 	size_t ndkim;
 	bool dkim_managed;	/* keys/DOMAIN.dkim names more (signer/dkim_ring.h) */

@@ -157,6 +157,12 @@ read_allow(struct reader *r, const struct conf_node *list, const struct cidr **c
 	return n;
 }
 
+void
+read_nets(struct reader *r, const struct conf_node *list, struct conf_nets *out)
+{
+	out->n = read_allow(r, list, &out->cidrs, &out->names);
+}
+
 /* ---- hosts ---- */
 
 bool
@@ -370,9 +376,9 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 		diag_at(r->d, DIAG_WARNING, n, "allow: [network:NAME]",
 		    "listener `" SPAN_FMT "` permits nobody to relay", SPAN_ARG(l->name));
 	if ((k = conf_get(n, "proxy_protocol")))
-		l->proxy.n = read_allow(r, k, &l->proxy.cidrs, &l->proxy.names);
+		read_nets(r, k, &l->proxy);
 	if ((k = conf_get(n, "xclient")))
-		l->xclient.n = read_allow(r, k, &l->xclient.cidrs, &l->xclient.names);
+		read_nets(r, k, &l->xclient);
 	read_greeting(r, n, l);
 	if ((k = conf_get(n, "max_size")))
 		conf_size(r->d, k, &l->max_size);

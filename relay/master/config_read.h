@@ -32,6 +32,13 @@ size_t read_hosts(struct reader *r, const struct conf_node *list, uint16_t port,
     const struct conf_host **out);
 void refuse_later(struct reader *r, const struct conf_node *map, const char *const *keys);
 
+/* The value of allow, proxy_protocol … */
+void read_nets(struct reader *r, const struct conf_node *list, struct conf_nets *out);
+
+/* ---- config_recipients.c; deliver_to is read before ---- */
+void read_recipients(struct reader *r, const struct conf_node *n, struct conf_domain *dom);
+void read_greylist(struct reader *r, const struct conf_node *n, struct conf_greylist *g);
+
 /* ---- config_delivery.c ---- */
 void read_delivery(struct reader *r, const struct conf_node *map);
 void read_queue(struct reader *r, const struct conf_node *map);

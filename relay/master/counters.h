@@ -23,6 +23,10 @@
 	X(MEMORY, "smtpd_memory_bytes", "bytes of mail being received or judged now") \
 	X(REFUSED, "smtpd_rejects", "commands and messages refused with 4xx or 5xx") \
 	X(RECEIVED, "messages_received", "messages acknowledged with 250") \
+	X(RCPT_ASKED, "recipients_asked", "recipients of whom the server behind us or the directory was asked") \
+	X(RCPT_REMEMBERED, "recipients_remembered", "recipients answered for from memory") \
+	X(RCPT_DOUBTS, "recipients_unverified", "recipients of whom nobody could say whether they exist") \
+	X(GREYLISTED, "recipients_greylisted", "recipients a stranger was told to come back for") \
 	X(LIMIT_HITS, "limit_hits", "times a limit refused something") \
 	X(SCANS, "scans", "messages judged") \
 	X(SCAN_ERRORS, "scan_errors", "scanners that died or did not answer") \
@@ -71,11 +75,13 @@ const char *counter_help(enum counter c);
 /* The shared mapping: counters first, then the receivers' limits and transcripts. */
 #define LIMITS_BYTES ((size_t)8 << 20)
 #define TRANSCRIPT_SHARE ((size_t)1 << 20)
+#define RECALL_BYTES ((size_t)4 << 20)		/* half a million addresses */
 struct shared {
 	uint64_t magic;
 	_Alignas(64) uint64_t counters[64];
 	_Alignas(4096) unsigned char limits[LIMITS_BYTES];
 	_Alignas(4096) unsigned char transcript[TRANSCRIPT_SHARE];
+	_Alignas(4096) unsigned char recall[RECALL_BYTES];
 };
 
 /* Creates the memfd (master) / maps it (roles). Unmapped: counting goes nowhere. */

@@ -336,6 +336,17 @@ conn_input(struct conn *c, enum smtp_input_kind kind, const struct smtp_reply *r
 		conn_finish(c, true);
 }
 
+struct conn_mail *
+conn_find(struct receiver *rx, uint64_t conn, struct smtp_session **s)
+{
+	struct conn *c = idtable_get(rx->conns, conn);
+
+	if (c == NULL)
+		return NULL;
+	*s = &c->s;
+	return &c->mail;
+}
+
 void
 conn_answer(struct receiver *rx, uint64_t conn, uint64_t ticket, const struct smtp_reply *r)
 {

@@ -168,6 +168,18 @@ domain_of(const struct gate *g, struct span address)
 }
 
 void
+gate_unknown(const struct gate *g, struct smtp_session *s, const struct conf_domain *d,
+    struct span address, int64_t now, struct smtp_reply *r, struct gate_why *why)
+{
+	*why = (struct gate_why){ 0 };
+	take(g, s, LIMIT_INVALID, address, now, r, why);
+	if (r->code)
+		return;
+	because(why, g->conf->path, d->line, "`recipients` of domain %.*s", SPAN_ARG(d->name));
+	smtp_refuse(s, r, 550, "5.1.1 <%.*s>: no such recipient here", SPAN_ARG(address));
+}
+
+void
 gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *rcpt, int64_t now,
     struct smtp_reply *r, struct gate_why *why)
 {
@@ -192,13 +204,7 @@ gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *
 		    SPAN_ARG(rcpt->address));
 		return;
 	case ACCESS_UNKNOWN:
-		take(g, s, LIMIT_INVALID, rcpt->address, now, r, why);
-		if (r->code)
-			return;
-		because(why, g->conf->path, d->line, "`recipients` of domain %.*s",
-		    SPAN_ARG(d->name));
-		smtp_refuse(s, r, 550, "5.1.1 <%.*s>: no such recipient here",
-		    SPAN_ARG(rcpt->address));
+		gate_unknown(g, s, d, rcpt->address, now, r, why);
 		return;
 	}
 	take(g, s, LIMIT_RECIPIENTS, rcpt->address, now, r, why);

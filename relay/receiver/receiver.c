@@ -16,6 +16,7 @@
 #include "conf.h"
 #include "log.h"
 #include "net/tls_server.h"
+#include "receiver/asking.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
@@ -212,6 +213,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	limits_alive(rx->limits, rx->column, now);
 	messages_tick(&rx->messages, now);
 	logins_tick(rx->logins, now);
+	asking_tick(rx->asking, now);
 	conns_tick(rx, now);
 	maybe_serve(rx, now);
 	if (rx->serving && !rx->rt->retiring)
@@ -241,6 +243,7 @@ receiver_run(struct runtime *rt, struct err *err)
 	messages_init(&rx->messages);
 	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
 	rx->logins = logins_new(rx);
+	rx->asking = asking_new(rx);
 	rx->conns = idtable_new();
 	rx->clients = table_new();
 	rx->started = clock_mono();
@@ -300,6 +303,9 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 	case ROLE_AUTHENTICATOR:
 		logins_up(rx->logins, l);
 		break;
+	case ROLE_DELIVERY:
+		asking_up(rx->asking, l);
+		break;
 	case ROLE_SCANNER:
 		rx->nscanners++;
 		scanners_up(rx->scanners, l, clock_mono());
@@ -327,6 +333,7 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		rx->store = NULL;
 	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
 		logins_down(rx->logins, l);
+	asking_down(rx->asking, l);
 	if (newest_remove(&rx->directories, l))
 		messages_directory_down(&rx->messages, l, newest_get(&rx->directories),
 		    clock_mono());
@@ -351,6 +358,10 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return messages_accepted(&rx->messages, f, clock_mono());
 	case FRAME_MEMBERSHIPS:
 		return messages_memberships(&rx->messages, f, clock_mono());
+	case FRAME_RCPT_TOLD:
+		return asking_told(rx->asking, f);
+	case FRAME_FOUND:
+		return asking_found(rx->asking, f);
 	case FRAME_LOGIN_RESULT:
 		return logins_result(rx->logins, f, clock_mono());
 	default:

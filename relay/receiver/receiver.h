@@ -15,7 +15,9 @@
 
 #define READ_MAX (64u << 10)
 
+struct asking;
 struct conn;
+struct conn_mail;
 struct event;
 
 struct door {			/* a listener of this process */
@@ -56,6 +58,7 @@ struct receiver {
 	struct link *store;
 	struct newest directories;
 	struct logins *logins;
+	struct asking *asking;
 	size_t nscanners;
 	bool serving;		/* the peers are there: doors are open */
 	int64_t started;
@@ -71,6 +74,8 @@ void doors_open(struct receiver *rx);
 void doors_close(struct receiver *rx);			/* for good */
 void conn_answer(struct receiver *rx, uint64_t conn, uint64_t ticket,
     const struct smtp_reply *r);
+/* NULL: it is gone. */
+struct conn_mail *conn_find(struct receiver *rx, uint64_t conn, struct smtp_session **s);
 void conns_retire(struct receiver *rx);
 void conns_tick(struct receiver *rx, int64_t now);
 void conns_bury(struct receiver *rx);			/* frees the doomed */
@@ -78,7 +83,6 @@ void conns_bury(struct receiver *rx);			/* frees the doomed */
 #define CLIENT_TEXT_MAX 320
 const char *client_text(struct span name, struct ip ip, char *buf);
 
-struct conn_mail;
 /* Who the client is now, by XCLIENT; refuses as at the door. */
 void conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct smtp_reply *r);
 /* For a transcript, when one is wanted. */
@@ -98,6 +102,8 @@ struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goe
 	uint64_t session;	/* by what its transcript is known; 0: there is none */
 };
 extern const struct smtp_ops transaction_ops;
+/* A limit was hit, or not: log, journal, notices. */
+void note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why);
 /* A message's answer is 4xx or 5xx, or a session's command was refused. */
 /* What the verdict rests on, for replays; lost rather than waited for. */
 void journal_basis(struct receiver *rx, const struct message *m);

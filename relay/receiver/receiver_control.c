@@ -3,10 +3,12 @@
  * Limits, locks and transcripts lie in memory that all receivers share, so
  * any one of them answers for all.
  */
+#include "addr.h"
 #include "clock.h"
 #include "conf.h"
 #include "json.h"
 #include "log.h"
+#include "receiver/asking.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 
@@ -206,6 +208,35 @@ session_stop(struct receiver *rx, struct buf *out)
 	end(&j);
 }
 
+/* ---- recipients ---- */
+
+/* The answer may come later. */
+static void
+recipients_test(struct receiver *rx, const struct conf_node *req, struct reply **r)
+{
+	struct span text = request_text(req, "address"), local, domain;
+	const struct conf_node *n = conf_get(req, "fresh");
+	struct arena *a = arena_new(0);
+
+	text = mailaddr_normalise(a, text);
+	if (!mailaddr_split(text, &local, &domain))
+		client_error(reply_buf(*r), "not a mail address");
+	else
+		asking_test(rx->asking, text, n && n->kind == CONF_SCALAR && span_is(n->text, "true"), r);
+	arena_free(&a);
+}
+
+static void
+recipients_forget(struct receiver *rx, const struct conf_node *req, struct buf *out)
+{
+	struct json j;
+
+	asking_forget(rx->asking, request_text(req, "address"));
+	object(&j, out);
+	json_kbool(&j, "forgotten", true);
+	end(&j);
+}
+
 /* ---- */
 
 void
@@ -237,11 +268,16 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		session_show(rx, out);
 	else if (span_is(cmd, "session.stop"))
 		session_stop(rx, out);
+	else if (span_is(cmd, "recipients.test"))
+		recipients_test(rx, req, &r);
+	else if (span_is(cmd, "recipients.forget"))
+		recipients_forget(rx, req, out);
 	else
 		client_error(out, "the receiver knows limits.show, .locked, .exempt, .reset, "
-		    "session.start, .show and .stop");
-	if (span_is(cmd, "limits.reset") || span_starts(cmd, SPAN_LIT("session.st")))
+		    "session.start, .show and .stop, recipients.test and .forget");
+	if (span_is(cmd, "limits.reset") || span_is(cmd, "recipients.forget") || span_starts(cmd, SPAN_LIT("session.st")))
 		log_info("%.*s by uid %u", SPAN_ARG(cmd), uid);
 	arena_free(&a);
-	reply_end(&r);
+	if (r)
+		reply_end(&r);
 }

@@ -312,6 +312,30 @@ add_recipient(struct smtp_transaction *t, const struct recipient *rcpt)
 	env->recipients[env->nrecipients++] = *rcpt;
 }
 
+/* code 0: it is one of the recipients. */
+static void
+rcpt_decided(struct smtp_session *s, struct smtp_reply *r)
+{
+	struct smtp_transaction *t = s->t;
+
+	if (r->code) {
+		smtp_put_error(s, "RCPT", &t->asked, r);
+		return;
+	}
+	add_recipient(t, &t->asked);
+	smtp_set_state(s, SMTP_RECIPIENTS);
+	smtp_say(s, 250, "2.1.5 recipient ok");
+}
+
+void
+smtp_rcpt_answer(struct smtp_session *s, const struct smtp_reply *answer)
+{
+	struct smtp_reply r = *answer;
+
+	smtp_set_state(s, s->t->env.nrecipients ? SMTP_RECIPIENTS : SMTP_SENDER);
+	rcpt_decided(s, &r);
+}
+
 static void
 cmd_rcpt(struct smtp_session *s, struct span args)
 {
@@ -319,6 +343,7 @@ cmd_rcpt(struct smtp_session *s, struct span args)
 	struct recipient rcpt = { 0 };
 	struct smtp_reply r = { 0 };
 	struct span path = { 0 }, rest = { 0 }, local, domain;
+	uint64_t ticket;
 
 	after_colon(args, "TO:", &path);
 	if (path_refused(s, "RCPT", smtp_path(t->arena, path, t->env.flags & ENVELOPE_SMTPUTF8,
@@ -332,14 +357,13 @@ cmd_rcpt(struct smtp_session *s, struct span args)
 		rcpt.address = s->site->postmaster;
 	if (!rcpt_params(s, &rcpt, rest))
 		return;
-	s->ops->rcpt(s->ctx, s, &rcpt, &r);
-	if (r.code) {
-		smtp_put_error(s, "RCPT", &rcpt, &r);
+	t->asked = rcpt;
+	if ((ticket = s->ops->rcpt(s->ctx, s, &t->asked, &r)) != 0) {
+		s->state = SMTP_ASKING;
+		s->ticket = ticket;
 		return;
 	}
-	add_recipient(t, &rcpt);
-	smtp_set_state(s, SMTP_RECIPIENTS);
-	smtp_say(s, 250, "2.1.5 recipient ok");
+	rcpt_decided(s, &r);
 }
 
 static void

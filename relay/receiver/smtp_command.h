@@ -13,6 +13,8 @@ void smtp_command(struct smtp_session *s, struct span line);
 bool smtp_is_command(struct span line);
 
 void smtp_line_too_long(struct smtp_session *s);
+/* State ASKING; code 0: the recipient may stay. */
+void smtp_rcpt_answer(struct smtp_session *s, const struct smtp_reply *r);
 void smtp_set_state(struct smtp_session *s, enum smtp_state to);
 void smtp_greet(struct smtp_session *s, const struct smtp_reply *refused);
 void smtp_say(struct smtp_session *s, unsigned code, const char *text);

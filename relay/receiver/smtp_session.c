@@ -6,13 +6,14 @@
  *      ^                 ^                 RSET, EHLO: back to GREETED          |
  *      |                 +------------------- the answer --- JUDGED <-- CRLF.CRLF
  *   GREETED: STARTTLS --> HANDSHAKE --> CONNECT; AUTH --> AUTH, CHECKING --> GREETED (smtp_auth.c)
+ *   RCPT of whom somebody has to be asked: ASKING, then RECIPIENTS, or as before
  *   any state: QUIT, a deadline, too many errors, a bare CR or LF --> OVER
  *
  * BDAT's states (CHUNK, CHUNKS, SKIP) stand in smtp_bdat.c.
  *
  * Invariants (smtp_session_check): a transaction exists exactly in SENDER,
- * RECIPIENTS, BODY, CHUNK and CHUNKS (in SKIP there may be one); a recipient in
- * all of these but SENDER; a ticket in JUDGED and CHECKING. There no byte is
+ * RECIPIENTS, ASKING, BODY, CHUNK and CHUNKS (in SKIP there may be one); a recipient in
+ * all of these but SENDER (in ASKING there may be one); a ticket in JUDGED, CHECKING and ASKING. There no byte is
  * read: what the client pipelined behind stays with the caller until the
  * answer is there.
  *
@@ -59,12 +60,14 @@ void
 smtp_session_check(const struct smtp_session *s)
 {
 	bool open = s->state == SMTP_SENDER || s->state == SMTP_RECIPIENTS ||
-	    s->state == SMTP_BODY || s->state == SMTP_CHUNK || s->state == SMTP_CHUNKS;
+	    s->state == SMTP_ASKING || s->state == SMTP_BODY || s->state == SMTP_CHUNK ||
+	    s->state == SMTP_CHUNKS;
 
 	ASSERT(s->state < SMTP_STATE_COUNT);
 	ASSERT((s->t != NULL) == open || s->state == SMTP_SKIP);
 	ASSERT(s->chunk.left > 0 || (s->state != SMTP_CHUNK && s->state != SMTP_SKIP));
-	ASSERT(!open || (s->t->env.nrecipients > 0) == (s->state != SMTP_SENDER));
+	ASSERT(!open || s->state == SMTP_ASKING ||
+	    (s->t->env.nrecipients > 0) == (s->state != SMTP_SENDER));
 	ASSERT(!open || s->t->env.nrecipients <= ENVELOPE_RECIPIENTS_MAX);
 	ASSERT((s->ticket != 0) == smtp_waiting(s));
 	ASSERT((s->auth.step != AUTH_STEP_NONE) == (s->state == SMTP_AUTH));
@@ -386,6 +389,8 @@ smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *u
 			answer(s, &in->reply);
 		else if (s->state == SMTP_CHECKING && in->ticket == s->ticket)
 			smtp_auth_answer(s, &in->reply);
+		else if (s->state == SMTP_ASKING && in->ticket == s->ticket)
+			smtp_rcpt_answer(s, &in->reply);
 		break;
 	case SMTP_TIMEOUT:
 		if (!smtp_waiting(s))

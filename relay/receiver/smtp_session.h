@@ -23,6 +23,7 @@
 	X(GREETED, "greeted", "waiting for a message") \
 	X(SENDER, "sender", "waiting for the first recipient") \
 	X(RECIPIENTS, "recipients", "waiting for more recipients or DATA") \
+	X(ASKING, "asking", "asking whether a recipient exists") \
 	X(BODY, "body", "receiving the message") \
 	X(CHUNK, "chunk", "receiving a chunk of the message") \
 	X(CHUNKS, "chunks", "waiting for the next chunk") \
@@ -75,6 +76,7 @@ struct smtp_transaction {
 	struct arena *arena;
 	struct envelope env;
 	size_t room;			/* recipients there is room for */
+	struct recipient asked;		/* ASKING: not in the envelope yet */
 	uint64_t declared;		/* SIZE=, 0: not said */
 	struct span hold_rule;		/* the limit that wants it held; empty: none does */
 	struct span hold;		/* who decides then */
@@ -97,9 +99,10 @@ struct smtp_chunk {
 /* The world, as far as a session may ask. Refusals are formatted with smtp_refuse(). */
 struct smtp_ops {
 	/* MAIL, RCPT and DATA (or the first BDAT) are good by the standard: may they go on? code 0: yes. rcpt is
-	 * called before the recipient is added to the envelope. */
+	 * called before the recipient is added to the envelope; a ticket: it has to be asked
+	 * for, and SMTP_ANSWER will come (never from within this call), code 0: it may go on. */
 	void (*mail)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
-	void (*rcpt)(void *ctx, struct smtp_session *s, struct recipient *rcpt,
+	uint64_t (*rcpt)(void *ctx, struct smtp_session *s, struct recipient *rcpt,
 	    struct smtp_reply *r);
 	void (*data)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
 	/* The message's bytes. Always taken; a message that grew too large is refused at its end. */
@@ -144,10 +147,10 @@ struct smtp_session {
 	uint32_t mails;			/* MAIL commands of this session */
 	uint32_t idle;			/* commands that carry no mail since the last message */
 	uint64_t id;			/* of the transaction; before the first: of the session */
-	uint64_t ticket;		/* JUDGED, CHECKING */
+	uint64_t ticket;		/* JUDGED, CHECKING, ASKING */
 	int64_t now;			/* Unix microseconds, of the input under way */
 	struct span helo;		/* in helo_text */
-	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, BODY, CHUNK, CHUNKS */
+	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, ASKING, BODY, CHUNK, CHUNKS */
 	/* who it is; set by the owner before SMTP_OPEN */
 	enum direction direction;	/* NONE: decided at the first recipient */
 	struct span listener;
@@ -169,7 +172,7 @@ struct smtp_session {
 static inline bool
 smtp_waiting(const struct smtp_session *s)
 {
-	return s->state == SMTP_JUDGED || s->state == SMTP_CHECKING;
+	return s->state == SMTP_JUDGED || s->state == SMTP_CHECKING || s->state == SMTP_ASKING;
 }
 
 enum smtp_input_kind {

@@ -7,6 +7,7 @@
 #include "addr.h"
 #include "clock.h"
 #include "log.h"
+#include "receiver/asking.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 
@@ -181,7 +182,7 @@ notify_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why 
 	note_send(all, s->id, rule->notify, rule->id, span_str(subject), span_str(text), clock_mono());
 }
 
-static void
+void
 note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why)
 {
 	const struct limit_rule *rule = why->hit.rule;
@@ -242,7 +243,7 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 		messages_give_back(all, s->t->declared);
 }
 
-static void
+static uint64_t
 op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
 	struct conn_mail *c = ctx;
@@ -252,7 +253,7 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 
 	if (!charge_envelope(c, s)) {
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
-		return;
+		return 0;
 	}
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
 	note_limit(c, s, &why);
@@ -262,6 +263,7 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
 		    client_text(s->client_name, s->client, who),
 		    s->user.n ? ", sasl_username=" : "", SPAN_ARG(s->user));
+	return r->code ? 0 : asking_rcpt(c, s, rcpt, r);
 }
 
 static void

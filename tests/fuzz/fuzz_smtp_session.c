@@ -25,7 +25,7 @@ f_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 		smtp_refuse(s, r, 451, "4.7.1 over the limit");
 }
 
-static void
+static uint64_t
 f_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
 	struct span local, domain;
@@ -44,6 +44,7 @@ f_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_re
 		ASSERT(domain.p[i] > ' ' && domain.p[i] < 0x7f);
 	if (span_eq_nocase(domain, SPAN_LIT("refused.example")))
 		smtp_refuse(s, r, 554, "5.7.1 <%.*s>: no", SPAN_ARG(rcpt->address));
+	return span_eq_nocase(domain, SPAN_LIT("asked.example")) ? 8 : 0;
 }
 
 static void
@@ -180,6 +181,9 @@ run(struct span in, size_t chunk, unsigned how, struct buf *said)
 			struct smtp_input ans = { .kind = SMTP_ANSWER, .now = open.now,
 				.ticket = s.ticket, .reply = { 250, SPAN_LIT("2.0.0 ok"), false } };
 
+			if (s.state == SMTP_ASKING)
+				ans.reply = s.t->asked.address.n % 2 ? (struct smtp_reply){ 0 } :
+				    (struct smtp_reply){ 550, SPAN_LIT("5.1.1 no"), false };
 			if (s.state == SMTP_CHECKING)
 				ans.reply = w.good ? (struct smtp_reply){ 235, SPAN_LIT("2.7.0 ok"), false } :
 				    (struct smtp_reply){ 535, SPAN_LIT("5.7.8 no"), false };

@@ -751,6 +751,46 @@ test_every_fault(void **state)
 }
 
 /* Pipelined, every recipient refused, and the server says 354 all the same. */
+/* MAIL FROM:<> and RCPT TO, no more; each recipient has the answer to its RCPT, and a message
+ * may follow behind RSET. */
+static void
+test_probe(void **state)
+{
+	static const char *const caps[] = { "PIPELINING\0SIZE 100\0CHUNKING\0", "SIZE 100\0" };
+	struct world w;
+
+	for (int i = 0; i < 2; i++) {
+		world_init(&w);
+		w.server.caps = caps[i];
+		w.msg.probe = true;
+		w.msg.sender = SPAN_LIT("");
+		w.msg.bytes = SPAN_LIT("");
+		drive(&w);
+		assert_non_null(memmem(w.server.heard.p, buf_size(&w.server.heard), "MAIL FROM:<>|RCPT TO:<", 22));
+		assert_null(memmem(w.server.heard.p, buf_size(&w.server.heard), "DATA", 4));
+		assert_null(memmem(w.server.heard.p, buf_size(&w.server.heard), "BDAT", 4));
+		for (size_t k = 0; k < w.msg.n; k++) {
+			assert_int_equal(w.msg.results[k].status, RCPT_SENT);
+			assert_int_equal(w.msg.results[k].when, CLIENT_RCPT);
+		}
+		assert_int_equal(w.m.state, CLIENT_IDLE);
+		assert_true(w.m.need_rset);
+		world_release(&w);
+		/* nobody is known: each has its own refusal, and nothing of it is the server's fault */
+		world_init(&w);
+		w.server.caps = caps[i];
+		w.server.at = CLIENT_RCPT;
+		w.server.fault = SAYS_5XX;
+		w.msg.probe = true;
+		w.msg.bytes = SPAN_LIT("");
+		drive(&w);
+		assert_int_equal(w.msg.results[0].status, RCPT_FAILED);
+		assert_int_equal(w.msg.results[0].cls, FAIL_RECIPIENT);
+		assert_false(w.m.failed);
+		world_release(&w);
+	}
+}
+
 static void
 test_354_for_nobody(void **state)
 {
@@ -1234,6 +1274,7 @@ main(void)
 		cmocka_unit_test(test_starttls_stripped),
 		cmocka_unit_test(test_starttls_injection),
 		cmocka_unit_test(test_every_fault),
+		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_354_for_nobody),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_bdat_or_data),

@@ -51,12 +51,15 @@ w_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 		smtp_refuse(s, r, 451, "4.7.1 over the limit");
 }
 
-static void
+static uint64_t
 w_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
+	if (span_ends_nocase(rcpt->address, SPAN_LIT("@asked.example")))
+		return 55;
 	if (span_ends_nocase(rcpt->address, SPAN_LIT("@refused.example")))
 		smtp_refuse(s, r, 554, "5.7.1 <%.*s>: not permitted to relay",
 		    SPAN_ARG(rcpt->address));
+	return 0;
 }
 
 static void
@@ -258,6 +261,27 @@ play_step(struct play *p, struct smtp_input *in)
 			    (struct smtp_reply){ 535, SPAN_LIT("5.7.8 authentication failed (ref 00000000000)"), false };
 			st = smtp_session_step(&p->s, &ans, &used);
 			assert_true((p->s.user.n > 0) == good);
+			buf_span(&p->heard, buf_data(&p->s.out));
+			buf_reset(&p->s.out);
+			p->done = st == SMTP_DONE;
+			continue;
+		}
+		if (p->s.state == SMTP_ASKING) {
+			struct span who = p->s.t->asked.address;
+			size_t n = p->s.t->env.nrecipients;
+
+			assert_int_equal(p->s.ticket, 55);
+			ans.ticket = 55;
+			ans.reply = (struct smtp_reply){ 0 };
+			if (span_starts_nocase(who, SPAN_LIT("unknown")))
+				ans.reply = (struct smtp_reply){ 550,
+				    SPAN_LIT("5.1.1 no such recipient (ref 00000000000)"), false };
+			else if (span_starts_nocase(who, SPAN_LIT("doubt")))
+				ans.reply = (struct smtp_reply){ 451,
+				    SPAN_LIT("4.4.3 nobody knows (ref 00000000000)"), false };
+			st = smtp_session_step(&p->s, &ans, &used);
+			if (p->s.t)
+				assert_int_equal(p->s.t->env.nrecipients, n + (ans.reply.code == 0));
 			buf_span(&p->heard, buf_data(&p->s.out));
 			buf_reset(&p->s.out);
 			p->done = st == SMTP_DONE;
