@@ -72,6 +72,7 @@ bool exact_address_char(char c, bool domain);
 struct exact_date {
 	char v[4][8];		/* what it may mean, "19841207"; day before month first */
 	unsigned n;
+	unsigned day_first, month_first;	/* which of them are so; both where the notation is plain */
 	bool century_missing;
 };
 /* A date that begins at `at`: where it ends, or 0. */

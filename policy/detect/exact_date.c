@@ -45,20 +45,24 @@ day_exists(unsigned y, unsigned m, unsigned d)
 	    d <= days[m - 1] + (unsigned)(m == 2 && leap);
 }
 
+enum order { DAY_FIRST = 1, MONTH_FIRST = 2, PLAIN = 3 };
+
 static void
-date_put(struct exact_date *out, unsigned y, unsigned m, unsigned d)
+date_put(struct exact_date *out, unsigned y, unsigned m, unsigned d, enum order order)
 {
-	unsigned v = y * 10000 + m * 100 + d;
+	unsigned v = y * 10000 + m * 100 + d, i;
 	char text[8];
 
 	if (!day_exists(y, m, d))
 		return;
-	for (size_t i = 8; i-- > 0; v /= 10)
-		text[i] = (char)('0' + v % 10);
-	for (unsigned i = 0; i < out->n; i++)
-		if (memcmp(out->v[i], text, 8) == 0)
-			return;
-	memcpy(out->v[out->n++], text, 8);
+	for (size_t k = 8; k-- > 0; v /= 10)
+		text[k] = (char)('0' + v % 10);
+	for (i = 0; i < out->n && memcmp(out->v[i], text, 8) != 0; i++)
+		;
+	if (i == out->n)
+		memcpy(out->v[out->n++], text, 8);
+	out->day_first |= (unsigned)(order & DAY_FIRST) << i;
+	out->month_first |= (unsigned)((order & MONTH_FIRST) >> 1) << i;
 }
 
 /* Both readings of day and month where they are in doubt. */
@@ -68,14 +72,11 @@ date_year(struct exact_date *out, unsigned year, size_t digits, unsigned a, unsi
 	unsigned y = digits == 2 ? 1900 + year : year;
 
 	out->century_missing = digits == 2;
-	date_put(out, y, b, a);
-	if (turn)
-		date_put(out, y, a, b);
-	if (digits != 2)
-		return;
-	date_put(out, y + 100, b, a);
-	if (turn)
-		date_put(out, y + 100, a, b);
+	for (unsigned last = digits == 2 ? y + 100 : y; y <= last; y += 100) {
+		date_put(out, y, b, a, turn ? DAY_FIRST : PLAIN);
+		if (turn)
+			date_put(out, y, a, b, MONTH_FIRST);
+	}
 }
 
 /* A month's name at s[at]: its end, or 0. */
@@ -175,7 +176,7 @@ month_first(struct span s, size_t at, size_t end, struct exact_date *out)
 static size_t
 in_one(struct span s, size_t at, unsigned v, struct exact_date *out)
 {
-	date_put(out, v / 10000, v / 100 % 100, v % 100);
+	date_put(out, v / 10000, v / 100 % 100, v % 100, PLAIN);
 	date_year(out, v % 10000, 4, v / 1000000, v / 10000 % 100, true);
 	return at + 8;
 }
@@ -204,7 +205,7 @@ separated(struct span s, size_t at, size_t end, size_t first, unsigned a, struct
 	if (first == 4) {
 		if (n != 1 && n != 2)
 			return 0;
-		date_put(out, a, b, c);
+		date_put(out, a, b, c, PLAIN);
 	} else {
 		if (n != 4 && n != 2)
 			return 0;

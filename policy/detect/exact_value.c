@@ -150,9 +150,15 @@ date(enum exact_type t, struct span s, struct exact_value *out, const char **why
 		*why = "a year of two digits does not say its century";
 		return false;
 	}
-	memcpy(out->p, d.v[d.n > 1 && t == EXACT_DATE_MDY ? 1 : 0], 8);
-	out->n = 8;
-	return true;
+	for (unsigned i = 0; i < d.n; i++)
+		if ((t == EXACT_DATE_MDY ? d.month_first : d.day_first) >> i & 1) {
+			memcpy(out->p, d.v[i], 8);
+			out->n = 8;
+			return true;
+		}
+	*why = t == EXACT_DATE ? "no date with the day first; is it date-mdy?" :
+	    "no date with the month first; is it date?";
+	return false;
 }
 
 bool

@@ -33,7 +33,7 @@ csv_release(struct csv *c)
 	*c = (struct csv){ 0 };
 }
 
-/* -1: err; 0: no more. */
+/* More, behind what is not read yet. -1: err; 0: no more. */
 static int
 fill(struct csv *c, struct err *err)
 {
@@ -41,13 +41,14 @@ fill(struct csv *c, struct err *err)
 
 	if (c->ended)
 		return 0;
+	if (c->at == c->n)
+		c->at = c->n = 0;
 	do
-		n = c->read(c->ctx, c->in, CSV_READ);
+		n = c->read(c->ctx, c->in + c->n, CSV_READ - c->n);
 	while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return err_errno(err, "line %llu", (unsigned long long)c->next_line);
-	c->at = 0;
-	c->n = (size_t)n;
+	c->n += (size_t)n;
 	c->bytes += (uint64_t)n;
 	c->ended = n == 0;
 	return n > 0;
@@ -121,8 +122,10 @@ static int
 begin(struct csv *c, struct err *err)
 {
 	c->begun = true;
-	if (c->at == c->n && fill(c, err) == -1)
-		return -1;
+	/* The first line, to see what it is made of: a pipe may give it byte by byte. */
+	while (!c->ended && c->n < CSV_READ && !memchr(c->in, '\n', c->n))
+		if (fill(c, err) == -1)
+			return -1;
 	if (c->n - c->at >= 3 && memcmp(c->in + c->at, "\xef\xbb\xbf", 3) == 0)
 		c->at += 3;
 	if (c->n - c->at >= 2 && (memcmp(c->in + c->at, "\xff\xfe", 2) == 0 ||

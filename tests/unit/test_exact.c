@@ -48,7 +48,9 @@ test_values(void **state)
 		{ EXACT_DATE, "7 d\xc3\xa9" "c. 1984", "19841207" }, { EXACT_DATE, "7th of December, 1984", "19841207" },
 		{ EXACT_DATE, "December 7, 1984", "19841207" }, { EXACT_DATE, "Dec 7th 1984", "19841207" },
 		{ EXACT_DATE, "07-DEC-1984", "19841207" }, { EXACT_DATE, "13/04/1984", "19840413" },
-		{ EXACT_DATE, "04/13/1984", "19840413" },	/* there is no thirteenth month */
+		{ EXACT_DATE, "04/13/1984", NULL }, { EXACT_DATE_MDY, "04/13/1984", "19840413" },
+		{ EXACT_DATE_MDY, "13/04/1984", NULL }, { EXACT_DATE_MDY, "1984-04-13", "19840413" },
+		{ EXACT_DATE_MDY, "05/05/1984", "19840505" }, { EXACT_DATE_MDY, "13 April 1984", "19840413" },
 		{ EXACT_DATE, "31/02/1984", NULL }, { EXACT_DATE, "29/02/1900", NULL },
 		{ EXACT_DATE, "29/02/2000", "20000229" }, { EXACT_DATE, "07/12/84", NULL },
 		{ EXACT_DATE, "00/00/0000", NULL }, { EXACT_DATE, "soon", NULL },
