@@ -61,33 +61,46 @@ edm_fixture_end(struct edm_fixture *f)
 	*f = (struct edm_fixture){ 0 };
 }
 
-/* As policy_env.read_index: edm/patients.idx is there, with its key beside it; the others are broken. */
+static inline void
+edm_fixture_bytes(const char *csv, const char *columns, struct span *out, uint8_t key[EXACT_KEY])
+{
+	struct edm_fixture f = { 0 };
+	char *p;
+
+	ASSERT(edm_fixture_build(&f, csv, columns, true) == 0);
+	ASSERT(edm_map(f.path, &f.map, &f.err) == 0);
+	p = malloc(f.map.n);
+	ASSERT_MEMORY(p);
+	memcpy(p, f.map.p, f.map.n);
+	*out = span_make(p, f.map.n);
+	memcpy(key, f.key, EXACT_KEY);
+	edm_fixture_end(&f);
+}
+
+/* As policy_env.read_index: edm/patients.idx is there, with its key beside it, and edm/many.idx, 2,000
+ * rows that have one of 20 names and a number of four digits; the others are broken. */
 __attribute__((unused)) static int
 edm_fixture_read(void *ctx, struct span path, struct span key, struct policy_index *out,
     struct err *err)
 {
-	static char *bytes;
-	static size_t n;
+	static struct span patients, many;
 	static uint8_t made_with[EXACT_KEY];
 
-	if (bytes == NULL) {
-		struct edm_fixture f = { 0 };
+	if (patients.n == 0) {
+		char csv[65536] = "number;name\n";
+		size_t n = strlen(csv);
 
-		ASSERT(edm_fixture_build(&f, EDM_PATIENTS, EDM_COLUMNS, true) == 0);
-		ASSERT(edm_map(f.path, &f.map, err) == 0);
-		n = f.map.n;
-		bytes = malloc(n);
-		ASSERT_MEMORY(bytes);
-		memcpy(bytes, f.map.p, n);
-		memcpy(made_with, f.key, EXACT_KEY);
-		edm_fixture_end(&f);
+		for (int i = 0; i < 2000; i++)
+			n += (size_t)snprintf(csv + n, sizeof(csv) - n, "%04d;name %c\n", i * 3, 'a' + i % 20);
+		edm_fixture_bytes(csv, "number=digits name=name", &many, made_with);
+		edm_fixture_bytes(EDM_PATIENTS, EDM_COLUMNS, &patients, made_with);
 	}
-	if (!span_is(key, "edm/patients.key") && !span_is(key, "edm/other.key"))
+	if (!span_is(key, "edm/patients.key") && !span_is(key, "edm/other.key") && !span_is(key, "edm/many.key"))
 		return err_set(err, 2, SPAN_FMT ": No such file or directory", SPAN_ARG(key));
 	memcpy(out->key, made_with, EXACT_KEY);
 	out->key[0] ^= span_is(key, "edm/other.key");
-	out->bytes = span_make(bytes, n);
-	if (span_is(path, "edm/patients.idx"))
+	out->bytes = span_is(path, "edm/many.idx") ? many : patients;
+	if (span_is(path, "edm/patients.idx") || span_is(path, "edm/many.idx"))
 		return 0;
 	if (span_is(path, "edm/header.idx")) {
 		out->bytes.n = EXACT_HEADER;
@@ -95,7 +108,7 @@ edm_fixture_read(void *ctx, struct span path, struct span key, struct policy_ind
 		return 0;
 	}
 	if (span_is(path, "edm/short.idx")) {
-		out->bytes.n = n - 100;
+		out->bytes.n -= 100;
 		return 0;
 	}
 	if (span_is(path, "edm/text.idx")) {
