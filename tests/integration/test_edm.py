@@ -213,7 +213,7 @@ class Tool(unittest.TestCase):
         self.lab.write("patients.csv", re.search(r"```csv\n(.*?)```", PAGE, re.S).group(1))
         yaml = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
         self.lab.write("patients.yaml", yaml[0])
-        self.lab.write("numbers.txt", "1 84 12 76 451 089 46\n1 84 12 76 451 089 46 1\n")
+        self.lab.write("numbers.txt", "1 84 12 76 451 089 46\n1 84 12 76 451 088 44\n")
         self.lab.write("row.txt", "nir=184127645108946\nlast_name=De la Fontaine\nbirth_date=7 décembre 1984\n")
         n = 0
         for block in re.findall(r"```console\n(.*?)```", PAGE, re.S):
