@@ -67,7 +67,11 @@ bool exact_joins(enum exact_type t, char c);
 bool exact_nir_at(struct exact_value *v, char c);
 /* The next word of s[at, end): letters and digits of any script. */
 bool exact_word(struct span s, size_t at, size_t end, size_t *from, size_t *to);
+#define EXACT_LOCAL_MAX 64	/* RFC 5321, 4.5.3.1.1; bytes */
+#define EXACT_DOMAIN_MAX (EXACT_VALUE_MAX - EXACT_LOCAL_MAX - 1)
 bool exact_address_char(char c, bool domain);
+/* Without what belongs to the sentence: dots at both ends, a quote in front. */
+void exact_address_trim(struct span s, size_t *from, size_t sign, size_t *to);
 
 struct exact_date {
 	char v[4][8];		/* what it may mean, "19841207"; day before month first */

@@ -197,6 +197,15 @@ exact_address_char(char c, bool domain)
 	return !domain && c && strchr("!#$%&'*+/=?^_`{|}~", c);
 }
 
+void
+exact_address_trim(struct span s, size_t *from, size_t sign, size_t *to)
+{
+	while (*to > sign + 1 && (s.p[*to - 1] == '.' || s.p[*to - 1] == '-'))
+		(*to)--;
+	while (*from < sign && (s.p[*from] == '.' || s.p[*from] == '\''))
+		(*from)++;
+}
+
 static bool
 find_addresses(struct span s, size_t at, size_t end, exact_candidate *fn, void *ctx)
 {
@@ -207,16 +216,13 @@ find_addresses(struct span s, size_t at, size_t end, exact_candidate *fn, void *
 		if (p == NULL)
 			return true;
 		sign = (size_t)(p - s.p);
-		for (from = sign; from > 0 && sign - from < 64 &&
+		for (from = sign; from > 0 && sign - from < EXACT_LOCAL_MAX &&
 		    exact_address_char(s.p[from - 1], false);)
 			from--;
-		for (to = sign + 1; to < s.n && to - sign < EXACT_VALUE_MAX - 64 &&
+		for (to = sign + 1; to < s.n && to - sign <= EXACT_DOMAIN_MAX &&
 		    exact_address_char(s.p[to], true);)
 			to++;
-		while (to > sign + 1 && (s.p[to - 1] == '.' || s.p[to - 1] == '-'))
-			to--;		/* the end of a sentence */
-		while (from < sign && (s.p[from] == '.' || s.p[from] == '\''))
-			from++;
+		exact_address_trim(s, &from, sign, &to);
 		if (from < sign && to > sign + 1 && !fn(ctx, from, to, span_sub(s, from, to - from)))
 			return false;
 		at = sign + 1;

@@ -119,14 +119,20 @@ words(enum exact_type t, struct span s, struct exact_value *out, const char **wh
 static bool
 email(struct span s, struct exact_value *out, const char **why)
 {
-	size_t at;
+	size_t at, from = 0, to;
 
 	if (s.n > 2 && s.p[0] == '<' && s.p[s.n - 1] == '>')
 		s = span_sub(s, 1, s.n - 2);
 	at = span_find(s, '@');
 	*why = "no address";
-	if (at == 0 || at + 1 >= s.n || s.n > EXACT_VALUE_MAX || span_find(span_from(s, at + 1), '@') !=
-	    s.n - at - 1)
+	if (at == s.n)
+		return false;
+	to = s.n;
+	exact_address_trim(s, &from, at, &to);
+	s = span_sub(s, from, to - from);
+	at -= from;
+	if (at == 0 || at + 1 >= s.n || at > EXACT_LOCAL_MAX || s.n - at - 1 > EXACT_DOMAIN_MAX ||
+	    span_find(span_from(s, at + 1), '@') != s.n - at - 1)
 		return false;
 	for (size_t i = 0; i < s.n; i++)
 		if (i != at && !exact_address_char(s.p[i], i > at))

@@ -106,7 +106,7 @@ find_delimiter(struct csv *c)
 	size_t counts[sizeof(marks) - 1] = { 0 }, best = 0;
 	bool quoted = false;
 
-	for (size_t i = c->at; i < c->n && (quoted || (c->in[i] != '\n' && c->in[i] != '\r')); i++) {
+	for (size_t i = c->at; i < c->n && c->in[i] != '\n' && c->in[i] != '\r'; i++) {
 		if (c->in[i] == '"')
 			quoted = !quoted;
 		for (size_t k = 0; !quoted && k < sizeof(marks) - 1; k++)
