@@ -56,7 +56,8 @@ INC_tests := -Iinclude -Ibase -Ipolicy -Irelay -Itests
 
 PKGS_base := yaml-0.1 libidn2
 PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib libarchive nettle
-PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber
+PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber libpsl
+PKGS_ocr := tesseract lept
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
 # These install what is missing first and then call make again.
 NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover crash,$(or $(MAKECMDGOALS),all))
@@ -65,12 +66,18 @@ ifneq ($(shell $(PKG_CONFIG) --exists --print-errors $(PKGS) && echo found),foun
 $(error a library is missing, see above; `make deps` installs all of them with apt)
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
-PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lm
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lspf2 -lm
+# Text in pictures is read by a program of its own, built where its libraries are.
+ifeq ($(shell $(PKG_CONFIG) --exists $(PKGS_ocr) && echo found),found)
+OCR := $(B)/postern-ocr
+OCR_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS_ocr))
+OCR_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS_ocr))
+endif
 endif
 
 SRC_base := $(sort $(wildcard base/*.c))
 SRC_policy := $(sort $(wildcard policy/*/*.c))
-MAIN_relay := relay/master/posternd.c relay/cli/postern.c
+MAIN_relay := relay/master/posternd.c relay/cli/postern.c relay/reader/postern_ocr.c
 SRC_relay := $(filter-out $(MAIN_relay),$(sort $(wildcard relay/*/*.c)))
 SRC_unit := $(sort $(wildcard tests/unit/test_*.c))
 SRC_fuzz := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -94,7 +101,7 @@ say = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: all help clean
-all: $(B)/posternd $(B)/postern $(B)/docs/postern-policy.5 $(B)/docs/policy.schema.json \
+all: $(B)/posternd $(B)/postern $(OCR) $(B)/docs/postern-policy.5 $(B)/docs/policy.schema.json \
 	$(B)/docs/policy-tests.schema.json
 
 $(B)/obj/base/%.o: base/%.c
@@ -132,6 +139,9 @@ $(B)/posternd: $(B)/obj/relay/master/posternd.o $(LIBS)
 	$(call LINK)
 $(B)/postern: $(B)/obj/relay/cli/postern.o $(LIBS)
 	$(call LINK)
+$(B)/obj/relay/reader/postern_ocr.o: PKG_CFLAGS += $(OCR_CFLAGS)
+$(B)/postern-ocr: $(B)/obj/relay/reader/postern_ocr.o $(LIBS)
+	$(call LINK,$(OCR_LIBS))
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBS)
 	$(call LINK,-lcmocka)
 $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIBS)
@@ -243,6 +253,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -m 755 $(B)/posternd $(DESTDIR)$(PREFIX)/sbin/posternd
 	install -m 755 $(B)/postern $(DESTDIR)$(PREFIX)/bin/postern
+	[ ! -e $(B)/postern-ocr ] || install -m 755 $(B)/postern-ocr $(DESTDIR)$(PREFIX)/sbin/postern-ocr
 	[ -e $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml ] || \
 		install -m 644 etc/postern.yaml $(DESTDIR)$(SYSCONFDIR)/postern/postern.yaml
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \

@@ -60,7 +60,8 @@
 	X(MACRO, 26, "macro", "a document with a program in it: VBA or Excel 4 macros") \
 	X(ACTIVE_CONTENT, 27, "active-content", "a document that acts by itself: script, launch, DDE, a template from elsewhere") \
 	X(AMBIGUOUS, 28, "ambiguous", "mail programs read it differently: every reading was searched") \
-	X(READINGS_TOO_MANY, 29, "readings-too-many", "more ways to read it than were looked at")
+	X(READINGS_TOO_MANY, 29, "readings-too-many", "more ways to read it than were looked at") \
+	X(OCR_INCOMPLETE, 30, "ocr-incomplete", "a picture whose text was not read, or not all of it")
 
 enum {
 #define X(name, bit, text, help) DEFECT_##name = 1 << (bit),
@@ -226,7 +227,15 @@ struct surface {
 	const struct text *folded;
 };
 
+/* Who reads the text in pictures, one after the other. out: UTF-8 in the arena, or "". False: not all of
+ * it was read (time, size, damage, a crash). Called last, while the anatomy is built. */
+struct picture_reader {
+	bool (*read)(void *ctx, struct span picture, struct arena *a, struct span *out);
+	void *ctx;
+};
+
 struct anatomy_limits {
+	const struct picture_reader *pictures;	/* NULL: they are not read, nor taken out of documents */
 	uint32_t parts;		/* 0 in a field: the default below */
 	uint32_t depth;
 	uint32_t headers;	/* of one part */
@@ -235,6 +244,7 @@ struct anatomy_limits {
 	uint32_t unpack;	/* archives within archives */
 	uint64_t text;		/* bytes of text over all parts */
 	uint32_t passwords;	/* of the message, tried on what is locked */
+	uint64_t key_blocks;	/* blocks of 64 bytes hashed to make keys of them */
 };
 #define ANATOMY_PARTS 2000
 #define ANATOMY_DEPTH 40
@@ -244,6 +254,8 @@ struct anatomy_limits {
 #define ANATOMY_UNPACK 16
 #define ANATOMY_TEXT (UINT64_C(128) << 20)
 #define ANATOMY_PASSWORDS 20
+/* About five seconds: 70 keys of a 7z or OOXML file, or 150 of a RAR. */
+#define ANATOMY_KEY_BLOCKS (UINT64_C(16) << 20)
 /* Bytes out for each byte in, of one member or stream; asked only above the second figure. */
 #define ANATOMY_RATIO 200
 #define ANATOMY_RATIO_FREE (8u << 20)

@@ -69,7 +69,7 @@ struct record {
 	struct span override_header, override_subject;	/* reasons a sender gave; empty: none */
 	const struct span *refused;	/* rules of which an edit could not be made */
 	size_t nrefused;
-	struct span found, texts;	/* for record_replay */
+	struct span found, texts, grades;	/* for record_replay */
 };
 /* Borrows from bytes; arrays are in the arena. -1: damaged, or of a newer version. Any bytes may come. */
 int record_read(struct span bytes, struct arena *a, struct record *r);

@@ -126,6 +126,7 @@ struct finding {
 	struct span part;	/* part number */
 	const char *where;	/* where_name() */
 	struct span name;	/* file or header name; empty: none */
+	struct span grade;	/* lexicons, fingerprints: "score 12.5 of 4 different terms, …"; else empty */
 	struct span origin;	/* "comments", "hidden sheet Prices", …: a text beside the main one; else empty */
 	const struct place *places;	/* the first FINDING_PLACES */
 	size_t nplaces;
@@ -137,6 +138,19 @@ struct finding {
 struct near_miss {		/* a rule of which all but one condition held */
 	struct span rule;
 	struct span text;	/* "finds fr-nir: 2 distinct, min 3" */
+};
+
+/* What the spam filter made of it, or the checks of the policy. */
+struct spam_symbol {
+	struct span name;
+	double score;		/* 0: another filter's, it did not say */
+	struct span title;	/* empty: none */
+};
+struct spam_report {
+	const char *class;	/* "spam", "suspected", "marketing", "ham"; NULL: nobody has rated it */
+	double score;
+	const struct spam_symbol *symbols;
+	size_t nsymbols;
 };
 
 struct verdict {
@@ -154,6 +168,7 @@ struct verdict {
 	size_t nfindings;
 	struct near_miss *near_misses;
 	size_t nnear_misses;
+	struct spam_report spam;
 	bool unscannable;
 	bool undecided;		/* a budget ran out: the outcome is on_unscannable's */
 	struct span record;	/* when it was asked for: all that led here, without the message */

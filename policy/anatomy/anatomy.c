@@ -12,6 +12,7 @@
 #include "anatomy/fields.h"
 #include "anatomy/html.h"
 #include "anatomy/mime.h"
+#include "anatomy/pictures.h"
 #include "anatomy/surfaces.h"
 #include "anatomy/textmap.h"
 #include "anatomy/type.h"
@@ -417,6 +418,9 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	b.max_headers = limit(limits->headers, ANATOMY_HEADERS, UINT32_MAX);
 	b.max_unpack = limit(limits->unpack, ANATOMY_UNPACK, UINT8_MAX - 1);
 	b.max_passwords = limit(limits->passwords, ANATOMY_PASSWORDS, PASSWORDS_MAX);
+	b.reader = limits->pictures;
+	b.pictures = b.reader != NULL;
+	b.key_blocks = limits->key_blocks ? limits->key_blocks : ANATOMY_KEY_BLOCKS;
 	b.entries = limit(limits->entries, ANATOMY_ENTRIES, PART_NONE);
 	b.left = limits->decoded ? limits->decoded : ANATOMY_DECODED;
 	b.text_left = limits->text ? limits->text : ANATOMY_TEXT;
@@ -433,6 +437,7 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 		}
 		unpack_part(&b, (uint16_t)i);
 	}
+	pictures_read(&b);
 	surfaces_make(&b);
 	for (size_t i = 0; i < out->nparts; i++)
 		out->defects |= out->parts[i].defects;

@@ -4,8 +4,9 @@
  * So each level counts, and nothing recurses. Only the format that the bytes
  * show is offered to the library: none of its others can be reached.
  *
- * libarchive neither opens RAR and 7z under a password nor follows volumes:
- * those members are parts without bytes, with their names and kind of lock.
+ * libarchive opens neither RAR nor 7z under a password: they are rewritten
+ * without it first (anatomy/unlock.h). Where no password fits, members are
+ * parts without bytes, with their names and kind of lock.
  * It runs where the whole anatomy runs, in the scanner's caged worker; a crash
  * costs that message, see relay/scanner/worker.c.
  */
@@ -13,13 +14,17 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <zlib.h>
 
 #include "anatomy/type.h"
+#include "anatomy/unlock.h"
 #include "anatomy/unpack.h"
+#include "anatomy/volumes.h"
 
 #define HEADERS_MAX 50000	/* looked at in one archive: folders, links and empty files too */
 #define NEAR 64		/* members tried for a name */
 #define PIECE ((size_t)1 << 20)
+#define SOUND_PIECE ((size_t)64 << 10)
 
 static struct archive *
 reader_open(struct span bytes, enum part_type t)
@@ -70,6 +75,75 @@ static bool
 reader_start(struct archive *ar, struct span bytes)
 {
 	return archive_read_open_memory(ar, bytes.p, bytes.n) == ARCHIVE_OK;
+}
+
+/* Several volumes: the library takes one after the other. */
+struct volume_at {
+	struct span bytes;
+	size_t at;
+};
+
+static la_ssize_t
+volume_read(struct archive *ar, void *arg, const void **buf)
+{
+	struct volume_at *v = arg;
+	struct span s = span_sub(v->bytes, v->at, PIECE);
+
+	v->at += s.n;
+	*buf = s.p;
+	return (la_ssize_t)s.n;
+}
+
+static la_int64_t
+volume_skip(struct archive *ar, void *arg, la_int64_t n)
+{
+	struct volume_at *v = arg;
+	size_t left = v->bytes.n - v->at;
+
+	if (n < 0)
+		return 0;
+	if ((uint64_t)n < left)
+		left = (size_t)n;
+	v->at += left;
+	return (la_int64_t)left;
+}
+
+static la_int64_t
+volume_seek(struct archive *ar, void *arg, la_int64_t offset, int whence)
+{
+	struct volume_at *v = arg;
+	la_int64_t base = whence == SEEK_SET ? 0 : (la_int64_t)(whence == SEEK_CUR ? v->at : v->bytes.n);
+
+	if (offset < -base || base + offset > (la_int64_t)v->bytes.n)
+		return ARCHIVE_FATAL;
+	v->at = (size_t)(base + offset);
+	return base + offset;
+}
+
+static int
+volume_switch(struct archive *ar, void *from, void *to)
+{
+	((struct volume_at *)to)->at = 0;
+	return ARCHIVE_OK;
+}
+
+static bool
+reader_start_volumes(struct archive *ar, struct arena *a, const struct span *v, size_t n,
+    struct volume_at **volumes)
+{
+	struct volume_at *at = arena_array(a, n, sizeof(*at));
+
+	*volumes = at;
+	for (size_t i = 0; i < n; i++) {
+		at[i].bytes = v[i];
+		if (archive_read_append_callback_data(ar, &at[i]) != ARCHIVE_OK)
+			return false;
+	}
+	archive_read_set_read_callback(ar, volume_read);
+	archive_read_set_skip_callback(ar, volume_skip);
+	archive_read_set_seek_callback(ar, volume_seek);
+	archive_read_set_switch_callback(ar, volume_switch);
+	return archive_read_open1(ar) == ARCHIVE_OK;
 }
 
 static bool
@@ -144,6 +218,7 @@ struct walk {
 	unsigned members;
 	uint32_t defects;
 	bool locked;
+	size_t reached;		/* volumes that were begun */
 };
 
 /* One member. False: a budget is spent. */
@@ -240,27 +315,173 @@ is_volume(struct span s, enum part_type t)
 }
 
 static struct walk
-walk(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
+walk(struct builder *b, uint16_t index, struct span bytes, enum part_type t,
+    const struct span *volumes, size_t n)
 {
 	struct walk w = { .b = b, .index = index, .type = t, .bytes = bytes };
+	struct volume_at *at = NULL;
 
+	for (size_t i = 1; i < n; i++)
+		w.bytes.n += volumes[i].n;	/* for the ratio */
 	w.ar = reader_open(bytes, t);
-	if (w.ar && reader_start(w.ar, bytes))
+	if (w.ar && (n ? reader_start_volumes(w.ar, b->a, volumes, n, &at) : reader_start(w.ar, bytes)))
 		walk_all(&w);
 	else
 		w.defects |= DEFECT_ARCHIVE_UNREADABLE;
 	archive_read_free(w.ar);
+	for (w.reached = 1; at && w.reached < n && at[w.reached].at > 0; w.reached++)
+		;
 	return w;
+}
+
+struct span
+archive_first(struct builder *b, struct span bytes, enum part_type t)
+{
+	struct archive *ar = reader_open(bytes, t);
+	struct span out = { NULL, 0 };
+	struct archive_entry *e;
+	struct pour o;
+
+	if (ar && reader_start(ar, bytes) && archive_read_next_header(ar, &e) == ARCHIVE_OK) {
+		pour_begin(&o, b, bytes.n, 0);
+		if (member_pour(ar, &o) && !o.cut)
+			out = pour_end(&o);
+	}
+	archive_read_free(ar);
+	return out;
+}
+
+bool
+archive_sound(struct span bytes, enum part_type t, const uint32_t *sum)
+{
+	static char sink[SOUND_PIECE];
+	struct archive *ar = reader_open(bytes, t);
+	struct archive_entry *e;
+	bool sound = ar && reader_start(ar, bytes);
+	uLong crc = crc32(0, Z_NULL, 0);
+
+	while (sound) {
+		uint64_t seen = 0;
+		la_ssize_t n = 1;
+		int rc = archive_read_next_header(ar, &e);
+
+		sound = rc == ARCHIVE_OK || rc == ARCHIVE_EOF || rc == ARCHIVE_WARN;
+		if (!sound || rc == ARCHIVE_EOF)
+			break;
+		while (n > 0 && seen < ANATOMY_DECODED) {
+			n = archive_read_data(ar, sink, sizeof(sink));
+			if (n <= 0)
+				break;
+			seen += (uint64_t)n;
+			crc = crc32(crc, (const Bytef *)sink, (uInt)n);
+		}
+		sound = n == 0;
+		if (seen) {
+			sound &= sum == NULL || crc == *sum;
+			break;
+		}
+	}
+	archive_read_free(ar);
+	return sound;
+}
+
+/* An archive under a password of the message, without it. */
+static struct unlocked
+unlock(struct builder *b, struct span bytes, enum part_type t)
+{
+	if (t == TYPE_SEVENZIP)
+		return sevenzip_unlock(b, bytes);
+	if (t == TYPE_RAR)
+		return bytes.n > 7 && bytes.p[6] == '\1' ? rar5_unlock(b, bytes) : rar4_unlock(b, bytes);
+	return (struct unlocked){ LOCK_NONE };
+}
+
+/* The names of what stays locked, where libarchive gives up at the first. */
+static void
+locked_names(struct builder *b, uint16_t index, enum part_type t)
+{
+	struct span name;
+	size_t at = 0;
+
+	while (t == TYPE_RAR && rar5_locked_name(b->out->parts[index].decoded, &at, &name))
+		blob_add_locked(b, index, name, ENCRYPTION_RAR);
+}
+
+/* All volumes of a set. The library goes on to the next only in the midst of a file, so what it did not come
+ * to is begun anew. */
+static struct walk
+volumes_walk(struct builder *b, uint16_t index, const struct span *v, size_t n)
+{
+	struct walk all = walk(b, index, v[0], TYPE_RAR, v, n), w = all;
+	size_t at = w.reached;
+
+	while (at < n && b->entries > 0) {
+		w = walk(b, index, v[at], TYPE_RAR, v + at, n - at);
+		all.members += w.members;
+		all.defects |= w.defects;
+		all.locked |= w.locked;
+		at += w.reached;
+	}
+	if (rar_goes_on(v[n - 1]))
+		all.defects |= DEFECT_ARCHIVE_SPLIT;
+	return all;
+}
+
+/* A volume of RAR: true, when the whole set was read from its first. */
+static bool
+volumes_unpack(struct builder *b, uint16_t index)
+{
+	uint16_t lead = volumes_lead(b, index), *set;
+	struct span *v;
+	struct walk w;
+	size_t n;
+
+	if (b->nodes[index].joined)
+		return b->nothing_within = true;
+	if (lead == PART_NONE || b->nodes[lead].joined || !is_volume(b->out->parts[lead].decoded, TYPE_RAR) ||
+	    b->out->parts[lead].type != TYPE_RAR || (n = volumes_rar(b, lead, &v, &set)) == 0)
+		return false;
+	/* Under a lock each is read by itself: their names, and that they are locked. */
+	for (size_t i = 0; i < n; i++)
+		if (b->out->parts[set[i]].type != TYPE_RAR ||
+		    unlock(b, v[i], TYPE_RAR).lock != LOCK_NONE)
+			return false;
+	for (size_t i = 0; i < n; i++)
+		b->nodes[set[i]].joined = true;
+	w = volumes_walk(b, lead, v, n);
+	b->out->parts[lead].defects |= w.defects;
+	if (w.locked) {
+		b->out->parts[lead].encrypted = true;
+		b->out->parts[lead].encryption = ENCRYPTION_RAR;
+	}
+	/* Those before `lead` had their turn, those behind will see that they are done. */
+	return b->nothing_within = b->nodes[index].joined;
 }
 
 void
 archive_unpack(struct builder *b, uint16_t index)
 {
 	enum part_type t = b->out->parts[index].type;
-	struct walk w = walk(b, index, b->out->parts[index].decoded, t);
-	struct part *p = &b->out->parts[index];
+	struct unlocked u;
+	struct walk w;
+	struct part *p;
 
-	if (w.locked) {
+	if (t == TYPE_RAR && is_volume(b->out->parts[index].decoded, t) && volumes_unpack(b, index))
+		return;
+	u = unlock(b, b->out->parts[index].decoded, t);
+	w = walk(b, index, u.bytes.n ? u.bytes : b->out->parts[index].decoded, t, NULL, 0);
+	p = &b->out->parts[index];
+	if (u.bytes.n) {
+		p->encrypted = true;
+		p->encryption = kind_of_lock(t, u.names);
+		p->opened = u.lock == LOCK_OPEN && !w.locked;
+	} else if (u.lock == LOCK_SHUT) {
+		p->encrypted = true;
+		p->encryption = kind_of_lock(t, u.names);
+		if (w.members == 0)
+			locked_names(b, index, t);
+		p = &b->out->parts[index];
+	} else if (w.locked) {
 		p->encrypted = true;
 		p->encryption = kind_of_lock(t, w.members == 0);
 	}
@@ -276,13 +497,16 @@ archive_unpack(struct builder *b, uint16_t index)
 void
 archive_unpack_found(struct builder *b, uint16_t index, struct span bytes, enum part_type t)
 {
-	struct walk w = walk(b, index, bytes, t);
+	struct unlocked u = unlock(b, bytes, t);
+	struct walk w = walk(b, index, u.bytes.n ? u.bytes : bytes, t, NULL, 0);
 
 	if (w.members)
 		b->out->parts[index].defects |= w.defects;
-	if (w.locked) {
+	if (w.locked || u.lock != LOCK_NONE) {
 		b->out->parts[index].encrypted = true;
-		b->out->parts[index].encryption = kind_of_lock(t, w.members == 0);
+		b->out->parts[index].encryption = kind_of_lock(t, u.lock != LOCK_NONE ? u.names :
+		    w.members == 0);
+		b->out->parts[index].opened = u.lock == LOCK_OPEN && !w.locked;
 	}
 }
 

@@ -242,6 +242,8 @@ cfb_stream(struct cfb *c, uint32_t entry)
 	e = &c->v[entry];
 	if (e->kind != 2)
 		return span_make("", 0);
+	if (e->plain.p)
+		return e->plain;
 	if (e->size >= c->cutoff)
 		return chain(c, e->start, e->size);
 	pour_begin(&o, c->b, c->bytes.n, e->size);

@@ -19,6 +19,7 @@ struct node {
 	bool nested;		/* within an attached message */
 	bool top;		/* a message begins here: the root, or that of an attached one */
 	bool known;		/* part.decoded is set already */
+	bool joined;		/* a volume that was read with its others */
 	uint8_t levels;		/* of files around it that were unpacked */
 	struct span preamble, epilogue;
 	struct span raw;	/* the body as it stood where the part was found */
@@ -39,7 +40,10 @@ struct builder {
 	struct span *passwords;	/* of the message, gathered when first wanted */
 	size_t npasswords;
 	bool passwords_known;
+	uint64_t key_blocks;	/* of the budget of work on keys: blocks of 64 bytes hashed */
+	struct key_store *keys;	/* made so far (unlock.c) */
 	unsigned joins;		/* split archives put together */
+	const struct picture_reader *reader;	/* of text in pictures; NULL: nobody */
 	bool pictures;		/* of documents become parts too: someone reads them */
 	bool nothing_within;	/* a reader's word that the container in hand is sound and empty */
 	struct header_block block;

@@ -13,6 +13,7 @@
 #include "anatomy/ole2.h"
 #include "anatomy/textmap.h"
 #include "anatomy/type.h"
+#include "anatomy/unlock.h"
 #include "anatomy/xml.h"
 
 #define STORIES_MAX 64		/* side texts; hidden sheets beyond share one */
@@ -535,8 +536,12 @@ office_read(struct builder *b, uint16_t index)
 	if (o->dde)
 		p->defects |= DEFECT_ACTIVE_CONTENT;
 	if (o->locked) {
+		struct unlocked u = odf_unlock(b, &l);
+
 		p->encrypted = true;
 		p->encryption = ENCRYPTION_ODF;
+		if (u.bytes.n && blob_add(b, index, u.bytes, p->name) != PART_NONE)
+			b->out->parts[index].opened = u.lock == LOCK_OPEN;
 	} else if (p->encrypted) {
 		/* Members of a document under a zip's own lock: no office program writes that. */
 		p->encryption = ENCRYPTION_ZIP;

@@ -8,6 +8,7 @@
 #include "anatomy/ole2.h"
 
 #include "anatomy/textmap.h"
+#include "anatomy/unlock.h"
 
 #define PROPERTIES_MAX 256
 
@@ -117,6 +118,19 @@ documents_read(struct cfb *c, struct builder *b, uint16_t index)
 	return any && good;
 }
 
+/* The document under a password becomes a part, when one of the message opens it. */
+static void
+package_unlock(struct cfb *c, struct builder *b, uint16_t index)
+{
+	uint32_t info = cfb_find(c, 0, "EncryptionInfo"), package = cfb_find(c, 0, "EncryptedPackage");
+	struct unlocked u = { LOCK_SHUT };
+
+	if (info != CFB_NONE)
+		u = ooxml_unlock(b, cfb_stream(c, info), cfb_stream(c, package));
+	if (u.lock == LOCK_OPEN && blob_add(b, index, u.bytes, b->out->parts[index].name) != PART_NONE)
+		b->out->parts[index].opened = true;
+}
+
 void
 ole2_read(struct builder *b, uint16_t index)
 {
@@ -135,8 +149,11 @@ ole2_read(struct builder *b, uint16_t index)
 	if (cfb_find(&c, 0, "EncryptedPackage") != CFB_NONE) {
 		p->encrypted = true;
 		p->encryption = ENCRYPTION_OOXML;
+		package_unlock(&c, b, index);
 	}
+	ole2_unlock(&c, b, index);
 	good = documents_read(&c, b, index);
+	p = &b->out->parts[index];
 	textmake_init(&t, b->a, &none, 256, false);
 	for (uint32_t i = 0; i < c.n; i++) {
 		struct span name = cfb_name(&c, i);

@@ -26,6 +26,7 @@ struct cfb_entry {
 	uint32_t start;
 	uint64_t size;
 	uint32_t parent;	/* CFB_NONE: not in the tree */
+	struct span plain;	/* its lock undone; p NULL: it has none */
 };
 #define CFB_NONE UINT32_MAX
 
@@ -64,6 +65,9 @@ bool xls_read(struct cfb *c, struct builder *b, uint16_t index);
 bool ppt_read(struct cfb *c, struct builder *b, uint16_t index);
 bool msg_read(struct cfb *c, struct builder *b, uint16_t index);
 void vba_streams(struct cfb *c, struct builder *b, uint16_t index);
+
+/* Replaces the locked streams of a .doc or .xls that a password of the message opens (ole2_lock.c). */
+void ole2_unlock(struct cfb *c, struct builder *b, uint16_t index);
 
 /* Little-endian numbers; 0 beyond the end. */
 static inline uint32_t

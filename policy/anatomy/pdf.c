@@ -11,6 +11,7 @@
  * what is found against what poppler finds.
  */
 #include "anatomy/pdf.h"
+#include "anatomy/pictures.h"
 
 #include "anatomy/charset.h"
 #include "anatomy/xml.h"
@@ -151,6 +152,8 @@ stream_read(struct pdf *pdf, struct pdf_object *o, struct span dict, struct span
 	struct pdf_value type = pdf_get(pdf, dict, "Type"), sub = pdf_get(pdf, dict, "Subtype"), own;
 	struct span bytes;
 
+	if (is_name(sub, "Image") && pdf->b->pictures && !o->seen)
+		pdf_picture(pdf, o, dict, raw);
 	if (is_name(type, "XRef") || is_name(type, "ObjStm") || is_name(sub, "Image") ||
 	    is_name(type, "EmbeddedFile") || pdf_get_raw(pdf, dict, "FunctionType").kind != PDF_NULL ||
 	    pdf_get_raw(pdf, dict, "Length1").kind != PDF_NULL || is_name(sub, "Type1C") ||

@@ -16,14 +16,13 @@
 #include "anatomy/rtf.h"
 #include "anatomy/textmap.h"
 #include "anatomy/type.h"
+#include "anatomy/volumes.h"
 #include "anatomy/wrapped.h"
 #include "anatomy/zip.h"
 #include "postern/err.h"
 
 #define POUR_FIRST ((size_t)64 << 10)
 #define KEPT ((size_t)ANATOMY_RATIO_FREE)
-#define JOINS 16		/* split archives put together, of one message */
-#define VOLUMES 999
 
 /* --- bytes that come out ------------------------------------------------------------------ */
 
@@ -271,76 +270,6 @@ strings_find(struct arena *a, struct span s, bool latin)
 	    SPAN_LIT("windows-1252"), raw);
 }
 
-/* --- split archives --------------------------------------------------------------------------- */
-
-/* "x.7z.003": 3, and the stem "x.7z". 0: no such name. */
-static unsigned
-volume_number(struct span name, struct span *stem)
-{
-	struct span ext = name_extension(name);
-	unsigned n = 0;
-
-	if (ext.n != 3 || name.n < 5)
-		return 0;
-	for (size_t i = 0; i < 3; i++) {
-		if (ext.p[i] < '0' || ext.p[i] > '9')
-			return 0;
-		n = n * 10 + (unsigned)(ext.p[i] - '0');
-	}
-	*stem = span_sub(name, 0, name.n - 4);
-	return n;
-}
-
-static uint16_t
-volume_find(const struct builder *b, uint16_t parent, struct span stem, unsigned number)
-{
-	for (size_t i = 0; i < b->out->nparts; i++) {
-		const struct part *p = &b->out->parts[i];
-		struct span s;
-
-		if (p->parent == parent && volume_number(p->name, &s) == number && span_eq(s, stem))
-			return (uint16_t)i;
-	}
-	return PART_NONE;
-}
-
-/* Puts the volumes "x.001", "x.002", … of one container together. True: `index` was one of them. */
-static bool
-volumes_join(struct builder *b, uint16_t index)
-{
-	struct part *p = &b->out->parts[index];
-	struct span stem, whole;
-	unsigned number = volume_number(p->name, &stem), n = 1;
-	uint16_t next = index;
-	struct pour o;
-
-	if (number == 0 || b->joins >= JOINS || part_type_class(p->type) == CLASS_TEXT)
-		return false;
-	b->joins++;
-	if (number > 1) {
-		if (volume_find(b, p->parent, stem, 1) == PART_NONE && p->type == TYPE_UNKNOWN)
-			p->defects |= DEFECT_ARCHIVE_SPLIT;
-		return false;
-	}
-	if (volume_find(b, p->parent, stem, 2) == PART_NONE) {
-		/* Alone: whole, or the first of several. Its reader will tell. */
-		return false;
-	}
-	pour_begin(&o, b, UINT64_MAX / ANATOMY_RATIO / 2, 0);
-	while (next != PART_NONE && n <= VOLUMES) {
-		struct span bytes = b->out->parts[next].decoded;
-
-		if (!pour_put(&o, bytes.p, bytes.n))
-			break;
-		next = volume_find(b, p->parent, stem, ++n);
-	}
-	whole = pour_end(&o);
-	if (o.cut)
-		p->defects |= DEFECT_TOO_LARGE;
-	blob_add(b, index, whole, stem);
-	return true;
-}
-
 /* --- by type -------------------------------------------------------------------------------------- */
 
 static void
@@ -479,6 +408,9 @@ unpack_part(struct builder *b, uint16_t index)
 		return;
 	if (p->type == TYPE_UUENCODE || part_type_class(p->type) == CLASS_TEXT)
 		infiles_unpack(b, index, p->decoded, deep);
+	/* A piece of an archive may look like anything, text too. */
+	if (!deep && volumes_join(b, index))
+		return;
 	p = &b->out->parts[index];
 	if (!opens(p->type))
 		return;
@@ -490,8 +422,6 @@ unpack_part(struct builder *b, uint16_t index)
 			p->defects |= DEFECT_TOO_DEEP;
 		return;
 	}
-	if (volumes_join(b, index))
-		return;
 	before = b->out->nparts;
 	unpack_as(b, index, p->type);
 	/* Whatever the reader could not find: an archive that shows nothing is one that was not read. */

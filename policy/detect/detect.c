@@ -13,29 +13,10 @@
  * Without detectors of words the walk over the folded text waits until a
  * match asks for its keyword: clean mail is then never folded.
  */
-#include "evidence.h"
-#include "set.h"
+#include "run.h"
 
 #define RUN_STEPS INT64_C(400000000)	/* of all patterns' hard places in one run */
 #define MATCHES_KEPT ((size_t)4096)	/* room that stays between runs */
-#define NO_INDEX SIZE_MAX
-
-struct run {
-	const struct detectors *d;
-	struct scratch *s;
-	struct arena *a;
-	size_t only;			/* one detector alone, or NO_INDEX */
-	uint16_t surface;
-	const struct text *text;
-	const struct text *folded;	/* NULL: not made yet */
-	struct text folded_here;
-	bool walked;			/* words were searched in this surface */
-	size_t folded_chars;		/* 0: not counted */
-	size_t detector;		/* whose pattern is searched */
-	int64_t steps;
-	int64_t exact_steps;
-	struct detection *out;
-};
 
 /* --- a run -------------------------------------------------------------------------- */
 
@@ -45,14 +26,18 @@ full(const struct run *r, size_t detector)
 	return r->s->count[detector] >= DETECT_MATCHES_MAX;
 }
 
-static void
-match_put(struct run *r, size_t detector, const struct text *t, size_t from, size_t to,
+void
+run_match(struct run *r, size_t detector, const struct text *t, size_t from, size_t to,
     enum confidence confidence, uint64_t value)
 {
+	const struct detector *det = &r->d->det[detector];
 	struct scratch *s = r->s;
+	struct span masked = { 0 };	/* of a document its name, once the run is over */
 
 	if (full(r, detector))
 		return;
+	if (det->kind != KIND_FINGERPRINTS)
+		masked = evidence_mask(r->a, span_sub(t->s, from, to - from), det->mask_last);
 	if (s->nmatches == s->matches_cap) {
 		s->matches_cap = s->matches_cap ? s->matches_cap * 2 : 64;
 		s->matches = realloc(s->matches, s->matches_cap * sizeof(*s->matches));
@@ -64,8 +49,7 @@ match_put(struct run *r, size_t detector, const struct text *t, size_t from, siz
 		.confidence = confidence,
 		.place = evidence_place(t, from, to),
 		.value = value,
-		.masked = evidence_mask(
-		    r->a, span_sub(t->s, from, to - from), r->d->det[detector].mask_last),
+		.masked = masked,
 	};
 	s->count[detector]++;
 }
@@ -115,6 +99,41 @@ zone_put(struct run *r, size_t detector, size_t from, size_t to)
 	z->zone[z->n++] = (struct zone){ from, to };
 }
 
+/* Is [a, b) of the folded text near a keyword? */
+static bool
+zone_has(const struct zones *z, size_t a, size_t b)
+{
+	size_t lo = 0, hi;
+
+	/* The first zone that does not end before the match. */
+	for (hi = z->n; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (z->zone[mid].to < a)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < z->n && z->zone[lo].from <= b;
+}
+
+static void
+word_found(struct run *r, uint32_t use, size_t from, size_t to, bool near)
+{
+	size_t detector = r->d->uses[use].detector;
+	const struct detector *det = &r->d->det[detector];
+	enum confidence c = near ? det->with_near : det->alone;
+
+	if (det->kind == KIND_LEXICON) {
+		if (near || !det->near)
+			graded_term(r, use, from, to);
+	} else if (!full(r, detector) && c != CONFIDENCE_NONE) {
+		run_match(r, detector, r->folded, from, to, c,
+		    detect_hash(r->folded->s.p + from, to - from));
+	}
+}
+
+/* Words that count by what stands near have to wait until all keywords are known. */
 static void
 on_word(void *ctx, uint32_t word, size_t from, size_t to)
 {
@@ -128,19 +147,35 @@ on_word(void *ctx, uint32_t word, size_t from, size_t to)
 			continue;
 		if (u->keyword)
 			zone_put(r, u->detector, from, to);
-		else if (!full(r, u->detector))
-			match_put(r, u->detector, r->folded, from, to, CONFIDENCE_HIGH,
-			    detect_hash(r->folded->s.p + from, to - from));
+		else if (d->det[u->detector].near)
+			r->again = true;
+		else
+			word_found(r, i, from, to, false);
 	}
 }
 
 static void
-fold_now(struct run *r)
+on_word_again(void *ctx, uint32_t word, size_t from, size_t to)
 {
-	if (r->folded == NULL) {
-		text_fold(r->a, r->text, &r->folded_here);
-		r->folded = &r->folded_here;
+	struct run *r = ctx;
+	const struct detectors *d = r->d;
+
+	for (uint32_t i = d->uses_at[word]; i < d->uses_at[word + 1]; i++) {
+		const struct use *u = &d->uses[i];
+
+		if (!u->keyword && d->det[u->detector].near &&
+		    (r->only == NO_INDEX || u->detector == r->only))
+			word_found(r, i, from, to, zone_has(&r->s->zones[u->detector], from, to));
 	}
+}
+
+void
+run_fold(struct run *r)
+{
+	if (r->folded)
+		return;
+	text_fold(r->a, r->text, &r->folded_here);
+	r->folded = &r->folded_here;
 }
 
 static void
@@ -149,35 +184,24 @@ words_walk(struct run *r)
 	if (r->walked)
 		return;
 	r->walked = true;
-	fold_now(r);
+	run_fold(r);
 	words_search(r->d->words, r->folded->s, on_word, r);
+	if (r->again)
+		words_search(r->d->words, r->folded->s, on_word_again, r);
 }
 
 /* Is a keyword of the detector near [from, to) of the text? */
 static bool
 near_keyword(struct run *r, size_t detector, size_t from, size_t to)
 {
-	const struct zones *z;
-	size_t lo = 0, hi, a, b;
+	const struct zones *z = &r->s->zones[detector];
 
 	if (!r->d->det[detector].near)
 		return false;
 	words_walk(r);
-	z = &r->s->zones[detector];
-	if (z->n == 0)
-		return false;
-	a = evidence_offset(r->folded, offmap_origin(&r->text->map, from));
-	b = evidence_offset(r->folded, offmap_origin(&r->text->map, to - 1) + 1);
-	/* The first zone that does not end before the match. */
-	for (hi = z->n; lo < hi;) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (z->zone[mid].to < a)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < z->n && z->zone[lo].from <= b;
+	return z->n > 0 && zone_has(z,
+	    evidence_offset(r->folded, offmap_origin(&r->text->map, from)),
+	    evidence_offset(r->folded, offmap_origin(&r->text->map, to - 1) + 1));
 }
 
 static void
@@ -220,7 +244,7 @@ on_identifier(void *ctx, int builtin, const struct identifier *id)
 	distinct_note(v->value, &v->nvalues, value);
 	if (c >= CONFIDENCE_MEDIUM)
 		distinct_note(v->sure, &v->nsure, value);
-	match_put(r, detector, r->text, id->r.from, id->r.to, c, value);
+	run_match(r, detector, r->text, id->r.from, id->r.to, c, value);
 }
 
 static bool
@@ -241,7 +265,7 @@ on_pattern(void *ctx, size_t from, size_t to)
 	if (det->with_near != c && near_keyword(r, r->detector, from, to))
 		c = det->with_near;
 	if (c != CONFIDENCE_NONE)
-		match_put(r, r->detector, r->text, from, to, c,
+		run_match(r, r->detector, r->text, from, to, c,
 		    detect_hash(r->text->s.p + from, to - from));
 	return !full(r, r->detector);
 }
@@ -316,7 +340,7 @@ on_exact(void *ctx, const struct exact_found *f)
 		return true;
 	if (full(r, r->detector))
 		return false;
-	match_put(r, r->detector, r->folded, f->from, f->to, c,
+	run_match(r, r->detector, r->folded, f->from, f->to, c,
 	    detect_hash((const char *)&row, sizeof(row)));
 	r->s->matches[r->s->nmatches - 1].masked = columns_shown(r, det->exact, f);
 	return true;
@@ -329,7 +353,7 @@ exact_run(struct run *r, size_t detector)
 
 	if (full(r, detector))
 		return;
-	fold_now(r);
+	run_fold(r);
 	r->detector = detector;
 	if (r->folded->s.n > 0 && !exact_search(det->exact, r->s->exact, r->folded->s,
 	    chars_to_bytes(r, det->within), &r->exact_steps, on_exact, r))
@@ -337,16 +361,18 @@ exact_run(struct run *r, size_t detector)
 }
 
 static void
-surface_search(struct run *r, uint16_t number, const struct text *text, const struct text *folded)
+surface_search(struct run *r, uint16_t number, uint32_t part, const struct text *text,
+    const struct text *folded)
 {
 	const struct detectors *d = r->d;
 
 	if (text->s.n == 0)
 		return;
+	graded_surface(r, part);
 	r->surface = number;
 	r->text = text;
 	r->folded = folded;
-	r->walked = false;
+	r->walked = r->again = false;
 	r->folded_chars = 0;
 	for (size_t i = 0; i < d->n; i++)
 		r->s->zones[i].n = 0;
@@ -357,12 +383,16 @@ surface_search(struct run *r, uint16_t number, const struct text *text, const st
 		identifiers_search(d->plan, text->s, on_identifier, r);
 		for (size_t i = 0; i < d->nexacts; i++)
 			exact_run(r, d->exacts[i]);
+		if (d->nfingerprints > 0)
+			graded_fingerprints(r);
 		return;
 	}
 	if (d->det[r->only].exact)
 		exact_run(r, r->only);
-	if (d->det[r->only].kind == KIND_WORDS)
+	if (d->det[r->only].kind == KIND_WORDS || d->det[r->only].kind == KIND_LEXICON)
 		words_walk(r);
+	if (d->det[r->only].kind == KIND_FINGERPRINTS)
+		graded_fingerprints(r);
 	if (d->det[r->only].pattern)
 		pattern_run(r, r->only);
 	if (d->det[r->only].kind == KIND_BUILTIN)
@@ -431,14 +461,17 @@ run_begin(struct run *r, const struct detectors *d, size_t only, struct arena *a
 	memset(s->count, 0, d->n * sizeof(*s->count));
 	memset(s->undecided, 0, d->n * sizeof(*s->undecided));
 	memset(s->several, 0, d->n * sizeof(*s->several));
+	graded_begin(r);
 }
 
 static void
-run_end(struct run *r)
+run_end(struct run *r, const struct surface *surfaces)
 {
 	struct scratch *s = r->s;
 
+	graded_end(r);
 	matches_sort(r);
+	detectors_rate(r->d, r->out, surfaces);
 	if (r->out->undecided) {
 		bool *by = arena_array(r->a, r->d->n, sizeof(*by));
 
@@ -468,9 +501,10 @@ detectors_run(const struct detectors *d, const struct anatomy *an, struct arena 
 				undecided(&r, k);
 			break;
 		}
-		surface_search(&r, (uint16_t)i, an->surfaces[i].text, an->surfaces[i].folded);
+		surface_search(&r, (uint16_t)i, an->surfaces[i].part, an->surfaces[i].text,
+		    an->surfaces[i].folded);
 	}
-	run_end(&r);
+	run_end(&r, an->surfaces);
 }
 
 void
@@ -483,9 +517,9 @@ detectors_run_texts(const struct detectors *d, size_t index, struct span utf8, s
 	ASSERT(index < d->n);
 	run_begin(&r, d, index, a, out);
 	r.steps = *steps;
-	surface_search(&r, 0, &t, NULL);
+	surface_search(&r, 0, 0, &t, NULL);
 	*steps = r.steps;
-	run_end(&r);
+	run_end(&r, NULL);
 }
 
 void

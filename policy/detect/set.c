@@ -31,10 +31,11 @@ detectors_new(void)
 }
 
 static void
-scratch_free(struct scratch *s, size_t n)
+scratch_free(struct scratch *s, size_t n, size_t ngraded)
 {
 	if (s == NULL)
 		return;
+	graded_scratch_free(&s->graded, ngraded);
 	pattern_scratch_free(&s->pattern);
 	free(s->maybe);
 	for (size_t i = 0; i < n; i++)
@@ -60,7 +61,7 @@ detectors_free(struct detectors **dp)
 		pattern_free(&d->det[i].pattern);
 	words_free(&d->words);
 	prefilter_free(&d->prefilter);
-	scratch_free(d->scratch, d->n);
+	scratch_free(d->scratch, d->n, d->ngraded);
 	a = d->arena;
 	*dp = NULL;
 	arena_free(&a);
@@ -122,7 +123,7 @@ detector_put(struct detectors *d, struct span id, enum kind kind)
 }
 
 static void
-use_put(struct detectors *d, struct span folded, size_t detector, bool keyword)
+use_put(struct detectors *d, struct span folded, size_t detector, bool keyword, uint32_t weight)
 {
 	if (d->nuses == d->uses_cap) {
 		size_t cap = d->uses_cap ? d->uses_cap * 2 : 64;
@@ -132,7 +133,7 @@ use_put(struct detectors *d, struct span folded, size_t detector, bool keyword)
 		d->uses_cap = cap;
 	}
 	d->uses[d->nuses++] = (struct use){ words_add(d->words, folded), (uint32_t)detector,
-		keyword };
+		weight, keyword };
 }
 
 /* Folded copies, or NULL and the reason. */
@@ -155,23 +156,47 @@ words_fold(struct detectors *d, const struct span *words, size_t n, struct err *
 	return out;
 }
 
+/* Folded copies of keywords. false: the reason is in err. */
+static bool
+near_fold(struct detectors *d, const struct detector_near *near, struct span **folded, struct err *err)
+{
+	*folded = NULL;
+	return near->nwords == 0 ||
+	    (*folded = words_fold(d, near->words, near->nwords, err)) != NULL;
+}
+
+static void
+near_put(struct detectors *d, size_t index, const struct detector_near *near,
+    const struct span *folded)
+{
+	d->det[index].near = near->nwords > 0;
+	d->det[index].within = near->within;
+	for (size_t i = 0; i < near->nwords; i++)
+		use_put(d, folded[i], index, true, 0);
+}
+
 int
-detectors_add_words(struct detectors *d, struct span id, const struct span *words, size_t n,
+detectors_add_listed(struct detectors *d, struct span id, const struct detector_words *w,
     struct err *err)
 {
-	struct span *folded;
+	struct span *folded, *near;
 	size_t index;
 
 	if (id_free(d, id, err) == -1)
 		return -1;
-	if (n == 0)
+	if (w->nwords == 0)
 		return err_set(err, 0, "no words");
-	if ((folded = words_fold(d, words, n, err)) == NULL)
+	if (!near_fold(d, &w->near, &near, err) ||
+	    (folded = words_fold(d, w->words, w->nwords, err)) == NULL)
 		return -1;
 	index = detector_put(d, id, KIND_WORDS);
-	d->det[index].mask_last = 2;
-	for (size_t i = 0; i < n; i++)
-		use_put(d, folded[i], index, false);
+	near_put(d, index, &w->near, near);
+	d->det[index].alone = w->alone ? w->alone :
+	    w->near.nwords ? CONFIDENCE_MEDIUM : CONFIDENCE_HIGH;
+	d->det[index].with_near = w->with_near ? w->with_near : CONFIDENCE_HIGH;
+	d->det[index].mask_last = w->mask_last;
+	for (size_t i = 0; i < w->nwords; i++)
+		use_put(d, folded[i], index, false, 0);
 	d->nwords++;
 	return (int)index;
 }
@@ -205,18 +230,74 @@ detectors_exact(const struct detectors *d, size_t index)
 }
 
 int
+detectors_add_words(struct detectors *d, struct span id, const struct span *words, size_t n,
+    struct err *err)
+{
+	return detectors_add_listed(d, id, &(struct detector_words){ .words = words, .nwords = n,
+	    .mask_last = 2 }, err);
+}
+
+static void
+grading_put(struct detectors *d, size_t index, uint64_t medium, uint64_t high, uint32_t distinct)
+{
+	struct grading *g = arena_zalloc(d->arena, sizeof(*g));
+
+	*g = (struct grading){ .medium = medium, .high = high, .distinct = distinct,
+		.number = (uint32_t)d->ngraded++ };
+	d->det[index].grading = g;
+}
+
+int
+detectors_add_lexicon(struct detectors *d, struct span id, const struct detector_lexicon *l,
+    struct err *err)
+{
+	struct span *folded = arena_array(d->arena, l->nterms, sizeof(*folded)), *near;
+	size_t index;
+
+	if (id_free(d, id, err) == -1 || !near_fold(d, &l->near, &near, err))
+		return -1;
+	for (size_t i = 0; i < l->nterms; i++) {
+		folded[i] = text_fold_word(d->arena, l->terms[i].word);
+		if (folded[i].n > WORD_BYTES_MAX)
+			return err_set(err, 0, "a word is longer than %d bytes", WORD_BYTES_MAX);
+	}
+	index = detector_put(d, id, KIND_LEXICON);
+	near_put(d, index, &l->near, near);
+	d->det[index].mask_last = l->mask_last;
+	grading_put(d, index, l->medium, l->high, l->distinct);
+	for (size_t i = 0; i < l->nterms; i++)	/* one of signs that folding drops is nowhere */
+		if (folded[i].n && l->terms[i].weight)
+			use_put(d, folded[i], index, false, l->terms[i].weight);
+	d->nwords++;
+	return (int)index;
+}
+
+int
+detectors_add_fingerprints(struct detectors *d, struct span id,
+    const struct detector_fingerprints *f, struct err *err)
+{
+	struct fingerprints index_of;
+	size_t index;
+
+	if (id_free(d, id, err) == -1 || fingerprints_read(f->index, d->arena, &index_of, err) == -1)
+		return -1;
+	index = detector_put(d, id, KIND_FINGERPRINTS);
+	grading_put(d, index, f->medium, f->high, 0);
+	d->det[index].grading->index = index_of;
+	d->nfingerprints++;
+	return (int)index;
+}
+
+int
 detectors_add_pattern(struct detectors *d, struct span id, const struct detector_pattern *p,
     struct err *err)
 {
-	struct span *folded = NULL;
+	struct span *folded;
 	struct pattern *pattern;
 	struct detector *det;
 	size_t index;
 
-	if (id_free(d, id, err) == -1)
-		return -1;
-	if (p->near.nwords &&
-	    (folded = words_fold(d, p->near.words, p->near.nwords, err)) == NULL)
+	if (id_free(d, id, err) == -1 || !near_fold(d, &p->near, &folded, err))
 		return -1;
 	if ((pattern = pattern_new(p->pattern, err)) == NULL)
 		return -1;
@@ -224,16 +305,13 @@ detectors_add_pattern(struct detectors *d, struct span id, const struct detector
 	det = &d->det[index];
 	det->pattern = pattern;
 	det->source = arena_span(d->arena, p->pattern);
-	det->near = p->near.nwords > 0;
-	det->within = p->near.within;
+	near_put(d, index, &p->near, folded);
 	det->alone = p->alone;
 	det->with_near = p->with_near ? p->with_near : CONFIDENCE_HIGH;
 	/* Nothing was said: what a person wrote a pattern for is what they look for. */
 	if (!det->near && det->alone == CONFIDENCE_NONE)
 		det->alone = CONFIDENCE_HIGH;
 	det->mask_last = p->mask_last;
-	for (size_t i = 0; i < p->near.nwords; i++)
-		use_put(d, folded[i], index, true);
 	d->npatterns++;
 	return (int)index;
 }
@@ -275,7 +353,7 @@ detectors_add_builtin(struct detectors *d, struct span name, struct err *err)
 	identifiers_plan_add(d->plan, b);
 	for (size_t i = 0; builtins[b]->keywords[i]; i++)
 		use_put(d, text_fold_word(d->arena, span_str(builtins[b]->keywords[i])), index,
-		    true);
+		    true, 0);
 	return (int)index;
 }
 
@@ -288,7 +366,16 @@ use_order(const void *a, const void *b)
 		return x->word < y->word ? -1 : 1;
 	if (x->detector != y->detector)
 		return x->detector < y->detector ? -1 : 1;
-	return 0;
+	if (x->keyword != y->keyword)
+		return x->keyword ? -1 : 1;
+	return (x->weight < y->weight) - (x->weight > y->weight);
+}
+
+/* The same word twice in one list counts once, with the greater weight. */
+static bool
+use_same(const struct use *x, const struct use *y)
+{
+	return x->word == y->word && x->detector == y->detector && x->keyword == y->keyword;
 }
 
 static void
@@ -313,9 +400,10 @@ patterns_compile(struct detectors *d)
 }
 
 static struct scratch *
-scratch_new(size_t n, size_t npatterns)
+scratch_new(const struct detectors *d)
 {
 	struct scratch *s = calloc(1, sizeof(*s));
+	size_t n = d->n, npatterns = d->npatterns;
 
 	ASSERT(s != NULL);
 	s->pattern = pattern_scratch_new();
@@ -325,6 +413,7 @@ scratch_new(size_t n, size_t npatterns)
 	s->zones = calloc(n + 1, sizeof(*s->zones));
 	s->several = calloc(n + 1, sizeof(*s->several));
 	ASSERT(s->maybe && s->count && s->undecided && s->zones && s->several);
+	s->graded = graded_scratch_new(d);
 	return s;
 }
 
@@ -337,9 +426,8 @@ detectors_compile(struct detectors *d, struct err *err)
 	words_compile(d->words);
 	if (d->nuses)
 		qsort(d->uses, d->nuses, sizeof(*d->uses), use_order);
-	/* The same word twice in one list counts once. */
 	for (size_t i = 0; i < d->nuses; i++)
-		if (kept == 0 || use_order(&d->uses[kept - 1], &d->uses[i]) != 0)
+		if (kept == 0 || !use_same(&d->uses[kept - 1], &d->uses[i]))
 			d->uses[kept++] = d->uses[i];
 	d->nuses = kept;
 	d->uses_at = arena_array(d->arena, words + 1, sizeof(*d->uses_at));
@@ -353,7 +441,11 @@ detectors_compile(struct detectors *d, struct err *err)
 	for (size_t i = 0, n = 0; i < d->n; i++)
 		if (d->det[i].exact)
 			d->exacts[n++] = (uint32_t)i;
-	d->scratch = scratch_new(d->n, d->npatterns);
+	d->fingerprints = arena_array(d->arena, d->nfingerprints + 1, sizeof(*d->fingerprints));
+	for (size_t i = 0, k = 0; i < d->n; i++)
+		if (d->det[i].kind == KIND_FINGERPRINTS)
+			d->fingerprints[k++] = (uint32_t)i;
+	d->scratch = scratch_new(d);
 	if (d->nexacts)
 		d->scratch->exact = exact_scratch_new();
 	d->compiled = true;

@@ -4,6 +4,7 @@
 
 #include "detect.h"
 #include "exact.h"
+#include "postern/fingerprint.h"
 #include "identifiers.h"
 #include "pattern.h"
 #include "prefilter.h"
@@ -11,7 +12,7 @@
 
 #define SEVERAL 3			/* distinct values that prove each other */
 
-enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN, KIND_EXACT };
+enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN, KIND_LEXICON, KIND_FINGERPRINTS, KIND_EXACT };
 
 struct detector {
 	struct span id;
@@ -22,14 +23,23 @@ struct detector {
 	int builtin;
 	bool near;			/* has keywords */
 	uint32_t within;
-	enum confidence alone, with_near;	/* KIND_PATTERN, KIND_EXACT */
+	enum confidence alone, with_near;	/* KIND_PATTERN, KIND_WORDS, KIND_EXACT */
 	struct exact_plan *exact;	/* KIND_EXACT */
 	unsigned mask_last;
+	struct grading *grading;	/* KIND_LEXICON, KIND_FINGERPRINTS */
+};
+
+struct grading {
+	uint64_t medium, high;
+	uint32_t distinct;
+	uint32_t number;		/* among graded detectors */
+	struct fingerprints index;
 };
 
 struct use {				/* a word is looked for on behalf of a detector */
 	uint32_t word;
 	uint32_t detector;
+	uint32_t weight;		/* of a lexicon's term */
 	bool keyword;
 };
 
@@ -58,6 +68,7 @@ struct scratch {
 	struct zones *zones;		/* of each detector, in this surface */
 	struct several *several;
 	struct exact_scratch *exact;	/* NULL: no detector needs it */
+	struct graded_scratch *graded;
 };
 
 struct detectors {
@@ -70,7 +81,10 @@ struct detectors {
 	uint32_t *uses_at;		/* of word w: [uses_at[w], uses_at[w + 1]) */
 	struct identifiers_plan *plan;
 	uint32_t detector_of[BUILTINS_MAX];
-	size_t nwords, npatterns;	/* detectors of words; with a pattern, built-ins too */
+	size_t nwords, npatterns;	/* detectors of words, lexicons; with a pattern, built-ins too */
+	size_t ngraded;
+	uint32_t *fingerprints;		/* the detectors that are fingerprints */
+	size_t nfingerprints;
 	uint32_t *patterns;		/* the detectors that are patterns */
 	struct prefilter *prefilter;	/* NULL: none */
 	bool *prefiltered;		/* of each pattern */
@@ -80,6 +94,10 @@ struct detectors {
 	bool compiled;
 	struct scratch *scratch;
 };
+
+/* graded.c */
+struct graded_scratch *graded_scratch_new(const struct detectors *d);
+void graded_scratch_free(struct graded_scratch **s, size_t ngraded);
 
 /* Values meet only within one message: no secret, no key. */
 uint64_t detect_hash(const char *p, size_t n);

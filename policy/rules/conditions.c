@@ -96,7 +96,7 @@ eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an,
 {
 	int64_t from = stopwatch ? stopwatch() : 0;
 
-	*e = (struct eval){ .p = p, .an = an, .env = env, .facts = facts, .arena = a };
+	*e = (struct eval){ .p = p, .an = an, .env = env, .given = facts, .facts = facts, .arena = a };
 	if (p->detectors)
 		run_detectors(e);
 	if (stopwatch && us_detect)
@@ -545,7 +545,13 @@ finds_why(struct eval *e, const struct atom *a, bool *partly)
 	const struct tally *t = tally(e, a->finds.measure);
 	const struct detection *d = &e->detection;
 	uint32_t n = a->finds.all ? t->count : t->distinct, all;
+	struct span grade = detectors_grade_text(e->p->detectors, d, m->detector, e->arena);
 
+	if (n == 0 && grade.n) {
+		*partly = true;
+		return span_str(arena_printf(e->arena, SPAN_FMT ": " SPAN_FMT, SPAN_ARG(a->key),
+		    SPAN_ARG(grade)));
+	}
 	if (n > 0) {
 		*partly = true;
 		return span_str(arena_printf(e->arena, SPAN_FMT ": %u %s, min %u", SPAN_ARG(a->key), n,

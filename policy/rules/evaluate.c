@@ -355,6 +355,7 @@ detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t
 	struct seen *seen = arena_array(a, count, sizeof(*seen));
 	struct finding **of = arena_array(a, an->nsurfaces, sizeof(*of));
 	uint64_t **values = arena_array(a, an->nsurfaces, sizeof(*values));
+	struct span grade = detectors_grade_text(j->e.p->detectors, d, detector, a);
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct match *m = &d->matches[from + i];
@@ -365,7 +366,7 @@ detector_findings(struct judge *j, uint32_t detector, struct finding *at, size_t
 			f = of[m->surface] = &at[(*n)++];
 			*f = (struct finding){ .detector = detectors_id(j->e.p->detectors, detector),
 				.part = an->parts[s->part].number, .where = where_name(s->where),
-				.name = s->name, .origin = s->origin,
+				.name = s->name, .origin = s->origin, .grade = grade,
 				.places = arena_array(a, FINDING_PLACES, sizeof(struct place)),
 				.masked = arena_array(a, FINDING_PLACES, sizeof(struct span)) };
 			values[m->surface] = arena_array(a, FINDING_PLACES, sizeof(uint64_t));
@@ -498,7 +499,7 @@ policy_judge(const struct policy *p, const struct anatomy *an, const struct enve
 void
 eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out)
 {
-	struct judge j = { .e = *e, .out = out, .opt = opt };
+	struct judge j = { .out = out, .opt = opt };
 	const struct policy *p = e->p;
 	const struct envelope *env = e->env;
 	struct arena *a = e->arena;
@@ -507,6 +508,8 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	size_t n;
 
 	*out = (struct verdict){ 0 };
+	spam_rate(e);
+	j.e = *e;
 	set_modes(&j);
 	j.base = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.base));
 	j.woken = arena_array(a, BITS_WORDS(p->nrules) + 1, sizeof(*j.woken));
@@ -544,6 +547,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 			near_misses(&j);
 		}
 	}
+	spam_report(&j.e, &out->spam);
 	out->unscannable = j.e.unscannable;
 	out->undecided = j.e.detection.undecided;
 	if (opt && opt->record)

@@ -159,6 +159,8 @@ put_finding(struct json *j, const struct finding *f)
 	json_kstr(j, "name", f->name);
 	if (f->origin.n)
 		json_kstr(j, "origin", f->origin);
+	if (f->grade.n)
+		json_kstr(j, "grade", f->grade);
 	json_key(j, "offsets");
 	json_array(j);
 	for (size_t i = 0; i < f->nplaces; i++) {
@@ -274,6 +276,33 @@ put_subject(struct json *j, const struct verdict *v, const struct anatomy *an)
 	json_kstr(j, "subject", span_sub(an->subject, 0, SUBJECT_MAX));
 }
 
+static void
+put_spam(struct json *j, const struct spam_report *s)
+{
+	json_key(j, "spam");
+	if (s->class == NULL) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_kcstr(j, "class", s->class);
+	json_key(j, "score");
+	json_num(j, s->score);
+	json_key(j, "symbols");
+	json_array(j);
+	for (size_t i = 0; i < s->nsymbols; i++) {
+		json_object(j);
+		json_kstr(j, "name", s->symbols[i].name);
+		json_key(j, "score");
+		json_num(j, s->symbols[i].score);
+		if (s->symbols[i].title.n)
+			json_kstr(j, "title", s->symbols[i].title);
+		json_end_object(j);
+	}
+	json_end_array(j);
+	json_end_object(j);
+}
+
 void
 verdict_explain(const struct verdict *v, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
@@ -330,6 +359,7 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	}
 	json_end_array(j);
 	put_subject(j, v, an);
+	put_spam(j, &v->spam);
 	json_kbool(j, "unscannable", v->unscannable);
 	json_kbool(j, "undecided", v->undecided);
 	put_times(j, ms);

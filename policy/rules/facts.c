@@ -59,14 +59,19 @@ schedule_has(const struct schedule *s, int64_t now_us)
 /* --- spam ----------------------------------------------------------------------------------- */
 
 static bool
-spam_test(const struct spam_test *t, const struct facts *f)
+has_symbol(const struct facts *f, struct span name)
 {
-	if (!t->symbol.n)
-		return t->above ? f->spam_score > t->score : f->spam_score >= t->score;
 	for (size_t i = 0; i < f->nspam_symbols; i++)
-		if (span_eq_nocase(f->spam_symbols[i], t->symbol))
+		if (span_eq_nocase(f->spam_symbols[i], name))
 			return true;
 	return false;
+}
+
+static bool
+spam_test(const struct spam_test *t, const struct facts *f)
+{
+	return t->symbol.n ? has_symbol(f, t->symbol) : t->above ? f->spam_score > t->score :
+	    f->spam_score >= t->score;
 }
 
 enum spam_class
@@ -161,7 +166,12 @@ fact_ask(const struct eval *e, const struct atom *a)
 	case ATOM_DNSBL:
 		return listed(&a->names, f);
 	case ATOM_SPAM:
-		return a->spam >> spam_class_of(e->p, f) & 1;
+		if (a->spam.classes >> spam_class_of(e->p, f) & 1)
+			return true;
+		for (size_t i = 0; i < a->spam.symbols.n; i++)
+			if (has_symbol(f, a->spam.symbols.v[i]))
+				return true;
+		return false;
 	case ATOM_REPUTATION:
 		return (!a->reputation.has_over || f->reputation > a->reputation.over) &&
 		    (!a->reputation.has_under || f->reputation < a->reputation.under);

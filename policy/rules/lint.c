@@ -219,6 +219,7 @@ lint_detectors(struct load *ld)
 			    "detector `" SPAN_FMT "` is asked for by no rule", SPAN_ARG(u->id));
 		if (u->columns)
 			lint_exact(ld, u);
+		lint_graded(ld, u);
 	}
 }
 

@@ -286,6 +286,13 @@ file_note(struct policy *p, struct span path)
 bool
 load_file(struct load *ld, const struct conf_node *at, struct span path, struct span *text)
 {
+	return load_file_or(ld, at, path, NULL, text);
+}
+
+bool
+load_file_or(struct load *ld, const struct conf_node *at, struct span path, const char *hint,
+    struct span *text)
+{
 	struct span *had = table_get(ld->files, path), *keep;
 	struct err err = { 0 };
 
@@ -300,7 +307,7 @@ load_file(struct load *ld, const struct conf_node *at, struct span path, struct 
 		return false;
 	}
 	if (ld->env->read_file(ld->env->ctx, path, text, &err) == -1) {
-		diag_at(ld->d, DIAG_ERROR, at, NULL, "%s", err.text[0] ? err.text : "cannot read it");
+		diag_at(ld->d, DIAG_ERROR, at, hint, "%s", err.text[0] ? err.text : "cannot read it");
 		return false;
 	}
 	keep = arena_alloc(ld->tmp, sizeof(*keep));
@@ -513,6 +520,7 @@ load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 		read_section(ld, roots, packs, n, "rules");
 		spam_defaults(ld);
 		read_section(ld, roots, packs, n, "spam");
+		checks_finish(ld);
 		read_section(ld, roots, packs, n, "exceptions");
 		detectors_finish(ld);
 		rules_finish(ld);
@@ -548,6 +556,7 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	pendings_init(&ld.schedules);
 	pendings_init(&ld.customs);
 	pendings_init(&ld.profiles);
+	pendings_init(&ld.checks);
 	pendings_init(&ld.rules);
 	pendings_init(&ld.exceptions);
 	pendings_init(&ld.limits);
@@ -564,6 +573,7 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	pendings_free(&ld.schedules);
 	pendings_free(&ld.customs);
 	pendings_free(&ld.profiles);
+	pendings_free(&ld.checks);
 	pendings_free(&ld.rules);
 	pendings_free(&ld.exceptions);
 	pendings_free(&ld.limits);

@@ -3,6 +3,7 @@
 #define LOAD_H
 
 #include "conf.h"
+#include "postern/fingerprint.h"
 #include "rules.h"
 
 struct pending {		/* an id seen, and where, for duplicates and did-you-mean */
@@ -61,19 +62,25 @@ struct exception_src {
 	struct conf_node *node, *rules, *tags, *until;
 };
 
+struct check_src {
+	struct spam_check check;
+	const struct conf_node *at, *node;	/* its value; its `when` */
+	bool has_score, off, in_pack, bad;
+};
+
 struct load {
 	struct policy *p;
 	struct arena *a;	/* the policy's */
 	struct arena *tmp;	/* dies with the load */
 	const struct policy_env *env;
 	struct diags *d;
-	struct pendings groups, networks, schedules, customs, rules, profiles, exceptions, limits;
+	struct pendings groups, networks, schedules, customs, rules, profiles, checks, exceptions, limits;
 	struct table *inline_sets, *atoms, *measures, *hidden, *files, *zones, *indexes;
 	size_t cap_atoms, cap_measures;
 	struct spans packs;	/* in use */
 	struct span pack;	/* being read, else empty */
 	struct rule_src *rule;	/* whose conditions are being read */
-	const struct conf_node *on_scan_error, *on_unscannable, *spam;
+	const struct conf_node *on_scan_error, *on_unscannable, *spam, *asks_spam;
 	struct rule_src *tags[3];	/* what tagging does to spam, suspected, marketing */
 	struct pattern_src *patterns;
 	uint64_t hash;
@@ -84,11 +91,11 @@ struct load {
 
 enum section {
 	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_COLUMNS, SECTION_COLUMNS_ANY,
-	SECTION_NEAR, SECTION_CONFIDENCE,
+	SECTION_NEAR, SECTION_CONFIDENCE, SECTION_SCORE, SECTION_OVERLAP,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
-	SECTION_TAG, SECTION_PROFILE, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
+	SECTION_TAG, SECTION_PROFILE, SECTION_CHECK, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
 	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
 	SECTION_TEST, SECTION_FACTS, SECTION_FACT_SPAM, SECTION_MESSAGE, SECTION_FILE,
 	SECTION_EXPECT, SECTION_COUNT
@@ -132,6 +139,14 @@ bool schema_has(const struct key *k);	/* schema.c knows what may stand there */
 struct detector_src {
 	struct conf_node *words, *pattern, *near, *confidence, *mask, *samples;
 	struct conf_node *exact, *key, *columns;
+	struct conf_node *lexicon, *score, *fingerprint, *overlap;
+};
+struct levels_src {
+	struct conf_node *medium, *high;
+};
+struct score_src {
+	struct levels_src levels;
+	uint64_t distinct;
 };
 struct columns_src {
 	struct conf_node *require, *any;
@@ -178,7 +193,7 @@ struct schedule_src {
 };
 struct spam_src {
 	int source;
-	struct conf_node *classes, *tagging, *profiles, *domains;
+	struct conf_node *classes, *tagging, *profiles, *domains, *checks;
 };
 struct profile_src {
 	int actions[3];		/* spam, suspected, marketing */
@@ -210,6 +225,7 @@ struct expect_src {
 	struct conf_node *outcome, *rules, *shadow, *skipped, *reply, *queue, *subject, *header,
 	    *redirect;
 	struct conf_node *attachments, *contains, *lacks, *refused, *bcc, *notify, *overridden;
+	struct conf_node *spam, *symbols;
 };
 
 /* --- shared readers ------------------------------------------------------------------ */
@@ -231,6 +247,9 @@ const char *pendings_nearest(struct load *ld, const struct pendings *l, struct s
 const char *nearest_hint(struct load *ld, const char *nearest);	/* "did you mean `x`?" or NULL */
 void load_hash(struct load *ld, struct span s);	/* into the policy's hash */
 bool load_file(struct load *ld, const struct conf_node *at, struct span path, struct span *text);
+/* The same, with a hint where it cannot be read. */
+bool load_file_or(struct load *ld, const struct conf_node *at, struct span path, const char *hint,
+    struct span *text);
 /* Puts v into an array that grows in the arena. */
 void push_u32(struct arena *a, uint32_t **v, size_t *n, size_t *cap, uint32_t x);
 
@@ -259,6 +278,13 @@ void detectors_read(struct load *ld, struct conf_node *n, void *obj);
 void detectors_finish(struct load *ld);	/* compile, samples */
 /* The name stands as the key of at, or as its value. -1: an error was said. */
 int detector_resolve(struct load *ld, const struct conf_node *at, bool is_key, struct span name);
+struct detectors *detector_set(struct load *ld);
+/* load_graded.c; -1 when an error was said. */
+int lexicon_read(struct load *ld, struct conf_node *n, struct span id, const struct detector_src *src,
+    const struct detector_near *near, unsigned mask_last);
+int fingerprint_read(struct load *ld, struct conf_node *n, struct span id,
+    const struct detector_src *src);
+void lint_graded(struct load *ld, const struct custom *u);
 /* A detector of a condition alone; -1 when an error was said. */
 int detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *pattern);
 
@@ -306,6 +332,11 @@ extern const char *const spam_actions[], *const spam_sources[];
 key_fn spam_read, spam_class_spam, spam_class_suspected, spam_class_marketing, tagging_spam,
     tagging_suspected, tagging_marketing;
 void spam_defaults(struct load *ld);	/* classes where no section says them */
+
+/* load_checks.c */
+key_fn check_when, check_score, check_title;
+void checks_read(struct load *ld, struct conf_node *n);
+void checks_finish(struct load *ld);
 
 /* load_rules.c */
 key_fn rules_read, rule_title, rule_when, rule_unless, rule_then;

@@ -8,8 +8,8 @@
 #include "detect/exact.h"
 #include "load.h"
 
-static struct detectors *
-the_set(struct load *ld)
+struct detectors *
+detector_set(struct load *ld)
 {
 	if (!ld->p->detectors)
 		ld->p->detectors = detectors_new();
@@ -44,8 +44,21 @@ node_hash(const struct conf_node *n)
 	struct span two[2] = { n->key, n->text };
 	uint64_t h = hash_numbers(hash_spans(two, 2), n->kind);
 
+	CONF_EACH (c, n)
+		h = hash_numbers(h, node_hash(c));
+	return h;
+}
+
+/* Without what decides nothing (samples), and what a record can be judged by anew (thresholds). */
+static uint64_t
+definition_hash(const struct conf_node *n)
+{
+	struct span two[2] = { n->key, n->text };
+	uint64_t h = hash_numbers(hash_spans(two, 2), n->kind);
+
 	CONF_EACH (c, n) {
-		if (!span_is(c->key, "samples"))
+		if (!span_is(c->key, "samples") && !span_is(c->key, "score") &&
+		    !span_is(c->key, "overlap"))
 			h = hash_numbers(h, node_hash(c));
 	}
 	return h;
@@ -138,8 +151,9 @@ words_fine(struct load *ld, struct conf_node *n, const struct spans *words)
 	return true;
 }
 
+/* w: all but the words. */
 static int
-add_words(struct load *ld, struct conf_node *n, struct span id)
+add_words(struct load *ld, struct conf_node *n, struct span id, struct detector_words *w)
 {
 	struct spans words = { 0 };
 	struct err err = { 0 };
@@ -147,7 +161,9 @@ add_words(struct load *ld, struct conf_node *n, struct span id)
 
 	if (!read_texts(ld, n, "words", &words) || !words_fine(ld, n, &words))
 		return -1;
-	index = detectors_add_words(the_set(ld), id, words.v, words.n, &err);
+	w->words = words.v;
+	w->nwords = words.n;
+	index = detectors_add_listed(detector_set(ld), id, w, &err);
 	if (index == -1)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "%s", err.text);
 	return index;
@@ -169,7 +185,7 @@ add_pattern(struct load *ld, struct conf_node *n, struct span id, struct detecto
 	if (!no_controls(ld, n, s))
 		return -1;
 	p->pattern = arena_span(ld->a, s);
-	index = detectors_add_pattern(the_set(ld), id, p, &err);
+	index = detectors_add_pattern(detector_set(ld), id, p, &err);
 	if (index == -1) {
 		diag_at(ld->d, DIAG_ERROR, n, n->quoted ? NULL : "put patterns in single quotes", "%s",
 		    err.text);
@@ -182,14 +198,64 @@ add_pattern(struct load *ld, struct conf_node *n, struct span id, struct detecto
 	return index;
 }
 
+/* Which keys go with which kinds of detector. */
+#define KINDS_OF_DETECTOR 4
+static const char *const kind_names[KINDS_OF_DETECTOR] = { "words", "pattern", "lexicon",
+	"fingerprint" };
+
+/* The one kind, or -1 with an error. */
+static int
+kind_of(struct load *ld, struct conf_node *n, const struct detector_src *src, bool said)
+{
+	struct conf_node *const kinds[KINDS_OF_DETECTOR] = { src->words, src->pattern, src->lexicon,
+		src->fingerprint };
+	const struct {
+		struct conf_node *node;
+		unsigned kinds;		/* 1 << index in kind_names */
+		const char *with;
+	} keys[] = {
+		{ src->near, 7, "`words`, `pattern` and `lexicon`" },
+		{ src->confidence, 3, "`words` and `pattern`" },
+		{ src->mask, 7, "`words`, `pattern` and `lexicon`" },
+		{ src->score, 4, "`lexicon`" },
+		{ src->overlap, 8, "`fingerprint`" },
+	};
+	int kind = -1;
+
+	for (int i = 0; i < KINDS_OF_DETECTOR; i++) {
+		if (!kinds[i])
+			continue;
+		if (kind >= 0) {
+			diag_key(ld->d, DIAG_ERROR, kinds[i], NULL,
+			    "`%s` and `%s`: a detector has one of them", kind_names[kind], kind_names[i]);
+			return -1;
+		}
+		kind = i;
+	}
+	if (kind == -1) {
+		if (!said)
+			diag_key(ld->d, DIAG_ERROR, n, NULL, "a detector has `words`, `pattern`, "
+			    "`lexicon`, `fingerprint` or `exact`");
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].node && !(keys[i].kinds >> kind & 1)) {
+			diag_key(ld->d, DIAG_ERROR, keys[i].node, NULL, "`" SPAN_FMT "` goes with %s",
+			    SPAN_ARG(keys[i].node->key), keys[i].with);
+			return -1;
+		}
+	return kind;
+}
+
 static int
 read_one(struct load *ld, struct conf_node *n, struct span id, struct custom *c)
 {
-	struct detector_pattern p = { .alone = CONFIDENCE_MEDIUM, .with_near = CONFIDENCE_HIGH,
-		.mask_last = 2 };
+	struct detector_pattern p = { .mask_last = 2 };
 	struct near_src near = { .within = 60 };
 	struct detector_src src = { 0 };
+	struct detector_words w;
 	size_t errors = ld->d->errors;
+	int kind;
 
 	if (!keys_read(ld, n, SECTION_DETECTOR, &src))
 		return -1;
@@ -204,22 +270,11 @@ read_one(struct load *ld, struct conf_node *n, struct span id, struct custom *c)
 		    SPAN_ARG(src.columns ? src.columns->key : src.key->key));
 		return -1;
 	}
-	if (!src.words == !src.pattern) {
-		if (ld->d->errors == errors)
-			diag_key(ld->d, DIAG_ERROR, n, NULL,
-			    "a detector has either `words` or `pattern`");
+	if ((kind = kind_of(ld, n, &src, ld->d->errors > errors)) == -1)
 		return -1;
-	}
-	if (src.words) {
-		struct conf_node *extra = src.near ? src.near : src.confidence ? src.confidence :
-		    src.mask;
-
-		if (extra) {
-			diag_key(ld->d, DIAG_ERROR, extra, NULL,
-			    "`" SPAN_FMT "` goes with `pattern`", SPAN_ARG(extra->key));
-			return -1;
-		}
-		return add_words(ld, src.words, id);
+	if (kind != 0 || src.near) {	/* words alone are sure */
+		p.alone = CONFIDENCE_MEDIUM;
+		p.with_near = CONFIDENCE_HIGH;
 	}
 	if (src.near && keys_read(ld, src.near, SECTION_NEAR, &near)) {
 		if (near.words.n == 0)
@@ -232,7 +287,18 @@ read_one(struct load *ld, struct conf_node *n, struct span id, struct custom *c)
 		read_mask(ld, src.mask, &p.mask_last);
 	if (ld->d->errors > errors)
 		return -1;
-	return add_pattern(ld, src.pattern, id, &p);
+	switch (kind) {
+	case 0:
+		w = (struct detector_words){ .near = p.near, .alone = p.alone,
+			.with_near = p.with_near, .mask_last = p.mask_last };
+		return add_words(ld, src.words, id, &w);
+	case 1:
+		return add_pattern(ld, src.pattern, id, &p);
+	case 2:
+		return lexicon_read(ld, n, id, &src, &p.near, p.mask_last);
+	default:
+		return fingerprint_read(ld, n, id, &src);
+	}
 }
 
 void
@@ -268,7 +334,7 @@ detectors_read(struct load *ld, struct conf_node *n, void *obj)
 			continue;
 		ld->file_hash = 0;
 		u->index = read_one(ld, c, u->id, u);
-		note_hash(ld, u->index, hash_numbers(node_hash(c), ld->file_hash));
+		note_hash(ld, u->index, hash_numbers(definition_hash(c), ld->file_hash));
 	}
 }
 
@@ -301,7 +367,7 @@ detector_resolve(struct load *ld, const struct conf_node *at, bool is_key, struc
 		    "detector `" SPAN_FMT "` is in the pack %s", SPAN_ARG(name), pack);
 		return -1;
 use:
-		index = detectors_add_builtin(the_set(ld), name, &err);
+		index = detectors_add_builtin(detector_set(ld), name, &err);
 		if (index == -1) {
 			say_name(ld, at, is_key, NULL, "%s", err.text);
 			return -1;
@@ -328,6 +394,7 @@ int
 detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *pattern)
 {
 	struct detector_pattern p = { .alone = CONFIDENCE_HIGH, .with_near = CONFIDENCE_HIGH };
+	struct detector_words w = { .mask_last = 2 };
 	int index = -1, *known;
 	struct span id;
 	struct buf key;
@@ -351,7 +418,7 @@ detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *patt
 		return *known;
 	}
 	id = span_str(arena_printf(ld->a, " %zu", table_count(ld->hidden)));
-	index = words ? add_words(ld, words, id) : add_pattern(ld, pattern, id, &p);
+	index = words ? add_words(ld, words, id, &w) : add_pattern(ld, pattern, id, &p);
 	if (index >= 0) {
 		struct span text = buf_data(&key);
 
@@ -364,6 +431,17 @@ detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *patt
 	return index;
 }
 
+/* A single word of a lexicon is no sample of what it is for: of a sum, medium is asked. */
+static bool
+sample_found(const struct load *ld, const struct custom *u, const struct detection *out)
+{
+	for (size_t i = 0; i < out->nmatches; i++)
+		if (out->matches[i].confidence >= CONFIDENCE_MEDIUM ||
+		    !detectors_graded(ld->p->detectors, (size_t)u->index))
+			return true;
+	return false;
+}
+
 static void
 try_samples(struct load *ld, const struct custom *u, struct conf_node *list, bool want)
 {
@@ -372,22 +450,23 @@ try_samples(struct load *ld, const struct custom *u, struct conf_node *list, boo
 	for (struct conf_node *c = list->kind == CONF_LIST ? list->first : list; c;
 	     c = list->kind == CONF_LIST ? c->next : NULL) {
 		struct detection out = { 0 };
-		struct span s;
+		struct span s, grade;
 		struct arena *a;
 
 		if (!conf_text(ld->d, c, "a text", &s))
 			continue;
 		a = arena_new(0);
 		detectors_run_text(ld->p->detectors, (size_t)u->index, s, a, &out);
+		grade = detectors_grade_text(ld->p->detectors, &out, (size_t)u->index, a);
 		if (out.undecided)
 			diag_at(ld->d, DIAG_ERROR, c, NULL,
 			    "`" SPAN_FMT "` gives up on this sample: the pattern takes too many steps",
 			    SPAN_ARG(u->id));
-		else if ((out.nmatches > 0) != want)
+		else if (sample_found(ld, u, &out) != want)
 			diag_at(ld->d, DIAG_ERROR, c, NULL, want ?
-			    "sample fails: `" SPAN_FMT "` does not find this" :
-			    "sample fails: `" SPAN_FMT "` finds this, and should not",
-			    SPAN_ARG(u->id));
+			    "sample fails: `" SPAN_FMT "` does not find this%s" SPAN_FMT :
+			    "sample fails: `" SPAN_FMT "` finds this, and should not%s" SPAN_FMT,
+			    SPAN_ARG(u->id), grade.n ? ": " : "", SPAN_ARG(grade));
 		arena_free(&a);
 	}
 }

@@ -250,8 +250,9 @@ read_levels(struct load *ld, struct conf_node *n, struct exact_plan *plan, enum 
 int
 exact_read(struct load *ld, struct conf_node *n, struct span id, const struct detector_src *src)
 {
-	struct conf_node *extra = src->words ? src->words : src->pattern ? src->pattern : src->near ?
-	    src->near : src->mask;
+	struct conf_node *const others[] = { src->words, src->pattern, src->lexicon, src->fingerprint,
+		src->near, src->mask, src->score, src->overlap };
+	struct conf_node *extra = NULL;
 	enum confidence alone = CONFIDENCE_NONE, with_near = CONFIDENCE_HIGH;
 	struct exact_plan plan = { 0 };
 	const struct exact_header *h;
@@ -259,6 +260,8 @@ exact_read(struct load *ld, struct conf_node *n, struct span id, const struct de
 	struct span key;
 	int index;
 
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && !extra; i++)
+		extra = others[i];
 	if (extra) {
 		diag_key(ld->d, DIAG_ERROR, extra, NULL, "`" SPAN_FMT "` does not go with `exact`",
 		    SPAN_ARG(extra->key));

@@ -38,7 +38,7 @@ read_mask(struct load *ld, struct conf_node *n, const char *const *names, unsign
 static void
 missing(struct load *ld, const struct conf_node *n, unsigned fact)
 {
-	if (ld->env->facts_missing & fact)
+	if ((ld->env->facts_missing & fact) && ld->pack.n == 0)
 		diag_key(ld->d, DIAG_WARNING, n, NULL,
 		    "nothing supplies `" SPAN_FMT "` in this version: the condition never holds",
 		    SPAN_ARG(n->key));
@@ -113,7 +113,7 @@ struct cond
 spam_cond(struct load *ld, unsigned classes, bool negate)
 {
 	struct atom atom = { .kind = ATOM_SPAM, .key = SPAN_LIT("spam"), .negate = negate,
-		.spam = classes };
+		.spam = { .classes = classes } };
 	struct buf key;
 
 	key_begin(&key, "spam");
@@ -121,26 +121,56 @@ spam_cond(struct load *ld, unsigned classes, bool negate)
 	return atom_intern(ld, &atom, &key);
 }
 
+/* "spam", "symbol BULK" */
+static bool
+spam_item(struct load *ld, struct conf_node *n, struct atom *a, struct span *symbols)
+{
+	static const struct span head = { "symbol ", 7 };
+	struct span s;
+	int i;
+
+	if (n->kind == CONF_SCALAR && span_starts(n->text, head)) {
+		s = span_trim(span_from(n->text, head.n));
+		symbols[a->spam.symbols.n++] = arena_span(ld->a, s);
+		return s.n > 0;
+	}
+	if (!conf_enum(ld->d, n, spam_names, &i))
+		return false;
+	a->spam.classes |= 1u << spam_values[i];
+	return true;
+}
+
 void
 cond_spam(struct load *ld, struct conf_node *n, void *obj)
 {
+	struct atom atom = { .kind = ATOM_SPAM, .key = SPAN_LIT("spam") };
 	struct conf_node *list;
-	unsigned mask, classes = 0;
-	bool negate;
+	struct span *symbols;
+	struct buf key;
 
 	if (n->kind == CONF_MAP && n->count && !conf_get(n, "not")) {
 		diag_at(ld->d, DIAG_ERROR, n, "as in spam: [spam, suspected]; the scores stand in the section `spam:`",
 		    "a score gives only a class, never an outcome");
 		return;
 	}
-	list = unwrap_not(ld, n, &negate);
-	if (!list || !read_mask(ld, list, spam_names, &mask))
+	if ((list = unwrap_not(ld, n, &atom.negate)) == NULL)
 		return;
-	missing(ld, n, FACT_SPAM);
-	for (int i = 0; spam_names[i]; i++)
-		if (mask >> i & 1)
-			classes |= 1u << spam_values[i];
-	conds_push(ld, obj, spam_cond(ld, classes, negate));
+	if (list->kind == CONF_LIST && list->count == 0) {
+		diag_at(ld->d, DIAG_ERROR, list, NULL, "an empty list: this would never hold");
+		return;
+	}
+	symbols = arena_array(ld->a, list->kind == CONF_LIST ? list->count : 1, sizeof(*symbols));
+	atom.spam.symbols.v = symbols;
+	for (struct conf_node *c = list->kind == CONF_LIST ? list->first : list; c;
+	     c = list->kind == CONF_LIST ? c->next : NULL)
+		if (!spam_item(ld, c, &atom, symbols))
+			return;
+	ld->asks_spam = n;
+	key_begin(&key, "spam");
+	buf_printf(&key, "%x", atom.spam.classes);
+	if (atom.spam.symbols.n)
+		key_texts(&key, &atom.spam.symbols);
+	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
 void

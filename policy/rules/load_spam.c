@@ -447,6 +447,10 @@ spam_read(struct load *ld, struct conf_node *n, void *obj)
 	size_t errors = ld->d->errors;
 	struct profile *other;
 
+	if (ld->pack.n) {		/* a pack brings checks alone */
+		checks_read(ld, conf_get(n, "checks"));
+		return;
+	}
 	if (ld->spam) {
 		diag_key(ld->d, DIAG_ERROR, n, NULL, "`spam` stands in another file already");
 		return;
@@ -463,11 +467,10 @@ spam_read(struct load *ld, struct conf_node *n, void *obj)
 			ld->tags[i] = tag_new(ld, src.tagging);
 		keys_read(ld, src.tagging, SECTION_TAGGING, NULL);
 	}
+	if (src.checks)
+		checks_read(ld, src.checks);
 	profiles_read(ld, src.profiles);
 	other = domains_read(ld, src.domains);
-	if (ld->env->facts_missing & FACT_SPAM)
-		diag_key(ld->d, DIAG_WARNING, n, NULL,
-		    "nothing rates mail as spam in this version: the section has no effect");
 	if (ld->d->errors > errors)
 		return;
 	for (struct pending *q = ld->profiles.first; q; q = q->next) {

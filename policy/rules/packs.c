@@ -31,6 +31,7 @@ const char *const pack_names[] = {
 #define X(c) "postern/" c "-identifiers",
 	COUNTRIES(X)
 #undef X
+	"postern/antispam",
 	NULL
 };
 
@@ -39,7 +40,8 @@ pack_text(struct span name)
 {
 	for (size_t i = 0; pack_names[i]; i++)
 		if (span_is(name, pack_names[i]))
-			return i == 0 ? base_text : empty_text;
+			return i == 0 ? base_text : span_is(name, "postern/antispam") ?
+			    antispam_text : empty_text;
 	return NULL;
 }
 

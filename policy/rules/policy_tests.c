@@ -347,7 +347,7 @@ static void
 expect_people(struct run *r, const struct expect_src *x, struct span who,
     const struct decision *d, const struct verdict *v)
 {
-	size_t most = v->nrefused + v->nbcc + v->nnotices + d->noverridden + 1, n;
+	size_t most = v->nrefused + v->nbcc + v->nnotices + d->noverridden + v->spam.nsymbols + 1, n;
 	struct span *got = arena_array(r->a, most, sizeof(*got));
 
 	for (n = 0; n < v->nrefused; n++)
@@ -362,6 +362,10 @@ expect_people(struct run *r, const struct expect_src *x, struct span who,
 	for (n = 0; n < d->noverridden; n++)
 		got[n] = d->overridden[n].rule;
 	expect_list(r, x->overridden, who, "overridden", got, n);
+	for (n = 0; n < v->spam.nsymbols; n++)
+		got[n] = v->spam.symbols[n].name;
+	expect_list(r, x->symbols, who, "symbols", got, n);
+	expect_text(r, x->spam, who, "spam", span_str(v->spam.class ? v->spam.class : "not rated"), false);
 }
 
 static void

@@ -459,13 +459,15 @@ put_record(const struct eval *e, const struct verdict *v, const struct span *rea
 		if (reason)
 			wire_put_span(&b, *reason);
 		put_session(&b, e->env);
-		put_facts(&b, e->facts, e->env);
+		put_facts(&b, e->given, e->env);
 		put_verdict(&b, v, e->facts, a);
 		put_message(&b, e->an, depth);
 		put_found(&b, e, a, depth);
 		put_texts(&b, e);
-		if (!reason)
+		if (!reason) {
 			put_actions(&b, e, v);
+			put_grades(&b, e);
+		}
 		if (!buf_failed(&b)) {
 			out = arena_span(a, buf_data(&b));
 			break;
@@ -490,7 +492,7 @@ record_failed(const struct policy *p, const struct anatomy *an, const struct env
 	e.p = p;
 	e.an = an;
 	e.env = env;
-	e.facts = facts;
+	e.given = e.facts = facts;
 	e.arena = a;
 	return put_record(&e, v, &reason, a);
 }

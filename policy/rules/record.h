@@ -8,7 +8,7 @@
 
 enum { RECORD_FAILED = 1, RECORD_CUT = 2, RECORD_THIN = 4, RECORD_UNDECIDED = 8,
 	RECORD_EXHAUSTED = 16 };
-enum { EXTENSION_LIMIT = 1, EXTENSION_ACTIONS };
+enum { EXTENSION_LIMIT = 1, EXTENSION_ACTIONS, EXTENSION_GRADES };
 enum answer { ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES, ANSWER_GAVE_UP };
 
 /* manifest.c */
@@ -37,6 +37,16 @@ struct found_reader {
 void record_found(struct found_reader *f, const struct record *r);
 bool record_next_detector(struct found_reader *f);	/* skips what is left of the one before */
 bool record_next_match(struct found_reader *f);
+
+/* record_grades.c: what lexicons and fingerprints came to, so that their thresholds can be changed. */
+void put_grades(struct buf *record, const struct eval *e);
+struct grades_reader {
+	struct wire w;
+	size_t left;
+};
+void record_grades(struct grades_reader *g, const struct record *r);
+/* The next one: detector is an index in the manifest, a subject a number of a value. */
+bool record_next_grade(struct grades_reader *g, struct grade *out);
 
 /* What is known instead of the message, while one record is replayed. */
 struct recorded {

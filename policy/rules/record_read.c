@@ -303,6 +303,17 @@ get_extensions(struct wire *w, struct arena *a, struct record *r)
 			w->bad |= body.bad;
 			continue;
 		}
+		if (tag == EXTENSION_GRADES) {
+			struct grades_reader g;
+			struct grade one;
+
+			r->grades = body.in;
+			record_grades(&g, r);
+			while (record_next_grade(&g, &one))
+				;
+			w->bad |= g.w.bad || g.left > 0;
+			continue;
+		}
 		if (tag != EXTENSION_LIMIT)	/* of a newer version: it may stay unread */
 			continue;
 		r->limit_rule = wire_get_span(&body);

@@ -142,6 +142,32 @@ take_matches(const struct record_plan *plan, const struct record *r, struct eval
 				.confidence = CONFIDENCE_LOW };
 }
 
+/* What is kept of sums is judged by the thresholds of this policy. */
+static void
+take_grades(const struct record_plan *plan, const struct record *r, struct eval *e)
+{
+	struct detection *d = &e->detection;
+	struct grades_reader reader;
+	struct grade one;
+	size_t max;
+
+	if (d->first == NULL || r->grades.n == 0)
+		return;
+	record_grades(&reader, r);
+	max = reader.left;
+	d->grades = arena_array(e->arena, max + 1, sizeof(*d->grades));
+	while (d->ngrades < max && record_next_grade(&reader, &one)) {
+		uint32_t to = translate(plan, one.detector);
+
+		if (to == NONE || !detectors_graded(plan->p->detectors, to))
+			continue;
+		one.detector = to;
+		d->grades[d->ngrades++] = one;
+	}
+	grades_sort(d);
+	detectors_rate(plan->p->detectors, d, r->an.surfaces);
+}
+
 static enum answer
 recorded_answer(const struct record *r, uint32_t text)
 {
@@ -302,10 +328,11 @@ static void
 judge_once(const struct record_plan *plan, const struct record *r, struct recorded *k,
     const struct policy_options *opt, struct arena *a, struct verdict *out)
 {
-	struct eval e = { .p = plan->p, .an = &r->an, .env = &r->env, .facts = &r->facts,
-		.arena = a, .recorded = k };
+	struct eval e = { .p = plan->p, .an = &r->an, .env = &r->env, .given = &r->facts,
+		.facts = &r->facts,		.arena = a, .recorded = k };
 
 	take_matches(plan, r, &e);
+	take_grades(plan, r, &e);
 	eval_ready(&e);
 	eval_judge(&e, opt, out);
 	/* variant 0 is the message as it came; the others are only numbers here */

@@ -140,8 +140,19 @@ struct spam_test {		/* ">= 12" or "symbol BULK" */
 	double score;
 	bool above;		/* >, not >= */
 };
+struct cond;
+struct spam_check {
+	struct span id, title;
+	double score;
+	const struct cond *when;
+	size_t nwhen;
+	const char *file;	/* where it stands */
+	uint32_t line;
+};
 struct spam_policy {
 	enum spam_source source;
+	struct spam_check *checks;	/* sorted by id */
+	size_t nchecks;
 	struct {
 		const struct spam_test *v;	/* one of them is enough */
 		size_t n;
@@ -166,7 +177,7 @@ struct atom {
 		uint32_t defects;
 		struct { const struct schedule *const *v; size_t n; } schedules;
 		struct { enum auth_fact fact; unsigned results; } auth;	/* 1 << AUTH_… */
-		unsigned spam;		/* 1 << SPAM_… */
+		struct { unsigned classes; struct spans symbols; } spam;	/* 1 << SPAM_… */
 		struct range reputation;
 	};
 };
@@ -343,6 +354,8 @@ struct policy {
 
 const struct rule *policy_rule(const struct policy *p, struct span id);	/* or NULL */
 
+extern const char antispam_text[];	/* pack_antispam.c */
+
 /* --- one message ------------------------------------------------------------------- */
 
 struct tally {			/* the answer to a measure */
@@ -355,7 +368,8 @@ struct eval {
 	const struct policy *p;
 	const struct anatomy *an;
 	const struct envelope *env;
-	const struct facts *facts;
+	const struct facts *given;	/* by the caller … */
+	const struct facts *facts;	/* … with what rate.c makes of them */
 	struct arena *arena;
 	struct detection detection;
 	unsigned char *memo;	/* for each atom: 0 not asked yet, 1 no, 2 yes, 3 it cannot be said */
@@ -400,6 +414,9 @@ void eval_begin(struct eval *e, const struct policy *p, const struct anatomy *an
 void eval_sets(const struct eval *e, struct span address, size_t guess, uint64_t *bits);
 /* The second half of eval_begin: all but what the detectors found. */
 void eval_ready(struct eval *e);
+/* rate.c: the spam facts, by the checks of the policy, where nobody else has rated it. */
+void spam_rate(struct eval *e);
+void spam_report(const struct eval *e, struct spam_report *out);
 /* The rest of policy_judge, for an evaluation that has begun. */
 void eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out);
 bool eval_cond(struct eval *e, const struct cond *c);

@@ -60,6 +60,10 @@ static const struct {
 	{ SECTION_TEXT, "words", "T" }, { SECTION_TEXT, "pattern", "t" },
 	{ SECTION_HEADER_TEXT, "words", "T" }, { SECTION_HEADER_TEXT, "pattern", "t" },
 	{ SECTION_HEADER_TEXT, "present", "b" }, { SECTION_FINDS, "in", "T" },
+	{ SECTION_DETECTOR, "lexicon", "t/{t}" }, { SECTION_DETECTOR, "score", "@SCORE" },
+	{ SECTION_DETECTOR, "fingerprint", "t" }, { SECTION_DETECTOR, "overlap", "@OVERLAP" },
+	{ SECTION_SCORE, "medium", "t" }, { SECTION_SCORE, "high", "t" },
+	{ SECTION_OVERLAP, "medium", "t" }, { SECTION_OVERLAP, "high", "t" },
 	{ SECTION_ATTACHMENT, "type", "T" }, { SECTION_ATTACHMENT, "name", "T" },
 	{ SECTION_ATTACHMENT, "extension", "T" }, { SECTION_ATTACHMENT, "size", "@RANGE" },
 	{ SECTION_ATTACHMENT, "encrypted", "b/T" }, { SECTION_ATTACHMENT, "mismatch", "b" },
@@ -81,7 +85,9 @@ static const struct {
 	{ SECTION_SCHEDULE, "to", "t" }, { SECTION_SCHEDULE, "zone", "t" },
 	{ SECTION_SCHEDULE, "holidays", "D/[D]" }, { SECTION_SPAM, "classes", "@CLASSES" },
 	{ SECTION_SPAM, "tagging", "@TAGGING" }, { SECTION_SPAM, "profiles", "{@PROFILE}" },
-	{ SECTION_SPAM, "domains", "{t}" }, { SECTION_CLASSES, "spam", "T" },
+	{ SECTION_SPAM, "domains", "{t}" }, { SECTION_SPAM, "checks", "{t/@CHECK}" },
+	{ SECTION_CHECK, "score", "t" }, { SECTION_CHECK, "when", "@WHEN" },
+	{ SECTION_CHECK, "title", "t/{t}" }, { SECTION_CLASSES, "spam", "T" },
 	{ SECTION_CLASSES, "suspected", "T" }, { SECTION_CLASSES, "marketing", "T" },
 	{ SECTION_TAGGING, "spam", "@TAG" }, { SECTION_TAGGING, "suspected", "@TAG" },
 	{ SECTION_TAGGING, "marketing", "@TAG" }, { SECTION_TAG, "add_header", "{t}" },
@@ -118,6 +124,7 @@ static const struct {
 	{ SECTION_EXPECT, "contains", "T" }, { SECTION_EXPECT, "lacks", "T" },
 	{ SECTION_EXPECT, "refused", "T" }, { SECTION_EXPECT, "bcc", "T" },
 	{ SECTION_EXPECT, "notify", "T" }, { SECTION_EXPECT, "overridden", "T" },
+	{ SECTION_EXPECT, "spam", "t" }, { SECTION_EXPECT, "symbols", "T" },
 };
 
 /* Keys without which the map says nothing. */
@@ -136,9 +143,10 @@ static const struct {
 
 static const char *const definition_names[SECTION_COUNT] = {
 #define S(name) [SECTION_##name] = #name
-	S(TOP), S(DEFAULTS), S(DETECTOR), S(COLUMNS), S(COLUMNS_ANY), S(NEAR), S(CONFIDENCE), S(SAMPLES), S(RULE), S(WHEN),
+	S(TOP), S(DEFAULTS), S(DETECTOR), S(COLUMNS), S(COLUMNS_ANY), S(NEAR), S(CONFIDENCE), S(SCORE), S(OVERLAP),
+	S(SAMPLES), S(RULE), S(WHEN),
 	S(RANGE), S(TEXT), S(HEADER_TEXT), S(FINDS), S(ATTACHMENT), S(THEN), S(HOLD),
-	S(EXCEPTION), S(SCHEDULE), S(SPAM), S(CLASSES), S(TAGGING), S(TAG), S(PROFILE), S(STRIP),
+	S(EXCEPTION), S(SCHEDULE), S(SPAM), S(CLASSES), S(TAGGING), S(TAG), S(PROFILE), S(CHECK), S(STRIP),
 	S(REDACT), S(APPEND), S(OVERRIDE), S(LIMIT), S(LIMIT_THEN), S(LIMIT_EXEMPT), S(TESTS),
 	S(TEST), S(FACTS), S(FACT_SPAM), S(MESSAGE), S(FILE), S(EXPECT),
 #undef S

@@ -145,6 +145,8 @@ live_build(struct load *ld)
 			conds_mark(p, p->rules[i].unless, p->rules[i].nunless);
 			redact_mark(p, p->rules[i].then.redact);
 		}
+	for (size_t i = 0; i < p->spam.nchecks; i++)
+		conds_mark(p, p->spam.checks[i].when, p->spam.checks[i].nwhen);
 	for (size_t i = 0; i < p->nexceptions; i++)
 		conds_mark(p, p->exceptions[i].when, p->exceptions[i].nwhen);
 }

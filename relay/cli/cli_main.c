@@ -44,6 +44,13 @@ const struct command commands[] = {
 	    "explain FILE.eml [--direction D] [--client IP] [--from A] [--to B,C]\n"
 	    "    [--member GROUP=ADDRESS]...\n"
 	    "explain ID", explain_either },
+	{ "auth", "who sent a message: what the verifier would say now",
+	    "auth spf --ip ADDRESS [--helo NAME] [--from ADDRESS] [--engine strict|libspf2|both]\n"
+	    "         [--dns IP:PORT] [-v]\n"
+	    "auth dmarc --from ADDRESS [--spf RESULT:DOMAIN] [--dkim RESULT:DOMAIN]...\n"
+	    "         [--discovery psl|tree-walk] [--sample N] [--dns IP:PORT] [-v]\n"
+	    "  the first word is the result; -v shows each question to the DNS. Exit status 0 for\n"
+	    "  `pass`. RESULT: is `pass:` unless given; --sample: 0 to 99, those below pct= count", cmd_auth },
 	{ "policy", "the rules: how they do, and what became of them when",
 	    "policy list\n"
 	    "policy show RULE\n"
@@ -114,6 +121,15 @@ const struct command commands[] = {
 	    "tlsrpt send [DAY] [DOMAIN]\n"
 	    "  DAY: 2026-11-22, today, yesterday (UTC). Reports go by themselves once the day\n"
 	    "  is over; what is sent of today is told again with the whole day", cmd_tlsrpt },
+	{ "fingerprint", "documents whose passages a policy recognises: its index",
+	    "fingerprint add DIR FILE... [--name NAME] [--ignore TEMPLATE]...\n"
+	    "fingerprint list DIR\n"
+	    "fingerprint remove DIR NAME...\n"
+	    "fingerprint check DIR FILE...\n"
+	    "  DIR: a folder, or dir:PATH as it stands in a policy. FILE: a document of any kind\n"
+	    "    that mail is searched in, or a folder of them. What stands in a TEMPLATE (a\n"
+	    "    letterhead, a disclaimer) counts for no document. check: what would be found in\n"
+	    "    FILE; status 1 when anything is", cmd_fingerprint },
 	{ "doctor", "looks at everything that keeps mail from arriving", "doctor", cmd_doctor },
 	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
 	{ "recipients", "does an address of ours exist, and who says so",

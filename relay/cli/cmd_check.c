@@ -17,6 +17,7 @@
 #include "fs.h"
 #include "net/tls_server.h"
 #include "net/transport.h"
+#include "reader/program.h"
 #include "scanner/load_policy.h"
 #include "signer/dkim_ring.h"
 #include "signer/dkim_sign.h"
@@ -204,6 +205,16 @@ check_groups(struct check *c)
 	}
 }
 
+/* The program that reads text in pictures, and its languages. */
+static void
+check_ocr(struct check *c)
+{
+	struct err err;
+
+	if (c->conf->ocr.on && reader_check(&c->conf->ocr, &err) == -1)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+}
+
 static void
 check_config(struct check *c, const char *path)
 {
@@ -213,6 +224,7 @@ check_config(struct check *c, const char *path)
 	check_keys(c, path);
 	check_tls(c);
 	check_users(c);
+	check_ocr(c);
 	check_directories(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
 	check_groups(c);

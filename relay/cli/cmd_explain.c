@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "id.h"
+#include "reader/program.h"
 #include "scanner/scan.h"
 
 #define MESSAGE_MAX ((size_t)256 << 20)
@@ -295,6 +296,11 @@ put_finding(struct buf *o, const struct finding *f)
 		put_safe(o, f->origin);
 	}
 	buf_putc(o, '\n');
+	if (f->grade.n) {
+		buf_puts(o, "    ");
+		put_safe(o, f->grade);
+		buf_putc(o, '\n');
+	}
 	for (size_t i = 0; i < f->nplaces; i++)
 		buf_printf(o, "%s%u-%u", i ? ", " : "    at ", f->places[i].from, f->places[i].to);
 	for (size_t i = 0; i < f->nmasked; i++) {
@@ -353,6 +359,23 @@ put_virus(struct buf *o, const struct facts *f, const char *trouble)
 	if (f->av_engine.n)
 		buf_printf(o, " (" SPAN_FMT ")", SPAN_ARG(f->av_engine));
 	buf_putc(o, '\n');
+}
+
+static void
+put_spam(struct buf *o, const struct spam_report *s)
+{
+	if (s->class == NULL)
+		return;
+	buf_printf(o, "spam: %s, score %.1f\n", s->class, s->score);
+	for (size_t i = 0; i < s->nsymbols; i++) {
+		buf_printf(o, "  %+5.1f  ", s->symbols[i].score);
+		put_safe(o, s->symbols[i].name);
+		if (s->symbols[i].title.n) {
+			buf_puts(o, ": ");
+			put_safe(o, s->symbols[i].title);
+		}
+		buf_putc(o, '\n');
+	}
 }
 
 /* What is changed, what could not be, who gets a copy, who is told. */
@@ -418,6 +441,7 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 	for (size_t i = 0; i < v->ndecisions; i++)
 		put_decision(p, env->recipients[i].address, &v->decisions[i]);
 	put_virus(o, &ju->facts, ju->trouble);
+	put_spam(o, &v->spam);
 	if (v->unscannable || v->undecided)
 		buf_puts(o, v->unscannable ? "the message is unscannable\n" :
 		    "a budget ran out: not everything was decided\n");
@@ -502,6 +526,8 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 	struct buf out;
 	struct err err;
 	char tmp[] = "/tmp/postern-explain-XXXXXX";
+	struct reader_alone alone = { .conf = conf ? &conf->ocr : NULL };
+	const struct picture_reader reader = { reader_alone, &alone };
 
 	if (read_message(q, a, &raw, &err) == -1 || make_envelope(q, raw, a, &env, &err) == -1 ||
 	    members_of(q, j, a, &facts.members, &err) == -1) {
@@ -511,6 +537,8 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 	if (!read_facts(q, cli, a, &facts))
 		return CLI_USAGE;
 	open_antivirus(j, q, conf, tmp);
+	if (conf && conf->ocr.on)
+		j->pictures = &reader;
 	judge_message(j, &env, raw, &opt, a, &ju);
 	buf_init(&out, OUTPUT_MAX);
 	if (cli->json) {

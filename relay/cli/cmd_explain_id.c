@@ -86,6 +86,11 @@ put_finding(struct buf *o, const struct jval *f)
 		buf_puts(o, ")");
 	}
 	buf_putc(o, '\n');
+	if (jval_text(f, "grade").n) {
+		buf_puts(o, "    ");
+		page_text(o, jval_text(f, "grade"));
+		buf_putc(o, '\n');
+	}
 	for (size_t i = 0; (v = jval_at(at, i)) != NULL; i++)
 		buf_printf(o, "%s%.0f-%.0f", i ? ", " : "    at ", jval_num(jval_at(v, 0), 0),
 		    jval_num(jval_at(v, 1), 0));
@@ -127,6 +132,27 @@ put_words(struct buf *o, const char *what, const struct jval *list)
 		page_text(o, jval_str(v));
 	}
 	buf_putc(o, '\n');
+}
+
+static void
+put_spam(struct buf *o, const struct jval *v)
+{
+	const struct jval *list = jval_get(v, "symbols"), *s;
+
+	if (!jval_is_object(v))
+		return;
+	buf_puts(o, "spam: ");
+	page_text(o, jval_text(v, "class"));
+	buf_printf(o, ", score %.1f\n", jval_num(jval_get(v, "score"), 0));
+	for (size_t i = 0; (s = jval_at(list, i)) != NULL; i++) {
+		buf_printf(o, "  %+5.1f  ", jval_num(jval_get(s, "score"), 0));
+		page_text(o, jval_text(s, "name"));
+		if (jval_text(s, "title").n) {
+			buf_puts(o, ": ");
+			page_text(o, jval_text(s, "title"));
+		}
+		buf_putc(o, '\n');
+	}
 }
 
 static void
@@ -223,6 +249,7 @@ record_put(struct buf *o, const struct cli *cli, const struct jval *record)
 	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++)
 		put_recipient(o, cli, v);
 	put_virus(o, jval_get(record, "virus"));
+	put_spam(o, jval_get(record, "spam"));
 	if (jval_bool(record, "unscannable"))
 		buf_puts(o, "the message is unscannable\n");
 	list = jval_get(record, "findings");

@@ -7,6 +7,7 @@
 #include "fetcher/https.h"
 #include "fetcher/sts_policy.h"
 #include "postern/arena.h"
+#include "verifier/dns_question.h"
 
 #define SERVERS_MAX 8
 
@@ -76,7 +77,7 @@ const struct dns_answer *
 lookup_ask(struct lookup *l, const char *name, uint16_t type)
 {
 	l->answer = (struct dns_answer){ .status = DNS_NXDOMAIN };
-	if (!dns_name_ok(span_str(name)))
+	if (!dns_question_ok(span_str(name)))
 		return &l->answer;
 	l->answered = false;
 	resolver_ask(l->resolver, name, type, heard, l);

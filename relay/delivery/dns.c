@@ -223,6 +223,7 @@ dns_read(struct span packet, uint16_t type, struct dns_answer *out)
 
 	out->status = DNS_SERVFAIL;
 	out->n = out->ndata = 0;
+	out->more = false;
 	out->canonical[0] = '\0';
 	out->ttl = UINT32_MAX;
 	if (packet.n < HEADER)
@@ -271,6 +272,7 @@ dns_read(struct span packet, uint16_t type, struct dns_answer *out)
 		out->n = 0;
 		return;
 	}
+	out->more = answers > 0;
 	if (out->ttl == UINT32_MAX)
 		out->ttl = 0;
 	out->status = out->n ? DNS_OK : DNS_NODATA;

@@ -11,7 +11,7 @@
 #include "postern/span.h"
 
 #define DNS_NAME_MAX 254	/* text with its NUL */
-#define DNS_RECORDS_MAX 40	/* more are ignored */
+#define DNS_RECORDS_MAX 40	/* more are ignored, and that is said */
 #define DNS_DATA_MAX 8192	/* bytes of all TXT or TLSA records of an answer; what exceeds it makes it unreadable */
 
 enum { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16,
@@ -37,6 +37,7 @@ struct dns_record {
 struct dns_answer {
 	enum dns_status status;
 	bool secure;			/* proved by DNSSEC */
+	bool more;			/* DNS_RECORDS_MAX were read, and there were more */
 	uint32_t ttl;			/* the smallest, seconds */
 	char canonical[DNS_NAME_MAX];	/* whose records these are, at the end of all CNAMEs; "" none */
 	size_t n;

@@ -30,7 +30,7 @@ int resolver_anchors(const char *path, struct arena *a, struct span *out, struct
 struct resolver *resolver_new(struct event_base *base, const struct conf_host *servers,
     size_t n, struct span anchors, struct err *err);
 void resolver_free(struct resolver **r);
-/* name must pass dns_name_ok. */
+/* name must pass dns_name_ok, or dns_question_ok (verifier/dns_question.h). */
 struct question *resolver_ask(struct resolver *r, const char *name, uint16_t type,
     resolver_cb *cb, void *ctx);
 void resolver_cancel(struct question **q);	/* NULL-safe; the callback will not come */

@@ -15,7 +15,7 @@
 
 #define R(name) (1u << ROLE_##name)
 #define R_ANY (R(RECEIVER) | R(SCANNER) | R(SIGNER) | R(QUEUE) | R(DELIVERY) | R(STORE) | \
-	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY) | R(FETCHER))
+	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY) | R(FETCHER) | R(READER))
 
 #define FRAME_SMALL (64u << 10)
 #define FRAME_BIG (4u << 20)	/* the hard bound of every body */
@@ -36,6 +36,8 @@
 	/* the way of a message */ \
 	X(SCAN, R(RECEIVER), R(SCANNER), FRAME_BIG, 1) \
 	X(VERDICT, R(SCANNER), R(RECEIVER), FRAME_BIG, 0) \
+	X(PICTURE, R(SCANNER), R(READER), FRAME_SMALL, 1)	/* text in it is to be read */ \
+	X(PICTURE_TEXT, R(READER), R(SCANNER), FRAME_BIG, 0) \
 	X(SIGN, R(RECEIVER) | R(QUEUE) | R(STORE), R(SIGNER), FRAME_BIG, 1) \
 	X(SIGNED, R(SIGNER), R(RECEIVER) | R(QUEUE) | R(STORE), FRAME_SMALL, 0) \
 	X(PUBLISHED, R(DELIVERY), R(SIGNER), FRAME_SMALL, 0)	/* what the DNS says of a key */ \
@@ -88,7 +90,7 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 	X(RECEIVER, SCANNER) X(RECEIVER, SIGNER) X(RECEIVER, QUEUE) X(RECEIVER, STORE) \
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) X(DELIVERY, SIGNER) \
 	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(RECEIVER, DELIVERY) X(DELIVERY, DIRECTORY) \
-	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER)
+	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

@@ -7,6 +7,8 @@
  */
 #include "ipc/messages.h"
 
+#include "fs.h"
+
 #define EACH_RCPT 4	/* least bytes an encoded recipient, decision … takes: bounds the counts */
 
 const char *
@@ -250,6 +252,31 @@ ENCODE(retire)
 }
 DECODE(retire)
 	m->seconds = dec_u32(&d);
+DECODED
+
+/* ---- text in pictures ---- */
+
+ENCODE(picture)
+	enc_u32(&e, m->ms);
+	enc_u64(&e, m->size);
+}
+DECODE(picture)
+	uint64_t size = 0;
+
+	m->ms = dec_u32(&d);
+	m->size = dec_u64(&d);
+	if (fd == -1 || fs_memfd_check(fd, &size, NULL) == -1 || m->size == 0 || m->size != size ||
+	    m->size > PICTURE_SIZE_MAX || m->ms == 0 || m->ms > PICTURE_MS_MAX)
+		d.bad = true;
+DECODED
+
+ENCODE(picture_text)
+	enc_u8(&e, m->status);
+	enc_span(&e, m->text);
+}
+DECODE(picture_text)
+	m->status = (uint8_t)dec_enum(&d, 3);
+	m->text = dec_span(&d);
 DECODED
 
 /* ---- the way of a message ---- */

@@ -57,6 +57,12 @@ struct msg_verdict {
 };
 #define RECORD_MAX (256u << 10)
 
+/* ---- PICTURE: the ticket answers with PICTURE_TEXT; the descriptor is a sealed memfd ---- */
+struct msg_picture { uint32_t ms; uint64_t size; };
+#define PICTURE_MS_MAX 600000
+#define PICTURE_SIZE_MAX (UINT64_C(256) << 20)
+struct msg_picture_text { uint8_t status; struct span text; };	/* enum picture_status */
+
 /* ---- SIGN: the edited bytes ---- */
 struct msg_sign {
 	uint64_t id;
@@ -271,6 +277,8 @@ MSG_CODEC(client);
 MSG_CODEC(retire);
 MSG_CODEC(scan);
 MSG_CODEC(verdict);
+MSG_CODEC(picture);
+MSG_CODEC(picture_text);
 MSG_CODEC(sign);
 MSG_CODEC(signed);
 MSG_CODEC(published);

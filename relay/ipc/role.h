@@ -17,7 +17,8 @@
 	X(CONSOLE, "console", "_postern-console") \
 	X(AUTHENTICATOR, "authenticator", "_postern-authenticator") \
 	X(DIRECTORY, "directory", "_postern-directory") \
-	X(FETCHER, "fetcher", "_postern-fetcher")
+	X(FETCHER, "fetcher", "_postern-fetcher") \
+	X(READER, "reader", "_postern-reader")
 
 enum role {
 	ROLE_NONE,

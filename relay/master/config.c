@@ -287,14 +287,14 @@ read_antivirus(struct reader *r, const struct conf_node *map)
 static void
 read_scanners(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "processes", "timeout", "memory", NULL };
+	static const char *const known[] = { "processes", "timeout", "memory", "ocr", NULL };
 	const struct conf_node *n;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	r->c->scanners = cpus < 1 ? 1 : cpus > 64 ? 64 : (uint32_t)cpus;
 	r->c->scan_timeout = MINUTE;
 	r->c->scan_memory = SCAN_MEMORY;
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{processes, timeout, memory}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{processes, timeout, memory, ocr}"))
 		return;
 	conf_check_keys(r->d, map, "scanners", known);
 	if ((n = conf_get(map, "processes")) && !(n->kind == CONF_SCALAR && span_is(n->text, "auto")))
@@ -303,6 +303,7 @@ read_scanners(struct reader *r, const struct conf_node *map)
 	if ((n = conf_get(map, "memory")) && conf_size(r->d, n, &r->c->scan_memory) &&
 	    r->c->scan_memory < SCAN_MEMORY_MIN)
 		error_at(r, n, NULL, "`memory` is 64 MiB at least");
+	read_ocr(r, conf_get(map, "ocr"));
 }
 
 static void

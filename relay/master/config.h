@@ -233,6 +233,15 @@ enum av_engine { AV_LIBCLAMAV, AV_OFF };
 #define SCAN_MEMORY (UINT64_C(2) << 30)
 #define SCAN_MEMORY_MIN (UINT64_C(64) << 20)
 
+/* scanners.ocr */
+struct conf_ocr {
+	bool on;
+	const char *languages;		/* "eng+fra", of tesseract */
+	uint64_t pixels;		/* larger pictures are not read */
+	int64_t time;			/* for one picture */
+	int64_t per_message;		/* for all of a message */
+};
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
@@ -274,6 +283,7 @@ struct config {
 	uint32_t scanners;		/* processes; `auto`: the number of processors */
 	int64_t scan_timeout;
 	uint64_t scan_memory;		/* bytes that each may have beside what all share */
+	struct conf_ocr ocr;
 	uint32_t receivers;		/* processes, 1 */
 	struct receiver_limits limits;	/* over all of them */
 	struct ip metrics_ip;		/* family 0: none */

@@ -61,6 +61,8 @@
 	X(DIRECTORY_STALE, "directory_stale_answers", "answers from old knowledge, because LDAP could not be asked") \
 	X(DIRECTORY_FAILURES, "directory_failures", "questions without an answer: the mail waits") \
 	X(DIRECTORY_DOWN, "directories_down", "directories of which no server can be had now") \
+	X(SPF_COMPARED, "spf_compared", "senders that libspf2 judged beside the strict engine (spf engine: both)") \
+	X(SPF_DISAGREEMENTS, "spf_disagreements", "of them judged otherwise; the strict result stood") \
 	X(RESTARTS, "role_restarts", "processes restarted after they died")
 
 enum counter {

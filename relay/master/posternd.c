@@ -222,7 +222,7 @@ stop_advance(struct master *m)
 	retire_roles(m, R(RECEIVER) | R(DELIVERY));
 	if (any(m, R(RECEIVER)))
 		return;
-	retire_roles(m, R(SCANNER) | R(SIGNER) | R(AUTHENTICATOR) | R(DIRECTORY));
+	retire_roles(m, R(SCANNER) | R(READER) | R(SIGNER) | R(AUTHENTICATOR) | R(DIRECTORY));
 	if (any(m, R(DELIVERY)))
 		return;
 	retire_roles(m, R(QUEUE));

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "log.h"
 #include "master/master.h"
 #include "master/startup.h"
+#include "reader/program.h"
 #include "receiver/limits.h"
 
 #define RESPAWN_FIRST (INT64_C(100) * 1000)
@@ -279,8 +281,10 @@ role_environment(void)
 {
 	static const char *const keep[] = { "TZ", "LANG", "JOURNAL_STREAM", "ASAN_OPTIONS",
 		"UBSAN_OPTIONS", "LSAN_OPTIONS", "CREDENTIALS_DIRECTORY", NULL };
-	static char *env[8];
-	size_t n = 0;
+	/* What reads pictures would start a thread for each processor. */
+	static char one_thread[] = "OMP_THREAD_LIMIT=1";
+	static char *env[9] = { one_thread };
+	size_t n = 1;
 
 	for (size_t i = 0; keep[i]; i++) {
 		const char *v = getenv(keep[i]);
@@ -297,7 +301,7 @@ static _Noreturn void
 exec_role(const struct master *m, enum role role, uint32_t instance, int control, int conf,
     int shared, char **env)
 {
-	char number[16];
+	char number[16], program[PATH_MAX];
 	const char *argv[] = { "posternd", "--role", role_name(role), "--instance", number,
 		"--config", m->path, m->foreground ? "--foreground" : NULL, NULL };
 	int fds[3] = { control, conf, shared };
@@ -313,7 +317,11 @@ exec_role(const struct master *m, enum role role, uint32_t instance, int control
 	for (int i = 0; i < 3; i++)
 		if (dup2(fds[i], FD_CONTROL + i) == -1)
 			_exit(126);
-	execve(m->exe, (char *const *)(uintptr_t)argv, env);
+	if (role == ROLE_READER && !reader_program(m->exe, program, sizeof(program))) {
+		dprintf(2, "posternd: there is no %s beside %s\n", READER_PROGRAM, m->exe);
+		_exit(STARTUP_FAILED);
+	}
+	execve(role == ROLE_READER ? program : m->exe, (char *const *)(uintptr_t)argv, env);
 	dprintf(2, "posternd: cannot execute %s: %s\n", m->exe, strerror(errno));
 	_exit(127);
 }
@@ -447,6 +455,8 @@ wanted(const struct config *c, enum role role)
 		return config_fetches(c);
 	case ROLE_DIRECTORY:
 		return c->ndirectories > 0;
+	case ROLE_READER:
+		return c->ocr.on;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

@@ -78,6 +78,7 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
     const struct policy_options *opt, struct arena *a, struct judgement *out)
 {
 	struct policy_options options = opt ? *opt : (struct policy_options){ 0 };
+	const struct anatomy_limits limits = { .pictures = j->pictures };
 	int64_t at = clock_mono();
 	const char *changed;
 
@@ -88,7 +89,7 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 		out->facts = *options.known;
 	if (out->facts.now == 0)
 		out->facts.now = clock_real();
-	anatomy_build(a, raw, NULL, &out->anatomy);
+	anatomy_build(a, raw, &limits, &out->anatomy);
 	out->ms.anatomy = ms_since(&at);
 	if (j->antivirus) {
 		antivirus_scan(j->antivirus, &out->anatomy, a, &out->facts);

@@ -14,6 +14,7 @@
 struct judge {
 	struct policy *policy;
 	struct antivirus *antivirus;	/* NULL: engine off */
+	const struct picture_reader *pictures;	/* NULL: text in pictures is not read */
 	struct arena *arena;		/* of the policy */
 	struct policy_parts parts;	/* what it was made from */
 };

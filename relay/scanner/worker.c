@@ -26,6 +26,7 @@
 #include "fs.h"
 #include "log.h"
 #include "postern/record.h"
+#include "scanner/pictures.h"
 #include "scanner/worker.h"
 
 #define PEERS_MAX 512
@@ -47,6 +48,8 @@ struct worker {
 	size_t npeers;
 	struct arena *arena;		/* of one message */
 	struct buf answer;
+	struct pictures pictures;
+	struct picture_reader reader;
 	bool finished;			/* the master is gone */
 	int status;
 };
@@ -182,6 +185,7 @@ scan(struct worker *w, struct msg_scan *m)
 	const struct policy_options opt = { .known = &facts };
 	struct judgement ju;
 
+	pictures_begin(&w->pictures);
 	judge_message(&w->env->judge, &m->env, raw, &opt, w->arena, &ju);
 	if (*ju.trouble) {
 		counter_add(COUNTER_SCAN_ERRORS, 1);
@@ -234,8 +238,14 @@ on_control(struct worker *w, struct frame *f)
 	}
 	if (f->type != FRAME_PEER)
 		return f->type == FRAME_GO ? 0 : -1;
-	if (peer_decode(f->body, f->fd, w->arena, &m) == -1 || f->fd == -1 ||
-	    m.role != ROLE_RECEIVER || w->npeers == PEERS_MAX)
+	if (peer_decode(f->body, f->fd, w->arena, &m) == -1 || f->fd == -1)
+		return -1;
+	if (m.role == ROLE_READER) {
+		pictures_connect(&w->pictures, f->fd);
+		f->fd = -1;
+		return 0;
+	}
+	if (m.role != ROLE_RECEIVER || w->npeers == PEERS_MAX)
 		return -1;
 	p = calloc(1, sizeof(*p));
 	ASSERT(p != NULL);
@@ -406,6 +416,11 @@ worker_main(struct worker_env *env, uint32_t instance, const char *tmpdir, int c
 	w->env = env;
 	w->instance = instance;
 	w->arena = arena_new(ARENA_BLOCK);
+	w->pictures.each = env->conf->ocr.time;
+	w->pictures.all = env->conf->ocr.per_message;
+	w->reader = (struct picture_reader){ pictures_ask, &w->pictures };
+	if (env->conf->ocr.on)
+		env->judge.pictures = &w->reader;
 	buf_init(&w->answer, FRAME_BIG);
 	chan_init(&w->control, control, ROLE_SCANNER, ROLE_MASTER);
 	sigaction(SIGTERM, &sa, NULL);

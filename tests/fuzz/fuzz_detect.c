@@ -5,12 +5,39 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "buf.h"
 #include "detect/detect.h"
+#include "postern/fingerprint.h"
 #include "postern/anatomy.h"
 #include "postern/err.h"
 #include "utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Two lexicons, one of them with words near, and an index of two short documents. */
+static void
+graded(struct detectors *d, const struct span *words)
+{
+	static const struct detector_term terms[] = { { { "a", 1 }, 1000 }, { { "confidentiel", 12 }, 7500 },
+		{ { "b c", 3 }, 1 }, { { "A", 1 }, 2000 } };
+	struct detector_lexicon l = { .terms = terms, .nterms = 4, .medium = 3000, .high = 9000, .distinct = 2 };
+	struct detector_fingerprints f = { .medium = 3000, .high = 6000 };
+	struct fingerprint_maker *m = fingerprint_maker_new((const uint8_t *)"0123456789abcdef");
+	static struct buf b;
+
+	ASSERT(detectors_add_lexicon(d, SPAN_LIT("lexicon"), &l, NULL) >= 0);
+	l.near = (struct detector_near){ words + 1, 2, 5 };
+	ASSERT(detectors_add_lexicon(d, SPAN_LIT("lexicon near"), &l, NULL) >= 0);
+	fingerprint_maker_text(m, SPAN_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+	fingerprint_maker_put(m, SPAN_LIT("aaa"), 0, false);
+	fingerprint_maker_text(m, SPAN_LIT("invoice inv 2026 000123 of the confidential project aurora and what it has cost until today"));
+	fingerprint_maker_put(m, SPAN_LIT("invoice"), 0, false);
+	buf_init(&b, 1 << 20);
+	ASSERT(fingerprint_maker_write(m, 0, &b, NULL) == 0);
+	fingerprint_maker_free(&m);
+	f.index = buf_data(&b);
+	ASSERT(detectors_add_fingerprints(d, SPAN_LIT("documents"), &f, NULL) >= 0);
+}
 
 static struct detectors *
 make(void)
@@ -25,6 +52,9 @@ make(void)
 	for (size_t i = 0; detector_builtin(i, NULL); i++)
 		ASSERT(detectors_add_builtin(d, span_str(detector_builtin(i, NULL)), NULL) >= 0);
 	ASSERT(detectors_add_words(d, SPAN_LIT("words"), words, 5, NULL) >= 0);
+	ASSERT(detectors_add_listed(d, SPAN_LIT("near"), &(struct detector_words){ .words = words, .nwords = 5,
+	    .near = { words + 2, 3, 10 }, .alone = CONFIDENCE_LOW }, NULL) >= 0);
+	graded(d, words);
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++, id[1]++) {
 		struct detector_pattern p = { .pattern = span_str(patterns[i]), .near = { words, 5, 10 },
 			.alone = CONFIDENCE_LOW, .mask_last = (unsigned)i };
@@ -106,6 +136,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(d, &one, size - half, 2);
 	detectors_run(d, &an, a, &two);
 	ASSERT(one.nmatches == two.nmatches && one.undecided == two.undecided);
+	ASSERT(one.ngrades == two.ngrades);
+	for (size_t i = 0; i < one.ngrades; i++)
+		ASSERT(one.grades[i].amount == two.grades[i].amount &&
+		    one.grades[i].confidence == two.grades[i].confidence);
 	for (size_t i = 0; i < one.nmatches; i++)
 		ASSERT(one.matches[i].value == two.matches[i].value &&
 		    one.matches[i].place.from == two.matches[i].place.from);

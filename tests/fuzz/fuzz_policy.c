@@ -22,6 +22,10 @@ static const char usual[] =
 static int
 read_file(void *ctx, struct span path, struct span *text, struct err *err)
 {
+	if (span_ends_nocase(path, SPAN_LIT(".tsv"))) {
+		*text = SPAN_LIT("secret\t3\nfiles\t2.5\nzero\t0\n");
+		return 0;
+	}
 	if (path.n % 2)
 		return err_set(err, 2, "no such file");
 	*text = SPAN_LIT("a.example\n.b.example # x\nc@d.example\n");

@@ -11,7 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char yaml[] =
     "version: 1\nuse: [postern/base, postern/fr-identifiers]\n"
-    "detectors: {inv: {pattern: 'INV-\\d+'}}\nrules:\n"
+    "detectors:\n  inv: {pattern: 'INV-\\d+'}\n"
+    "  lex: {lexicon: {secret: 3, card: 2, files: 1}, score: {medium: 3, high: 5, distinct: 2}}\nrules:\n"
+    "  - {id: l, when: {finds: {lex: {confidence: high}}}, then: {quarantine: l}}\n"
     "  - {id: a, when: {finds: {inv: {min: 2}}}, then: {reject: \"5.7.1 $findings $filenames\"}}\n"
     "  - {id: b, when: {body: {words: [secret]}}, then: {hold: {for: dpo@example.org}}}\n"
     "  - {id: c, when: {header: {X-Class: {words: [internal]}}}, then: {prefix_subject: \"[X]\"}}\n"

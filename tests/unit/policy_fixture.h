@@ -16,6 +16,7 @@
 #include "buf.h"
 #include "conf.h"
 #include "edm_fixture.h"
+#include "postern/fingerprint.h"
 #include "json.h"
 #include "postern/policy.h"
 
@@ -35,6 +36,72 @@ struct fixture {
 	char *said;			/* the diagnostics as people read them */
 };
 
+/* Two documents: prose of made-up words, the same at every call. */
+__attribute__((unused)) static char *
+fixture_prose(struct arena *a, unsigned seed, unsigned words)
+{
+	static const char *const syllables[] = { "ba", "con", "de", "fi", "lar", "mo", "nu", "per",
+		"qui", "ro", "sta", "tion", "u", "ven", "za", "gri" };
+	size_t room = (size_t)words * 24 + 1;
+	char *out = arena_alloc(a, room), *o = out;
+	uint32_t x = seed * 2654435761u + 1;
+
+	for (unsigned i = 0; i < words; i++) {
+		for (unsigned k = 0; k < 2 + x % 3; k++) {
+			x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+			o += snprintf(o, room - (size_t)(o - out), "%s", syllables[x >> 28]);
+		}
+		o += snprintf(o, room - (size_t)(o - out), "%s", i % 12 == 11 ? ".\r\n" : " ");
+	}
+	return out;
+}
+
+__attribute__((unused)) static int
+fixture_index(struct span path, struct span *text, struct err *err)
+{
+	static char kept[4][1 << 16], board[1 << 16];
+	static unsigned turn;
+	static size_t nboard;
+	char *to = kept[turn++ % 4];
+	struct arena *a = arena_new(0);
+	struct fingerprint_maker *m = fingerprint_maker_new((const uint8_t *)"a key of 16 byte");
+	struct buf b;
+
+	if (nboard && span_is(path, "fingerprints/board/index.fpr")) {
+		*text = span_make(board, nboard);
+		fingerprint_maker_free(&m);
+		arena_free(&a);
+		return 0;
+	}
+	if (!span_is(path, "fingerprints/board/index.fpr") && !span_is(path, "fingerprints/none/index.fpr") &&
+	    !span_is(path, "fingerprints/cut/index.fpr") && !span_is(path, "fingerprints/damaged/index.fpr")) {
+		fingerprint_maker_free(&m);
+		arena_free(&a);
+		return err_set(err, 2, SPAN_FMT ": No such file or directory", SPAN_ARG(path));
+	}
+	for (unsigned i = 1; i <= 2 && !span_is(path, "fingerprints/none/index.fpr"); i++) {
+		fingerprint_maker_text(m, text_fold_word(a, span_str(fixture_prose(a, i, 400))));
+		fingerprint_maker_put(m, i == 1 ? SPAN_LIT("minutes.docx") : SPAN_LIT("plan.pdf"),
+		    NOW / 1000000, false);
+	}
+	buf_init(&b, sizeof(kept[0]));
+	assert_int_equal(fingerprint_maker_write(m, NOW / 1000000, &b, err), 0);
+	memcpy(to, buf_data(&b).p, buf_size(&b));
+	*text = span_make(to, buf_size(&b));
+	if (span_is(path, "fingerprints/board/index.fpr")) {
+		memcpy(board, to, text->n);
+		nboard = text->n;
+	}
+	if (span_is(path, "fingerprints/cut/index.fpr"))
+		text->n = 200;
+	if (span_is(path, "fingerprints/damaged/index.fpr"))
+		to[text->n / 2] ^= 1;
+	buf_release(&b);
+	fingerprint_maker_free(&m);
+	arena_free(&a);
+	return 0;
+}
+
 __attribute__((unused)) static int
 fixture_file(void *ctx, struct span path, struct span *text, struct err *err)
 {
@@ -46,6 +113,21 @@ fixture_file(void *ctx, struct span path, struct span *text, struct err *err)
 		*text = SPAN_LIT("fine.example\nnot a domain\n");
 		return 0;
 	}
+	if (span_is(path, "lists/medical.txt")) {
+		*text = SPAN_LIT("# weights as in the manual\r\nangine\t3\r\ninfarctus du myocarde\t8.5 # rare\r\n"
+		    "Ordonnance\t4\ntension art\xc3\xa9rielle\t5\nbilan sanguin\t5\nposologie\t6\n");
+		return 0;
+	}
+	if (span_is(path, "lists/weights-bad.txt")) {
+		*text = SPAN_LIT("fine\t2\nno weight\nblanks 12\n\t3\nnegative\t-4\nword\t1O\nb\xe9ton\t2\nzero\t1001\n");
+		return 0;
+	}
+	if (span_is(path, "lists/weights-zero.txt")) {
+		*text = SPAN_LIT("fine\t2\nnothing\t0\nnothing else\t0.0\n");
+		return 0;
+	}
+	if (span_starts(path, SPAN_LIT("fingerprints/")))
+		return fixture_index(path, text, err);
 	if (span_is(path, "lists/empty.txt")) {
 		*text = SPAN_LIT("# nobody yet\n\n");
 		return 0;

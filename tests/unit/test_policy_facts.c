@@ -235,10 +235,11 @@ test_missing(void **state)
 	assert_non_null(strstr(f.said, "nothing supplies `spf` in this version: the condition never holds"));
 	assert_non_null(strstr(f.said, "nothing supplies `dmarc`"));
 	assert_non_null(strstr(f.said, "nothing supplies `dnsbl`"));
-	assert_non_null(strstr(f.said, "nothing supplies `spam`"));
 	assert_non_null(strstr(f.said, "nothing supplies `reputation`"));
-	assert_non_null(strstr(f.said, "nothing rates mail as spam"));
+	assert_non_null(strstr(f.said, "nothing rates mail: there are no checks"));
 	assert_null(strstr(f.said, "`dkim`"));
+	fixture_load(&f, "spam: {source: rspamd}\n");
+	assert_non_null(strstr(f.said, "no filter of that kind is asked"));
 	f.facts_missing = 0;
 	fixture_end(&f);
 }

@@ -93,7 +93,8 @@ static const char *const conditions[] = {
 	"header: {Subject: {pattern: '^F'}}", "header: {X-None: {present: false}}",
 	"finds: {fr-nir: {min: 1}}", "finds: {payment-card: {min: 2, confidence: low}}",
 	"finds: {any: [{iban: {confidence: medium}}, {inv: {count: all, min: 2}}]}",
-	"finds: {inv: {in: [body, subject]}}", "attachment: {type: [executable, pdf]}",
+	"finds: {inv: {in: [body, subject]}}", "finds: {all: [{med: {confidence: medium, count: all}}, {med: {min: 2}}]}",
+	"finds: {med: {confidence: high, in: body}}", "finds: {board: {confidence: medium}}", "finds: {board: {confidence: high}}", "attachment: {type: [executable, pdf]}",
 	"attachment: {name: ['*.exe'], size: {over: 1}}", "virus: true", "unscannable: true",
 	"encrypted: false", "attachment: {encrypted: [zip, zip-aes, pdf]}", "attachment: {depth: {over: 1}}",
 	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
@@ -150,7 +151,9 @@ random_policy(struct arena *a)
 	    " marketing: symbol BULK}}\n"
 	    "groups: {partners: [partner.example, .partner.example]}\n"
 	    "detectors: {inv: {pattern: 'INV-\\d{4}-\\d{6}', near: {words: [facture], within: 40},"
-	    " confidence: {alone: low, near: high}}}\nrules:\n");
+	    " confidence: {alone: low, near: high}},\n"
+	    "  med: {lexicon: {patient: 4, secret: 6.5, facture: 3, card: 1}, score: {medium: 7, high: 12, distinct: 2}},\n"
+	    "  board: {fingerprint: 'dir:fingerprints/board', overlap: {medium: 25%, high: 50%}}}\nrules:\n");
 	for (uint32_t i = 0, n = 1 + rnd(12); i < n; i++) {
 		const char *then;
 		struct span rule;
@@ -195,6 +198,12 @@ random_message(struct fixture *f, const struct span *corpus, size_t ncorpus)
 		base.n = 20000;
 	for (uint32_t i = rnd(8); i > 0 && base.n; i--)
 		p[rnd((uint32_t)base.n)] = (char)rnd(256);
+	if (rnd(4) == 0) {	/* a piece of a document that is indexed, in the last part */
+		char *prose = fixture_prose(f->arena, 1 + rnd(2), 50 + rnd(350));
+
+		p = arena_printf(f->arena, "%.*s\r\n%s\r\nsecret patient\r\n", (int)base.n, p, prose);
+		base = span_str(p);
+	}
 	if (rnd(4) == 0) {	/* words that lift a rule */
 		p = arena_printf(f->arena, "X-Postern-Override: agreed with the board\r\nSubject: a [override: because I may]\r\n%s", p);
 		base = span_str(p);

@@ -186,6 +186,21 @@ test_network_and_one_folder(void **state)
 #endif
 }
 
+/* The reader's parent: it forks, and nothing else. What it forks may not even that: test_reader.c. */
+static void
+test_fork_only(void **state)
+{
+	assert_int_equal(attempt(SANDBOX_FORK, try_fork), WORKED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_open), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_open_allowed), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_connect), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(SANDBOX_FORK, try_unix_socket), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FORK, try_ptrace), REFUSED);
+#endif
+}
+
 static int
 setup(void **state)
 {
@@ -220,6 +235,7 @@ main(void)
 		cmocka_unit_test(test_files_in_one_folder),
 		cmocka_unit_test(test_network_only),
 		cmocka_unit_test(test_network_and_one_folder),
+		cmocka_unit_test(test_fork_only),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,76 @@
+/* rate.c -- the built-in antispam: the checks of the policy, added up.
+ *
+ * Asked where nobody else has rated the message: not where a filter outside has, nor for
+ * mail that leaves. All checks are asked, in the order of their names, so that the score is the
+ * same sum every time. Conditions on what is not known do not hold: a check that fails for
+ * want of the DNS makes no mail look like spam.
+ */
+#include "judge.h"
+#include "record.h"
+
+void
+spam_rate(struct eval *e)
+{
+	const struct spam_policy *s = &e->p->spam;
+	struct facts *f;
+	struct span *symbols;
+
+	if (s->nchecks == 0 || s->source > SPAM_SOURCE_BUILT_IN || e->given->spam_known ||
+	    e->env->direction == DIRECTION_OUTBOUND)
+		return;
+	f = arena_alloc(e->arena, sizeof(*f));
+	*f = *e->given;
+	symbols = arena_array(e->arena, s->nchecks, sizeof(*symbols));
+	f->spam_score = 0;
+	f->nspam_symbols = 0;
+	for (size_t i = 0; i < s->nchecks; i++) {
+		const struct spam_check *c = &s->checks[i];
+
+		if (!eval_spend(e, 1))
+			break;
+		/* Of a record: what is unknown counts for the worse, or for the better. */
+		if (e->recorded)
+			e->recorded->assume = e->recorded->high == (c->score > 0);
+		e->assume = false;
+		if (!eval_all(e, c->when, c->nwhen))
+			continue;
+		f->spam_score += c->score;
+		symbols[f->nspam_symbols++] = c->id;
+	}
+	f->spam_symbols = symbols;
+	f->spam_known = true;
+	e->facts = f;
+}
+
+static const struct spam_check *
+check_named(const struct spam_policy *s, struct span id)
+{
+	for (size_t i = 0; i < s->nchecks; i++)
+		if (span_eq(s->checks[i].id, id))
+			return &s->checks[i];
+	return NULL;
+}
+
+void
+spam_report(const struct eval *e, struct spam_report *out)
+{
+	const struct facts *f = e->facts;
+	struct spam_symbol *v;
+
+	*out = (struct spam_report){ .class = policy_spam_class(e->p, f), .score = f->spam_score };
+	if (out->class == NULL)
+		return;
+	v = arena_array(e->arena, f->nspam_symbols, sizeof(*v));
+	for (size_t i = 0; i < f->nspam_symbols; i++) {
+		const struct spam_check *c = e->given->spam_known ? NULL :
+		    check_named(&e->p->spam, f->spam_symbols[i]);
+
+		v[i] = (struct spam_symbol){ .name = f->spam_symbols[i] };
+		if (c) {
+			v[i].score = c->score;
+			v[i].title = c->title;
+		}
+	}
+	out->symbols = v;
+	out->nsymbols = f->nspam_symbols;
+}
