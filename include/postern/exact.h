@@ -69,9 +69,10 @@ struct exact_shape {		/* what values of a column look like */
 	enum exact_type type;
 	uint64_t lengths;	/* bit n: some have length n */
 	bool digit;		/* each has a digit */
+	int64_t *work;		/* falls with what is looked at, candidate or not; below 0 the search ends */
 };
 /* Each stretch of text[from, to) that may be such a value; a text as text_fold() leaves it. Linear.
- * False: fn ended it. */
+ * False: fn ended it, or the work did. */
 typedef bool exact_candidate(void *ctx, size_t from, size_t to, struct span value);
 bool exact_find(const struct exact_shape *s, struct span text, size_t from, size_t to,
     exact_candidate *fn, void *ctx);

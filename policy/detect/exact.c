@@ -144,11 +144,13 @@ static void
 look(struct search *q, size_t column, size_t from, size_t to)
 {
 	const struct exact_column *c = &exact_info(q->p->ix)->columns[column];
-	const struct exact_shape shape = { c->type, c->lengths, c->digit };
+	const struct exact_shape shape = { c->type, c->lengths, c->digit, q->steps };
 
 	q->column = column;
 	if (c->values)
 		exact_find(&shape, q->text, from, to, on_candidate, q);
+	if (*q->steps < 0)
+		q->gave_up = true;
 }
 
 static int

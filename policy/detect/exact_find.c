@@ -13,6 +13,14 @@
 
 #define JOINERS_MAX 3		/* between two groups, as in "12 - 34" */
 
+#define WORK_CHARS 16		/* characters looked at once more cost a step */
+
+static bool
+worked(const struct exact_shape *shape, size_t chars)
+{
+	return !shape->work || (*shape->work -= (int64_t)(chars / WORK_CHARS) + 1) >= 0;
+}
+
 /* --- words ------------------------------------------------------------------------------- */
 
 static size_t
@@ -82,6 +90,8 @@ find_words(const struct exact_shape *shape, struct span s, size_t at, size_t end
 			    !words_join(shape->type, s, last, from))
 				break;
 		}
+		if (!worked(shape, to - first))
+			return false;
 		at = next;
 	}
 	return true;
@@ -157,7 +167,7 @@ find_codes(const struct exact_shape *shape, struct span s, size_t at, size_t end
 	for (; at < end; at++) {
 		bool is = numbers ? exact_digit(s.p[at]) : exact_alnum(s.p[at]);
 
-		if (is && !in && !code_from(shape, s, at, end, most, fn, ctx))
+		if (is && !in && (!code_from(shape, s, at, end, most, fn, ctx) || !worked(shape, most)))
 			return false;
 		in = is;
 	}

@@ -76,6 +76,7 @@ open_index(struct load *ld, struct conf_node *at, struct span path, struct span 
 		return NULL;
 	}
 	if (ld->env->read_index(ld->env->ctx, path, key, &in, &err) == -1) {
+		explicit_bzero(in.key, sizeof(in.key));
 		diag_at(ld->d, DIAG_ERROR, at, NULL, "%s", err.text[0] ? err.text : "cannot read it");
 		return NULL;
 	}

@@ -344,7 +344,7 @@ verb_check(const char *path, const char *column, const char *option, const struc
 /* --- the verbs --------------------------------------------------------------------------------------- */
 
 static int
-verb_key(const char *path)
+verb_key(const char *path, const struct cli *cli)
 {
 	uint8_t key[EXACT_KEY];
 	struct err err;
@@ -355,7 +355,22 @@ verb_key(const char *path)
 		fprintf(stderr, "postern: %s\n", err.text);
 		return CLI_FINDINGS;
 	}
-	printf("made the key %s\n", path);
+	if (cli->json) {
+		struct json j;
+		struct buf o;
+
+		buf_init(&o, PAGE_MAX);
+		json_begin(&j, &o);
+		json_object(&j);
+		json_kint(&j, "v", 1);
+		json_kcstr(&j, "key_made", path);
+		json_end_object(&j);
+		buf_putc(&o, '\n');
+		page_flush(&o);
+		buf_release(&o);
+	} else {
+		printf("made the key %s\n", path);
+	}
 	return CLI_OK;
 }
 
@@ -398,6 +413,6 @@ cmd_edm(int argc, char **argv, const struct cli *cli)
 	if (strcmp(verb, "check") == 0 && (argc == 3 || argc == 4))
 		return verb_check(argv[2], argc == 4 ? argv[3] : NULL, key, cli);
 	if (strcmp(verb, "key") == 0 && argc == 3 && !key)
-		return verb_key(argv[2]);
+		return verb_key(argv[2], cli);
 	return command_usage("edm");
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,29 @@ build_all(struct build *b, int source, uint64_t size, struct err *err)
 
 /* --- in its place -------------------------------------------------------------------------------- */
 
+/* Under one name, so that a build that was killed leaves no more than the next one takes. Nobody
+ * writes into it beside us: not into one that has become the index meanwhile, either. */
+static int
+open_temp(int dirfd, const char *temp, const char *name, struct err *err)
+{
+	int fd = fs_openat(dirfd, temp, O_RDWR | O_CREAT | O_NOFOLLOW, INDEX_MODE, err);
+	struct stat mine, there;
+
+	if (fd == -1)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1 || fstat(fd, &mine) == -1 ||
+	    fstatat(dirfd, temp, &there, AT_SYMLINK_NOFOLLOW) == -1 || mine.st_ino != there.st_ino ||
+	    mine.st_dev != there.st_dev) {
+		close(fd);
+		return err_set(err, EBUSY, "another build of %s is under way", name);
+	}
+	if (fs_truncate(fd, 0, err) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 static int
 put_in_place(int dirfd, int out, const char *temp, const char *name, struct err *err)
 {
@@ -162,7 +186,7 @@ edm_build(int source, uint64_t size, const struct edm_description *d,
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	struct build *b = calloc(1, sizeof(*b));
 	struct arena *a = arena_new(0);
-	const char *temp = arena_printf(a, ".%s.new-%d", name, (int)getpid());
+	const char *temp = arena_printf(a, ".%s.new", name);
 	int dirfd, rc = -1;
 
 	ASSERT_MEMORY(b);
@@ -175,7 +199,7 @@ edm_build(int source, uint64_t size, const struct edm_description *d,
 	dirfd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd == -1) {
 		err_errno(err, "%s", b->dir);
-	} else if ((b->out = fs_openat(dirfd, temp, O_RDWR | O_CREAT | O_TRUNC, INDEX_MODE, err)) != -1) {
+	} else if ((b->out = open_temp(dirfd, temp, name, err)) != -1) {
 		rc = build_all(b, source, size, err);
 		if (rc == 0)
 			rc = put_in_place(dirfd, b->out, temp, name, err);

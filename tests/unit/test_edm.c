@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <cmocka.h>
 
@@ -257,6 +258,27 @@ test_replaced(void **state)
 	edm_fixture_end(&f);
 }
 
+static void
+test_one_at_a_time(void **state)
+{
+	struct edm_fixture f = { 0 };
+	char temp[128];
+	int fd;
+
+	assert_int_equal(edm_fixture_build(&f, "a\nx\n", "a=name", false), 0);
+	snprintf(temp, sizeof(temp), "%s/.x.idx.new", f.dir);
+	fd = open(temp, O_RDWR | O_CREAT, 0600);	/* another one, under way … */
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(write(fd, "something", 9), 9);
+	assert_int_equal(edm_fixture_build(&f, "a\nx\ny\n", "a=name", false), -1);
+	assert_non_null(strstr(f.err.text, "another build of x.idx is under way"));
+	close(fd);					/* … that was killed */
+	assert_int_equal(edm_fixture_build(&f, "a\nx\ny\n", "a=name", false), 0);
+	assert_int_equal(access(temp, F_OK), -1);
+	assert_int_equal(edm_map(f.path, &f.map, &f.err), 0);
+	edm_fixture_end(&f);
+}
+
 /* Two builds of the same export have rows in another order: neither tells the export's. */
 static void
 test_order_is_random(void **state)
@@ -434,6 +456,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_one_at_a_time),
 		cmocka_unit_test(test_order_is_random),
 		cmocka_unit_test(test_encodings),
 		cmocka_unit_test(test_sorting),

@@ -500,6 +500,23 @@ test_absent_is_undecided(void **state)
 	edm_fixture_end(&f);
 }
 
+/* What costs and yields no candidate counts, too. */
+static void
+test_work(void **state)
+{
+	int64_t work = 1000;
+	struct exact_shape shape = { EXACT_DIGITS, LENGTH(60), false, &work };
+	struct wanted w = { .value = "" };
+	char *p = malloc(65536);
+
+	for (size_t i = 0; i < 65536; i += 2)
+		memcpy(p + i, "1 ", 2);
+	assert_false(exact_find(&shape, span_make(p, 65536), 0, 65536, on_candidate, &w));
+	assert_true(work < 0);
+	assert_true(w.n < 1000);
+	free(p);
+}
+
 int
 main(void)
 {
@@ -507,6 +524,7 @@ main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_candidates),
 		cmocka_unit_test(test_candidates_linear),
+		cmocka_unit_test(test_work),
 		cmocka_unit_test(test_index),
 		cmocka_unit_test(test_nothing_in_clear),
 		cmocka_unit_test(test_damaged),
