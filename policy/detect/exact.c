@@ -3,6 +3,7 @@
 
 #include "detect/exact.h"
 
+#define TRIES 16		/* hits of a value that are other columns' */
 #define KEPT ((size_t)4096)	/* hits for which room stays between texts */
 
 struct hit {			/* a value that the index has */
@@ -230,13 +231,29 @@ gap(const struct hit *a, const struct hit *b)
 	return b->from >= a->to ? b->from - a->to : a->from >= b->to ? a->from - b->to : 0;
 }
 
-/* The hit of that value that is nearest, and near enough; NULL: none. */
+struct row {			/* of which something was found */
+	uint32_t row;
+	uint16_t with;		/* columns found */
+	struct hit *hits[EXACT_COLUMNS];
+};
+
+/* One word is not two values: who is called Martin Martin is not meant by each Martin. */
+static bool
+taken(const struct row *r, const struct hit *h)
+{
+	for (size_t c = 0; c < EXACT_COLUMNS; c++)
+		if (r->hits[c] && h->from < r->hits[c]->to && r->hits[c]->from < h->to)
+			return true;
+	return false;
+}
+
+/* The hit of that value that is nearest, near enough, and no other column's; NULL: none. */
 static struct hit *
-nearest(const struct search *q, size_t column, uint32_t value, const struct hit *at)
+nearest(const struct search *q, size_t column, uint32_t value, const struct hit *at,
+    const struct row *r)
 {
 	const struct hits *h = &q->s->of[column];
 	size_t lo = 0, hi = h->n;
-	struct hit *best = NULL;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -246,19 +263,24 @@ nearest(const struct search *q, size_t column, uint32_t value, const struct hit 
 		else
 			hi = mid;
 	}
-	if (lo < h->n && h->v[lo].value == value)
-		best = &h->v[lo];
-	if (lo > 0 && h->v[lo - 1].value == value &&
-	    (!best || gap(at, &h->v[lo - 1]) < gap(at, best)))
-		best = &h->v[lo - 1];
-	return best && gap(at, best) <= q->within ? best : NULL;
-}
+	/* outwards from the anchor: behind it from hi on, before it up to lo */
+	for (int i = 0; i < TRIES; i++) {
+		struct hit *after = hi < h->n && h->v[hi].value == value ? &h->v[hi] : NULL;
+		struct hit *before = lo > 0 && h->v[lo - 1].value == value ? &h->v[lo - 1] : NULL;
+		bool left = before && (!after || gap(at, before) < gap(at, after));
+		struct hit *one = left ? before : after;
 
-struct row {			/* of which something was found */
-	uint32_t row;
-	uint16_t with;		/* columns found */
-	struct hit *hits[EXACT_COLUMNS];
-};
+		if (!one || gap(at, one) > q->within)
+			return NULL;
+		if (!taken(r, one))
+			return one;
+		if (left)
+			lo--;
+		else
+			hi++;
+	}
+	return NULL;
+}
 
 /* What of the row stands around the anchor; true: what is required does. */
 static bool
@@ -274,7 +296,7 @@ row_gather(const struct search *q, uint32_t number, size_t anchor, struct hit *a
 		if (!has(asked, c) || c == anchor)
 			continue;
 		value = exact_value_of(q->p->ix, c, number);
-		if (value != EXACT_NONE && (r->hits[c] = nearest(q, c, value, at)) != NULL)
+		if (value != EXACT_NONE && (r->hits[c] = nearest(q, c, value, at, r)) != NULL)
 			r->with |= (uint16_t)(1u << c);
 		else if (has(q->p->require, c))
 			return false;

@@ -187,8 +187,11 @@ class Daemon(unittest.TestCase):
         self.assertIn("was written into where it lies", self.lab.log())
         lab.wait_for(lambda: "damaged" in self.attention(), because="the alarm")
         self.assertEqual(self.lab.send("b@other.lab", body="Hello\r\n")[0], 451)
+        os.truncate(self.index, 5000)       # pages that are mapped are gone; nobody looks at them
+        self.assertEqual(self.lab.send("b@other.lab", body=body)[0], 451)
         replace(good)
         lab.wait_for(lambda: self.lab.send("b@other.lab", body="Hello\r\n")[0] == 250, because="mail again")
+        self.assertNotIn("ended by signal", self.lab.log())
         # another key: both must change together
         build(self.folder, HEADER + ROWS, verb="rekey")
         lab.wait_for(lambda: "refused" not in self.attention() and self.lab.send("b@other.lab", body="Hi\r\n")[0] == 250,

@@ -450,6 +450,28 @@ test_one_mention_one_row(void **state)
 	run_end(&r);
 }
 
+/* One word stands for one column. */
+static void
+test_a_word_is_one_value(void **state)
+{
+	struct edm_fixture f = { 0 };
+	struct exact_plan plan = { .require = 3, .within = 40 };
+	struct run r = { .a = arena_new(0), .d = detectors_new() };
+
+	assert_int_equal(edm_fixture_build(&f, "l;f\nMARTIN;Martin\nDUPONT;Luc\n", "l=name f=name", false), 0);
+	assert_int_equal(edm_map(f.path, &f.map, &f.err), 0);
+	assert_non_null(plan.ix = r.ix = exact_open(f.map, f.key, &f.err));
+	assert_int_equal(detectors_add_exact(r.d, SPAN_LIT("p"), &plan, CONFIDENCE_NONE, CONFIDENCE_HIGH, NULL), 0);
+	detectors_compile(r.d, NULL);
+	assert_int_equal(rows_in(&r, "Martin came", CONFIDENCE_HIGH), 0);
+	assert_int_equal(rows_in(&r, "Martin Martin came", CONFIDENCE_HIGH), 1);
+	assert_int_equal(rows_in(&r, "Martin, Luc Martin, and Dupont", CONFIDENCE_HIGH), 2);
+	detectors_free(&r.d);
+	exact_close(&r.ix);
+	arena_free(&r.a);
+	edm_fixture_end(&f);
+}
+
 static void
 test_budget(void **state)
 {
@@ -534,6 +556,7 @@ main(void)
 		cmocka_unit_test(test_several_required),
 		cmocka_unit_test(test_any_two),
 		cmocka_unit_test(test_one_mention_one_row),
+		cmocka_unit_test(test_a_word_is_one_value),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_absent_is_undecided),
 	};
