@@ -13,7 +13,7 @@
 
 #include "clock.h"
 #include "delivery/report.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "delivery/session.h"
 #include "delivery/site.h"
 #include "delivery_server.h"

@@ -19,6 +19,10 @@ enum av_state { AV_NOT_ASKED, AV_CLEAN, AV_VIRUS, AV_UNSCANNABLE, AV_FAILED };
 enum auth_result { AUTH_UNKNOWN, AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL, AUTH_NEUTRAL,
 	AUTH_TEMPERROR, AUTH_PERMERROR, AUTH_POLICY };
 
+/* What the domain of From: wants to become of this message (DMARC): nothing where it passed, has no
+ * record, is spared by pct=, or came over a forwarder whose word counts. */
+enum dmarc_asks { DMARC_ASKS_NOTHING, DMARC_ASKS_QUARANTINE, DMARC_ASKS_REJECT, DMARC_ASKS_COUNT };
+
 /* Who is in the groups that stand in a directory and not in the policy (policy_externals). For
  * each address a byte for each group: grid[address * ngroups + group]. What is not here is
  * not known. */
@@ -45,7 +49,8 @@ struct facts {
 	struct span av_name;	/* of the virus, or the limit that made it unscannable */
 	struct span av_engine;	/* "libclamav 1.4.6/27500" */
 	struct span av_part;	/* part number; "" the raw message */
-	enum auth_result spf, dkim, dmarc;
+	enum auth_result spf, dkim, dmarc, arc;	/* dmarc POLICY: it failed, and a trusted ARC chain vouches */
+	enum dmarc_asks dmarc_asks;	/* known when dmarc is */
 	bool dnsbl_known;
 	const struct span *dnsbl;	/* names of the lists the client is on */
 	size_t ndnsbl;

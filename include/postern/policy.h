@@ -34,7 +34,7 @@ struct policy_network {		/* a network of postern.yaml, known to the policy by it
 };
 
 enum { FACT_SPF = 1, FACT_DKIM = 2, FACT_DMARC = 4, FACT_DNSBL = 8, FACT_SPAM = 16,
-	FACT_REPUTATION = 32, FACTS_INBOUND = 63 };
+	FACT_REPUTATION = 32, FACT_ARC = 64, FACTS_INBOUND = 127 };
 
 struct policy_index {
 	struct span bytes;

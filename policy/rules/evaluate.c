@@ -51,6 +51,8 @@ wake_facts(struct judge *j)
 		wake(p, flags + SIGNAL_DKIM, j->base);
 	if (f->dmarc != AUTH_UNKNOWN)
 		wake(p, flags + SIGNAL_DMARC, j->base);
+	if (f->arc != AUTH_UNKNOWN)
+		wake(p, flags + SIGNAL_ARC, j->base);
 	if (f->dnsbl_known)
 		wake(p, flags + SIGNAL_DNSBL, j->base);
 	if (f->spam_known)

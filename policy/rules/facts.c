@@ -16,6 +16,7 @@ static const char *const results[] = { [AUTH_UNKNOWN] = NULL, [AUTH_NONE] = "non
 	[AUTH_NEUTRAL] = "neutral", [AUTH_TEMPERROR] = "temperror",
 	[AUTH_PERMERROR] = "permerror", [AUTH_POLICY] = "policy" };
 
+const char *const dmarc_asks_names[] = { "none", "quarantine", "reject", NULL };
 const char *const spam_class_names[] = { "unknown", "ham", "marketing", "suspected", "spam", NULL };
 
 const char *
@@ -114,7 +115,10 @@ auth_of(const struct atom *a, const struct facts *f)
 	case AUTH_FACT_DKIM:
 		return f->dkim;
 	case AUTH_FACT_DMARC:
+	case AUTH_FACT_ASKS:
 		return f->dmarc;
+	case AUTH_FACT_ARC:
+		return f->arc;
 	}
 	return AUTH_UNKNOWN;
 }
@@ -162,7 +166,8 @@ fact_ask(const struct eval *e, const struct atom *a)
 				return true;
 		return false;
 	case ATOM_AUTH:
-		return a->auth.results >> auth_of(a, f) & 1;
+		return a->auth.results >> (a->auth.fact == AUTH_FACT_ASKS ? (int)f->dmarc_asks :
+		    (int)auth_of(a, f)) & 1;
 	case ATOM_DNSBL:
 		return listed(&a->names, f);
 	case ATOM_SPAM:
@@ -210,6 +215,7 @@ fact_why(struct eval *e, const struct atom *a)
 		return schedule_why(e, a);
 	case ATOM_AUTH:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": it is %s", SPAN_ARG(a->key),
+		    a->auth.fact == AUTH_FACT_ASKS ? dmarc_asks_names[f->dmarc_asks] :
 		    auth_result_name(auth_of(a, f))));
 	case ATOM_DNSBL:
 		return span_str(arena_printf(e->arena, "dnsbl: the client is on %zu list%s%s", f->ndnsbl,

@@ -55,7 +55,7 @@ cond_auth(struct load *ld, struct conf_node *n, struct conds *c, enum auth_fact 
 
 	if (!list || !read_mask(ld, list, auth_names, &mask))
 		return;
-	missing(ld, n, FACT_SPF << fact);
+	missing(ld, n, fact == AUTH_FACT_ARC ? FACT_ARC : FACT_SPF << fact);
 	atom.auth.fact = fact;
 	atom.auth.results = mask << AUTH_NONE;
 	key_begin(&key, what);
@@ -79,6 +79,29 @@ void
 cond_dmarc(struct load *ld, struct conf_node *n, void *obj)
 {
 	cond_auth(ld, n, obj, AUTH_FACT_DMARC, "dmarc");
+}
+
+void
+cond_arc(struct load *ld, struct conf_node *n, void *obj)
+{
+	cond_auth(ld, n, obj, AUTH_FACT_ARC, "arc");
+}
+
+/* What the domain asks for, which is not whether it fails: p=none fails too. */
+void
+cond_dmarc_policy(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct atom atom = { .kind = ATOM_AUTH, .key = SPAN_LIT("dmarc_policy") };
+	struct conf_node *list = unwrap_not(ld, n, &atom.negate);
+	struct buf key;
+
+	if (!list || !read_mask(ld, list, dmarc_asks_names, &atom.auth.results))
+		return;
+	missing(ld, n, FACT_DMARC);
+	atom.auth.fact = AUTH_FACT_ASKS;
+	key_begin(&key, "dmarc_policy");
+	buf_printf(&key, "%x", atom.auth.results);
+	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
 /* true: any list; else names of lists. */
@@ -246,6 +269,21 @@ void
 fact_dmarc(struct load *ld, struct conf_node *n, void *obj)
 {
 	fact_auth(ld, n, &((struct facts *)obj)->dmarc);
+}
+
+void
+fact_arc(struct load *ld, struct conf_node *n, void *obj)
+{
+	fact_auth(ld, n, &((struct facts *)obj)->arc);
+}
+
+void
+fact_dmarc_policy(struct load *ld, struct conf_node *n, void *obj)
+{
+	int i;
+
+	if (conf_enum(ld->d, n, dmarc_asks_names, &i))
+		((struct facts *)obj)->dmarc_asks = (enum dmarc_asks)i;
 }
 
 void

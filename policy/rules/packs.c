@@ -20,6 +20,32 @@ static const char base_text[] =
     "    when: {virus: true}\n"
     "    then: {quarantine: virus}\n";
 
+/* RFC 7489, 6.6.4 and 10.3: the wish is the domain owner's, to grant it is ours. What the DNS does not
+ * tell now may be told later, and a forger must not profit from its silence. */
+static const char inbound_text[] =
+    "# postern/inbound: forged mail is treated as the domain it claims to come from asks (DMARC).\n"
+    "version: 1\n"
+    "rules:\n"
+    "  - id: dmarc-reject\n"
+    "    title: {en: Forged sender, fr: Expéditeur falsifié}\n"
+    "    direction: inbound\n"
+    "    severity: high\n"
+    "    tags: [identity]\n"
+    "    when: {dmarc: fail, dmarc_policy: reject}\n"
+    "    then: {reject: \"5.7.1 the domain of From: asks to refuse mail that fails DMARC\"}\n"
+    "  - id: dmarc-quarantine\n"
+    "    title: {en: Probably forged sender, fr: Expéditeur sans doute falsifié}\n"
+    "    direction: inbound\n"
+    "    tags: [identity]\n"
+    "    when: {dmarc: fail, dmarc_policy: quarantine}\n"
+    "    then: {quarantine: dmarc}\n"
+    "  - id: dmarc-temperror\n"
+    "    title: {en: Sender cannot be checked now, fr: Expéditeur invérifiable pour le moment}\n"
+    "    direction: inbound\n"
+    "    tags: [identity]\n"
+    "    when: {dmarc: temperror}\n"
+    "    then: {defer: \"4.7.0 the sender cannot be checked now, try again later\"}\n";
+
 static const char empty_text[] = "version: 1\n";
 
 #define COUNTRIES(X) \
@@ -31,6 +57,7 @@ const char *const pack_names[] = {
 #define X(c) "postern/" c "-identifiers",
 	COUNTRIES(X)
 #undef X
+	"postern/inbound",
 	"postern/antispam",
 	NULL
 };
@@ -40,8 +67,8 @@ pack_text(struct span name)
 {
 	for (size_t i = 0; pack_names[i]; i++)
 		if (span_is(name, pack_names[i]))
-			return i == 0 ? base_text : span_is(name, "postern/antispam") ?
-			    antispam_text : empty_text;
+			return i == 0 ? base_text : span_is(name, "postern/inbound") ? inbound_text :
+			    span_is(name, "postern/antispam") ? antispam_text : empty_text;
 	return NULL;
 }
 

@@ -60,7 +60,8 @@ atom_wake(struct load *ld, const struct atom *a, struct wake *w)
 		w->rank = 3;
 		break;
 	case ATOM_AUTH:
-		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_SPF + a->auth.fact);
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + (a->auth.fact == AUTH_FACT_ASKS ?
+		    SIGNAL_DMARC : SIGNAL_SPF + a->auth.fact));
 		w->rank = 7;
 		break;
 	case ATOM_DNSBL:

@@ -163,7 +163,8 @@ step(void *ctx)
 int
 auth_spf(int argc, char **argv, const struct cli *cli, const struct config *conf)
 {
-	struct asked q = { .r = { .explain = true, .now = clock_real(), .receiver = conf->hostname } };
+	struct asked q = { .r = { .explain = true, .serial = true, .now = clock_real(),
+		.receiver = conf->hostname } };
 	const struct spf_result *r;
 	struct dns_book *b;
 	struct lookup *l;

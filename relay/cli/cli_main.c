@@ -47,6 +47,7 @@ const struct command commands[] = {
 	{ "auth", "who sent a message: what the verifier would say now",
 	    "auth spf --ip ADDRESS [--helo NAME] [--from ADDRESS] [--engine strict|libspf2|both]\n"
 	    "         [--dns IP:PORT] [-v]\n"
+	    "auth dkim FILE [--dns IP:PORT]\n"
 	    "auth dmarc --from ADDRESS [--spf RESULT:DOMAIN] [--dkim RESULT:DOMAIN]...\n"
 	    "         [--discovery psl|tree-walk] [--sample N] [--dns IP:PORT] [-v]\n"
 	    "  the first word is the result; -v shows each question to the DNS. Exit status 0 for\n"

@@ -17,6 +17,7 @@ static const struct {
 	int (*run)(int argc, char **argv, const struct cli *cli, const struct config *conf);
 } checks[] = {
 	{ "spf", auth_spf },
+	{ "dkim", auth_dkim },
 	{ "dmarc", auth_dmarc },
 };
 

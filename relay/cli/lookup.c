@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/lookup.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "fetcher/https.h"
 #include "fetcher/sts_policy.h"
 #include "postern/arena.h"

@@ -2,7 +2,7 @@
 #ifndef CLI_LOOKUP_H
 #define CLI_LOOKUP_H
 
-#include "delivery/dns.h"
+#include "net/dns.h"
 #include "master/config.h"
 
 struct lookup;

@@ -22,7 +22,7 @@ is_all(struct span term)
 bool
 spf_covers(struct zone *z, const char *domain, struct ip ip, const char **why)
 {
-	struct spf_request q = { .ip = ip, .helo = span_str(domain), .helo_only = true,
+	struct spf_request q = { .ip = ip, .helo = span_str(domain), .helo_only = true, .serial = true,
 		.receiver = z->conf->hostname };
 	struct dns_book *b = dns_book_new(z->a);
 	struct spf *s = spf_new(z->a, b, &q);

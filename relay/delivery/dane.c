@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "delivery/dane.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "postern/err.h"
 
 struct host_dane {

@@ -17,7 +17,7 @@
 #include "delivery/dispatch.h"
 #include "delivery/dkim_watch.h"
 #include "delivery/report.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "delivery/route.h"
 #include "delivery/segment.h"
 #include "delivery/show_route.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "delivery/dkim_watch.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "ipc/channel.h"
 #include "ipc/messages.h"
 #include "log.h"

@@ -16,7 +16,7 @@
 #define DELIVERY_MX_H
 
 #include "addr.h"
-#include "delivery/dns.h"
+#include "net/dns.h"
 #include "delivery/reply.h"
 #include "ipc/messages.h"
 #include "master/config.h"

@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "conf.h"
 #include "delivery/dane.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "delivery/route.h"
 #include "delivery/sts.h"
 #include "delivery/tlsrpt.h"

@@ -4,7 +4,7 @@
 #include "clock.h"
 #include "delivery/health.h"
 #include "delivery/hub.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "delivery/route.h"
 #include "delivery/show_route.h"
 #include "delivery/sts.h"

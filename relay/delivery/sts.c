@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "delivery/sts.h"
 #include "fetcher/sts_record.h"
 #include "ipc/channel.h"

@@ -10,7 +10,7 @@
 
 #include "buf.h"
 #include "clock.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "delivery/session.h"
 #include "delivery/sts.h"
 #include "delivery/tlsrpt.h"

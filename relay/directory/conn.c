@@ -16,7 +16,7 @@
 
 #include "addr.h"
 #include "clock.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "directory/conn.h"
 #include "log.h"
 #include "net/transport.h"

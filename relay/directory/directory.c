@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "directory/ask.h"
 #include "directory/directory.h"
 #include "directory/filter.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "fetcher/fetcher.h"
 #include "fs.h"
 #include "log.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "buf.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "fetcher/https.h"
 
 #define ADDRESSES_MAX 8		/* of each family */

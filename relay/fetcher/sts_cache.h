@@ -10,7 +10,7 @@
 #ifndef FETCHER_STS_CACHE_H
 #define FETCHER_STS_CACHE_H
 
-#include "delivery/dns.h"
+#include "net/dns.h"
 #include "fetcher/sts_policy.h"
 #include "postern/err.h"
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "fetcher/fetcher.h"
 #include "fetcher/sts_record.h"
 #include "log.h"

@@ -2,7 +2,7 @@
 #ifndef FETCHER_STS_RECORD_H
 #define FETCHER_STS_RECORD_H
 
-#include "delivery/dns.h"
+#include "net/dns.h"
 #include "fetcher/sts_policy.h"
 
 /* What was answered for _mta-sts.DOMAIN. Others are passed over; two of them, or one that is not to

@@ -28,12 +28,15 @@
 	X(READY, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* loaded and sandboxed */ \
 	X(PEER, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* a channel to another role */ \
 	X(CONFIG, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* postern.yaml anew, a sealed memfd */ \
-	X(RETIRE, R(MASTER) | R(SCANNER), R_ANY, FRAME_SMALL, 0)	/* finish what is under way, then exit 0; a scanner: send me no more */ \
+	X(RETIRE, R(MASTER) | R(SCANNER) | R(VERIFIER), R_ANY, FRAME_SMALL, 0)	/* finish what is under way, then exit 0; a scanner or verifier: send me no more */ \
 	X(WORKER, R(SCANNER), R(MASTER), FRAME_SMALL, 1)	/* the parent forked a worker: its control channel */ \
 	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \
 	X(POLICY, R(MASTER) | R(SCANNER), R(MASTER) | R(STORE), FRAME_SMALL, 1)	/* the policy in force: its archive */ \
 	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \
 	/* the way of a message */ \
+	X(IDENTIFY, R(RECEIVER), R(VERIFIER), FRAME_SMALL, 0)	/* messages_verify.h */ \
+	X(VERIFY, R(RECEIVER), R(VERIFIER), FRAME_BIG, 1) \
+	X(FACTS, R(VERIFIER), R(RECEIVER), FRAME_BIG, 0) \
 	X(SCAN, R(RECEIVER), R(SCANNER), FRAME_BIG, 1) \
 	X(VERDICT, R(SCANNER), R(RECEIVER), FRAME_BIG, 0) \
 	X(PICTURE, R(SCANNER), R(READER), FRAME_SMALL, 1)	/* text in it is to be read */ \
@@ -90,7 +93,8 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 	X(RECEIVER, SCANNER) X(RECEIVER, SIGNER) X(RECEIVER, QUEUE) X(RECEIVER, STORE) \
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) X(DELIVERY, SIGNER) \
 	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(RECEIVER, DELIVERY) X(DELIVERY, DIRECTORY) \
-	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER)
+	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER) \
+	X(RECEIVER, VERIFIER)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

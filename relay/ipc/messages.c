@@ -6,6 +6,7 @@
  * link_send and the caller check buf_failed.
  */
 #include "ipc/messages.h"
+#include "ipc/messages_verify.h"
 
 #include "fs.h"
 
@@ -284,11 +285,13 @@ DECODED
 ENCODE(scan)
 	envelope_encode(&e, &m->env);
 	memberships_put(&e, &m->members);
+	facts_put(&e, &m->inbound);
 	payload_encode(&e, &m->payload);
 }
 DECODE(scan)
 	envelope_decode(&d, a, &m->env);
 	memberships_get(&d, a, &m->members);
+	facts_get(&d, a, &m->inbound);
 	payload_decode(&d, fd, a, &m->payload);
 DECODED
 

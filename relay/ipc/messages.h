@@ -27,6 +27,7 @@ struct msg_client { uint32_t uid; struct span request; };	/* one JSON object */
 struct msg_scan {
 	struct envelope env;
 	struct memberships members;	/* in groups of directories */
+	struct facts inbound;	/* what a verifier found out */
 	struct payload payload;
 };
 /* ---- VERDICT ---- */

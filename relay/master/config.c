@@ -426,7 +426,7 @@ read_top(struct reader *r, const struct conf_node *root)
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
-		"directory", "journal", "tls_reports", NULL };
+		"directory", "journal", "tls_reports", "verify", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -500,6 +500,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_delivery(&r, conf_get(root, "delivery"));
 		read_queue(&r, conf_get(root, "queue"));
 		read_reports(&r, conf_get(root, "tls_reports"), conf_get(root, "postmaster") != NULL);
+		read_verify(&r, conf_get(root, "verify"));
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
 		read_scanners(&r, conf_get(root, "scanners"));

@@ -108,6 +108,7 @@ struct conf_listener {
 	size_t nallow;
 	struct conf_nets proxy;		/* a PROXY header is required from these, before the banner */
 	struct conf_nets xclient;	/* these may speak for others */
+	struct conf_nets upstream;	/* only these may send; whom from stands in their Received lines */
 	struct span hostname;		/* EHLO name, Received; the gateway's unless given */
 	struct span banner;		/* text of the 220 behind the name; "ESMTP Postern" */
 	enum listener_tls tls;
@@ -227,6 +228,21 @@ struct conf_queue {
 #define SEGMENT_SIZE_MAX (UINT64_C(64) << 20)
 };
 
+/* What is asked about who sends inbound mail: the verifiers'. */
+enum conf_spf { CONF_SPF_STRICT, CONF_SPF_LIBSPF2, CONF_SPF_BOTH };
+struct dnsbl_list;
+struct conf_verify {
+	uint32_t processes;		/* 1 */
+	int64_t timeout;		/* 20s for all that one message takes (RFC 7208, 4.6.4) */
+	struct span authserv_id;	/* our name in Authentication-Results: hostname */
+	enum conf_spf spf;
+	bool tree_walk;			/* DMARC's domain by the DNS, not by the Public Suffix List */
+	const struct span *arc_trust;	/* forwarders whose seal outweighs a failed DMARC */
+	size_t narc_trust;
+	const struct dnsbl_list *dnsbl;	/* verifier/dnsbl.h */
+	size_t ndnsbl;
+};
+
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };
 enum av_engine { AV_LIBCLAMAV, AV_OFF };
 
@@ -269,6 +285,7 @@ struct config {
 	uint32_t dkim_verify;		/* 100: of a key's signatures libopendkim verifies the first and each so many-th */
 	struct conf_delivery delivery;
 	struct conf_queue queue;
+	struct conf_verify verify;
 	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
@@ -303,6 +320,15 @@ static inline bool
 config_fetches(const struct config *c)
 {
 	return c->delivery.sts || c->reports.send;
+}
+/* Can mail come from the world? Then there are verifiers. */
+static inline bool
+config_verifies(const struct config *c)
+{
+	for (size_t i = 0; i < c->nlisteners; i++)
+		if (c->listeners[i].direction != LISTEN_OUTBOUND)
+			return true;
+	return false;
 }
 const struct conf_net *config_network(const struct config *c, struct span name);
 const struct conf_directory *config_directory(const struct config *c, struct span name);

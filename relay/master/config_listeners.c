@@ -342,7 +342,7 @@ static void
 read_listener(struct reader *r, const struct conf_node *n, struct conf_listener *l)
 {
 	static const char *const known[] = { "name", "address", "direction", "allow", "tls", "auth",
-		"client_certificates", "proxy_protocol", "xclient", "hostname", "banner", "max_size",
+		"client_certificates", "proxy_protocol", "xclient", "upstream", "hostname", "banner", "max_size",
 		"limits", "bare_newlines", NULL };
 	static const char *const newlines[] = { "refuse", "normalise", NULL };
 	static const char *const directions[] = { "outbound", "inbound", "auto", NULL };
@@ -379,6 +379,13 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 		read_nets(r, k, &l->proxy);
 	if ((k = conf_get(n, "xclient")))
 		read_nets(r, k, &l->xclient);
+	if ((k = conf_get(n, "upstream"))) {
+		read_nets(r, k, &l->upstream);
+		if (l->direction == LISTEN_OUTBOUND)
+			error_at(r, k, "direction: inbound", "`upstream` is for mail that comes in");
+		else if (k->count == 0)
+			error_at(r, k, NULL, "leave `upstream` out: nobody could send");
+	}
 	read_greeting(r, n, l);
 	if ((k = conf_get(n, "max_size")))
 		conf_size(r->d, k, &l->max_size);

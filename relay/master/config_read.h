@@ -46,6 +46,9 @@ void read_doctor(struct reader *r, const struct conf_node *map);
 void read_public(struct reader *r, const struct conf_node *list);
 void read_reports(struct reader *r, const struct conf_node *map, bool postmaster);
 
+/* ---- config_verify.c ---- */
+void read_verify(struct reader *r, const struct conf_node *map);
+
 /* ---- config_ocr.c; scanners.timeout is read before ---- */
 void read_ocr(struct reader *r, const struct conf_node *map);
 

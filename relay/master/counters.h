@@ -61,6 +61,10 @@
 	X(DIRECTORY_STALE, "directory_stale_answers", "answers from old knowledge, because LDAP could not be asked") \
 	X(DIRECTORY_FAILURES, "directory_failures", "questions without an answer: the mail waits") \
 	X(DIRECTORY_DOWN, "directories_down", "directories of which no server can be had now") \
+	X(VERIFIED, "inbound_verified", "messages from the world whose sender was looked into") \
+	X(VERIFIED_LATE, "inbound_unverified", "of them that could not be checked: the DNS failed or was late") \
+	X(DMARC_FAILED, "inbound_dmarc_failed", "of them that failed DMARC") \
+	X(VERIFIER_DEATHS, "verifier_deaths", "verifiers that died or hung with messages under way") \
 	X(SPF_COMPARED, "spf_compared", "senders that libspf2 judged beside the strict engine (spf engine: both)") \
 	X(SPF_DISAGREEMENTS, "spf_disagreements", "of them judged otherwise; the strict result stood") \
 	X(RESTARTS, "role_restarts", "processes restarted after they died")

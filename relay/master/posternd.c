@@ -222,7 +222,7 @@ stop_advance(struct master *m)
 	retire_roles(m, R(RECEIVER) | R(DELIVERY));
 	if (any(m, R(RECEIVER)))
 		return;
-	retire_roles(m, R(SCANNER) | R(READER) | R(SIGNER) | R(AUTHENTICATOR) | R(DIRECTORY));
+	retire_roles(m, R(SCANNER) | R(READER) | R(SIGNER) | R(AUTHENTICATOR) | R(DIRECTORY) | R(VERIFIER));
 	if (any(m, R(DELIVERY)))
 		return;
 	retire_roles(m, R(QUEUE));
@@ -426,7 +426,7 @@ role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
 		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops,
-		&fetcher_ops };
+		&fetcher_ops, &verifier_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)

@@ -451,6 +451,8 @@ wanted(const struct config *c, enum role role)
 		return c->delivery.processes;
 	case ROLE_AUTHENTICATOR:
 		return c->authenticators;
+	case ROLE_VERIFIER:
+		return config_verifies(c) ? c->verify.processes : 0;
 	case ROLE_FETCHER:
 		return config_fetches(c);
 	case ROLE_DIRECTORY:

@@ -23,8 +23,12 @@
 #include "master/sandbox.h"
 
 #define PATHS_MAX 32
+#define PORTS_MAX 16
 
 static const char *read_paths[PATHS_MAX + 1], *write_paths[PATHS_MAX + 1];
+
+static uint16_t tcp_ports[PORTS_MAX];
+static size_t ntcp_ports;
 
 static void
 path_add(const char **list, const char *path)
@@ -48,6 +52,13 @@ void
 sandbox_allow_write(const char *path)
 {
 	path_add(write_paths, path);
+}
+
+void
+sandbox_allow_tcp(uint16_t port)
+{
+	ASSERT(ntcp_ports < PORTS_MAX);
+	tcp_ports[ntcp_ports++] = port;
 }
 
 int
@@ -90,6 +101,11 @@ struct ll_ruleset {
 	uint64_t fs, net, scoped;
 };
 
+struct ll_port {
+	uint64_t access, port;
+};
+#define LL_CONNECT_TCP 2
+
 struct ll_path {
 	uint64_t access;
 	int32_t fd;
@@ -130,6 +146,18 @@ ll_add(int ruleset, const char *path, uint64_t access, struct err *err)
 }
 
 static int
+ll_add_ports(int ruleset, struct err *err)
+{
+	for (size_t i = 0; i < ntcp_ports; i++) {
+		struct ll_port rule = { LL_CONNECT_TCP, tcp_ports[i] };
+
+		if (syscall(LL_ADD, ruleset, 2 /* net port */, &rule, 0) == -1)
+			return err_errno(err, "landlock: port %u", tcp_ports[i]);
+	}
+	return 0;
+}
+
+static int
 landlock_enter(unsigned may, const struct sandbox_paths *paths, bool *have, struct err *err)
 {
 	struct ll_ruleset rs = { .fs = LL_FS_V1 };
@@ -147,7 +175,7 @@ landlock_enter(unsigned may, const struct sandbox_paths *paths, bool *have, stru
 	if (abi >= 5)
 		rs.fs |= LL_IOCTL_DEV;
 	if (abi >= 4)	/* TCP: bind and connect only where the role may */
-		rs.net = may & SANDBOX_NET_CLIENT ? 0 : 3;
+		rs.net = may & SANDBOX_NET_CLIENT ? ntcp_ports ? LL_CONNECT_TCP : 0 : 3;
 	if (abi >= 6)
 		rs.scoped = may & SANDBOX_FORK ? 1 : 3;	/* abstract sockets; signals */
 	fd = (int)syscall(LL_CREATE, &rs, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
@@ -160,6 +188,8 @@ landlock_enter(unsigned may, const struct sandbox_paths *paths, bool *have, stru
 	for (size_t i = 0; paths && paths->write && paths->write[i]; i++)
 		if (ll_add(fd, paths->write[i], write, err) == -1)
 			goto out;
+	if (rs.net == LL_CONNECT_TCP && ll_add_ports(fd, err) == -1)
+		goto out;
 	if (syscall(LL_RESTRICT, fd, 0) == -1) {
 		err_errno(err, "landlock");
 		goto out;

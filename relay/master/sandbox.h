@@ -8,6 +8,7 @@
 #define MASTER_SANDBOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "postern/err.h"
@@ -40,5 +41,7 @@ int sandbox_enter(const struct sandbox *sb, const struct sandbox_paths *paths, c
 /* Role's paths are set in start() through here, before the runtime enters the sandbox. */
 void sandbox_allow_read(const char *path);
 void sandbox_allow_write(const char *path);
+/* SANDBOX_NET_CLIENT: TCP only to these ports (where the kernel's landlock knows TCP); none named: to all. */
+void sandbox_allow_tcp(uint16_t port);
 
 #endif

@@ -42,6 +42,12 @@ gate_connect(const struct gate *g, struct ip client, struct gate_client *out, co
 	    "`allow` of listener %.*s: network %.*s" : "`allow` of listener %.*s%.*s" :
 	    "`allow` of listener %.*s: in none of its networks%.*s", SPAN_ARG(l->name),
 	    SPAN_ARG(out->name));
+	if (!out->permitted && l->upstream.n && !nets_have(&l->upstream, client) && !l->auth &&
+	    !l->client_ca) {
+		because(why, g->conf->path, l->line, "`upstream` of listener %.*s", SPAN_ARG(l->name));
+		*text = "5.7.1 only known relays may send here";
+		return 554;
+	}
 	/* Who may prove itself later is asked at MAIL. */
 	if (out->permitted || l->direction != LISTEN_OUTBOUND || l->auth || l->client_ca)
 		return 0;
@@ -51,11 +57,21 @@ gate_connect(const struct gate *g, struct ip client, struct gate_client *out, co
 
 /* ---- limits ---- */
 
+/* A trusted relay speaks for others. */
+static bool
+is_relay(const struct gate *g, const struct smtp_session *s)
+{
+	return g->listener->upstream.n && !s->permitted && s->user.n == 0;
+}
+
 static void
-who_asks(const struct smtp_session *s, char ip[static IP_TEXT_MAX], struct limits_who *who)
+who_asks(const struct smtp_session *s, bool relayed, char ip[static IP_TEXT_MAX],
+    struct limits_who *who)
 {
 	limits_who(&s->t->env, ip, who);
 	who->real = s->now;
+	if (relayed)		/* its own clients are counted: gate_relayed */
+		who->client = SPAN_LIT("");
 }
 
 /* The answer to a limit that was exceeded: o is what it asks for. */
@@ -93,10 +109,26 @@ take(const struct gate *g, struct smtp_session *s, enum limit_unit unit, struct 
 
 	if (g->nrules == 0 || r->code)
 		return;
-	who_asks(s, ip, &who);
+	who_asks(s, is_relay(g, s), ip, &who);
 	who.recipient = recipient;
 	o = limits_take(g->limits, g->rules, g->nrules, unit, &who, 1, now, &hit);
 	over_limit(s, o, &hit, r, why);
+}
+
+void
+gate_relayed(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp_reply *r,
+    struct gate_why *why)
+{
+	const struct smtp_transaction *t = s->t;
+	static const enum limit_unit units[] = { LIMIT_MESSAGES, LIMIT_RECIPIENTS };
+	struct limits_hit hit;
+	char ip[IP_TEXT_MAX];
+	struct limits_who who = { .client = span_str(ip_format(t->env.client, ip)), .real = s->now };
+
+	*why = (struct gate_why){ 0 };
+	for (size_t i = 0; i < 2 && g->nrules && r->code == 0 && t->env.client.family; i++)
+		over_limit(s, limits_take(g->limits, g->rules, g->nrules, units[i], &who,
+		    i ? (uint32_t)t->env.nrecipients : 1, now, &hit), &hit, r, why);
 }
 
 /* ---- MAIL ---- */
@@ -142,6 +174,12 @@ gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp
 			smtp_refuse(s, r, 554, "5.7.1 this client is not permitted to relay");
 		return;
 	}
+	if (is_relay(g, s) && !nets_have(&g->listener->upstream, s->client)) {
+		because(why, g->conf->path, g->listener->line, "`upstream` of listener %.*s",
+		    SPAN_ARG(g->listener->name));
+		smtp_refuse(s, r, 554, "5.7.1 only known relays may send here");
+		return;
+	}
 	if (access_permitted(g->listener, s->client, &name))
 		net = config_network(g->conf, name);
 	if (!may_send_as(net, s->t->env.sender)) {
@@ -153,7 +191,7 @@ gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp
 	}
 	if (g->nrules == 0)
 		return;
-	who_asks(s, ip, &who);
+	who_asks(s, is_relay(g, s), ip, &who);
 	over_limit(s, limits_check(g->limits, g->rules, g->nrules, &who, now, &hit), &hit, r, why);
 }
 

@@ -43,6 +43,9 @@ void gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct
     struct gate_why *why);
 void gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *rcpt,
     int64_t now, struct smtp_reply *r, struct gate_why *why);
+/* Behind the end of the data: limits of the client that a trusted relay names, s->t->env.client. */
+void gate_relayed(const struct gate *g, struct smtp_session *s, int64_t now,
+    struct smtp_reply *r, struct gate_why *why);
 /* It was asked for, and does not exist. */
 void gate_unknown(const struct gate *g, struct smtp_session *s, const struct conf_domain *d,
     struct span address, int64_t now, struct smtp_reply *r, struct gate_why *why);

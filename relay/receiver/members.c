@@ -8,17 +8,8 @@
 #include "addr.h"
 #include "log.h"
 #include "receiver/message.h"
-#include "receiver/scanners.h"
 
 #define MEMBERS_PATIENCE (INT64_C(20) * 1000000)
-
-static void
-judge(struct message *m, int64_t now)
-{
-	m->state = MESSAGE_SCAN;
-	if (scanners_judge(m->all->scanners, m, now) == -1)
-		message_finish(m, 451, "4.7.1 too many messages wait for a scanner, try again later");
-}
 
 /* The sender first, then the recipients, then the author, where the policy looks for them. */
 static void
@@ -75,7 +66,7 @@ message_members_late(struct message *m, const char *why, int64_t now)
 	log_msg(LOG_LVL_WARN, m->id, "who is in which group cannot be looked up: %s", why);
 	ticket_close(m->all->tickets, m->ticket);
 	m->ticket = 0;
-	judge(m, now);
+	message_to_scanner(m, now);
 }
 
 int
@@ -95,7 +86,7 @@ messages_memberships(struct messages *all, struct frame *f, int64_t now)
 		    SPAN_ARG(r.text));
 	ticket_close(all->tickets, m->ticket);
 	m->ticket = 0;
-	judge(m, now);
+	message_to_scanner(m, now);
 	return 0;
 }
 

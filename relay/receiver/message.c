@@ -21,6 +21,7 @@
 #include "log.h"
 #include "receiver/message.h"
 #include "receiver/scanners.h"
+#include "receiver/verifiers.h"
 
 #define TAIL_MAX (64u << 10)
 #define DIRECT_MIN 4096		/* a run this large is written as it is */
@@ -104,6 +105,8 @@ static void
 forget_requests(struct message *m)
 {
 	scanners_forget(m->all->scanners, m);	/* and its ticket, whose ever */
+	if (m->all->verifiers)
+		verifiers_forget(m->all->verifiers, m);
 	for (size_t i = 0; i < m->ngroups; i++) {
 		if (m->groups[i].ticket)
 			ticket_close(m->all->tickets, m->groups[i].ticket);
@@ -331,8 +334,16 @@ message_end(struct message *m, struct smtp_transaction *t, int64_t now, struct s
 	m->sign_domain = choose_key(m);
 	if (m->sign_domain.n == 0 && dkim_is_missing(m, r))
 		return -1;
-	if (message_ask_members(m, now))
+	if (message_is_foreign(m) && !verifiers_ask(m->all->verifiers, m, now)) {
+		reply_now(r, 451, "4.7.1 too many messages wait for a verifier, try again later");
+		return -1;
+	}
+	if (m->state == MESSAGE_DONE || message_ask_members(m, now))
 		return 0;
+	if (m->verification.pending) {
+		m->state = MESSAGE_VERIFY;
+		return 0;
+	}
 	m->state = MESSAGE_SCAN;
 	if (scanners_judge(m->all->scanners, m, now) == -1) {
 		m->state = MESSAGE_COLLECT;
@@ -377,7 +388,8 @@ void
 message_orphan(struct message *m)
 {
 	m->conn = 0;
-	if (m->state == MESSAGE_MEMBERS || m->state == MESSAGE_SCAN || m->state == MESSAGE_SIGN)
+	if (m->state == MESSAGE_MEMBERS || m->state == MESSAGE_VERIFY || m->state == MESSAGE_SCAN ||
+	    m->state == MESSAGE_SIGN)
 		message_free(&m);
 }
 
@@ -419,8 +431,8 @@ messages_stop(struct messages *all)
 
 	for (m = all->first; m; m = next) {
 		next = m->next;
-		if (m->state == MESSAGE_MEMBERS || m->state == MESSAGE_SCAN ||
-		    m->state == MESSAGE_SIGN) {
+		if (m->state == MESSAGE_MEMBERS || m->state == MESSAGE_VERIFY ||
+		    m->state == MESSAGE_SCAN || m->state == MESSAGE_SIGN) {
 			message_finish(m, 421, "4.3.2 service stopping, try again later");
 			m->reply.close = true;
 		}

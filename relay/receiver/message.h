@@ -7,7 +7,7 @@
 
 #include "buf.h"
 #include "ipc/channel.h"
-#include "ipc/messages.h"
+#include "ipc/messages_verify.h"
 #include "ipc/ticket.h"
 #include "master/config.h"
 #include "receiver/limits.h"
@@ -17,6 +17,7 @@
 #define MESSAGE_STATES(X) \
 	X(COLLECT, "collect", "receiving it") \
 	X(MEMBERS, "members", "asking who is in which group") \
+	X(VERIFY, "verify", "finding out who sent it") \
 	X(SCAN, "scan", "waiting for the verdict") \
 	X(SIGN, "sign", "waiting for the signature") \
 	X(SUBMIT, "submit", "waiting for the spool: may be sent more than once") \
@@ -31,6 +32,7 @@ const char *message_state_name(enum message_state s);
 
 struct message;
 struct scanners;
+struct verifiers;
 
 /* All messages of a process, and what they need. */
 struct messages {
@@ -38,6 +40,7 @@ struct messages {
 	struct tickets *tickets;
 	struct id_source *ids;
 	struct scanners *scanners;
+	struct verifiers *verifiers;	/* NULL: nothing comes from the world */
 	struct link *queue, *signer;	/* NULL: down */
 	struct link *directory;		/* the newest; NULL: down, or there is none */
 	const struct span *externals;	/* groups of directories that the policy needs */
@@ -81,6 +84,18 @@ struct group {			/* recipients that get the same bytes: one entry of the queue *
 	bool sent, accepted;
 };
 
+struct verification {		/* of who sent it: verifiers.c */
+	bool pending;			/* asked, or to be asked */
+	bool waiting;			/* for a verifier */
+	uint8_t kills;			/* verifiers that died while they had it */
+	uint64_t ticket;
+	struct link *at;		/* the verifier that has it */
+	int64_t until;			/* clock_mono */
+	struct message *prev, *next;	/* waiting */
+	struct facts facts;
+	struct span header;		/* Authentication-Results */
+};
+
 struct message {
 	struct messages *all;
 	struct message *prev, *next;		/* in all */
@@ -102,6 +117,7 @@ struct message {
 	struct payload payload;		/* as received */
 	struct span sign_domain;	/* whose key signs; empty: nobody's */
 	struct memberships members;	/* what the directory said; no grid: nothing */
+	struct verification verification;
 	uint64_t ticket;		/* of SCAN or MEMBERS */
 	uint8_t kills;			/* scanners that died of it */
 	int64_t wait_until;		/* for a scanner, clock_mono */
@@ -164,12 +180,21 @@ void messages_stop(struct messages *all);
 void message_finish(struct message *m, unsigned code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void message_judged(struct message *m, int64_t now);	/* m->verdict is there */
-void message_unscannable(struct message *m, int64_t now);	/* it killed two scanners */
+/* It killed two scanners or verifiers; why: for people. */
+void message_unscannable(struct message *m, const char *why, int64_t now);
 /* 1: the directory is asked, and the scanner afterwards; 0: there is nothing to ask. */
 int message_ask_members(struct message *m, int64_t now);
 void message_members_late(struct message *m, const char *why, int64_t now);
 struct span message_hostname(const struct message *m);
 int message_send_scan(struct message *m, struct link *l, uint64_t ticket);
+/* Sends what stands in all->scratch, and the payload's descriptor with it. */
+int message_send_body(struct message *m, struct link *l, enum frame_type type, uint64_t ticket,
+    const struct payload *p);
+
+/* ---- identity.c ---- */
+bool message_is_foreign(const struct message *m);	/* who sent it is to be found out */
+void message_identified(struct message *m, const struct msg_facts *f, int64_t now);
+void message_to_scanner(struct message *m, int64_t now);	/* the directory has answered */
 
 /* What the decisions make of the message as a whole: 550 when all reject, 451 when any defers, else 0:
  * it is taken. text: of the refusal. */

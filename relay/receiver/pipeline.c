@@ -19,14 +19,15 @@
 #include "log.h"
 #include "receiver/message.h"
 #include "receiver/scanners.h"
+#include "receiver/verifiers.h"
 
 #define SIGN_TIMEOUT (30 * US_PER_SEC)
 #define SUBMIT_TIMEOUT (120 * US_PER_SEC)
 
 /* ---- sending ---- */
 
-static int
-send_body(struct message *m, struct link *l, enum frame_type type, uint64_t ticket,
+int
+message_send_body(struct message *m, struct link *l, enum frame_type type, uint64_t ticket,
     const struct payload *p)
 {
 	struct buf *b = &m->all->scratch;
@@ -47,12 +48,13 @@ fail:
 int
 message_send_scan(struct message *m, struct link *l, uint64_t ticket)
 {
-	struct msg_scan msg = { .env = m->t->env, .payload = m->payload };
+	struct msg_scan msg = { .env = m->t->env, .payload = m->payload,
+		.inbound = m->verification.facts };
 
 	if (m->members.grid)
 		msg.members = m->members;
 	scan_encode(&m->all->scratch, &msg);
-	return send_body(m, l, FRAME_SCAN, ticket, &m->payload);
+	return message_send_body(m, l, FRAME_SCAN, ticket, &m->payload);
 }
 
 /* What stands in the queue for a group: `head` above its bytes. */
@@ -72,6 +74,20 @@ group_payload(struct message *m, struct group *g, struct span head, struct paylo
 	return payload_edit(a, &own, head, NULL, 0, out, err);
 }
 
+/* Our Received field tells of our own connection, also when a relay speaks for its clients. */
+static struct envelope
+seen_by_us(const struct message *m)
+{
+	struct envelope env = m->t->env;
+
+	if (m->t->relayed) {
+		env.client = m->t->peer;
+		env.client_name = m->t->peer_name;
+		env.helo = m->t->peer_helo;
+	}
+	return env;
+}
+
 static void
 submit(struct message *m, int64_t now)
 {
@@ -84,15 +100,17 @@ submit(struct message *m, int64_t now)
 		struct msg_submit msg = { .env = g->env, .parent = g->parent,
 			.decisions = g->decisions, .ndecisions = g->env.nrecipients,
 			.record = g->copy ? (struct span){ 0 } : m->verdict.record };
-		struct span received = g->notice ? (struct span){ 0 } : header_received(a, env, g->id,
+		struct envelope from = seen_by_us(m);
+		struct span received = g->notice ? (struct span){ 0 } : header_received(a, &from, g->id,
 		    message_hostname(m), env->nrecipients == 1 && !g->copy ?
 		    env->recipients[0].address : (struct span){ 0 });
+		struct span results = g->notice ? (struct span){ 0 } : m->verification.header;
 		struct span head = received;
 		struct err err;
 
-		if (g->signature.n)
-			head = span_str(arena_printf(a, "%.*s%.*s", (int)g->signature.n,
-			    g->signature.p, (int)received.n, received.p ? received.p : ""));
+		if (g->signature.n || results.n)
+			head = span_str(arena_printf(a, SPAN_FMT SPAN_FMT SPAN_FMT,
+			    SPAN_ARG(g->signature), SPAN_ARG(received), SPAN_ARG(results)));
 		if (m->all->queue == NULL) {
 			message_finish(m, 451, "4.3.0 the spool is not available, try again later");
 			return;
@@ -105,7 +123,7 @@ submit(struct message *m, int64_t now)
 		}
 		g->ticket = ticket_open(m->all->tickets, m, now + SUBMIT_TIMEOUT);
 		submit_encode(&m->all->scratch, &msg);
-		if (send_body(m, m->all->queue, FRAME_SUBMIT, g->ticket, &msg.payload) == -1) {
+		if (message_send_body(m, m->all->queue, FRAME_SUBMIT, g->ticket, &msg.payload) == -1) {
 			message_finish(m, 452, "4.3.1 the spool cannot take more now");
 			return;
 		}
@@ -148,7 +166,7 @@ message_sign(struct message *m, int64_t now)
 		g->ticket = ticket_open(m->all->tickets, m, now + SIGN_TIMEOUT);
 		any = true;
 		sign_encode(&m->all->scratch, &msg);
-		if (m->all->signer == NULL || send_body(m, m->all->signer, FRAME_SIGN, g->ticket,
+		if (m->all->signer == NULL || message_send_body(m, m->all->signer, FRAME_SIGN, g->ticket,
 		    &msg.payload) == -1) {
 			message_finish(m, 451, "4.3.0 the signer is not available, try again later");
 			return;
@@ -279,7 +297,7 @@ message_judged(struct message *m, int64_t now)
 }
 
 static struct span
-unscannable_record(struct message *m)
+unscannable_record(struct message *m, const char *why)
 {
 	struct envelope *env = &m->t->env;
 	char id[ID_SIZE];
@@ -294,7 +312,7 @@ unscannable_record(struct message *m)
 	json_kcstr(&j, "id", id_format(m->id, id));
 	json_kcstr(&j, "policy", NULL);
 	json_kcstr(&j, "virus", NULL);
-	json_kcstr(&j, "error", "the message ended two scanners: held as unscannable");
+	json_kcstr(&j, "error", why);
 	json_key(&j, "recipients");
 	json_array(&j);
 	for (size_t i = 0; i < env->nrecipients; i++) {
@@ -326,7 +344,7 @@ unscannable_record(struct message *m)
 }
 
 void
-message_unscannable(struct message *m, int64_t now)
+message_unscannable(struct message *m, const char *why, int64_t now)
 {
 	struct envelope *env = &m->t->env;
 	struct msg_verdict *v = &m->verdict;
@@ -340,7 +358,7 @@ message_unscannable(struct message *m, int64_t now)
 		v->decisions[i].queue = SPAN_LIT("unscannable");
 		v->decisions[i].rule = SPAN_LIT("unscannable");
 	}
-	v->record = unscannable_record(m);
+	v->record = unscannable_record(m, why);
 	message_judged(m, now);
 }
 
@@ -492,6 +510,8 @@ messages_tick(struct messages *all, int64_t now)
 
 	all->now = now;
 	scanners_tick(all->scanners, now);
+	if (all->verifiers)
+		verifiers_tick(all->verifiers, now);
 	while ((ticket = ticket_expired(all->tickets, now)) != 0) {
 		struct message *m = ticket_owner(all->tickets, ticket);
 		bool signing = m->state == MESSAGE_SIGN;

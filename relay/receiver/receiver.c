@@ -20,6 +20,7 @@
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
+#include "receiver/verifiers.h"
 #include "scanner/load_policy.h"
 
 #define SERVE_ANYWAY (30 * US_PER_SEC)
@@ -148,7 +149,7 @@ on_hung(void *ctx, struct link *l)
 	struct msg_peer p = { link_peer(l), link_instance(l) };
 	struct buf b;
 
-	counter_add(COUNTER_SCAN_ERRORS, 1);
+	counter_add(COUNTER_SCAN_ERRORS, link_peer(l) == ROLE_SCANNER);
 	if (rx->rt->master == NULL)
 		return;
 	buf_init(&b, FRAME_SMALL);
@@ -189,7 +190,8 @@ maybe_serve(struct receiver *rx, int64_t now)
 	if (rx->serving || rx->rt->retiring)
 		return;
 	if ((rx->messages.queue == NULL || rx->messages.signer == NULL || rx->nscanners == 0 ||
-	    (rx->rt->conf->ndirectories && rx->messages.directory == NULL)) &&
+	    (rx->rt->conf->ndirectories && rx->messages.directory == NULL) ||
+	    (rx->messages.verifiers && verifiers_count(rx->messages.verifiers) == 0)) &&
 	    now - rx->started < SERVE_ANYWAY)
 		return;
 	rx->serving = true;
@@ -242,6 +244,8 @@ receiver_run(struct runtime *rt, struct err *err)
 	rx->messages.externals = policy_externals(rx->policy, &rx->messages.nexternals);
 	messages_init(&rx->messages);
 	rx->scanners = rx->messages.scanners = scanners_new(&rx->messages);
+	if (config_verifies(rt->conf))
+		rx->messages.verifiers = verifiers_new(&rx->messages);
 	rx->logins = logins_new(rx);
 	rx->asking = asking_new(rx);
 	rx->conns = idtable_new();
@@ -303,6 +307,10 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 	case ROLE_AUTHENTICATOR:
 		logins_up(rx->logins, l);
 		break;
+	case ROLE_VERIFIER:
+		if (rx->messages.verifiers)
+			verifiers_up(rx->messages.verifiers, l, clock_mono());
+		break;
 	case ROLE_DELIVERY:
 		asking_up(rx->asking, l);
 		break;
@@ -325,7 +333,9 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		rx->nscanners--;
 		/* One that had nothing to do was retired, or is the master's worry. */
 		counter_add(COUNTER_SCAN_ERRORS, scanners_down(rx->scanners, l, clock_mono()));
-	} else if (l == rx->messages.queue)
+	} else if (link_peer(l) == ROLE_VERIFIER && rx->messages.verifiers)
+		counter_add(COUNTER_VERIFIER_DEATHS, verifiers_down(rx->messages.verifiers, l, clock_mono()));
+	else if (l == rx->messages.queue)
 		messages_queue_down(&rx->messages);
 	else if (l == rx->messages.signer)
 		messages_signer_down(&rx->messages);
@@ -350,10 +360,17 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_SIGNED:
 		return messages_signed(&rx->messages, f, clock_mono());
 	case FRAME_RETIRE:
-		if (link_peer(l) != ROLE_SCANNER)
+		if (link_peer(l) == ROLE_SCANNER)
+			scanners_retire(rx->scanners, l);
+		else if (link_peer(l) == ROLE_VERIFIER && rx->messages.verifiers)
+			verifiers_retire(rx->messages.verifiers, l);
+		else
 			return -1;
-		scanners_retire(rx->scanners, l);
 		return 0;
+	case FRAME_FACTS:
+		if (rx->messages.verifiers == NULL)
+			return -1;
+		return verifiers_facts(rx->messages.verifiers, l, f, clock_mono());
 	case FRAME_ACCEPTED:
 		return messages_accepted(&rx->messages, f, clock_mono());
 	case FRAME_MEMBERSHIPS:

@@ -195,7 +195,8 @@ take_back(struct scanners *sc, struct worker *w, int64_t now)
 		if (i == 0 && ++m->kills >= KILLS_MAX) {
 			log_msg(LOG_LVL_ERROR, m->id, "killed %u scanners: held as unscannable",
 			    m->kills);
-			message_unscannable(m, now);
+			message_unscannable(m,
+			    "the message ended two scanners: held as unscannable", now);
 			continue;
 		}
 		if (i == 0)

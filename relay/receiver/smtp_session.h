@@ -80,6 +80,11 @@ struct smtp_transaction {
 	uint64_t declared;		/* SIZE=, 0: not said */
 	struct span hold_rule;		/* the limit that wants it held; empty: none does */
 	struct span hold;		/* who decides then */
+	bool foreign;			/* comes from the world: who sent it is to be found out */
+	bool relayed;			/* by a trusted relay: env.client is whom it had it from, family 0 unknown; */
+	struct ip peer;			/* this is the relay */
+	struct span peer_name, peer_helo;
+	uint32_t announced;		/* to that verifier, an instance; 0: to none */
 };
 
 void smtp_transaction_free(struct smtp_transaction **t);	/* NULL-safe */

@@ -10,6 +10,8 @@
 #include "receiver/asking.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
+#include "receiver/upstream.h"
+#include "receiver/verifiers.h"
 
 #define STORE_BACKLOG_MAX (4u << 20)
 #define NOTIFY_AGAIN (3600 * US_PER_SEC)	/* a limit tells of one key once in it */
@@ -110,7 +112,9 @@ hint_allow(struct receiver *rx, struct door *door, uint64_t id, struct ip client
 		return;
 	door->hinted = now;
 	log_msg(LOG_LVL_WARN, id, "[%s] is in no permitted network of listener %.*s; to let it "
-	    "relay, add it to `allow` at %s:%u", ip_format(client, ip), SPAN_ARG(door->conf->name),
+	    "%s at %s:%u", ip_format(client, ip), SPAN_ARG(door->conf->name),
+	    door->conf->upstream.n && door->conf->direction == LISTEN_INBOUND ?
+	    "send, add it to `upstream`" : "relay, add it to `allow`",
 	    rx->rt->conf->path, door->conf->line);
 }
 
@@ -243,6 +247,17 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 		messages_give_back(all, s->t->declared);
 }
 
+/* At the first recipient that is taken: who sends is looked up while the client goes on. */
+static void
+announce(struct conn_mail *c, struct smtp_session *s)
+{
+	struct messages *all = &c->rx->messages;
+
+	s->t->foreign = s->t->env.direction == DIRECTION_INBOUND && !s->permitted && s->user.n == 0;
+	if (s->t->foreign && all->verifiers && c->door->conf->upstream.n == 0)
+		s->t->announced = verifiers_announce(all->verifiers, s->t);
+}
+
 static uint64_t
 op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
@@ -259,6 +274,8 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	note_limit(c, s, &why);
 	if (r->code == 554)
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
+	if (r->code == 0 && env->nrecipients == 0)
+		announce(c, s);
 	if (r->code == 0 && env->nrecipients == 0)
 		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
 		    client_text(s->client_name, s->client, who),
@@ -287,6 +304,33 @@ op_body(void *ctx, struct smtp_session *s, struct span bytes)
 	message_put(c->m, bytes);
 }
 
+/* Whom the trusted relay had it from: from here on that is the client. */
+static void
+find_origin(struct conn_mail *c, struct smtp_session *s, struct smtp_transaction *t,
+    struct smtp_reply *r)
+{
+	struct envelope *env = &t->env;
+	struct gate_why why;
+	struct origin o;
+	char who[CLIENT_TEXT_MAX];
+
+	upstream_origin(buf_data(&c->m->head), &c->door->conf->upstream, &o);
+	t->relayed = true;
+	t->peer = env->client;
+	t->peer_name = env->client_name;
+	t->peer_helo = env->helo;
+	env->client = o.ip;
+	env->client_port = 0;
+	env->client_name = arena_span(t->arena, o.name);
+	env->helo = arena_span(t->arena, o.helo);
+	log_msg(LOG_LVL_INFO, s->id, "origin=%s", client_text(env->client_name, env->client, who));
+	s->t = t;	/* these ask of a transaction under way */
+	gate_relayed(&c->door->gate, s, clock_mono(), r, &why);
+	note_limit(c, s, &why);
+	s->t = NULL;
+	r->text = arena_span(t->arena, r->text);	/* it lay where the next refusal is made */
+}
+
 static uint64_t
 op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned flags,
     struct smtp_reply *r)
@@ -297,7 +341,12 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 	message_charged(c->m, c->charged);
 	c->charged = 0;
 	conn_note(c, "a message of %llu bytes", (unsigned long long)c->m->size);
-	if (message_end(c->m, t, clock_mono(), &why) == 0) {
+	why = (struct smtp_reply){ 0 };
+	if (t->foreign && c->door->conf->upstream.n)
+		find_origin(c, s, t, &why);
+	if (why.code)
+		c->m->t = t;	/* it goes with the message */
+	else if (message_end(c->m, t, clock_mono(), &why) == 0) {
 		c->m = NULL;
 		return s->id;
 	}

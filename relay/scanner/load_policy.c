@@ -237,16 +237,29 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 	env->no_directory = conf->ndirectories == 0;
 }
 
+/* What nobody finds out about inbound mail, as this gateway is set up. */
+static unsigned
+missing_facts(const struct config *conf)
+{
+	unsigned known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
+
+	if (known && conf->verify.ndnsbl)
+		known |= FACT_DNSBL | FACT_REPUTATION;
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		if (conf->listeners[i].upstream.n)
+			known |= FACT_SPAM;
+	return FACTS_INBOUND & ~known;
+}
+
 /* only: a single file of the folder, or NULL for all. */
 static struct policy *
 load_from(const char *dir, const char *shown, const char *only, const struct config *conf,
     bool limits_only, struct arena *a, struct diags *d, struct policy_parts *parts)
 {
 	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts };
-	/* What an inbound message is asked for comes with the verifier and the spam filter. */
 	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
 		.read_index = read_index, .release_index = index_unmap,
-		.ctx = &f, .now = clock_real(), .facts_missing = FACTS_INBOUND,
+		.ctx = &f, .now = clock_real(), .facts_missing = missing_facts(conf),
 		.limits_only = limits_only };
 	struct policy_source *files, one = { .name = shown };
 	struct policy *p = NULL;

@@ -181,10 +181,14 @@ static void
 scan(struct worker *w, struct msg_scan *m)
 {
 	struct span raw = payload_flat(&m->payload, w->arena);
-	const struct facts facts = { .members = m->members };
+	struct facts facts = m->inbound;
 	const struct policy_options opt = { .known = &facts };
 	struct judgement ju;
 
+	facts.members = m->members;
+	/* A relay in front of us is heard on spam where the policy says so. */
+	if (policy_spam_source(w->env->judge.policy) != SPAM_SOURCE_HEADER)
+		facts.spam_known = false;
 	pictures_begin(&w->pictures);
 	judge_message(&w->env->judge, &m->env, raw, &opt, w->arena, &ju);
 	if (*ju.trouble) {

@@ -8,7 +8,7 @@
 
 #include "addr.h"
 #include "buf.h"
-#include "delivery/dns.h"
+#include "net/dns.h"
 #include "fs.h"
 #include "signer/dkim_ring.h"
 

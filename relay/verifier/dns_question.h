@@ -19,7 +19,7 @@
 #ifndef VERIFIER_DNS_QUESTION_H
 #define VERIFIER_DNS_QUESTION_H
 
-#include "delivery/dns.h"
+#include "net/dns.h"
 #include "postern/arena.h"
 
 #define DNS_BOOK_MAX 400	/* questions for one message; what is asked beyond fails (SERVFAIL) */

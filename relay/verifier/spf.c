@@ -112,7 +112,7 @@ spf_new(struct arena *a, struct dns_book *book, const struct spf_request *r)
 		nothing_to_check(s, "the address of the client is not known");
 		return s;
 	}
-	if (!to_ascii(a, domain, &domain) || !dns_question_ok(domain) ||
+	if (!to_ascii(a, domain, &domain) || !dns_name_ok(domain) ||
 	    span_find(domain, '.') == domain.n) {
 		nothing_to_check(s, s->result.identity == SPF_HELO ?
 		    "HELO does not name a domain that could have a record" :

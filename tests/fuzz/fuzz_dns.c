@@ -1,6 +1,6 @@
 /* fuzz_dns.c -- DNS packets from strangers: whatever they hold, records stay within bounds and
  * names are host names. */
-#include "delivery/dns.h"
+#include "net/dns.h"
 #include "postern/err.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "ipc/messages_tls.h"
+#include "ipc/messages_verify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = span_make((const char *)data + 1, size - 1);
 	a = arena_new(0);
 	buf_init(&b, 16u << 20);
-	switch (data[0] % 26) {
+	switch (data[0] % 29) {
 	case 0: TRY(peer); break;
 	case 1: TRY(scan); break;
 	case 2: TRY(verdict); break;
@@ -60,6 +61,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 23: TRY(found); break;
 	case 24: TRY(members); break;
 	case 25: TRY(memberships); break;
+	case 26: TRY(identify); break;
+	case 27: TRY(verify); break;
+	case 28: TRY(facts); break;
 	}
 	if (!bad && !span_eq(buf_data(&b), body))
 		abort();

@@ -152,6 +152,41 @@ test_inbound(void **state)
 	fixture_end(&f);
 }
 
+/* What the pack postern/inbound makes of DMARC: RFC 7489, 6.3 (p=) and 6.6.2 (DNS errors). */
+static void
+test_inbound_pack(void **state)
+{
+	static const struct { const char *facts, *outcome; } cases[] = {
+		{ "{dmarc: fail, dmarc_policy: reject}", "reject" },
+		{ "{dmarc: fail, dmarc_policy: quarantine}", "quarantine" },
+		{ "{dmarc: fail, dmarc_policy: none}", "deliver" },	/* p=none, or spared by pct= */
+		{ "{dmarc: fail}", "deliver" },
+		{ "{dmarc: policy, dmarc_policy: none, arc: pass}", "deliver" },
+		{ "{dmarc: pass}", "deliver" }, { "{dmarc: none}", "deliver" },
+		{ "{dmarc: temperror}", "defer" }, { "{spf: temperror, dmarc: pass}", "deliver" },
+		{ "{arc: fail}", "deliver" }, { "{arc: pass}", "redirect" },
+	};
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "use: [postern/inbound]\nrules:\n"
+	    "  - {id: sealed, when: {arc: pass, dmarc: {not: policy}}, then: deliver}\n"
+	    "  - {id: sealed-only, when: {arc: pass}, unless: {dmarc_policy: [none, quarantine]}, "
+	    "then: {redirect: x@example.org}}\n");
+	f.env.direction = DIRECTION_INBOUND;
+	TO(&f, "a@example.org");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		facts(&f, cases[i].facts);
+		fixture_judge(&f, MAIL("x"));
+		assert_outcome(&f, 0, cases[i].outcome);
+	}
+	f.env.direction = DIRECTION_OUTBOUND;
+	facts(&f, "{dmarc: fail, dmarc_policy: reject}");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "deliver");
+	fixture_end(&f);
+}
+
 /* The order of classes, tests of several kinds, and that a class is no outcome. */
 static void
 test_classes(void **state)
@@ -265,6 +300,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_schedule),
 		cmocka_unit_test(test_inbound),
+		cmocka_unit_test(test_inbound_pack),
 		cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_missing),

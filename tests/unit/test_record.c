@@ -99,7 +99,7 @@ static const char *const conditions[] = {
 	"encrypted: false", "attachment: {encrypted: [zip, zip-aes, pdf]}", "attachment: {depth: {over: 1}}",
 	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
 	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
-	"spf: [fail, none]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]",
+	"spf: [fail, none]", "arc: pass", "dmarc_policy: [quarantine, reject]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]",
 	"spam: [spam, suspected]", "reputation: {under: 50}",
 };
 static const char *const outcomes[] = {
@@ -119,8 +119,8 @@ put_when(struct buf *b, const char *key, size_t n)
 	static const char *const keys[] = { "from", "to", "to_all", "client", "recipients", "size",
 		"attachments", "subject", "body", "text", "header", "finds", "attachment", "virus",
 		"unscannable", "encrypted", "defect", "tls", "direction", "authenticated",
-		"schedule", "spf", "dkim", "dmarc", "dnsbl", "spam", "reputation" };
-	bool used[27] = { false };
+		"schedule", "spf", "dkim", "dmarc", "dnsbl", "spam", "reputation", "arc", "dmarc_policy" };
+	bool used[29] = { false };
 
 	buf_printf(b, "    %s:\n", key);
 	for (size_t i = 0; i < n; ) {
@@ -234,7 +234,8 @@ random_session(struct fixture *f)
 		.dnsbl_known = rnd(2), .dnsbl = &list, .ndnsbl = rnd(2),
 		.reputation_known = rnd(2), .reputation = (uint8_t)rnd(101),
 		.spf = (enum auth_result)rnd(9), .dkim = (enum auth_result)rnd(9),
-		.dmarc = (enum auth_result)rnd(9) };
+		.dmarc = (enum auth_result)rnd(9), .arc = (enum auth_result)rnd(9),
+		.dmarc_asks = (enum dmarc_asks)rnd(DMARC_ASKS_COUNT) };
 	f->facts.now -= (int64_t)rnd(7 * 86400) * 1000000;
 	f->env.received = f->facts.now - rnd(5000);
 }

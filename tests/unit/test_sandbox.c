@@ -19,6 +19,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ enum { WORKED = 0, REFUSED = 1, NO_SANDBOX = 2 };
 static char folder[] = "/tmp/postern-sandbox-XXXXXX";
 static int listener;
 static struct sockaddr_in here;
+static uint16_t only_tcp;	/* the port a child may connect to; 0: any */
 
 static int
 try_open(void)
@@ -51,6 +53,26 @@ try_connect(void)
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	return fd == -1 || connect(fd, (struct sockaddr *)&here, sizeof(here)) == -1 ? REFUSED : WORKED;
+}
+
+static int
+try_datagram(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	return fd == -1 || connect(fd, (struct sockaddr *)&here, sizeof(here)) == -1 ||
+	    send(fd, "x", 1, 0) != 1 ? REFUSED : WORKED;
+}
+
+/* As a server of its own. */
+static int
+try_listen(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return fd == -1 || bind(fd, (struct sockaddr *)&any, sizeof(any)) == -1 || listen(fd, 1) == -1 ?
+	    REFUSED : WORKED;
 }
 
 static int
@@ -103,6 +125,8 @@ attempt(int may, int (*what)(void))
 		const char *missing;
 		struct err err;
 
+		if (only_tcp)
+			sandbox_allow_tcp(only_tcp);
 		if (may != -1 && (sandbox_enter(&sb, &sp, &missing, &err) == -1 || missing))
 			_exit(NO_SANDBOX);
 		_exit(what());
@@ -122,6 +146,8 @@ test_controls(void **state)
 	assert_int_equal(attempt(-1, try_open), WORKED);
 	assert_int_equal(attempt(-1, try_open_allowed), WORKED);
 	assert_int_equal(attempt(-1, try_connect), WORKED);
+	assert_int_equal(attempt(-1, try_datagram), WORKED);
+	assert_int_equal(attempt(-1, try_listen), WORKED);
 	assert_int_equal(attempt(-1, try_unix_socket), WORKED);
 	assert_int_equal(attempt(-1, try_exec), WORKED);
 	assert_int_equal(attempt(-1, try_fork), WORKED);
@@ -186,6 +212,34 @@ test_network_and_one_folder(void **state)
 #endif
 }
 
+/* The verifier: the DNS, over TCP at the ports of its servers and nowhere else; no file, no other socket,
+ * no program. Landlock knows ports from kernel 6.7 on. */
+static void
+test_dns_only(void **state)
+{
+	const int may = SANDBOX_NET_CLIENT;
+	bool ports = syscall(444, NULL, 0, 1) >= 4;
+
+	only_tcp = ntohs(here.sin_port);
+	assert_int_equal(attempt(may, try_connect), WORKED);
+	assert_int_equal(attempt(may, try_datagram), WORKED);
+	only_tcp = 53;
+	if (ports)
+		assert_int_equal(attempt(may, try_connect), REFUSED);
+	assert_int_equal(attempt(may, try_datagram), WORKED);
+	assert_int_equal(attempt(may, try_open), REFUSED);
+	assert_int_equal(attempt(may, try_open_allowed), REFUSED);
+	assert_int_equal(attempt(may, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(may, try_listen), REFUSED);
+	assert_int_equal(attempt(may, try_unix_socket), REFUSED);
+	assert_int_equal(attempt(may, try_fork), REFUSED);
+	assert_int_equal(attempt(may, try_kill), REFUSED);
+	assert_int_equal(attempt(may, try_ptrace), REFUSED);
+#endif
+	only_tcp = 0;
+}
+
 /* The reader's parent: it forks, and nothing else. What it forks may not even that: test_reader.c. */
 static void
 test_fork_only(void **state)
@@ -235,6 +289,7 @@ main(void)
 		cmocka_unit_test(test_files_in_one_folder),
 		cmocka_unit_test(test_network_only),
 		cmocka_unit_test(test_network_and_one_folder),
+		cmocka_unit_test(test_dns_only),
 		cmocka_unit_test(test_fork_only),
 	};
 

@@ -4,8 +4,8 @@
  * read as if a stranger had written it: bounded, no pointer followed forward,
  * names kept only when they are host names.
  */
-#ifndef DELIVERY_DNS_H
-#define DELIVERY_DNS_H
+#ifndef NET_DNS_H
+#define NET_DNS_H
 
 #include "postern/ip.h"
 #include "postern/span.h"

@@ -5,10 +5,10 @@
  * from within resolver_ask. A question has its own time limit, since a dead
  * server keeps libunbound busy for 17 seconds.
  */
-#ifndef DELIVERY_RESOLVER_H
-#define DELIVERY_RESOLVER_H
+#ifndef NET_RESOLVER_H
+#define NET_RESOLVER_H
 
-#include "delivery/dns.h"
+#include "net/dns.h"
 #include "master/config.h"
 #include "postern/err.h"
 

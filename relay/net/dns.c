@@ -1,5 +1,5 @@
 /* dns.c -- DNS answers as values, and how they are read off the wire; see dns.h. */
-#include "delivery/dns.h"
+#include "net/dns.h"
 
 #define HEADER 12
 

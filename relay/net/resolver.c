@@ -11,7 +11,7 @@
 #include <unbound.h>
 
 #include "clock.h"
-#include "delivery/resolver.h"
+#include "net/resolver.h"
 #include "fs.h"
 
 struct question {

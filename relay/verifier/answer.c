@@ -1,0 +1,228 @@
+/* answer.c -- what was found out about a message, as facts, as a header field, as a line; see answer.h.
+ *
+ * The field says what was found, not what became of it: dmarc=fail stays fail when a trusted
+ * forwarder outweighs it (then the fact is `policy`, and the comment names him).
+ */
+#include <stdio.h>
+
+#include "addr.h"
+#include "verifier/answer.h"
+#include "verifier/results.h"
+#include "verifier/spam_headers.h"
+
+#define REPUTATION_UNKNOWN 50
+#define DKIM_WRITTEN 12		/* signatures that are shown */
+
+/* ---- forged ones ---- */
+
+/* Ranges that touch are one. */
+static bool
+remove_range(struct msg_facts *out, size_t at, size_t n)
+{
+	struct removal *last = out->nremovals ? &out->removals[out->nremovals - 1] : NULL;
+
+	if (last && last->at + last->n == at) {
+		last->n += n;
+		return true;
+	}
+	if (out->nremovals == REMOVALS_MAX)
+		return false;
+	out->removals[out->nremovals++] = (struct removal){ at, n };
+	return true;
+}
+
+/* RFC 8601, 5: in the whole header, however long it is. */
+static void
+find_forged(const struct check_found *f, struct arena *a, struct msg_facts *out)
+{
+	struct span raw = f->mail->raw, field;
+	size_t at = 0, from = 0;
+
+	while (mail_next_field(raw, &at, &field)) {
+		if (span_is_nocase(mail_field_name(field), "Authentication-Results") &&
+		    results_claim(mail_field_body(field), f->conf->verify.authserv_id)) {
+			if (out->forged++ == 0)
+				out->removals = arena_array(a, REMOVALS_MAX, sizeof(*out->removals));
+			if (!remove_range(out, from, field.n)) {
+				out->refuse = true;
+				out->text = SPAN_LIT("5.6.0 too many forged Authentication-Results");
+				return;
+			}
+		}
+		from = at;
+	}
+}
+
+/* ---- facts ---- */
+
+/* A client that no list speaks of is in the middle; 0 is the worst. Lists that could not be asked say
+ * nothing; when none could, nothing is known. */
+static void
+set_lists(const struct check_found *f, struct arena *a, struct facts *out)
+{
+	const struct conf_verify *v = &f->conf->verify;
+	struct span *names;
+	int r;
+
+	if (f->dnsbl == NULL || (size_t)__builtin_popcount(f->dnsbl->unknown) == v->ndnsbl)
+		return;
+	out->dnsbl_known = out->reputation_known = true;
+	out->dnsbl = names = arena_array(a, v->ndnsbl, sizeof(*names));
+	for (size_t i = 0; i < v->ndnsbl; i++)
+		if (f->dnsbl->blocked >> i & 1)
+			names[out->ndnsbl++] = v->dnsbl[i].name;
+	r = REPUTATION_UNKNOWN - f->dnsbl->score;
+	out->reputation = (uint8_t)(r < 0 ? 0 : r > 100 ? 100 : r);
+}
+
+static void
+set_facts(const struct check_found *f, struct arena *a, struct facts *out)
+{
+	static const enum dmarc_asks asks[] = { [DMARC_NONE] = DMARC_ASKS_NOTHING,
+		[DMARC_QUARANTINE] = DMARC_ASKS_QUARANTINE, [DMARC_REJECT] = DMARC_ASKS_REJECT };
+
+	if (f->spf)
+		out->spf = f->spf->result;
+	set_lists(f, a, out);
+	if (f->who->relayed)
+		spam_headers_read(f->mail, a, out);
+	out->dkim = f->dkim;
+	out->arc = f->seals->result;
+	out->dmarc = f->dmarc->result;
+	out->dmarc_asks = asks[f->dmarc->disposition];
+	if (f->vouched.n && out->dmarc == AUTH_FAIL) {
+		out->dmarc = AUTH_POLICY;
+		out->dmarc_asks = DMARC_ASKS_NOTHING;
+	}
+}
+
+/* ---- the field ---- */
+
+static void
+put_spf(const struct check_found *f, struct results *r)
+{
+	const struct spf_result *s = f->spf;
+
+	if (s == NULL)
+		return;
+	results_method(r, "spf", auth_result_name(s->result));
+	results_reason(r, s->problem);
+	results_property(r, s->identity == SPF_HELO ? "smtp.helo" : "smtp.mailfrom", s->domain);
+}
+
+static void
+put_dkim(const struct check_found *f, struct results *r)
+{
+	if (f->nsignatures == 0)
+		results_method(r, "dkim", "none");
+	for (size_t i = 0; i < f->nsignatures && i < DKIM_WRITTEN; i++) {
+		const struct signature *s = &f->signatures[i];
+
+		results_method(r, "dkim", auth_result_name(s->result));
+		if (s->algorithm && s->bits)
+			results_comment(r, "%u-bit key", s->bits);
+		results_reason(r, span_str(s->why));
+		results_property(r, "header.d", s->domain);
+		results_property(r, "header.s", s->selector);
+		results_property(r, "header.a", span_str(s->algorithm));
+		results_property(r, "header.b", s->b);
+	}
+}
+
+static void
+put_dmarc(const struct check_found *f, struct results *r)
+{
+	const struct dmarc_result *d = f->dmarc;
+
+	results_method(r, "dmarc", auth_result_name(d->result));
+	if (d->record.n && f->vouched.n)
+		results_comment(r, "p=%s, sealed by %.*s", dmarc_policy_name(d->policy),
+		    SPAN_ARG(f->vouched));
+	else if (d->record.n)
+		results_comment(r, "p=%s%s", dmarc_policy_name(d->policy),
+		    d->sampled_out ? ", spared by pct" : "");
+	if (d->result == AUTH_TEMPERROR || d->result == AUTH_PERMERROR)
+		results_reason(r, d->reason);
+	results_property(r, "header.from", d->from);
+}
+
+/* RFC 8617, 10.2: there is no temperror. */
+static void
+put_arc(const struct check_found *f, struct results *r)
+{
+	const struct seals_result *s = f->seals;
+	char ip[IP_TEXT_MAX], oldest[16];
+
+	if (s->result == AUTH_NONE)
+		return;
+	results_method(r, "arc", s->result == AUTH_PASS ? "pass" : "fail");
+	results_comment(r, "i=%u", s->sets);
+	results_reason(r, span_str(s->why));
+	if (s->result == AUTH_PASS) {
+		snprintf(oldest, sizeof(oldest), "%u", s->oldest_pass);
+		results_property(r, "header.oldest-pass", span_str(oldest));
+	}
+	if (f->who->client.family)
+		results_property(r, "smtp.remote-ip", span_str(ip_format(f->who->client, ip)));
+}
+
+static void
+write_field(const struct check_found *f, struct arena *a, struct msg_facts *out)
+{
+	struct results r;
+	struct buf b;
+
+	buf_init(&b, FACTS_HEADER_MAX);
+	results_begin(&r, &b, f->conf->verify.authserv_id);
+	put_spf(f, &r);
+	put_dkim(f, &r);
+	put_dmarc(f, &r);
+	put_arc(f, &r);
+	results_end(&r);
+	ASSERT(!buf_failed(&b));	/* twelve signatures are far from its maximum */
+	out->header = arena_span(a, buf_data(&b));
+	buf_release(&b);
+}
+
+/* ---- the line ---- */
+
+static void
+write_summary(const struct check_found *f, struct arena *a, struct msg_facts *out)
+{
+	const struct facts *x = &out->facts;
+	struct buf b;
+
+	buf_init(&b, 4096);
+	buf_printf(&b, "identity: spf=%s", x->spf ? auth_result_name(x->spf) : "unknown");
+	if (f->spf)
+		buf_printf(&b, " (" SPAN_FMT ")", SPAN_ARG(span_sub(f->spf->domain, 0, 255)));
+	buf_printf(&b, ", dkim=%s", auth_result_name(x->dkim));
+	for (size_t i = 0; i < f->nsignatures && i < 3; i++)
+		buf_printf(&b, " (" SPAN_FMT "%s%s)", SPAN_ARG(span_sub(f->signatures[i].domain, 0, 255)),
+		    f->signatures[i].why ? ": " : "", f->signatures[i].why ? f->signatures[i].why : "");
+	buf_printf(&b, ", dmarc=%s", auth_result_name(x->dmarc));
+	if (f->dmarc->from.n)
+		buf_printf(&b, " (" SPAN_FMT "%s%s)", SPAN_ARG(span_sub(f->dmarc->from, 0, 255)),
+		    f->dmarc->record.n ? " p=" : "",
+		    f->dmarc->record.n ? dmarc_policy_name(f->dmarc->policy) : "");
+	buf_printf(&b, ", arc=%s", auth_result_name(x->arc));
+	if (f->seals->why)
+		buf_printf(&b, " (%s)", f->seals->why);
+	for (size_t i = 0; i < x->ndnsbl; i++)
+		buf_printf(&b, "%s" SPAN_FMT, i ? "+" : ", dnsbl=", SPAN_ARG(x->dnsbl[i]));
+	if (x->dnsbl_known)
+		buf_printf(&b, ", reputation=%u", x->reputation);
+	if (!buf_failed(&b))
+		out->summary = arena_span(a, buf_data(&b));
+	buf_release(&b);
+}
+
+void
+answer_make(const struct check_found *f, struct arena *a, struct msg_facts *out)
+{
+	*out = (struct msg_facts){ 0 };
+	find_forged(f, a, out);
+	set_facts(f, a, &out->facts);
+	write_field(f, a, out);
+	write_summary(f, a, out);
+}
