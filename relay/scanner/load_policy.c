@@ -245,7 +245,7 @@ missing_facts(const struct config *conf)
 
 	if (known && conf->verify.ndnsbl)
 		known |= FACT_DNSBL | FACT_REPUTATION;
-	for (size_t i = 0; i < conf->nlisteners; i++)
+	for (size_t i = 0; conf && i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;
 	return FACTS_INBOUND & ~known;
