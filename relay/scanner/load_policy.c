@@ -241,11 +241,14 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 static unsigned
 missing_facts(const struct config *conf)
 {
-	unsigned known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
+	unsigned known;
 
+	if (conf == NULL)	/* a folder is checked alone */
+		return FACTS_INBOUND;
+	known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
 	if (known && conf->verify.ndnsbl)
 		known |= FACT_DNSBL | FACT_REPUTATION;
-	for (size_t i = 0; conf && i < conf->nlisteners; i++)
+	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;
 	return FACTS_INBOUND & ~known;
