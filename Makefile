@@ -55,12 +55,12 @@ INC_relay := -Iinclude -Ibase -Irelay
 INC_tests := -Iinclude -Ibase -Ipolicy -Irelay -Itests
 
 PKGS_base := yaml-0.1 libidn2
-PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib libarchive nettle
-PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber libpsl
+PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib libarchive nettle libpsl
+PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libzstd jansson libseccomp ldap lber
 PKGS_ocr := tesseract lept
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
 # These install what is missing first and then call make again.
-NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover crash,$(or $(MAKECMDGOALS),all))
+NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover crash accuracy accuracy-doc,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEEDS_PKGS),)
 ifneq ($(shell $(PKG_CONFIG) --exists --print-errors $(PKGS) && echo found),found)
 $(error a library is missing, see above; `make deps` installs all of them with apt)
@@ -176,7 +176,7 @@ benches: $(BENCHES)
 # --- tests ---------------------------------------------------------------------------
 # `make check` is all of it; each group also stands alone. Integration tests start
 # Debian's own daemons on loopback, as root, in folders of their own.
-.PHONY: check check-units check-replay check-scenario check-integration check-sandbox
+.PHONY: check check-units check-replay check-accuracy check-scenario check-integration check-sandbox
 check: deps
 	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-all
 .PHONY: check-all
@@ -187,6 +187,8 @@ check-units: all units
 	$(Q)tests/run units
 check-replay: all replays
 	$(Q)tests/run replay
+check-accuracy: all
+	$(Q)tests/run accuracy
 check-integration: all
 	$(Q)tests/run integration
 
@@ -207,6 +209,15 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIBS)
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIBS) $(PKG_LIBS)
 .PHONY: $(B)/all-fuzzers
 $(B)/all-fuzzers: $(FUZZERS)
+
+# Precision and recall of each detector, and its false finds in real text; figures below their
+# floors end it. accuracy-doc writes the tables of docs/DETECTORS.md anew.
+.PHONY: accuracy accuracy-doc
+accuracy accuracy-doc: deps
+	$(Q)tests/deps $$(cat tests/accuracy/packages)
+	$(Q)$(MAKE) --no-print-directory all $(B)/tools/detect_lines
+	$(Q)B=$(B) /usr/bin/python3 tests/accuracy/accuracy.py $(if $(findstring doc,$@),--write)
+	$(Q)B=$(B) /usr/bin/python3 tests/accuracy/adversarial.py
 
 # SIGKILL at random moments under load, CRASH_ROUNDS (300) times; CRASH_SEED repeats the choices.
 .PHONY: crash
@@ -292,6 +303,7 @@ help:
 	@echo 'make run        the same, left running'
 	@echo 'make check      all tests (installs what they need)'
 	@echo 'make crash      SIGKILL at random moments under load, CRASH_ROUNDS times'
+	@echo 'make accuracy   precision and recall of each detector; accuracy-doc: docs/DETECTORS.md'
 	@echo 'make bench      the spool beside the bare disk; the whole beside Postfix, in one run'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each'
 	@echo 'make lint       the house rules; hdr-check: each header alone; cover: coverage'

@@ -438,3 +438,105 @@ def rtf_object(kind, data):
     return b"{\\object\\objemb{\\*\\objclass " + kind + b"}{\\*\\objdata " + ole.hex().encode() + b"}}"
 
 
+
+
+# --- smaller kinds -------------------------------------------------------------------------------
+
+
+def onenote(files, text=""):
+    """A section as far as its readers by pattern go: the header's mark, text in UTF-16, files put in (MS-ONESTORE 2.6.13)."""
+    out = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(1008) + text.encode("utf-16le") + bytes(64)
+    for data in files:
+        out += bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") + struct.pack("<QIQ", len(data), 0, 0) + data
+        out += bytes(-len(data) % 8) + bytes.fromhex("22a7fb710f790b4abb13899256426b24")
+    return out
+
+
+def dbf(fields, rows, codepage=3):
+    """dBase III: fields {name: width}, all text."""
+    row = 1 + sum(fields.values())
+    head = 32 + 32 * len(fields) + 1
+    out = struct.pack("<BBBBIHH17xBxx", 3, 126, 11, 22, len(rows), head, row, codepage)
+    for name, width in fields.items():
+        out += name.encode().ljust(11, b"\0") + b"C" + bytes(4) + bytes([width, 0]) + bytes(14)
+    out += b"\r"
+    for r in rows:
+        out += b" " + b"".join(v.encode("cp1252").ljust(w)[:w] for v, w in zip(r, fields.values()))
+    return out + b"\x1a"
+
+
+def iwa(text):
+    """A member of an iWork file: Snappy (a literal, a copy, a literal), around something like a protocol buffer."""
+    raw = text.encode()
+    body = b"\x0a" + bytes([len(raw) & 0x7f]) + raw
+    first, again = body[:20], b"abcdefg\n"
+    stream = bytes([len(first) - 1 << 2]) + first + bytes([len(again) - 1 << 2]) + again
+    stream += bytes([(8 - 1) << 2 | 2]) + struct.pack("<H", 8)      # the eight once more
+    rest = body[20:]
+    stream += bytes([60 << 2, len(rest) - 1]) + rest
+    # What is in the middle is no part of the text: it stands before it.
+    whole = len(first) + 16 + len(rest)
+    stream = bytes([whole & 0x7f | 0x80, whole >> 7]) + stream
+    return b"\0" + struct.pack("<I", len(stream))[:3] + stream
+
+
+def arj_of(members, *options):
+    return run(["arj", "a", "-y", *options, "out.arj", *members], members, "out.arj")
+
+
+def ar_of(members):
+    out = b"!<arch>\n"
+    for name, data in members.items():
+        out += b"%-16s%-12d%-6d%-6d%-8o%-10d`\n" % ((name + "/").encode(), 0, 0, 0, 0o100644, len(data)) + data + b"\n" * (len(data) % 2)
+    return out
+
+
+def cpio_of(members):
+    out = b""
+    for i, (name, data) in enumerate(list(members.items()) + [("TRAILER!!!", b"")]):
+        n = name.encode() + b"\0"
+        head = b"070701" + b"".join(b"%08x" % v for v in (i + 1, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(n), 0))
+        out += head + n + bytes(-(len(head) + len(n)) % 4) + data + bytes(-len(data) % 4)
+    return out
+
+
+def xar_of(members):
+    heap, files = b"", ""
+    for i, (name, data) in enumerate(members.items()):
+        packed = zlib.compress(data)
+        files += ('<file id="%d"><name>%s</name><type>file</type><mode>0644</mode><data><length>%d</length><offset>%d</offset><size>%d</size>'
+                  '<encoding style="application/x-gzip"/></data></file>' % (i + 1, name, len(packed), 20 + len(heap), len(data)))
+        heap += packed
+    toc = ('<?xml version="1.0" encoding="UTF-8"?><xar><toc><checksum style="sha1"><size>20</size><offset>0</offset></checksum>%s</toc></xar>' % files).encode()
+    packed = zlib.compress(toc)
+    import hashlib
+    return struct.pack(">4sHHQQI", b"xar!", 28, 1, len(packed), len(toc), 1) + packed + hashlib.sha1(packed).digest() + heap
+
+
+def lnk(target, arguments):
+    """A shortcut with a local path and arguments in UTF-16 (MS-SHLLINK)."""
+    head = struct.pack("<I", 0x4c) + bytes.fromhex("0114020000000000c000000000000046") + struct.pack("<I", 0x2 | 0x20 | 0x80) + bytes(52)
+    path = target.encode("cp1252") + b"\0"
+    info = struct.pack("<IIIIIII", 28 + 17 + len(path) + 1, 28, 1, 28, 28 + 17, 0, 28 + 17 + len(path)) + struct.pack("<IIII", 17, 3, 0, 16) + b"\0" + path + b"\0"
+    a = arguments.encode("utf-16le")
+    return head + info + struct.pack("<H", len(arguments)) + a + bytes(4)
+
+
+def sqlite(*texts):
+    import sqlite3
+    with tempfile.TemporaryDirectory(prefix="postern-documents-") as t:
+        path = os.path.join(t, "x.db")
+        c = sqlite3.connect(path)
+        c.execute("create table notes (id integer primary key, body text)")
+        c.executemany("insert into notes (body) values (?)", [(x,) for x in texts])
+        c.commit()
+        c.close()
+        with open(path, "rb") as f:
+            return f.read()
+
+
+def mhtml(html):
+    return ('From: <Saved by a browser>\r\nSnapshot-Content-Location: http://x.example/\r\nSubject: x\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n'
+            'MIME-Version: 1.0\r\nContent-Type: multipart/related; type="text/html"; boundary="----b"\r\n\r\n------b\r\n'
+            'Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-Location: http://x.example/\r\n\r\n'
+            '%s\r\n------b--\r\n' % html.replace("=", "=3D")).encode()

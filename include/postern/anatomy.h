@@ -61,10 +61,11 @@
 	X(ACTIVE_CONTENT, 27, "active-content", "a document that acts by itself: script, launch, DDE, a template from elsewhere") \
 	X(AMBIGUOUS, 28, "ambiguous", "mail programs read it differently: every reading was searched") \
 	X(READINGS_TOO_MANY, 29, "readings-too-many", "more ways to read it than were looked at") \
-	X(OCR_INCOMPLETE, 30, "ocr-incomplete", "a picture whose text was not read, or not all of it")
+	X(OCR_INCOMPLETE, 30, "ocr-incomplete", "a picture whose text was not read, or not all of it") \
+	X(URLS_CUT, 31, "urls-cut", "links to more hosts than were kept, or one too long to read")
 
 enum {
-#define X(name, bit, text, help) DEFECT_##name = 1 << (bit),
+#define X(name, bit, text, help) DEFECT_##name = UINT32_C(1) << (bit),
 	DEFECTS(X)
 #undef X
 };
@@ -78,7 +79,8 @@ enum {
 #define ENCRYPTIONS(X) \
 	X(NONE, "none") X(ZIP, "zip") X(ZIP_AES, "zip-aes") X(SEVENZIP, "7z") \
 	X(SEVENZIP_NAMES, "7z-names") X(RAR, "rar") X(RAR_NAMES, "rar-names") X(PDF, "pdf") \
-	X(OOXML, "ooxml") X(OLE2, "ole2") X(ODF, "odf") X(SMIME, "smime") X(PGP, "pgp")
+	X(OOXML, "ooxml") X(OLE2, "ole2") X(ODF, "odf") X(SMIME, "smime") X(PGP, "pgp") \
+	X(ARJ, "arj")
 enum encryption {
 #define X(name, text) ENCRYPTION_##name,
 	ENCRYPTIONS(X)
@@ -105,6 +107,9 @@ enum type_class { CLASS_NONE, CLASS_TEXT, CLASS_DOCUMENT, CLASS_IMAGE, CLASS_AUD
 	X(TAR, "tar", ARCHIVE) X(GZIP, "gzip", ARCHIVE) X(BZIP2, "bzip2", ARCHIVE) X(XZ, "xz", ARCHIVE) \
 	X(ZSTD, "zstd", ARCHIVE) X(CAB, "cab", ARCHIVE) X(ISO, "iso", ARCHIVE) X(ARJ, "arj", ARCHIVE) \
 	X(LZH, "lzh", ARCHIVE) X(ACE, "ace", ARCHIVE) X(UUENCODE, "uuencode", ARCHIVE) \
+	X(AR, "ar", ARCHIVE) X(CPIO, "cpio", ARCHIVE) X(XAR, "xar", ARCHIVE) X(WIM, "wim", ARCHIVE) \
+	X(ONENOTE, "onenote", DOCUMENT) X(DBF, "dbf", DOCUMENT) X(IWA, "iwa", DOCUMENT) X(MDB, "mdb", DOCUMENT) \
+	X(JP2, "jpeg2000", IMAGE) \
 	X(PNG, "png", IMAGE) X(JPEG, "jpeg", IMAGE) X(GIF, "gif", IMAGE) X(BMP, "bmp", IMAGE) X(TIFF, "tiff", IMAGE) \
 	X(WEBP, "webp", IMAGE) X(SVG, "svg", IMAGE) X(ICO, "ico", IMAGE) X(HEIC, "heic", IMAGE) \
 	X(WAV, "wav", AUDIO) X(MP3, "mp3", AUDIO) X(OGG, "ogg", AUDIO) X(FLAC, "flac", AUDIO) \
@@ -227,6 +232,8 @@ struct surface {
 	const struct text *folded;
 };
 
+struct url;
+
 /* Who reads the text in pictures, one after the other. out: UTF-8 in the arena, or "". False: not all of
  * it was read (time, size, damage, a crash). Called last, while the anatomy is built. */
 struct picture_reader {
@@ -235,7 +242,6 @@ struct picture_reader {
 };
 
 struct anatomy_limits {
-	const struct picture_reader *pictures;	/* NULL: they are not read, nor taken out of documents */
 	uint32_t parts;		/* 0 in a field: the default below */
 	uint32_t depth;
 	uint32_t headers;	/* of one part */
@@ -244,7 +250,9 @@ struct anatomy_limits {
 	uint32_t unpack;	/* archives within archives */
 	uint64_t text;		/* bytes of text over all parts */
 	uint32_t passwords;	/* of the message, tried on what is locked */
+	uint32_t urls;		/* entries of url.h */
 	uint64_t key_blocks;	/* blocks of 64 bytes hashed to make keys of them */
+	const struct picture_reader *pictures;	/* NULL: they are not read, nor taken out of documents */
 };
 #define ANATOMY_PARTS 2000
 #define ANATOMY_DEPTH 40
@@ -254,6 +262,7 @@ struct anatomy_limits {
 #define ANATOMY_UNPACK 16
 #define ANATOMY_TEXT (UINT64_C(128) << 20)
 #define ANATOMY_PASSWORDS 20
+#define ANATOMY_URLS 5000
 /* About five seconds: 70 keys of a 7z or OOXML file, or 150 of a RAR. */
 #define ANATOMY_KEY_BLOCKS (UINT64_C(16) << 20)
 /* Bytes out for each byte in, of one member or stream; asked only above the second figure. */
@@ -267,6 +276,8 @@ struct anatomy {
 	uint32_t defects;	/* all parts' together */
 	struct surface *surfaces;
 	size_t nsurfaces;
+	struct url *urls;	/* where its links lead, see url.h */
+	size_t nurls;
 	struct span subject;	/* decoded; "" when absent */
 	struct span header_from;	/* address of From:, normalised; "" when absent or unreadable */
 	uint32_t header_end;	/* offset of the first body byte of the message */

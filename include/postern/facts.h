@@ -13,7 +13,28 @@
 
 #include "postern/span.h"
 
-enum av_state { AV_NOT_ASKED, AV_CLEAN, AV_VIRUS, AV_UNSCANNABLE, AV_FAILED };
+/* SUSPECT: nothing but what is no malware for sure: see av_kinds. */
+enum av_state { AV_NOT_ASKED, AV_CLEAN, AV_VIRUS, AV_UNSCANNABLE, AV_FAILED, AV_SUSPECT, AV_STATES };
+
+/* What an antivirus finds, told apart by the names ClamAV gives. X(NAME, "name", help) */
+#define AV_KINDS(X) \
+	X(MALWARE, "malware", "a virus, worm, trojan, exploit: what `virus: true` asks for") \
+	X(PHISHING, "phishing", "mail or links that fish for passwords") \
+	X(MACRO, "macro", "a document with macros, where `antivirus.macros` asks for it") \
+	X(HEURISTIC, "heuristic", "suspicious by its make: broken executables, disguised files") \
+	X(PUA, "pua", "a possibly unwanted application: tools, packers, adware")
+enum av_kind {
+#define X(name, text, help) AV_KIND_##name,
+	AV_KINDS(X)
+#undef X
+	AV_KIND_COUNT
+};
+#define AV_MALWARE (1u << AV_KIND_MALWARE)
+const char *av_kind_name(enum av_kind k);
+bool av_kind_from_name(struct span name, enum av_kind *k);
+/* What a name of ClamAV's stands for; false: it says that something could not be looked into
+ * (Heuristics.Limits.Exceeded.*, Heuristics.Encrypted.*). */
+bool av_kind_of(struct span found, enum av_kind *k);
 
 /* In the order of their names in the language: see auth_result_name(). */
 enum auth_result { AUTH_UNKNOWN, AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL, AUTH_NEUTRAL,
@@ -40,12 +61,17 @@ struct memberships {
 /* NULL for AUTH_UNKNOWN: nobody has checked. */
 const char *auth_result_name(enum auth_result r);
 
+/* Who rates mail as spam. NONE in facts: whoever said it, it counts. */
+enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
+	SPAM_SOURCE_HEADER, SPAM_SOURCES };
+
 /* The facts of inbound mail beside the authentication results each say whether they are known:
  * a client that is on no list is not the same as one nobody looked up. A condition on what is
  * not known does not hold, turned by `not` or not. */
 struct facts {
 	int64_t now;		/* Unix time in microseconds: the only clock the policy sees */
 	enum av_state av;
+	uint8_t av_kinds;	/* of all that was found: 1 << enum av_kind */
 	struct span av_name;	/* of the virus, or the limit that made it unscannable */
 	struct span av_engine;	/* "libclamav 1.4.6/27500" */
 	struct span av_part;	/* part number; "" the raw message */
@@ -54,7 +80,11 @@ struct facts {
 	bool dnsbl_known;
 	const struct span *dnsbl;	/* names of the lists the client is on */
 	size_t ndnsbl;
+	bool listed_known;	/* blocklists of URLs were asked for anatomy_hosts(), see url.h */
+	const struct span *listed_hosts;	/* hosts or domains that are on one, A-labels in lower case */
+	size_t nlisted_hosts;
 	bool spam_known;
+	enum spam_source spam_by;	/* another than the policy's `source` is not asked for its word */
 	double spam_score;
 	const struct span *spam_symbols;	/* names of the tests that hit */
 	size_t nspam_symbols;

@@ -34,7 +34,7 @@ struct policy_network {		/* a network of postern.yaml, known to the policy by it
 };
 
 enum { FACT_SPF = 1, FACT_DKIM = 2, FACT_DMARC = 4, FACT_DNSBL = 8, FACT_SPAM = 16,
-	FACT_REPUTATION = 32, FACT_ARC = 64, FACTS_INBOUND = 127 };
+	FACT_REPUTATION = 32, FACT_ARC = 64, FACT_LISTED = 128, FACTS_INBOUND = 255 };
 
 struct policy_index {
 	struct span bytes;
@@ -65,6 +65,8 @@ struct policy_env {
 	bool no_directory;	/* there is none: a group that stands in one is an error */
 	const struct span *listeners;	/* their names; a rule that asks for another is warned of */
 	size_t nlisteners;		/* 0: not known */
+	const struct span *blocklists;	/* those that are asked; a rule that asks for another is warned of */
+	size_t nblocklists;		/* 0: not known */
 	bool limits_only;	/* compile networks, groups and limits, nothing else (for the receiver) */
 };
 
@@ -88,6 +90,19 @@ bool policy_rule_info(const struct policy *p, size_t i, struct policy_rule_info 
 /* Where a rule stands; false: there is no such rule. */
 bool policy_rule_place(const struct policy *p, struct span id, const char **file, uint32_t *line);
 
+/* The same of a detector: one of the policy, or a built-in one that it asks. false: there is none. */
+struct policy_detector_info {
+	const char *kind;	/* "words", "pattern", "lexicon", "fingerprint", "built-in" */
+	struct span holds;	/* "50 terms, which score 431 at most; medium from 15, …"; may be empty */
+	const struct span *rules;	/* ids of those that ask it */
+	size_t nrules;
+};
+bool policy_detector_info(const struct policy *p, struct span id, struct arena *a,
+    struct policy_detector_info *out);
+size_t policy_detector_count(const struct policy *p);
+/* In the order in which they were read; empty: it belongs to a condition alone. */
+struct span policy_detector_id(const struct policy *p, size_t i);
+
 /* The groups that stand in a directory, without the "ldap:" in front: who judges has to be told who
  * is in them (facts.members). */
 const struct span *policy_externals(const struct policy *p, size_t *n);
@@ -110,9 +125,7 @@ const struct span *policy_refers_to(const struct policy *p, size_t *n);
 /* The same of policy_env.read_index: indexes, and the keys they need. */
 const struct span *policy_indexes(const struct policy *p, size_t *n);
 
-/* Who rates mail as spam (`spam: {source: …}`): whom the caller asks for facts.spam_…. */
-enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
-	SPAM_SOURCE_HEADER };
+/* Who rates mail as spam (`spam: {source: …}`): whose word in facts.spam_… counts. */
 enum spam_source policy_spam_source(const struct policy *p);
 /* "spam", "suspected", "marketing", "ham"; NULL: nobody has rated it. */
 const char *policy_spam_class(const struct policy *p, const struct facts *f);

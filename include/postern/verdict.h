@@ -135,6 +135,18 @@ struct finding {
 };
 #define FINDING_PLACES 16
 
+/* A link that made a rule hold: as it may be shown, without user and query. */
+struct url_evidence {
+	struct span rule;
+	struct span part;	/* part number */
+	const char *kind;	/* url_kind_name() */
+	uint32_t offset;	/* in the decoded part */
+	unsigned tricks;	/* URL_IS_… */
+	struct span url;	/* "hxxps://paypa1[.]example/login" */
+	struct span why;	/* "taken for paypal[.]com: it looks the same" */
+};
+#define URL_EVIDENCE 50
+
 struct near_miss {		/* a rule of which all but one condition held */
 	struct span rule;
 	struct span text;	/* "finds fr-nir: 2 distinct, min 3" */
@@ -166,6 +178,8 @@ struct verdict {
 	size_t nnotices;
 	struct finding *findings;
 	size_t nfindings;
+	struct url_evidence *urls;
+	size_t nurls;
 	struct near_miss *near_misses;
 	size_t nnear_misses;
 	struct spam_report spam;

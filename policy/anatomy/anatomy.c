@@ -11,6 +11,7 @@
 #include "anatomy/charset.h"
 #include "anatomy/fields.h"
 #include "anatomy/html.h"
+#include "anatomy/html_links.h"
 #include "anatomy/mime.h"
 #include "anatomy/pictures.h"
 #include "anatomy/surfaces.h"
@@ -323,8 +324,12 @@ text_read(struct builder *b, struct part *p, const struct sniffed *sniffed)
 		}
 		p->defects |= charset_decode(b->a, charset, &decoded, true, &utf8);
 		text_cut(p, &utf8);
-		if (p->type == TYPE_HTML)
-			html_text(b->a, &utf8, &p->text, &p->hidden);
+		if (p->type == TYPE_HTML) {
+			struct html_links links = { .b = b, .in = &utf8,
+				.part = (uint16_t)(p - b->out->parts) };
+
+			html_text(b->a, &utf8, &links, &p->text, &p->hidden);
+		}
 		else
 			p->text = utf8;
 		text_pay(b, p, &p->text);
@@ -388,6 +393,19 @@ content_read(struct builder *b, size_t index)
 	text_read(b, p, &sniffed);
 }
 
+/* Those of files and of HTML's elements are there; now all that stands in a text. */
+static void
+urls_find(struct builder *b)
+{
+	for (size_t i = 0; i < b->out->nsurfaces; i++) {
+		const struct surface *s = &b->out->surfaces[i];
+		enum part_type t = b->out->parts[s->part].type;
+
+		url_scan(b, s->part, s->text, t == TYPE_CALENDAR || t == TYPE_VCARD);
+	}
+	url_finish(b);
+}
+
 static uint32_t
 limit(uint32_t given, uint32_t usual, uint32_t most)
 {
@@ -418,6 +436,7 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	b.max_headers = limit(limits->headers, ANATOMY_HEADERS, UINT32_MAX);
 	b.max_unpack = limit(limits->unpack, ANATOMY_UNPACK, UINT8_MAX - 1);
 	b.max_passwords = limit(limits->passwords, ANATOMY_PASSWORDS, PASSWORDS_MAX);
+	b.max_urls = limit(limits->urls, ANATOMY_URLS, UINT16_MAX);
 	b.reader = limits->pictures;
 	b.pictures = b.reader != NULL;
 	b.key_blocks = limits->key_blocks ? limits->key_blocks : ANATOMY_KEY_BLOCKS;
@@ -439,6 +458,7 @@ anatomy_build(struct arena *a, struct span raw, const struct anatomy_limits *lim
 	}
 	pictures_read(&b);
 	surfaces_make(&b);
+	urls_find(&b);
 	for (size_t i = 0; i < out->nparts; i++)
 		out->defects |= out->parts[i].defects;
 	subject = part_header(&out->parts[0], "Subject");

@@ -56,6 +56,15 @@ reader_open(struct span bytes, enum part_type t)
 	case TYPE_LZH:
 		archive_read_support_format_lha(ar);
 		break;
+	case TYPE_AR:
+		archive_read_support_format_ar(ar);
+		break;
+	case TYPE_CPIO:
+		archive_read_support_format_cpio(ar);
+		break;
+	case TYPE_XAR:
+		archive_read_support_format_xar(ar);
+		break;
 	default:
 		archive_read_support_format_raw(ar);
 	}

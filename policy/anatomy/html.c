@@ -14,6 +14,7 @@
  */
 #include "anatomy/html.h"
 
+#include "anatomy/html_links.h"
 #include "anatomy/textmap.h"
 #include "html_entities.h"
 
@@ -22,6 +23,8 @@ struct sink {
 	bool gap;		/* white space waits to be written */
 	bool line;		/* a line end waits to be written */
 	size_t gap_at;
+	bool row;		/* and so do a row's end, … */
+	uint32_t cells_before, cells;	/* … cells begun before it, and since then or without it */
 };
 
 struct html {
@@ -31,9 +34,10 @@ struct html {
 	bool pre;
 	char hide[16];		/* name of the element that hides, "" when none does */
 	unsigned hide_depth;
+	struct html_links *links;	/* NULL: nobody wants them */
 };
 
-enum kind { INLINE, BLOCK, CELL, RAW_SCRIPT, RAW_STYLE, PRE };
+enum kind { INLINE, BLOCK, CELL, ROW, RAW_SCRIPT, RAW_STYLE, PRE };
 static const struct {
 	const char *name;
 	enum kind kind;
@@ -47,9 +51,9 @@ static const struct {
 	{ "hr", BLOCK }, { "html", BLOCK }, { "legend", BLOCK }, { "li", BLOCK }, { "main", BLOCK },
 	{ "nav", BLOCK }, { "ol", BLOCK }, { "option", BLOCK }, { "p", BLOCK }, { "pre", PRE },
 	{ "script", RAW_SCRIPT }, { "section", BLOCK }, { "style", RAW_STYLE },
-	{ "summary", BLOCK }, { "table", BLOCK }, { "tbody", BLOCK }, { "td", CELL },
-	{ "textarea", BLOCK }, { "tfoot", BLOCK }, { "th", CELL }, { "thead", BLOCK },
-	{ "title", BLOCK }, { "tr", BLOCK }, { "ul", BLOCK },
+	{ "summary", BLOCK }, { "table", ROW }, { "tbody", ROW }, { "td", CELL },
+	{ "textarea", BLOCK }, { "tfoot", ROW }, { "th", CELL }, { "thead", ROW },
+	{ "title", BLOCK }, { "tr", ROW }, { "ul", BLOCK },
 };
 static const char *const voids[] = { "area", "base", "br", "col", "embed", "hr", "img", "input",
 	"link", "meta", "param", "source", "track", "wbr" };
@@ -150,15 +154,34 @@ html_entity(struct span s, size_t i, uint32_t *c)
 
 /* --- text --------------------------------------------------------------------------------- */
 
-/* What waits between two words is written once the second one comes. */
+/* Between the cells of a row; to people a blank, and to those who look for columns a border. */
+#define CELL_BORDER "\xe2\x80\x83"	/* U+2003 */
+
+static void
+borders_put(struct sink *to, uint32_t n)
+{
+	while (n-- > 0)
+		textmake_put(&to->t, CELL_BORDER, sizeof(CELL_BORDER) - 1, to->gap_at);
+}
+
+/* What waits between two words is written once the second one comes. A paragraph within a
+ * cell is not a line of its own when the cell's border is there too. */
 static void
 flush_gap(struct sink *to)
 {
-	if (to->t.n && to->line)
+	if (to->t.n && to->row) {
+		borders_put(to, to->cells_before);
 		textmake_put(&to->t, "\n", 1, to->gap_at);
-	else if (to->t.n && to->gap)
+		borders_put(to, to->cells > 1 ? to->cells - 1 : 0);
+	} else if (to->t.n && to->cells) {
+		borders_put(to, to->cells);
+	} else if (to->t.n && to->line) {
+		textmake_put(&to->t, "\n", 1, to->gap_at);
+	} else if (to->t.n && to->gap) {
 		textmake_put(&to->t, " ", 1, to->gap_at);
-	to->gap = to->line = false;
+	}
+	to->gap = to->line = to->row = false;
+	to->cells = to->cells_before = 0;
 }
 
 static void
@@ -219,13 +242,6 @@ aside(struct html *h, size_t from, size_t end)
 
 /* --- tags --------------------------------------------------------------------------------- */
 
-struct tag {
-	char name[16];		/* lower case; longer names are no element we know */
-	bool end;
-	bool hides;
-	bool self_closing;
-};
-
 /* Does value (of a property, white space gone) mean zero: "0", "0px", "0.0em"? */
 static bool
 is_zero(const char *v)
@@ -271,11 +287,13 @@ style_hides(struct span style)
 
 /* The tag at s[i] ('<'): its end behind the '>', 0 when it never ends. */
 static size_t
-tag_parse(struct span s, size_t i, struct tag *t)
+tag_parse(struct span s, size_t i, struct html_tag *t)
 {
 	size_t n = 0;
 
-	*t = (struct tag){ 0 };
+	memset(t->name, 0, sizeof(t->name));
+	t->end = t->hides = t->self_closing = false;
+	t->nlinks = 0;
 	i++;
 	if (s.p[i] == '/') {
 		t->end = true;
@@ -288,6 +306,7 @@ tag_parse(struct span s, size_t i, struct tag *t)
 		t->name[0] = '\0';
 	for (;;) {
 		struct span name, value = { 0 };
+		enum html_attribute what;
 		size_t from;
 
 		while (i < s.n && (is_space(s.p[i]) || s.p[i] == '/')) {
@@ -328,6 +347,12 @@ tag_parse(struct span s, size_t i, struct tag *t)
 			t->hides = true;
 		else if (span_is_nocase(name, "style") && style_hides(value))
 			t->hides = true;
+		if (value.n && t->nlinks < HTML_ATTRIBUTES &&
+		    (what = html_attribute(name)) != HTML_OTHER &&
+		    (what != HTML_STYLE || memchr(value.p, '(', value.n))) {
+			t->links[t->nlinks].what = what;
+			t->links[t->nlinks++].value = value;
+		}
 	}
 }
 
@@ -367,9 +392,25 @@ raw_end(struct span s, size_t i, const char *name)
 	}
 }
 
+static void
+gap_of_table(struct sink *to, size_t at, const struct tag *t)
+{
+	bool row = kind_of(t->name) == ROW;
+
+	gap(to, at, row);
+	if (row) {
+		if (!to->row)
+			to->cells_before = to->cells;
+		to->row = true;
+		to->cells = 0;
+	} else if (!t->end) {
+		to->cells++;
+	}
+}
+
 /* Does the element begin or end what hides? */
 static void
-hide(struct html *h, const struct tag *t, size_t at)
+hide(struct html *h, const struct html_tag *t, size_t at)
 {
 	if (h->hide_depth == 0) {
 		if (t->end || !t->hides || t->name[0] == '\0' || is_void(t->name))
@@ -382,7 +423,7 @@ hide(struct html *h, const struct tag *t, size_t at)
 		h->hide_depth += t->end ? -1u : 1u;
 		if (h->hide_depth == 0) {
 			h->to = &h->visible;
-			if (kind_of(t->name) == BLOCK)
+			if (kind_of(t->name) == BLOCK || kind_of(t->name) == ROW)
 				gap(h->to, at, true);
 		}
 	}
@@ -392,7 +433,7 @@ hide(struct html *h, const struct tag *t, size_t at)
 static size_t
 tag_at(struct html *h, size_t i)
 {
-	struct tag t;
+	struct html_tag t;
 	size_t next = tag_parse(h->s, i, &t), end;
 	enum kind kind;
 
@@ -401,15 +442,21 @@ tag_at(struct html *h, size_t i)
 		return h->s.n;
 	}
 	kind = kind_of(t.name);
-	if (kind == BLOCK || kind == CELL || kind == PRE)
-		gap(h->to, i, kind != CELL);
+	if (kind == ROW || kind == CELL)
+		gap_of_table(h->to, i, &t);
+	else if (kind == BLOCK || kind == PRE)
+		gap(h->to, i, true);
 	hide(h, &t, i);
+	if (h->links && (t.nlinks || t.name[0] == 'a'))
+		html_links_tag(h->links, &t, span_make(h->visible.t.p, h->visible.t.n));
 	if (kind == PRE)
 		h->pre = !t.end;
 	if (!t.end && (kind == RAW_SCRIPT || kind == RAW_STYLE)) {
 		end = raw_end(h->s, next, t.name);
 		if (kind == RAW_SCRIPT)
 			aside(h, next, end);
+		else if (h->links)
+			html_links_style(h->links, span_sub(h->s, next, end - next));
 		return end;
 	}
 	return next;
@@ -443,9 +490,10 @@ bang_at(struct html *h, size_t i)
 }
 
 void
-html_text(struct arena *a, const struct text *in, struct text *visible, struct text *hidden)
+html_text(struct arena *a, const struct text *in, struct html_links *links, struct text *visible,
+    struct text *hidden)
 {
-	struct html h = { .s = in->s };
+	struct html h = { .s = in->s, .links = links };
 	size_t i = 0, n = in->s.n;
 
 	textmake_init(&h.visible.t, a, in, n / 2, true);
@@ -466,6 +514,8 @@ html_text(struct arena *a, const struct text *in, struct text *visible, struct t
 		else
 			text_from(&h, i++, at + 1);
 	}
+	if (links)
+		html_links_end(links, span_make(h.visible.t.p, h.visible.t.n));
 	textmake_finish(&h.visible.t, n, visible);
 	textmake_finish(&h.hidden.t, n, hidden);
 }

@@ -4,9 +4,11 @@
 
 #include "postern/anatomy.h"
 
-/* in: valid UTF-8. Both texts map to what in maps to; hidden->s.n may be 0. */
-void html_text(struct arena *a, const struct text *in, struct text *visible,
-    struct text *hidden);
+/* in: valid UTF-8. Both texts map to what in maps to; hidden->s.n may be 0. links: where they are
+ * kept (html_links.h), or NULL. */
+struct html_links;
+void html_text(struct arena *a, const struct text *in, struct html_links *links,
+    struct text *visible, struct text *hidden);
 /* The charset that a <meta> or an XML declaration in the first bytes tells, or "". */
 struct span html_charset(struct span head);
 /* The character reference at s[i], where "&" stands: its length and character; 0: it is none. */

@@ -45,6 +45,8 @@ struct builder {
 	unsigned joins;		/* split archives put together */
 	const struct picture_reader *reader;	/* of text in pictures; NULL: nobody */
 	bool pictures;		/* of documents become parts too: someone reads them */
+	uint32_t max_urls;
+	struct url_book *urls;	/* NULL: none yet (url.h) */
 	bool nothing_within;	/* a reader's word that the container in hand is sound and empty */
 	struct header_block block;
 };

@@ -14,6 +14,7 @@
 #include "anatomy/textmap.h"
 #include "anatomy/type.h"
 #include "anatomy/unlock.h"
+#include "anatomy/url.h"
 #include "anatomy/xml.h"
 
 #define STORIES_MAX 64		/* side texts; hidden sheets beyond share one */
@@ -43,6 +44,9 @@ struct office {
 	bool vanish;		/* this run is hidden */
 	const char *aside;	/* origin of what stands within this element: field codes, formulas */
 	bool wanted;		/* within an element that holds text */
+	struct textmake *cell_in;	/* the text a cell began in, … */
+	size_t cell_from;	/* … and where */
+	unsigned column;	/* cells of this row so far */
 	bool shared;		/* the cell's value is an index of shared strings */
 	bool in_value;
 	struct span *strings;	/* shared ones */
@@ -124,6 +128,40 @@ parted(struct office *o, char c)
 
 	if (t->n && t->p[t->n - 1] != '\n' && (c == '\n' || t->p[t->n - 1] != '\t'))
 		textmake_put(t, &c, 1, 0);
+}
+
+/* --- rows of cells -------------------------------------------------------------------------------- */
+
+#define PADDING_MAX 64		/* cells that are not there and have borders all the same */
+
+/* A row is a line and a tab stands behind each cell, also an empty one, so that columns are columns.
+ * A sheet leaves empty cells out and says where the others stand: r="E7". */
+static void
+cell_begin(struct office *o, const struct xml_tag *t)
+{
+	struct textmake *to = here(o);
+	struct span r = o->odf ? span_make(NULL, 0) : xml_attribute(t, "r");
+	unsigned column = 0;
+
+	for (size_t i = 0; i < r.n && i < 3 && r.p[i] >= 'A' && r.p[i] <= 'Z'; i++)
+		column = column * 26 + (unsigned)(r.p[i] - 'A') + 1;
+	for (; o->column + 1 < column && o->column < PADDING_MAX; o->column++)
+		textmake_put(to, "\t", 1, 0);
+	o->cell_in = to;
+	o->cell_from = to->n;
+}
+
+/* A paragraph's end within the cell is not the row's. */
+static void
+cell_end(struct office *o)
+{
+	struct textmake *to = here(o);
+
+	o->column++;
+	if (to == o->cell_in && to->n > o->cell_from && to->p[to->n - 1] == '\n')
+		to->p[to->n - 1] = '\t';
+	else if (to->n == 0 || to->p[to->n - 1] != '\t' || to->n == o->cell_from)
+		textmake_put(to, "\t", 1, 0);
 }
 
 /* --- cells ---------------------------------------------------------------------------------------- */
@@ -224,9 +262,27 @@ is_one_of(struct span s, const char *const *names)
 	return false;
 }
 
+/* xlink:href; those within the file have no host. */
+static void
+odf_link(struct office *o, const struct xml_tag *t)
+{
+	struct span v = xml_value(o->b->a, xml_attribute(t, "href"));
+	struct textmake *links;
+
+	if (v.n == 0 || memmem(v.p, v.n, ":", 1) == NULL)
+		return;
+	url_add(o->b, span_is(t->name, "a") ? URL_DOCUMENT : URL_FETCHED, o->index, 0, v,
+	    span_make("", 0), NULL);
+	links = &o->stories[story_of(o, SPAN_LIT("links"))].text;
+	textmake_put(links, v.p, v.n, 0);
+	textmake_put(links, "\n", 1, 0);
+}
+
 static void
 odf_tag(struct office *o, const struct xml_tag *t)
 {
+	static const char *const linking[] = { "a", "image", "object", "plugin", "floating-frame",
+		"section-source", "event-listener", NULL };
 	struct span v;
 
 	if (span_is(t->name, "s") && !t->closing) {
@@ -235,6 +291,8 @@ odf_tag(struct office *o, const struct xml_tag *t)
 		o->deleted = !t->closing && !t->empty;
 	} else if (span_is(t->name, "annotation") && !t->empty) {
 		o->now = t->closing ? o->home : story_of(o, SPAN_LIT("comments"));
+	} else if (!t->closing && is_one_of(t->name, linking)) {
+		odf_link(o, t);
 	} else if (span_is(t->name, "style") && !t->closing) {
 		o->style = arena_span(o->b->a, xml_attribute(t, "name"));
 	} else if (span_is(t->name, "table-properties") && !t->closing) {
@@ -284,6 +342,8 @@ relation_tag(struct office *o, const struct xml_tag *t)
 	target = xml_value(o->b->a, target);
 	textmake_put(&o->stories[o->home].text, target.p, target.n, 0);
 	textmake_put(&o->stories[o->home].text, "\n", 1, 0);
+	url_add(o->b, span_ends_nocase(type, SPAN_LIT("/hyperlink")) ? URL_DOCUMENT : URL_FETCHED,
+	    o->index, 0, target, span_make("", 0), NULL);
 	for (size_t i = 0; fetched[i] && i < 4; i++)
 		if (span_ends_nocase(type, span_str(fetched[i])))
 			o->b->out->parts[o->index].defects |= DEFECT_ACTIVE_CONTENT;
@@ -347,10 +407,11 @@ ooxml_tag(struct office *o, const struct xml_tag *t)
 static void
 on_tag(void *arg, const struct xml_tag *t)
 {
-	static const char *const lines[] = { "p", "h", "row", "br", "cr", "line-break",
+	static const char *const lines[] = { "p", "h", "row", "tr", "br", "cr", "line-break",
 		"table-row", "comment", "title", "keyword", "user-defined", "creator", NULL };
-	static const char *const tabs[] = { "tab", "c", "tc", "table-cell", NULL };
+	static const char *const cells[] = { "c", "tc", "table-cell", NULL };
 	struct office *o = arg;
+	bool cell = is_one_of(t->name, cells);
 
 	if (o->odf)
 		odf_tag(o, t);
@@ -358,6 +419,10 @@ on_tag(void *arg, const struct xml_tag *t)
 		ooxml_tag(o, t);
 	if (span_is(t->name, "encryption-data"))
 		o->locked = true;
+	if (!t->closing && (span_is(t->name, "row") || span_is(t->name, "table-row")))
+		o->column = 0;
+	if (cell && !t->closing && !o->pooling)
+		cell_begin(o, t);
 	if (!t->closing && !t->empty)
 		return;
 	if (o->pooling) {
@@ -365,7 +430,9 @@ on_tag(void *arg, const struct xml_tag *t)
 			string_end(o);
 	} else if (is_one_of(t->name, lines)) {
 		parted(o, '\n');
-	} else if (is_one_of(t->name, tabs)) {
+	} else if (cell) {
+		cell_end(o);
+	} else if (span_is(t->name, "tab")) {
 		parted(o, '\t');
 	}
 }

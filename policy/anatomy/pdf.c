@@ -4,7 +4,7 @@
  * and every form and content stream that no page shows: an older version
  * beneath an update is still in the file. Strings that people write elsewhere
  * (fields, notes, links, bookmarks, properties) and scripts are side texts;
- * embedded files are parts.
+ * embedded files are parts, also those that nothing in the file names.
  *
  * Read here and not by a library: poppler would be 52 of them, under another
  * licence, in a process of its own; tests/integration/test_documents.py holds
@@ -14,6 +14,8 @@
 #include "anatomy/pictures.h"
 
 #include "anatomy/charset.h"
+#include "anatomy/type.h"
+#include "anatomy/url.h"
 #include "anatomy/xml.h"
 
 #define WORK_FREE (UINT64_C(64) << 20)
@@ -25,7 +27,7 @@
 static bool
 is_name(struct pdf_value v, const char *what)
 {
-	return v.kind == PDF_NAME && span_is(v.s, what);
+	return v.kind == PDF_NAME && pdf_name_is(v.s, what);
 }
 
 static void
@@ -106,6 +108,50 @@ page_read(struct pdf *pdf, struct span page)
 	pdf_content(pdf, pour_end(&o), resources, 0);
 }
 
+/* --- files in the file ---------------------------------------------------------------------------- */
+
+/* A stream of the file becomes a part. name: of the string that names it, or none. */
+static void
+blob_read(struct pdf *pdf, struct span bytes, struct span name)
+{
+	/* Without a filter it is borrowed, and objects may overlap. */
+	if (bytes.p >= pdf->bytes.p && bytes.p < pdf->bytes.p + pdf->bytes.n) {
+		if (bytes.n > pdf->b->left) {
+			pdf->cut = true;
+			return;
+		}
+		pdf->b->left -= bytes.n;
+	}
+	blob_add(pdf->b, pdf->index, bytes, name);
+}
+
+/* A file specification (7.11.3): of an annotation, a name tree, an AF array. A reader takes the
+ * stream of one of its keys, so each of them is a part. */
+static void
+attached_add(struct pdf *pdf, const struct pdf_object *o, struct span spec)
+{
+	static const char *const keys[] = { "UF", "F", "Unix", "DOS", "Mac" };
+	struct pdf_value ef = pdf_get(pdf, spec, "EF"), name = pdf_get(pdf, spec, "UF"), ref, d;
+	struct pdf_object *at;
+	struct span raw, bytes;
+
+	if (ef.kind != PDF_DICT)
+		return;
+	for (size_t i = 1; name.kind != PDF_STRING && i < sizeof(keys) / sizeof(keys[0]); i++)
+		name = pdf_get(pdf, spec, keys[i]);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		ref = pdf_get_raw(pdf, ef.s, keys[i]);
+		at = ref.kind == PDF_REF ? pdf_object(pdf, ref.ref) : NULL;
+		if (at == NULL || at->seen)
+			continue;
+		at->seen = true;
+		d = pdf_object_value(pdf, at, &raw);
+		if (d.kind == PDF_DICT && raw.p && pdf_stream(pdf, at, d.s, raw, &bytes))
+			blob_read(pdf, bytes, name.kind == PDF_STRING ? pdf_text(pdf, name, o) :
+			    span_make("", 0));
+	}
+}
+
 /* --- streams that no page shows ------------------------------------------------------------------ */
 
 static void
@@ -140,6 +186,24 @@ has(struct span s, const char *what)
 	return s.n && memmem(s.p, s.n, what, strlen(what)) != NULL;
 }
 
+/* Nothing that a PDF needs for itself looks like an archive, a document or a program. */
+static bool
+is_file(struct span s)
+{
+	struct sniffed kind;
+
+	type_sniff(s, span_make("", 0), span_make("", 0), &kind);
+	switch (part_type_class(kind.type)) {
+	case CLASS_ARCHIVE:
+	case CLASS_DOCUMENT:
+	case CLASS_EXECUTABLE:
+	case CLASS_MESSAGE:
+		return !kind.text;
+	default:
+		return false;
+	}
+}
+
 static bool
 shows_text(struct span s)
 {
@@ -151,18 +215,23 @@ stream_read(struct pdf *pdf, struct pdf_object *o, struct span dict, struct span
 {
 	struct pdf_value type = pdf_get(pdf, dict, "Type"), sub = pdf_get(pdf, dict, "Subtype"), own;
 	struct span bytes;
+	bool file = is_name(type, "EmbeddedFile");
 
 	if (is_name(sub, "Image") && pdf->b->pictures && !o->seen)
 		pdf_picture(pdf, o, dict, raw);
-	if (is_name(type, "XRef") || is_name(type, "ObjStm") || is_name(sub, "Image") ||
-	    is_name(type, "EmbeddedFile") || pdf_get_raw(pdf, dict, "FunctionType").kind != PDF_NULL ||
+	if (!file && (is_name(type, "XRef") || is_name(type, "ObjStm") || is_name(sub, "Image") ||
+	    pdf_get_raw(pdf, dict, "FunctionType").kind != PDF_NULL ||
 	    pdf_get_raw(pdf, dict, "Length1").kind != PDF_NULL || is_name(sub, "Type1C") ||
-	    is_name(sub, "CIDFontType0C") || is_name(sub, "OpenType"))
+	    is_name(sub, "CIDFontType0C") || is_name(sub, "OpenType")))
 		return;
 	if (!pdf_stream(pdf, o, dict, raw, &bytes))
 		return;
 	o->seen = true;
-	if (is_name(type, "Metadata") || span_starts(span_trim(span_sub(bytes, 0, 64)), SPAN_LIT("<"))) {
+	/* No file specification names it: a part all the same, as what no type and no key tells apart
+	 * from one. */
+	if (file || is_file(bytes))
+		blob_read(pdf, bytes, span_make("", 0));
+	else if (is_name(type, "Metadata") || span_starts(span_trim(span_sub(bytes, 0, 64)), SPAN_LIT("<"))) {
 		xml_read(pdf, is_name(type, "Metadata") ? &pdf->meta : &pdf->fields, bytes);
 	} else if (shows_text(bytes)) {
 		own = pdf_get(pdf, dict, "Resources");
@@ -233,35 +302,16 @@ script_read(struct pdf *pdf, const struct pdf_object *o, struct pdf_value v)
 }
 
 static void
-attached_add(struct pdf *pdf, const struct pdf_object *o, struct span spec)
+link_read(struct pdf *pdf, const struct pdf_object *o, struct pdf_value v, bool uri)
 {
-	struct pdf_value ef = pdf_get(pdf, spec, "EF"), name = pdf_get(pdf, spec, "UF"), ref, d;
-	struct pdf_object *at;
-	struct span raw, bytes;
+	struct span s;
 
-	if (ef.kind != PDF_DICT)
+	v = pdf_follow(pdf, v);
+	if (v.kind != PDF_STRING)
 		return;
-	if (name.kind != PDF_STRING)
-		name = pdf_get(pdf, spec, "F");
-	ref = pdf_get_raw(pdf, ef.s, "F");
-	if (ref.kind != PDF_REF)
-		ref = pdf_get_raw(pdf, ef.s, "UF");
-	at = ref.kind == PDF_REF ? pdf_object(pdf, ref.ref) : NULL;
-	if (at == NULL || at->seen)
-		return;
-	at->seen = true;
-	d = pdf_object_value(pdf, at, &raw);
-	if (d.kind != PDF_DICT || raw.p == NULL || !pdf_stream(pdf, at, d.s, raw, &bytes))
-		return;
-	/* Without a filter it is borrowed, and objects may overlap. */
-	if (bytes.p >= pdf->bytes.p && bytes.p < pdf->bytes.p + pdf->bytes.n) {
-		if (bytes.n > pdf->b->left) {
-			pdf->cut = true;
-			return;
-		}
-		pdf->b->left -= bytes.n;
-	}
-	blob_add(pdf->b, pdf->index, bytes, pdf_text(pdf, name, o));
+	s = pdf_text(pdf, v, o);
+	if (uri || (s.n && memmem(s.p, s.n, "://", 3)))
+		url_add(pdf->b, URL_DOCUMENT, pdf->index, 0, s, span_make("", 0), NULL);
 }
 
 /* The keys of one dictionary (or an array of them), and of those within it. */
@@ -279,16 +329,19 @@ dict_read(struct pdf *pdf, const struct pdf_object *o, struct span dict, unsigne
 			continue;
 		pdf_next(&l, &v);
 		for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
-			if (span_is(k.s, strings[i].key))
+			if (pdf_name_is(k.s, strings[i].key))
 				value_read(pdf, o, v, strings[i].to == META ? &pdf->meta : &pdf->fields);
-		if (span_is(k.s, "JS"))
+		/* URI actions; F of what is sent to or opened from elsewhere (12.6.4) */
+		if (pdf_name_is(k.s, "URI") || pdf_name_is(k.s, "F"))
+			link_read(pdf, o, v, pdf_name_is(k.s, "URI"));
+		if (pdf_name_is(k.s, "JS"))
 			script_read(pdf, o, v);
-		else if (span_is(k.s, "S") && (is_name(v, "Launch") || is_name(v, "JavaScript") ||
+		else if (pdf_name_is(k.s, "S") && (is_name(v, "Launch") || is_name(v, "JavaScript") ||
 		    is_name(v, "ImportData") || is_name(v, "GoToE")))
 			pdf->b->out->parts[pdf->index].defects |= DEFECT_ACTIVE_CONTENT;
-		else if (span_is(k.s, "RichMediaContent"))
+		else if (pdf_name_is(k.s, "RichMediaContent"))
 			pdf->b->out->parts[pdf->index].defects |= DEFECT_ACTIVE_CONTENT;
-		else if (span_is(k.s, "EF"))
+		else if (pdf_name_is(k.s, "EF"))
 			attached_add(pdf, o, dict);
 		if ((v.kind == PDF_DICT || v.kind == PDF_ARRAY) && depth)
 			dict_read(pdf, o, v.s, depth - 1);
@@ -312,7 +365,7 @@ objects_read(struct pdf *pdf)
 			if (pass == 0 && is_name(type, "Page"))
 				page_read(pdf, v.s);
 			else if (pass == 1)
-				dict_read(pdf, o, v.s, raw.p ? 0 : 4);
+				dict_read(pdf, o, v.s, raw.p ? 3 : 4);
 			else if (pass == 2 && raw.p && !o->seen)
 				stream_read(pdf, o, v.s, raw);
 		}

@@ -67,6 +67,8 @@ void pdf_next(struct pdf_lex *l, struct pdf_value *v);	/* PDF_END at the end */
 /* The value of a key, references followed; PDF_NULL when there is none. */
 struct pdf_value pdf_get(struct pdf *pdf, struct span dict, const char *key);
 struct pdf_value pdf_get_raw(struct pdf *pdf, struct span dict, const char *key);
+/* "#4a" within a name stands for a character (7.3.5). */
+bool pdf_name_is(struct span name, const char *what);
 struct pdf_value pdf_follow(struct pdf *pdf, struct pdf_value v);
 struct pdf_object *pdf_object(struct pdf *pdf, uint32_t num);
 /* An object's value; the stream behind it in *stream when there is one. */

@@ -208,7 +208,7 @@ form_show(struct runner *r)
 		return;
 	sub = pdf_get(r->pdf, v.s, "Subtype");
 	/* A form is shown where it is first used; its text is the same every time. */
-	if (sub.kind != PDF_NAME || !span_is(sub.s, "Form") || o->seen)
+	if (sub.kind != PDF_NAME || !pdf_name_is(sub.s, "Form") || o->seen)
 		return;
 	o->seen = true;
 	if (!pdf_stream(r->pdf, o, v.s, raw, &content))

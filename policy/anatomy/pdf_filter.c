@@ -240,14 +240,14 @@ pdf_filter(struct pdf *pdf, struct span name, struct span parameters, struct spa
 	struct pour o;
 	bool good = true, predicted = false;
 
-	if (span_is(name, "Crypt")) {
+	if (pdf_name_is(name, "Crypt")) {
 		*out = in;
 		return true;
 	}
-	if (!(span_is(name, "FlateDecode") || span_is(name, "Fl") || span_is(name, "LZWDecode") ||
-	    span_is(name, "LZW") || span_is(name, "ASCII85Decode") || span_is(name, "A85") ||
-	    span_is(name, "ASCIIHexDecode") || span_is(name, "AHx") ||
-	    span_is(name, "RunLengthDecode") || span_is(name, "RL")))
+	if (!(pdf_name_is(name, "FlateDecode") || pdf_name_is(name, "Fl") || pdf_name_is(name, "LZWDecode") ||
+	    pdf_name_is(name, "LZW") || pdf_name_is(name, "ASCII85Decode") || pdf_name_is(name, "A85") ||
+	    pdf_name_is(name, "ASCIIHexDecode") || pdf_name_is(name, "AHx") ||
+	    pdf_name_is(name, "RunLengthDecode") || pdf_name_is(name, "RL")))
 		return false;
 	pour_begin(&o, pdf->b, in.n, 0);
 	if (name.p[0] == 'F') {
@@ -258,7 +258,7 @@ pdf_filter(struct pdf *pdf, struct span name, struct span parameters, struct spa
 		predicted = true;
 	} else if (name.p[0] == 'R') {
 		run_length(in, &o);
-	} else if (span_is(name, "ASCII85Decode") || span_is(name, "A85")) {
+	} else if (pdf_name_is(name, "ASCII85Decode") || pdf_name_is(name, "A85")) {
 		ascii85(in, &o);
 	} else {
 		ascii_hex(in, &o);

@@ -212,7 +212,7 @@ encoding_read(struct pdf *pdf, struct pdf_font *f, struct span dict)
 	if (e.kind == PDF_DICT)
 		base = pdf_get(pdf, e.s, "BaseEncoding");
 	named = base.kind == PDF_NAME;
-	encoding_charset(pdf, f, named && span_is(base.s, "MacRomanEncoding") ? "macintosh" :
+	encoding_charset(pdf, f, named && pdf_name_is(base.s, "MacRomanEncoding") ? "macintosh" :
 	    "windows-1252");
 	if (!named && desc.kind == PDF_DICT)
 		built_in_read(pdf, f, desc.s);
@@ -324,7 +324,7 @@ font_read(struct pdf *pdf, struct pdf_font *f, struct span dict)
 		if (v.kind == PDF_DICT && pdf_stream(pdf, o, v.s, raw, &cmap))
 			map_read(pdf, f, cmap);
 	}
-	if (sub.kind == PDF_NAME && span_is(sub.s, "Type0")) {
+	if (sub.kind == PDF_NAME && pdf_name_is(sub.s, "Type0")) {
 		struct pdf_value e = pdf_get(pdf, dict, "Encoding"), d = pdf_get(pdf, dict, "DescendantFonts");
 		struct pdf_lex l;
 

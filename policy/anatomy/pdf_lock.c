@@ -225,7 +225,7 @@ cipher_of(struct pdf *pdf, struct span encrypt, const char *which)
 	char key[64];
 
 	if (name.kind != PDF_NAME || all.kind != PDF_DICT || name.s.n >= sizeof(key) ||
-	    span_is(name.s, "Identity"))
+	    pdf_name_is(name.s, "Identity"))
 		return PDF_PLAIN;
 	memcpy(key, name.s.p, name.s.n);
 	key[name.s.n] = '\0';
@@ -233,9 +233,9 @@ cipher_of(struct pdf *pdf, struct span encrypt, const char *which)
 	if (one.kind != PDF_DICT)
 		return PDF_PLAIN;
 	name = pdf_get(pdf, one.s, "CFM");
-	if (name.kind != PDF_NAME || span_is(name.s, "None"))
+	if (name.kind != PDF_NAME || pdf_name_is(name.s, "None"))
 		return PDF_PLAIN;
-	return span_is(name.s, "AESV3") ? PDF_AES256 : span_is(name.s, "AESV2") ? PDF_AES128 : PDF_RC4;
+	return pdf_name_is(name.s, "AESV3") ? PDF_AES256 : pdf_name_is(name.s, "AESV2") ? PDF_AES128 : PDF_RC4;
 }
 
 /* The Encrypt dictionary and the file's id: in a trailer, or in a cross-reference stream. */
@@ -297,7 +297,7 @@ handler_read(struct pdf *pdf, struct span e, struct span id, struct handler *h)
 	h->ue = pdf_string(pdf, pdf_get(pdf, e, "UE"), NULL);
 	h->nkey = h->revision == 2 ? 5 : h->version == 4 ? 16 : bits >= 40 && bits <= 128 ?
 	    (size_t)bits / 8 : 5;
-	if (filter.kind == PDF_NAME && !span_is(filter.s, "Standard"))
+	if (filter.kind == PDF_NAME && !pdf_name_is(filter.s, "Standard"))
 		return false;
 	if (h->revision >= 5)
 		return h->revision <= 6 && h->o.n >= 48 && h->u.n >= 48 && h->oe.n >= 32 && h->ue.n >= 32;

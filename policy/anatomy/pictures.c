@@ -14,7 +14,7 @@ static bool
 is_read(enum part_type t)
 {
 	return t == TYPE_PNG || t == TYPE_JPEG || t == TYPE_GIF || t == TYPE_BMP || t == TYPE_TIFF ||
-	    t == TYPE_WEBP;
+	    t == TYPE_WEBP || t == TYPE_JP2;
 }
 
 void

@@ -11,9 +11,6 @@
  * is zero, the first byte fits the coder behind, the header (if locked) has its
  * sum, and the first file unpacks with its sum. All locked folders have one
  * password, as 7-Zip writes them.
- *
- * Format: 7zFormat.txt of the LZMA SDK. Nothing in it is believed: counts end
- * where the bytes end, and streams lie within the file.
  */
 #include "anatomy/unlock.h"
 
@@ -21,270 +18,18 @@
 
 #include "anatomy/archive.h"
 #include "anatomy/ole2.h"
+#include "anatomy/sevenzip.h"
 
 #define HEAD 32			/* signature, version, place and sums of the header */
-#define CODERS 8
-#define STREAMS 16		/* in or out, of one folder */
-#define FOLDERS 4096
 #define HEADER_MAX ((size_t)16 << 20)
-
-enum { ID_END, ID_HEADER, ID_ARCHIVE, ID_MORE, ID_MAIN, ID_FILES, ID_PACK, ID_UNPACK, ID_SUBSTREAMS,
-	ID_SIZE, ID_CRC, ID_FOLDER, ID_CODER_SIZES, ID_ENCODED = 0x17 };
 
 /* One file for each folder: libarchive wants to be told. */
 static const char substreams[] = { ID_SUBSTREAMS, ID_END };
-static const char aes_id[] = "\x06\xf1\x07\x01";
-
-struct coder {
-	struct span id, props;
-	uint64_t in, out;	/* streams */
-	unsigned first_in, first_out;
-	bool aes;
-};
-
-struct folder {
-	struct coder *coders;
-	unsigned ncoders, nin, nout, npacked, nbinds;
-	unsigned packed[STREAMS];
-	unsigned bind_in[STREAMS], bind_out[STREAMS];
-	uint64_t sizes[STREAMS];
-	uint64_t first_pack;	/* index of its first packed stream */
-	bool has_sum, aes;
-	uint32_t sum;
-};
-
-struct streams {
-	uint64_t pack_at, npack;
-	uint64_t *pack_sizes, *pack_places;
-	struct folder *folders;
-	size_t nfolders;
-	bool aes;
-	size_t end;		/* where what we copy begins */
-};
-
-struct reader {
-	struct builder *b;
-	struct span s;
-	size_t at;
-	bool bad;
-};
-
-/* --- reading ------------------------------------------------------------------------------- */
-
-static unsigned
-byte(struct reader *r)
-{
-	if (r->at >= r->s.n) {
-		r->bad = true;
-		return 0;
-	}
-	return (unsigned char)r->s.p[r->at++];
-}
-
-/* The number of leading ones in the first byte is that of the bytes that follow. */
-static uint64_t
-number(struct reader *r)
-{
-	unsigned first = byte(r), mask = 0x80;
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < 8; i++, mask >>= 1) {
-		if (!(first & mask))
-			return v | (uint64_t)(first & (mask - 1)) << (8 * i);
-		v |= (uint64_t)byte(r) << (8 * i);
-	}
-	return v;
-}
-
-/* A count of things that take a byte each at least. */
-static size_t
-count(struct reader *r, size_t most)
-{
-	uint64_t n = number(r);
-
-	if (n > most || n > r->s.n) {
-		r->bad = true;
-		return 0;
-	}
-	return (size_t)n;
-}
-
-static bool *
-bits(struct reader *r, size_t n)
-{
-	bool *v = arena_zalloc(r->b->a, n + 1);
-	unsigned b = 0, mask = 0;
-
-	if (byte(r)) {
-		memset(v, 1, n);
-		return v;
-	}
-	for (size_t i = 0; i < n && !r->bad; i++, mask >>= 1) {
-		if (mask == 0) {
-			b = byte(r);
-			mask = 0x80;
-		}
-		v[i] = b & mask;
-	}
-	return v;
-}
-
-static uint32_t
-u32(struct reader *r)
-{
-	uint32_t v = get32(r->s, r->at);
-
-	if (r->s.n - r->at < 4)
-		r->bad = true;
-	else
-		r->at += 4;
-	return v;
-}
-
-static void
-folder_read(struct reader *r, struct folder *f)
-{
-	f->ncoders = (unsigned)count(r, CODERS);
-	f->coders = arena_zalloc(r->b->a, (f->ncoders + 1) * sizeof(*f->coders));
-	for (unsigned i = 0; i < f->ncoders && !r->bad; i++) {
-		struct coder *c = &f->coders[i];
-		unsigned flags = byte(r);
-
-		c->id = span_sub(r->s, r->at, flags & 15);
-		r->at += c->id.n;
-		c->in = c->out = 1;
-		if (flags & 0x10) {
-			c->in = count(r, STREAMS);
-			c->out = count(r, STREAMS);
-		}
-		if (flags & 0x20) {
-			size_t n = count(r, 256);
-
-			c->props = span_sub(r->s, r->at, n);
-			r->at += c->props.n;
-		}
-		c->first_in = f->nin;
-		c->first_out = f->nout;
-		f->nin += (unsigned)c->in;
-		f->nout += (unsigned)c->out;
-		c->aes = span_eq(c->id, span_make(aes_id, 4)) && c->in == 1 && c->out == 1;
-		f->aes |= c->aes;
-		r->bad |= f->nin > STREAMS || f->nout > STREAMS || flags & 0x80;
-	}
-	if (r->bad || f->nout == 0 || f->nin < f->nout - 1) {
-		r->bad = true;
-		return;
-	}
-	f->nbinds = f->nout - 1;
-	for (unsigned i = 0; i < f->nbinds; i++) {
-		f->bind_in[i] = (unsigned)count(r, STREAMS);
-		f->bind_out[i] = (unsigned)count(r, STREAMS);
-	}
-	f->npacked = f->nin - f->nbinds;
-	for (unsigned i = 0; i < f->npacked && f->npacked > 1; i++)
-		f->packed[i] = (unsigned)count(r, STREAMS);
-	for (unsigned i = 0; i < f->nin && f->npacked == 1; i++) {
-		bool bound = false;
-
-		for (unsigned k = 0; k < f->nbinds; k++)
-			bound |= f->bind_in[k] == i;
-		if (!bound)
-			f->packed[0] = i;
-	}
-}
-
-static void
-pack_read(struct reader *r, struct streams *s)
-{
-	unsigned id;
-
-	s->pack_at = number(r);
-	s->npack = count(r, SIZE_MAX);
-	s->pack_sizes = arena_array(r->b->a, s->npack + 1, sizeof(*s->pack_sizes));
-	s->pack_places = arena_array(r->b->a, s->npack + 1, sizeof(*s->pack_places));
-	while ((id = byte(r)) != ID_END && !r->bad) {
-		if (id == ID_SIZE) {
-			uint64_t at = s->pack_at;
-
-			for (size_t i = 0; i < s->npack && !r->bad; i++) {
-				s->pack_sizes[i] = number(r);
-				s->pack_places[i] = at;
-				if (s->pack_sizes[i] > UINT32_MAX || at > UINT32_MAX)
-					r->bad = true;
-				at += s->pack_sizes[i];
-			}
-		} else if (id == ID_CRC) {
-			bool *has = bits(r, s->npack);
-
-			for (size_t i = 0; i < s->npack && !r->bad; i++)
-				if (has[i])
-					u32(r);
-		} else {
-			r->bad = true;
-		}
-	}
-}
-
-static void
-unpack_read(struct reader *r, struct streams *s)
-{
-	uint64_t pack = 0;
-	unsigned id;
-
-	if (byte(r) != ID_FOLDER)
-		r->bad = true;
-	s->nfolders = count(r, FOLDERS);
-	if (byte(r) != 0)	/* folders elsewhere: nobody writes that */
-		r->bad = true;
-	s->folders = arena_array(r->b->a, s->nfolders + 1, sizeof(*s->folders));
-	for (size_t i = 0; i < s->nfolders && !r->bad; i++) {
-		folder_read(r, &s->folders[i]);
-		s->folders[i].first_pack = pack;
-		pack += s->folders[i].npacked;
-		s->aes |= s->folders[i].aes;
-	}
-	if (r->bad || pack > s->npack || byte(r) != ID_CODER_SIZES) {
-		r->bad = true;
-		return;
-	}
-	for (size_t i = 0; i < s->nfolders; i++)
-		for (unsigned k = 0; k < s->folders[i].nout && !r->bad; k++)
-			s->folders[i].sizes[k] = number(r);
-	while ((id = byte(r)) != ID_END && !r->bad) {
-		bool *has;
-
-		if (id != ID_CRC) {
-			r->bad = true;
-			return;
-		}
-		has = bits(r, s->nfolders);
-		for (size_t i = 0; i < s->nfolders && !r->bad; i++) {
-			s->folders[i].has_sum = has[i];
-			if (has[i])
-				s->folders[i].sum = u32(r);
-		}
-	}
-}
-
-/* From behind the mark of the streams on. False: not as it should be. */
-static bool
-streams_read(struct reader *r, struct streams *s)
-{
-	*s = (struct streams){ 0 };
-	if (byte(r) != ID_PACK)
-		return false;
-	pack_read(r, s);
-	if (r->bad || byte(r) != ID_UNPACK)
-		return false;
-	unpack_read(r, s);
-	s->end = r->at;
-	return !r->bad;
-}
 
 /* --- unlocking ------------------------------------------------------------------------------ */
 
 static struct span
-pack_stream(struct span file, const struct streams *s, uint64_t i)
+pack_stream(struct span file, const struct sevenzip_streams *s, uint64_t i)
 {
 	if (s->pack_sizes[i] > file.n || s->pack_places[i] > file.n - HEAD)
 		return span_make("", 0);
@@ -292,7 +37,7 @@ pack_stream(struct span file, const struct streams *s, uint64_t i)
 }
 
 static int
-aes_coder(const struct folder *f, unsigned in)
+aes_coder(const struct sevenzip_folder *f, unsigned in)
 {
 	for (unsigned i = 0; i < f->ncoders; i++)
 		if (f->coders[i].aes && f->coders[i].first_in == in)
@@ -321,13 +66,13 @@ cipher_make(struct builder *b, struct span props, struct span password, struct c
 
 /* What the coder that reads the plain bytes begins with. */
 static bool
-begins_well(const struct folder *f, const struct coder *aes, unsigned char c)
+begins_well(const struct sevenzip_folder *f, const struct sevenzip_coder *aes, unsigned char c)
 {
 	for (unsigned i = 0; i < f->nbinds; i++) {
 		if (f->bind_out[i] != aes->first_out)
 			continue;
 		for (unsigned k = 0; k < f->ncoders; k++) {
-			const struct coder *next = &f->coders[k];
+			const struct sevenzip_coder *next = &f->coders[k];
 
 			if (f->bind_in[i] < next->first_in || f->bind_in[i] >= next->first_in + next->in)
 				continue;
@@ -345,7 +90,7 @@ begins_well(const struct folder *f, const struct coder *aes, unsigned char c)
 
 /* Does the padding at the end say that the key is right? Before anything large is done. */
 static bool
-stream_fits(const struct folder *f, const struct coder *aes, struct span in, const struct cipher *c)
+stream_fits(const struct sevenzip_folder *f, const struct sevenzip_coder *aes, struct span in, const struct cipher *c)
 {
 	uint64_t size = f->sizes[aes->first_out];
 	uint8_t out[16], iv[16];
@@ -418,7 +163,7 @@ put_u32(struct out *o, uint32_t v)
 
 /* The numbers that are left when those of the AES coders are gone. */
 static unsigned
-renumber(const struct folder *f, unsigned stream, bool in)
+renumber(const struct sevenzip_folder *f, unsigned stream, bool in)
 {
 	unsigned less = 0;
 
@@ -429,16 +174,16 @@ renumber(const struct folder *f, unsigned stream, bool in)
 
 /* What reads an AES coder's output: an input, or none when it is the last of the chain. */
 static unsigned
-reader_of(const struct folder *f, const struct coder *aes)
+reader_of(const struct sevenzip_folder *f, const struct sevenzip_coder *aes)
 {
 	for (unsigned i = 0; i < f->nbinds; i++)
 		if (f->bind_out[i] == aes->first_out)
 			return f->bind_in[i];
-	return STREAMS;
+	return SEVENZIP_STREAMS;
 }
 
 static void
-put_folder(struct out *o, const struct folder *f)
+put_folder(struct out *o, const struct sevenzip_folder *f)
 {
 	unsigned kept = 0;
 
@@ -450,7 +195,7 @@ put_folder(struct out *o, const struct folder *f)
 	}
 	put_number(o, kept);
 	for (unsigned i = 0; i < f->ncoders; i++) {
-		const struct coder *c = &f->coders[i];
+		const struct sevenzip_coder *c = &f->coders[i];
 		bool complex = c->in != 1 || c->out != 1;
 
 		if (c->aes)
@@ -485,7 +230,7 @@ put_folder(struct out *o, const struct folder *f)
 }
 
 static void
-put_streams(struct out *o, const struct streams *s, const uint64_t *sizes)
+put_streams(struct out *o, const struct sevenzip_streams *s, const uint64_t *sizes)
 {
 	put_byte(o, ID_PACK);
 	put_number(o, 0);
@@ -502,7 +247,7 @@ put_streams(struct out *o, const struct streams *s, const uint64_t *sizes)
 		put_folder(o, &s->folders[i]);
 	put_byte(o, ID_CODER_SIZES);
 	for (size_t i = 0; i < s->nfolders; i++) {
-		const struct folder *f = &s->folders[i];
+		const struct sevenzip_folder *f = &s->folders[i];
 		unsigned kept = 0;
 
 		for (unsigned k = 0; k < f->ncoders; k++) {
@@ -532,7 +277,7 @@ put_streams(struct out *o, const struct streams *s, const uint64_t *sizes)
 
 /* All packed streams, those under AES in plain. False: the password does not fit, or a budget ended it. */
 static bool
-put_data(struct out *o, struct span file, const struct streams *s, struct span password,
+put_data(struct out *o, struct span file, const struct sevenzip_streams *s, struct span password,
     uint64_t *sizes)
 {
 	struct builder *b = o->b;
@@ -540,7 +285,7 @@ put_data(struct out *o, struct span file, const struct streams *s, struct span p
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < s->nfolders; i++)
 			for (unsigned k = 0; k < s->folders[i].npacked; k++) {
-				const struct folder *f = &s->folders[i];
+				const struct sevenzip_folder *f = &s->folders[i];
 				uint64_t n = f->first_pack + k;
 				struct span in = pack_stream(file, s, n);
 				int which = aes_coder(f, f->packed[k]);
@@ -602,7 +347,7 @@ out_new(struct builder *b, size_t room)
 
 /* The header that these streams hold: they are made an archive with one file, and that is unpacked. */
 static struct span
-header_unpack(struct builder *b, struct span file, const struct streams *s, struct span password)
+header_unpack(struct builder *b, struct span file, const struct sevenzip_streams *s, struct span password)
 {
 	/* One file, with a name. */
 	static const char files[] = "\x05\x01\x11\x05\0h\0\0\0\0\0";
@@ -632,7 +377,7 @@ header_unpack(struct builder *b, struct span file, const struct streams *s, stru
 }
 
 static bool
-content_unlock(struct builder *b, struct span file, struct span header, const struct streams *s,
+content_unlock(struct builder *b, struct span file, struct span header, const struct sevenzip_streams *s,
     struct span password, struct span *bytes)
 {
 	struct out o = out_new(b, 4096);
@@ -653,11 +398,11 @@ content_unlock(struct builder *b, struct span file, struct span header, const st
 }
 
 static bool
-header_read(struct builder *b, struct span header, struct streams *s)
+header_read(struct builder *b, struct span header, struct sevenzip_streams *s)
 {
-	struct reader r = { .b = b, .s = header };
+	struct sevenzip_reader r = { .b = b, .s = header };
 
-	return byte(&r) == ID_HEADER && byte(&r) == ID_MAIN && streams_read(&r, s);
+	return sevenzip_byte(&r) == ID_HEADER && sevenzip_byte(&r) == ID_MAIN && sevenzip_streams_read(&r, s);
 }
 
 struct unlocked
@@ -668,17 +413,17 @@ sevenzip_unlock(struct builder *b, struct span file)
 	uint64_t size = get32(file, 20) | (uint64_t)get32(file, 24) << 32;
 	uint64_t left = b->left, spent = 0;
 	const struct span *words;
-	struct streams packed, s;
-	struct reader r;
+	struct sevenzip_streams packed, s;
+	struct sevenzip_reader r;
 	struct span header;
 	size_t n;
 
 	if (file.n < HEAD || at > file.n - HEAD || size > file.n - HEAD - at || size > HEADER_MAX)
 		return none;
 	header = span_sub(file, HEAD + (size_t)at, (size_t)size);
-	r = (struct reader){ .b = b, .s = header };
-	if (byte(&r) == ID_ENCODED) {
-		if (!streams_read(&r, &packed))
+	r = (struct sevenzip_reader){ .b = b, .s = header };
+	if (sevenzip_byte(&r) == ID_ENCODED) {
+		if (!sevenzip_streams_read(&r, &packed))
 			return none;
 		shut.names = packed.aes;
 		header = packed.aes ? span_make(NULL, 0) :

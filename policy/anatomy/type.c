@@ -3,10 +3,6 @@
  * Magic numbers first, then what stands within containers (names in a zip,
  * streams in an OLE2 file), then text by its beginning. Only text, which has
  * no magic, is told apart by declared type and name.
- *
- * A mismatch is told conservatively: among pictures, among sounds and films,
- * among texts and among the office formats of one program none is told;
- * senders mix these up daily. A program under any other name always is one.
  */
 #include "anatomy/type.h"
 
@@ -77,6 +73,11 @@ static const struct magic {
 	{ 7, 7, "**ACE**", TYPE_ACE }, { 257, 5, "ustar", TYPE_TAR }, { 32769, 5, "CD001", TYPE_ISO },
 	{ 0, 4, "\x78\x9f\x3e\x22", TYPE_TNEF }, { 0, 16, "SQLite format 3", TYPE_SQLITE },
 	{ 0, 5, "{\\rtf", TYPE_RTF }, { 0, 4, "%!PS", TYPE_PS },
+	{ 0, 8, "!<arch>\n", TYPE_AR }, { 0, 6, "070701", TYPE_CPIO }, { 0, 6, "070702", TYPE_CPIO },
+	{ 0, 6, "070707", TYPE_CPIO }, { 0, 4, "xar!", TYPE_XAR }, { 0, 8, "MSWIM\0\0\0", TYPE_WIM },
+	{ 0, 16, "\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3", TYPE_ONENOTE },
+	{ 4, 15, "Standard Jet DB", TYPE_MDB }, { 4, 15, "Standard ACE DB", TYPE_MDB },
+	{ 0, 12, "\0\0\0\x0cjP  \r\n\x87\n", TYPE_JP2 }, { 0, 4, "\xff\x4f\xff\x51", TYPE_JP2 },
 	{ 0, 4, "OTTO", TYPE_FONT }, { 0, 4, "wOFF", TYPE_FONT }, { 0, 4, "wOF2", TYPE_FONT },
 	{ 0, 4, "ttcf", TYPE_FONT }, { 0, 5, "\0\x01\0\0\0", TYPE_FONT },
 };
@@ -100,6 +101,21 @@ tar_sum_is_right(struct span s)
 	for (size_t i = 0; i < 512; i++)
 		sum += i >= 148 && i < 156 ? 0 : (unsigned char)s.p[i];
 	return digits && sum == told;
+}
+
+/* dBase has no magic: a version, a day, lengths that agree with the fields and with each other. */
+static bool
+dbf_is(struct span s)
+{
+	uint32_t head = s.n > 32 ? le16(s.p + 8) : 0, row = s.n > 32 ? le16(s.p + 10) : 0, sum = 1;
+
+	if (s.n < 65 || head < 65 || head > s.n || row < 2 || s.p[2] < 1 || s.p[2] > 12 || s.p[3] < 1 ||
+	    s.p[3] > 31 || strchr("\x02\x03\x04\x05\x30\x31\x32\x43\x7b\x83\x8b\x8e\xf5\xfb", s.p[0]) == NULL ||
+	    s.p[0] == '\0')
+		return false;
+	for (size_t at = 32; at + 32 <= head && s.p[at] != '\r'; at += 32)
+		sum += (unsigned char)s.p[at + 16] + (s.p[at + 11] == 'C' ? 256u * (unsigned char)s.p[at + 17] : 0);
+	return sum == row;
 }
 
 static enum part_type
@@ -127,6 +143,8 @@ magic_find(struct span s)
 		return TYPE_LZH;
 	if (tar_sum_is_right(s))
 		return TYPE_TAR;
+	if (dbf_is(s))
+		return TYPE_DBF;
 	/* The mark may stand within the first 1,024 bytes (PDF 1.7, appendix H). */
 	if (holds(span_sub(s, 0, 1024), "%PDF-"))
 		return TYPE_PDF;
@@ -519,6 +537,10 @@ type_sniff(struct span bytes, struct span declared, struct span name, struct sni
 		return;
 	}
 	out->type = TYPE_UNKNOWN;
+	if (span_is_nocase(ext, "iwa") && bytes.n > 4 && bytes.p[0] == '\0') {
+		out->type = TYPE_IWA;
+		return;
+	}
 	if (!text && !looks_like_text(bytes)) {
 		/* Binary OpenPGP has no magic, but new or old packet tags (RFC 9580, 4.2). */
 		if (((unsigned char)bytes.p[0] & 0x80) && (span_is_nocase(ext, "pgp") ||
@@ -538,107 +560,4 @@ type_sniff(struct span bytes, struct span declared, struct span name, struct sni
 		out->encryption = out->type == TYPE_PGP ? ENCRYPTION_PGP : ENCRYPTION_SMIME;
 	if (out->type == TYPE_TEXT && is_blank(bytes))
 		out->type = TYPE_EMPTY;
-}
-
-/* --- mismatch -------------------------------------------------------------------------------- */
-
-/* What a name or a declared type promises. Families within which nothing is told. */
-enum family { ANY, TEXTS, IMAGES, MEDIA, WORD, EXCEL, POWERPOINT, ODF, PDFS, ZIPS, PROGRAMS,
-	ARCHIVES, RTFS };
-
-static const struct promise {
-	const char *name;
-	enum family family;
-} ext_promises[] = {
-	{ "txt", TEXTS }, { "csv", TEXTS }, { "log", TEXTS }, { "html", TEXTS }, { "htm", TEXTS },
-	{ "ics", TEXTS }, { "vcf", TEXTS }, { "xml", TEXTS }, { "json", TEXTS }, { "md", TEXTS },
-	{ "png", IMAGES }, { "jpg", IMAGES }, { "jpeg", IMAGES }, { "gif", IMAGES }, { "bmp", IMAGES },
-	{ "tif", IMAGES }, { "tiff", IMAGES }, { "webp", IMAGES }, { "ico", IMAGES },
-	{ "heic", IMAGES }, { "mp3", MEDIA }, { "wav", MEDIA }, { "ogg", MEDIA }, { "mp4", MEDIA },
-	{ "avi", MEDIA }, { "mkv", MEDIA }, { "mov", MEDIA }, { "mpg", MEDIA }, { "mpeg", MEDIA },
-	{ "m4a", MEDIA }, { "flac", MEDIA }, { "doc", WORD }, { "docx", WORD }, { "docm", WORD },
-	{ "dot", WORD }, { "dotx", WORD }, { "xls", EXCEL }, { "xlsx", EXCEL }, { "xlsm", EXCEL },
-	{ "ppt", POWERPOINT }, { "pptx", POWERPOINT }, { "pptm", POWERPOINT }, { "pps", POWERPOINT },
-	{ "odt", ODF }, { "ods", ODF }, { "odp", ODF }, { "pdf", PDFS }, { "zip", ZIPS },
-	{ "7z", ARCHIVES }, { "rar", ARCHIVES }, { "gz", ARCHIVES }, { "tgz", ARCHIVES },
-	{ "bz2", ARCHIVES }, { "xz", ARCHIVES }, { "tar", ARCHIVES }, { "cab", ARCHIVES },
-	{ "rtf", RTFS }, { "exe", PROGRAMS }, { "dll", PROGRAMS }, { "scr", PROGRAMS },
-	{ "com", PROGRAMS }, { "msi", PROGRAMS }, { "jar", PROGRAMS },
-}, mime_promises[] = {
-	{ "application/pdf", PDFS }, { "application/zip", ZIPS },
-	{ "application/x-zip-compressed", ZIPS }, { "application/rtf", RTFS },
-	{ "text/plain", TEXTS }, { "text/csv", TEXTS }, { "text/html", TEXTS },
-	{ "text/calendar", TEXTS }, { "image/png", IMAGES }, { "image/jpeg", IMAGES },
-	{ "image/jpg", IMAGES }, { "image/gif", IMAGES }, { "image/bmp", IMAGES },
-	{ "image/tiff", IMAGES }, { "image/webp", IMAGES }, { "audio/mpeg", MEDIA },
-	{ "audio/wav", MEDIA }, { "video/mp4", MEDIA },
-	{ "application/vnd.openxmlformats-officedocument.wordprocessingml.document", WORD },
-	{ "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", EXCEL },
-	{ "application/vnd.openxmlformats-officedocument.presentationml.presentation", POWERPOINT },
-	{ "application/vnd.oasis.opendocument.text", ODF },
-	{ "application/vnd.oasis.opendocument.spreadsheet", ODF },
-};
-
-static bool
-keeps(enum family f, enum part_type t)
-{
-	enum type_class c = part_type_class(t);
-
-	switch (f) {
-	case ANY:
-		return true;
-	case TEXTS:
-		return c == CLASS_TEXT || c == CLASS_SCRIPT || c == CLASS_MESSAGE ||
-		    t == TYPE_PGP || t == TYPE_PKCS7 || t == TYPE_UUENCODE || t == TYPE_SVG ||
-		    t == TYPE_PS || t == TYPE_RTF || t == TYPE_UNKNOWN;
-	case IMAGES:
-		return c == CLASS_IMAGE;
-	case MEDIA:
-		return c == CLASS_AUDIO || c == CLASS_VIDEO || t == TYPE_UNKNOWN;
-	case WORD:	/* Word opens and writes all of these under .doc */
-		return t == TYPE_DOC || t == TYPE_DOCX || t == TYPE_DOCM || t == TYPE_RTF ||
-		    t == TYPE_OLE2 || t == TYPE_HTML || t == TYPE_XML;
-	case EXCEL:	/* web exports call HTML, CSV and XML .xls */
-		return t == TYPE_XLS || t == TYPE_XLSX || t == TYPE_XLSM || t == TYPE_OLE2 ||
-		    t == TYPE_HTML || t == TYPE_CSV || t == TYPE_XML || t == TYPE_TEXT;
-	case POWERPOINT:
-		return t == TYPE_PPT || t == TYPE_PPTX || t == TYPE_PPTM || t == TYPE_OLE2;
-	case ODF:
-		return t == TYPE_ODT || t == TYPE_ODS || t == TYPE_ODP;
-	case PDFS:
-		return t == TYPE_PDF;
-	case ZIPS:	/* documents are zips too */
-		return t == TYPE_ZIP || (c == CLASS_DOCUMENT && t != TYPE_PDF && t != TYPE_RTF &&
-		    t != TYPE_PS && t != TYPE_OLE2 && t != TYPE_DOC && t != TYPE_XLS && t != TYPE_PPT &&
-		    t != TYPE_SQLITE);
-	case PROGRAMS:
-		return c == CLASS_EXECUTABLE || c == CLASS_SCRIPT || t == TYPE_UNKNOWN;
-	case ARCHIVES:
-		return c == CLASS_ARCHIVE || t == TYPE_UNKNOWN;
-	case RTFS:
-		return t == TYPE_RTF || t == TYPE_DOC;
-	}
-	return true;
-}
-
-bool
-type_mismatch(const struct sniffed *s, struct span declared, struct span name)
-{
-	struct span ext = name_extension(name);
-	bool known = false;
-
-	if (s->type == TYPE_EMPTY || s->type == TYPE_MULTIPART)
-		return false;
-	for (size_t i = 0; ext.n && i < sizeof(ext_promises) / sizeof(ext_promises[0]); i++)
-		if (span_is_nocase(ext, ext_promises[i].name)) {
-			if (!keeps(ext_promises[i].family, s->type))
-				return true;
-			known = true;
-			break;
-		}
-	/* A name that was kept outweighs a declared type: senders guess those. */
-	for (size_t i = 0; !known && i < sizeof(mime_promises) / sizeof(mime_promises[0]); i++)
-		if (span_is(declared, mime_promises[i].name))
-			return !keeps(mime_promises[i].family, s->type);
-	return false;
 }

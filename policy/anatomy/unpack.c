@@ -9,11 +9,13 @@
 #include "anatomy/unpack.h"
 
 #include "anatomy/archive.h"
+#include "anatomy/arj.h"
 #include "anatomy/charset.h"
 #include "anatomy/office.h"
 #include "anatomy/ole2.h"
 #include "anatomy/pdf.h"
 #include "anatomy/rtf.h"
+#include "anatomy/small_files.h"
 #include "anatomy/textmap.h"
 #include "anatomy/type.h"
 #include "anatomy/volumes.h"
@@ -350,10 +352,26 @@ unpack_as(struct builder *b, uint16_t index, enum part_type t)
 	case TYPE_CAB:
 	case TYPE_ISO:
 	case TYPE_LZH:
+	case TYPE_AR:
+	case TYPE_CPIO:
+	case TYPE_XAR:
 		archive_unpack(b, index);
 		break;
+	case TYPE_ONENOTE:
+		onenote_read(b, index);
+		anything_readable(b, index);
+		break;
+	case TYPE_DBF:
+		dbf_read(b, index);
+		break;
+	case TYPE_IWA:
+		iwa_read(b, index);
+		break;
 	case TYPE_ARJ:
+		arj_unpack(b, index);
+		break;
 	case TYPE_ACE:
+	case TYPE_WIM:
 		b->out->parts[index].defects |= DEFECT_ARCHIVE_UNREADABLE;
 		break;
 	case TYPE_DOC:
@@ -376,6 +394,8 @@ unpack_as(struct builder *b, uint16_t index, enum part_type t)
 		break;
 	case TYPE_UNKNOWN:
 	case TYPE_SQLITE:
+	case TYPE_MDB:
+	case TYPE_LNK:
 		found_within(b, index);
 		anything_readable(b, index);
 		break;

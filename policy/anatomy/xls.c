@@ -37,6 +37,8 @@ struct xls {
 	struct textmake main, cells, beside;
 	uint32_t row;
 	bool begun;		/* a cell of this row was put */
+	uint32_t column;	/* borders put in this row */
+	uint32_t at;		/* the column of the next cell */
 	bool want_string;	/* a formula whose value stands in the next record */
 	bool cut, broken;
 };
@@ -196,12 +198,20 @@ shared_read(struct xls *x, struct span r, size_t next)
 
 /* --- cells ---------------------------------------------------------------------------------- */
 
+#define PADDING_MAX 64		/* cells that are not there and have borders all the same */
+
+/* Empty cells have no records: their borders are put, so that columns are columns. */
 static void
 cell(struct xls *x, uint32_t row, struct span value)
 {
-	if (x->cells.n && row != x->row)
+	if (x->cells.n && row != x->row) {
 		textmake_put(&x->cells, "\n", 1, 0);
-	else if (x->begun)
+		x->column = 0;
+	} else if (x->begun) {
+		textmake_put(&x->cells, "\t", 1, 0);
+		x->column++;
+	}
+	for (; x->column < x->at && x->column < PADDING_MAX; x->column++)
 		textmake_put(&x->cells, "\t", 1, 0);
 	x->row = row;
 	x->begun = true;
@@ -273,6 +283,7 @@ sheet_end(struct xls *x, uint16_t index)
 		    arena_span(x->b->a, beside));
 	x->cells.n = x->beside.n = 0;
 	x->begun = false;
+	x->column = x->at = 0;
 }
 
 static void
@@ -337,24 +348,30 @@ record(struct xls *x, uint32_t type, struct span r, size_t next, uint16_t index)
 			shared_read(x, r, next);
 		break;
 	case R_LABELSST:
+		x->at = get16(r, 2);
 		if (get32(r, 6) < x->nshared)
 			cell(x, get16(r, 0), x->shared[get32(r, 6)]);
 		break;
 	case R_LABEL:
 	case R_RSTRING:
+		x->at = get16(r, 2);
 		cell(x, get16(r, 0), string_at(x, r, 6, 2));
 		break;
 	case R_NUMBER:
+		x->at = get16(r, 2);
 		cell_number(x, get16(r, 0), double_at(r, 6));
 		break;
 	case R_RK:
+		x->at = get16(r, 2);
 		cell_number(x, get16(r, 0), rk_value(get32(r, 6)));
 		break;
 	case R_MULRK:
-		for (size_t at = 4; at + 6 <= r.n - (r.n >= 2 ? 2 : 0); at += 6)
+		x->at = get16(r, 2);
+		for (size_t at = 4; at + 6 <= r.n - (r.n >= 2 ? 2 : 0); at += 6, x->at++)
 			cell_number(x, get16(r, 0), rk_value(get32(r, at + 2)));
 		break;
 	case R_FORMULA:
+		x->at = get16(r, 2);
 		formula(x, r);
 		break;
 	case R_STRING:

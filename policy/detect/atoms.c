@@ -12,7 +12,7 @@
 #include "postern/err.h"
 
 #define BACK_MAX 64		/* characters of a run in front of its first digit */
-#define GAP_MAX 12		/* bytes between two atoms that may be a separator */
+#define GAP_MAX 40		/* bytes between two atoms that may be a separator */
 
 static bool
 is_digit(uint8_t c)
@@ -72,18 +72,19 @@ char_before(struct span s, size_t *i)
 	return char_at(s, &at);
 }
 
-/* A character beside an atom that makes it a part of something else. */
+/* A character beside an atom that makes it a part of something else. In the scripts of East Asia
+ * words and numbers stand without a blank between them. */
 static bool
 sticks(UChar32 c)
 {
-	return c == '_' || (c >= 0x80 && u_isalpha(c));
+	return c == '_' || (c >= 0x80 && (c < 0x2e80 || c > 0xd7ff) && u_isalpha(c));
 }
 
 /* What stands in [from, to), as one character; see struct atom. */
 static char
 separator(struct span s, size_t from, size_t to)
 {
-	unsigned blanks = 0, lines = 0;
+	unsigned blanks = 0, lines = 0, cells = 0;
 	char mark = 0;
 
 	if (to - from > GAP_MAX)
@@ -91,7 +92,9 @@ separator(struct span s, size_t from, size_t to)
 	while (from < to) {
 		UChar32 c = char_at(s, &from);
 
-		if (c == ' ' || c == 0xa0 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f ||
+		if (c == 0x2003)
+			cells++;
+		else if (c == ' ' || c == 0xa0 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f ||
 		    c == 0x205f || c == 0x3000)
 			blanks++;
 		else if (c == '\n')
@@ -107,13 +110,17 @@ separator(struct span s, size_t from, size_t to)
 			mark = '.';
 		else if (c == '/' || c == 0xff0f || c == 0x2044)
 			mark = '/';
+		else if (c == '+')
+			mark = '+';
 		else
 			return 0;
 	}
+	if (cells)
+		return cells == 1 && !lines && !mark ? '\t' : 0;
 	if (lines)
 		return lines == 1 && !mark && blanks <= 2 ? '\n' : 0;
 	if (mark)
-		return blanks == 0 || (blanks <= 2 && mark != '.') ? mark : 0;
+		return blanks == 0 || (blanks <= 2 && mark != '.' && mark != '+') ? mark : 0;
 	return blanks == 1 || blanks == 2 ? ' ' : 0;
 }
 
@@ -302,7 +309,8 @@ atoms_joined(const struct atoms *a)
 		return false;
 	if (rest.p[0] & 0x80 || rest.p[0] == '\r' || rest.p[0] == '\n')
 		return true;
-	if (rest.p[0] != ' ' && rest.p[0] != '-' && rest.p[0] != '.' && rest.p[0] != '/')
+	if (rest.p[0] != ' ' && rest.p[0] != '-' && rest.p[0] != '.' && rest.p[0] != '/' &&
+	    rest.p[0] != '+')
 		return false;
 	return rest.p[1] & 0x80 || is_alnum((uint8_t)rest.p[1]) || strchr(" -/\r\n", rest.p[1]);
 }

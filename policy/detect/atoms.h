@@ -23,8 +23,8 @@ struct atom {
 	bool usable;		/* false: too long, or a letter or `_` beside it belongs to it */
 	bool upper, lower;	/* letters of that case were in it */
 	uint8_t n;
-	/* Between the atom before and this one: ' ' '-' '.' '/' '\n' (one line end, perhaps
-	 * with blanks), or 0 for anything else. */
+	/* Between the atom before and this one: ' ' '-' '.' '/' '+' '\n' (one line end, perhaps
+	 * with blanks), '\t' (the border of two cells of HTML), or 0 for anything else. */
 	char sep;
 	char c[ATOM_MAX];	/* upper case */
 };

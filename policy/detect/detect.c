@@ -10,6 +10,9 @@
  *
  * Exact data (exact.h) is looked for in the folded text, too, with steps of its own.
  *
+ * A match without a keyword near may be named by the heading of its column, and a weak one with a
+ * keyword near may be called another thing by its label (context.h).
+ *
  * Without detectors of words the walk over the folded text waits until a
  * match asks for its keyword: clean mail is then never folded.
  */
@@ -192,16 +195,35 @@ words_walk(struct run *r)
 
 /* Is a keyword of the detector near [from, to) of the text? */
 static bool
-near_keyword(struct run *r, size_t detector, size_t from, size_t to)
+keyword_near(struct run *r, size_t detector, size_t from, size_t to)
 {
 	const struct zones *z = &r->s->zones[detector];
 
-	if (!r->d->det[detector].near)
-		return false;
 	words_walk(r);
 	return z->n > 0 && zone_has(z,
 	    evidence_offset(r->folded, offmap_origin(&r->text->map, from)),
 	    evidence_offset(r->folded, offmap_origin(&r->text->map, to - 1) + 1));
+}
+
+/* Do its surroundings name the match: a keyword near it, or the heading of its column? What proves
+ * little by itself (weak) must not be called another thing. */
+static bool
+is_named(struct run *r, size_t detector, size_t from, size_t to, bool weak)
+{
+	if (!r->d->det[detector].near)
+		return false;
+	if (!weak)
+		return keyword_near(r, detector, from, to) ||
+		    run_column(r, detector, from, to) == COLUMN_NAMED;
+	switch (run_column(r, detector, from, to)) {
+	case COLUMN_NAMED:
+		return true;
+	case COLUMN_OTHER:
+		return false;
+	default:
+		return keyword_near(r, detector, from, to) &&
+		    !run_called_other(r, detector, from, to);
+	}
 }
 
 static void
@@ -232,7 +254,7 @@ on_identifier(void *ctx, int builtin, const struct identifier *id)
 	if (full(r, detector))
 		return;
 	c = id->alone;
-	if (id->with_near > c && near_keyword(r, detector, id->r.from, id->r.to)) {
+	if (id->with_near > c && is_named(r, detector, id->r.from, id->r.to, c < CONFIDENCE_MEDIUM)) {
 		c = id->with_near;
 		v->near = true;
 	}
@@ -262,7 +284,7 @@ on_pattern(void *ctx, size_t from, size_t to)
 			on_identifier(r, det->builtin, proof == PROOF_FOUND ? &id : NULL);
 		return !full(r, r->detector);
 	}
-	if (det->with_near != c && near_keyword(r, r->detector, from, to))
+	if (det->with_near != c && is_named(r, r->detector, from, to, false))
 		c = det->with_near;
 	if (c != CONFIDENCE_NONE)
 		run_match(r, r->detector, r->text, from, to, c,
@@ -374,6 +396,8 @@ surface_search(struct run *r, uint16_t number, uint32_t part, const struct text 
 	r->folded = folded;
 	r->walked = r->again = false;
 	r->folded_chars = 0;
+	r->surfaces++;
+	tables_reset(&r->s->tables);
 	for (size_t i = 0; i < d->n; i++)
 		r->s->zones[i].n = 0;
 	if (r->only == NO_INDEX) {
@@ -461,6 +485,7 @@ run_begin(struct run *r, const struct detectors *d, size_t only, struct arena *a
 	memset(s->count, 0, d->n * sizeof(*s->count));
 	memset(s->undecided, 0, d->n * sizeof(*s->undecided));
 	memset(s->several, 0, d->n * sizeof(*s->several));
+	memset(s->headings, 0, sizeof(s->headings));
 	graded_begin(r);
 }
 

@@ -147,6 +147,9 @@ struct grade_reach {
 	uint32_t distinct;
 	bool documents;
 };
+const char *detectors_kind(const struct detectors *d, size_t index);	/* "words", "lexicon", … */
+/* What it holds, in words: how much, and its thresholds. */
+struct span detectors_describe(const struct detectors *d, size_t index, struct arena *a);
 bool detectors_reach(const struct detectors *d, size_t index, struct grade_reach *out);
 
 /* Searches all surfaces. budget_us is turned into match-limit steps, not read from a clock;

@@ -76,7 +76,8 @@ static bool
 is_blank(struct span c)
 {
 	return (c.n == 1 && strchr(" \t\r\n", c.p[0]) && c.p[0]) || span_is(c, "\xc2\xa0") ||
-	    span_is(c, "\xe2\x80\xaf") || span_is(c, "\xe2\x80\x89");
+	    span_is(c, "\xe2\x80\xaf") || span_is(c, "\xe2\x80\x89") ||
+	    span_is(c, "\xe2\x80\x83");
 }
 
 struct span

@@ -192,3 +192,52 @@ detectors_reach(const struct detectors *d, size_t index, struct grade_reach *out
 		}
 	return true;
 }
+
+/* --- for people --------------------------------------------------------------------------- */
+
+const char *
+detectors_kind(const struct detectors *d, size_t index)
+{
+	static const char *const names[] = { [KIND_WORDS] = "words", [KIND_PATTERN] = "pattern",
+		[KIND_BUILTIN] = "built-in", [KIND_LEXICON] = "lexicon",
+		[KIND_FINGERPRINTS] = "fingerprint" };
+
+	ASSERT(index < d->n);
+	return names[d->det[index].kind];
+}
+
+static const char *
+threshold(struct arena *a, const char *name, uint64_t from, unsigned unit)
+{
+	if (from == 0)
+		return arena_printf(a, ", never %s", name);
+	return arena_printf(a, ", %s from %s%s", name, number(a, from, unit),
+	    unit == OVERLAP_UNIT ? " %" : "");
+}
+
+struct span
+detectors_describe(const struct detectors *d, size_t index, struct arena *a)
+{
+	const struct detector *det = &d->det[index];
+	const struct grading *g = det->grading;
+	struct grade_reach r;
+	const char *holds;
+	unsigned unit;
+
+	if (det->kind == KIND_BUILTIN)
+		return span_str(builtins[det->builtin]->help);
+	if (!detectors_reach(d, index, &r))
+		return (struct span){ 0 };
+	unit = r.documents ? OVERLAP_UNIT : LEXICON_UNIT;
+	if (r.documents)
+		holds = arena_printf(a, "%zu document%s, %u fingerprints", r.things,
+		    r.things == 1 ? "" : "s", g->index.nhashes);
+	else
+		holds = arena_printf(a, "%zu term%s, which score %s at most", r.things,
+		    r.things == 1 ? "" : "s", number(a, r.amount, unit));
+	holds = arena_printf(a, "%s%s%s", holds, threshold(a, "medium", r.medium, unit),
+	    threshold(a, "high", r.high, unit));
+	if (r.distinct > 1)
+		holds = arena_printf(a, "%s, of %u different ones", holds, r.distinct);
+	return span_str(holds);
+}

@@ -112,7 +112,10 @@ reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r)
 			/* A line may be broken once at a blank. */
 			if (sep == '\n' && lines++ == 0)
 				sep = ' ';
-			if (sep == 0 || strchr(seps, sep) == NULL)
+			if (sep == 0 || strchr(seps, sep == '\t' ? ' ' : sep) == NULL)
+				return false;
+			/* Boxes, one for each group, or none. */
+			if (i > 1 && (sep == '\t') != (r->sep == '\t'))
 				return false;
 			r->sep = r->sep == 0 || r->sep == sep ? sep : '?';
 		}
@@ -122,7 +125,9 @@ reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r)
 		r->to = o->to;
 		if (r->n == n) {
 			r->c[n] = '\0';
-			return true;
+			/* A line is not broken among hyphens or points: those end one number and
+			 * begin another. */
+			return lines == 0 || r->sep == ' ';
 		}
 	}
 	return false;
@@ -150,7 +155,7 @@ bool
 reading_lead(struct atoms *at, size_t n, struct reading *r)
 {
 	struct span s = at->text;
-	size_t i = atoms_peek(at, 0)->from;
+	size_t i = r->from;
 	bool sep = i > 0 && (s.p[i - 1] == ' ' || s.p[i - 1] == '-');
 
 	if (!sep || r->n + n > READING_MAX || i < n + 1 || r->ngroups >= ATOMS_JOINED_MAX)
@@ -165,8 +170,11 @@ reading_lead(struct atoms *at, size_t n, struct reading *r)
 			return false;
 		r->c[k] = (char)(c - 32);
 	}
-	/* Not the end of a longer word. */
-	if (i > 0 && ((s.p[i - 1] & 0x80) || s.p[i - 1] == '_' || alnum_at(s, i - 1)))
+	/* Not the end of a longer word; U+00A0 to U+00BF and U+2000 to U+203F are blanks and signs. */
+	if (i > 0 && (s.p[i - 1] == '_' || alnum_at(s, i - 1)))
+		return false;
+	if (i > 0 && (s.p[i - 1] & 0x80) && !(i > 1 && s.p[i - 2] == '\xc2') &&
+	    !(i > 2 && s.p[i - 3] == '\xe2' && s.p[i - 2] == '\x80'))
 		return false;
 	r->from = i;
 	r->n = (uint8_t)(r->n + n);
@@ -308,16 +316,23 @@ grouped_as(const struct reading *r, const char *groups)
 	return false;
 }
 
-/* Does another group of digits stand before or behind, set off in the same way? */
+/* Does another group of digits stand before it, set off in the same way? Then it is the end of a
+ * longer number: a telephone's, an amount. */
+static bool
+goes_before(struct atoms *at, const struct reading *r)
+{
+	return r->ngroups > 1 && at->before.kind == ATOM_DIGITS &&
+	    atoms_peek(at, 0)->sep == r->sep && at->before.to != at->claimed;
+}
+
+/* Or behind it? */
 static bool
 goes_on(struct atoms *at, const struct reading *r)
 {
-	const struct atom *o = atoms_peek(at, 0);
+	const struct atom *o;
 
 	if (r->ngroups == 1 || r->ngroups >= ATOMS_JOINED_MAX)
 		return false;
-	if (at->before.kind == ATOM_DIGITS && o->sep == r->sep && at->before.to != at->claimed)
-		return true;
 	o = atoms_peek(at, r->ngroups);
 	return o->kind == ATOM_DIGITS && o->sep == r->sep;
 }
@@ -376,8 +391,14 @@ number_match(const struct number *u, struct atoms *at, const struct totals *t,
 			proof = PROOF_FAILED;
 			continue;
 		}
-		out->alone = goes_on(at, r) ? CONFIDENCE_NONE : worth.alone;
+		out->alone = worth.alone;
 		out->with_near = worth.with_near;
+		if (goes_before(at, r)) {
+			out->alone = CONFIDENCE_NONE;
+			out->with_near = CONFIDENCE_LOW;
+		} else if (goes_on(at, r)) {
+			out->alone = CONFIDENCE_NONE;
+		}
 		return PROOF_FOUND;
 	}
 	return proof;

@@ -93,7 +93,7 @@ void identifiers_search(const struct identifiers_plan *p, struct span text, iden
  * there, or a separator is none of seps. */
 bool reading_take(struct atoms *at, size_t n, const char *seps, struct reading *r);
 bool reading_grouped(const struct reading *r, const char *groups);	/* "4-4-4-4" */
-/* Puts a group of n letters in front that stands right before the current atom. */
+/* Puts a group of n letters in front that stands right before the reading. */
 bool reading_lead(struct atoms *at, size_t n, struct reading *r);
 /* Is it so built? A: a letter, 9: a digit, *: either, any other character: itself. */
 bool reading_is(const struct reading *r, const char *form);

@@ -303,7 +303,9 @@ static const char *const iban_keywords[] = { "iban", "ibans", "bank account",
 	"no de compte", "rib", "coordonnées bancaires", "virement", "virements",
 	"prélèvement", "bénéficiaire", "titulaire du compte", "domiciliation",
 	"kontonummer", "bankverbindung", "konto", "rekening", "conto corrente",
-	"cuenta bancaria", NULL };
+	"cuenta bancaria", "número de cuenta", "rekeningnummer", "bankrekening", "numer konta",
+	"rachunek", "rachunek bankowy", "konto bankowe", "conta bancária", "nib", "bankkonto",
+	"kontonr", "tilinumero", "pankkitili", "coordinate bancarie", "bankgegevens", NULL };
 
 static const char *
 iban_structure(const char *country)
@@ -408,7 +410,20 @@ const struct builtin builtin_iban = {
 /* --- bic ---------------------------------------------------------------------------- */
 
 static const char *const bic_keywords[] = { "bic", "swift", "swift code", "bic/swift",
-	"code swift", "code bic", "iban", "bank identifier", NULL };
+	"code swift", "code bic", "bic code", "bic-code", "swift-code", "codice bic", "código bic",
+	"código swift", "codice swift", "iban", "bank identifier", NULL };
+
+/* The first four letters of large banks: with the country behind them no word looks like it. */
+static const char banks[] =
+    "BNPA SOGE CRLY AGRI CEPA CMCI PSST CCBP BRED CCFR AXAB BOUS FTNO CMBR CMCA CMBF CFFR SBEX NORD TARN BMMM "
+    "BPCE BPPR CRCA LYDI MILG NATX TRPU BNUG SMCT COUR DEUT COBA HYVE GENO PBNK INGD DRES HELA SOLA NOLA BYLA "
+    "BELA WELA MARK DKBA NTSB BARC HBUK LOYD NWBK MIDL RBOS HBOS ABBY NAIA CLYD BUKB COUT CHAS CITI BOFA WFBI "
+    "PNCC USBK IRVT GSCR MSNY BKTR INGB ABNA RABO SNSB TRIO KNAB BUNQ ASNB FTSB KRED GEBA BBRU AXAB ARSP NICA "
+    "GKCC UBSW CRES POFI ZKBK RAIF BCVL BCGE BBVA CAIX BSCH BSAB BKBK CAGL BCOE UNCR BCIT BPMO PASC BAPP FEBI "
+    "BPPI CRPP BKAU GIBA RZOO OBKL BAWA VBOE NDEA DNBA DABA JYBA SPAR NYKB ESSE SWED HAND ELLF OKOY HELS ITEL "
+    "BCOM CGDI BESC TOTA ACTV MPIO PKOP BREX WBKP PKOB INGB ALBP PPAB GIBA CEKO KOMB TATR SUBA OTPV BACX RNCB "
+    "BTRL ETHN CRBA PIRB ERBK AIBK BOFI ULSB IPBS BGLL CCRA BCEE CELL BILL ROYC TDOM BOFM NOSC CIBC BOTK MHCB "
+    "SMBC BKCH ICBK PCBC ABOC COMM HSBC SCBL DBSS OCBC UOVB NATA WPAC ANZB CTBA REVO TRWI MODR SXPY MYMB ";
 
 /* ISO 3166, with those the finance world adds. */
 static bool
@@ -433,7 +448,7 @@ is_country(const char *c)
 }
 
 /* No checksum: words in capitals look the same, so the keyword stands close, and without a
- * digit, or the three X of a head office, it stays in doubt. */
+ * digit, the three X of a head office or a known bank, it stays in doubt. */
 static enum proof
 bic_prove(struct span text, struct identifier *out)
 {
@@ -443,6 +458,8 @@ bic_prove(struct span text, struct identifier *out)
 
 	if (!reading_compact(s, s.n, r) || !is_country(r->c + 4))
 		return PROOF_NONE;
+	for (const char *b = banks; *b; b += 5)
+		sure |= memcmp(b, r->c, 4) == 0;
 	for (size_t i = 6; i < r->n; i++)
 		sure |= r->c[i] <= '9';
 	out->alone = CONFIDENCE_NONE;

@@ -17,7 +17,7 @@ static const char *const nir_keywords[] = { "nir", "sécurité sociale", "sécu"
 	"assuré social", "assurée sociale", "numéro d'assuré", "n° assuré", "n° d'assuré",
 	"ayant droit", "carte vitale", "vitale", "cpam", "ameli", "assurance maladie",
 	"mutuelle", "patient", "patiente", "patients", "salarié", "salariée", "matricule",
-	"bulletin de paie", "dsn", "nss", "social security", "social security number",
+	"bulletin de paie", "dsn", "nss", "numéro ss", "n° ss", "no ss", "social security", "social security number",
 	"social insurance", "national insurance", "ssn", "insured person",
 	"health insurance", NULL };
 

@@ -90,7 +90,7 @@ nhs_check(const char *c)
 NUMBERS(uk_nhs, { 10, "3-3-4", varied, nhs_check, { LOW, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(uk_nhs, "uk-nhs", "British NHS number (mod 11)", 60, 4);
 
-KEYWORDS(uk_nino, "national insurance", "ni number", "ni no", "nino",
+KEYWORDS(uk_nino, "national insurance", "ni number", "ni no", "nino", "n.i. number", "n.i. no",
     "national insurance number", "payroll", "p45", "p60", "hmrc",
     "numéro d'assurance nationale");
 
@@ -117,7 +117,7 @@ BUILTIN_MATCH(uk_nino, "uk-nino", "British national insurance number", 60, 1, LE
 /* --- United States ------------------------------------------------------------------ */
 
 KEYWORDS(us_ssn, "ssn", "ss#", "ss #", "social security", "social security number",
-    "social security no", "soc sec", "social", "taxpayer id", "w-2", "w2",
+    "social security no", "soc sec", "soc. sec", "taxpayer id", "w-2", "w2",
     "sécurité sociale américaine");
 
 static bool
@@ -129,7 +129,7 @@ ssn_shape(const char *c)
 }
 
 NUMBERS(us_ssn, { 9, "3-2-4", ssn_shape, NULL, { MEDIUM, HIGH }, { NONE, MEDIUM }, "-" },
-    { 9, "3-2-4", ssn_shape, NULL, { LOW, HIGH }, { NONE, NONE } });
+    { 9, "3-2-4", ssn_shape, NULL, { LOW, HIGH }, { NONE, NONE }, " " });
 BUILTIN_NUMBERS(us_ssn, "us-ssn", "US social security number", 60, 4);
 
 KEYWORDS(us_itin, "itin", "individual taxpayer", "taxpayer identification", "taxpayer id",
@@ -145,7 +145,7 @@ itin_shape(const char *c)
 }
 
 NUMBERS(us_itin, { 9, "3-2-4", itin_shape, NULL, { MEDIUM, HIGH }, { NONE, MEDIUM }, "-" },
-    { 9, "3-2-4", itin_shape, NULL, { LOW, HIGH }, { NONE, NONE } });
+    { 9, "3-2-4", itin_shape, NULL, { LOW, HIGH }, { NONE, NONE }, " " });
 BUILTIN_NUMBERS(us_itin, "us-itin", "US individual taxpayer number", 60, 4);
 
 KEYWORDS(us_npi, "npi", "national provider", "national provider identifier", "provider id",
@@ -173,6 +173,8 @@ BUILTIN_NUMBERS(us_npi, "us-npi", "US health provider (Luhn, with a keyword)", 5
 
 KEYWORDS(de_steuer_id, "steuer-id", "steuer id", "steuerid", "idnr", "id-nr",
     "identifikationsnummer", "steuernummer", "steuerliche identifikationsnummer", "tin",
+    "steueridentifikationsnummer", "steuer-identifikationsnummer", "steuer-idnr", "steueridnr",
+    "numéro fiscal allemand",
     "tax id", "tax number", "tax identification", "numéro fiscal");
 
 /* One digit stands two or three times among the first ten, every other once at most. */
@@ -236,7 +238,7 @@ BUILTIN_NUMBERS(ch_ahv, "ch-ahv", "Swiss social insurance number (AHV, EAN-13)",
 
 static const char dni_letters[] = "TRWAGMYFPDXBNJZSQVHLCKE";
 
-KEYWORDS(es_dni, "dni", "nif", "documento nacional", "documento nacional de identidad",
+KEYWORDS(es_dni, "dni", "nif", "d.n.i", "n.i.f", "documento de identidad", "documento nacional", "documento nacional de identidad",
     "identidad", "id card", "identity card", "national id", "carte d'identité",
     "pièce d'identité");
 
@@ -257,7 +259,7 @@ es_dni_match(struct atoms *at, struct identifier *out)
 BUILTIN_MATCH(es_dni, "es-dni", "Spanish identity number (DNI, letter mod 23)", 60, 1,
     LEN(2) | LEN(8), LEN(9), LEN(9));
 
-KEYWORDS(es_nie, "nie", "número de identidad de extranjero", "extranjero", "extranjeros",
+KEYWORDS(es_nie, "nie", "n.i.e", "tarjeta de residencia", "número de identidad de extranjero", "extranjero", "extranjeros",
     "residencia", "tie", "identity card", "foreigner", "residence permit",
     "numéro d'étranger", "titre de séjour");
 
@@ -280,7 +282,8 @@ es_nie_match(struct atoms *at, struct identifier *out)
 BUILTIN_MATCH(es_nie, "es-nie", "Spanish number of foreigners (NIE, letter mod 23)", 60, 1, LEN(7),
     LEN(8) | LEN(9), LEN(8) | LEN(9));
 
-KEYWORDS(it_codice_fiscale, "codice fiscale", "cod. fiscale", "cod fiscale", "c.f.", "cf",
+KEYWORDS(it_codice_fiscale, "codice fiscale", "cod. fiscale", "cod fiscale", "c.f", "cf",
+    "cod. fisc", "cod.fisc", "codici fiscali",
     "tax code", "fiscal code", "tessera sanitaria", "code fiscal");
 
 /* Digits may stand as the letters L M N P Q R S T U V where two persons would share a code. */
@@ -288,6 +291,17 @@ static bool
 cf_digit(char c)
 {
 	return c <= '9' || (c >= 'L' && c <= 'V' && c != 'O');
+}
+
+/* As one word, or as on the card: surname, name, date, town. The walk begins at a group with a digit,
+ * so the two of letters are put in front. */
+static bool
+cf_take(struct atoms *at, struct reading *r)
+{
+	if (atoms_peek(at, 0)->n == 16)
+		return reading_take(at, 16, "", r);
+	return reading_take(at, 10, " ", r) && reading_grouped(r, "5-5") &&
+	    reading_lead(at, 3, r) && reading_lead(at, 3, r);
 }
 
 static enum proof
@@ -298,7 +312,7 @@ it_codice_fiscale_match(struct atoms *at, struct identifier *out)
 	struct reading *r = &out->r;
 	unsigned sum = 0;
 
-	if (!reading_take(at, 16, "", r) || !reading_is(r, "AAAAAA**A**A***A") ||
+	if (!cf_take(at, r) || !reading_is(r, "AAAAAA**A**A***A") ||
 	    !strchr("ABCDEHLMPRST", r->c[8]))
 		return PROOF_NONE;
 	for (size_t i = 6; i < 15; i++)
@@ -315,17 +329,19 @@ it_codice_fiscale_match(struct atoms *at, struct identifier *out)
 }
 
 BUILTIN_MATCH(it_codice_fiscale, "it-codice-fiscale", "Italian tax code (check letter)", 60,
-    1, 0, LEN(16), LEN(16));
+    1, 0, LEN(16) | LEN(5), LEN(16));
 
-KEYWORDS(pt_nif, "nif", "contribuinte", "número de contribuinte", "número fiscal", "nipc",
-    "finanças", "tax number", "tax id", "numéro fiscal");
+/* Not "tax number" alone, which is any country's: one check digit is too little for that. */
+KEYWORDS(pt_nif, "nif", "n.i.f", "contribuinte", "número de contribuinte", "número fiscal", "nipc",
+    "finanças", "portuguese tax number", "portuguese tax id", "numéro fiscal portugais");
 
 static bool
 nif_shape(const char *c)
 {
-	/* 45 and 7x, 9x stand for heirs, funds and those who do not live there. */
-	return (strchr("1235689", c[0]) || memcmp(c, "45", 2) == 0 ||
-	    (c[0] == '7' && strchr("01245789", c[1]))) && varied(c);
+	/* 45, 7x and 9x stand for heirs, funds and those who do not live there. */
+	return (strchr("12356", c[0]) || memcmp(c, "45", 2) == 0 || memcmp(c, "80", 2) == 0 ||
+	    (c[0] == '7' && strchr("01245789", c[1])) || (c[0] == '9' && strchr("0189", c[1]))) &&
+	    varied(c);
 }
 
 static bool
@@ -342,7 +358,8 @@ BUILTIN_NUMBERS(pt_nif, "pt-nif", "Portuguese tax number (mod 11, with a keyword
 
 /* --- Benelux ------------------------------------------------------------------------ */
 
-KEYWORDS(be_nn, "rijksregisternummer", "rijksregister", "insz", "inss", "niss",
+KEYWORDS(be_nn, "rijksregisternummer", "rijksregisternr", "rijksregister", "insz", "inss", "niss",
+    "insz-nummer", "n° registre national",
     "registre national", "numéro national", "n° national", "numéro de registre national",
     "nationaal nummer", "national number", "national register");
 
@@ -412,8 +429,8 @@ BUILTIN_MATCH(ie_pps, "ie-pps", "Irish personal public service number (mod 23)",
 
 /* --- the North ---------------------------------------------------------------------- */
 
-KEYWORDS(se_pnr, "personnummer", "pnr", "person nr", "personnr", "samordningsnummer",
-    "födelsenummer", "personal identity number", "personal number", "numéro personnel");
+KEYWORDS(se_pnr, "personnummer", "pnr", "person nr", "personnr", "pers.nr", "persnr", "pers nr", "samordningsnummer",
+    "födelsenummer", "personal identity number", "personal number", "numéro personnel suédois");
 
 static bool
 pnr_date(const char *c)
@@ -441,8 +458,9 @@ pnr_long_check(const char *c)
 	return luhn(c + 2, 10);
 }
 
-NUMBERS(se_pnr, { 10, "6-4", pnr_date, pnr_check, { MEDIUM, HIGH }, { NONE, HIGH } },
-    { 12, "8-4", pnr_long_date, pnr_long_check, { MEDIUM, HIGH }, { LOW, HIGH } });
+/* A plus sign instead of the hyphen: the person is a hundred or older. */
+NUMBERS(se_pnr, { 10, "6-4", pnr_date, pnr_check, { MEDIUM, HIGH }, { NONE, HIGH }, "-+ " },
+    { 12, "8-4", pnr_long_date, pnr_long_check, { MEDIUM, HIGH }, { LOW, HIGH }, "-+ " });
 BUILTIN_NUMBERS(se_pnr, "se-pnr", "Swedish personal number (date, Luhn)", 60, 4);
 
 KEYWORDS(no_fnr, "fødselsnummer", "fodselsnummer", "personnummer", "fnr", "d-nummer",
@@ -468,7 +486,8 @@ fnr_check(const char *c)
 NUMBERS(no_fnr, { 11, "6-5", fnr_shape, fnr_check, { MEDIUM, HIGH }, { MEDIUM, HIGH } });
 BUILTIN_NUMBERS(no_fnr, "no-fnr", "Norwegian birth number (date, two check digits)", 60, 3);
 
-KEYWORDS(fi_hetu, "hetu", "henkilötunnus", "personbeteckning", "sotu",
+KEYWORDS(fi_hetu, "hetu", "henkilötunnus", "henkilötunnuksen", "henkilötunnukseni",
+    "henkilötunnuksesi", "henkilötunnusta", "henkilötunnukset", "henkilötunnuksella", "personbeteckning", "sotu",
     "personal identity code", "identity code", "code d'identité");
 
 static enum proof
@@ -496,8 +515,8 @@ fi_hetu_match(struct atoms *at, struct identifier *out)
 BUILTIN_MATCH(fi_hetu, "fi-hetu", "Finnish identity code (date, mod 31)", 60, 1, LEN(6),
     LEN(11), LEN(11));
 
-KEYWORDS(dk_cpr, "cpr", "cpr-nr", "cpr nr", "cpr-nummer", "cprnummer", "personnummer",
-    "civil registration", "personal identification number", "numéro personnel");
+KEYWORDS(dk_cpr, "cpr", "cpr-nr", "cpr nr", "cpr-nummer", "cprnummer", "dansk personnummer", "danish personal number",
+    "civil registration", "personal identification number", "numéro personnel danois");
 
 static bool
 cpr_shape(const char *c)
@@ -515,7 +534,7 @@ cpr_check(const char *c)
 }
 
 NUMBERS(dk_cpr, { 10, "6-4", cpr_shape, cpr_check, { MEDIUM, HIGH }, { NONE, HIGH } },
-    { 10, "6-4", cpr_shape, NULL, { LOW, HIGH }, { NONE, MEDIUM } });
+    { 10, "6-4", cpr_shape, NULL, { LOW, MEDIUM }, { NONE, LOW } });
 BUILTIN_NUMBERS(dk_cpr, "dk-cpr", "Danish personal number (date)", 60, 4);
 
 KEYWORDS(pl_pesel, "pesel", "nr pesel", "numer pesel", "dowód osobisty",
@@ -574,7 +593,7 @@ NUMBERS(au_tfn, { 9, "3-3-3", varied, tfn_check, { NONE, HIGH }, { NONE, HIGH } 
 BUILTIN_NUMBERS(au_tfn, "au-tfn", "Australian tax file number (mod 11, with a keyword)", 50, 3);
 
 KEYWORDS(au_medicare, "medicare", "medicare number", "medicare card", "medicare no",
-    "assurance maladie", "bulk bill", "patient");
+    "assurance maladie", "bulk bill");
 
 static bool
 medicare_shape(const char *c)
@@ -591,9 +610,9 @@ medicare_check(const char *c)
 }
 
 NUMBERS(au_medicare,
-    { 10, "4-5-1", medicare_shape, medicare_check, { MEDIUM, HIGH }, { NONE, HIGH } },
-    { 11, "4-5-1-1 4-5-2", medicare_shape, medicare_check, { MEDIUM, HIGH },
-	{ NONE, NONE } });
+    /* With the person's number on the card first: it is behind the card's. */
+    { 11, "4-5-1-1 4-5-2", medicare_shape, medicare_check, { MEDIUM, HIGH }, { NONE, NONE } },
+    { 10, "4-5-1", medicare_shape, medicare_check, { MEDIUM, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(au_medicare, "au-medicare", "Australian Medicare number", 50, 2);
 
 /* --- Asia, Africa, South America ---------------------------------------------------- */
@@ -683,7 +702,8 @@ cpf_check(const char *c)
 	return (a > 9 ? 0 : a) == digit(c[9]) && (b > 9 ? 0 : b) == digit(c[10]);
 }
 
-NUMBERS(br_cpf, { 11, "3-3-3-2", varied, cpf_check, { MEDIUM, HIGH }, { LOW, HIGH } });
+NUMBERS(br_cpf, { 11, "3-3-3-2", varied, cpf_check, { MEDIUM, HIGH }, { LOW, HIGH }, ".-" },
+    { 11, "3-3-3-2", varied, cpf_check, { LOW, HIGH }, { NONE, NONE }, " " });
 BUILTIN_NUMBERS(br_cpf, "br-cpf", "Brazilian tax number (CPF, two check digits)", 60, 2);
 
 KEYWORDS(kr_rrn, "주민등록번호", "주민번호", "resident registration", "rrn", "korean id",

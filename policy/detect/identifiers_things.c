@@ -9,7 +9,7 @@
 /* --- imei --------------------------------------------------------------------------- */
 
 static const char *const imei_keywords[] = { "imei", "imei number", "n° imei",
-	"numéro imei", "handset", "device id", "serial number", "*#06#", "téléphone",
+	"numéro imei", "handset", "device id", "*#06#", "téléphone",
 	"mobile", "smartphone", NULL };
 
 /* The reporting body's two digits. */
@@ -47,7 +47,9 @@ const struct builtin builtin_imei = {
 
 static const char *const vin_keywords[] = { "vin", "vehicle identification", "vehicle",
 	"chassis", "chassis number", "car", "registration", "véhicule", "châssis",
-	"n° de châssis", "numéro de série", "carte grise", "immatriculation", NULL };
+	"n° de châssis", "fin", "fahrgestellnummer", "fahrzeug-identifizierungsnummer",
+	"fahrzeugidentifizierungsnummer", "fahrzeug", "chassisnummer", "bastidor", "telaio",
+	"numéro de série", "carte grise", "immatriculation", NULL };
 
 static unsigned
 vin_value(char c)
@@ -134,16 +136,59 @@ mrz_composite(const char *p, const uint8_t fields[][2], size_t n, char check)
 	return (char)('0' + sum % 10) == check;
 }
 
-/* Number, birth and expiry, each with its digit, at the same places in both long forms. */
 static bool
-mrz_long(const char *p, size_t n)
+mrz_is_date(const char *p)
+{
+	for (size_t i = 0; i < 6; i++)
+		if (p[i] < '0' || p[i] > '9')
+			return false;
+	return is_day(-1, digits_number(p + 2, 2), digits_number(p + 4, 2));
+}
+
+/* Number, birth and expiry, each with its digit, at the same places in both long forms. Visas (a V
+ * in the first line) have no more; passports a personal number (parts 4 and 6) and the composite. */
+static bool
+mrz_long(const char *p, size_t n, bool visa)
 {
 	static const uint8_t of44[][2] = { { 0, 10 }, { 13, 7 }, { 21, 22 } };
 	static const uint8_t of36[][2] = { { 0, 10 }, { 13, 7 }, { 21, 14 } };
 
-	return mrz_field(p, 9, p[9]) && mrz_field(p + 13, 6, p[19]) &&
-	    mrz_field(p + 21, 6, p[27]) &&
-	    (n == 44 ? mrz_composite(p, of44, 3, p[43]) : mrz_composite(p, of36, 3, p[35]));
+	if (!mrz_field(p, 9, p[9]) || !mrz_field(p + 13, 6, p[19]) ||
+	    !mrz_field(p + 21, 6, p[27]) || !mrz_is_date(p + 13) || !mrz_is_date(p + 21))
+		return false;
+	if (visa)
+		return true;
+	if (n == 36)
+		return mrz_composite(p, of36, 3, p[35]);
+	/* An empty personal number's digit may be left out. */
+	return (p[42] == '<' || mrz_field(p + 28, 14, p[42])) && mrz_composite(p, of44, 3, p[43]);
+}
+
+/* Part 5. A number longer than nine characters goes on in the next field, with its digit. */
+static bool
+mrz_short(const char *a, const char *b)
+{
+	static const uint8_t fields[][2] = { { 5, 25 }, { 30, 7 }, { 38, 7 }, { 48, 11 } };
+	char both[60];
+
+	memcpy(both, a, 30);
+	memcpy(both + 30, b, 30);
+	return (both[14] == '<' || mrz_field(both + 5, 9, both[14])) &&
+	    mrz_field(both + 30, 6, both[36]) && mrz_field(both + 38, 6, both[44]) &&
+	    mrz_is_date(both + 30) && mrz_composite(both, fields, 4, both[59]);
+}
+
+/* The French identity card of 1988 to 2021: two lines of 36 with digits of its own. */
+static bool
+mrz_french(const char *a, const char *b)
+{
+	static const uint8_t all[][2] = { { 0, 71 } };
+	char both[72];
+
+	memcpy(both, a, 36);
+	memcpy(both + 36, b, 36);
+	return mrz_field(b, 12, b[12]) && mrz_field(b + 27, 6, b[33]) && mrz_is_date(b + 27) &&
+	    mrz_composite(both, all, 1, both[71]);
 }
 
 static enum proof
@@ -164,17 +209,13 @@ mrz_prove(struct span text, struct identifier *out)
 	}
 	if (n == 0)
 		return PROOF_NONE;
-	if (line[n - 1].n == 44 || line[n - 1].n == 36) {
-		proved = mrz_long(line[n - 1].p, line[n - 1].n);
-	} else if (n == 2 && line[0].n == 30 && line[1].n == 30) {
-		static const uint8_t fields[][2] = { { 5, 25 }, { 30, 7 }, { 38, 7 }, { 48, 11 } };
-		char both[60];
-
-		memcpy(both, line[0].p, 30);
-		memcpy(both + 30, line[1].p, 30);
-		proved = mrz_field(both + 5, 9, both[14]) && mrz_field(both + 30, 6, both[36]) &&
-		    mrz_field(both + 38, 6, both[44]) && mrz_composite(both, fields, 4, both[59]);
-	}
+	if (n == 2 && line[0].n == 36 && span_starts(line[0], SPAN_LIT("IDFRA")) &&
+	    line[1].n == 36 && mrz_french(line[0].p, line[1].p))
+		proved = true;
+	else if (line[n - 1].n == 44 || line[n - 1].n == 36)
+		proved = mrz_long(line[n - 1].p, line[n - 1].n, n > 1 && line[0].p[0] == 'V');
+	else if (n == 2 && line[0].n == 30 && line[1].n == 30)
+		proved = mrz_short(line[0].p, line[1].p);
 	if (!proved)
 		return PROOF_FAILED;
 	out->alone = n > 1 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
@@ -190,9 +231,10 @@ const struct builtin builtin_passport_mrz = {
 	.mask_last = 0,
 	.pattern = "(?<![A-Z0-9<])(?:"
 		   "(?:[PVAIC][A-Z0-9<]{43}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{"
-		   "7}[MFX<][0-9]{7}[A-Z0-9<]{14}[0-9<][0-9]|"
+		   "7}[MFX<][0-9]{7}[A-Z0-9<]{16}|"
 		   "(?:[PVAIC][A-Z0-9<]{35}[\\r\\n]{1,2})?[A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{"
-		   "7}[MFX<][0-9]{7}[A-Z0-9<]{7}[0-9]|"
+		   "7}[MFX<][0-9]{7}[A-Z0-9<]{8}|"
+		   "IDFRA[A-Z<]{25}[A-Z0-9<]{6}[\\r\\n]{1,2}[0-9A-Z]{12}[0-9][A-Z<]{14}[0-9]{7}[MF][0-9]|"
 		   "[AIC][A-Z0-9<]{13}[0-9<][A-Z0-9<]{15}[\\r\\n]{1,2}[0-9]{7}[MFX<][0-9]{"
 		   "7}[A-Z<]{3}[A-Z0-9<]{11}[0-9]"
 		   ")(?![A-Z0-9<])",
@@ -241,7 +283,7 @@ bech32_checked(struct span s)
 	static const uint32_t generator[] = { 0x3b6a57b2, 0x26508e6d, 0x1ea119fa,
 		0x3d4233dd, 0x2a1462b3 };
 	static const uint8_t head[] = { 3, 3, 0, 2, 3 };	/* "bc" expanded */
-	uint32_t sum = 1;
+	uint32_t sum = 1, version = 0;
 
 	for (size_t i = 0; i < sizeof(head) + s.n - 3; i++) {
 		uint32_t top = sum >> 25, v;
@@ -254,13 +296,18 @@ bech32_checked(struct span s)
 			if (at == NULL || *at == '\0')
 				return false;
 			v = (uint32_t)(at - alphabet);
+			if (i == sizeof(head))
+				version = v;
 		}
 		sum = (sum & 0x1ffffff) << 5 ^ v;
 		for (size_t k = 0; k < 5; k++)
 			if (top >> k & 1)
 				sum ^= generator[k];
 	}
-	return sum == 1 || sum == 0x2bc830a3;
+	/* Version 0: a hash of 20 or 32 bytes; above, the other constant. */
+	if (version == 0)
+		return sum == 1 && (s.n == 42 || s.n == 62);
+	return version <= 16 && sum == 0x2bc830a3;
 }
 
 static enum proof

@@ -18,6 +18,7 @@ struct run {
 	const struct text *folded;	/* NULL: not made yet */
 	struct text folded_here;
 	bool walked;			/* words were searched in this surface */
+	size_t surfaces;		/* searched so far, with this one */
 	bool again;			/* words were met that count by what stands near */
 	size_t folded_chars;		/* 0: not counted */
 	size_t detector;		/* whose pattern is searched */
@@ -30,6 +31,13 @@ struct run {
 void run_match(struct run *r, size_t detector, const struct text *t, size_t from, size_t to,
     enum confidence confidence, uint64_t value);
 void run_fold(struct run *r);		/* makes r->folded */
+
+/* naming.c */
+enum column { COLUMN_NONE, COLUMN_NAMED, COLUMN_OTHER };
+/* What the heading of its column calls a cell [from, to): COLUMN_NONE when it is no cell. */
+enum column run_column(struct run *r, size_t detector, size_t from, size_t to);
+/* Is the match called something else by the label right before it, or the unit behind? */
+bool run_called_other(struct run *r, size_t detector, size_t from, size_t to);
 
 /* graded.c: the run begins; a surface of that part begins; a lexicon's term stands there; all
  * fingerprints over the surface; the run ends, and the grades are made. */

@@ -73,13 +73,21 @@ static bool
 is_placeholder(struct span s)
 {
 	static const char *const words[] = { "password", "passwd", "secret", "motdepasse",
-		"example", "exemple", "changeme", "your", "votre", "xxxx", "****", "....",
+		"example", "exemple", "changeme", "your", "votre", "xxxx", "p4ssw0rd", "passwor", "mypass", "dummy", "****", "....",
 		"redacted", "hidden", NULL };
 
 	if (s.n == 0 || strchr("<${%[(", s.p[0]) || variety(s) < 4)
 		return true;
 	for (size_t i = 0; words[i]; i++)
 		if (span_starts_nocase(s, span_str(words[i])))
+			return true;
+	if (kinds(s) & 4)
+		return false;
+	/* "fredpassword", "YOUR_PASSWORD": a password's name within it, and no digit. */
+	for (size_t i = 0; i < s.n; i++)
+		if (span_starts_nocase(span_from(s, i), SPAN_LIT("passw")) ||
+		    span_starts_nocase(span_from(s, i), SPAN_LIT("contrase")) ||
+		    span_starts_nocase(span_from(s, i), SPAN_LIT("secret")))
 			return true;
 	return false;
 }
@@ -89,36 +97,95 @@ is_placeholder(struct span s)
 KEYWORDS(private_key, "secret key", "clé privée", "clé secrète", "ssh", "openssl", "pem",
     "rsa", "certificate", "certificat", "secret");
 
+#define KEY_HEAD ((size_t)64)	/* characters of base64 that are decoded: enough for what tells */
+
+/* The first characters of base64 of an armoured body. Lines "Name: value" of old PEM and of PGP are
+ * passed over, and so is "\n" where the key is a string of JSON. */
+static size_t
+armour_head(struct span s, char out[KEY_HEAD], bool *locked)
+{
+	size_t n = 0;
+
+	*locked = false;
+	for (size_t i = 0; i < s.n && n < KEY_HEAD;) {
+		size_t to = i, colon = 0;
+
+		while (to < s.n && s.p[to] != '\n' && s.p[to] != '\\') {
+			colon += s.p[to] == ':';
+			to++;
+		}
+		if (colon) {
+			*locked |= span_starts(span_from(s, i), SPAN_LIT("DEK-Info"));
+		} else {
+			for (; i < to && n < KEY_HEAD; i++)
+				if ((uint8_t)s.p[i] > ' ')
+					out[n++] = s.p[i];
+		}
+		i = to + 1;
+		if (to < s.n && s.p[to] == '\\')
+			i++;
+	}
+	return n;
+}
+
+/* SEQUENCE of at least 30 bytes that begins with INTEGER 0 to 3 (PKCS 1, PKCS 8, SEC 1), or with
+ * another one (PKCS 8 encrypted). */
+static bool
+is_der_key(const uint8_t *p, size_t n)
+{
+	size_t i = 2;
+
+	if (n < 12 || p[0] != 0x30)
+		return false;
+	if (p[1] & 0x80)
+		i += p[1] & 0x7f;
+	else if (p[1] < 30)
+		return false;
+	return i <= 4 && (p[i] == 0x30 || (p[i] == 0x02 && p[i + 1] == 1 && p[i + 2] <= 3));
+}
+
+static bool
+is_key(struct span s, size_t at)
+{
+	char text[KEY_HEAD];
+	uint8_t head[KEY_HEAD];
+	bool locked;
+	struct span body = span_from(s, at);
+	size_t n = armour_head(body, text, &locked);
+	int got = digest_base64(span_make(text, n - n % 4), head, sizeof(head));
+
+	/* 44 characters hold the smallest, of 32 bytes. */
+	if (n < 40 || got < 30)
+		return false;
+	if (locked)
+		return variety(span_make(text, n)) >= 16;
+	if (memmem(s.p, at, "PGP", 3))	/* RFC 4880 4.3: a secret-key packet */
+		return (head[0] & 0xfc) == 0x94 || head[0] == 0xc5;
+	if (memmem(s.p, at, "OPENSSH", 7))
+		return memcmp(head, "openssh-key-v1", 15) == 0;
+	return is_der_key(head, (size_t)got);
+}
+
 static enum proof
 private_key_prove(struct span text, struct identifier *out)
 {
 	struct span s = match_of(text, out);
-	size_t dashes = 0, body = 0, i = 0;
-	bool seen[256] = { 0 };
-	unsigned different = 0;
+	size_t dashes = 0, i = 0;
 
-	/* The body lies between the second and the third run of dashes. */
+	if (s.p[0] == 'P')	/* PuTTY's; the pattern holds its body */
+		return found(out, HIGH, HIGH);
+	/* The body lies behind the second run of dashes. */
 	while (i < s.n && dashes < 10)
 		dashes += s.p[i++] == '-';
-	for (; i < s.n && s.p[i] != '-'; i++) {
-		uint8_t c = (uint8_t)s.p[i];
-		uint8_t byte;
-
-		if (digest_base64(span_make(s.p + i, 1), &byte, 1) == -1 && c <= ' ')
-			continue;
-		body++;
-		different += !seen[c];
-		seen[c] = true;
-	}
 	/* A heading alone is talk of keys. */
-	if (body < 40 || different < 16)
-		return found(out, LOW, MEDIUM);
-	return found(out, HIGH, HIGH);
+	return is_key(s, i) ? found(out, HIGH, HIGH) : found(out, LOW, LOW);
 }
 
 SECRET(private_key, "private-key", "private key in PEM or PGP armour", 80, 0,
     "-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-    "(?:[^-]{20,20000}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?");
+    "(?:[^-]{20,20000}(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?)?|"
+    "PuTTY-User-Key-File-[23]: [^\\r\\n]{1,60}\\R(?:[^\\r\\n]{1,200}\\R){3,40}?Private-Lines: "
+    "[0-9]{1,3}\\R[A-Za-z0-9+/=]{20,64}");
 
 /* --- clouds ------------------------------------------------------------------------- */
 
@@ -130,6 +197,8 @@ aws_key_prove(struct span text, struct identifier *out)
 {
 	struct span s = match_of(text, out);
 
+	if (memmem(s.p, s.n, "EXAMPLE", 7))	/* those of Amazon's manual */
+		return PROOF_NONE;
 	if (s.n == 20)
 		return variety(span_from(s, 4)) < 5 ? PROOF_NONE : found(out, MEDIUM, HIGH);
 	if ((kinds(s) & 7) != 7 || variety(s) < 12)
@@ -150,13 +219,16 @@ gcp_key_prove(struct span text, struct identifier *out)
 {
 	struct span s = match_of(text, out);
 
-	if (span_starts(s, SPAN_LIT("AIza")) && variety(s) < 14)
-		return PROOF_NONE;
-	return found(out, MEDIUM, HIGH);
+	if (s.p[0] == '"')	/* a key file of a service account, up to the key itself */
+		return found(out, HIGH, HIGH);
+	return variety(s) < 14 ? PROOF_NONE : found(out, MEDIUM, HIGH);
 }
 
-SECRET(gcp_key, "gcp-key", "Google Cloud API key or OAuth secret", 100, 4,
-    "(?<![A-Za-z0-9_-])(?:AIza[A-Za-z0-9_-]{35}|GOCSPX-[A-Za-z0-9_-]{28})(?![A-Za-z0-9_-])");
+SECRET(gcp_key, "gcp-key", "Google Cloud API key, OAuth secret or token, service account", 100, 4,
+    "(?<![A-Za-z0-9_-])(?:AIza[A-Za-z0-9_-]{35}|GOCSPX-[A-Za-z0-9_-]{28}|ya29\\.[A-Za-z0-9_-]{30,"
+    "300})(?![A-Za-z0-9_-])|"
+    "\"type\"\\s{0,4}:\\s{0,4}\"service_account\"[^{}]{0,2000}?\"private_key\"\\s{0,4}:\\s{0,4}\""
+    "-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----");
 
 KEYWORDS(azure_key, "azure", "microsoft", "storage account", "client secret", "tenant",
     "service bus", "compte de stockage", "secret client");
@@ -165,7 +237,8 @@ static enum proof
 azure_key_prove(struct span text, struct identifier *out)
 {
 	struct span s = match_of(text, out);
-	bool padded = s.p[s.n - 1] == '=';	/* a key of 64 or 32 bytes behind its name */
+	/* A key of 64 or 32 bytes behind its name. */
+	bool padded = s.p[s.n - 1] == '=' || (s.n > 40 && memmem(s.p + s.n - 3, 3, "%3", 2));
 
 	if (variety(s) < 14)
 		return PROOF_NONE;
@@ -174,7 +247,8 @@ azure_key_prove(struct span text, struct identifier *out)
 	return (kinds(s) & 7) == 7 ? found(out, MEDIUM, HIGH) : PROOF_NONE;
 }
 
-SECRET(azure_key, "azure-key", "Azure storage key or client secret", 100, 4,
+SECRET(azure_key, "azure-key", "Azure storage key, shared access signature or client secret", 100, 4,
+    "(?<![A-Za-z0-9])sv=20[0-9]{2}-[0-9]{2}-[0-9]{2}&[^\\s\"'<>]{0,300}?sig=\\K[A-Za-z0-9%]{43,80}%3[Dd]|"
     "(?i:AccountKey|SharedAccessKey)=\\K(?:[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{43}=)|"
     "(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~-])");
 
@@ -216,11 +290,22 @@ drawn(struct span text, struct identifier *out)
 KEYWORDS(gitlab_token, "gitlab", "token", "jeton", "personal access token", "ci", "runner");
 #define gitlab_token_prove drawn
 SECRET(gitlab_token, "gitlab-token", "GitLab token", 100, 4,
-    "(?<![A-Za-z0-9_-])gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent|oas)-[A-Za-z0-9_-]{20,64}(?![A-"
-    "Za-z0-9_-])");
+    "(?<![A-Za-z0-9_-])gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent|oas)-(?:[A-Za-z0-9_-]{27,300}\\."
+    "[0-9a-z]{2}\\.[0-9a-z]{9}|[A-Za-z0-9_-]{20,64})(?![A-Za-z0-9_-])");
 
 KEYWORDS(slack_token, "slack", "token", "jeton", "webhook", "bot");
-#define slack_token_prove drawn
+
+static enum proof
+slack_token_prove(struct span text, struct identifier *out)
+{
+	struct span s = match_of(text, out);
+
+	/* The last piece is what was drawn. */
+	while (s.n > 0 && memchr(s.p, '/', s.n))
+		s = span_from(s, span_find(s, '/') + 1);
+	return variety(s) >= 12 ? found(out, MEDIUM, HIGH) : PROOF_NONE;
+}
+
 SECRET(slack_token, "slack-token", "Slack token or webhook", 100, 4,
     "(?<![A-Za-z0-9_-])(?:xox[abeoprs]-[0-9]{8,14}-[A-Za-z0-9-]{10,200}|xapp-[0-9]-[A-Z0-9]"
     "{8,14}-[0-9]{8,14}-[a-z0-9]{32,80})"
@@ -282,19 +367,20 @@ connection_string_prove(struct span text, struct identifier *out)
 	struct span s = match_of(text, out), secret;
 	size_t at;
 
-	/* The password: up to the last @ of a URL, or behind the last = of a list. */
-	for (at = s.n; at > 0 && s.p[at - 1] != '@' && s.p[at - 1] != '='; at--)
-		;
-	if (at == 0)
-		return PROOF_NONE;
-	if (s.p[at - 1] == '@') {
-		size_t from = at - 1;
-
-		while (from > 0 && s.p[from - 1] != ':')
-			from--;
-		secret = span_sub(s, from, at - 1 - from);
+	/* The password: before the @ that ends a URL's match, or behind the last name for it. */
+	if (s.n > 0 && s.p[s.n - 1] == '@') {
+		for (at = s.n - 1; at > 0 && s.p[at - 1] != ':'; at--)
+			;
+		secret = span_sub(s, at, s.n - 1 - at);
 	} else {
+		for (at = s.n; at > 4; at--)
+			if (span_starts_nocase(span_from(s, at - 4), SPAN_LIT("pwd=")) ||
+			    span_starts_nocase(span_from(s, at - 4), SPAN_LIT("ord=")))
+				break;
 		secret = span_from(s, at);
+		while (secret.n > 0 && strchr(".,)", secret.p[secret.n - 1]))
+			secret.n--;
+		out->r.to = out->r.from + (size_t)(secret.p - s.p) + secret.n;
 	}
 	if (secret.n < 4 || is_placeholder(secret))
 		return PROOF_NONE;
@@ -306,6 +392,8 @@ SECRET(connection_string, "connection-string", "connection string with a passwor
     "mssql|sqlserver|oracle|"
     "ldaps?|s?ftps?|smtps?|imaps?|ssh|https?)://[^\\s:@/<>\"']{1,64}:[^\\s:@/"
     "<>\"']{1,128}@|"
+    "(?i:jdbc:[a-z0-9:]{2,30}//[^\\s\"'<>]{1,200}[?;&](?:password|pwd)=)[^\\s;&\"'<>]{1,128}|"
+    "(?i:(?<![A-Za-z0-9])host=[^\\s;]{1,128}\\h(?:[a-z_]{1,30}=[^\\s;]{1,128}\\h){0,10}password=)[^\\s\"']{1,128}|"
     "(?i:(?:server|data "
     "source|host)=[^;\\r\\n]{1,128};(?:[^;\\r\\n]{1,128};){0,8}(?:password|pwd)=)[^;\\s\"']"
     "{1,128}");
@@ -313,7 +401,8 @@ SECRET(connection_string, "connection-string", "connection string with a passwor
 KEYWORDS(password_in_clear, "login", "user", "username", "user name", "user id", "account",
     "access", "connect", "connection", "vpn", "identifiant", "identifiants", "utilisateur",
     "nom d'utilisateur", "compte", "accès", "connexion", "code d'accès", "credentials",
-    "root", "admin", "benutzer", "session");
+    "root", "admin", "benutzer", "benutzername", "session", "usuario", "utente", "gebruiker",
+    "utilizador", "użytkownik", "användare", "bruger", "bruker", "käyttäjä", "wifi", "wi-fi");
 
 static enum proof
 password_in_clear_prove(struct span text, struct identifier *out)
@@ -326,6 +415,10 @@ password_in_clear_prove(struct span text, struct identifier *out)
 	if (s.n < 6 || s.n > 64 || is_placeholder(s) || memmem(s.p, s.n, "://", 3) ||
 	    (uint8_t)s.p[0] >= 0x80)
 		return PROOF_NONE;
+	/* "password = read_line(0)" is a program. */
+	for (size_t i = 1; i < s.n; i++)
+		if (s.p[i] == '(' && (memchr(s.p + i, ')', s.n - i) || kinds(span_sub(s, 0, i)) <= 3))
+			return PROOF_NONE;
 	k = kinds(s);
 	for (unsigned i = 0; i < 4; i++)
 		n += k >> i & 1;
@@ -337,8 +430,8 @@ password_in_clear_prove(struct span text, struct identifier *out)
 }
 
 SECRET(password_in_clear, "password-in-clear", "password written beside its name", 100, 0,
-    "(?i)(?<![\\w-])(?:password|passwd|passphrase|pwd|mot de passe|mots de "
-    "passe|mdp|passwort|kennwort|contraseña|"
-    "password di "
-    "accesso)(?![\\w-])[\"']?\\h{0,3}(?:(?:is|est|ist)\\h|[:=])\\h{0,3}[\"'`]?\\K[^\\s\"'`]"
-    "{6,80}");
+    "(?i)(?<![\\w?&-])(?:password|passwd|passphrase|passcode|pwd|mot de passe|mots de "
+    "passe|mdp|passwort|kennwort|contraseña|clave de acceso|parola|wachtwoord|senha|palavra-passe|"
+    "hasło|lösenord|adgangskode|kodeord|passord|salasana)(?![\\w-])[\"']?"
+    "(?:\\h{0,3}\\h(?:is|was|est|sera|ist|lautet|es|è|é|to|är|er|on)\\h|"
+    "(?:\\h[a-zà-ÿ'’]{1,15}){0,3}\\h{0,3}[:=]\\h{0,3}(?:\\R\\h{0,3})?|\\h?(?:\\.{3,20}|\\t))\\h{0,3}[\"'`]?\\K[^\\s\"'`]{6,80}");

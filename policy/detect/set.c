@@ -41,6 +41,7 @@ scratch_free(struct scratch *s, size_t n, size_t ngraded)
 	for (size_t i = 0; i < n; i++)
 		free(s->zones[i].zone);
 	free(s->zones);
+	tables_release(&s->tables);
 	free(s->several);
 	exact_scratch_free(&s->exact);
 	free(s->count);
@@ -327,6 +328,25 @@ detector_builtin(size_t i, const char **help)
 	return builtins[i]->name;
 }
 
+/* "card number" is also written card_number and cardNumber by programs. */
+static void
+keyword_put(struct detectors *d, struct span folded, size_t index)
+{
+	char *joined = arena_alloc(d->arena, folded.n), *scored = arena_alloc(d->arena, folded.n);
+	size_t n = 0;
+
+	use_put(d, folded, index, true, 0);
+	for (size_t i = 0; i < folded.n; i++) {
+		scored[i] = folded.p[i] == ' ' ? '_' : folded.p[i];
+		if (folded.p[i] != ' ')
+			joined[n++] = folded.p[i];
+	}
+	if (n == folded.n)
+		return;
+	use_put(d, span_make(joined, n), index, true, 0);
+	use_put(d, span_make(scored, folded.n), index, true, 0);
+}
+
 int
 detectors_add_builtin(struct detectors *d, struct span name, struct err *err)
 {
@@ -352,8 +372,7 @@ detectors_add_builtin(struct detectors *d, struct span name, struct err *err)
 	}
 	identifiers_plan_add(d->plan, b);
 	for (size_t i = 0; builtins[b]->keywords[i]; i++)
-		use_put(d, text_fold_word(d->arena, span_str(builtins[b]->keywords[i])), index,
-		    true, 0);
+		keyword_put(d, text_fold_word(d->arena, span_str(builtins[b]->keywords[i])), index);
 	return (int)index;
 }
 

@@ -2,6 +2,7 @@
 #ifndef DETECT_SET_H
 #define DETECT_SET_H
 
+#include "context.h"
 #include "detect.h"
 #include "exact.h"
 #include "postern/fingerprint.h"
@@ -58,6 +59,14 @@ struct several {			/* what a run saw of a built-in */
 	bool near;			/* one of them stood beside a keyword */
 };
 
+#define HEADINGS 64
+
+struct heading {			/* of a column, folded */
+	size_t at;			/* in the text */
+	size_t surface;			/* which of the run; 0: none */
+	struct span folded;
+};
+
 struct scratch {
 	struct pattern_scratch *pattern;
 	bool *maybe;			/* of each pattern: it can match in this surface */
@@ -68,6 +77,8 @@ struct scratch {
 	struct zones *zones;		/* of each detector, in this surface */
 	struct several *several;
 	struct exact_scratch *exact;	/* NULL: no detector needs it */
+	struct tables tables;		/* of this surface */
+	struct heading headings[HEADINGS];
 	struct graded_scratch *graded;
 };
 

@@ -67,7 +67,9 @@ joins(UChar32 c)
 	/* Scripts without spaces between words: no boundary can be asked for. */
 	lb = u_getIntPropertyValue(c, UCHAR_LINE_BREAK);
 	return lb != U_LB_IDEOGRAPHIC && lb != U_LB_COMPLEX_CONTEXT &&
-	    lb != U_LB_CONDITIONAL_JAPANESE_STARTER && lb != U_LB_NONSTARTER;
+	    lb != U_LB_CONDITIONAL_JAPANESE_STARTER && lb != U_LB_NONSTARTER &&
+	    /* Korean has spaces, and its particles stand right behind a word. */
+	    lb != U_LB_H2 && lb != U_LB_H3;
 }
 
 static bool

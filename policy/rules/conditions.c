@@ -432,7 +432,11 @@ atom_ask(struct eval *e, const struct atom *a)
 				return true;
 		eval_spend(e, 0);
 		return false;
+	case ATOM_URL:
+		return url_ask(e, a);
 	case ATOM_VIRUS:
+		if (a->kinds)
+			return (e->facts->av_kinds & a->kinds) != 0;
 		return (e->facts->av == AV_VIRUS) == a->want;
 	case ATOM_UNSCANNABLE:
 		return e->unscannable == a->want;
@@ -613,11 +617,17 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 		return range_why(e, a);
 	case ATOM_FINDS:
 		return finds_why(e, a, partly);
+	case ATOM_URL:
+		return url_why_not(e, a, partly);
 	case ATOM_FILE:
 		*partly |= e->files;
 		return span_str(arena_printf(e->arena, "attachment: none of %llu is like that",
 		    (unsigned long long)e->nfiles));
 	case ATOM_VIRUS:
+		if (a->kinds)
+			return span_str(e->facts->av_kinds ? "virus: it is of another kind" :
+			    "virus: nothing was found");
+		/* fall through */
 	case ATOM_UNSCANNABLE:
 	case ATOM_ENCRYPTED:
 	case ATOM_TLS:

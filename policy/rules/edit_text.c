@@ -127,7 +127,7 @@ blacken_all(struct writer *w, const struct redaction *r, size_t n)
 	struct text plain = { .s = w->utf8.s }, seen = plain, hidden = { 0 };
 
 	if (w->html)
-		html_text(w->x->e->arena, &plain, &seen, &hidden);
+		html_text(w->x->e->arena, &plain, NULL, &seen, &hidden);
 	for (size_t i = 0; i < n;) {
 		size_t k = i + 1, to = r[i].to;
 		struct span with = r[i].with;

@@ -77,7 +77,7 @@ wake_message(struct judge *j)
 	wake_sets(&j->e, s->header_from, j->e.header_from, j->base);
 	if (j->e.files)
 		wake(p, s->flags + SIGNAL_FILES, j->base);
-	if (j->e.facts->av == AV_VIRUS)
+	if (j->e.facts->av == AV_VIRUS || j->e.facts->av_kinds)
 		wake(p, s->flags + SIGNAL_VIRUS, j->base);
 	if (j->e.unscannable)
 		wake(p, s->flags + SIGNAL_UNSCANNABLE, j->base);
@@ -89,6 +89,8 @@ wake_message(struct judge *j)
 	}
 	if (j->e.an->defects)
 		wake(p, s->flags + SIGNAL_DEFECT, j->base);
+	if (j->e.an->nurls || (j->e.an->defects & DEFECT_URLS_CUT) || j->e.recorded)
+		wake(p, s->flags + SIGNAL_URLS, j->base);
 	wake_facts(j);
 }
 
@@ -168,6 +170,7 @@ rule_judge(struct judge *j, uint32_t i)
 		return;
 	if (j->modes[i] == MODE_ENFORCE && hit == HOLDS) {
 		j->virus_judged |= r->judges_virus;
+		j->suspect_judged |= r->judges_suspect;
 		j->unscannable_judged |= r->judges_unscannable;
 	}
 	assume(j, false);
@@ -191,6 +194,8 @@ hit_defaults(struct judge *j)
 
 	if (j->e.facts->av == AV_VIRUS && !j->virus_judged)
 		judge_hit(j, "defaults/virus", OUTCOME_QUARANTINE, SPAN_LIT("virus"), "");
+	else if (j->e.facts->av != AV_VIRUS && j->e.facts->av_kinds && !j->suspect_judged)
+		judge_hit(j, "defaults/suspect", OUTCOME_QUARANTINE, SPAN_LIT("suspect"), "");
 	if (j->e.facts->av == AV_FAILED)
 		judge_hit(j, "defaults/on_scan_error", p->on_scan_error, SPAN_LIT("unscannable"),
 		    "The message cannot be checked right now, try again later");
@@ -260,7 +265,7 @@ class_judge(struct judge *j, struct class *c)
 	size_t words = BITS_WORDS(p->nrules);
 
 	j->nhits = j->nshadow = j->nskipped = j->noverridden = 0;
-	j->virus_judged = j->unscannable_judged = j->unsure = false;
+	j->virus_judged = j->suspect_judged = j->unscannable_judged = j->unsure = false;
 	j->e.to = c->bits;
 	memcpy(j->woken, j->base, words * sizeof(*j->woken));
 	wake_sets(&j->e, p->signals.to, c->bits, j->woken);
@@ -538,6 +543,7 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	if (e->recorded)
 		recorded_variants(e, out);
 	findings(&j);
+	url_evidence(&j.e, out);
 	if (!e->recorded) {
 		judge_refused(&j, classes, n);
 		judge_notices(&j, classes, n, of);

@@ -3,6 +3,7 @@
 
 #include "id.h"
 #include "json.h"
+#include "postern/url.h"
 #include "rules.h"
 
 #define SUBJECT_MAX 400
@@ -175,6 +176,31 @@ put_finding(struct json *j, const struct finding *f)
 }
 
 static void
+put_url(struct json *j, const struct url_evidence *u)
+{
+	static const char *const tricks[] = {
+#define X(name, bit, text) [bit] = text,
+		URL_TRICKS(X)
+#undef X
+	};
+
+	json_object(j);
+	json_kstr(j, "rule", u->rule);
+	json_kstr(j, "url", u->url);
+	json_kstr(j, "why", u->why);
+	json_kcstr(j, "kind", u->kind);
+	json_kstr(j, "part", u->part);
+	json_kuint(j, "offset", u->offset);
+	json_key(j, "tricks");
+	json_array(j);
+	for (size_t i = 0; i < sizeof(tricks) / sizeof(tricks[0]); i++)
+		if (u->tricks >> i & 1)
+			json_cstr(j, tricks[i]);
+	json_end_array(j);
+	json_end_object(j);
+}
+
+static void
 put_defects(struct json *j, uint32_t defects)
 {
 	json_key(j, "defects");
@@ -315,11 +341,15 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	json_kcstr(j, "id", env->id ? id_format(env->id, id) : NULL);
 	json_kcstr(j, "policy", policy_hash(p));
 	json_key(j, "virus");
-	if (facts->av == AV_VIRUS) {
+	if (facts->av == AV_VIRUS || facts->av == AV_SUSPECT) {
+		enum av_kind kind = AV_KIND_MALWARE;
+
+		av_kind_of(facts->av_name, &kind);
 		json_object(j);
 		json_kstr(j, "name", facts->av_name);
 		json_kstr(j, "engine", facts->av_engine);
 		json_kstr(j, "part", facts->av_part);
+		json_kcstr(j, "kind", av_kind_name(facts->av == AV_VIRUS ? AV_KIND_MALWARE : kind));
 		json_end_object(j);
 	} else {
 		json_null(j);
@@ -333,6 +363,11 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	json_array(j);
 	for (size_t i = 0; i < v->nfindings; i++)
 		put_finding(j, &v->findings[i]);
+	json_end_array(j);
+	json_key(j, "urls");
+	json_array(j);
+	for (size_t i = 0; i < v->nurls; i++)
+		put_url(j, &v->urls[i]);
 	json_end_array(j);
 	json_key(j, "parts");
 	json_array(j);

@@ -31,7 +31,7 @@ struct judge {
 	struct overridden *overridden;
 	size_t noverridden;
 	struct rule *cleaner;	/* takes the words of an override away; NULL: not made yet */
-	bool virus_judged, unscannable_judged;
+	bool virus_judged, suspect_judged, unscannable_judged;
 	bool unsure;			/* a rule hangs on a group that could not be looked up */
 };
 

@@ -69,7 +69,7 @@ lint_outcomes(struct load *ld, const struct rule_src *r)
 			    "`%s` has no effect beside `%s`: the most restrictive outcome wins",
 			    outcome_name((enum outcome)o), outcome_name(r->rule.then.outcome));
 	if (r->rule.then.outcome == OUTCOME_DELIVER && lint_outcome_only(&r->rule) &&
-	    !r->rule.judges_virus && !r->rule.judges_unscannable && r->rule.mode != MODE_OFF)
+	    !r->rule.judges_virus && !r->rule.judges_suspect && !r->rule.judges_unscannable && r->rule.mode != MODE_OFF)
 		diag_at(ld->d, DIAG_WARNING, r->then, "what lifts a rule is an exception: see `exceptions:`",
 		    "rule `" SPAN_FMT "` has no effect: `deliver` is what happens anyway, and lifts no other rule",
 		    SPAN_ARG(r->rule.id));

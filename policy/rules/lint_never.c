@@ -17,6 +17,15 @@ sets_empty(const struct load *ld, const struct atom *a)
 }
 
 static bool
+hosts_empty(const struct load *ld, const struct url_cond *c)
+{
+	for (size_t i = 0; i < c->nsets; i++)
+		if (ld->p->sets.counts[c->sets[i]])
+			return false;
+	return true;
+}
+
+static bool
 same_cond(const struct cond *a, const struct cond *b)
 {
 	if (a->op != b->op || a->n != b->n || (a->op == COND_ATOM && a->atom != b->atom))
@@ -85,6 +94,11 @@ atom_never(struct load *ld, const struct rule *r, const struct atom *a)
 	if (a->kind == ATOM_ADDRESS && !a->negate && sets_empty(ld, a))
 		return arena_printf(ld->d->arena, "the list of `" SPAN_FMT "` is empty",
 		    SPAN_ARG(a->key));
+	if (a->kind == ATOM_URL && a->url->nsets && !a->url->not_host && hosts_empty(ld, a->url))
+		return "the list of `host` is empty";
+	if (a->kind == ATOM_URL && a->url->like >= 0 &&
+	    lookalikes_count(ld->p->lookalikes[a->url->like]) == 0)
+		return "the list of `lookalike_of` is empty";
 	if (a->kind == ATOM_DIRECTION && asked && asked != a->direction)
 		return "`direction` says one thing, `when` another";
 	for (size_t i = 0; i < r->nwhen && !asked; i++) {
@@ -93,6 +107,8 @@ atom_never(struct load *ld, const struct rule *r, const struct atom *a)
 		if (d && d->kind == ATOM_DIRECTION)
 			asked = d->direction;
 	}
+	if (a->kind == ATOM_URL && a->url->listed >= 0 && asked == DIRECTION_OUTBOUND)
+		return "only inbound mail has `listed`";
 	if (is_inbound_fact(a->kind) && asked == DIRECTION_OUTBOUND)
 		return arena_printf(ld->d->arena, "only inbound mail has `" SPAN_FMT "`",
 		    SPAN_ARG(a->key));

@@ -597,6 +597,9 @@ policy_free(struct policy **p)
 		return;
 	detectors_free(&(*p)->detectors);
 	exact_release(*p);
+	for (size_t i = 0; i < (*p)->nlookalikes; i++)
+		lookalikes_free(&(*p)->lookalikes[i]);
+	confusables_close(&(*p)->confusables);
 	table_free(&(*p)->sets.patterns);
 	arena_free(&(*p)->arena);
 	free(*p);

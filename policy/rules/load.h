@@ -53,7 +53,7 @@ struct rule_src {
 	const struct conf_node *outcome_nodes[OUTCOME_COUNT];
 	uint32_t *detectors;
 	size_t ndetectors, capdetectors;
-	bool asks_virus, asks_unscannable;
+	bool asks_virus, asks_suspect, asks_unscannable;
 	bool made;		/* of the section `spam`: nobody wrote it as a rule */
 	struct conf_node *strip_node, *redact_node, *override_node, *on_fail_node;
 };
@@ -93,7 +93,7 @@ enum section {
 	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_COLUMNS, SECTION_COLUMNS_ANY,
 	SECTION_NEAR, SECTION_CONFIDENCE, SECTION_SCORE, SECTION_OVERLAP,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
-	SECTION_HEADER_TEXT, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_THEN, SECTION_HOLD,
+	SECTION_HEADER_TEXT, SECTION_VIRUS, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_URL, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
 	SECTION_TAG, SECTION_PROFILE, SECTION_CHECK, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
 	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
@@ -309,12 +309,16 @@ key_fn cond_from, cond_header_from, cond_to, cond_to_all, cond_client, cond_auth
     cond_tls, cond_listener, cond_direction, cond_recipients, cond_size, cond_attachments,
     cond_subject, cond_header, cond_body, cond_text, cond_finds, cond_attachment, cond_virus,
     cond_unscannable, cond_encrypted, cond_defect;
+void cond_bool(struct load *ld, struct conf_node *n, struct conds *c, enum atom_kind kind, const char *name);
 /* {not: ...}: what is turned, or n itself. NULL, with an error, when there is more in it. */
 struct conf_node *unwrap_not(struct load *ld, struct conf_node *n, bool *negate);
 struct cond header_present_cond(struct load *ld, struct span name);
 key_fn file_type, file_names, file_extensions, file_size, file_depth, file_encrypted,
-    file_mismatch;
+    file_mismatch, virus_kind;
 key_fn finds_where, text_present;
+
+/* load_urls.c */
+key_fn cond_url, url_host, url_lookalike, url_listed, url_text_mismatch, fact_listed;
 
 /* load_schedules.c */
 key_fn schedules_read, cond_schedule, test_now;

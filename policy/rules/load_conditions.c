@@ -31,6 +31,8 @@ atom_cost(enum atom_kind k)
 		return 2;
 	case ATOM_FILE:
 		return 3;
+	case ATOM_URL:
+		return 5;
 	case ATOM_TEXT:
 	case ATOM_FINDS:
 		return 4;
@@ -217,7 +219,7 @@ cond_client(struct load *ld, struct conf_node *n, void *obj)
 	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
-static void
+void
 cond_bool(struct load *ld, struct conf_node *n, struct conds *c, enum atom_kind kind,
     const char *what)
 {
@@ -357,14 +359,6 @@ void
 cond_attachments(struct load *ld, struct conf_node *n, void *obj)
 {
 	cond_quantity(ld, n, obj, QUANTITY_ATTACHMENTS, "attachments");
-}
-
-void
-cond_virus(struct load *ld, struct conf_node *n, void *obj)
-{
-	if (ld->rule && span_is(n->text, "true"))
-		ld->rule->asks_virus = true;
-	cond_bool(ld, n, obj, ATOM_VIRUS, "virus");
 }
 
 void

@@ -104,6 +104,25 @@ cond_dmarc_policy(struct load *ld, struct conf_node *n, void *obj)
 	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
+/* A name that no list has: the rule would never hold. */
+static void
+blocklist_known(struct load *ld, const struct conf_node *at)
+{
+	const struct policy_env *env = ld->env;
+	const char **names = arena_array(ld->d->arena, env->nblocklists + 1, sizeof(*names));
+	const char *near;
+
+	for (size_t i = 0; i < env->nblocklists; i++) {
+		if (span_eq_nocase(env->blocklists[i], at->text))
+			return;
+		names[i] = arena_str(ld->d->arena, env->blocklists[i]);
+	}
+	near = conf_nearest(at->text, names);
+	if (env->nblocklists)
+		diag_at(ld->d, DIAG_WARNING, at, near ? arena_printf(ld->d->arena, "did you mean `%s`?", near) :
+		    NULL, "no blocklist `" SPAN_FMT "` is asked", SPAN_ARG(at->text));
+}
+
 /* true: any list; else names of lists. */
 void
 cond_dnsbl(struct load *ld, struct conf_node *n, void *obj)
@@ -126,6 +145,11 @@ cond_dnsbl(struct load *ld, struct conf_node *n, void *obj)
 			diag_at(ld->d, DIAG_ERROR, list, NULL, "an empty list: this would never hold");
 			return;
 		}
+		if (list->kind == CONF_SCALAR)
+			blocklist_known(ld, list);
+		else
+			CONF_EACH (item, list)
+				blocklist_known(ld, item);
 	}
 	key_begin(&key, "dnsbl");
 	key_texts(&key, &atom.names);

@@ -59,6 +59,8 @@ read_levels(struct load *ld, const struct levels_src *src,
 
 /* --- lexicons ------------------------------------------------------------------------------- */
 
+static const char nothing_left[] = "a word without a letter, digit or sign that shows";
+
 struct lines {			/* of a file being read */
 	struct load *ld;
 	struct conf_file *file;
@@ -91,6 +93,13 @@ no_effect(struct load *ld, const struct conf_file *file, const struct lexicon *x
 	    "weight 0: this word has no effect, nor has %zu more", n - 1);
 }
 
+/* What folding leaves nothing of (a zero-width sign) would never be found. */
+static bool
+left_of(struct load *ld, struct span word)
+{
+	return text_fold_word(ld->tmp, word).n > 0;
+}
+
 static bool
 terms_of_file(struct load *ld, struct conf_node *n, struct detector_lexicon *out)
 {
@@ -110,12 +119,16 @@ terms_of_file(struct load *ld, struct conf_node *n, struct detector_lexicon *out
 	if (!load_file(ld, n, path, &l.file->text))
 		return false;
 	lexicon_parse(ld->tmp, l.file->text, bad_line, &l, &x);
+	terms = arena_array(ld->tmp, x.n, sizeof(*terms));
+	for (size_t i = 0; i < x.n; i++) {
+		terms[i] = (struct detector_term){ x.terms[i].word, x.terms[i].weight };
+		if (!left_of(ld, terms[i].word) &&
+		    !bad_line(&l, x.terms[i].line, 1, (uint32_t)terms[i].word.n, NULL, nothing_left))
+			break;
+	}
 	if (l.bad)
 		return false;
 	no_effect(ld, l.file, &x);
-	terms = arena_array(ld->tmp, x.n, sizeof(*terms));
-	for (size_t i = 0; i < x.n; i++)
-		terms[i] = (struct detector_term){ x.terms[i].word, x.terms[i].weight };
 	out->terms = terms;
 	out->nterms = x.n;
 	return true;
@@ -136,6 +149,9 @@ terms_inline(struct load *ld, struct conf_node *n, struct detector_lexicon *out)
 		} else if (!lexicon_number(s, LEXICON_WEIGHT_MAX, &w)) {
 			diag_at(ld->d, DIAG_ERROR, c, "a number from 0 to 1000, as 3 or 2.5",
 			    "`" SPAN_FMT "` is no weight", SPAN_ARG(s));
+			fine = false;
+		} else if (!left_of(ld, c->key)) {
+			diag_key(ld->d, DIAG_ERROR, c, NULL, "%s", nothing_left);
 			fine = false;
 		} else {
 			if (w == 0)
@@ -239,7 +255,7 @@ lint_graded(struct load *ld, const struct custom *u)
 	least = r.medium && (r.medium < r.high || !r.high) ? r.medium : r.high;
 	if (r.things == 0)
 		diag_key(ld->d, DIAG_WARNING, u->node, NULL, r.documents ?
-		    "detector `" SPAN_FMT "` finds nothing: its index has no document" :
+		    "detector `" SPAN_FMT "` finds nothing: its index has no document that counts" :
 		    "detector `" SPAN_FMT "` finds nothing: its lexicon has no words", SPAN_ARG(u->id));
 	else if (!r.documents && r.distinct > r.things)
 		diag_key(ld->d, DIAG_WARNING, u->node, NULL,

@@ -427,6 +427,7 @@ rule_read(struct load *ld, struct conf_node *n)
 	if (ld->d->errors == errors)
 		actions_check(ld, src);
 	r->judges_virus = src->asks_virus && r->then.outcome != OUTCOME_UNJUDGED;
+	r->judges_suspect = src->asks_suspect && r->then.outcome != OUTCOME_UNJUDGED;
 	r->judges_unscannable = src->asks_unscannable && r->then.outcome != OUTCOME_UNJUDGED;
 	r->detectors = src->detectors;
 	r->ndetectors = src->ndetectors;

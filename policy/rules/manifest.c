@@ -45,6 +45,7 @@ atom_is_text(const struct atom *a)
 	switch (a->kind) {
 	case ATOM_TEXT:
 	case ATOM_HEADER:
+	case ATOM_URL:
 		return true;
 	case ATOM_ADDRESS:
 	case ATOM_CLIENT:
@@ -86,6 +87,13 @@ atom_text_hash(const struct policy *p, const struct atom *a)
 
 		h = hash_numbers(h, (uint64_t)m->floor << 8 | m->where);
 		return hash_numbers(h, detector_hash(p, m->detector));
+	}
+	if (a->kind == ATOM_URL) {
+		const struct url_cond *c = a->url;
+
+		h = hash_numbers(h, (uint64_t)(c->listed + 1) << 8 | (uint64_t)(c->mismatch + 1) << 4 |
+		    (uint64_t)(c->nsets > 0) << 2 | (uint64_t)c->not_host << 1 | (c->like >= 0));
+		return hash_numbers(hash_numbers(h, c->host_hash), c->like_hash);
 	}
 	h = hash_numbers(h, hash_spans(&a->header.name, 1));
 	return hash_numbers(h, a->header.detector < 0 ? 0 :

@@ -18,7 +18,15 @@ static const char base_text[] =
     "    severity: critical\n"
     "    tags: [virus]\n"
     "    when: {virus: true}\n"
-    "    then: {quarantine: virus}\n";
+    "    then: {quarantine: virus}\n"
+    /* RFC 2046, 5.2.2 and 5.2.3: no half of a text can be judged, nor what is fetched later */
+    "  - id: elsewhere\n"
+    "    title: {en: A message in fragments or with its body elsewhere, fr: Message en fragments ou dont le corps est ailleurs}\n"
+    "    direction: outbound\n"
+    "    severity: high\n"
+    "    tags: [evasion]\n"
+    "    when: {defect: [message-partial, external-body]}\n"
+    "    then: {reject: \"5.6.0 A message in fragments or with its body elsewhere cannot be examined, send it whole (ref $ref)\"}\n";
 
 /* RFC 7489, 6.6.4 and 10.3: the wish is the domain owner's, to grant it is ours. What the DNS does not
  * tell now may be told later, and a forger must not profit from its silence. */

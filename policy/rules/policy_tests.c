@@ -538,7 +538,13 @@ test_run(struct run *r, struct conf_node *n)
 		anatomy_build(r->a, raw, NULL, &an);
 	facts.members = members;
 	if (t.virus.n) {
-		facts.av = AV_VIRUS;
+		enum av_kind kind;
+
+		facts.av = AV_UNSCANNABLE;
+		if (av_kind_of(t.virus, &kind)) {
+			facts.av = kind == AV_KIND_MALWARE ? AV_VIRUS : AV_SUSPECT;
+			facts.av_kinds = (uint8_t)(1u << kind);
+		}
 		facts.av_name = t.virus;
 	} else if (t.unscannable) {
 		facts.av = AV_UNSCANNABLE;

@@ -8,18 +8,34 @@
 #include "judge.h"
 #include "record.h"
 
+/* Rated by somebody the policy does not ask. */
+static bool
+of_another(const struct spam_policy *s, const struct facts *f)
+{
+	enum spam_source asked = s->source == SPAM_SOURCE_NONE && s->nchecks ?
+	    SPAM_SOURCE_BUILT_IN : s->source;
+
+	return f->spam_by != SPAM_SOURCE_NONE && asked != SPAM_SOURCE_NONE && f->spam_by != asked;
+}
+
 void
 spam_rate(struct eval *e)
 {
 	const struct spam_policy *s = &e->p->spam;
 	struct facts *f;
 	struct span *symbols;
+	bool built_in = s->nchecks > 0 && s->source <= SPAM_SOURCE_BUILT_IN &&
+	    e->env->direction != DIRECTION_OUTBOUND;
 
-	if (s->nchecks == 0 || s->source > SPAM_SOURCE_BUILT_IN || e->given->spam_known ||
-	    e->env->direction == DIRECTION_OUTBOUND)
+	if (!e->given->spam_known ? !built_in : !of_another(s, e->given))
 		return;
 	f = arena_alloc(e->arena, sizeof(*f));
 	*f = *e->given;
+	f->spam_known = false;
+	e->facts = f;
+	if (!built_in)
+		return;
+	f->spam_class = (struct span){ 0 };
 	symbols = arena_array(e->arena, s->nchecks, sizeof(*symbols));
 	f->spam_score = 0;
 	f->nspam_symbols = 0;
@@ -39,7 +55,7 @@ spam_rate(struct eval *e)
 	}
 	f->spam_symbols = symbols;
 	f->spam_known = true;
-	e->facts = f;
+	f->spam_by = SPAM_SOURCE_BUILT_IN;
 }
 
 static const struct spam_check *
@@ -62,7 +78,7 @@ spam_report(const struct eval *e, struct spam_report *out)
 		return;
 	v = arena_array(e->arena, f->nspam_symbols, sizeof(*v));
 	for (size_t i = 0; i < f->nspam_symbols; i++) {
-		const struct spam_check *c = e->given->spam_known ? NULL :
+		const struct spam_check *c = f->spam_by != SPAM_SOURCE_BUILT_IN ? NULL :
 		    check_named(&e->p->spam, f->spam_symbols[i]);
 
 		v[i] = (struct spam_symbol){ .name = f->spam_symbols[i] };

@@ -67,14 +67,14 @@ put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 
 	memcpy(&score, &f->spam_score, sizeof(score));
 	wire_put_int(b, f->now - env->received);
-	wire_put(b, f->av);
+	wire_put(b, (uint64_t)f->av | (uint64_t)f->av_kinds << 3);
 	wire_put_span(b, f->av_name);
 	wire_put_span(b, f->av_engine);
 	wire_put_span(b, f->av_part);
 	wire_put(b, (uint64_t)f->spf | (uint64_t)f->dkim << 4 | (uint64_t)f->dmarc << 8 |
 	    (uint64_t)f->dnsbl_known << 12 | (uint64_t)f->spam_known << 13 |
 	    (uint64_t)f->reputation_known << 14 | (uint64_t)f->arc << 15 |
-	    (uint64_t)f->dmarc_asks << 19);
+	    (uint64_t)f->dmarc_asks << 19 | (uint64_t)f->spam_by << 21);
 	if (f->dnsbl_known)
 		put_spans(b, f->dnsbl, f->ndnsbl);
 	if (f->spam_known) {
@@ -286,10 +286,10 @@ put_found(struct buf *b, const struct eval *e, struct arena *a, enum depth depth
 
 /* --- text conditions ----------------------------------------------------------------------------- */
 
-#define HEADERS_ASKED 16	/* conditions on headers that no rule came to, asked for the record */
+#define HEADERS_ASKED 16	/* conditions on headers and links that no rule came to, asked for the record */
 
-/* Each in two bits: enum answer. Those on texts are known anyway; one on a header that no rule came
- * to is asked now, in a copy of the evaluation, so that the record changes no verdict. */
+/* Each in two bits: enum answer. Those on texts are known anyway; one on a header or a link that no
+ * rule came to is asked now, in a copy of the evaluation, so that the record changes no verdict. */
 static void
 put_texts(struct buf *b, const struct eval *e)
 {
@@ -308,9 +308,9 @@ put_texts(struct buf *b, const struct eval *e)
 		    e->memo[p->texts[i]] == 1 ? ANSWER_NO : ANSWER_UNKNOWN;
 
 		/* which of them gave up is not kept: none that said no may be believed */
-		if (answer == ANSWER_NO && gave_up && at->kind == ATOM_HEADER)
+		if (answer == ANSWER_NO && gave_up && at->kind != ATOM_TEXT)
 			answer = ANSWER_GAVE_UP;
-		if (answer == ANSWER_UNKNOWN && (at->kind != ATOM_HEADER ||
+		if (answer == ANSWER_UNKNOWN && (at->kind == ATOM_TEXT ||
 		    (asked++ < HEADERS_ASKED && again.steps > EVAL_STEPS / 2))) {
 			bool before = again.detection.undecided, yes;
 

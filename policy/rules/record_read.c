@@ -75,11 +75,15 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	int64_t later = wire_get_int(w);
 
 	w->bad |= __builtin_add_overflow(env->received, later, &f->now);
-	f->av = (enum av_state)wire_get_max(w, AV_FAILED);
+	packed = wire_get_max(w, ((UINT64_C(1) << AV_KIND_COUNT) - 1) << 3 | 7);
+	f->av = (enum av_state)(packed & 7);
+	w->bad |= f->av >= AV_STATES;
+	/* Records of before there were kinds have none. */
+	f->av_kinds = (uint8_t)(packed >> 3 ? packed >> 3 : f->av == AV_VIRUS ? AV_MALWARE : 0);
 	f->av_name = wire_get_span(w);
 	f->av_engine = wire_get_span(w);
 	f->av_part = wire_get_span(w);
-	packed = wire_get_max(w, 0x1fffff);
+	packed = wire_get_max(w, 0xffffff);
 	f->spf = (enum auth_result)(packed & 15);
 	f->dkim = (enum auth_result)(packed >> 4 & 15);
 	f->dmarc = (enum auth_result)(packed >> 8 & 15);
@@ -90,6 +94,8 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->reputation_known = packed >> 14 & 1;
 	f->arc = (enum auth_result)(packed >> 15 & 15);
 	f->dmarc_asks = (enum dmarc_asks)(packed >> 19 & 3);
+	f->spam_by = (enum spam_source)(packed >> 21 & 7);
+	w->bad |= f->spam_by >= SPAM_SOURCES;
 	if (f->dnsbl_known)
 		f->dnsbl = get_spans(w, a, &f->ndnsbl);
 	if (f->spam_known) {

@@ -256,6 +256,7 @@ recorded_atom(struct eval *e, uint32_t index, bool *yes)
 	switch (a->kind) {
 	case ATOM_TEXT:
 	case ATOM_HEADER:
+	case ATOM_URL:
 		if (k->atoms[index] == ANSWER_GAVE_UP)
 			eval_give_up(e);
 		*yes = k->atoms[index] == ANSWER_UNKNOWN ? unknown(k, a) :

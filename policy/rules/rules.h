@@ -18,6 +18,7 @@
 
 #include "addr.h"
 #include "detect/detect.h"
+#include "detect/lookalike_host.h"
 #include "postern/policy.h"
 #include "table.h"
 #include "zone.h"
@@ -82,7 +83,7 @@ enum atom_kind {
 	ATOM_ADDRESS, ATOM_CLIENT, ATOM_USER, ATOM_TLS, ATOM_LISTENER, ATOM_DIRECTION,
 	ATOM_RANGE, ATOM_TEXT, ATOM_HEADER, ATOM_FINDS, ATOM_FILE, ATOM_VIRUS,
 	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT, ATOM_SCHEDULE, ATOM_AUTH, ATOM_DNSBL,
-	ATOM_SPAM, ATOM_REPUTATION
+	ATOM_SPAM, ATOM_REPUTATION, ATOM_URL
 };
 enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC,
 	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */ };
@@ -107,6 +108,15 @@ struct file_cond {		/* all about the same file */
 	struct range size;
 	struct range depth;
 	signed char encrypted, mismatch;	/* -1 not asked, 0 no, 1 yes */
+};
+
+struct url_cond {		/* all about the same link */
+	const uint32_t *sets;	/* `host`; nsets 0: not asked */
+	size_t nsets;
+	bool not_host;
+	signed char listed, mismatch;	/* -1 not asked, 0 no, 1 yes */
+	int like;		/* index in policy.lookalikes, -1: not asked */
+	uint64_t host_hash, like_hash;	/* of what the lists hold */
 };
 
 /* How often a detector matched with at least this confidence in these places. */
@@ -165,6 +175,7 @@ enum spam_class spam_class_of(const struct policy *p, const struct facts *f);
 struct atom {
 	enum atom_kind kind;
 	bool negate;
+	uint8_t kinds;		/* ATOM_VIRUS: 1 << enum av_kind, or-ed; 0: malware, as `want` says */
 	struct span key;	/* the YAML key, for people: "from", "finds fr-nir" */
 	union {
 		struct { enum who who; const uint32_t *sets; size_t n; } address;
@@ -176,6 +187,7 @@ struct atom {
 		struct { uint32_t measure, min; bool all; } finds;	/* and ATOM_TEXT */
 		struct { struct span name; int detector; } header;	/* -1: its presence */
 		const struct file_cond *file;
+		const struct url_cond *url;
 		uint32_t defects;
 		struct { const struct schedule *const *v; size_t n; } schedules;
 		struct { enum auth_fact fact; unsigned results; } auth;	/* 1 << AUTH_… */
@@ -293,6 +305,7 @@ struct rule {
 	size_t ndetectors;
 	int file_atom;		/* of its `attachment`, for $filenames; -1: none */
 	bool judges_virus;	/* asks for `virus: true` and has an outcome of its own */
+	bool judges_suspect;	/* the same of `virus: {kind: ...}` */
 	bool judges_unscannable;
 	bool from_pack;
 	const char *file;	/* where it stands */
@@ -302,7 +315,7 @@ struct rule {
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
 	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_ARC, SIGNAL_DNSBL, SIGNAL_SPAM,
-	SIGNAL_REPUTATION, SIGNAL_FLAGS };
+	SIGNAL_REPUTATION, SIGNAL_URLS, SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
@@ -326,6 +339,9 @@ struct policy {
 	struct measure *measures;
 	size_t nmeasures;
 	struct detectors *detectors;	/* NULL: none */
+	struct confusables *confusables;	/* NULL: nothing asks for look-alikes */
+	struct lookalikes **lookalikes;	/* of each list that names some */
+	size_t nlookalikes;
 	uint64_t *live;		/* detectors that an enforced rule or an exception asks; one bit for each */
 	struct signals signals;
 	struct limit_rule *limits;
@@ -389,6 +405,8 @@ struct eval {
 	bool unscannable, encrypted;
 	bool exhausted;		/* the budget is gone */
 	bool began_undecided;	/* a detector gave up, before any condition was asked */
+	struct url_eval *urls;	/* what is known of the links (urls.c); NULL: nothing yet */
+	bool url_why;		/* every key of a link is asked, not only up to the first that fails */
 	struct recorded *recorded;	/* NULL: the message itself is here */
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
 	int64_t texts;		/* left for regular expressions on single headers */
@@ -435,6 +453,12 @@ struct span eval_why_not(struct eval *e, const struct cond *c, bool *partly);
 bool fact_known(const struct atom *a, const struct facts *f);
 bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
 struct span fact_why(struct eval *e, const struct atom *a);
+
+/* --- urls.c ------------------------------------------------------------------------- */
+
+bool url_ask(struct eval *e, const struct atom *a);
+struct span url_why_not(struct eval *e, const struct atom *a, bool *partly);
+void url_evidence(struct eval *e, struct verdict *v);	/* its decisions are made */
 
 bool glob_match(struct span glob, struct span name);	/* * and ?, without ASCII case */
 bool eval_spend(struct eval *e, uint64_t steps);	/* false: the budget is gone */

@@ -59,6 +59,10 @@ atom_wake(struct load *ld, const struct atom *a, struct wake *w)
 		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_DEFECT);
 		w->rank = 3;
 		break;
+	case ATOM_URL:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_URLS);
+		w->rank = 6;
+		break;
 	case ATOM_AUTH:
 		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + (a->auth.fact == AUTH_FACT_ASKS ?
 		    SIGNAL_DMARC : SIGNAL_SPF + a->auth.fact));

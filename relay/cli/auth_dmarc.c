@@ -143,7 +143,8 @@ step(void *ctx)
 int
 auth_dmarc(int argc, char **argv, const struct cli *cli, const struct config *conf)
 {
-	struct asked q = { .r = { .spf = AUTH_NONE } };
+	struct asked q = { .r = { .spf = AUTH_NONE,
+		.discovery = conf->verify.tree_walk ? DMARC_TREE_WALK : DMARC_PSL } };
 	struct dmarc_psl *psl = NULL;
 	const struct dmarc_result *r;
 	struct lookup *l = NULL;

@@ -164,7 +164,7 @@ int
 auth_spf(int argc, char **argv, const struct cli *cli, const struct config *conf)
 {
 	struct asked q = { .r = { .explain = true, .serial = true, .now = clock_real(),
-		.receiver = conf->hostname } };
+		.receiver = conf->hostname, .engine = (enum spf_engine)conf->verify.spf } };
 	const struct spf_result *r;
 	struct dns_book *b;
 	struct lookup *l;

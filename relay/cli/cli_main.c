@@ -54,7 +54,7 @@ const struct command commands[] = {
 	    "  `pass`. RESULT: is `pass:` unless given; --sample: 0 to 99, those below pct= count", cmd_auth },
 	{ "policy", "the rules: how they do, and what became of them when",
 	    "policy list\n"
-	    "policy show RULE\n"
+	    "policy show RULE|DETECTOR   (detector:NAME where a rule has that name too)\n"
 	    "policy backtest [DIR] [--last 7d] [--rule RULE] [--ids N]\n"
 	    "policy promote RULE [--yes]\n"
 	    "policy history\n"

@@ -4,6 +4,7 @@
  * folder. A folder is a policy; a file is a configuration or a policy, told by
  * its keys. `posternd -n` and every reload go through here.
  */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "net/transport.h"
 #include "reader/program.h"
 #include "scanner/load_policy.h"
+#include "scanner/stamps.h"
 #include "signer/dkim_ring.h"
 #include "signer/dkim_sign.h"
 
@@ -93,9 +95,26 @@ check_keys(struct check *c, const char *shown)
 			dkim_key_free(&key);
 		}
 	}
-	if (c->conf->av != AV_OFF && access(c->conf->av_databases, F_OK) == -1)
+}
+
+static void
+check_antivirus(struct check *c)
+{
+	const struct conf_antivirus *av = &c->conf->antivirus;
+	struct stamps *stamps;
+	bool readable = true;
+	struct err err;
+
+	if (av->engine == AV_LIBCLAMAV && access(av->databases, F_OK) == -1)
 		diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "antivirus databases %s are not there",
-		    c->conf->av_databases);
+		    av->databases);
+	for (size_t i = 0; i < av->nstamp_keys; i++)
+		readable &= access(av->stamp_keys[i], R_OK) == 0 || errno != EACCES;
+	if (!readable)
+		return;
+	if ((stamps = stamps_new(av, &err)) == NULL)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+	stamps_free(&stamps);
 }
 
 /* As the receiver will read them, likewise. */
@@ -222,6 +241,7 @@ check_config(struct check *c, const char *path)
 	if (c->conf == NULL)
 		return;
 	check_keys(c, path);
+	check_antivirus(c);
 	check_tls(c);
 	check_users(c);
 	check_ocr(c);

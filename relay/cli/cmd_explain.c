@@ -348,7 +348,7 @@ static void
 put_virus(struct buf *o, const struct facts *f, const char *trouble)
 {
 	static const char *const states[] = { [AV_NOT_ASKED] = "not asked", [AV_CLEAN] = "clean",
-		[AV_VIRUS] = "found ", [AV_UNSCANNABLE] = "unscannable: ", [AV_FAILED] = "failed: " };
+		[AV_VIRUS] = "found ", [AV_UNSCANNABLE] = "unscannable: ", [AV_FAILED] = "failed: ", [AV_SUSPECT] = "suspicious: " };
 
 	buf_printf(o, "antivirus: %s", states[f->av]);
 	put_safe(o, f->av == AV_FAILED ? span_str(trouble) : f->av_name);
@@ -448,6 +448,17 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 	buf_puts(o, v->nfindings ? "findings:\n" : "findings: none\n");
 	for (size_t i = 0; i < v->nfindings; i++)
 		put_finding(o, &v->findings[i]);
+	for (size_t i = 0; i < v->nurls; i++) {
+		buf_puts(o, i ? "  " : "links:\n  ");
+		put_safe(o, v->urls[i].rule);
+		buf_puts(o, ": ");
+		put_safe(o, v->urls[i].url);
+		buf_puts(o, ", ");
+		put_safe(o, v->urls[i].why);
+		buf_printf(o, " (%s, part ", v->urls[i].kind);
+		put_safe(o, v->urls[i].part);
+		buf_printf(o, ", offset %u)\n", v->urls[i].offset);
+	}
 	if (v->nnear_misses)
 		buf_puts(o, "near misses:\n");
 	for (size_t i = 0; i < v->nnear_misses; i++) {

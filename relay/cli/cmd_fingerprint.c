@@ -20,6 +20,7 @@
 #include "cli/fingerprint_folder.h"
 #include "cli/page.h"
 #include "clock.h"
+#include "scanner/archive.h"
 #include "table.h"
 #include "utf8.h"
 
@@ -249,8 +250,13 @@ write_index(struct fingerprint_folder *f, struct fingerprint_maker *m, struct bu
 
 	buf_init(b, FINGERPRINT_BYTES_MAX);
 	if (fingerprint_maker_write(m, clock_real() / US_PER_SEC, b, &err) == 0 &&
-	    fingerprint_folder_write(f, buf_data(b), &err) == 0)
+	    fingerprint_folder_write(f, buf_data(b), &err) == 0) {
+		if (buf_size(b) > ARCHIVE_LISTS_MAX)
+			fprintf(stderr, "postern: the index is larger than what the history of policies keeps "
+			    "(%zu MiB): mail judged with it cannot be replayed with the policy of that day\n",
+			    ARCHIVE_LISTS_MAX >> 20);
 		return CLI_OK;
+	}
 	fprintf(stderr, "postern: %s\n", err.text);
 	return CLI_FINDINGS;
 }

@@ -1,4 +1,4 @@
-/* cmd_policy_list.c -- `postern policy list` and `postern policy show ID`.
+/* cmd_policy_list.c -- `postern policy list` and `postern policy show ID`, of a rule or a detector.
  *
  * The rules of the folder as it is now, with how often each has hit: in the
  * last day, in the last week, and when last. Without a daemon there are no
@@ -320,16 +320,84 @@ json_show(struct listing *l, const struct policy_rule_info *r, const struct rule
 }
 
 static void
+show_detector(struct listing *l, struct span id, const struct policy_detector_info *info,
+    const struct rule_source *src)
+{
+	struct buf *o = &l->out;
+
+	page_begin(o, l->cli, BOLD);
+	page_text(o, id);
+	page_end(o, l->cli, BOLD);
+	buf_printf(o, "  detector: %s", info->kind);
+	if (info->holds.n) {
+		buf_puts(o, "\n");
+		page_text(o, info->holds);
+	}
+	if (src) {
+		buf_printf(o, "\n%s:%u\n\n", l->parts.files[src->file].name, src->line);
+		page_lines(o, "  ", src->text);
+	}
+	buf_puts(o, info->nrules ? "\nrules that ask it:\n" : "\nno rule asks it\n");
+	for (size_t i = 0; i < info->nrules; i++) {
+		buf_puts(o, "  ");
+		page_text(o, info->rules[i]);
+		buf_putc(o, '\n');
+	}
+}
+
+static void
+json_show_detector(struct listing *l, struct span id, const struct policy_detector_info *info,
+    const struct rule_source *src)
+{
+	struct json j;
+
+	json_begin(&j, &l->out);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kstr(&j, "detector", id);
+	json_kcstr(&j, "kind", info->kind);
+	json_kstr(&j, "holds", info->holds);
+	json_kcstr(&j, "file", src ? l->parts.files[src->file].name : NULL);
+	json_kuint(&j, "line", src ? src->line : 0);
+	json_kstr(&j, "source", src ? src->text : (struct span){ 0 });
+	json_key(&j, "rules");
+	json_array(&j);
+	for (size_t i = 0; i < info->nrules; i++)
+		json_str(&j, info->rules[i]);
+	json_end_array(&j);
+	json_end_object(&j);
+	buf_putc(&l->out, '\n');
+}
+
+/* false: there is no such detector either. */
+static bool
+detector_shown(struct listing *l, struct span id)
+{
+	struct policy_detector_info info;
+	struct rule_source src;
+	bool found;
+
+	if (!policy_detector_info(l->p, id, l->arena, &info))
+		return false;
+	found = detector_source_find(&l->parts, id, l->arena, &src);
+	(l->cli->json ? json_show_detector : show_detector)(l, id, &info, found ? &src : NULL);
+	return true;
+}
+
+static void
 say_no_rule(const struct listing *l, const char *id)
 {
-	size_t n = policy_rule_count(l->p);
-	const char **names = arena_array(l->arena, n + 1, sizeof(*names)), *near;
+	size_t n = policy_rule_count(l->p), nd = policy_detector_count(l->p), k = n;
+	const char **names = arena_array(l->arena, n + nd + 1, sizeof(*names)), *near;
 	struct policy_rule_info info;
 
 	for (size_t i = 0; policy_rule_info(l->p, i, &info); i++)
 		names[i] = arena_str(l->arena, info.id);
+	for (size_t i = 0; i < nd; i++)
+		if (policy_detector_id(l->p, i).n)
+			names[k++] = arena_str(l->arena, policy_detector_id(l->p, i));
 	near = conf_nearest(span_str(id), names);
-	fprintf(stderr, "postern: the policy has no rule `%s`", id);
+	fprintf(stderr, "postern: the policy has no rule or detector `%s`", id);
 	if (near)
 		fprintf(stderr, "; did you mean `%s`?\n", near);
 	else
@@ -353,6 +421,10 @@ cmd_policy_show(int argc, char **argv, const struct cli *cli)
 	while (policy_rule_info(l.p, i, &info) && !span_is(info.id, argv[1]))
 		i++;
 	if (!policy_rule_info(l.p, i, &info)) {
+		struct span id = span_str(argv[1]);
+
+		if (detector_shown(&l, span_starts(id, SPAN_LIT("detector:")) ? span_from(id, 9) : id))
+			return close_listing(&l, CLI_OK);
 		say_no_rule(&l, argv[1]);
 		return close_listing(&l, CLI_USAGE);
 	}

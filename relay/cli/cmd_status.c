@@ -184,6 +184,26 @@ look_at_delivery(struct status_page *p)
 	}
 }
 
+static void
+look_at_antivirus(struct status_page *p)
+{
+	const struct jval *alarms = jval_get(jval_get(p->master.v, "antivirus"), "alarms"), *v;
+
+	for (size_t i = 0; (v = jval_at(alarms, i)) != NULL; i++) {
+		struct span kind = jval_text(v, "kind"), text = jval_text(v, "text");
+
+		if (span_is(kind, "down"))
+			note(p, true, "the antivirus is blind, mail is deferred: " SPAN_FMT, SPAN_ARG(text));
+		else if (span_is(kind, "refused"))
+			note(p, true, "new antivirus signatures are refused, the old ones are in use: " SPAN_FMT,
+			    SPAN_ARG(text));
+		else if (span_is(kind, "limits"))
+			note(p, false, SPAN_FMT, SPAN_ARG(text));
+		else
+			note(p, true, "antivirus: " SPAN_FMT ": does freshclam run?", SPAN_ARG(text));
+	}
+}
+
 /* ---- the page ---- */
 
 static void
@@ -276,6 +296,33 @@ put_mail(struct status_page *p)
 		buf_puts(o, ", the oldest for ");
 		page_age(o, clock_real() - oldest);
 	}
+	buf_putc(o, '\n');
+}
+
+static void
+put_antivirus(struct status_page *p)
+{
+	const struct jval *av = jval_get(p->master.v, "antivirus");
+	const struct jval *c = jval_get(p->master.v, "counters");
+	struct buf *o = &p->out;
+
+	if (jval_text(av, "engine").n == 0)
+		return;
+	buf_puts(o, "  antivirus: ");
+	page_text(o, jval_text(av, "engine"));
+	if (jval_int(av, "made", 0)) {
+		buf_puts(o, ", signatures ");
+		page_age(o, jval_int(av, "age", 0) * US_PER_SEC);
+		buf_puts(o, " old");
+	}
+	if (jval_bool(av, "loading"))
+		buf_puts(o, ", loading new ones");
+	buf_printf(o, "; %lld messages scanned", (long long)jval_int(c, "av_scans", 0));
+	if (jval_int(c, "av_attachments_remembered", 0))
+		buf_printf(o, ", %lld attachments known", (long long)jval_int(c,
+		    "av_attachments_remembered", 0));
+	if (jval_int(c, "av_stamps_accepted", 0))
+		buf_printf(o, ", %lld stamps accepted", (long long)jval_int(c, "av_stamps_accepted", 0));
 	buf_putc(o, '\n');
 }
 
@@ -376,11 +423,13 @@ cmd_status(int argc, char **argv, const struct cli *cli)
 		look_at_counters(&p);
 		look_at_journal(&p);
 		look_at_delivery(&p);
+		look_at_antivirus(&p);
 		if (cli->json) {
 			put_json(&p);
 		} else {
 			put_top(&p);
 			put_mail(&p);
+			put_antivirus(&p);
 			put_processes(&p);
 		}
 		page_flush(&p.out);

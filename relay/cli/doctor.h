@@ -27,6 +27,7 @@ void doctor_blocklists(struct doctor *d);	/* our public addresses on them */
 void doctor_source(struct doctor *d);		/* do we know our public addresses? */
 /* doctor_files.c: what grows old on this machine */
 void doctor_tls(struct doctor *d);		/* our certificate: name, end, key */
-void doctor_antivirus(struct doctor *d);	/* age of the signatures */
+/* doctor_antivirus.c */
+void doctor_antivirus(struct doctor *d);	/* clamd, its limits; age of the signatures */
 
 #endif

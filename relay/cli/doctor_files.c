@@ -1,6 +1,4 @@
-/* doctor_files.c -- what grows old on this machine: our certificate, the antivirus signatures; see doctor.h. */
-#include <clamav.h>
-#include <dirent.h>
+/* doctor_files.c -- what grows old on this machine: our certificate; see doctor.h. */
 #include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -10,10 +8,7 @@
 
 #include "cli/doctor.h"
 
-#define DAY 86400
 #define CERT_SOON 14		/* days */
-#define AV_OLD 3		/* days: freshclam has missed several */
-#define AV_TOO_OLD 7
 
 /* ---- the certificate ---- */
 
@@ -74,57 +69,4 @@ doctor_tls(struct doctor *d)
 		    " is good for %d more days%s", SPAN_ARG(c->hostname), days,
 		    days < CERT_SOON ? ": renew it, then `postern reload`" : "");
 	X509_free(x);
-}
-
-/* ---- antivirus signatures ---- */
-
-/* When the newest database was made: its own header says, else the file's time. */
-static time_t
-newest(const char *folder)
-{
-	DIR *dir = opendir(folder);
-	time_t best = 0;
-	struct dirent *e;
-	char path[4096];
-
-	while (dir && (e = readdir(dir)) != NULL) {
-		struct cl_cvd *cvd = NULL;
-		struct stat st;
-		time_t t;
-
-		if (e->d_name[0] == '.' || snprintf(path, sizeof(path), "%s/%s", folder, e->d_name) >=
-		    (int)sizeof(path) || stat(path, &st) == -1 || !S_ISREG(st.st_mode))
-			continue;
-		if (strstr(e->d_name, ".cvd") || strstr(e->d_name, ".cld"))
-			cvd = cl_cvdhead(path);
-		t = cvd && cvd->stime ? (time_t)cvd->stime : st.st_mtime;
-		if (cvd)
-			cl_cvdfree(cvd);
-		if (t > best)
-			best = t;
-	}
-	if (dir)
-		closedir(dir);
-	return best;
-}
-
-void
-doctor_antivirus(struct doctor *d)
-{
-	const struct config *c = d->conf;
-	time_t made;
-	long days;
-
-	if (c->av == AV_OFF) {
-		doctor_say(d, DOUBTFUL, "antivirus", "off (antivirus: {engine: off})");
-		return;
-	}
-	made = newest(c->av_databases);
-	days = (long)((time(NULL) - made) / DAY);
-	if (made == 0)
-		doctor_say(d, ILL, "antivirus", "no signatures in %s: freshclam fetches them", c->av_databases);
-	else
-		doctor_say(d, days > AV_TOO_OLD ? ILL : days > AV_OLD ? DOUBTFUL : HEALTHY, "antivirus",
-		    "the newest signatures are %ld days old%s", days,
-		    days > AV_OLD ? ": does freshclam run, and reach its servers?" : "");
 }

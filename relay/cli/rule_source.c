@@ -56,26 +56,51 @@ find_rule(const struct conf_node *root, struct span id)
 	return NULL;
 }
 
-bool
-rule_source_find(const struct policy_parts *parts, struct span id, struct arena *a,
-    struct rule_source *out)
+static const struct conf_node *
+find_detector(const struct conf_node *root, struct span id)
+{
+	CONF_EACH (n, conf_get(root, "detectors")) {
+		if (span_eq(n->key, id))
+			return n;
+	}
+	return NULL;
+}
+
+static bool
+find(const struct policy_parts *parts, struct span id, struct arena *a, struct rule_source *out,
+    const struct conf_node *(*in)(const struct conf_node *root, struct span id))
 {
 	for (size_t i = 0; i < parts->nfiles; i++) {
 		const struct policy_source *f = &parts->files[i];
-		const struct conf_node *rule;
+		const struct conf_node *node;
 		struct diags d;
 
 		if (f->text.n < id.n || memmem(f->text.p, f->text.n, id.p, id.n) == NULL)
 			continue;
 		diags_init(&d, a);
-		rule = find_rule(conf_parse(f->name, f->text, &d), id);
-		if (rule == NULL)
+		node = in(conf_parse(f->name, f->text, &d), id);
+		if (node == NULL)
 			continue;
-		*out = (struct rule_source){ i, rule, rule->line, { 0 } };
-		out->text = item_text(f->text, line_start(f->text, rule->line));
+		*out = (struct rule_source){ i, node, in == find_rule ? node->line : node->key_line,
+			{ 0 } };
+		out->text = item_text(f->text, line_start(f->text, out->line));
 		return true;
 	}
 	return false;
+}
+
+bool
+rule_source_find(const struct policy_parts *parts, struct span id, struct arena *a,
+    struct rule_source *out)
+{
+	return find(parts, id, a, out, find_rule);
+}
+
+bool
+detector_source_find(const struct policy_parts *parts, struct span id, struct arena *a,
+    struct rule_source *out)
+{
+	return find(parts, id, a, out, find_detector);
 }
 
 bool

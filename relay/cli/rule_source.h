@@ -14,6 +14,9 @@ struct rule_source {
 /* false: no file has it (it is of a pack). Trees live in the arena. */
 bool rule_source_find(const struct policy_parts *parts, struct span id, struct arena *a,
     struct rule_source *out);
+/* The same of a detector of the policy; node is its value. */
+bool detector_source_find(const struct policy_parts *parts, struct span id, struct arena *a,
+    struct rule_source *out);
 /* The place of a scalar without its quotes, in the text of its file. false: it is not written plainly. */
 bool scalar_place(struct span text, const struct conf_node *scalar, size_t *at);
 

@@ -37,6 +37,7 @@ facts_put(struct enc *e, const struct facts *f)
 	enc_u8(e, f->reputation_known);
 	enc_u8(e, f->reputation);
 	enc_u8(e, f->spam_known);
+	enc_u8(e, (uint8_t)f->spam_by);
 	enc_u64(e, score);
 	texts_put(e, f->spam_symbols, f->nspam_symbols);
 	enc_span(e, f->spam_class);
@@ -58,6 +59,7 @@ facts_get(struct dec *d, struct arena *a, struct facts *f)
 	f->reputation_known = dec_enum(d, 2);
 	f->reputation = (uint8_t)dec_enum(d, 101);
 	f->spam_known = dec_enum(d, 2);
+	f->spam_by = (enum spam_source)dec_enum(d, SPAM_SOURCES);
 	score = dec_u64(d);
 	memcpy(&f->spam_score, &score, sizeof(score));
 	if (!(f->spam_score >= -1e9 && f->spam_score <= 1e9))	/* nor a NaN */

@@ -263,28 +263,6 @@ read_dns(struct reader *r, const struct conf_node *map)
 }
 
 static void
-read_antivirus(struct reader *r, const struct conf_node *map)
-{
-	static const char *const known[] = { "engine", "databases", "socket", NULL };
-	static const char *const engines[] = { "libclamav", "off", NULL };
-	const struct conf_node *n;
-	struct span s;
-	int v;
-
-	r->c->av = AV_LIBCLAMAV;
-	r->c->av_databases = "/var/lib/clamav";
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{engine, databases}"))
-		return;
-	conf_check_keys(r->d, map, "antivirus", known);
-	if ((n = conf_get(map, "engine")) && n->kind == CONF_SCALAR && span_is(n->text, "clamd"))
-		error_at(r, n, "libclamav", "`engine: clamd` is not in this version");
-	else if (n && conf_enum(r->d, n, engines, &v))
-		r->c->av = (enum av_engine)v;
-	if ((n = conf_get(map, "databases")) && conf_text(r->d, n, "a folder", &s))
-		r->c->av_databases = path_of(r, s);
-}
-
-static void
 read_scanners(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "processes", "timeout", "memory", "ocr", NULL };
@@ -426,7 +404,7 @@ read_top(struct reader *r, const struct conf_node *root)
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
-		"directory", "journal", "tls_reports", "verify", NULL };
+		"directory", "journal", "tls_reports", "verify", "antispam", NULL };
 	static const char *const later[] = { "console", "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -501,6 +479,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_queue(&r, conf_get(root, "queue"));
 		read_reports(&r, conf_get(root, "tls_reports"), conf_get(root, "postmaster") != NULL);
 		read_verify(&r, conf_get(root, "verify"));
+		read_filter(&r, conf_get(root, "antispam"));
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
 		read_scanners(&r, conf_get(root, "scanners"));

@@ -231,6 +231,15 @@ struct conf_queue {
 /* What is asked about who sends inbound mail: the verifiers'. */
 enum conf_spf { CONF_SPF_STRICT, CONF_SPF_LIBSPF2, CONF_SPF_BOTH };
 struct dnsbl_list;
+enum filter_kind { FILTER_NONE, FILTER_RSPAMD, FILTER_SPAMD };
+struct conf_filter {		/* of spam, outside */
+	enum filter_kind kind;
+	struct conf_host host;		/* an address and a port */
+	int64_t timeout;		/* 10s */
+	uint64_t max_size;		/* 2 MB: what is larger it is not asked about */
+	struct span user;		/* spamd: whose preferences; empty: its own */
+};
+
 struct conf_verify {
 	uint32_t processes;		/* 1 */
 	int64_t timeout;		/* 20s for all that one message takes (RFC 7208, 4.6.4) */
@@ -244,7 +253,31 @@ struct conf_verify {
 };
 
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };
-enum av_engine { AV_LIBCLAMAV, AV_OFF };
+enum av_engine { AV_LIBCLAMAV, AV_CLAMD, AV_OFF };
+enum av_old { AV_OLD_WARN, AV_OLD_DEFER, AV_OLD_UNSCANNABLE };
+
+#define STAMP_KEYS_MAX 4
+#define CLAMD_MAX_SIZE (UINT64_C(25) << 20)	/* clamd's own StreamMaxLength where Debian installs it */
+
+struct conf_antivirus {
+	enum av_engine engine;
+	const char *databases;		/* absolute */
+	const char *socket;		/* of clamd, absolute, when clamd.family is 0 */
+	struct ip clamd;
+	uint16_t clamd_port;
+	uint64_t max_size;		/* clamd is not sent more: unscannable */
+	bool pua, macros;		/* false */
+	bool phishing, encrypted;	/* true */
+	bool remember;			/* verdicts of attachments that were seen before, true */
+	int64_t max_age;		/* of the signatures, 3d; 0: any */
+	enum av_old on_old;
+	bool reload_after;		/* new signatures are loaded when the old ones are gone */
+	const char *const *stamp_keys;	/* absolute; none: no stamps */
+	size_t nstamp_keys;
+	struct conf_nets stamp_trust;	/* whose stamps are looked at … */
+	bool stamp_authenticated;	/* … when they have proved who they are */
+	int64_t stamp_expires;		/* 1h */
+};
 
 #define SCAN_MEMORY (UINT64_C(2) << 30)
 #define SCAN_MEMORY_MIN (UINT64_C(64) << 20)
@@ -286,6 +319,7 @@ struct config {
 	struct conf_delivery delivery;
 	struct conf_queue queue;
 	struct conf_verify verify;
+	struct conf_filter filter;
 	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
@@ -295,8 +329,7 @@ struct config {
 	size_t nprobes, nblocklists;
 	bool dnssec;			/* true */
 	const char *trust_anchor;	/* absolute; NULL: the root's */
-	enum av_engine av;
-	const char *av_databases;
+	struct conf_antivirus antivirus;
 	uint32_t scanners;		/* processes; `auto`: the number of processors */
 	int64_t scan_timeout;
 	uint64_t scan_memory;		/* bytes that each may have beside what all share */

@@ -106,7 +106,7 @@ network_hint(struct reader *r, struct span name)
 }
 
 /* A list of networks, by name or written out: allow, proxy_protocol … */
-static size_t
+size_t
 read_allow(struct reader *r, const struct conf_node *list, const struct cidr **cidrs,
     const struct span **nets)
 {

@@ -28,6 +28,8 @@ bool read_host(struct reader *r, const struct conf_node *n, uint16_t port, struc
 /* ---- config_listeners.c ---- */
 void read_networks(struct reader *r, const struct conf_node *map);
 void read_listeners(struct reader *r, const struct conf_node *list);
+size_t read_allow(struct reader *r, const struct conf_node *list, const struct cidr **cidrs,
+    const struct span **nets);
 size_t read_hosts(struct reader *r, const struct conf_node *list, uint16_t port,
     const struct conf_host **out);
 void refuse_later(struct reader *r, const struct conf_node *map, const char *const *keys);
@@ -46,7 +48,12 @@ void read_doctor(struct reader *r, const struct conf_node *map);
 void read_public(struct reader *r, const struct conf_node *list);
 void read_reports(struct reader *r, const struct conf_node *map, bool postmaster);
 
+/* ---- config_antivirus.c ---- */
+void read_antivirus(struct reader *r, const struct conf_node *map);
+
 /* ---- config_verify.c ---- */
+/* `antispam`, in config_filter.c */
+void read_filter(struct reader *r, const struct conf_node *map);
 void read_verify(struct reader *r, const struct conf_node *map);
 
 /* ---- config_ocr.c; scanners.timeout is read before ---- */

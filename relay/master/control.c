@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "master/av_watch.h"
 #include "master/master.h"
 #include "receiver/limits.h"
 
@@ -129,6 +130,7 @@ status(struct master *m, int fd)
 	json_kcstr(&j, "refused", m->refused);
 	json_kbool(&j, "waits", watch_waits(m));
 	json_end_object(&j);
+	av_watch_status(m, &j);
 	json_key(&j, "listeners");
 	json_array(&j);
 	for (size_t i = 0; i < m->now.conf->nlisteners; i++) {

@@ -8,7 +8,7 @@
 
 #define SHARED_MAGIC UINT64_C(0x706f737465726e31)
 
-_Static_assert(COUNTER_COUNT <= 64, "struct shared has room for 64 counters");
+_Static_assert(COUNTER_COUNT <= 128, "struct shared has room for 128 counters");
 
 static struct shared *mapped;
 

@@ -31,6 +31,15 @@
 	X(SCANS, "scans", "messages judged") \
 	X(SCAN_ERRORS, "scan_errors", "scanners that died or did not answer") \
 	X(AV_SCANS, "av_scans", "messages the antivirus engine looked at") \
+	X(AV_REMEMBERED, "av_attachments_remembered", "attachments not looked at again: they had been clean") \
+	X(AV_CANARIES_MISSED, "av_canaries_missed", "times the antivirus did not find the test file, or could not look") \
+	X(AV_RELOADS, "av_signature_reloads", "new signatures taken into use") \
+	X(AV_RELOADS_REFUSED, "av_signature_reloads_refused", "new signatures that could not be loaded") \
+	X(AV_SIGNATURES_MADE, "av_signature_timestamp_seconds", "when the antivirus signatures were made") \
+	X(AV_STAMPED, "av_stamps_made", "messages stamped as scanned") \
+	X(AV_STAMPS_ACCEPTED, "av_stamps_accepted", "messages not scanned: a trusted hop had, with the same signatures") \
+	X(AV_STAMPS_REFUSED, "av_stamps_refused", "stamps of trusted hops that did not fit: scanned") \
+	X(AV_STAMPS_STRIPPED, "av_stamps_stripped", "stamps taken out: their senders are not trusted") \
 	X(SIGNATURES, "dkim_signatures", "DKIM signatures made") \
 	X(OUT_DELIVER, "outcome_deliver", "recipients judged deliver") \
 	X(OUT_REJECT, "outcome_reject", "recipients judged reject") \
@@ -84,7 +93,7 @@ const char *counter_help(enum counter c);
 #define RECALL_BYTES ((size_t)4 << 20)		/* half a million addresses */
 struct shared {
 	uint64_t magic;
-	_Alignas(64) uint64_t counters[64];
+	_Alignas(64) uint64_t counters[128];
 	_Alignas(4096) unsigned char limits[LIMITS_BYTES];
 	_Alignas(4096) unsigned char transcript[TRANSCRIPT_SHARE];
 	_Alignas(4096) unsigned char recall[RECALL_BYTES];

@@ -29,6 +29,10 @@ struct proc {
 	uint32_t instance, generation;
 	uint32_t parent;	/* worker: its parent's instance */
 	struct link *control;	/* NULL once it is gone */
+	uint64_t print;		/* a scanner's parent: of the databases it loads (av_watch.c) */
+	bool trial;		/* … beside one that works, until it has shown that it does */
+	bool told;		/* … and has said why it ends */
+	char *ill;		/* a worker: why its antivirus is blind; NULL: it is not */
 	uint32_t grace;		/* RETIRING: seconds it was given; 0: none */
 	int64_t started;	/* clock_mono */
 	struct proc *next;
@@ -91,6 +95,7 @@ struct master {
 	struct waiting *waiting;	/* control clients that wait for the end of a reload */
 	char *refused;		/* why the last reload was; NULL: it was not */
 	struct watch *watch;	/* files the policy refers to */
+	struct av_watch *av;	/* signatures of the antivirus */
 };
 
 /* processes.c */

@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
+#include "master/av_watch.h"
 #include "master/master.h"
 #include "master/runtime.h"
 #include "master/startup.h"
@@ -279,6 +280,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		procs_fill(m);
 	reload_settle(m, false);
 	watch_look(m);
+	av_watch_look(m);
 }
 
 /* ---- the start ---- */

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "master/av_watch.h"
 #include "master/master.h"
 #include "master/startup.h"
 #include "reader/program.h"
@@ -55,6 +56,7 @@ proc_free(struct master *m, struct proc *gone)
 		if (*pp == gone) {
 			*pp = gone->next;
 			link_close(&gone->control);
+			free(gone->ill);
 			free(gone);
 			reload_settle(m, false);
 			return;
@@ -158,6 +160,8 @@ proc_ready(struct master *m, struct proc *p)
 		proc_wire(m, p);
 	if (p->role == ROLE_STORE)
 		history_tell(m);
+	if (p->worker)
+		av_watch_worker(m, p);
 	if (m->next.conf && p->generation == m->next.number) {
 		reload_advance(m);
 		return;
@@ -227,6 +231,8 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 			return -1;
 		proc_fault(m, p, &peer);
 		return 0;
+	case FRAME_ANTIVIRUS:
+		return av_watch_heard(m, p, f);
 	case FRAME_POLICY:
 		return history_seen(m, p, f);
 	case FRAME_WORKER:
@@ -330,6 +336,7 @@ int
 proc_start(struct master *m, enum role role, const struct generation *g, struct err *err)
 {
 	uint32_t instance = ++m->last_instance;
+	uint64_t print = role == ROLE_SCANNER ? av_print(g) : 0;
 	char **env = role_environment();
 	struct proc *p;
 	int sv[2];
@@ -348,6 +355,7 @@ proc_start(struct master *m, enum role role, const struct generation *g, struct 
 	close(sv[1]);
 	p = proc_new(m, role, instance, g->number, sv[0]);
 	p->pid = pid;
+	p->print = print;
 	return 0;
 }
 
@@ -395,6 +403,11 @@ died(struct master *m, struct proc *p, int status)
 		snprintf(how, sizeof(how), "signal %d", WTERMSIG(status));
 	else
 		snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status));
+	if (!expected && av_watch_died(m, p, how)) {
+		kill(-p->pid, SIGKILL);
+		proc_free(m, p);
+		return;
+	}
 	if (!expected || (status != 0 && m->phase != PHASE_STOPPING)) {
 		log_error("%s[%d] ended: %s%s", role_name(p->role), (int)p->pid, how,
 		    expected ? "" : "; it is started again");
@@ -484,7 +497,13 @@ fill(struct master *m, const struct generation *g)
 	for (int role = ROLE_RECEIVER; role < ROLE_COUNT; role++) {
 		uint32_t number = lives_through_reloads(role) ? 0 : g->number;
 		size_t want = wanted(g->conf, role), have = 0;
+		bool wait = role == ROLE_SCANNER && g->conf->antivirus.reload_after;
 
+		/* Signatures that shall not be in memory twice are loaded when the old ones have gone. */
+		for (const struct proc *p = m->procs; p && wait; p = p->next)
+			if (p->role == ROLE_SCANNER && !p->worker && p->state == PROC_RETIRING &&
+			    p->generation == g->number)
+				want = 0;
 		for (const struct proc *p = m->procs; p; p = p->next)
 			if (p->role == (enum role)role && !p->worker &&
 			    (number == 0 ? true : p->generation == number) &&

@@ -20,6 +20,7 @@
 #include "fs.h"
 #include "log.h"
 #include "clock.h"
+#include "master/av_watch.h"
 #include "master/master.h"
 
 #define SETTLE_US (5 * US_PER_SEC)
@@ -140,6 +141,7 @@ reload_check_done(struct master *m, int status)
 		control_reload_done(m, false, said);
 		return;
 	}
+	av_watch_cancel(m);
 	m->next.number = ++m->last_generation;
 	m->next.asked = m->asked;
 	if (generation_load(m, &m->next, false, &err) == -1 ||

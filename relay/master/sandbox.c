@@ -206,8 +206,8 @@ out:
 
 CALLS(calls_always,
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64),
-    SCMP_SYS(preadv), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
-    SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
+    SCMP_SYS(preadv), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmmsg),
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(poll), SCMP_SYS(ppoll),
     SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
     SCMP_SYS(lseek), SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(munmap), SCMP_SYS(mremap),
@@ -227,6 +227,7 @@ CALLS(calls_always,
     SCMP_SYS(alarm), SCMP_SYS(prctl), SCMP_SYS(rseq), SCMP_SYS(set_robust_list),
     SCMP_SYS(membarrier), SCMP_SYS(fadvise64), SCMP_SYS(umask), SCMP_SYS(getcwd),
     SCMP_SYS(arch_prctl), SCMP_SYS(set_tid_address), SCMP_SYS(getcpu));
+CALLS(calls_send, SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg));
 CALLS(calls_read,
     SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(stat), SCMP_SYS(lstat),
     SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
@@ -285,6 +286,38 @@ seccomp_network(scmp_filter_ctx ctx)
 	return r;
 }
 
+/* Sending, but not with MSG_FASTOPEN, which is a connect(2) that no rule about connect sees. Who may
+ * connect may do it so, too: libunbound does. */
+static int
+seccomp_send(scmp_filter_ctx ctx, unsigned may)
+{
+	int r;
+
+	if (may & SANDBOX_NET_CLIENT)
+		return calls_add(ctx, SCMP_ACT_ALLOW, calls_send);
+	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+	    SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 1,
+		    SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendmmsg), 1,
+		    SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+	return r;
+}
+
+static int
+seccomp_unix(scmp_filter_ctx ctx)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	return r;
+}
+
 static int
 seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 {
@@ -292,6 +325,8 @@ seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 
 	if (r == 0)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_always);
+	if (r == 0)
+		r = seccomp_send(ctx, may);
 	if (r == 0 && may & (SANDBOX_FILES_READ | SANDBOX_FILES_WRITE))
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_read);
 	if (r == 0 && may & SANDBOX_FILES_WRITE)
@@ -300,6 +335,8 @@ seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_server);
 	if (r == 0 && may & SANDBOX_NET_CLIENT)
 		r = seccomp_network(ctx);
+	if (r == 0 && may & SANDBOX_NET_UNIX)
+		r = seccomp_unix(ctx);
 	if (r == 0 && may & SANDBOX_FORK)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_fork);
 	if (r == 0 && may & SANDBOX_THREADS && !(may & SANDBOX_FORK))
@@ -323,7 +360,7 @@ seccomp_enter(unsigned may, bool *have, struct err *err)
 	r = calls_add(ctx, SCMP_ACT_KILL_PROCESS, calls_deadly);
 	if (r == 0 && !sanitized)
 		r = seccomp_rules(ctx, may);
-	if (r == 0 && sanitized && !(may & SANDBOX_NET_CLIENT))
+	if (r == 0 && sanitized && !(may & (SANDBOX_NET_CLIENT | SANDBOX_NET_UNIX)))
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
 	if (r == 0)
 		r = seccomp_load(ctx);

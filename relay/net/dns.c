@@ -146,7 +146,7 @@ read_name(struct cursor *c, char out[DNS_NAME_MAX], bool *host)
 	if (!jumped)
 		c->at = at;
 	if (out) {
-		out[n] = '\0';
+		out[dotted ? 0 : n] = '\0';
 		*host = n == 0 || (!dotted && dns_name_ok(span_make(out, n)));
 	}
 }
@@ -178,6 +178,16 @@ read_data(struct cursor *c, uint16_t type, size_t size, struct dns_answer *out)
 	out->n++;
 }
 
+/* Printable ASCII: SPF follows such names (RFC 7208, 7.1), delivery never does. */
+static bool
+is_odd(const char *name)
+{
+	for (const char *p = name; *p; p++)
+		if (*p < ' ' || *p > '~' || *p == '\\')
+			return false;
+	return name[0] != '\0';
+}
+
 static void
 read_record(struct cursor *c, uint16_t type, size_t size, struct dns_answer *out)
 {
@@ -194,8 +204,12 @@ read_record(struct cursor *c, uint16_t type, size_t size, struct dns_answer *out
 		if (type == DNS_MX)
 			r->pref = (uint16_t)u16(c);
 		read_name(c, r->name, &host);
-		if (!c->bad && c->at == end && host)
+		if (c->bad || c->at != end)
+			return;
+		if (host)
 			out->n++;
+		else if ((type == DNS_MX || type == DNS_PTR) && is_odd(r->name))
+			out->records[DNS_RECORDS_MAX - ++out->odd] = *r;
 		return;
 	}
 	if (size != (type == DNS_A ? 4 : 16))
@@ -222,7 +236,7 @@ dns_read(struct span packet, uint16_t type, struct dns_answer *out)
 	bool host;
 
 	out->status = DNS_SERVFAIL;
-	out->n = out->ndata = 0;
+	out->n = out->odd = out->ndata = 0;
 	out->more = false;
 	out->canonical[0] = '\0';
 	out->ttl = UINT32_MAX;
@@ -244,7 +258,7 @@ dns_read(struct span packet, uint16_t type, struct dns_answer *out)
 		read_name(&c, NULL, &host);
 		skip(&c, 4);
 	}
-	for (; answers && !c.bad && out->n < DNS_RECORDS_MAX; answers--) {
+	for (; answers && !c.bad && out->n + out->odd < DNS_RECORDS_MAX; answers--) {
 		unsigned rtype, class;
 		uint32_t ttl;
 		size_t size, next;
@@ -269,7 +283,7 @@ dns_read(struct span packet, uint16_t type, struct dns_answer *out)
 		c.at = next;
 	}
 	if (c.bad) {
-		out->n = 0;
+		out->n = out->odd = 0;
 		return;
 	}
 	out->more = answers > 0;

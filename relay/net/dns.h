@@ -41,6 +41,7 @@ struct dns_answer {
 	uint32_t ttl;			/* the smallest, seconds */
 	char canonical[DNS_NAME_MAX];	/* whose records these are, at the end of all CNAMEs; "" none */
 	size_t n;
+	size_t odd;			/* MX, PTR whose names are no host names: the last of records, counted apart */
 	struct dns_record records[DNS_RECORDS_MAX];
 	size_t ndata;
 	char data[DNS_DATA_MAX];

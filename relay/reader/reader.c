@@ -37,7 +37,7 @@ struct child {
 
 struct reader {
 	struct child *children;
-	size_t n;
+	size_t n, npeers;
 	uint64_t memory;		/* of the parent */
 };
 
@@ -86,6 +86,17 @@ reader_child(int fd, uint64_t size, uint64_t pixels, int64_t ms, int out, uint64
 
 /* --- the parent ---------------------------------------------------------------------------------- */
 
+/* Retired, it stays while a scanner may still have a question: those go over to the next reader
+ * by themselves (scanner/pictures.c). */
+static void
+finish_if_alone(struct runtime *rt)
+{
+	struct reader *r = rt->state;
+
+	if (rt->retiring && r->n == 0 && r->npeers == 0)
+		runtime_finish(rt);
+}
+
 static void
 child_end(struct child *c, bool late)
 {
@@ -120,8 +131,7 @@ child_end(struct child *c, bool late)
 	event_free(c->late);
 	close(c->fd);
 	buf_release(&c->text);
-	if (c->rt->retiring && r->n == 0)
-		runtime_finish(c->rt);
+	finish_if_alone(c->rt);
 	free(c);
 }
 
@@ -224,6 +234,9 @@ out:
 static void
 peer_up(struct runtime *rt, struct link *l)
 {
+	struct reader *r = rt->state;
+
+	r->npeers++;
 }
 
 static void
@@ -235,15 +248,14 @@ peer_down(struct runtime *rt, struct link *l)
 	for (struct child *c = r->children; c; c = c->next)
 		if (c->link == l)
 			c->link = NULL;
+	r->npeers--;
+	finish_if_alone(rt);
 }
 
 static void
 retire(struct runtime *rt)
 {
-	struct reader *r = rt->state;
-
-	if (r->n == 0)
-		runtime_finish(rt);
+	finish_if_alone(rt);
 }
 
 static int

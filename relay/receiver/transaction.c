@@ -247,13 +247,19 @@ op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 		messages_give_back(all, s->t->declared);
 }
 
+static bool
+is_foreign(const struct smtp_session *s, const struct envelope *env)
+{
+	return env->direction == DIRECTION_INBOUND && !s->permitted && s->user.n == 0;
+}
+
 /* At the first recipient that is taken: who sends is looked up while the client goes on. */
 static void
 announce(struct conn_mail *c, struct smtp_session *s)
 {
 	struct messages *all = &c->rx->messages;
 
-	s->t->foreign = s->t->env.direction == DIRECTION_INBOUND && !s->permitted && s->user.n == 0;
+	s->t->foreign = is_foreign(s, &s->t->env);
 	if (s->t->foreign && all->verifiers && c->door->conf->upstream.n == 0)
 		s->t->announced = verifiers_announce(all->verifiers, s->t);
 }
@@ -342,6 +348,7 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 	c->charged = 0;
 	conn_note(c, "a message of %llu bytes", (unsigned long long)c->m->size);
 	why = (struct smtp_reply){ 0 };
+	t->foreign = is_foreign(s, &t->env);	/* whatever was announced, or not */
 	if (t->foreign && c->door->conf->upstream.n)
 		find_origin(c, s, t, &why);
 	if (why.code)

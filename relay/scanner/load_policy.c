@@ -18,6 +18,7 @@
 #include "fs.h"
 #include "scanner/index_map.h"
 #include "scanner/load_policy.h"
+#include "verifier/dnsbl.h"
 
 #define ZONEINFO "/usr/share/zoneinfo"
 #define ZONE_MAX (256u << 10)
@@ -214,7 +215,7 @@ static void
 fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 {
 	struct policy_network *nets;
-	struct span *domains, *listeners;
+	struct span *domains, *listeners, *lists;
 
 	if (conf == NULL)
 		return;
@@ -228,6 +229,11 @@ fill_env(struct policy_env *env, const struct config *conf, struct arena *a)
 	listeners = arena_array(a, conf->nlisteners, sizeof(*listeners));
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		listeners[i] = conf->listeners[i].name;
+	lists = arena_array(a, conf->verify.ndnsbl, sizeof(*lists));
+	for (size_t i = 0; i < conf->verify.ndnsbl; i++)
+		lists[i] = conf->verify.dnsbl[i].name;
+	env->blocklists = lists;
+	env->nblocklists = conf->verify.ndnsbl;
 	env->listeners = listeners;
 	env->nlisteners = conf->nlisteners;
 	env->networks = nets;
@@ -243,11 +249,13 @@ missing_facts(const struct config *conf)
 {
 	unsigned known;
 
-	if (conf == NULL)	/* a folder is checked alone */
+	if (conf == NULL)	/* a folder by itself */
 		return FACTS_INBOUND;
 	known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
 	if (known && conf->verify.ndnsbl)
 		known |= FACT_DNSBL | FACT_REPUTATION;
+	if (known && conf->filter.kind != FILTER_NONE)
+		known |= FACT_SPAM;
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;
@@ -262,7 +270,7 @@ load_from(const char *dir, const char *shown, const char *only, const struct con
 	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts };
 	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
 		.read_index = read_index, .release_index = index_unmap,
-		.ctx = &f, .now = clock_real(), .facts_missing = missing_facts(conf),
+		.ctx = &f, .now = clock_real(), .facts_missing = conf ? missing_facts(conf) : FACTS_INBOUND,
 		.limits_only = limits_only };
 	struct policy_source *files, one = { .name = shown };
 	struct policy *p = NULL;

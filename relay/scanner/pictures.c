@@ -18,10 +18,16 @@ pictures_begin(struct pictures *p)
 }
 
 void
-pictures_connect(struct pictures *p, int fd)
+pictures_connect(struct pictures *p, int fd, uint32_t instance)
 {
+	/* During a reload there are two: the elder is let go, so that it may end. */
+	if (p->there && instance < p->instance) {
+		close(fd);
+		return;
+	}
 	if (p->there)
 		chan_release(&p->chan);
+	p->instance = instance;
 	chan_init(&p->chan, fd, ROLE_SCANNER, ROLE_READER);
 	p->there = true;
 }

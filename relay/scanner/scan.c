@@ -13,9 +13,11 @@
 #include "json.h"
 #include "log.h"
 #include "postern/record.h"
+#include "scanner/clamd.h"
 #include "scanner/index_map.h"
 #include "scanner/load_policy.h"
 #include "scanner/scan.h"
+#include "scanner/stamps.h"
 
 #define INDEX_AWAY "The policy is being updated, try again later"
 #define AV_AWAY "The antivirus engine is not available, try again later"
@@ -31,18 +33,45 @@ judge_open(struct judge *j, const struct config *conf, struct diags *d, struct e
 	return err_set(err, 0, "the policy in %s has errors", conf->policy_dir);
 }
 
+/* An unconfined program (`postern explain`) connects to clamd by itself. */
+static int
+dial_directly(void *ctx, struct err *err)
+{
+	return clamd_dial(ctx, err);
+}
+
 int
 judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir, struct err *err)
 {
-	struct antivirus_limits limits = { 0 };
+	const struct conf_antivirus *c = &conf->antivirus;
+	struct antivirus_options o = { .pua = c->pua, .macros = c->macros, .no_phishing = !c->phishing,
+		.no_encrypted = !c->encrypted, .remember = c->remember, .max_age = c->max_age,
+		.on_old = (enum antivirus_old)c->on_old };
 
-	if (conf->av == AV_OFF)
+	if (c->engine == AV_OFF)
 		return 0;
 	/* A map must be given up before the worker's own alarm: that costs a process. */
 	if (conf->scan_timeout >= 2 * US_PER_SEC)
-		limits.ms = (uint32_t)(conf->scan_timeout / 1000 / 2);
-	j->antivirus = antivirus_new(conf->av_databases, tmpdir, &limits, err);
+		o.ms = (uint32_t)(conf->scan_timeout / 1000 / 2);
+	if (c->engine == AV_CLAMD) {
+		const struct antivirus_dial direct = { dial_directly, (void *)(uintptr_t)c,
+			c->clamd.family == 0 };
+
+		o.file_size = c->max_size;
+		j->antivirus = antivirus_new_clamd(j->dial.dial ? &j->dial : &direct, &o, err);
+	} else {
+		j->antivirus = antivirus_new(c->databases, tmpdir, &o, err);
+	}
 	return j->antivirus ? 0 : -1;
+}
+
+int
+judge_stamps(struct judge *j, const struct config *conf, struct err *err)
+{
+	if (conf->antivirus.engine == AV_OFF || conf->antivirus.nstamp_keys == 0)
+		return 0;
+	j->stamps = stamps_new(&conf->antivirus, err);
+	return j->stamps ? 0 : -1;
 }
 
 void
@@ -51,6 +80,7 @@ judge_close(struct judge *j)
 	if (j->policy)
 		policy_free(&j->policy);
 	antivirus_free(&j->antivirus);
+	stamps_free(&j->stamps);
 	arena_free(&j->arena);
 }
 
@@ -81,6 +111,7 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 	const struct anatomy_limits limits = { .pictures = j->pictures };
 	int64_t at = clock_mono();
 	const char *changed;
+	struct stamps_seen seen;
 
 	*out = (struct judgement){ .trouble = "", .ms = { -1, -1, -1, -1 } };
 	options.stopwatch = clock_mono;
@@ -91,13 +122,24 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 		out->facts.now = clock_real();
 	anatomy_build(a, raw, &limits, &out->anatomy);
 	out->ms.anatomy = ms_since(&at);
+	stamps_look(j->stamps, j->antivirus, env, raw, out->facts.now, a, &seen);
+	out->stamp_accepted = seen.accepted;
+	out->stamp_refused = seen.trusted && !seen.accepted;
+	out->stamps_stripped = seen.trusted ? 0 : seen.fields;
 	if (j->antivirus) {
-		antivirus_scan(j->antivirus, &out->anatomy, a, &out->facts);
+		if (seen.accepted) {
+			out->facts.av = AV_CLEAN;
+			out->facts.av_engine = antivirus_engine(j->antivirus);
+		} else {
+			antivirus_scan(j->antivirus, &out->anatomy, a, &out->facts);
+		}
+		antivirus_age(j->antivirus, a, &out->facts);
 		out->ms.antivirus = ms_since(&at);
 	}
 	if (out->facts.av == AV_FAILED) {
 		out->trouble = antivirus_trouble(j->antivirus);
 		failed(j, env, SPAN_LIT(AV_AWAY), a, out);
+		stamps_edit(NULL, NULL, &seen, false, out->facts.now, raw, a, &out->verdict);
 		return;
 	}
 	if (index_changed() == NULL)
@@ -106,8 +148,11 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 		out->trouble = arena_printf(a, "%s was written into where it lies: nothing is judged by it "
 		    "before it has been loaded anew; replace it by rename", changed);
 		failed(j, env, SPAN_LIT(INDEX_AWAY), a, out);
+		stamps_edit(NULL, NULL, &seen, false, out->facts.now, raw, a, &out->verdict);
 		return;
 	}
+	out->stamped = stamps_edit(j->stamps, j->antivirus, &seen, out->facts.av == AV_CLEAN,
+	    out->facts.now, raw, a, &out->verdict);
 	out->ms.detect = (double)out->verdict.us_detect / 1000;
 	out->ms.evaluate = (double)out->verdict.us_evaluate / 1000;
 }

@@ -14,6 +14,8 @@
 struct judge {
 	struct policy *policy;
 	struct antivirus *antivirus;	/* NULL: engine off */
+	struct antivirus_dial dial;	/* how clamd is reached; none: directly */
+	struct stamps *stamps;		/* NULL: none are made or believed */
 	const struct picture_reader *pictures;	/* NULL: text in pictures is not read */
 	struct arena *arena;		/* of the policy */
 	struct policy_parts parts;	/* what it was made from */
@@ -25,6 +27,8 @@ struct judgement {
 	struct verdict verdict;
 	struct explain_times ms;
 	const char *trouble;	/* for the log: why nothing could be judged; "" */
+	bool stamped, stamp_accepted, stamp_refused;
+	unsigned stamps_stripped;
 };
 
 struct config;
@@ -35,6 +39,8 @@ int judge_open(struct judge *j, const struct config *conf, struct diags *d, stru
 /* The antivirus engine, unless it is off. tmpdir must exist. */
 int judge_antivirus(struct judge *j, const struct config *conf, const char *tmpdir,
     struct err *err);
+/* The keys of stamps, which only the scanners read: who explains a message has it scanned. */
+int judge_stamps(struct judge *j, const struct config *conf, struct err *err);
 void judge_close(struct judge *j);
 
 /* Cannot fail; everything lives in the arena and in raw. opt may be NULL. */

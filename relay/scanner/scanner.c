@@ -12,6 +12,10 @@
  * tmpfs (as /run is), else a folder in /dev/shm when there is room for the
  * largest scan, else RUN/scanner all the same. What a worker leaves behind is
  * removed by the parent; what a parent leaves behind, by the next one.
+ *
+ * With clamd the parent is also the one who connects: it alone may, and to nowhere else but there
+ * (it is told no address by anybody). A worker asks with one byte and is handed
+ * the connection, still connecting perhaps, so that nobody waits here.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -32,7 +36,9 @@
 
 #include "clock.h"
 #include "fs.h"
+#include "ipc/messages_antivirus.h"
 #include "log.h"
+#include "scanner/clamd.h"
 #include "scanner/worker.h"
 
 #define WORKERS_MAX 1024
@@ -45,6 +51,7 @@
 struct slot {
 	pid_t pid;		/* 0: none */
 	uint32_t n;		/* of its folder and instance */
+	int dial;		/* its questions for connections to clamd; 0: none */
 	int64_t started, not_before, wait;
 };
 
@@ -168,6 +175,10 @@ load(struct parent *p, struct err *err)
 		log_msg(g->level == DIAG_ERROR ? LOG_LVL_ERROR : LOG_LVL_WARN, 0, "%s:%u:%u: %s",
 		    g->file ? g->file->name : "policy", g->line, g->column, g->text);
 	arena_free(&a);
+	p->env.judge.dial = (struct antivirus_dial){ worker_dial, &p->env,
+		p->env.conf->antivirus.clamd.family == 0 };
+	if (rc == 0)
+		rc = judge_stamps(&p->env.judge, p->env.conf, err);
 	if (rc == 0)
 		rc = judge_antivirus(&p->env.judge, p->env.conf, p->tmp, err);
 	if (rc == 0)
@@ -232,8 +243,49 @@ become_worker(struct parent *p, uint32_t n, int fd, pid_t parent)
 	if (getppid() != parent)
 		_exit(1);
 	close(p->control.fd);
+	for (size_t i = 0; i < p->nslots; i++)
+		if (p->slots[i].dial)
+			close(p->slots[i].dial);
 	worker_folder(p, n, path, sizeof(path));
 	_exit(worker_main(&p->env, p->env.instance << WORKER_BITS | n, path, fd));
+}
+
+static void
+hang_up(struct slot *s)
+{
+	if (s->dial)
+		close(s->dial);
+	s->dial = 0;
+}
+
+/* A worker wants a connection to clamd. */
+static void
+answer_dial(struct parent *p, struct slot *s)
+{
+	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int))]; } ctl = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)"!", 1 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct err err;
+	char asked[8];
+	int fd;
+
+	if (recv(s->dial, asked, sizeof(asked), MSG_DONTWAIT) <= 0) {
+		hang_up(s);
+		return;
+	}
+	if ((fd = clamd_dial(&p->env.conf->antivirus, &err)) != -1) {
+		mh.msg_control = &ctl;
+		mh.msg_controllen = sizeof(ctl.room);
+		ctl.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&ctl.h), &fd, sizeof(fd));
+	} else {
+		iov = (struct iovec){ err.text, strnlen(err.text, DIAL_TEXT_MAX) };
+	}
+	if (sendmsg(s->dial, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
+		hang_up(s);	/* it asks and does not listen */
+	if (fd != -1)
+		close(fd);
 }
 
 static int
@@ -243,7 +295,7 @@ start_worker(struct parent *p, struct slot *s, struct err *err)
 	struct buf body;
 	char path[4096];
 	pid_t self = getpid();
-	int sv[2];
+	int sv[2], dial[2] = { 0, -1 };
 
 	s->n = free_number(p);
 	worker_folder(p, s->n, path, sizeof(path));
@@ -251,13 +303,25 @@ start_worker(struct parent *p, struct slot *s, struct err *err)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
 		return err_errno(err, "a channel for a worker");
+	if (p->env.conf->antivirus.engine == AV_CLAMD &&
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, dial) == -1) {
+		err_errno(err, "a channel for a worker");
+		close(sv[0]);
+		close(sv[1]);
+		return -1;
+	}
+	p->env.dial = dial[1];
+	s->dial = dial[0];
 	s->pid = fork();
 	if (s->pid == 0) {
 		close(sv[0]);
 		become_worker(p, s->n, sv[1], self);
 	}
 	close(sv[1]);
+	if (dial[1] != -1)
+		close(dial[1]);
 	if (s->pid == -1) {
+		hang_up(s);
 		s->pid = 0;
 		close(sv[0]);
 		return err_errno(err, "fork");
@@ -282,6 +346,7 @@ worker_died(struct parent *p, struct slot *s, int status)
 	else if (WEXITSTATUS(status) || !p->retiring)
 		log_error("worker [%d] ended: exit status %d", (int)s->pid, WEXITSTATUS(status));
 	remove_tree(worker_folder(p, s->n, path, sizeof(path)));
+	hang_up(s);
 	s->wait = !young ? 0 : s->wait == 0 ? WAIT_FIRST_US : s->wait * 2;
 	if (s->wait > WAIT_MAX_US)
 		s->wait = WAIT_MAX_US;
@@ -369,7 +434,10 @@ static void
 loop(struct parent *p)
 {
 	struct sigaction sa = { .sa_handler = on_child };
+	struct pollfd *pfds = calloc(p->nslots + 1, sizeof(*pfds));
 	sigset_t block, open;
+
+	ASSERT(pfds != NULL);
 
 	/* Both come in while waiting in ppoll, and nowhere else. SIGTERM is for the workers;
 	 * blocked here, it stays pending for one that was forked just now. */
@@ -382,19 +450,28 @@ loop(struct parent *p)
 	p->env.sigmask = open;
 	sigaction(SIGCHLD, &sa, NULL);
 	while (!p->orphan) {
-		struct pollfd pfd = { .fd = p->control.fd, .events = POLLIN };
 		struct timespec ts;
 		int ms = -1;
 
 		reap(p);
 		if (p->retiring && alive(p) == 0)
-			return;
+			break;
 		if (!p->retiring)
 			ms = fill(p);
 		ts = (struct timespec){ ms / 1000, ms % 1000 * 1000000L };
-		if (ppoll(&pfd, 1, ms < 0 ? NULL : &ts, &open) == 1)
+		pfds[0] = (struct pollfd){ .fd = p->control.fd, .events = POLLIN };
+		for (size_t i = 0; i < p->nslots; i++)
+			pfds[i + 1] = (struct pollfd){ .fd = p->slots[i].dial ? p->slots[i].dial : -1,
+				.events = POLLIN };
+		if (ppoll(pfds, p->nslots + 1, ms < 0 ? NULL : &ts, &open) <= 0)
+			continue;
+		for (size_t i = 0; i < p->nslots; i++)
+			if (pfds[i + 1].revents)
+				answer_dial(p, &p->slots[i]);
+		if (pfds[0].revents)
 			hear_master(p);
 	}
+	free(pfds);
 }
 
 /* What all share (policy, signatures) counts in each worker too: the limit comes on top of it. Set
@@ -457,11 +534,31 @@ tell_policy(struct parent *p, struct err *err)
 	return say(p, FRAME_POLICY, &body, fd, err);
 }
 
+/* why NULL: the engine is loaded. */
+static int
+tell_antivirus(struct parent *p, const char *why, struct err *err)
+{
+	const struct antivirus *av = p->env.judge.antivirus;
+	struct msg_antivirus m = { .report = why ? AV_REPORT_REFUSED : AV_REPORT_LOADED };
+	struct buf body;
+
+	if (why)
+		m.text = span_str(why);
+	if (av) {
+		m.engine = antivirus_engine(av);
+		m.id = span_str(antivirus_signatures(av)->id);
+		m.signatures = antivirus_signatures(av)->count;
+		m.made = antivirus_signatures(av)->made;
+	}
+	buf_init(&body, FRAME_SMALL);
+	antivirus_encode(&body, &m);
+	return say(p, FRAME_ANTIVIRUS, &body, -1, err);
+}
+
 static int
 start(struct parent *p, const struct startup *su, struct err *err)
 {
-	static const struct sandbox box = { .may = SANDBOX_FORK | SANDBOX_FILES_READ |
-		SANDBOX_FILES_WRITE };
+	struct sandbox box = { .may = SANDBOX_FORK | SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };
 	struct config *conf;
 	struct shared *shared;
 	struct buf body;
@@ -472,6 +569,10 @@ start(struct parent *p, const struct startup *su, struct err *err)
 	if (startup_config(su->config_path, su->foreground, &conf, err) == -1)
 		return -1;
 	p->env.conf = conf;
+	p->env.dial = -1;
+	if (conf->antivirus.engine == AV_CLAMD)
+		box.may |= conf->antivirus.clamd.family ? SANDBOX_NET_CLIENT : SANDBOX_NET_UNIX;
+	chan_init(&p->control, FD_CONTROL, ROLE_SCANNER, ROLE_MASTER);
 	p->nslots = conf->scanners < 1 ? 1 : conf->scanners > WORKERS_MAX ? WORKERS_MAX :
 	    conf->scanners;
 	p->slots = calloc(p->nslots, sizeof(*p->slots));
@@ -482,8 +583,7 @@ start(struct parent *p, const struct startup *su, struct err *err)
 	    limit_memory(p, err) == -1)
 		return -1;
 	sandbox_allow_write(p->base);
-	chan_init(&p->control, FD_CONTROL, ROLE_SCANNER, ROLE_MASTER);
-	if (tell_policy(p, err) == -1)
+	if (tell_policy(p, err) == -1 || tell_antivirus(p, NULL, err) == -1)
 		return -1;
 	if (startup_confine(ROLE_SCANNER, uid, gid, &box, err) == -1)
 		return -1;
@@ -502,7 +602,11 @@ scanner_main(const struct startup *su)
 	log_ident(role_name(ROLE_SCANNER));
 	startup_signals();
 	if (start(p, su, &err) == -1) {
+		struct err ignored;
+
 		log_error("scanner does not start: %s", err.text);
+		if (p->env.conf)
+			tell_antivirus(p, err.text, &ignored);
 		if (p->tmp)
 			remove_tree(p->tmp);
 		return STARTUP_FAILED;

@@ -2,7 +2,8 @@
  *
  * Everything a stranger wrote is looked at here, so this process may do next
  * to nothing: no network, no exec, no fork, no files but its own temporary
- * folder. It keeps nothing from one message to the next.
+ * folder. It keeps nothing from one message to the next, but for what the antivirus
+ * found clean (remember.h).
  *
  * Archives and documents are read here too, and not in a process of their own:
  * the readers call nothing, as a message costs at most this process, whose cage
@@ -19,11 +20,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "fs.h"
+#include "ipc/messages_antivirus.h"
 #include "log.h"
 #include "postern/record.h"
 #include "scanner/pictures.h"
@@ -31,6 +34,7 @@
 
 #define PEERS_MAX 512
 #define ARENA_BLOCK (1u << 20)
+#define DIAL_MS 5000		/* for a connection to clamd */
 #define GOODBYE (5 * US_PER_SEC)	/* for receivers to let a retiring worker go */
 
 struct peer {
@@ -48,6 +52,7 @@ struct worker {
 	size_t npeers;
 	struct arena *arena;		/* of one message */
 	struct buf answer;
+	bool ill;			/* the antivirus: the master was told so */
 	struct pictures pictures;
 	struct picture_reader reader;
 	bool finished;			/* the master is gone */
@@ -107,11 +112,93 @@ drop_peer(struct worker *w, struct peer *p, bool fault, const char *why)
 	tell_master(w, FRAME_FAULT, p->role, p->instance);
 }
 
+/* ---- the antivirus ---- */
+
+/* clamd that is well, but calls clean what it has not looked at. */
+static struct span
+silent(struct worker *w)
+{
+	if (w->env->conf->antivirus.engine != AV_CLAMD ||
+	    antivirus_tells_limits(w->env->judge.antivirus, w->arena))
+		return (struct span){ 0 };
+	return SPAN_LIT(ANTIVIRUS_SILENT);
+}
+
+/* The master is told of changes, not of each failure. why NULL: it is well. */
+static void
+tell_antivirus(struct worker *w, const char *why)
+{
+	const struct antivirus *av = w->env->judge.antivirus;
+	struct msg_antivirus m = { .report = why ? AV_REPORT_ILL : AV_REPORT_WELL,
+		.engine = antivirus_engine(av), .signatures = antivirus_signatures(av)->count,
+		.made = antivirus_signatures(av)->made, .text = why ? span_str(why) : silent(w) };
+	struct err err;
+	struct buf b;
+
+	counter_add(COUNTER_AV_CANARIES_MISSED, why != NULL);
+	if (w->ill == (why != NULL) && !(why == NULL && w->env->conf->antivirus.engine == AV_CLAMD))
+		return;		/* clamd may have new signatures, which the master is to know */
+	w->ill = why != NULL;
+	buf_init(&b, FRAME_SMALL);
+	antivirus_encode(&b, &m);
+	if (chan_push(&w->control, FRAME_ANTIVIRUS, 0, buf_data(&b), -1) == -1 ||
+	    flush_all(&w->control, &err) == -1)
+		w->finished = true;
+	buf_release(&b);
+}
+
+/* Also when there is no mail: a blind engine shall be known of before the next message comes. */
+static void
+look_for_canary(struct worker *w)
+{
+	struct antivirus *av = w->env->judge.antivirus;
+	struct err err;
+	int rc;
+
+	if (av == NULL || retiring || antivirus_canary_in(av) > 0)
+		return;
+	arena_reset(w->arena);
+	set_alarm(w->env->conf->scan_timeout);
+	rc = antivirus_canary(av, &err);
+	set_alarm(0);
+	tell_antivirus(w, rc == -1 ? err.text : NULL);
+}
+
+/* Asks the parent for a connection to clamd: this process may make none. ctx: the worker_env. */
+int
+worker_dial(void *ctx, struct err *err)
+{
+	const struct worker_env *env = ctx;
+	struct pollfd pfd = { .fd = env->dial, .events = POLLIN };
+	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int))]; } ctl;
+	char text[DIAL_TEXT_MAX + 1];
+	struct iovec iov = { text, DIAL_TEXT_MAX };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
+		.msg_controllen = sizeof(ctl.room) };
+	struct cmsghdr *c;
+	ssize_t n;
+	int fd = -1;
+
+	if (send(env->dial, "?", 1, MSG_NOSIGNAL) != 1)
+		return err_errno(err, "clamd: asking for a connection");
+	while ((n = poll(&pfd, 1, DIAL_MS)) == -1 && errno == EINTR)
+		;
+	if (n != 1 || (n = recvmsg(env->dial, &mh, MSG_CMSG_CLOEXEC)) <= 0)
+		return err_set(err, ETIMEDOUT, "clamd: no connection can be had");
+	c = CMSG_FIRSTHDR(&mh);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	text[n] = '\0';
+	return fd == -1 ? err_set(err, 0, "%s", text) : fd;
+}
+
 /* ---- a message ---- */
 
 static void
-count(const struct worker *w, const struct verdict *v)
+count(const struct worker *w, const struct judgement *ju)
 {
+	const struct verdict *v = &ju->verdict;
 	static const enum counter of[OUTCOME_COUNT] = {
 		[OUTCOME_DELIVER] = COUNTER_OUT_DELIVER, [OUTCOME_REDIRECT] = COUNTER_OUT_REDIRECT,
 		[OUTCOME_DISCARD] = COUNTER_OUT_DISCARD, [OUTCOME_QUARANTINE] =
@@ -126,8 +213,14 @@ count(const struct worker *w, const struct verdict *v)
 		if (n[o])
 			counter_add(of[o], n[o]);
 	counter_add(COUNTER_SCANS, 1);
-	if (w->env->judge.antivirus)
+	if (w->env->judge.antivirus && !ju->stamp_accepted) {
 		counter_add(COUNTER_AV_SCANS, 1);
+		counter_add(COUNTER_AV_REMEMBERED, antivirus_remembered(w->env->judge.antivirus));
+	}
+	counter_add(COUNTER_AV_STAMPED, ju->stamped);
+	counter_add(COUNTER_AV_STAMPS_ACCEPTED, ju->stamp_accepted);
+	counter_add(COUNTER_AV_STAMPS_REFUSED, ju->stamp_refused);
+	counter_add(COUNTER_AV_STAMPS_STRIPPED, ju->stamps_stripped);
 }
 
 static void
@@ -177,6 +270,18 @@ log_overrides(const struct envelope *env, const struct verdict *v)
 		}
 }
 
+/* One message that cannot be looked at is no illness; a canary that is not found is one. */
+static void
+tell_message(struct worker *w, const char *trouble)
+{
+	bool well = antivirus_well(w->env->judge.antivirus);
+
+	if (!well && *trouble)
+		tell_antivirus(w, trouble);
+	else if (well && w->ill)
+		tell_antivirus(w, NULL);
+}
+
 static void
 scan(struct worker *w, struct msg_scan *m)
 {
@@ -186,16 +291,15 @@ scan(struct worker *w, struct msg_scan *m)
 	struct judgement ju;
 
 	facts.members = m->members;
-	/* A relay in front of us is heard on spam where the policy says so. */
-	if (policy_spam_source(w->env->judge.policy) != SPAM_SOURCE_HEADER)
-		facts.spam_known = false;
 	pictures_begin(&w->pictures);
 	judge_message(&w->env->judge, &m->env, raw, &opt, w->arena, &ju);
+	if (w->env->judge.antivirus)
+		tell_message(w, ju.trouble);
 	if (*ju.trouble) {
 		counter_add(COUNTER_SCAN_ERRORS, 1);
 		log_msg(LOG_LVL_ERROR, m->env.id, "%s", ju.trouble);
 	}
-	count(w, &ju.verdict);
+	count(w, &ju);
 	log_overrides(&m->env, &ju.verdict);
 	encode_answer(w, &m->env, &ju);
 }
@@ -245,7 +349,7 @@ on_control(struct worker *w, struct frame *f)
 	if (peer_decode(f->body, f->fd, w->arena, &m) == -1 || f->fd == -1)
 		return -1;
 	if (m.role == ROLE_READER) {
-		pictures_connect(&w->pictures, f->fd);
+		pictures_connect(&w->pictures, f->fd, m.instance);
 		f->fd = -1;
 		return 0;
 	}
@@ -335,12 +439,20 @@ static bool
 listen_all(struct worker *w, struct pollfd *pfds, bool busy)
 {
 	static const struct timespec now = { 0, 0 }, soon = { 0, 50 * 1000000L };
+	const struct antivirus *av = w->env->judge.antivirus;
+	struct timespec canary;
 	size_t n = w->npeers;
 
 	pfds[0] = (struct pollfd){ .fd = w->control.fd, .events = POLLIN };
 	for (size_t i = 0; i < n; i++)
 		pfds[i + 1] = (struct pollfd){ .fd = w->peers[i]->chan.fd, .events = POLLIN };
-	if (ppoll(pfds, n + 1, busy ? &now : retiring ? &soon : NULL, &w->env->sigmask) <= 0)
+	if (av) {
+		int64_t us = antivirus_canary_in(av) + 1000;
+
+		canary = (struct timespec){ us / US_PER_SEC, us % US_PER_SEC * 1000 };
+	}
+	if (ppoll(pfds, n + 1, busy ? &now : retiring ? &soon : av ? &canary : NULL,
+	    &w->env->sigmask) <= 0)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		struct err err = { 0 };
@@ -381,6 +493,7 @@ loop(struct worker *w)
 
 		busy = serve_once(w);
 		bury_gone(w);
+		look_for_canary(w);
 		if (!retiring)
 			continue;
 		if (leave_by == 0)
@@ -401,11 +514,17 @@ confine(struct worker *w, const char *tmpdir, struct err *err)
 
 	if (sandbox_enter(&box, &paths, &missing, err) == -1)
 		return -1;
-	/* The canary proves the engine inside the cage: what it may not do there, it will not find. */
-	if (w->env->judge.antivirus &&
-	    (antivirus_tmpdir(w->env->judge.antivirus, tmpdir, err) == -1 ||
-	    antivirus_canary(w->env->judge.antivirus, err) == -1))
+	if (w->env->judge.antivirus == NULL)
+		return 0;
+	if (antivirus_tmpdir(w->env->judge.antivirus, tmpdir, err) == -1)
 		return -1;
+	/* The canary proves the engine inside the cage: what it may not do there, it will not find.
+	 * clamd may be started after us. */
+	if (antivirus_canary(w->env->judge.antivirus, err) == -1) {
+		tell_antivirus(w, err->text);
+		return w->env->conf->antivirus.engine == AV_CLAMD ? 0 : -1;
+	}
+	tell_antivirus(w, NULL);
 	return 0;
 }
 

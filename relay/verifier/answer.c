@@ -75,6 +75,25 @@ set_lists(const struct check_found *f, struct arena *a, struct facts *out)
 	out->reputation = (uint8_t)(r < 0 ? 0 : r > 100 ? 100 : r);
 }
 
+/* The filter's own word weighs more than what a header field says. */
+static void
+set_rating(const struct check_found *f, struct arena *a, struct facts *out)
+{
+	const struct facts *r = f->rated;
+	struct span *v;
+
+	if (r == NULL || !r->spam_known)
+		return;
+	out->spam_known = true;
+	out->spam_by = r->spam_by;
+	out->spam_score = r->spam_score;
+	out->spam_class = arena_span(a, r->spam_class);
+	out->spam_symbols = v = arena_array(a, r->nspam_symbols, sizeof(*v));
+	out->nspam_symbols = r->nspam_symbols;
+	for (size_t i = 0; i < r->nspam_symbols; i++)
+		v[i] = arena_span(a, r->spam_symbols[i]);
+}
+
 static void
 set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 {
@@ -86,6 +105,7 @@ set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 	set_lists(f, a, out);
 	if (f->who->relayed)
 		spam_headers_read(f->mail, a, out);
+	set_rating(f, a, out);
 	out->dkim = f->dkim;
 	out->arc = f->seals->result;
 	out->dmarc = f->dmarc->result;
@@ -212,6 +232,10 @@ write_summary(const struct check_found *f, struct arena *a, struct msg_facts *ou
 		buf_printf(&b, "%s" SPAN_FMT, i ? "+" : ", dnsbl=", SPAN_ARG(x->dnsbl[i]));
 	if (x->dnsbl_known)
 		buf_printf(&b, ", reputation=%u", x->reputation);
+	if (x->spam_known)
+		buf_printf(&b, ", spam=%.1f", x->spam_score);
+	else if (f->unrated)
+		buf_printf(&b, ", spam=unknown (%s)", f->unrated);
 	if (!buf_failed(&b))
 		out->summary = arena_span(a, buf_data(&b));
 	buf_release(&b);

@@ -21,6 +21,8 @@ struct check_found {
 	const struct seals_result *seals;
 	const struct dmarc_result *dmarc;
 	const struct dnsbl_result *dnsbl;	/* NULL: none is asked */
+	const struct facts *rated;		/* by the spam filter outside */
+	const char *unrated;			/* why it did not; NULL: it did, or is not asked */
 	struct span vouched;			/* that trusted forwarder outweighs a failed DMARC; "" none */
 };
 

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "net/resolver.h"
 #include "verifier/check.h"
+#include "verifier/dmarc_from.h"
 #include "verifier/answer.h"
 
 struct asked {			/* a question on its way */
@@ -31,7 +32,10 @@ struct check {
 	struct mail mail;
 	struct signatures *signatures;
 	struct seals *seals;
-	bool signatures_done, seals_done;
+	bool signatures_done, seals_done, filter_done;
+	struct filter *filter;	/* of spam, outside; NULL: none is asked */
+	struct facts rated;	/* its spam facts, if it knows */
+	const char *unrated;	/* why not */
 	struct dmarc_request dmarc_request;
 	struct dmarc *dmarc;
 	struct span vouched;	/* by that trusted sealer */
@@ -160,7 +164,12 @@ step_message(struct check *c)
 		seals_abort(c->seals);
 		c->seals_done = true;
 	}
-	if (!c->spf_done || !c->dnsbl_done || !c->signatures_done || !c->seals_done)
+	if (c->late && !c->filter_done) {
+		filter_cancel(&c->filter);
+		c->filter_done = true;
+		c->unrated = "it takes too long";
+	}
+	if (!c->spf_done || !c->dnsbl_done || !c->signatures_done || !c->seals_done || !c->filter_done)
 		return;
 	if (c->dmarc == NULL)
 		begin_dmarc(c);
@@ -213,6 +222,23 @@ woken(evutil_socket_t fd, short what, void *arg)
 	c->cb(c->ctx, c);
 }
 
+/* DMARC will ask for it when SPF and DKIM are done: it may be on its way meanwhile. */
+static void
+ask_ahead(struct check *c)
+{
+	struct span *from = arena_array(c->a, c->mail.nfields, sizeof(*from)), domain;
+	const char *problem;
+	size_t n = 0, found = 0;
+	bool more;
+
+	for (size_t i = 0; i < c->mail.nfields; i++)
+		if (span_is_nocase(mail_field_name(c->mail.fields[i]), "From"))
+			from[n++] = mail_field_body(c->mail.fields[i]);
+	if (dmarc_from_domains(c->a, from, n, &domain, 1, &found, &more, &problem) && found == 1 && !more)
+		dns_book_ask(c->book, span_str(arena_printf(c->a, "_dmarc." SPAN_FMT, SPAN_ARG(domain))),
+		    DNS_TXT);
+}
+
 static void
 set_timer(struct check *c)
 {
@@ -226,7 +252,7 @@ set_timer(struct check *c)
 struct check *
 check_new(const struct check_world *w, const struct msg_identify *who)
 {
-	struct arena *a = arena_new(16384);
+	struct arena *a = arena_new(0);
 	struct check *c = arena_zalloc(a, sizeof(*c));
 
 	c->a = a;
@@ -246,6 +272,28 @@ check_new(const struct check_world *w, const struct msg_identify *who)
 	return c;
 }
 
+static void
+rated(void *ctx, const struct facts *f, const char *why)
+{
+	struct check *c = ctx;
+
+	c->rated = *f;
+	c->unrated = why;
+	filter_cancel(&c->filter);
+	c->filter_done = true;
+	pump(c);
+}
+
+static void
+begin_filter(struct check *c, struct span raw)
+{
+	const struct conf_filter *conf = &c->w.conf->filter;
+
+	c->filter_done = !c->w.rate || conf->kind == FILTER_NONE || raw.n > conf->max_size;
+	if (!c->filter_done)
+		c->filter = filter_ask(c->w.base, conf, &c->who, raw, c->a, rated, c);
+}
+
 void
 check_message(struct check *c, struct span raw, check_cb *cb, void *ctx)
 {
@@ -255,6 +303,8 @@ check_message(struct check *c, struct span raw, check_cb *cb, void *ctx)
 	mail_open(raw, c->a, &c->mail);
 	c->signatures = signatures_new(c->a, c->book, &c->mail, clock_real() / US_PER_SEC);
 	c->seals = seals_new(c->a, c->book, &c->mail);
+	ask_ahead(c);
+	begin_filter(c, raw);
 	pump(c);
 }
 
@@ -270,6 +320,7 @@ check_free(struct check **cp)
 	give_up(c);
 	event_free(c->timer);
 	event_free(c->wake);
+	filter_cancel(&c->filter);
 	signatures_free(c->signatures);
 	seals_free(c->seals);
 	a = c->a;
@@ -282,24 +333,6 @@ check_who(const struct check *c)
 	return &c->who;
 }
 
-const struct signature *
-check_signatures(const struct check *c, size_t *n)
-{
-	return signatures_get(c->signatures, n);
-}
-
-const struct spf_result *
-check_spf(const struct check *c)
-{
-	return c->spf ? spf_result(c->spf) : NULL;
-}
-
-const struct seals_result *
-check_seals(const struct check *c)
-{
-	return seals_result(c->seals);
-}
-
 /* ---- the answer ---- */
 
 static void
@@ -308,7 +341,8 @@ collect(const struct check *c, struct check_found *f)
 	*f = (struct check_found){ .who = &c->who, .mail = &c->mail, .conf = c->w.conf,
 		.spf = c->spf ? spf_result(c->spf) : NULL, .seals = seals_result(c->seals),
 		.dmarc = dmarc_result(c->dmarc), .vouched = c->vouched,
-		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL };
+		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL, .rated = &c->rated,
+		.unrated = c->unrated };
 	f->signatures = signatures_get(c->signatures, &f->nsignatures);
 	f->dkim = signatures_best(c->signatures);
 }

@@ -13,6 +13,7 @@
 #include "master/config.h"
 #include "verifier/dmarc.h"
 #include "verifier/dnsbl.h"
+#include "verifier/filter.h"
 #include "verifier/seals.h"
 #include "verifier/signatures.h"
 #include "verifier/spf.h"
@@ -25,6 +26,7 @@ struct check_world {
 	struct resolver *resolver;
 	const struct config *conf;
 	const struct dmarc_psl *psl;
+	bool rate;		/* the spam filter of conf is asked */
 };
 
 struct check;
@@ -41,9 +43,5 @@ void check_free(struct check **c);	/* NULL-safe; its questions are given up */
 const struct msg_identify *check_who(const struct check *c);
 /* Once it is done; everything lives in a. */
 void check_answer(struct check *c, struct arena *a, struct msg_facts *out);
-/* The parts, for `postern auth`. */
-const struct signature *check_signatures(const struct check *c, size_t *n);
-const struct spf_result *check_spf(const struct check *c);	/* NULL: the client is not known */
-const struct seals_result *check_seals(const struct check *c);
 
 #endif

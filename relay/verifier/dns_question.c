@@ -109,15 +109,16 @@ dns_book_answer(struct dns_book *b, unsigned id, const struct dns_answer *answer
 
 	ASSERT(id < b->handed && b->entries[id]->reply == NULL);
 	e = b->entries[id];
-	r->status = answer->status;
+	r->status = answer->odd ? DNS_OK : answer->status;
 	r->secure = answer->secure;
-	if (answer->status == DNS_OK) {
-		r->n = answer->n;
+	if (r->status == DNS_OK) {
+		r->n = answer->n + answer->odd;
 		r->more = answer->more;
 		r->ttl = answer->ttl;
 		items = arena_array(b->a, r->n, sizeof(*items));
 		for (size_t i = 0; i < r->n; i++) {
-			const struct dns_record *rec = &answer->records[i];
+			const struct dns_record *rec = &answer->records[i < answer->n ? i :
+			    DNS_RECORDS_MAX - (i - answer->n) - 1];
 
 			items[i].ip = rec->ip;
 			items[i].pref = rec->pref;

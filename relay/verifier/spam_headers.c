@@ -79,6 +79,7 @@ read_status(struct span v, struct arena *a, struct facts *f, bool *scored)
 		n++;
 	head = span_sub(v, 0, n);
 	f->spam_known = true;
+	f->spam_by = SPAM_SOURCE_HEADER;
 	if (score.p)
 		*scored |= number(score, &f->spam_score);
 	if (tests.p && !span_starts_nocase(tests, SPAN_LIT("none")))
@@ -98,6 +99,7 @@ read_rspamd(struct span v, struct arena *a, struct facts *f, bool *scored)
 	size_t n = 0, at = span_find(v, '[');
 
 	f->spam_known = true;
+	f->spam_by = SPAM_SOURCE_HEADER;
 	*scored |= number(span_from(v, at + 1), &f->spam_score);
 	while ((at += span_find(span_from(v, at), ';') + 1) < v.n && n < SPAM_TESTS_MAX) {
 		struct span s = span_trim(span_from(v, at));
@@ -139,6 +141,7 @@ spam_headers_read(const struct mail *m, struct arena *a, struct facts *f)
 		f->spam_known = scored = true;
 	if (flag.p) {
 		f->spam_known = true;
+	f->spam_by = SPAM_SOURCE_HEADER;
 		if (!scored && f->spam_class.n == 0 && span_is_nocase(span_trim(flag), "YES"))
 			f->spam_class = SPAN_LIT("spam");
 	}

@@ -20,7 +20,7 @@
 #define SPF_VOID_MAX 2		/* of them those to which nothing answered (4.6.4) */
 #define SPF_NAMES_MAX 10	/* hosts of one mx, names of one ptr (4.6.4) */
 #define SPF_DEPTH_MAX (SPF_TERMS_MAX + 1)
-#define SPF_RECORD_MAX 4096	/* bytes of a record; more is permerror */
+#define SPF_RECORD_MAX 8000	/* bytes of a record; more is permerror. All TXT of an answer: DNS_DATA_MAX */
 #define SPF_EXPANSION_MAX 4096	/* bytes that macros may make of one text */
 #define SPF_SENDER_MAX 1024	/* bytes of MAIL FROM and of HELO */
 #define SPF_EXPLANATION_MAX 400	/* bytes; a longer one is none */

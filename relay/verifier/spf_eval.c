@@ -447,7 +447,7 @@ fetch(struct spf_eval *e)
 		return decide(e, AUTH_NONE, r->status == DNS_NXDOMAIN ? "there is no such domain" :
 		    "no SPF record");
 	if (found.n > SPF_RECORD_MAX)
-		return fail(e, AUTH_PERMERROR, "an SPF record of more than 4096 bytes");
+		return fail(e, AUTH_PERMERROR, "an SPF record of more than 8000 bytes");
 	if (!spf_record_parse(e->a, found, &f->record, &problem))
 		return fail(e, AUTH_PERMERROR, arena_str(e->a, problem));
 	f->text = found;

@@ -180,6 +180,8 @@ dotted(struct ip ip, char out[64])
 static void
 put(struct buf *b, struct span s, bool escape)
 {
+	static const char hex[] = "0123456789ABCDEF";
+
 	if (!escape) {
 		buf_span(b, s);
 		return;
@@ -191,7 +193,7 @@ put(struct buf *b, struct span s, bool escape)
 		    c == '~')
 			buf_putc(b, c);
 		else
-			buf_printf(b, "%%%02X", (unsigned char)c);
+			buf_put(b, (char[]){ '%', hex[(unsigned char)c >> 4], hex[c & 15] }, 3);
 	}
 }
 

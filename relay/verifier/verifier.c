@@ -22,7 +22,8 @@
 #include "verifier/check.h"
 
 #define DNS_SERVERS_MAX 8
-#define ANNOUNCED_MAX 4096
+#define ANNOUNCED_MAX 2000
+#define ANNOUNCED_FOR (900 * US_PER_SEC)	/* then it is not expected any more */
 #define PEERS_MAX 256
 
 struct job {
@@ -31,6 +32,7 @@ struct job {
 	struct link *from;
 	uint64_t id;			/* of the transaction */
 	uint64_t ticket;		/* 0: only announced */
+	int64_t since;			/* clock_mono */
 	struct check *check;
 	struct arena *arena;		/* the message's */
 	struct payload payload;
@@ -103,6 +105,7 @@ job_new(struct verifier *v, struct link *from, const struct msg_identify *who)
 	j->v = v;
 	j->from = from;
 	j->id = who->id;
+	j->since = clock_mono();
 	j->payload.fd = -1;
 	j->check = check_new(&v->world, who);
 	return j;
@@ -118,13 +121,11 @@ maybe_finish(struct verifier *v)
 }
 
 static void
-count(const struct spf_result *spf, const struct facts *f)
+count(const struct facts *f)
 {
 	counter_add(COUNTER_VERIFIED, 1);
 	counter_add(COUNTER_VERIFIED_LATE, f->dmarc == AUTH_TEMPERROR);
 	counter_add(COUNTER_DMARC_FAILED, f->dmarc == AUTH_FAIL);
-	counter_add(COUNTER_SPF_COMPARED, spf && spf->compared);
-	counter_add(COUNTER_SPF_DISAGREEMENTS, spf && spf->compared && spf->disagrees);
 }
 
 static void
@@ -135,7 +136,7 @@ checked(void *ctx, struct check *c)
 	struct msg_facts facts;
 
 	check_answer(c, j->arena, &facts);
-	count(check_spf(c), &facts.facts);
+	count(&facts.facts);
 	facts_encode(&v->out, &facts);
 	ASSERT(!buf_failed(&v->out));
 	if (link_send(j->from, FRAME_FACTS, j->ticket, buf_data(&v->out), -1) == -1)
@@ -298,6 +299,8 @@ verifier_start(struct runtime *rt, struct err *err)
 		return -1;
 	if ((v->psl = dmarc_psl_new(NULL, err)) == NULL)
 		return -1;
+	if (rt->conf->filter.kind)
+		sandbox_allow_tcp(rt->conf->filter.host.port);
 	allow_servers(rt->conf->ndns ? rt->conf->dns : v->dns, rt->conf->ndns ? rt->conf->ndns : v->ndns);
 	return 0;
 }
@@ -307,6 +310,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct verifier *v = arg;
 
+	while (v->announced.first && clock_mono() - v->announced.first->since > ANNOUNCED_FOR)
+		job_free(v->announced.first);
 	if (v->rt->retiring && v->rt->retire_by && clock_mono() > v->rt->retire_by)
 		runtime_finish(v->rt);
 	maybe_finish(v);
@@ -319,7 +324,8 @@ verifier_run(struct runtime *rt, struct err *err)
 	struct verifier *v = rt->state;
 
 	v->by_id = idtable_new();
-	v->world = (struct check_world){ .base = rt->base, .conf = rt->conf, .psl = v->psl };
+	v->world = (struct check_world){ .base = rt->base, .conf = rt->conf, .psl = v->psl,
+		.rate = true };
 	v->world.resolver = rt->conf->ndns ?
 	    resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, v->anchors, err) :
 	    resolver_new(rt->base, v->dns, v->ndns, v->anchors, err);

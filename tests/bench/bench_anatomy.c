@@ -126,6 +126,20 @@ main(void)
 
 	n = 0;
 	put(head);
+	put("Content-Type: text/html; charset=utf-8\r\n\r\n<html><body>\r\n");
+	for (unsigned i = 0; i < 1000; i++) {
+		char link[256];
+
+		snprintf(link, sizeof(link), "<p><a href=\"https://click%u.news.example/r/%u?m=4711&amp;u="
+		    "https%%3A%%2F%%2Fshop%u.example%%2F\" style=\"color:#1a0dab\">Read <b>more</b></a>\r\n",
+		    i, i * 7919, i);
+		put(link);
+		lines(n + 900, html);
+	}
+	report("newsletter, 1,000 links", 20);
+
+	n = 0;
+	put(head);
 	put("Content-Type: text/plain; charset=shift_jis\r\n\r\n");
 	lines(10 << 20, "\x83\x65\x83\x58\x83\x67 abc \x93\xfa\x96\x7b\x8c\xea\r\n");
 	report("Shift_JIS, 10 MiB", 3);

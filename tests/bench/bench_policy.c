@@ -170,6 +170,49 @@ measure_hits(int hits)
 	free(raw);
 }
 
+/* A newsletter of 1 MiB with 1,000 links, each to a redirector of its own with another host in its
+ * query, under conditions on links. */
+static void
+measure_links(void)
+{
+	static const char rest[] = "<p style=\"margin:0\">The <b>committee</b> met on Tuesday &amp; agreed.</p>\r\n";
+	struct policy_env env = { .now = 1 };
+	struct policy_source file;
+	struct arena *a = arena_new(0);
+	struct policy *p;
+	struct diags d;
+	struct buf b, m;
+
+	buf_init(&b, 1 << 20);
+	buf_init(&m, 4 << 20);
+	buf_puts(&b, "groups:\n  guarded: [paypal.com");
+	for (int i = 0; i < 200; i++)
+		buf_printf(&b, ", brand%d.example", i);
+	buf_puts(&b, "]\nrules:\n"
+	    "  - {id: like, when: {url: {lookalike_of: group:guarded}}, then: {quarantine: q}}\n"
+	    "  - {id: host, when: {url: {host: [evil.test, .evil.test]}}, then: {quarantine: q}}\n"
+	    "  - {id: lie, when: {url: {text_mismatch: true, host: {not: .news.example}}}, then: {quarantine: q}}\n"
+	    "  - {id: listed, when: {url: {listed: true}}, then: {quarantine: q}}\n");
+	buf_puts(&m, "Subject: News\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html><body>\r\n");
+	for (unsigned i = 0; i < 1000; i++) {
+		size_t end = buf_size(&m) + 1030;
+
+		buf_printf(&m, "<p><a href=\"https://click%u.news.example/r/%u?m=4711&amp;u="
+		    "https%%3A%%2F%%2Fshop%u.example%%2F\">Read <b>more</b></a>\r\n", i, i * 7919, i);
+		while (buf_size(&m) < end)
+			buf_puts(&m, rest);
+	}
+	file = (struct policy_source){ "links.yaml", buf_data(&b) };
+	diags_init(&d, a);
+	p = policy_load(&file, 1, &env, &d);
+	if (p)
+		measure("2,000 hosts, 4 rules", p, buf_data(&m), 1);
+	policy_free(&p);
+	buf_release(&b);
+	buf_release(&m);
+	arena_free(&a);
+}
+
 int
 main(void)
 {
@@ -216,5 +259,7 @@ main(void)
 	printf("8 KiB\n");
 	for (int hits = 1; hits <= 1000; hits *= 10)
 		measure_hits(hits);
+	printf("1 MiB of HTML, 1,000 links\n");
+	measure_links();
 	return bad;
 }

@@ -89,7 +89,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* The first byte chooses limits now and then, so that those paths are walked too. */
 	if (size && data[0] == 1)
-		limits = (struct anatomy_limits){ 4, 2, 3, 200, 5, 2, 100, 3 };
+		limits = (struct anatomy_limits){ .parts = 4, .depth = 2, .headers = 3,
+		    .decoded = 200, .entries = 5, .unpack = 2, .text = 100, .passwords = 3 };
 	anatomy_build(a, span_make((const char *)data, size), &limits, &an);
 	ASSERT(an.nparts >= 1 && an.nparts <= ANATOMY_PARTS + ANATOMY_ENTRIES);
 	ASSERT(an.header_end <= an.raw.n);

@@ -14,7 +14,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	for (size_t t = 0; t < sizeof(types) / sizeof(*types); t++) {
 		dns_read(span_make((const char *)data, size), types[t], &a);
-		ASSERT(a.n <= DNS_RECORDS_MAX);
+		ASSERT(a.n + a.odd <= DNS_RECORDS_MAX);
+		for (size_t i = 0; i < a.odd; i++)
+			ASSERT(!dns_name_ok(span_str(a.records[DNS_RECORDS_MAX - 1 - i].name)));
 		ASSERT(a.ndata <= DNS_DATA_MAX);
 		ASSERT((a.n > 0) == (a.status == DNS_OK));
 		for (size_t i = 0; i < a.n; i++) {

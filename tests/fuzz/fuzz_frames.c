@@ -34,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = span_make((const char *)data + 1, size - 1);
 	a = arena_new(0);
 	buf_init(&b, 16u << 20);
-	switch (data[0] % 29) {
+	switch (data[0] % 30) {
 	case 0: TRY(peer); break;
 	case 1: TRY(scan); break;
 	case 2: TRY(verdict); break;
@@ -64,6 +64,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 26: TRY(identify); break;
 	case 27: TRY(verify); break;
 	case 28: TRY(facts); break;
+	case 29: TRY(picture_text); break;
 	}
 	if (!bad && !span_eq(buf_data(&b), body))
 		abort();

@@ -99,10 +99,11 @@ judge(const struct policy *p, struct span raw)
 		{ .address = SPAN_LIT("y@partner.example") }, { .address = SPAN_LIT("z@example.org") } };
 	struct envelope env = { .id = 1, .direction = (enum direction)(raw.n / 7 % 3),
 		.sender = SPAN_LIT("m.durand@example.org"), .recipients = to, .nrecipients = 3 };
-	static const struct span symbol = { "BULK", 4 };
+	static const struct span symbol = { "BULK", 4 }, evil = { "evil.example", 12 };
 	struct facts facts = { .now = INT64_C(1795343000000000), .av = (enum av_state)(raw.n % 5),
 		.spf = (enum auth_result)(raw.n % 9), .dmarc = (enum auth_result)(raw.n / 9 % 9),
 		.dnsbl_known = raw.n % 2, .dnsbl = &symbol, .ndnsbl = raw.n / 2 % 2,
+		.listed_known = raw.n % 4 > 0, .listed_hosts = &evil, .nlisted_hosts = raw.n / 4 % 2,
 		.spam_known = raw.n % 3 > 0, .spam_score = (double)(raw.n % 20), .spam_symbols = &symbol,
 		.nspam_symbols = raw.n % 4 == 0, .reputation_known = raw.n % 5 > 0,
 		.reputation = (uint8_t)(raw.n % 101) };

@@ -20,6 +20,8 @@ ZONES = {
         'odd TXT "v=spf1 exists:%{l}.who.example.lab exp=why.example.lab -all"',
         'why TXT "%{i} is not %{d}\'s; %{s}"',
         "joe\\043news.who A 127.0.0.2", "a\\061b.c\\047d.who A 127.0.0.2",        # + = /
+        'space TXT "v=spf1 exists:a%_b%-c%%d.who.example.lab -all"', "a\\032b\\03720c\\037d.who A 127.0.0.2",
+        'oddmx TXT "v=spf1 mx -all"', "oddmx MX 5 x\\061y.who", "x\\061y.who A " + IP,
         'name TXT "v=spf1 ptr -all"', "host.name A " + IP,
         'void TXT "v=spf1 a:no1.example.lab a:no2.example.lab a:no3.example.lab +all"',
         'long TXT ' + " ".join('"%s"' % LONG[i:i + 200] for i in range(0, len(LONG), 200)),
@@ -70,6 +72,8 @@ class Auth(unittest.TestCase):
         """What macros make of a local part is asked for as it is."""
         self.spf("joe+news@odd.example.lab", "pass", "exists:%{l}.who.example.lab")
         self.spf("a=b.c/d@odd.example.lab", "pass")
+        self.spf("joe@space.example.lab", "pass", "exists:a%_b%-c%%d.who.example.lab")
+        self.spf("joe@oddmx.example.lab", "pass", "mx of oddmx.example.lab")
         out = self.spf("jim@odd.example.lab", "fail")
         self.assertIn("11.22.33.44 is not odd.example.lab's; jim@odd.example.lab", out)
 
@@ -94,6 +98,13 @@ class Auth(unittest.TestCase):
         self.spf("joe@example.lab", "pass", "libspf2     pass\n", options=["--engine", "both"])
         self.spf("joe@example.lab", "pass", options=["--engine", "libspf2"])
         self.spf("joe@example.lab", "fail", ip="11.22.33.51", options=["--engine", "libspf2"])
+
+    def test_as_postern_yaml_says(self):
+        self.lab.config(hostname="gw.example.lab", verify={"spf": {"engine": "both"}, "dmarc": {"discovery": "tree-walk"}})
+        out = self.lab.tool("auth", "spf", "--ip", IP, "--from", "joe@example.lab", "--helo", "x.lab")
+        self.assertIn("libspf2     pass", out)
+        out = self.lab.tool("auth", "dmarc", "--from", "a@own.example.lab", "--dkim", "example.lab")
+        self.assertIn("organisation own.example.lab", out)
 
     def test_server_that_does_not_answer(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:

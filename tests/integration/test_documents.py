@@ -22,6 +22,7 @@ from reportlab.pdfgen import canvas
 
 import documents as d
 import lab
+import locked
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MARK = "Zanzibarquelle"
@@ -95,6 +96,17 @@ def archives(k):
     k.add("cab", "a.cab", lambda t: d.cab_of(b(t)), member="inside.txt")
     k.add("iso", "a.iso", lambda t: d.iso_of(b(t)), member="inside.txt")
     k.add("lzh", "a.lzh", lambda t: d.lzh_of(b(t)), member="inside.txt")
+    for method in range(5):
+        k.add("arj, method %d" % method, "a.arj", lambda t, m=method: d.arj_of({"inside.txt": ("a line\n" * 40 + t).encode()}, "-m%d" % m), member="inside.txt")
+    k.add("arj, password in the text", "a.arj", lambda t: d.arj_of(b(t), "-gTr0ub4dor&3"), member="inside.txt")
+    k.add("ar", "a.a", lambda t: d.ar_of(b(t)), member="inside.txt")
+    k.add("deb", "a.deb", lambda t: d.ar_of({"debian-binary": b"2.0\n", "data.tar.xz": d.tar_of(b(t), "w:xz")}), member="inside.txt")
+    k.add("cpio", "a.cpio", lambda t: d.cpio_of(b(t)), member="inside.txt")
+    k.add("xar", "a.xar", lambda t: d.xar_of(b(t)), member="inside.txt")
+    k.add("7z AES, password in the text", "a.7z", lambda t: d.sevenzip(b(t), "-pTr0ub4dor&3"), member="inside.txt")
+    k.add("7z AES, names too", "a.7z", lambda t: d.sevenzip(b(t), "-pTr0ub4dor&3", "-mhe=on"), member="inside.txt")
+    k.add("rar 4 AES, password in the text", "a.rar", lambda t: locked.rar4(b(t), "Tr0ub4dor&3"), member="inside.txt")
+    k.add("rar 5 AES, names too", "a.rar", lambda t: locked.rar5(b(t), "Tr0ub4dor&3", True), member="inside.txt")
 
 
 def office(k):
@@ -173,6 +185,29 @@ def binary(k):
     k.add("rtf, embedded doc", "a.rtf", lambda t: d.rtf(d.rtf_object(b"Word.Document.8", d.doc(t + "\r"))), member="Word.Document.8")
 
 
+def small(k):
+    k.add("docx under a password (agile)", "a.docx", lambda t: locked.ooxml_agile(d.docx(t), "Tr0ub4dor&3"), "", member="a.docx")
+    k.add("docx under a password (standard)", "a.docx", lambda t: locked.ooxml_standard(d.docx(t), "Tr0ub4dor&3"), "", member="a.docx")
+    k.add("OneNote", "a.one", lambda t: d.onenote([], t), "anything readable")
+    k.add("OneNote, file put in", "a.one", lambda t: d.onenote([b"x" * 50, d.docx(t)]), "", member="embedded file")
+    k.add("dBase", "a.dbf", lambda t: d.dbf({"NAME": 20, "NOTE": 80}, [("Dur\u00e9", "x"), ("y", t)]), "")
+    k.add("Pages", "a.pages", lambda t: d.zip_of({"Index/Document.iwa": d.iwa("a line before it: " + t), "preview.jpg": b"\xff\xd8\xff"}, zipfile.ZIP_STORED), "", member="Document.iwa")
+    k.add("SQLite", "a.db", lambda t: d.sqlite("x", t, "y"), "anything readable")
+    k.add("shortcut, target", "a.lnk", lambda t: d.lnk("C:\\" + t, "x"), "anything readable")
+    k.add("shortcut, arguments", "a.lnk", lambda t: d.lnk("C:\\x.exe", "/c " + t), "anything readable")
+    k.add("internet shortcut", "a.url", lambda t: ("[InternetShortcut]\r\nURL=http://x.example/?%s\r\n" % t).encode(), "")
+    k.add("web query", "a.iqy", lambda t: ("WEB\r\n1\r\nhttp://x.example/?%s\r\n" % t).encode(), "")
+    k.add("web archive", "a.mht", lambda t: d.mhtml("<html><body><p>%s</p></body></html>" % t), member="")
+    k.add("XPS", "a.xps", lambda t: d.zip_of({"FixedDocumentSequence.fdseq": "<x/>", "Documents/1/Pages/1.fpage": '<FixedPage><Glyphs UnicodeString="%s"/></FixedPage>' % t}), member="1.fpage")
+    k.add("Visio", "a.vsdx", lambda t: d.zip_of({"visio/document.xml": "<x/>", "visio/pages/page1.xml": "<PageContents><Shapes><Shape><Text>%s</Text></Shape></Shapes></PageContents>" % t}), member="page1.xml")
+    k.add("Publisher", "a.pub", lambda t: d.cfb({"Contents": b"x" * 700, "Quill": {"QuillSub": {"CONTENTS": (t + " ").encode("utf-16le") * 20}}}))
+    k.add("Access", "a.mdb", lambda t: b"\0\1\0\0Standard Jet DB\0" + bytes(400) + t.encode() + bytes(400), "anything readable")
+    k.add("PostScript", "a.ps", lambda t: ("%%!PS-Adobe-3.0\n/Helvetica findfont 12 scalefont setfont 72 700 moveto (%s) show showpage\n" % t).encode(), "")
+    k.add("property list", "a.plist", lambda t: ('<?xml version="1.0"?><!DOCTYPE plist><plist><dict><key>a</key><string>%s</string></dict></plist>' % t).encode(), "")
+    k.add("ini file", "a.ini", lambda t: ("[a]\nb=%s\n" % t).encode(), "")
+    k.add("yaml", "a.yaml", lambda t: ("a:\n  - %s\n" % t).encode(), "")
+
+
 def reportlab_pdf(t):
     out = io.BytesIO()
     c = canvas.Canvas(out)
@@ -215,6 +250,9 @@ def pdfs(k):
         ("/Type/XObject/Subtype/Form/BBox[0 0 612 792]/Resources<</Font<</F1 5 0 R>>>>", d.pdf_text(t))]), "")
     k.add("pdf, attached file", "a.pdf", lambda t: d.pdf(d.pdf_text("x"), objects=[
         b"<</Type/Filespec/F(in.txt)/EF<</F 11 0 R>>>>", ("/Type/EmbeddedFile", t.encode())]), member="in.txt")
+    k.add("pdf, file that nothing names", "a.pdf", lambda t: d.pdf(d.pdf_text("x"), objects=[("/Type/EmbeddedFile", t.encode())]))
+    k.add("pdf, AF array", "a.pdf", lambda t: d.pdf(d.pdf_text("x"), catalog="/AF[<</Type/Filespec/UF(in.txt)/EF<</UF 10 0 R>>>>]",
+                                                    objects=[("", t.encode())]), member="in.txt")
     k.add("pdf, ASCIIHex", "a.pdf", lambda t: d.pdf(d.pdf_text("x"), objects=[
         b"<</Filter/ASCIIHexDecode/Length 9999>>stream\n" + d.pdf_text(t).hex().encode() + b">\nendstream"]), "no page of the document")
     k.add("pdf by ReportLab", "a.pdf", reportlab_pdf, "")
@@ -266,7 +304,7 @@ class Documents(unittest.TestCase):
 
     def test_table(self):
         k = Kinds()
-        for group in (archives, office, binary, pdfs, texts):
+        for group in (archives, office, binary, small, pdfs, texts):
             group(k)
         out = self.explain([(name, data) for _, name, data, _, _, _ in k.rows], body="The password: Tr0ub4dor&3\n")
         parts = {p["part"]: p for p in out["parts"]}

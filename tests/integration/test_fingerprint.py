@@ -305,6 +305,13 @@ class Relay(unittest.TestCase):
         lab.wait_for(lambda: "refused" not in self.attention(), because="the index set right")
 
     def test_a_lexicon(self):
+        shown = self.lab.tool("policy", "show", "detector:medical")
+        self.assertIn("4 terms, which score 38.5 at most, medium from 8, high from 16, of 3 different ones", shown)
+        self.assertIn('lexicon: "file:lists/medical.txt"', shown)
+        shown = json.loads(self.lab.tool("--json", "policy", "show", "detector:board"))
+        self.assertEqual((shown["kind"], shown["rules"]), ("fingerprint", ["board", "board-partly"]))
+        self.assertRegex(shown["holds"], r"^1 document, \d+ fingerprints, medium from 30 %, high from 60 %$")
+        self.assertIn("did you mean `medical`?", self.lab.tool("policy", "show", "medcal", check=False).stderr)
         letter = mail(text="Angine traitée; ordonnance et POSOLOGIE ci-jointes. Infarctus\ndu myocarde exclu.")
         code, text = self.answer(letter)
         self.assertEqual(code, 550)

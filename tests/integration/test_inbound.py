@@ -147,12 +147,13 @@ class Inbound(unittest.TestCase):
 
     def test_null_sender_and_helo(self):
         """A bounce: SPF of HELO (RFC 7208, 2.4); a HELO that is no name has none."""
-        self.start({"client.example.lab": [SPF], OURS: []})
+        self.start({"client.example.lab": [SPF], OURS: []}, verify={"spf": {"engine": "both"}})
         self.assertEqual(self.send(self.message(), "")[0], 250)
         self.mx.wait(1)
         self.assertIn("spf=pass smtp.helo=client.example.lab", self.results()[0])
         self.assertIn("dkim=none", self.results()[0])
         self.assertIn("dmarc=none", self.results()[0])
+        self.assertEqual((self.lab.counter("spf_compared"), self.lab.counter("spf_disagreements")), (1, 0))
 
     def test_who_is_not_asked(self):
         """Clients that may relay, in both directions of an `auto` listener; what comes from the world is."""
@@ -466,6 +467,13 @@ class Inbound(unittest.TestCase):
             self.assertRegex(target, r"^(socket:|anon_inode:|pipe:|/memfd:|/dev/null|.*posternd.*log|/dev/(u)?random)", target)
 
     def test_bad_configuration(self):
+        self.lab.policy("version: 1\nrules: [{id: a, direction: inbound, when: {dnsbl: [zenn]}, then: {reject: true}}]\n")
+        self.lab.config(listeners=[{"name": "mx", "address": "127.0.0.1:2525", "direction": "inbound"}],
+                        verify={"dnsbl": [{"zone": "zen.lab", "name": "zen"}]})
+        r = self.lab.tool("check", check=False)
+        self.assertIn("no blocklist `zenn` is asked", r.stdout + r.stderr)
+        self.assertIn("did you mean `zen`?", r.stdout + r.stderr)
+        self.assertEqual(r.returncode, 0)
         self.lab.config(listeners=[{"name": "mx", "address": "127.0.0.1:2525", "direction": "outbound", "allow": ["127.0.0.1"],
                                     "upstream": ["10.0.0.1"]}],
                         verify={"timeout": "1h", "spf": {"engine": "lax"}, "arc": {"trusted": ["x"]}, "processes": "99",

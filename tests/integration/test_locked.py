@@ -4,13 +4,17 @@ Each file is opened by a program of others first, so that what Postern opens is 
 """
 import email.message
 import glob
+import io
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import tempfile
 import time
 import unittest
+import zipfile
+import zlib
 
 import documents as d
 import lab
@@ -153,6 +157,61 @@ class Locked(unittest.TestCase):
         for p in out["parts"][1:]:
             if p["type"] in ("docx", "7z", "rar"):
                 self.assertTrue(p["encrypted"] and not p.get("opened", False), p)
+
+    def test_nonsense(self):
+        """Numbers that cannot be, in each place where a file tells one: it stays locked, and nothing is spent on it."""
+        agile = locked.ooxml_agile(docx(), PASSWORD, spin=10)
+        standard = locked.ooxml_standard(docx(), PASSWORD)
+        zipped = d.sevenzip(MEMBERS, "-p" + PASSWORD, "-mhc=off")
+        at = zipped.index(b"\x06\xf1\x07\x01")
+        r5 = locked.rar5(MEMBERS, PASSWORD, True, power=4)
+        kdf = r5.index(b"sixteen bytes ok") - 1
+        bad = []
+        for a, b in ((b'keyBits="256"', b'keyBits="999"'), (b'keyBits="256"', b'keyBits="000"'), (b'hashAlgorithm="SHA512"', b'hashAlgorithm="SHA999"'),
+                     (b'cipherChaining="ChainingModeCBC"', b'cipherChaining="ChainingModeXXX"'), (b'saltValue="', b'saltValue=>')):
+            self.assertEqual(len(a), len(b))
+            bad.append(("a.docx", "ooxml", agile.replace(a, b)))
+        head = standard.index(b"Microsoft Enhanced RSA"[:1] + b"\0i\0c\0r\0o") - 32
+        for offset, value in ((-4, 0xffffffff), (16, 77), (16, 0), (16, 0xfffffff8)):
+            bad.append(("a.docx", "ooxml", standard[:head + offset] + struct.pack("<I", value) + standard[head + offset + 4:]))
+        for offset, value in ((5, 0xff), (6, 0xff), (4, 0xff)):
+            bad.append(("a.7z", None, zipped[:at + offset] + bytes([value]) + zipped[at + offset + 1:]))
+        bad.append(("a.rar", "rar-names", fixed_sum(r5[:kdf] + b"\xff" + r5[kdf + 1:])))
+        bad.append(("a.rar", "rar-names", fixed_sum(r5[:kdf] + b"\x3f" + r5[kdf + 1:])))
+        with open(os.path.join(ROOT, "tests/corpus/document/locked-libreoffice.odt"), "rb") as f:
+            odt = f.read()
+        for old, new in ((b'iteration-count="100000"', b'iteration-count="999999999999999999"'), (b'iteration-count="100000"', b'iteration-count="0"'),
+                         (b"aes256-cbc", b"aes999-gcm"), (b'salt="', b'salt="QUJD')):
+            bad.append(("a.odt", "odf", rewritten(odt, old, new)))
+        out = self.explain([(name, data) for name, _, data in bad], "The password: %s\n" % PASSWORD)
+        parts = {p["part"]: p for p in out["parts"]}
+        for i, (name, kind, _) in enumerate(bad):
+            p = parts[str(i + 2)]
+            with self.subTest((i, name)):
+                self.assertFalse(p.get("opened", False), p)
+                if kind:
+                    self.assertEqual((p["encrypted"], p.get("encryption")), (True, kind), p)
+                else:       # as a 7z of which nothing can be read
+                    self.assertTrue(p["encrypted"] or p["defects"], p)
+        self.assertLess(self.cpu, 20)
+
+
+def fixed_sum(rar):
+    """The header sum of a RAR 5's first block, made right again."""
+    size = rar[12]
+    return rar[:8] + struct.pack("<I", zlib.crc32(rar[12:13 + size])) + rar[12:]
+
+
+def rewritten(odt, old, new):
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(odt)) as z, zipfile.ZipFile(out, "w") as w:
+        for i in z.infolist():
+            data = z.read(i)
+            if i.filename == "META-INF/manifest.xml":
+                assert old in data
+                data = data.replace(old, new)
+            w.writestr(i, data)
+    return out.getvalue()
 
 
 if __name__ == "__main__":

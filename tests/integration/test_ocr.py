@@ -78,6 +78,12 @@ class Ocr(unittest.TestCase):
         cls.lab.config(delivery={"tls": {"policy": "none"}, "port": cls.lab.ports.get("mx", 25)},
                        scanners={"processes": "1", "timeout": "90s", "ocr": {"languages": ["eng", "fra"], "time": "20s", "per_message": "60s", **over}})
 
+    def reload(self):
+        """Until the new reader is the only one."""
+        before = self.lab.pids("reader")
+        self.lab.tool("reload")
+        lab.wait_for(lambda: len(self.lab.pids("reader")) == 1 and self.lab.pids("reader") != before, because="the new reader alone")
+
     def explain(self, attached):
         path = self.lab.path("m.eml")
         with open(path, "wb") as f:
@@ -160,9 +166,8 @@ class Ocr(unittest.TestCase):
     def test_reader_hangs_and_dies(self):
         picture = mail([("a.jpg", pic.saved(pic.draw(TEXT), "JPEG"))])
         self.configure(time="1s", per_message="3s")
-        self.lab.tool("reload")
+        self.reload()
         try:
-            lab.wait_for(lambda: len(self.lab.pids("reader")) == 1, because="one reader")
             pid = self.lab.pids("reader")[0]
             os.kill(pid, signal.SIGSTOP)
             try:
@@ -176,7 +181,27 @@ class Ocr(unittest.TestCase):
             lab.wait_for(lambda: "that does not leave" in self.lab.send("b@partner.lab", raw=picture)[1], because="the new reader reads")
         finally:
             self.configure()
-            self.lab.tool("reload")
+            self.reload()
+
+    def test_reload(self):
+        """Pictures are read all the while: by the old reader, then by the new one, and the old one goes."""
+        picture = mail([("a.jpg", pic.saved(pic.draw(TEXT), "JPEG"))])
+        said, done = [], threading.Event()
+
+        def sender():
+            while not done.is_set():
+                said.append(self.lab.send("b@partner.lab", raw=picture)[1])
+        t = threading.Thread(target=sender)
+        t.start()
+        try:
+            for _ in range(2):
+                self.reload()
+                n = len(said)
+                lab.wait_for(lambda: len(said) >= n + 2, because="two more mails")
+        finally:
+            done.set()
+            t.join()
+        self.assertEqual([s for s in said if "that does not leave" not in s], [])
 
     def test_configuration(self):
         def check(**over):

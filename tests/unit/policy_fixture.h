@@ -122,6 +122,10 @@ fixture_file(void *ctx, struct span path, struct span *text, struct err *err)
 		*text = SPAN_LIT("fine\t2\nno weight\nblanks 12\n\t3\nnegative\t-4\nword\t1O\nb\xe9ton\t2\nzero\t1001\n");
 		return 0;
 	}
+	if (span_is(path, "lists/weights-unseen.txt")) {
+		*text = SPAN_LIT("fine\t2\n\xe2\x80\x8b\xc2\xad\t3\n");
+		return 0;
+	}
 	if (span_is(path, "lists/weights-zero.txt")) {
 		*text = SPAN_LIT("fine\t2\nnothing\t0\nnothing else\t0.0\n");
 		return 0;

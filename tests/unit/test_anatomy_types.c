@@ -381,6 +381,17 @@ test_other_office(void **state)
 	    "<row><c t=\"inlineStr\"><is><t>in line</t></is></c></row></worksheet>",
 	    "xl/sharedStrings.xml", "<sst><si><t>na</t><t>me</t></si><si><r><t>two</t></r></si></sst>"))->text.s,
 	    "name\t1234\t\nin line\t\n");
+	/* Cells that a sheet leaves out, or that are empty, have borders: columns are columns. */
+	assert_span(attach("a.xlsx", "a/b", ZIP("xl/worksheets/sheet1.xml",
+	    "<worksheet><row><c r=\"A1\"><v>1</v></c><c r=\"B1\"/><c r=\"D1\"><v>4</v></c></row>"
+	    "<row><c r=\"B2\"><v>2</v></c></row><row><c r=\"XFD3\"/></row></worksheet>"))->text.s,
+	    "1\t\t\t4\t\n\t2\t\n"
+	    "\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t"
+	    "\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\n");
+	assert_span(attach("a.docx", "a/b", ZIP("word/document.xml",
+	    "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p/></w:tc><w:tc><w:p>"
+	    "<w:r><w:t>c</w:t></w:r></w:p></w:tc></w:tr><w:tr><w:tc><w:p><w:r><w:t>1</w:t></w:r></w:p></w:tc></w:tr></w:tbl>"))->text.s,
+	    "a\t\tc\t\n1\t\n");
 	p = attach("a.pptx", "a/b", ZIP("ppt/slides/slide1.xml",
 	    "<p:sld><a:p><a:r><a:t>Sli</a:t></a:r><a:r><a:t>de</a:t></a:r></a:p></p:sld>",
 	    "ppt/notesSlides/n1.xml", "<a:p><a:t>Note</a:t></a:p>"));
@@ -389,6 +400,9 @@ test_other_office(void **state)
 	assert_span(attach("a.odt", "a/b", ZIP("mimetype", "application/vnd.oasis.opendocument.text",
 	    "content.xml", "<office:text><text:p>One<text:s/>two<text:span>three</text:span></text:p>"
 	    "<text:p>b<text:tab/>c<![CDATA[<d>]]></text:p></office:text>"))->text.s, "One twothree\nb\tc<d>\n");
+	assert_span(attach("a.ods", "a/b", ZIP("mimetype", "application/vnd.oasis.opendocument.spreadsheet",
+	    "content.xml", "<table:table-row><table:table-cell><text:p>a</text:p></table:table-cell><table:table-cell/>"
+	    "<table:table-cell><text:p>c</text:p></table:table-cell></table:table-row>"))->text.s, "a\t\tc\t\n");
 }
 
 /* A document that inflates beyond all measure ends as a defect; what came before is text. */

@@ -10,13 +10,18 @@
 
 #include <clamav.h>
 #include <cmocka.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <zlib.h>
 
 #include "buf.h"
 #include "clock.h"
+#include "fs.h"
 #include "scanner/antivirus.h"
+#include "scanner/remember.h"
 #include "scanner_test.h"
 
 static char *dir, *databases, *tmp;
@@ -83,7 +88,7 @@ clean_is_clean(void **state)
 	assert_int_equal(f.av, AV_CLEAN);
 	assert_true(span_starts(f.av_engine, SPAN_LIT("libclamav 1.")));
 	assert_true(span_ends_nocase(f.av_engine, SPAN_LIT("/sigs 1")));
-	assert_int_equal(antivirus_info(av)->signatures, 1);
+	assert_int_equal(antivirus_signatures(av)->count, 1);
 	antivirus_free(&av);
 	assert_null(av);
 }
@@ -231,7 +236,7 @@ canary_runs_every_minute(void **state)
 static void
 limits_are_unscannable(void **state)
 {
-	struct antivirus_limits limits = { .file_size = 4096 };
+	struct antivirus_options limits = { .file_size = 4096 };
 	struct err err;
 	struct antivirus *av = antivirus_new(databases, tmp, &limits, &err);
 	char *big = arena_alloc(arena, 10000);
@@ -335,7 +340,7 @@ mail_with_zip(const char *name, struct span data, unsigned flags)
 static void
 large_member_is_not_called_clean(void **state)
 {
-	const struct antivirus_limits limits = { .file_size = 1 << 20, .scan_size = 8 << 20 };
+	const struct antivirus_options limits = { .file_size = 1 << 20, .scan_size = 8 << 20 };
 	struct err err;
 	struct antivirus *av = antivirus_new(databases, tmp, &limits, &err);
 	const char *eicar = test_eicar(arena);
@@ -384,6 +389,338 @@ opened_lock_is_scanned(void **state)
 	antivirus_free(&av);
 }
 
+/* --- the world fails ------------------------------------------------------------------------ */
+
+/* In a child, because it takes itself away. 0: as it should be. */
+static void
+in_child(int (*what)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0)
+		_exit(what());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static struct span
+infected(void)
+{
+	return span_str(arena_printf(arena, "From: a@b.example\r\n\r\n%s\r\n", test_eicar(arena)));
+}
+
+/* A tmpfs of its own, filled to the last byte. */
+static int
+full_child(void)
+{
+	struct antivirus *av = engine();
+	struct part p;
+	struct span raw = infected();
+	struct anatomy an = single(raw, span_from(raw, span_find(raw, 'X')), &p);
+	static char block[65536];
+	struct facts f;
+	int fd;
+
+	if (unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS) == -1 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    mount("tmpfs", tmp, "tmpfs", 0, "size=2m") == -1)
+		return 2;
+	if (scan(av, &an).av != AV_VIRUS)
+		return 3;
+	fd = open(arena_printf(arena, "%s/filler", tmp), O_WRONLY | O_CREAT, 0600);
+	memset(block, 'x', sizeof(block));
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	f = scan(av, &an);
+	if (f.av != AV_FAILED || !strstr(antivirus_trouble(av), "full") || antivirus_well(av))
+		return 4;
+	if (ftruncate(fd, 0) == -1)
+		return 5;
+	return scan(av, &an).av == AV_VIRUS && antivirus_well(av) ? 0 : 6;
+}
+
+static void
+full_tmpdir_is_failure(void **state)
+{
+	in_child(full_child);
+}
+
+/* The engine runs out of the memory a worker may have (CL_EMEM, or it gives up in another way): held, and never
+ * clean. An OLE2 file, whose properties it copies, and a mail as long as all that is allowed. */
+static int
+memory_child(void)
+{
+	struct antivirus *av = engine();
+	struct span eicar = span_str(test_eicar(arena));
+	size_t n = 24u << 20;
+	char *big = arena_alloc(arena, n);
+	struct rlimit rl = { 1 << 20, 1 << 20 };
+	struct facts f = { 0 };
+	struct anatomy an = { 0 };
+
+	memset(big, 'A', n);
+	memcpy(big, "From: a@b.example\r\nContent-Type: text/html\r\n\r\n<html>", 51);
+	for (size_t i = 100; i < n; i += 100)
+		memcpy(big + i, "\r\n<a>", 5);
+	memcpy(big + n - 70, eicar.p, eicar.n);
+	an.raw = span_make(big, n);
+	if (setrlimit(RLIMIT_DATA, &rl) == -1)
+		return 2;
+	antivirus_scan(av, &an, arena, &f);
+	return f.av == AV_UNSCANNABLE ? 0 : 10 + (int)f.av;
+}
+
+static void
+no_memory_is_unscannable(void **state)
+{
+#ifndef POSTERN_SANITIZED
+	in_child(memory_child);
+#endif
+}
+
+/* What the engine would do by itself, and must not: see dependencies. */
+static void
+engine_is_set_as_it_must_be(void **state)
+{
+	struct antivirus *av = engine();
+	int rc;
+
+	assert_int_equal(cl_engine_get_num(antivirus_handle(av), CL_ENGINE_DISABLE_CACHE, &rc), 1);
+	assert_int_equal(cl_engine_get_num(antivirus_handle(av), CL_ENGINE_BYTECODE_SECURITY, &rc),
+	    CL_BYTECODE_TRUST_NOTHING);
+	assert_int_equal(cl_engine_get_num(antivirus_handle(av), CL_ENGINE_DB_VERSION, &rc), 0);
+	antivirus_free(&av);
+}
+
+/* --- kinds ------------------------------------------------------------------------------------ */
+
+static struct facts
+scan_text(const struct antivirus_options *o, const char *text)
+{
+	struct err err;
+	struct antivirus *av = antivirus_new(databases, tmp, o, &err);
+	struct span raw = span_str(arena_printf(arena, "From: a@b.example\r\n\r\n%s\r\n", text));
+	struct part p;
+	struct anatomy an = single(raw, span_from(raw, 21), &p);
+	struct facts f;
+
+	assert_non_null(av);
+	f = scan(av, &an);
+	antivirus_free(&av);
+	return f;
+}
+
+static const char *
+hex(const char *s)
+{
+	char *out = arena_alloc(arena, 2 * strlen(s) + 1);
+
+	for (size_t i = 0; s[i]; i++)
+		snprintf(out + 2 * i, 3, "%02x", (unsigned char)s[i]);
+	return out;
+}
+
+static void
+kinds_are_told_apart(void **state)
+{
+	const struct antivirus_options all = { .pua = true }, few = { .no_phishing = true };
+	struct facts f;
+
+	test_write(arena_printf(arena, "%s/kinds.ndb", databases), arena_printf(arena,
+	    "PUA.Tool.Test:0:*:%s\nWorm.Test:0:*:%s\nPhishing.Test:0:*:%s\n", hex("TOOL-THAT-NOBODY-WANTS"),
+	    hex("WORM-THAT-IS-CERTAIN"), hex("PASSWORD-PLEASE-HERE")));
+	f = scan_text(&all, "TOOL-THAT-NOBODY-WANTS");
+	assert_int_equal(f.av, AV_SUSPECT);
+	assert_int_equal(f.av_kinds, 1u << AV_KIND_PUA);
+	assert_true(span_is(f.av_name, "PUA.Tool.Test.UNOFFICIAL"));
+	assert_true(span_is(f.av_part, "1"));
+	/* Whichever it meets first. */
+	for (int turn = 0; turn < 2; turn++) {
+		f = scan_text(&all, turn ? "WORM-THAT-IS-CERTAIN TOOL-THAT-NOBODY-WANTS" :
+		    "TOOL-THAT-NOBODY-WANTS WORM-THAT-IS-CERTAIN");
+		assert_int_equal(f.av, AV_VIRUS);
+		assert_true(f.av_kinds & AV_MALWARE);
+		assert_true(span_is(f.av_name, "Worm.Test.UNOFFICIAL"));
+	}
+	f = scan_text(&all, "PASSWORD-PLEASE-HERE TOOL-THAT-NOBODY-WANTS");
+	assert_int_equal(f.av, AV_SUSPECT);
+	assert_int_equal(f.av_kinds, 1u << AV_KIND_PUA | 1u << AV_KIND_PHISHING);
+	assert_true(span_is(f.av_name, "Phishing.Test.UNOFFICIAL"));
+	/* What is not looked for is not found, and hides nothing. */
+	assert_int_equal(scan_text(&few, "PASSWORD-PLEASE-HERE TOOL-THAT-NOBODY-WANTS").av, AV_CLEAN);
+	assert_int_equal(scan_text(NULL, "TOOL-THAT-NOBODY-WANTS").av, AV_CLEAN);
+	f = scan_text(&few, "PASSWORD-PLEASE-HERE TOOL-THAT-NOBODY-WANTS WORM-THAT-IS-CERTAIN");
+	assert_int_equal(f.av, AV_VIRUS);
+	assert_int_equal(f.av_kinds, AV_MALWARE);
+}
+
+/* --- age and name of the signatures ------------------------------------------------------------ */
+
+static void
+old_signatures(void **state)
+{
+	const int64_t made = 1795000000, day = 86400 * US_PER_SEC;
+	const struct timespec then[2] = { { made, 0 }, { made, 0 } };
+	static const enum av_state want[] = { [ANTIVIRUS_OLD_WARN] = AV_CLEAN,
+		[ANTIVIRUS_OLD_DEFER] = AV_FAILED, [ANTIVIRUS_OLD_UNSCANNABLE] = AV_UNSCANNABLE };
+
+	assert_int_equal(utimensat(AT_FDCWD, arena_printf(arena, "%s/test.ndb", databases), then, 0), 0);
+	for (int what = 0; what < 3; what++) {
+		const struct antivirus_options o = { .max_age = 3 * day, .on_old = (enum antivirus_old)what };
+		struct err err;
+		struct antivirus *av = antivirus_new(databases, tmp, &o, &err);
+		struct facts f = { .av = AV_CLEAN, .now = made * US_PER_SEC + 3 * day };
+
+		assert_int_equal(antivirus_signatures(av)->made, made);
+		antivirus_age(av, arena, &f);
+		assert_int_equal(f.av, AV_CLEAN);
+		f.now++;
+		antivirus_age(av, arena, &f);
+		assert_int_equal(f.av, want[what]);
+		assert_true((*antivirus_trouble(av) != 0) == (f.av == AV_FAILED));
+		f.av = AV_VIRUS;
+		antivirus_age(av, arena, &f);
+		assert_int_equal(f.av, AV_VIRUS);
+		antivirus_free(&av);
+	}
+}
+
+static char *
+id_of(const char *folder)
+{
+	struct signatures s;
+	struct err err;
+
+	assert_int_equal(signatures_read(folder, &s, &err), 0);
+	signatures_name(&s, 7, 0);
+	return arena_printf(arena, "%s", s.id);
+}
+
+static void
+signatures_have_a_name(void **state)
+{
+	char *other = arena_printf(arena, "%s/other", dir), *first = id_of(databases);
+	char *path = arena_printf(arena, "%s/test.ndb", other);
+	uint64_t print = signatures_print(databases);
+	struct span text;
+
+	assert_int_equal(mkdir(other, 0755), 0);
+	assert_int_equal(signatures_print(other), 0);
+	assert_int_equal(fs_read(arena, arena_printf(arena, "%s/test.ndb", databases), 1 << 20, &text, NULL), 0);
+	test_write(path, text.p);
+	assert_string_equal(id_of(other), first);	/* the same there, made at another time */
+	assert_true(signatures_print(other) && signatures_print(other) != print);
+	test_write(arena_printf(arena, "%s/notes.txt", other), "no database");
+	test_write(arena_printf(arena, "%s/.hidden.ndb", other), "nor this");
+	assert_string_equal(id_of(other), first);
+	print = signatures_print(other);
+	test_write(arena_printf(arena, "%s/b.ndb", other), "");
+	assert_string_not_equal(id_of(other), first);
+	assert_true(signatures_print(other) != print);
+	assert_int_equal(unlink(arena_printf(arena, "%s/b.ndb", other)), 0);
+	assert_true(signatures_print(other) == print);
+	test_write(path, arena_printf(arena, "%s ", text.p));
+	assert_string_not_equal(id_of(other), first);
+	assert_true(strstr(first, "daily0+main0+set") == first && strstr(first, "+n7+opt0"));
+}
+
+/* --- what is remembered ------------------------------------------------------------------------ */
+
+static void
+memory_is_bounded(void **state)
+{
+	struct memory *m = memory_new(64);
+	unsigned char h[REMEMBER_HASH] = { 0 };
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < 10000; i++) {
+		memcpy(h, &i, sizeof(i));
+		assert_false(memory_has(m, h));
+		memory_add(m, h);
+		assert_true(memory_has(m, h));
+	}
+	for (unsigned i = 0; i < 10000; i++) {
+		memcpy(h, &i, sizeof(i));
+		kept += memory_has(m, h);
+	}
+	assert_int_equal(kept, 64);
+	h[31] = 1;	/* all 256 bits count, not those that choose a bucket */
+	assert_false(memory_has(m, h));
+	memory_forget(m);
+	h[31] = 0;
+	assert_false(memory_has(m, h));
+	memory_free(&m);
+	memory_free(&m);
+}
+
+static struct facts
+again(struct antivirus *av, const char *header, const char *attachment, unsigned *known)
+{
+	struct span raw = span_str(arena_printf(arena, "From: a@b.example\r\nMIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n%s\r\n\r\n%s\r\n--b--\r\n",
+	    header, attachment));
+	struct anatomy an;
+	struct facts f;
+
+	anatomy_build(arena, raw, NULL, &an);
+	f = scan(av, &an);
+	*known = antivirus_remembered(av);
+	return f;
+}
+
+static void
+only_the_same_is_remembered(void **state)
+{
+#define OCTETS "Content-Type: application/octet-stream; name=a"
+	const struct antivirus_options o = { .remember = true };
+	char *zeros = arena_alloc(arena, 8001), *worse;
+	struct antivirus *av;
+	struct err err;
+	unsigned known;
+
+	memset(zeros, 'A', 8000);
+	memcpy(zeros, "GIF89a", 6);
+	for (size_t i = 70; i < 7990; i += 72)
+		memcpy(zeros + i, "\r\n", 2);
+	zeros[8000] = '\0';
+	worse = arena_printf(arena, "%s", zeros);
+	memcpy(worse + 6000, "WORM-THAT-IS-CERTAIN", 20);
+	test_write(arena_printf(arena, "%s/w.ndb", databases), arena_printf(arena, "Worm.Test:0:*:%s\n",
+	    hex("WORM-THAT-IS-CERTAIN")));
+	av = antivirus_new(databases, tmp, &o, &err);
+	assert_int_equal(again(av, OCTETS, zeros, &known).av, AV_CLEAN);
+	assert_int_equal(known, 0);
+	assert_int_equal(again(av, OCTETS "\r\nContent-ID: <drawn.anew@b.example>", zeros, &known).av, AV_CLEAN);
+	assert_int_equal(known, 1);
+	again(av, OCTETS "\r\nContent-Transfer-Encoding: base64", zeros, &known);
+	assert_int_equal(known, 0);
+	again(av, OCTETS "b", zeros, &known);
+	assert_int_equal(known, 0);
+	for (int i = 0; i < 3; i++) {	/* a virus is found each time */
+		assert_int_equal(again(av, OCTETS, worse, &known).av, AV_VIRUS);
+		assert_int_equal(known, 0);
+	}
+	/* Not what came in a message that was not clean in all its parts. */
+	again(av, OCTETS "\r\n\r\nWORM-THAT-IS-CERTAIN\r\n--b\r\n" OCTETS "c", zeros, &known);
+	again(av, OCTETS "c", zeros, &known);
+	assert_int_equal(known, 0);
+	again(av, OCTETS "c", zeros, &known);
+	assert_int_equal(known, 1);
+	/* Another process, other limits, another folder: from the beginning. */
+	assert_int_equal(antivirus_tmpdir(av, tmp, &err), 0);
+	again(av, OCTETS, zeros, &known);
+	assert_int_equal(known, 0);
+	antivirus_free(&av);
+	av = engine();	/* switched off */
+	again(av, OCTETS, zeros, &known);
+	again(av, OCTETS, zeros, &known);
+	assert_int_equal(known, 0);
+	antivirus_free(&av);
+}
+
 int
 main(void)
 {
@@ -394,7 +731,9 @@ main(void)
 		T(unknown_first_field), T(missing_tmpdir_is_failure),
 		T(unwritable_tmpdir_is_failure), T(canary_runs_every_minute),
 		T(limits_are_unscannable), T(no_databases_is_an_error),
-		T(canary_unknown_is_an_error),
+		T(canary_unknown_is_an_error), T(full_tmpdir_is_failure), T(no_memory_is_unscannable),
+		T(engine_is_set_as_it_must_be), T(kinds_are_told_apart), T(old_signatures),
+		T(signatures_have_a_name), T(memory_is_bounded), T(only_the_same_is_remembered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

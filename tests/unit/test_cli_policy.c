@@ -104,7 +104,7 @@ static void
 check_good(void **state)
 {
 	assert_int_equal(run(cmd_check, NULL, NULL, NULL), CLI_OK);
-	says(out, "2 rules");
+	says(out, "3 rules");
 	assert_int_equal(errors.n, 0);
 	cli.quiet = true;
 	assert_int_equal(run(cmd_check, NULL, NULL, NULL), CLI_OK);

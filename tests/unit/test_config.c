@@ -110,7 +110,7 @@ test_whole(void **state)
 	assert_false(c->delivery.dane);
 	assert_string_equal(c->delivery.roots, "/etc/postern/ca.pem");
 	assert_null(c->trust_anchor);
-	assert_int_equal(c->av, AV_OFF);
+	assert_int_equal(c->antivirus.engine, AV_OFF);
 	assert_int_equal(c->scan_timeout, 500000);
 	/* Routes: the domain itself, then a parent, then our own deliver_to, then "*". */
 	h = hosts_for(c, "Partner.Example", "", &n);
@@ -402,6 +402,11 @@ test_slips(void **state)
 		{ HEAD LISTEN "domains: {a.example: {recipients: {callout: {probes: 0}}, deliver_to: [a.b]}}\n", 4, "1", NULL },
 		{ HEAD LISTEN "domains: {a.example: {greylist: {delay: 3d}}}\n", 4, "comes back after `delay`", NULL },
 		{ HEAD LISTEN "domains: {a.example: {greylist: {exempt: [network:none]}}}\n", 4, "no network `none`", NULL },
+		{ HEAD LISTEN "antispam: {rspamd: filter.example}\n", 4, "is no address", NULL },
+		{ HEAD LISTEN "antispam: {rspam: '127.0.0.1'}\n", 4, "unknown key `rspam`", "did you mean `rspamd`?" },
+		{ HEAD LISTEN "antispam: {rspamd: '127.0.0.1', spamd: '127.0.0.1'}\n", 4, "one filter", NULL },
+		{ HEAD LISTEN "antispam: {rspamd: {timeout: 1s}}\n", 4, "needs its `address`", NULL },
+		{ HEAD LISTEN "antispam: {spamd: {address: '127.0.0.1', timeout: 1h}}\n", 4, "between 100ms and 5m", NULL },
 		{ HEAD LISTEN "tls: {certificate: a}\n", 4, "`tls` needs its `key`", "key: tls/gw1.key" },
 		{ HEAD LISTEN "tls: {certificate: a, key: b, minimum: '1.1'}\n", 4, "1.1", NULL },
 		{ HEAD LISTEN "tls: {certificat: a, key: b}\n", 4, "unknown key `certificat`",
@@ -462,6 +467,22 @@ test_slips(void **state)
 		{ HEAD LISTEN "tls_reports: {send: true}\n", 4, "need a sender", "from: postmaster@…" },
 		{ HEAD LISTEN "dkim_missing: refuze\n", 4, "refuze", "did you mean `refuse`?" },
 		{ HEAD LISTEN "antivirus: {engine: clamscan}\n", 4, "clamscan", NULL },
+		{ HEAD LISTEN "antivirus: {engine: clamav}\n", 4, "clamav", "did you mean `clamd`?" },
+		{ HEAD LISTEN "antivirus: {max_aeg: 3d}\n", 4, "unknown key `max_aeg`", "did you mean `max_age`?" },
+		{ HEAD LISTEN "antivirus: {max_age: 1m}\n", 4, "between 1h and ten years", NULL },
+		{ HEAD LISTEN "antivirus: {on_old: defre}\n", 4, "defre", "did you mean `defer`?" },
+		{ HEAD LISTEN "antivirus: {max_age: 0, on_old: defer}\n", 4, "needs a `max_age`", NULL },
+		{ HEAD LISTEN "antivirus: {reload: beneath}\n", 4, "beneath", NULL },
+		{ HEAD LISTEN "antivirus: {engine: clamd, databases: x}\n", 4, "goes with `engine: libclamav`",
+		    "clamd.conf says it: see docs/ANTIVIRUS.md" },
+		{ HEAD LISTEN "antivirus: {socket: /run/x}\n", 4, "goes with `engine: clamd`", NULL },
+		{ HEAD LISTEN "antivirus: {engine: clamd, socket: clamd.example.org}\n", 4, "address and port",
+		    "/run/clamav/clamd.ctl, or 127.0.0.1:3310" },
+		{ HEAD LISTEN "antivirus: {engine: clamd, max_size: 1kB}\n", 4, "between 1 MiB and 4 GiB", NULL },
+		{ HEAD LISTEN "antivirus: {stamp: {trust: [10.0.0.1]}}\n", 4, "needs its `key`", NULL },
+		{ HEAD LISTEN "antivirus: {stamp: {key: k, trust: [network:hubs]}}\n", 4, "no network `hubs`", NULL },
+		{ HEAD LISTEN "antivirus: {stamp: {key: k, authenticated: yes}}\n", 4, "goes with `trust`", NULL },
+		{ HEAD LISTEN "antivirus: {stamp: {key: k, expires: 30d}}\n", 4, "between 1m and 7d", NULL },
 		{ HEAD LISTEN "hostname: twice.example\n", 4, "hostname", NULL },
 		{ HEAD "listeners: [{name: a, address: '1.2.3.4:25'}, {name: a, address: '1.2.3.4:26'}]\n", 3,
 		    "stands twice", NULL },

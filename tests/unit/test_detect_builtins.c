@@ -23,7 +23,8 @@ static const struct sample {
 	{ "bic", "BNPAFRPPXXX", NONE },
 	{ "bic", "BIC : BNPAFRPPXXX", HIGH },
 	{ "bic", "SWIFT DEUTDEFF500", HIGH },
-	{ "bic", "BIC BNPAFRPP", MEDIUM },
+	{ "bic", "BIC BNPAFRPP", HIGH },		/* a known bank */
+	{ "bic", "BIC QXZWFRPP", MEDIUM },
 	{ "bic", "VEUILLEZ NOTER LE CODE SWIFT", NONE },
 	{ "bic", "bic bnpafrppxxx", NONE },
 	{ "fr-rib", "20041 01005 0500013M026 06", MEDIUM },

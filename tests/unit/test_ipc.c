@@ -218,6 +218,38 @@ test_payload_edits(void **state)
 	arena_free(&a);
 }
 
+/* What the reader gives to a child: sealed, as large as it says, with a time that can be. */
+static void
+test_picture(void **state)
+{
+	struct arena *a = arena_new(0);
+	struct msg_picture m = { .ms = 1000, .size = 10 }, got;
+	struct buf b;
+	struct err err;
+	int fd = fs_memfd("m", &err);
+
+	assert_int_equal(fs_write_all(fd, "0123456789", 10, &err), 0);
+	buf_init(&b, 65536);
+	picture_encode(&b, &m);
+	assert_int_equal(picture_decode(buf_data(&b), fd, a, &got), -1);
+	assert_int_equal(fs_memfd_seal(fd, &err), 0);
+	assert_int_equal(picture_decode(buf_data(&b), fd, a, &got), 0);
+	assert_int_equal(got.ms, 1000);
+	assert_int_equal(got.size, 10);
+	assert_int_equal(picture_decode(buf_data(&b), -1, a, &got), -1);
+	for (int i = 0; i < 4; i++) {
+		static const struct msg_picture bad[] = { { 1000, 11 }, { 1000, 9 }, { 0, 10 },
+			{ PICTURE_MS_MAX + 1, 10 } };
+
+		buf_reset(&b);
+		picture_encode(&b, &bad[i]);
+		assert_int_equal(picture_decode(buf_data(&b), fd, a, &got), -1);
+	}
+	buf_release(&b);
+	close(fd);
+	arena_free(&a);
+}
+
 static void
 test_unsealed_descriptor_is_refused(void **state)
 {
@@ -380,6 +412,7 @@ main(void)
 		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_payload_edits),
 		cmocka_unit_test(test_unsealed_descriptor_is_refused),
+		cmocka_unit_test(test_picture),
 		cmocka_unit_test(test_submit_round_trip),
 		cmocka_unit_test(test_unjudged_is_refused),
 	};

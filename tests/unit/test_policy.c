@@ -351,6 +351,74 @@ test_replies(void **state)
 }
 
 static void
+finds(struct fixture *f, const char *name)
+{
+	enum av_kind k;
+
+	f->facts.av_name = span_str(name);
+	f->facts.av = AV_UNSCANNABLE;
+	f->facts.av_kinds = 0;
+	if (av_kind_of(f->facts.av_name, &k)) {
+		f->facts.av = k == AV_KIND_MALWARE ? AV_VIRUS : AV_SUSPECT;
+		f->facts.av_kinds = (uint8_t)(1u << k);
+	}
+}
+
+/* `virus: true` is malware alone; the rest has kinds, and what no rule judges is kept. */
+static void
+test_virus_kinds(void **state)
+{
+	static const struct { const char *name, *outcome, *rule; } cases[] = {
+		{ "Win.Trojan.Agent-1", "quarantine", "virus" },
+		{ "Eicar-Test.UNOFFICIAL", "quarantine", "virus" },
+		{ "PUA.Win.Packer.Upx-1", "reject", "tools" },
+		{ "PUA.Own.Tool.UNOFFICIAL", "reject", "tools" },
+		{ "Heuristics.OLE2.ContainsMacros.VBA", "hold", "macros" },
+		{ "Heuristics.Phishing.Email.SpoofedDomain", "quarantine", "defaults/suspect" },
+		{ "Phishing.Email.Bank-2", "quarantine", "defaults/suspect" },
+		{ "Heuristics.Broken.Executable", "quarantine", "defaults/suspect" },
+		{ "Heuristics.Limits.Exceeded.MaxFileSize", "hold", "defaults/on_unscannable" },
+		{ "Heuristics.Encrypted.Zip", "hold", "defaults/on_unscannable" },
+	};
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "use: [postern/base]\ngroups: {dpo: [dpo@example.org]}\nrules:\n"
+	    "  - {id: tools, when: {virus: {kind: pua}}, then: {reject: true}}\n"
+	    "  - {id: macros, when: {virus: {kind: [macro]}}, then: {hold: group:dpo}}\n"
+	    "  - {id: seen, when: {virus: {kind: [phishing, heuristic]}}, then: {add_header: {X-Seen: 'yes'}}}\n");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		finds(&f, cases[i].name);
+		fixture_judge(&f, MAIL("x"));
+		if (!HIT(&f, 0, cases[i].rule))
+			fail_msg("%s: not %s", cases[i].name, cases[i].rule);
+		assert_outcome(&f, 0, cases[i].outcome);
+	}
+	/* Two things at once: both rules speak. */
+	finds(&f, "Win.Trojan.Agent-1");
+	f.facts.av_kinds |= 1u << AV_KIND_PUA;
+	fixture_judge(&f, MAIL("x"));
+	assert_true(HIT(&f, 0, "virus") && HIT(&f, 0, "tools"));
+	assert_outcome(&f, 0, "reject");
+	/* A tool in a message that could not be looked into is still a tool. */
+	f.facts.av = AV_UNSCANNABLE;
+	f.facts.av_kinds = 1u << AV_KIND_PUA;
+	fixture_judge(&f, MAIL("x"));
+	assert_true(HIT(&f, 0, "tools") && HIT(&f, 0, "defaults/on_unscannable"));
+	/* A rule may let a kind pass; `malware` is a kind like the others. */
+	fixture_load(&f, "rules:\n  - {id: tools, when: {virus: {kind: pua}}, then: deliver}\n"
+	    "  - {id: bad, when: {virus: {kind: malware}}, then: {discard: true}}\n");
+	finds(&f, "PUA.Win.Packer.Upx-1");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "deliver");
+	finds(&f, "Win.Trojan.Agent-1");
+	fixture_judge(&f, MAIL("x"));
+	assert_outcome(&f, 0, "discard");
+	assert_true(HIT(&f, 0, "bad") && !HIT(&f, 0, "defaults/virus"));
+	fixture_end(&f);
+}
+
+static void
 test_virus(void **state)
 {
 	struct fixture f;
@@ -654,7 +722,7 @@ main(void)
 		cmocka_unit_test(test_exceptions),
 		cmocka_unit_test(test_ties),
 		cmocka_unit_test(test_replies),
-		cmocka_unit_test(test_virus),
+		cmocka_unit_test(test_virus), cmocka_unit_test(test_virus_kinds),
 		cmocka_unit_test(test_scanner),
 		cmocka_unit_test(test_undecided),
 		cmocka_unit_test(test_explain),

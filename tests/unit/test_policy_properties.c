@@ -32,9 +32,11 @@ static const char *const conditions[] = {
 	"body: {words: secret}", "text: {pattern: '\\d{4}'}", "header: {X-Class: {words: red}}",
 	"header: {X-Class: {present: false}}", "finds: [names, iban]", "finds: {names: {min: 2}}",
 	"finds: {all: [names, number]}", "finds: {any: [{number: {min: 2, count: all}}, iban]}",
-	"attachment: {extension: [pdf, exe]}", "encrypted: false", "virus: false", "unscannable: false",
+	"attachment: {extension: [pdf, exe]}", "encrypted: false", "virus: false", "virus: {kind: [pua, macro]}", "unscannable: false",
 	"schedule: office", "schedule: {not: office}", "spam: suspected", "spam: {not: spam}",
 	"dmarc: fail", "spf: {not: pass}", "reputation: {under: 50}", "dnsbl: true",
+	"url: {host: evil.test}", "url: {lookalike_of: partner.example, host: {not: other.example}}",
+	"url: {text_mismatch: false}", "url: {listed: true}",
 };
 static const char *const outcomes[] = { "deliver: true", "redirect: a@r.example",
 	"redirect: [b@r.example, a@r.example]", "discard: true", "quarantine: q1", "quarantine: q2",
@@ -55,7 +57,8 @@ static const char *const severities[] = { "low", "medium", "high", "critical" };
 	"detectors:\n  names: {words: [aurora, dawn]}\n  number: {pattern: '\\bN-\\d{3}\\b'}\n"
 
 static const char *const lines[] = { "Hello,", "the secret aurora", "dawn, Aurora and N-123",
-	"N-124 N-125", "FR14 2004 1010 0505 0001 3M02 606", "year 2026", "nothing" };
+	"N-124 N-125", "FR14 2004 1010 0505 0001 3M02 606", "year 2026", "nothing",
+	"https://www.evil.test/x", "http://partner-login.example/ and https://partner.example" };
 static const char *const headers[] = { "X-Class: red", "X-Class: blue", "X-Other: 1",
 	"Content-Transfer-Encoding: x-unheard-of" };
 static const char *const subjects[] = { "Files", "Re: invoice 2026", "=?utf-8?q?=C3=A9t=C3=A9?=", "" };
@@ -165,7 +168,7 @@ static void
 make_facts(struct fixture *f)
 {
 	f->facts = (struct facts){ .now = NOW + (int64_t)rnd(14) * INT64_C(43200000000),
-		.av = rnd(6) ? AV_CLEAN : (enum av_state)rnd(5) };
+		.av = rnd(6) ? AV_CLEAN : (enum av_state)rnd(AV_STATES) };
 	f->env.direction = rnd(3) ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
 	f->env.sender = rnd(3) ? SPAN_LIT("m.durand@example.org") : SPAN_LIT("q@elsewhere.example");
 	if (rnd(2)) {

@@ -28,6 +28,12 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 
 	plain.nvariants = 0;		/* edits are bytes of the message */
 	plain.nrefused = plain.nbcc = plain.nnotices = 0;
+	plain.nurls = 0;		/* and so are links, and what of them came close */
+	plain.near_misses = arena_array(f->arena, v->nnear_misses + 1, sizeof(*plain.near_misses));
+	plain.nnear_misses = 0;
+	for (size_t i = 0; i < v->nnear_misses; i++)
+		if (!span_starts(v->near_misses[i].text, SPAN_LIT("url:")))
+			plain.near_misses[plain.nnear_misses++] = v->near_misses[i];
 	nameless.subject = (struct span){ 0 };
 	buf_init(&b, 1 << 24);
 	json_begin(&j, &b);
@@ -95,12 +101,14 @@ static const char *const conditions[] = {
 	"finds: {any: [{iban: {confidence: medium}}, {inv: {count: all, min: 2}}]}",
 	"finds: {inv: {in: [body, subject]}}", "finds: {all: [{med: {confidence: medium, count: all}}, {med: {min: 2}}]}",
 	"finds: {med: {confidence: high, in: body}}", "finds: {board: {confidence: medium}}", "finds: {board: {confidence: high}}", "attachment: {type: [executable, pdf]}",
-	"attachment: {name: ['*.exe'], size: {over: 1}}", "virus: true", "unscannable: true",
+	"attachment: {name: ['*.exe'], size: {over: 1}}", "virus: true", "virus: {kind: [pua, macro]}", "unscannable: true",
 	"encrypted: false", "attachment: {encrypted: [zip, zip-aes, pdf]}", "attachment: {depth: {over: 1}}",
 	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
 	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
 	"spf: [fail, none]", "arc: pass", "dmarc_policy: [quarantine, reject]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]",
-	"spam: [spam, suspected]", "reputation: {under: 50}",
+	"spam: [spam, suspected]", "reputation: {under: 50}", "url: {host: [evil.test, .evil.test]}",
+	"url: {host: {not: group:our-domains}, text_mismatch: true}", "url: {lookalike_of: [bank.example]}",
+	"url: {listed: true}",
 };
 static const char *const outcomes[] = {
 	"reject: true, override: {allow: [m.durand@example.org]}",
@@ -119,8 +127,9 @@ put_when(struct buf *b, const char *key, size_t n)
 	static const char *const keys[] = { "from", "to", "to_all", "client", "recipients", "size",
 		"attachments", "subject", "body", "text", "header", "finds", "attachment", "virus",
 		"unscannable", "encrypted", "defect", "tls", "direction", "authenticated",
-		"schedule", "spf", "dkim", "dmarc", "dnsbl", "spam", "reputation", "arc", "dmarc_policy" };
-	bool used[29] = { false };
+		"schedule", "spf", "dkim", "dmarc", "dnsbl", "spam", "reputation", "arc", "dmarc_policy",
+		"url" };
+	bool used[30] = { false };
 
 	buf_printf(b, "    %s:\n", key);
 	for (size_t i = 0; i < n; ) {
@@ -185,7 +194,8 @@ static const char usual[] =
     "From: a@example.org\r\nTo: x@webmail.example\r\nSubject: Files =?utf-8?q?=C3=A9t=C3=A9?=\r\n"
     "X-Class: internal\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
     "Card 4111 1111 1111 1111 and 5555 5555 5555 4444 card 4111111111111111, patient NIR 1 84 12 76 451 089 46,\r\n"
-    "facture INV-2026-000123 INV-2026-000124 INV-2026-000123 secret\r\n--b\r\n"
+    "facture INV-2026-000123 INV-2026-000124 INV-2026-000123 secret\r\n"
+    "https://www.evil.test/x https://bank-login.example/\r\n--b\r\n"
     "Content-Type: application/pdf; name=a.exe\r\n\r\nMZ INV-2026-000125\r\n--b--\r\n";
 
 static void
@@ -217,7 +227,8 @@ random_session(struct fixture *f)
 	static const char *const to[] = { "x@webmail.example", "y@partner.example",
 		"z@a.partner.example", "w@example.org", "dpo@example.org" };
 	static const char *const from[] = { "m.durand@example.org", "", "b@evil.example" };
-	static const struct span symbol = { "BULK", 4 }, list = { "a.example", 9 };
+	static const struct span symbol = { "BULK", 4 }, list = { "a.example", 9 },
+	    evil = { "evil.test", 9 };
 
 	f->env.nrecipients = 1 + rnd(6);
 	f->env.recipients = arena_array(f->arena, 8, sizeof(*f->env.recipients));
@@ -227,15 +238,19 @@ random_session(struct fixture *f)
 	f->env.direction = (enum direction)rnd(3);
 	f->env.tls = rnd(2) ? SPAN_LIT("TLSv1.3 TLS_AES_256_GCM_SHA384") : (struct span){ 0 };
 	f->env.received = NOW - rnd(5000);
-	f->facts = (struct facts){ .now = NOW, .av = (enum av_state)rnd(5),
+	f->facts = (struct facts){ .now = NOW, .av = (enum av_state)rnd(AV_STATES),
+		.av_kinds = (uint8_t)(rnd(2) ? rnd(1 << AV_KIND_COUNT) : 0),
 		.av_name = SPAN_LIT("Eicar"), .av_engine = SPAN_LIT("libclamav 1.4.6/27500"),
 		.spam_known = rnd(2), .spam_score = (double)rnd(200) / 10,
 		.spam_symbols = &symbol, .nspam_symbols = rnd(2),
 		.dnsbl_known = rnd(2), .dnsbl = &list, .ndnsbl = rnd(2),
+		.listed_known = rnd(2), .listed_hosts = &evil, .nlisted_hosts = rnd(2),
 		.reputation_known = rnd(2), .reputation = (uint8_t)rnd(101),
 		.spf = (enum auth_result)rnd(9), .dkim = (enum auth_result)rnd(9),
 		.dmarc = (enum auth_result)rnd(9), .arc = (enum auth_result)rnd(9),
 		.dmarc_asks = (enum dmarc_asks)rnd(DMARC_ASKS_COUNT) };
+	if (f->facts.av == AV_VIRUS)
+		f->facts.av_kinds |= AV_MALWARE;
 	f->facts.now -= (int64_t)rnd(7 * 86400) * 1000000;
 	f->env.received = f->facts.now - rnd(5000);
 }

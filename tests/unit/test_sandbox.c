@@ -212,6 +212,83 @@ test_network_and_one_folder(void **state)
 #endif
 }
 
+/* What a scanner's worker is handed: a connection to clamd. It leads nowhere else. */
+static int
+connection(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	connect(fd, (struct sockaddr *)&here, sizeof(here));
+	return fd;
+}
+
+static int handed;
+
+static int
+try_handed_works(void)
+{
+	return send(handed, "x", 1, MSG_NOSIGNAL) == 1 ? WORKED : REFUSED;
+}
+
+static int
+try_disconnect(void)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	return connect(handed, &none, sizeof(none)) == 0 ? WORKED : REFUSED;
+}
+
+/* A connection that came to nothing, or was undone, is a socket to begin anew with: by connect(2), or
+ * by sending with an address. */
+static int
+try_connect_by_sending(void)
+{
+	char byte = 'x';
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_name = &here, .msg_namelen = sizeof(here), .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return sendto(handed, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&here,
+	    sizeof(here)) == 1 || errno == EINPROGRESS ||
+	    sendmsg(handed, &m, MSG_FASTOPEN | MSG_NOSIGNAL) == 1 || errno == EINPROGRESS ? WORKED : REFUSED;
+}
+
+static void
+test_with_clamds_connection(void **state)
+{
+	const int may = SANDBOX_FILES_READ | SANDBOX_FILES_WRITE;
+
+	handed = connection();
+	assert_int_not_equal(handed, -1);
+	assert_int_equal(attempt(-1, try_handed_works), WORKED);
+	assert_int_equal(attempt(may, try_handed_works), WORKED);
+	assert_int_equal(attempt(may, try_connect), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(may, try_disconnect), REFUSED);
+#endif
+	assert_int_equal(attempt(-1, try_disconnect), WORKED);
+	close(handed);
+	handed = socket(AF_INET, SOCK_STREAM, 0);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(may, try_connect_by_sending), REFUSED);
+#endif
+	assert_int_equal(attempt(-1, try_connect_by_sending), WORKED);
+	close(handed);
+}
+
+/* The scanner's parent where clamd has a unix socket, which it connects to and nothing else. */
+static void
+test_unix_client(void **state)
+{
+	const int may = SANDBOX_FORK | SANDBOX_FILES_READ | SANDBOX_FILES_WRITE | SANDBOX_NET_UNIX;
+
+	assert_int_equal(attempt(may, try_unix_socket), WORKED);
+	assert_int_equal(attempt(may, try_open), REFUSED);
+	assert_int_equal(attempt(may, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(may, try_connect), REFUSED);
+#endif
+}
+
 /* The verifier: the DNS, over TCP at the ports of its servers and nowhere else; no file, no other socket,
  * no program. Landlock knows ports from kernel 6.7 on. */
 static void
@@ -288,6 +365,8 @@ main(void)
 		cmocka_unit_test(test_nothing_allowed),
 		cmocka_unit_test(test_files_in_one_folder),
 		cmocka_unit_test(test_network_only),
+		cmocka_unit_test(test_with_clamds_connection),
+		cmocka_unit_test(test_unix_client),
 		cmocka_unit_test(test_network_and_one_folder),
 		cmocka_unit_test(test_dns_only),
 		cmocka_unit_test(test_fork_only),

@@ -50,7 +50,7 @@ setup(void **state)
 	dir = test_dir();
 	diags_init(&d, arena);
 	conf.policy_dir = arena_printf(arena, "%s/policy.d", dir);
-	conf.av_databases = test_databases(arena, dir, "0");
+	conf.antivirus.databases = test_databases(arena, dir, "0");
 	conf.scan_timeout = 30 * US_PER_SEC;
 	if (mkdir(conf.policy_dir, 0755) == -1 ||
 	    mkdir(arena_printf(arena, "%s/policy.d/lists", dir), 0755) == -1 ||

@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "fs.h"
+#include "ipc/messages_antivirus.h"
 #include "master/runtime.h"
 #include "master/startup.h"
 #include "scanner/archive.h"
@@ -147,6 +148,7 @@ expect_policy(void)
 	struct frame f = expect(&control, FRAME_POLICY);
 	struct archive ar;
 	struct msg_policy m;
+	struct msg_antivirus engine;
 	struct policy *p;
 	struct diags d;
 	struct err err;
@@ -165,6 +167,9 @@ expect_policy(void)
 	assert_true(span_eq(policy_manifest(p), ar.manifest));
 	policy_free(&p);
 	close(f.fd);
+	f = expect(&control, FRAME_ANTIVIRUS);
+	assert_int_equal(antivirus_decode(f.body, f.fd, arena, &engine), 0);
+	assert_int_equal(engine.report, AV_REPORT_LOADED);
 }
 
 struct worker {
