@@ -257,8 +257,8 @@ host_normalise(struct arena *scratch, struct span in, char out[HOST_MAX], unsign
 		if (domain_normalise(scratch, host, &ascii)) {
 			memcpy(out, ascii.p, ascii.n);
 			n = ascii.n;
-		} else if ((n = uts46(host, out)) == 0) {
-			return 0;
+		} else if ((n = uts46(host, out)) == 0 || !plain_host(span_make(out, n), out)) {
+			return 0;	/* UTS #46 lets pass what no host may hold: "a:b", "a/b" */
 		}
 	}
 	if (ends_in_number(span_make(out, n))) {

@@ -110,6 +110,7 @@ test_parse(void **state)
 		{ "http://b\xc3\xbc" "cher.example/", "xn--bcher-kva.example", 0 },
 		{ "http://XN--BCHER-KVA.example/", "xn--bcher-kva.example", 0 },
 		{ "http://\xf0\x9f\x92\xa9.example/", "xn--ls8h.example", 0 },	/* an emoji */
+		{ "http://\xf0\x9f\x92\xa9%3a1.example/", "", 0 }, { "http://\xf0\x9f\x92\xa9%2f.example/", "", 0 },
 		{ "ftp://files.example/x", "files.example", 0 },
 		{ "hxxps://evil[.]example/", "evil.example", URL_IS_OBFUSCATED },
 		{ "mailto:a@evil.example?subject=x", "evil.example", 0 },
