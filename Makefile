@@ -231,6 +231,7 @@ bench: deps
 	$(Q)$(B)/bench/bench_spool
 	$(Q)tests/bench/run
 	$(Q)B=$(B) tests/bench/files.py
+	$(Q)B=$(B) tests/bench/edm --rows 1000000
 
 # --- what a reader of the tree may rely on -------------------------------------------
 .PHONY: lint hdr-check cover

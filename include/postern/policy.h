@@ -36,12 +36,25 @@ struct policy_network {		/* a network of postern.yaml, known to the policy by it
 enum { FACT_SPF = 1, FACT_DKIM = 2, FACT_DMARC = 4, FACT_DNSBL = 8, FACT_SPAM = 16,
 	FACT_REPUTATION = 32, FACT_ARC = 64, FACT_LISTED = 128, FACTS_INBOUND = 255 };
 
+struct policy_index {
+	struct span bytes;
+	uint8_t key[32];	/* wiped once it has been used */
+	bool header_only;	/* of a policy of the past: what the index found then stands in records; searched,
+				 * a text is undecided */
+};
+
 struct policy_env {
 	/* path is relative to the policy folder; text must outlive the policy. NULL: no files. */
 	int (*read_file)(void *ctx, struct span path, struct span *text, struct err *err);
 	/* The TZif bytes (RFC 8536) of an IANA zone such as "Europe/Paris"; they must live until
 	 * policy_load returns. NULL: schedules are refused. */
 	int (*read_zone)(void *ctx, struct span name, struct span *tzif, struct err *err);
+	/* An index of exact data (postern/exact.h) and its key. The bytes must live until release_index,
+	 * which policy_free calls (NULL: nothing is to be done, and ctx may be gone); they are never copied.
+	 * NULL: such detectors are refused. */
+	int (*read_index)(void *ctx, struct span path, struct span key_path, struct policy_index *out,
+	    struct err *err);
+	void (*release_index)(void *ctx, struct span bytes);
 	void *ctx;
 	int64_t now;		/* for expired dates */
 	unsigned facts_missing;	/* FACT_…: nothing supplies them; a condition on one is warned of */
@@ -108,6 +121,9 @@ bool policy_members_given(const struct policy *p, const struct policy_given *v, 
 bool policy_has_group(const struct policy *p, struct span group);
 /* The files that were asked of policy_env.read_file, as the policy names them. */
 const struct span *policy_refers_to(const struct policy *p, size_t *n);
+
+/* The same of policy_env.read_index: indexes, and the keys they need. */
+const struct span *policy_indexes(const struct policy *p, size_t *n);
 
 /* Who rates mail as spam (`spam: {source: …}`): whose word in facts.spam_… counts. */
 enum spam_source policy_spam_source(const struct policy *p);

@@ -8,6 +8,8 @@
  * it. A match in the text finds its place in the folded text through the bytes
  * both were made of.
  *
+ * Exact data (exact.h) is looked for in the folded text, too, with steps of its own.
+ *
  * A match without a keyword near may be named by the heading of its column, and a weak one with a
  * keyword near may be called another thing by its label (context.h).
  *
@@ -334,6 +336,52 @@ patterns_run(struct run *r)
 			pattern_run(r, d->patterns[i]);
 }
 
+/* Evidence names columns, never a value. */
+static struct span
+columns_shown(struct run *r, const struct exact_plan *p, const struct exact_found *f)
+{
+	const struct exact_header *h = exact_info(p->ix);
+	struct span s = arena_span(r->a, h->columns[f->column].name);
+
+	for (size_t i = 0; i < h->ncolumns; i++)
+		if ((f->with >> i & 1) && i != f->column)
+			s = span_str(arena_printf(r->a, SPAN_FMT "+" SPAN_FMT, SPAN_ARG(s),
+			    SPAN_ARG(h->columns[i].name)));
+	return s;
+}
+
+static bool
+on_exact(void *ctx, const struct exact_found *f)
+{
+	struct run *r = ctx;
+	const struct detector *det = &r->d->det[r->detector];
+	uint64_t row = (uint64_t)f->row + 1;
+	enum confidence c = f->full ? det->with_near : det->alone;
+
+	if (c == CONFIDENCE_NONE)
+		return true;
+	if (full(r, r->detector))
+		return false;
+	run_match(r, r->detector, r->folded, f->from, f->to, c,
+	    detect_hash((const char *)&row, sizeof(row)));
+	r->s->matches[r->s->nmatches - 1].masked = columns_shown(r, det->exact, f);
+	return true;
+}
+
+static void
+exact_run(struct run *r, size_t detector)
+{
+	const struct detector *det = &r->d->det[detector];
+
+	if (full(r, detector))
+		return;
+	run_fold(r);
+	r->detector = detector;
+	if (r->folded->s.n > 0 && !exact_search(det->exact, r->s->exact, r->folded->s,
+	    chars_to_bytes(r, det->within), &r->exact_steps, on_exact, r))
+		undecided(r, detector);
+}
+
 static void
 surface_search(struct run *r, uint16_t number, uint32_t part, const struct text *text,
     const struct text *folded)
@@ -357,10 +405,14 @@ surface_search(struct run *r, uint16_t number, uint32_t part, const struct text 
 			words_walk(r);
 		patterns_run(r);
 		identifiers_search(d->plan, text->s, on_identifier, r);
+		for (size_t i = 0; i < d->nexacts; i++)
+			exact_run(r, d->exacts[i]);
 		if (d->nfingerprints > 0)
 			graded_fingerprints(r);
 		return;
 	}
+	if (d->det[r->only].exact)
+		exact_run(r, r->only);
 	if (d->det[r->only].kind == KIND_WORDS || d->det[r->only].kind == KIND_LEXICON)
 		words_walk(r);
 	if (d->det[r->only].kind == KIND_FINGERPRINTS)
@@ -427,7 +479,8 @@ run_begin(struct run *r, const struct detectors *d, size_t only, struct arena *a
 
 	ASSERT(d->compiled);
 	*out = (struct detection){ 0 };
-	*r = (struct run){ .d = d, .s = s, .a = a, .only = only, .steps = RUN_STEPS, .out = out };
+	*r = (struct run){ .d = d, .s = s, .a = a, .only = only, .steps = RUN_STEPS,
+		.exact_steps = EXACT_STEPS, .out = out };
 	s->nmatches = 0;
 	memset(s->count, 0, d->n * sizeof(*s->count));
 	memset(s->undecided, 0, d->n * sizeof(*s->undecided));

@@ -21,6 +21,7 @@
 #include "postern/verdict.h"
 
 struct detectors;
+struct exact_plan;
 
 struct detector_near {		/* keywords that raise the confidence of a match */
 	const struct span *words;
@@ -78,6 +79,11 @@ int detectors_add_fingerprints(struct detectors *d, struct span id,
     const struct detector_fingerprints *f, struct err *err);
 int detectors_add_pattern(struct detectors *d, struct span id, const struct detector_pattern *p,
     struct err *err);	/* err says what PCRE2 said, and the offset in the pattern */
+/* Rows of an index of exact data (exact.h); confidence of the required columns alone (NONE: not told),
+ * and with the others. The plan's index must outlive the set. */
+int detectors_add_exact(struct detectors *d, struct span id, const struct exact_plan *plan,
+    enum confidence alone, enum confidence with_near, struct err *err);
+const struct exact_plan *detectors_exact(const struct detectors *d, size_t index);	/* NULL: it is none */
 /* A built-in one by its name ("payment-card", "iban", "fr-nir"); -1 when there is none such. */
 int detectors_add_builtin(struct detectors *d, struct span name, struct err *err);
 /* Name and one-line description of built-in i, or NULL past the end. */

@@ -22,6 +22,7 @@ struct run {
 	size_t folded_chars;		/* 0: not counted */
 	size_t detector;		/* whose pattern is searched */
 	int64_t steps;
+	int64_t exact_steps;		/* of all detectors of exact data */
 	struct detection *out;
 };
 

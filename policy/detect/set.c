@@ -43,6 +43,7 @@ scratch_free(struct scratch *s, size_t n, size_t ngraded)
 	free(s->zones);
 	tables_release(&s->tables);
 	free(s->several);
+	exact_scratch_free(&s->exact);
 	free(s->count);
 	free(s->undecided);
 	free(s->matches);
@@ -199,6 +200,34 @@ detectors_add_listed(struct detectors *d, struct span id, const struct detector_
 		use_put(d, folded[i], index, false, 0);
 	d->nwords++;
 	return (int)index;
+}
+
+int
+detectors_add_exact(struct detectors *d, struct span id, const struct exact_plan *plan,
+    enum confidence alone, enum confidence with_near, struct err *err)
+{
+	struct detector *det;
+	size_t index;
+
+	if (id_free(d, id, err) == -1)
+		return -1;
+	index = detector_put(d, id, KIND_EXACT);
+	det = &d->det[index];
+	det->exact = arena_alloc(d->arena, sizeof(*det->exact));
+	*det->exact = *plan;
+	exact_plan_finish(det->exact);
+	det->within = plan->within;
+	det->alone = alone;
+	det->with_near = with_near;
+	d->nexacts++;
+	return (int)index;
+}
+
+const struct exact_plan *
+detectors_exact(const struct detectors *d, size_t index)
+{
+	ASSERT(index < d->n);
+	return d->det[index].exact;
 }
 
 int
@@ -427,11 +456,17 @@ detectors_compile(struct detectors *d, struct err *err)
 		d->uses_at[w] = (uint32_t)u;
 	}
 	patterns_compile(d);
+	d->exacts = arena_array(d->arena, d->nexacts, sizeof(*d->exacts));
+	for (size_t i = 0, n = 0; i < d->n; i++)
+		if (d->det[i].exact)
+			d->exacts[n++] = (uint32_t)i;
 	d->fingerprints = arena_array(d->arena, d->nfingerprints + 1, sizeof(*d->fingerprints));
 	for (size_t i = 0, k = 0; i < d->n; i++)
 		if (d->det[i].kind == KIND_FINGERPRINTS)
 			d->fingerprints[k++] = (uint32_t)i;
 	d->scratch = scratch_new(d);
+	if (d->nexacts)
+		d->scratch->exact = exact_scratch_new();
 	d->compiled = true;
 	return 0;
 }

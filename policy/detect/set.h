@@ -4,6 +4,7 @@
 
 #include "context.h"
 #include "detect.h"
+#include "exact.h"
 #include "postern/fingerprint.h"
 #include "identifiers.h"
 #include "pattern.h"
@@ -12,7 +13,7 @@
 
 #define SEVERAL 3			/* distinct values that prove each other */
 
-enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN, KIND_LEXICON, KIND_FINGERPRINTS };
+enum kind { KIND_WORDS, KIND_PATTERN, KIND_BUILTIN, KIND_LEXICON, KIND_FINGERPRINTS, KIND_EXACT };
 
 struct detector {
 	struct span id;
@@ -23,7 +24,8 @@ struct detector {
 	int builtin;
 	bool near;			/* has keywords */
 	uint32_t within;
-	enum confidence alone, with_near;	/* KIND_PATTERN, KIND_WORDS */
+	enum confidence alone, with_near;	/* KIND_PATTERN, KIND_WORDS, KIND_EXACT */
+	struct exact_plan *exact;	/* KIND_EXACT */
 	unsigned mask_last;
 	struct grading *grading;	/* KIND_LEXICON, KIND_FINGERPRINTS */
 };
@@ -75,6 +77,7 @@ struct scratch {
 	bool *undecided;
 	struct zones *zones;		/* of each detector, in this surface */
 	struct several *several;
+	struct exact_scratch *exact;	/* NULL: no detector needs it */
 	struct tables tables;		/* of this surface */
 	struct heading headings[HEADINGS];
 	unsigned names_asked;
@@ -99,6 +102,8 @@ struct detectors {
 	struct prefilter *prefilter;	/* NULL: none */
 	bool *prefiltered;		/* of each pattern */
 	bool all_prefiltered;
+	uint32_t *exacts;		/* the detectors of exact data */
+	size_t nexacts;
 	bool compiled;
 	struct scratch *scratch;
 };

@@ -217,6 +217,8 @@ lint_detectors(struct load *ld)
 		if (!u->used)
 			diag_key(ld->d, DIAG_WARNING, u->node, NULL,
 			    "detector `" SPAN_FMT "` is asked for by no rule", SPAN_ARG(u->id));
+		if (u->columns)
+			lint_exact(ld, u);
 		lint_graded(ld, u);
 	}
 }

@@ -549,7 +549,8 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	p->limits_only = env->limits_only;
 	ld = (struct load){ .p = p, .a = p->arena, .tmp = arena_new(64 << 10), .env = env, .d = d,
 		.inline_sets = table_new(), .atoms = table_new(), .measures = table_new(),
-		.hidden = table_new(), .files = table_new(), .zones = table_new() };
+		.hidden = table_new(), .files = table_new(), .zones = table_new(),
+		.indexes = table_new() };
 	pendings_init(&ld.groups);
 	pendings_init(&ld.networks);
 	pendings_init(&ld.schedules);
@@ -582,6 +583,7 @@ policy_load(const struct policy_source *files, size_t nfiles, const struct polic
 	table_free(&ld.hidden);
 	table_free(&ld.files);
 	table_free(&ld.zones);
+	table_free(&ld.indexes);
 	arena_free(&ld.tmp);
 	if (d->errors > before)
 		policy_free(&p);
@@ -594,6 +596,7 @@ policy_free(struct policy **p)
 	if (!*p)
 		return;
 	detectors_free(&(*p)->detectors);
+	exact_release(*p);
 	for (size_t i = 0; i < (*p)->nlookalikes; i++)
 		lookalikes_free(&(*p)->lookalikes[i]);
 	confusables_close(&(*p)->confusables);
@@ -614,6 +617,13 @@ policy_refers_to(const struct policy *p, size_t *n)
 {
 	*n = p->nfiles;
 	return p->files;
+}
+
+const struct span *
+policy_indexes(const struct policy *p, size_t *n)
+{
+	*n = p->nindex_files;
+	return p->index_files;
 }
 
 size_t

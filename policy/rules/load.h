@@ -38,6 +38,7 @@ struct custom {			/* a detector of the policy */
 	bool used;
 	struct conf_node *samples;
 	struct conf_node *pattern;	/* node of its regular expression, or NULL */
+	struct conf_node *columns;	/* of exact data, or NULL */
 };
 struct pattern_src {		/* a regular expression, and where it stands */
 	struct conf_node *node;
@@ -74,7 +75,7 @@ struct load {
 	const struct policy_env *env;
 	struct diags *d;
 	struct pendings groups, networks, schedules, customs, rules, profiles, checks, exceptions, limits;
-	struct table *inline_sets, *atoms, *measures, *hidden, *files, *zones;
+	struct table *inline_sets, *atoms, *measures, *hidden, *files, *zones, *indexes;
 	size_t cap_atoms, cap_measures;
 	struct spans packs;	/* in use */
 	struct span pack;	/* being read, else empty */
@@ -89,8 +90,8 @@ struct load {
 /* --- keys.c: the one table of keys -------------------------------------------------- */
 
 enum section {
-	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_NEAR, SECTION_CONFIDENCE,
-	SECTION_SCORE, SECTION_OVERLAP,
+	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_COLUMNS, SECTION_COLUMNS_ANY,
+	SECTION_NEAR, SECTION_CONFIDENCE, SECTION_SCORE, SECTION_OVERLAP,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
 	SECTION_HEADER_TEXT, SECTION_VIRUS, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_URL, SECTION_THEN, SECTION_HOLD,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
@@ -137,6 +138,7 @@ bool schema_has(const struct key *k);	/* schema.c knows what may stand there */
 /* The structs that sections without one of their own are read into. */
 struct detector_src {
 	struct conf_node *words, *pattern, *near, *confidence, *mask, *samples;
+	struct conf_node *exact, *key, *columns;
 	struct conf_node *lexicon, *score, *fingerprint, *overlap;
 };
 struct levels_src {
@@ -145,6 +147,14 @@ struct levels_src {
 struct score_src {
 	struct levels_src levels;
 	uint64_t distinct;
+};
+struct columns_src {
+	struct conf_node *require, *any;
+	uint64_t within;
+};
+struct columns_any_src {
+	uint64_t min, within;
+	struct conf_node *of;
 };
 struct near_src {
 	struct spans words;
@@ -277,6 +287,11 @@ int fingerprint_read(struct load *ld, struct conf_node *n, struct span id,
 void lint_graded(struct load *ld, const struct custom *u);
 /* A detector of a condition alone; -1 when an error was said. */
 int detector_hidden(struct load *ld, struct conf_node *words, struct conf_node *pattern);
+
+/* load_exact.c: a detector of exact data, into the set. -1: an error was said. */
+int exact_read(struct load *ld, struct conf_node *n, struct span id, const struct detector_src *src);
+void lint_exact(struct load *ld, const struct custom *u);
+void exact_release(struct policy *p);
 
 /* load_conditions.c */
 struct conds {			/* being collected */

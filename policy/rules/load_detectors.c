@@ -5,6 +5,7 @@
  * detector (its samples must be tried). A text condition is a detector without
  * a name: its id begins with a space. Equal ones are one.
  */
+#include "detect/exact.h"
 #include "load.h"
 
 struct detectors *
@@ -234,7 +235,7 @@ kind_of(struct load *ld, struct conf_node *n, const struct detector_src *src, bo
 	if (kind == -1) {
 		if (!said)
 			diag_key(ld->d, DIAG_ERROR, n, NULL, "a detector has `words`, `pattern`, "
-			    "`lexicon` or `fingerprint`");
+			    "`lexicon`, `fingerprint` or `exact`");
 		return -1;
 	}
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -260,6 +261,15 @@ read_one(struct load *ld, struct conf_node *n, struct span id, struct custom *c)
 		return -1;
 	c->samples = src.samples;
 	c->pattern = src.pattern;
+	c->columns = src.columns;
+	if (src.exact)
+		return exact_read(ld, n, id, &src);
+	if (src.columns || src.key) {
+		diag_key(ld->d, DIAG_ERROR, src.columns ? src.columns : src.key, NULL,
+		    "`" SPAN_FMT "` goes with `exact`",
+		    SPAN_ARG(src.columns ? src.columns->key : src.key->key));
+		return -1;
+	}
 	if ((kind = kind_of(ld, n, &src, ld->d->errors > errors)) == -1)
 		return -1;
 	if (kind != 0 || src.near) {	/* words alone are sure */
@@ -476,6 +486,10 @@ detectors_finish(struct load *ld)
 		struct custom *u = p->value;
 		struct samples_src src = { 0 };
 
+		/* of a policy of the past, whose index is not here */
+		if (u->columns && u->index >= 0 && !exact_whole(detectors_exact(ld->p->detectors,
+		    (size_t)u->index)->ix))
+			continue;
 		if (!u->samples || u->index < 0 || !keys_read(ld, u->samples, SECTION_SAMPLES, &src))
 			continue;
 		try_samples(ld, u, src.match, true);

@@ -357,6 +357,10 @@ struct policy {
 	bool limits_only;
 	struct span *files;	/* asked of read_file */
 	size_t nfiles, capfiles;
+	struct span *index_files;	/* indexes of exact data and their keys */
+	size_t nindex_files;
+	struct index_used *indexes;	/* load_exact.c */
+	void (*release_index)(void *ctx, struct span bytes);
 	/* what records refer to, see postern/record.h */
 	uint64_t *detector_hashes;	/* of what defines it, by detector */
 	size_t ndetector_hashes, capdetector_hashes;

@@ -31,7 +31,10 @@ static const struct {
 	{ SECTION_DEFAULTS, "on_unscannable", "e(hold|quarantine|reject|defer|deliver)" },
 	{ SECTION_DEFAULTS, "language", "t" }, { SECTION_DEFAULTS, "languages", "{T}" },
 	{ SECTION_DETECTOR, "words", "T" }, { SECTION_DETECTOR, "pattern", "t" },
-	{ SECTION_DETECTOR, "near", "@NEAR" },
+	{ SECTION_DETECTOR, "near", "@NEAR" }, { SECTION_DETECTOR, "exact", "t" },
+	{ SECTION_DETECTOR, "key", "t" }, { SECTION_DETECTOR, "columns", "@COLUMNS" },
+	{ SECTION_COLUMNS, "require", "T" }, { SECTION_COLUMNS, "any", "@COLUMNS_ANY" },
+	{ SECTION_COLUMNS_ANY, "of", "T" },
 	{ SECTION_DETECTOR, "confidence", "e(low|medium|high)/@CONFIDENCE" },
 	{ SECTION_DETECTOR, "mask", "t" }, { SECTION_DETECTOR, "samples", "@SAMPLES" },
 	{ SECTION_SAMPLES, "match", "T" }, { SECTION_SAMPLES, "no_match", "T" },
@@ -146,7 +149,8 @@ static const struct {
 
 static const char *const definition_names[SECTION_COUNT] = {
 #define S(name) [SECTION_##name] = #name
-	S(TOP), S(DEFAULTS), S(DETECTOR), S(NEAR), S(CONFIDENCE), S(SCORE), S(OVERLAP), S(SAMPLES), S(RULE), S(WHEN),
+	S(TOP), S(DEFAULTS), S(DETECTOR), S(COLUMNS), S(COLUMNS_ANY), S(NEAR), S(CONFIDENCE), S(SCORE), S(OVERLAP),
+	S(SAMPLES), S(RULE), S(WHEN),
 	S(RANGE), S(TEXT), S(HEADER_TEXT), S(VIRUS), S(FINDS), S(ATTACHMENT), S(URL), S(THEN), S(HOLD),
 	S(EXCEPTION), S(SCHEDULE), S(SPAM), S(CLASSES), S(TAGGING), S(TAG), S(PROFILE), S(CHECK), S(STRIP),
 	S(REDACT), S(APPEND), S(OVERRIDE), S(LIMIT), S(LIMIT_THEN), S(LIMIT_EXEMPT), S(TESTS),

@@ -65,6 +65,17 @@ const struct command commands[] = {
 	    "diff [DIR] [--last 7d] [--ids N]", cmd_diff },
 	{ "replay", "the verdict on a message once more, from its record",
 	    "replay ID [DIR]", cmd_replay },
+	{ "edm", "indexes of exact data: rows that must not leave, as keyed hashes",
+	    "edm build SOURCE.csv|- INDEX.idx --column NAME=TYPE[:HEADER]... [--columns FILE.yaml]\n"
+	    "    [--delimiter comma|semicolon|tab|'|'] [--encoding utf-8|windows-1252|latin-1]\n"
+	    "    [--key FILE] [--strict]\n"
+	    "edm rekey SOURCE.csv|- INDEX.idx ...\n"
+	    "edm info INDEX.idx [--key FILE]\n"
+	    "edm check INDEX.idx [COLUMN] [--key FILE]\n"
+	    "edm key FILE\n"
+	    "  TYPE: digits, code, nir, phone, name, date, date-mdy, email, text. The key stands beside\n"
+	    "  the index (INDEX.key) and is made when there is none; rekey makes a new one. check reads\n"
+	    "  values, or COLUMN=VALUE of one row, from its standard input", cmd_edm },
 	{ "trace", "find messages: by id, address, domain, client or a word",
 	    "trace QUERY [--limit N] [--events]", cmd_trace },
 	{ "tail", "the journal as it happens, until Ctrl-C", "tail", cmd_tail },

@@ -260,6 +260,9 @@ list_files(const struct check *c)
 	v = policy_refers_to(c->policy, &n);
 	for (size_t i = 0; i < n; i++)
 		printf("watch: %s/" SPAN_FMT "\n", c->conf->policy_dir, SPAN_ARG(v[i]));
+	v = policy_indexes(c->policy, &n);
+	for (size_t i = 0; i < n; i++)
+		printf("watch-print: %s/" SPAN_FMT "\n", c->conf->policy_dir, SPAN_ARG(v[i]));
 	fflush(stdout);
 }
 

@@ -13,6 +13,7 @@
 #include "cli/policy_args.h"
 #include "cli/records.h"
 #include "cli/textdiff.h"
+#include "postern/exact.h"
 
 #define PAGE_MAX ((size_t)64 << 20)
 
@@ -106,11 +107,50 @@ text_of(const struct archive *ar, const char *name)
 }
 
 static void
+put_index(struct differing *d, char sign, const char *name, const struct span *bytes)
+{
+	struct exact_index *ix = bytes ? exact_open(*bytes, NULL, NULL) : NULL;
+	struct buf line;
+
+	if (bytes == NULL)
+		return;
+	buf_init(&line, 4096);
+	buf_printf(&line, "%s: ", name);
+	if (ix) {
+		const struct exact_header *h = exact_info(ix);
+
+		buf_printf(&line, "%u rows, built ", h->rows);
+		page_stamp(&line, (int64_t)h->built * 1000000);
+		buf_printf(&line, ", key %016llx", (unsigned long long)h->key_id);
+	} else {
+		buf_puts(&line, "no index");
+	}
+	put_line(d, sign, buf_data(&line));
+	buf_release(&line);
+	exact_close(&ix);
+}
+
+/* Its rows are not kept: it is the same one, or another. */
+static void
+diff_index(struct differing *d, const char *name, const struct span *s, const struct span *t)
+{
+	if (s && t && span_eq(*s, *t))
+		return;
+	d->headed = true;
+	put_index(d, '-', name, s);
+	put_index(d, '+', name, t);
+}
+
+static void
 diff_file(struct differing *d, struct arena *a, const struct side *x, const struct side *y,
     const char *name)
 {
 	const struct span *s = text_of(&x->ar, name), *t = text_of(&y->ar, name);
 
+	if (span_starts(span_str(name), SPAN_LIT(ARCHIVE_INDEX))) {
+		diff_index(d, name + sizeof(ARCHIVE_INDEX) - 1, s, t);
+		return;
+	}
 	d->headed = false;
 	d->from = s ? arena_printf(a, "%s/%s", x->name, name) : "/dev/null";
 	d->to = t ? arena_printf(a, "%s/%s", y->name, name) : "/dev/null";

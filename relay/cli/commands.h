@@ -26,6 +26,7 @@ int cmd_dkim(int argc, char **argv, const struct cli *cli);
 int cmd_dns(int argc, char **argv, const struct cli *cli);
 int cmd_doctor(int argc, char **argv, const struct cli *cli);
 int cmd_drain(int argc, char **argv, const struct cli *cli);
+int cmd_edm(int argc, char **argv, const struct cli *cli);
 int cmd_fingerprint(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_recipients(int argc, char **argv, const struct cli *cli);

@@ -9,6 +9,9 @@
  * refuses it, the running policy stays, and `postern status` says so until a
  * reload succeeds.
  *
+ * Of indexes of exact data, which are large, and of their keys nothing is read:
+ * another stat is another content.
+ *
  * A reload takes everything. So when policy files or postern.yaml have been
  * changed as well and nobody has asked for a reload, the list waits for it: an
  * edit that is half done must not come into force because a list was updated.
@@ -29,6 +32,7 @@
 #define WATCHED_MAX 1000
 #define WATCHED_BYTES (64u << 20)
 #define MARK "watch: "
+#define MARK_PRINT "watch-print: "
 
 struct print {			/* what stat says of a file; zero: it is not there */
 	uint64_t dev, ino, size;
@@ -39,6 +43,7 @@ struct watched {
 	struct print known;	/* as of the reload in force */
 	struct print seen;	/* at the last look */
 	uint64_t content;
+	bool print_only;	/* its content is not read */
 };
 struct watch {
 	struct watched *v;
@@ -77,15 +82,20 @@ mix(uint64_t h, const void *p, size_t n)
 
 /* Names and prints of a folder's files, in any order; of a file: its bytes. */
 static uint64_t
-content_of(const char *path)
+content_of(const struct watched *x)
 {
+	const char *path = x->path;
 	struct arena *a = arena_new(0);
-	DIR *d = opendir(path);
+	DIR *d = x->print_only ? NULL : opendir(path);
 	struct dirent *e;
 	struct span text;
 	uint64_t h = 0;
 
-	if (d) {
+	if (x->print_only) {
+		struct print p = print_of(path);
+
+		h = mix(5, &p, sizeof(p));
+	} else if (d) {
 		while ((e = readdir(d)) != NULL) {
 			struct print p;
 
@@ -162,13 +172,14 @@ watch_take(struct master *m, struct span said)
 		struct watched *x = &w->v[w->n];
 
 		said = span_from(said, eol + 1);
-		if (!span_starts(line, SPAN_LIT(MARK)) || w->n == WATCHED_MAX)
+		x->print_only = span_starts(line, SPAN_LIT(MARK_PRINT));
+		if (!(x->print_only || span_starts(line, SPAN_LIT(MARK))) || w->n == WATCHED_MAX)
 			continue;
-		line = span_from(line, sizeof(MARK) - 1);
+		line = span_from(line, x->print_only ? sizeof(MARK_PRINT) - 1 : sizeof(MARK) - 1);
 		x->path = strndup(line.p, line.n);
 		ASSERT(x->path != NULL);
 		x->known = x->seen = print_of(x->path);
-		x->content = content_of(x->path);
+		x->content = content_of(x);
 		w->n++;
 	}
 	w->policy = policy_print(m);
@@ -188,7 +199,7 @@ changed(struct watch *w)
 		x->seen = now;
 		if (!still || print_eq(&now, &x->known))
 			continue;
-		content = content_of(x->path);
+		content = content_of(x);
 		x->known = now;
 		if (content == x->content)
 			continue;	/* touched, or written again as it was */

@@ -181,11 +181,23 @@ read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
 	return read_list(ctx, span_make(path, n < (int)sizeof(path) ? (size_t)n : 0), tzif, err);
 }
 
+static int
+read_index(void *ctx, struct span path, struct span key_path, struct policy_index *out, struct err *err)
+{
+	struct arena *a = arena_new(0);
+	int rc = read_list(ctx, span_str(arena_printf(a, ARCHIVE_INDEX SPAN_FMT, SPAN_ARG(path))),
+	    &out->bytes, err);
+
+	arena_free(&a);
+	out->header_only = true;
+	return rc;
+}
+
 struct policy *
 policy_archive_load(const struct archive *ar, struct diags *d)
 {
 	const struct policy_env env = { .read_file = read_list,
-		.read_zone = read_zone, .ctx = (void *)(uintptr_t)ar,
+		.read_zone = read_zone, .read_index = read_index, .ctx = (void *)(uintptr_t)ar,
 		.facts_missing = 0,
 		.now = clock_real(), .networks = ar->networks, .nnetworks = ar->nnetworks,
 		.domains = ar->domains, .ndomains = ar->ndomains };

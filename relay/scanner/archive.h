@@ -16,6 +16,8 @@
 
 /* A time zone is a list, too, in a folder that no list of a policy can lie in. */
 #define ARCHIVE_ZONES "/zoneinfo/"
+/* Of an index of exact data its header alone is kept. */
+#define ARCHIVE_INDEX "/edm/"
 struct archive_list {
 	struct span path, text;
 	bool left_out;		/* it was too long */

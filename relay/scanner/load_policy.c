@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "edm/edm.h"
 #include "fs.h"
+#include "scanner/index_map.h"
 #include "scanner/load_policy.h"
 #include "verifier/dnsbl.h"
 
@@ -137,6 +139,34 @@ read_zone(void *ctx, struct span name, struct span *tzif, struct err *err)
 	return rc;
 }
 
+/* Its content is none of the archive's: what it is called and how it was made is. */
+static int
+read_index(void *ctx, struct span path, struct span key_path, struct policy_index *out, struct err *err)
+{
+	struct policy_folder *f = ctx;
+	const char *names[2] = { arena_str(f->arena, path), arena_str(f->arena, key_path) };
+	int fds[2] = { -1, -1 }, rc = 0;
+
+	for (int i = 0; i < 2 && rc == 0; i++) {
+		if (!stays_inside(span_str(names[i])))
+			rc = err_set(err, EXDEV, "%s is not within the policy folder", names[i]);
+		else if ((fds[i] = open_beneath(f->fd, names[i])) == -1)
+			rc = errno == EXDEV ? err_set(err, EXDEV, "%s leads out of the policy folder", names[i]) :
+			    err_errno(err, "%s", names[i]);
+	}
+	if (rc == 0)
+		rc = edm_key_load_fd(fds[1], names[1], out->key, err);
+	if (rc == 0)
+		rc = index_map(fds[0], names[0], &out->bytes, err);
+	if (rc == 0 && f->parts)
+		note_list(f, span_str(arena_printf(f->arena, ARCHIVE_INDEX "%s", names[0])),
+		    arena_span(f->arena, span_sub(out->bytes, 0, EXACT_HEADER)));
+	for (int i = 0; i < 2; i++)
+		if (fds[i] != -1)
+			close(fds[i]);
+	return rc;
+}
+
 static int
 not_hidden(const struct dirent *e)
 {
@@ -239,6 +269,7 @@ load_from(const char *dir, const char *shown, const char *only, const struct con
 {
 	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts };
 	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
+		.read_index = read_index, .release_index = index_unmap,
 		.ctx = &f, .now = clock_real(), .facts_missing = conf ? missing_facts(conf) : FACTS_INBOUND,
 		.limits_only = limits_only };
 	struct policy_source *files, one = { .name = shown };

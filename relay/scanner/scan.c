@@ -4,7 +4,8 @@
  * what both have found. An antivirus that could not look means that the
  * message is not judged by rules at all: the policy's on_scan_error decides
  * (the sender tries again later), for a verdict without the virus rule would
- * be one that fails open.
+ * be one that fails open. So it is with an index of exact data that is not as it was when it
+ * was proved (index_map.h).
  */
 #include <string.h>
 
@@ -13,10 +14,12 @@
 #include "log.h"
 #include "postern/record.h"
 #include "scanner/clamd.h"
+#include "scanner/index_map.h"
 #include "scanner/load_policy.h"
 #include "scanner/scan.h"
 #include "scanner/stamps.h"
 
+#define INDEX_AWAY "The policy is being updated, try again later"
 #define AV_AWAY "The antivirus engine is not available, try again later"
 
 int
@@ -91,6 +94,15 @@ ms_since(int64_t *at)
 	return ms;
 }
 
+static void
+failed(const struct judge *j, const struct envelope *env, struct span reason, struct arena *a,
+    struct judgement *out)
+{
+	policy_verdict_failed(j->policy, env, false, reason, a, &out->verdict);
+	out->verdict.record = record_failed(j->policy, &out->anatomy, env, &out->facts, &out->verdict,
+	    reason, a);
+}
+
 void
 judge_message(const struct judge *j, const struct envelope *env, struct span raw,
     const struct policy_options *opt, struct arena *a, struct judgement *out)
@@ -98,6 +110,7 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 	struct policy_options options = opt ? *opt : (struct policy_options){ 0 };
 	const struct anatomy_limits limits = { .pictures = j->pictures };
 	int64_t at = clock_mono();
+	const char *changed;
 	struct stamps_seen seen;
 
 	*out = (struct judgement){ .trouble = "", .ms = { -1, -1, -1, -1 } };
@@ -125,14 +138,19 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 	}
 	if (out->facts.av == AV_FAILED) {
 		out->trouble = antivirus_trouble(j->antivirus);
-		policy_verdict_failed(j->policy, env, false,
-		    SPAN_LIT(AV_AWAY), a, &out->verdict);
-		out->verdict.record = record_failed(j->policy, &out->anatomy, env, &out->facts,
-		    &out->verdict, SPAN_LIT(AV_AWAY), a);
+		failed(j, env, SPAN_LIT(AV_AWAY), a, out);
 		stamps_edit(NULL, NULL, &seen, false, out->facts.now, raw, a, &out->verdict);
 		return;
 	}
-	policy_judge(j->policy, &out->anatomy, env, &out->facts, &options, a, &out->verdict);
+	if (index_changed() == NULL)
+		policy_judge(j->policy, &out->anatomy, env, &out->facts, &options, a, &out->verdict);
+	if ((changed = index_changed()) != NULL) {
+		out->trouble = arena_printf(a, "%s was written into where it lies: nothing is judged by it "
+		    "before it has been loaded anew; replace it by rename", changed);
+		failed(j, env, SPAN_LIT(INDEX_AWAY), a, out);
+		stamps_edit(NULL, NULL, &seen, false, out->facts.now, raw, a, &out->verdict);
+		return;
+	}
 	out->stamped = stamps_edit(j->stamps, j->antivirus, &seen, out->facts.av == AV_CLEAN,
 	    out->facts.now, raw, a, &out->verdict);
 	out->ms.detect = (double)out->verdict.us_detect / 1000;

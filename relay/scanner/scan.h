@@ -26,7 +26,7 @@ struct judgement {
 	struct facts facts;
 	struct verdict verdict;
 	struct explain_times ms;
-	const char *trouble;	/* for the log: why the antivirus could not look; "" */
+	const char *trouble;	/* for the log: why nothing could be judged; "" */
 	bool stamped, stamp_accepted, stamp_refused;
 	unsigned stamps_stripped;
 };

@@ -15,6 +15,7 @@
 #include "addr.h"
 #include "buf.h"
 #include "conf.h"
+#include "edm_fixture.h"
 #include "postern/fingerprint.h"
 #include "json.h"
 #include "postern/policy.h"
@@ -189,6 +190,7 @@ fixture_load_files(struct fixture *f, const struct policy_source *files, size_t 
 		.ndomains = 1, .listeners = listeners, .nlisteners = 2, .networks = networks, .nnetworks = 1 };
 	struct buf b;
 
+	env.read_index = edm_fixture_read;
 	policy_free(&f->p);
 	f->p = policy_load(files, n, &env, &f->d);
 	buf_init(&b, 1 << 20);
