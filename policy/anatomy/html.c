@@ -393,7 +393,7 @@ raw_end(struct span s, size_t i, const char *name)
 }
 
 static void
-gap_of_table(struct sink *to, size_t at, const struct tag *t)
+gap_of_table(struct sink *to, size_t at, const struct html_tag *t)
 {
 	bool row = kind_of(t->name) == ROW;
 
