@@ -133,3 +133,40 @@ def ooxml_agile(data, password, spin=100000, hash_="SHA512", bits=256, spin_text
             common, base64.b64encode(data_salt).decode(), spin_text or spin, common, base64.b64encode(salt).decode(),
             hide("fea7d2763b4b9e79", proof), hide("d7aa0f6d3061344e", new(proof).digest()), hide("146e0be7abacd0d6", secret))).encode()
     return ole2_package(info, struct.pack("<Q", len(data)) + package)
+
+
+# --- binary Excel, RC4 of CryptoAPI (MS-OFFCRYPTO 2.3.5) --------------------------------------------
+
+
+def xls_cryptoapi(file, password, bits=128):
+    import olefile
+    with olefile.OleFileIO(file) as o:
+        s = o.openstream("Workbook").read()
+    salt, proof = b"0123456789abcdef", b"sixteen random.."
+    h = hashlib.sha1(salt + password.encode("utf-16le")).digest()
+
+    def rc4(block, data):
+        key = hashlib.sha1(h + struct.pack("<I", block)).digest()[:bits // 8]
+        c = Cipher(algorithms.ARC4(key + bytes(11) if bits == 40 else key), None).encryptor()
+        return c.update(data)
+    both = rc4(0, proof + hashlib.sha1(proof).digest())
+    header = struct.pack("<IIIIIIII", 4, 0, 0x6801, 0x8004, bits, 1, 0, 0) + "Microsoft Enhanced Cryptographic Provider v1.0\0".encode("utf-16le")
+    pass_ = struct.pack("<HHHII", 1, 2, 2, 4, len(header)) + header + struct.pack("<I", 16) + salt + both[:16] + struct.pack("<I", 20) + both[16:]
+    pass_ = d.record(0x2f, pass_)
+    out, plain, at, first = bytearray(), [], 0, True
+    while at + 4 <= len(s):
+        kind, n = struct.unpack_from("<HH", s, at)
+        body = s[at + 4:at + 4 + n]
+        if kind == 0x85:        # where the sheet begins, which has moved
+            body = struct.pack("<I", struct.unpack_from("<I", body)[0] + len(pass_)) + body[4:]
+        plain.append((len(out), 4 + (n if kind == 0x809 else 4 if kind == 0x85 else 0)))
+        out += s[at:at + 4] + body
+        if first:
+            plain.append((len(out), len(pass_)))
+            out += pass_
+            first = False
+        at += 4 + n
+    locked = bytearray(b"".join(rc4(i // 1024, bytes(out[i:i + 1024])) for i in range(0, len(out), 1024)))
+    for a, n in plain:
+        locked[a:a + n] = out[a:a + n]
+    return d.cfb({"Workbook": bytes(locked)})

@@ -48,8 +48,9 @@ is_blank(char c)
 void
 tables_reset(struct tables *t)
 {
-	t->made = false;
+	t->made = t->last.known = false;
 	t->n = 0;
+	t->serial++;
 }
 
 void
@@ -167,26 +168,73 @@ table_of(const struct tables *t, size_t at)
 	return lo < t->n && t->table[lo].from <= at ? &t->table[lo] : NULL;
 }
 
-/* Separators `sep` between the begin of the line and `to`; UINT_MAX: the line is too long. */
+/* Separators `sep` between the begin of the line and `to`; UINT32_MAX: the line is too long. Cells
+ * come in order of place, so the count goes on where it was left. */
 static unsigned
-column_of(struct span s, size_t to, unsigned sep)
+column_of(struct tables *t, struct span s, size_t to, unsigned sep)
 {
 	size_t i = to, len;
 	unsigned n = 0;
 	bool quoted = false;
 
-	while (i > 0 && s.p[i - 1] != '\n') {
-		if (to - --i > TABLE_LINE_MAX)
-			return UINT32_MAX;
+	if (t->last.known && t->last.sep == sep && t->last.at <= to &&
+	    to - t->last.at <= TABLE_LINE_MAX) {
+		i = t->last.at;
+		n = t->last.column;
+		quoted = t->last.quoted;
+	} else {
+		while (i > 0 && s.p[i - 1] != '\n')
+			if (to - --i > TABLE_LINE_MAX)
+				return UINT32_MAX;
 	}
 	for (; i < to; i += len) {
 		unsigned here = sep_at(s.p + i, s.n - i, &len);
 
+		if (s.p[i] == '\n') {
+			n = 0;
+			quoted = false;
+			continue;
+		}
 		if (s.p[i] == '"')
 			quoted = !quoted;
 		n += !quoted && here == sep;
 	}
+	t->last.at = to;
+	t->last.sep = sep;
+	t->last.column = n;
+	t->last.quoted = quoted;
+	t->last.known = true;
 	return n;
+}
+
+/* The cell of that column in the line of headings, without the blanks around it. */
+static void
+heading_find(struct span s, const struct table *table, unsigned sep, unsigned column,
+    struct found *f)
+{
+	size_t end = table->head_to, i = table->head, len;
+	bool quoted = false, within = false;
+
+	if (end - i > HEADING_LINE_MAX)
+		end = i + HEADING_LINE_MAX;
+	for (; i < end; i += len) {
+		unsigned here = sep_at(s.p + i, s.n - i, &len);
+
+		if (column == 0 && !within) {
+			within = true;
+			f->from = f->to = i;
+		}
+		if (s.p[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && here == sep && column-- == 0)
+			break;
+		if (within)
+			f->to = i + len;
+	}
+	while (f->from < f->to && is_blank(s.p[f->from]))
+		f->from++;
+	while (f->to > f->from && is_blank(s.p[f->to - 1]))
+		f->to--;
 }
 
 bool
@@ -195,8 +243,7 @@ tables_heading(struct tables *t, struct span s, size_t from, size_t to, size_t *
 {
 	unsigned before = border_before(s, from), behind = border_behind(s, to), sep, column;
 	const struct table *table;
-	bool quoted = false;
-	size_t i, len;
+	struct found *f;
 
 	if (before == 0 || behind == 0)
 		return false;
@@ -207,30 +254,16 @@ tables_heading(struct tables *t, struct span s, size_t from, size_t to, size_t *
 		tables_make(t, s);
 	if ((table = table_of(t, from)) == NULL || !(table->seps >> (sep - 1) & 1))
 		return false;
-	if ((column = column_of(s, from, sep)) == UINT32_MAX)
+	if ((column = column_of(t, s, from, sep)) == UINT32_MAX)
 		return false;
-	for (i = table->head; i < table->head_to && column > 0; i += len) {
-		unsigned here = sep_at(s.p + i, s.n - i, &len);
-
-		if (s.p[i] == '"')
-			quoted = !quoted;
-		column -= !quoted && here == sep;
+	f = &t->found[(table->head + column) % HEADINGS];
+	if (f->serial != t->serial + 1 || f->head != table->head || f->column != column) {
+		*f = (struct found){ .serial = t->serial + 1, .head = table->head, .column = column };
+		heading_find(s, table, sep, column, f);
 	}
-	*head_from = i;
-	for (; i < table->head_to; i += len) {
-		unsigned here = sep_at(s.p + i, s.n - i, &len);
-
-		if (s.p[i] == '"')
-			quoted = !quoted;
-		if (!quoted && here == sep)
-			break;
-	}
-	while (*head_from < i && is_blank(s.p[*head_from]))
-		++*head_from;
-	while (i > *head_from && is_blank(s.p[i - 1]))
-		i--;
-	*head_to = i;
-	return column == 0 && i > *head_from && i - *head_from <= CELL_BYTES_MAX;
+	*head_from = f->from;
+	*head_to = f->to;
+	return f->to > f->from && f->to - f->from <= CELL_BYTES_MAX;
 }
 
 size_t

@@ -15,6 +15,8 @@
 #include "postern/span.h"
 
 #define TABLES_MAX 4096			/* of one surface; further ones have no headings */
+#define HEADINGS 512			/* kept; further columns are looked up anew */
+#define HEADING_LINE_MAX 65536		/* bytes of a line of headings that are looked at */
 #define CELL_BYTES_MAX 200		/* of a heading that is looked at */
 #define TABLE_LINE_MAX 4096		/* bytes of a row in front of a cell */
 
@@ -26,6 +28,19 @@ struct tables {
 		uint8_t seps;		/* what may part its columns, a bit for each */
 	} *table;
 	size_t n, cap;
+	/* Where the last cell was and which it was: the next one is counted from there. */
+	struct {
+		size_t at;
+		unsigned sep, column;
+		bool quoted, known;
+	} last;
+	/* Headings found, by table and column. */
+	size_t serial;		/* of the surface */
+	struct found {
+		size_t serial, head;	/* serial: one more; 0 is an empty place */
+		unsigned column;
+		size_t from, to;
+	} found[HEADINGS];
 };
 
 /* Forgets the tables of the last surface. */

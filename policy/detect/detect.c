@@ -217,7 +217,7 @@ is_named(struct run *r, size_t detector, size_t from, size_t to, bool weak)
 	case COLUMN_NAMED:
 		return true;
 	case COLUMN_OTHER:
-		return false;
+		return keyword_near(r, detector, from, to) && run_row_names(r, detector, from);
 	default:
 		return keyword_near(r, detector, from, to) &&
 		    !run_called_other(r, detector, from, to);
@@ -348,8 +348,8 @@ surface_search(struct run *r, uint16_t number, uint32_t part, const struct text 
 	r->folded = folded;
 	r->walked = r->again = false;
 	r->folded_chars = 0;
-	r->surfaces++;
 	tables_reset(&r->s->tables);
+	r->s->names_asked = 0;
 	for (size_t i = 0; i < d->n; i++)
 		r->s->zones[i].n = 0;
 	if (r->only == NO_INDEX) {
@@ -432,7 +432,6 @@ run_begin(struct run *r, const struct detectors *d, size_t only, struct arena *a
 	memset(s->count, 0, d->n * sizeof(*s->count));
 	memset(s->undecided, 0, d->n * sizeof(*s->undecided));
 	memset(s->several, 0, d->n * sizeof(*s->several));
-	memset(s->headings, 0, sizeof(s->headings));
 	graded_begin(r);
 }
 

@@ -406,14 +406,45 @@ number_match(const struct number *u, struct atoms *at, const struct totals *t,
 
 /* --- what stands around a candidate ------------------------------------------------- */
 
+#define URL_BYTES_MAX 512	/* between "://" and what is still a piece of that URL */
+
+/* The stretch without blanks before the last candidate: they come in order of place, so each byte
+ * is looked at once. */
+struct stretch {
+	size_t seen;		/* looked at so far */
+	size_t url;		/* where the last "://" in it ends; SIZE_MAX: none near */
+};
+
+static bool
+in_url(struct stretch *st, struct span s, size_t from)
+{
+	size_t stop = st->seen <= from ? st->seen : 0, i = from, url = SIZE_MAX;
+
+	while (i > stop && from - i < URL_BYTES_MAX && url == SIZE_MAX) {
+		uint8_t c = (uint8_t)s.p[--i];
+
+		if (c <= ' ' || c == '"' || c == '<' || c == '>')
+			break;
+		if (c == '/' && i > 1 && s.p[i - 1] == '/' && s.p[i - 2] == ':')
+			url = i;
+	}
+	/* It goes on to what was looked at before. */
+	if (i == stop && stop > 0 && url == SIZE_MAX && st->url != SIZE_MAX &&
+	    from - st->url < URL_BYTES_MAX &&
+	    !((uint8_t)s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '<' || s.p[i] == '>'))
+		url = st->url;
+	st->seen = from;
+	st->url = url;
+	return url != SIZE_MAX;
+}
+
 /* Is the candidate a piece of a longer name: a URL, a path, an address, a decimal
  * fraction, a hyphenated code? */
 static bool
-inside_other(struct span s, const struct reading *r)
+inside_other(struct stretch *st, struct span s, const struct reading *r)
 {
 	char before = r->from > 0 ? s.p[r->from - 1] : ' ';
 	char after = r->to < s.n ? s.p[r->to] : ' ';
-	size_t i = r->from;
 
 	switch (before) {
 	case '-': case '.':
@@ -432,21 +463,14 @@ inside_other(struct span s, const struct reading *r)
 	case '@': case '\\':
 		return true;
 	}
-	for (unsigned n = 0; i > 2 && n < 512; n++) {
-		uint8_t c = (uint8_t)s.p[--i];
-
-		if (c <= ' ' || c == '"' || c == '<' || c == '>')
-			break;
-		if (c == '/' && s.p[i - 1] == '/' && s.p[i - 2] == ':')
-			return true;
-	}
-	return false;
+	return in_url(st, s, r->from);
 }
 
 void
 identifiers_search(const struct identifiers_plan *p, struct span text, identifier_hit *hit,
     void *ctx)
 {
+	struct stretch stretch = { 0, SIZE_MAX };
 	struct atoms at;
 
 	if (!p->any)
@@ -480,7 +504,7 @@ identifiers_search(const struct identifiers_plan *p, struct span text, identifie
 				hit(ctx, ask->builtin[i], NULL);
 				continue;
 			}
-			if (inside_other(text, &id.r))
+			if (inside_other(&stretch, text, &id.r))
 				continue;
 			if (id.alone >= CONFIDENCE_MEDIUM && id.r.to > claim)
 				claim = id.r.to;

@@ -29,38 +29,48 @@ named_in(struct run *r, size_t detector, struct span folded)
 	return n.yes;
 }
 
-/* One without a letter is no heading; what stands in front of the cell in its own row is heard too. */
+/* One without a letter is no heading. */
 enum column
 run_column(struct run *r, size_t detector, size_t from, size_t to)
 {
-	struct span s = r->text->s, before;
+	struct tables *t = &r->s->tables;
+	struct span s = r->text->s;
 	size_t head, head_to, letters = 0;
 	struct heading *h;
 
-	if (!tables_heading(&r->s->tables, s, from, to, &head, &head_to))
+	if (!tables_heading(t, s, from, to, &head, &head_to))
 		return COLUMN_NONE;
 	h = &r->s->headings[head % HEADINGS];
-	if (h->at != head || h->surface != r->surfaces) {
+	if (h->at != head || h->surface != t->serial + 1) {
 		char spaced[2 * CELL_BYTES_MAX];
 		size_t n = heading_spaced(spaced, span_sub(s, head, head_to - head));
 
-		*h = (struct heading){ head, r->surfaces,
+		*h = (struct heading){ head, t->serial + 1,
 			text_fold_word(r->a, span_make(spaced, n)) };
 	}
 	if (named_in(r, detector, h->folded))
 		return COLUMN_NAMED;
-	for (size_t i = 0; i < h->folded.n; i++)
+	for (size_t i = 0; i < h->folded.n && letters < 2; i++)
 		letters += (uint8_t)h->folded.p[i] >= 'A';
-	if (letters < 2)
-		return COLUMN_NONE;
-	before = span_sub(s, from > CELL_BYTES_MAX ? from - CELL_BYTES_MAX : 0,
-	    from > CELL_BYTES_MAX ? CELL_BYTES_MAX : from);
-	for (size_t i = before.n; i > 0; i--)
-		if (before.p[i - 1] == '\n') {
-			before = span_from(before, i);
-			break;
-		}
-	return named_in(r, detector, text_fold_word(r->a, before)) ? COLUMN_NONE : COLUMN_OTHER;
+	return letters < 2 ? COLUMN_NONE : COLUMN_OTHER;
+}
+
+/* Each question folds some text: there is an end to them, and then what is found stands. */
+static bool
+asked_enough(struct run *r)
+{
+	return r->s->names_asked++ >= NAMES_ASKED_MAX;
+}
+
+bool
+run_row_names(struct run *r, size_t detector, size_t from)
+{
+	size_t i = from;
+
+	while (i > 0 && from - i < CELL_BYTES_MAX && r->text->s.p[i - 1] != '\n')
+		i--;
+	return asked_enough(r) ||
+	    named_in(r, detector, text_fold_word(r->a, span_sub(r->text->s, i, from - i)));
 }
 
 /* A keyword of the detector's own in that label speaks for it. */
@@ -69,7 +79,7 @@ run_called_other(struct run *r, size_t detector, size_t from, size_t to)
 {
 	size_t label;
 
-	if (!other_label(r->text->s, from, to, &label))
+	if (!other_label(r->text->s, from, to, &label) || asked_enough(r))
 		return false;
 	return label >= from ||
 	    !named_in(r, detector, text_fold_word(r->a, span_sub(r->text->s, label, from - label)));

@@ -18,7 +18,6 @@ struct run {
 	const struct text *folded;	/* NULL: not made yet */
 	struct text folded_here;
 	bool walked;			/* words were searched in this surface */
-	size_t surfaces;		/* searched so far, with this one */
 	bool again;			/* words were met that count by what stands near */
 	size_t folded_chars;		/* 0: not counted */
 	size_t detector;		/* whose pattern is searched */
@@ -35,6 +34,8 @@ void run_fold(struct run *r);		/* makes r->folded */
 enum column { COLUMN_NONE, COLUMN_NAMED, COLUMN_OTHER };
 /* What the heading of its column calls a cell [from, to): COLUMN_NONE when it is no cell. */
 enum column run_column(struct run *r, size_t detector, size_t from, size_t to);
+/* Does what stands in front of a cell in its own row name it? */
+bool run_row_names(struct run *r, size_t detector, size_t from);
 /* Is the match called something else by the label right before it, or the unit behind? */
 bool run_called_other(struct run *r, size_t detector, size_t from, size_t to);
 

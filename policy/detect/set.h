@@ -57,13 +57,14 @@ struct several {			/* what a run saw of a built-in */
 	bool near;			/* one of them stood beside a keyword */
 };
 
-#define HEADINGS 64
-
 struct heading {			/* of a column, folded */
 	size_t at;			/* in the text */
-	size_t surface;			/* which of the run; 0: none */
+	size_t surface;			/* tables.serial + 1; 0: none */
 	struct span folded;
 };
+
+/* Labels and rows that are folded and searched for names in one surface; beyond it none denies a match. */
+#define NAMES_ASKED_MAX 20000
 
 struct scratch {
 	struct pattern_scratch *pattern;
@@ -76,6 +77,7 @@ struct scratch {
 	struct several *several;
 	struct tables tables;		/* of this surface */
 	struct heading headings[HEADINGS];
+	unsigned names_asked;
 	struct graded_scratch *graded;
 };
 

@@ -320,7 +320,8 @@ add_all(struct ask *q)
 static int
 add(struct ask *q, int argc, char **argv)
 {
-	const char *name = NULL, *ignore[256], *files[4096];
+	const char **ignore = arena_array(q->arena, (size_t)argc + 1, sizeof(*ignore));
+	const char **files = arena_array(q->arena, (size_t)argc + 1, sizeof(*files)), *name = NULL;
 	size_t nignore = 0, nfiles = 0;
 	bool plain = false;
 
@@ -329,9 +330,9 @@ add(struct ask *q, int argc, char **argv)
 			plain = true;
 		else if (!plain && strcmp(argv[i], "--name") == 0 && i + 1 < argc)
 			name = argv[++i];
-		else if (!plain && strcmp(argv[i], "--ignore") == 0 && i + 1 < argc && nignore < 256)
+		else if (!plain && strcmp(argv[i], "--ignore") == 0 && i + 1 < argc)
 			ignore[nignore++] = argv[++i];
-		else if ((!plain && argv[i][0] == '-') || nfiles == 4096)
+		else if (!plain && argv[i][0] == '-')
 			return command_usage("fingerprint");
 		else
 			files[nfiles++] = argv[i];

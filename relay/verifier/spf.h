@@ -7,7 +7,7 @@
  *
  * The strict engine is the authority. libspf2 may run beside it or in its
  * place (spf_libspf2.h says what it gets wrong); with SPF_BOTH its answer is
- * only compared, and disagreements are counted (master/counters.h).
+ * only compared; the verifier counts where it disagrees.
  */
 #ifndef VERIFIER_SPF_H
 #define VERIFIER_SPF_H

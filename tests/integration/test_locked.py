@@ -59,6 +59,9 @@ def files():
                      locked.ooxml_agile(docx(), PASSWORD, hash_=hash_, bits=bits), office))
     rows.append(("xlsx that nobody asks for", "a.xlsx", "ooxml", locked.ooxml_agile(d.xlsx([WORD], {"S": (
         "visible", '<row><c t="s"><v>0</v></c></row>')}), "VelvetSweatshop"), None))
+    for bits in (128, 40):
+        rows.append(("xls, CryptoAPI RC4 %d" % bits, "a.xls", "ole2", locked.xls_cryptoapi(
+            d.xls({"S": (False, [["row %d of a sheet" % i] for i in range(90)] + [[WORD]])}), PASSWORD, bits), office))
     for path in sorted(glob.glob(os.path.join(ROOT, "tests/corpus/document/locked-libreoffice.*"))):
         ext = path.rsplit(".", 1)[1]
         with open(path, "rb") as f:
@@ -104,7 +107,7 @@ class Locked(unittest.TestCase):
             r = subprocess.run([a.replace("{}", name) for a in argv], cwd=t, capture_output=True, text=True)
             self.assertEqual(r.returncode, 0, "%s: %s: %s" % (what, argv[0], r.stdout + r.stderr))
             found = b"".join(pathlib.Path(p).read_bytes() for p in glob.glob(os.path.join(t, "out", "**"), recursive=True) if os.path.isfile(p))
-            self.assertTrue(WORD.encode() in found or found[:2] == b"PK", "%s: %s found no word in it" % (what, argv[0]))
+            self.assertTrue(WORD.encode() in found or WORD.encode("utf-16le") in found or found[:2] == b"PK", "%s: %s found no word in it" % (what, argv[0]))
 
     def rows_checked(self, out, rows, opened):
         parts = {p["part"]: p for p in out["parts"]}
