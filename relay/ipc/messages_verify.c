@@ -34,6 +34,8 @@ facts_put(struct enc *e, const struct facts *f)
 	enc_u8(e, (uint8_t)f->dmarc_asks);
 	enc_u8(e, f->dnsbl_known);
 	texts_put(e, f->dnsbl, f->ndnsbl);
+	enc_u8(e, f->listed_known);
+	texts_put(e, f->listed_hosts, f->nlisted_hosts);
 	enc_u8(e, f->reputation_known);
 	enc_u8(e, f->reputation);
 	enc_u8(e, f->spam_known);
@@ -56,6 +58,8 @@ facts_get(struct dec *d, struct arena *a, struct facts *f)
 	f->dmarc_asks = (enum dmarc_asks)dec_enum(d, DMARC_ASKS_COUNT);
 	f->dnsbl_known = dec_enum(d, 2);
 	f->dnsbl = texts_get(d, a, FACTS_LISTS_MAX, &f->ndnsbl);
+	f->listed_known = dec_enum(d, 2);
+	f->listed_hosts = texts_get(d, a, FACTS_LINKS_MAX, &f->nlisted_hosts);
 	f->reputation_known = dec_enum(d, 2);
 	f->reputation = (uint8_t)dec_enum(d, 101);
 	f->spam_known = dec_enum(d, 2);

@@ -41,6 +41,7 @@ struct msg_facts {
 #define FACTS_HEADER_MAX (16u << 10)
 #define FACTS_LISTS_MAX 64		/* blocklists a client may be on */
 #define FACTS_SYMBOLS_MAX 256
+#define FACTS_LINKS_MAX 64
 
 /* Of inbound mail: in FACTS, and on to the scanner in SCAN. */
 void facts_put(struct enc *e, const struct facts *f);

@@ -248,8 +248,10 @@ struct conf_verify {
 	bool tree_walk;			/* DMARC's domain by the DNS, not by the Public Suffix List */
 	const struct span *arc_trust;	/* forwarders whose seal outweighs a failed DMARC */
 	size_t narc_trust;
-	const struct dnsbl_list *dnsbl;	/* verifier/dnsbl.h */
+	const struct dnsbl_list *dnsbl;	/* verifier/dnsbl.h: of clients … */
 	size_t ndnsbl;
+	const struct dnsbl_list *uribl;	/* … and of domains that links lead to */
+	size_t nuribl;
 };
 
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };

@@ -136,9 +136,8 @@ read_list(struct reader *r, const struct conf_node *n, struct dnsbl_list *l)
 }
 
 static void
-read_lists(struct reader *r, const struct conf_node *list)
+read_lists(struct reader *r, const struct conf_node *list, const struct dnsbl_list **to, size_t *n)
 {
-	struct conf_verify *v = &r->c->verify;
 	struct dnsbl_list *out;
 
 	if (list == NULL || !conf_want(r->d, list, CONF_LIST, "a list of blocklists"))
@@ -147,14 +146,14 @@ read_lists(struct reader *r, const struct conf_node *list)
 		diag_at(r->d, DIAG_ERROR, list, NULL, "at most %d blocklists", DNSBL_LISTS_MAX);
 		return;
 	}
-	v->dnsbl = out = arena_array(r->a, list->count, sizeof(*out));
+	*to = out = arena_array(r->a, list->count, sizeof(*out));
 	CONF_EACH(item, list) {
-		read_list(r, item, &out[v->ndnsbl]);
-		for (size_t i = 0; i < v->ndnsbl; i++)
-			if (out[i].name.n && span_eq_nocase(out[i].name, out[v->ndnsbl].name))
+		read_list(r, item, &out[*n]);
+		for (size_t i = 0; i < *n; i++)
+			if (out[i].name.n && span_eq_nocase(out[i].name, out[*n].name))
 				diag_at(r->d, DIAG_ERROR, item, NULL, "`" SPAN_FMT "` stands twice",
 				    SPAN_ARG(out[i].name));
-		v->ndnsbl++;
+		(*n)++;
 	}
 }
 
@@ -162,7 +161,7 @@ void
 read_verify(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "processes", "timeout", "authserv_id", "spf", "dmarc",
-		"arc", "dnsbl", NULL };
+		"arc", "dnsbl", "uribl", NULL };
 	struct conf_verify *v = &r->c->verify;
 	const struct conf_node *n;
 
@@ -186,5 +185,6 @@ read_verify(struct reader *r, const struct conf_node *map)
 	read_spf(r, conf_get(map, "spf"));
 	read_dmarc(r, conf_get(map, "dmarc"));
 	read_arc(r, conf_get(map, "arc"));
-	read_lists(r, conf_get(map, "dnsbl"));
+	read_lists(r, conf_get(map, "dnsbl"), &v->dnsbl, &v->ndnsbl);
+	read_lists(r, conf_get(map, "uribl"), &v->uribl, &v->nuribl);
 }

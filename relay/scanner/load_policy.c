@@ -254,6 +254,8 @@ missing_facts(const struct config *conf)
 	known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
 	if (known && conf->verify.ndnsbl)
 		known |= FACT_DNSBL | FACT_REPUTATION;
+	if (known && conf->verify.nuribl)
+		known |= FACT_LISTED;
 	if (known && conf->filter.kind != FILTER_NONE)
 		known |= FACT_SPAM;
 	for (size_t i = 0; i < conf->nlisteners; i++)

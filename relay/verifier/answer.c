@@ -103,6 +103,8 @@ set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 	if (f->spf)
 		out->spf = f->spf->result;
 	set_lists(f, a, out);
+	if (f->uribl)
+		uribl_facts(f->uribl, a, out);
 	if (f->who->relayed)
 		spam_headers_read(f->mail, a, out);
 	set_rating(f, a, out);
@@ -232,6 +234,8 @@ write_summary(const struct check_found *f, struct arena *a, struct msg_facts *ou
 		buf_printf(&b, "%s" SPAN_FMT, i ? "+" : ", dnsbl=", SPAN_ARG(x->dnsbl[i]));
 	if (x->dnsbl_known)
 		buf_printf(&b, ", reputation=%u", x->reputation);
+	for (size_t i = 0; i < x->nlisted_hosts; i++)
+		buf_printf(&b, "%s" SPAN_FMT, i ? "+" : ", links=", SPAN_ARG(x->listed_hosts[i]));
 	if (x->spam_known)
 		buf_printf(&b, ", spam=%.1f", x->spam_score);
 	else if (f->unrated)

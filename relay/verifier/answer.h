@@ -9,6 +9,7 @@
 #include "verifier/seals.h"
 #include "verifier/signatures.h"
 #include "verifier/spf.h"
+#include "verifier/uribl.h"
 
 struct check_found {
 	const struct msg_identify *who;
@@ -21,6 +22,7 @@ struct check_found {
 	const struct seals_result *seals;
 	const struct dmarc_result *dmarc;
 	const struct dnsbl_result *dnsbl;	/* NULL: none is asked */
+	const struct uribl *uribl;		/* NULL: none is asked */
 	const struct facts *rated;		/* by the spam filter outside */
 	const char *unrated;			/* why it did not; NULL: it did, or is not asked */
 	struct span vouched;			/* that trusted forwarder outweighs a failed DMARC; "" none */

@@ -28,6 +28,8 @@ struct check {
 	bool spf_done;
 	struct dnsbl *dnsbl;
 	bool dnsbl_done;
+	struct uribl *uribl;	/* NULL: no list is asked about links */
+	bool uribl_done;
 	/* with the message */
 	struct mail mail;
 	struct signatures *signatures;
@@ -169,7 +171,14 @@ step_message(struct check *c)
 		c->filter_done = true;
 		c->unrated = "it takes too long";
 	}
-	if (!c->spf_done || !c->dnsbl_done || !c->signatures_done || !c->seals_done || !c->filter_done)
+	if (!c->uribl_done)
+		c->uribl_done = uribl_step(c->uribl);
+	if (c->late && !c->uribl_done) {
+		uribl_abort(c->uribl);
+		c->uribl_done = true;
+	}
+	if (!c->spf_done || !c->dnsbl_done || !c->signatures_done || !c->seals_done ||
+	    !c->filter_done || !c->uribl_done)
 		return;
 	if (c->dmarc == NULL)
 		begin_dmarc(c);
@@ -284,6 +293,23 @@ rated(void *ctx, const struct facts *f, const char *why)
 	pump(c);
 }
 
+static bool
+is_ours(void *ctx, struct span domain)
+{
+	return config_domain(ctx, domain) != NULL;
+}
+
+static void
+begin_uribl(struct check *c, struct span raw)
+{
+	const struct config *conf = c->w.conf;
+
+	c->uribl_done = conf->verify.nuribl == 0;
+	if (!c->uribl_done)
+		c->uribl = uribl_new(c->a, c->book, conf->verify.uribl, conf->verify.nuribl, raw,
+		    is_ours, (void *)(uintptr_t)conf);
+}
+
 static void
 begin_filter(struct check *c, struct span raw)
 {
@@ -304,6 +330,7 @@ check_message(struct check *c, struct span raw, check_cb *cb, void *ctx)
 	c->signatures = signatures_new(c->a, c->book, &c->mail, clock_real() / US_PER_SEC);
 	c->seals = seals_new(c->a, c->book, &c->mail);
 	ask_ahead(c);
+	begin_uribl(c, raw);
 	begin_filter(c, raw);
 	pump(c);
 }
@@ -341,7 +368,7 @@ collect(const struct check *c, struct check_found *f)
 	*f = (struct check_found){ .who = &c->who, .mail = &c->mail, .conf = c->w.conf,
 		.spf = c->spf ? spf_result(c->spf) : NULL, .seals = seals_result(c->seals),
 		.dmarc = dmarc_result(c->dmarc), .vouched = c->vouched,
-		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL, .rated = &c->rated,
+		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL, .uribl = c->uribl, .rated = &c->rated,
 		.unrated = c->unrated };
 	f->signatures = signatures_get(c->signatures, &f->nsignatures);
 	f->dkim = signatures_best(c->signatures);

@@ -17,6 +17,7 @@
 #include "verifier/seals.h"
 #include "verifier/signatures.h"
 #include "verifier/spf.h"
+#include "verifier/uribl.h"
 
 struct event_base;
 struct resolver;
