@@ -230,6 +230,8 @@ bench: deps
 	$(Q)$(MAKE) --no-print-directory all benches tools
 	$(Q)$(B)/bench/bench_spool
 	$(Q)tests/bench/run
+	$(Q)tests/deps clamav-milter
+	$(Q)tests/bench/inbound
 	$(Q)B=$(B) tests/bench/files.py
 	$(Q)B=$(B) tests/bench/edm --rows 1000000
 
