@@ -1,6 +1,8 @@
 """What an administrator sees of mail from the world: in the journal, in status, in doctor, of one address."""
 import json
 import re
+import socket
+import threading
 import unittest
 
 import lab
@@ -10,9 +12,13 @@ ZONES = {
     "lab": [],
     # RFC 7208: only 127.0.0.2 may send; RFC 7489: what fails is refused
     "sender.lab": ['@ TXT "v=spf1 ip4:127.0.0.2 -all"', '_dmarc TXT "v=DMARC1; p=reject"'],
+    "gone.lab": ["other A 127.0.0.2"],
+    "all.lab": ["* A 127.0.0.2"],
+    "shy.lab": ["* A 127.255.255.254"],
+    "names.lab": ["test A 127.0.1.2"],
     # RFC 5782, 5: 127.0.0.2 is on every list, 127.0.0.1 on none
     "bl.lab": ["2.0.0.127 A 127.0.0.2", "3.0.0.127 A 127.0.0.2"],
-    "uribl.lab": ["evil.lab A 127.0.0.2"],
+    "uribl.lab": ["evil.lab A 127.0.0.2", "2.0.0.127 A 127.0.0.14"],
 }
 LISTS = {"dnsbl": [{"zone": "bl.lab", "name": "bl", "weight": 20}], "uribl": [{"zone": "uribl.lab", "name": "ours"}]}
 
@@ -60,6 +66,78 @@ class Seen(unittest.TestCase):
             self.assertEqual(self.json("trace", ref)[0]["identity"], want[ref])
             self.assertIn(line[ref], self.lab.tool("explain", ref))
             self.assertIn("  " + line[ref], self.lab.tool("trace", ref))
+
+    # -- doctor, status --------------------------------------------------------------------
+
+    def doctor(self, topic):
+        r = self.lab.tool("--json", "doctor", check=False)
+        return {(v["verdict"], v["detail"]) for v in map(json.loads, r.stdout.splitlines()) if v["topic"] == topic}
+
+    def doctored(self, **over):
+        self.start(doctor={"probe": [], "blocklists": []}, **over)
+
+    def test_doctor_lists(self):
+        """Alive are those that have their test entries; what they are counted for does not matter there."""
+        self.doctored(verify={"dnsbl": [{"zone": "bl.lab", "answers": ["127.0.0.9"]}, "gone.lab", "all.lab", "shy.lab"],
+                              "uribl": ["uribl.lab", "names.lab", "all.lab"]})
+        got = self.doctor("lists")
+        self.assertEqual({d for v, d in got if v == "ok"}, {z + " is alive" for z in ("bl.lab", "uribl.lab", "names.lab")})
+        wrong = sorted(d for v, d in got if v == "wrong")
+        self.assertEqual(len(wrong), 4, wrong)
+        for have, want in zip(wrong, ("all.lab lists 127.0.0.1, ", "all.lab lists invalid, ", "gone.lab does not list 127.0.0.2, ",
+                                      "shy.lab: the list does not answer public resolvers")):
+            self.assertTrue(have.startswith(want), (have, want))
+
+    def test_doctor_callout(self):
+        """A server that takes every address makes it useless; no mail is sent to find out."""
+        self.mx.reply = lambda line, session: "550 5.1.1 no such user" if line.startswith("RCPT") else None
+        self.doctored(domain={"recipients": "callout"})
+        (verdict, text), = self.doctor("callout")
+        self.assertEqual(verdict, "ok", text)
+        self.mx.reply = lambda line, session: None
+        (verdict, text), = self.doctor("callout")
+        self.assertEqual(verdict, "wrong", text)
+        self.assertIn("takes every address", text)
+        self.mx.reply = lambda line, session: "451 4.3.0 later" if line.startswith("RCPT") else None
+        (verdict, text), = self.doctor("callout")
+        self.assertEqual(verdict, "wrong", text)
+        self.assertIn("does not say who exists", text)
+        self.assertEqual(self.mx.messages, [])
+
+    def test_doctor_filter(self):
+        """Dead, deaf, another program, and what rspamd says to a ping. Unrated mail is counted."""
+        said = []
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+
+        def serve():
+            while True:
+                try:
+                    c = server.accept()[0]
+                except OSError:
+                    return
+                self.asked = c.recv(65536)
+                if said[0]:
+                    c.sendall(said[0])
+                    c.close()
+        threading.Thread(target=serve, daemon=True).start()
+        dead = lab.free_port()
+        self.doctored(antispam={"rspamd": "127.0.0.1:%d" % dead}, policy="spam: {source: rspamd}\n")
+        (verdict, text), = self.doctor("filter")
+        self.assertEqual((verdict, text.split(": ")[1]), ("wrong", "Connection refused"))
+        self.assertEqual(self.lab.counter("inbound_unrated"), 0)
+        self.assertEqual(self.send("127.0.0.2")[0], 250)
+        self.assertEqual(self.lab.counter("inbound_unrated"), 1)
+        out = self.lab.tool("status", check=False).stdout
+        self.assertIn("1 messages are not rated", out)
+        self.assertIn("from the world: 1 looked into, 0 of them late or without DNS, 0 failed DMARC, 1 not rated", out)
+        self.lab.stop_postern()
+        self.doctored(antispam={"rspamd": "127.0.0.1:%d" % server.getsockname()[1]}, policy="spam: {source: rspamd}\n")
+        for answer, want in ((b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npong\r\n", "ok"), (b"220 smtp\r\n", "wrong"), (b"", "wrong")):
+            said[:] = [answer]
+            (verdict, text), = self.doctor("filter")
+            self.assertEqual(verdict, want, (answer, text))
+            self.assertTrue(self.asked.startswith(b"GET /ping HTTP/1.0\r\n"))
 
 
 if __name__ == "__main__":
