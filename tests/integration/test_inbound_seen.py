@@ -139,6 +139,30 @@ class Seen(unittest.TestCase):
             self.assertEqual(verdict, want, (answer, text))
             self.assertTrue(self.asked.startswith(b"GET /ping HTTP/1.0\r\n"))
 
+    # -- simulate ------------------------------------------------------------------------
+
+    def whys(self, client, *to):
+        said, = self.json("simulate", "--client", client, "--from", "a@sender.lab", "--to", ",".join(to))
+        got = [d for d in said["dialogue"] if d["command"].startswith("RCPT")]
+        self.assertEqual({d["code"] for d in got}, {250})
+        return [d["why"]["text"] for d in got]
+
+    def test_simulate(self):
+        """What would be asked about a recipient is said, and nobody is asked."""
+        asked = []
+        self.mx.reply = lambda line, session: asked.append(line)
+        self.start(domain={"recipients": "callout", "greylist": {"delay": "5m", "exempt": ["192.0.2.0/24"]}})
+        grey, callout = "a stranger is told to come back in 300 s", "the server behind us is asked whether he exists"
+        self.assertEqual(self.whys("198.51.100.7", "b@example.lab", "postmaster@example.lab"),
+                         ["our domain example.lab; %s; %s" % (grey, callout), "our domain example.lab; " + grey])
+        self.assertEqual(self.whys("192.0.2.1", "b@example.lab", "postmaster@example.lab"),
+                         ["our domain example.lab; " + callout, "our domain example.lab"])
+        self.assertEqual((asked, self.lab.counter("recipients_asked"), self.lab.counter("recipients_greylisted")), ([], 0, 0))
+        self.lab.stop_postern()
+        self.start(domain={"recipients": "ldap"}, directory={"corp": {"servers": ["ldap://127.0.0.1:%d" % lab.free_port()],
+                                                             "base": "dc=example,dc=lab"}})
+        self.assertEqual(self.whys("192.0.2.1", "b@example.lab"), ["our domain example.lab; the directory is asked whether he exists"])
+
 
 if __name__ == "__main__":
     unittest.main()
