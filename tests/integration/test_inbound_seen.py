@@ -12,6 +12,7 @@ ZONES = {
     "lab": [],
     # RFC 7208: only 127.0.0.2 may send; RFC 7489: what fails is refused
     "sender.lab": ['@ TXT "v=spf1 ip4:127.0.0.2 -all"', '_dmarc TXT "v=DMARC1; p=reject"'],
+    "good.lab": ["3.0.0.127 A 127.0.0.5"],
     "gone.lab": ["other A 127.0.0.2"],
     "all.lab": ["* A 127.0.0.2"],
     "shy.lab": ["* A 127.255.255.254"],
@@ -162,6 +163,51 @@ class Seen(unittest.TestCase):
         self.start(domain={"recipients": "ldap"}, directory={"corp": {"servers": ["ldap://127.0.0.1:%d" % lab.free_port()],
                                                              "base": "dc=example,dc=lab"}})
         self.assertEqual(self.whys("192.0.2.1", "b@example.lab"), ["our domain example.lab; the directory is asked whether he exists"])
+
+    # -- one address -----------------------------------------------------------------------
+
+    def test_reputation(self):
+        """Lists with their answers and weights, what follows of them, limits and locks, exemptions, last messages."""
+        lists = [{"zone": "bl.lab", "name": "bl", "weight": 20}, {"zone": "bl.lab", "name": "coded", "answers": {"127.0.0.2": 15, "127.0.0.3": 40}},
+                 {"zone": "good.lab", "name": "good", "allow": True, "weight": 5}, "gone.lab", "shy.lab"]
+        policy = """limits:
+  - {id: strangers, per: client, allow: 2 messages / 1h, then: {lock: 1h},
+     exempt: [{match: 127.0.0.8/30, owner: mail@example.lab, until: 2099-01-01, reason: a partner}]}
+"""
+        self.start(policy=policy, verify={"dnsbl": lists})
+        self.assertEqual(self.send(STRANGER)[0], 250)
+        ref = self.send(STRANGER)[1]
+        got, = self.json("reputation", STRANGER)
+        # 127.0.0.3 of bl.lab is 127.0.0.2: 20 and 15; good.lab takes 5 off; nobody else says anything: 50 - 20 - 15 + 5
+        self.assertEqual((got["v"], got["address"], got["reputation"], got["locked"]), (1, STRANGER, 20, False))
+        self.assertEqual([(x["name"], x["state"], x["answer"], x["weight"]) for x in got["lists"]],
+                         [("bl", "listed", "127.0.0.2", 20), ("coded", "listed", "127.0.0.2", 15), ("good", "listed", "127.0.0.5", 5),
+                          ("gone.lab", "clear", None, 0), ("shy.lab", "unknown", "127.255.255.254", 0)])
+        self.assertEqual([(x["limit"], x["used"], x["allow"]) for x in got["limits"]], [("strangers", 2, 2)])
+        self.assertEqual((got["exemptions"], got["trusted"]), ([], []))
+        lab.wait_for(lambda: len(self.json("reputation", STRANGER)[0]["messages"]) == 2, because="the journal has them")
+        self.assertEqual(self.json("reputation", STRANGER)[0]["messages"][0]["id"], ref)
+        with self.lab.smtp(STRANGER) as s:
+            s.ehlo()
+            self.assertEqual(s.mail("a@sender.lab")[0], 250)
+            self.assertEqual(s.rcpt("b@example.lab")[0], 250)
+            self.assertEqual(s.docmd("DATA")[0], 451)
+        r = self.lab.tool("reputation", STRANGER, check=False)
+        self.assertEqual(r.returncode, 1)
+        for words in ("127.0.0.3: reputation 20 of 100, locked by a limit\n", "-20", "+5", "the list does not answer public resolvers",
+                      "strangers: locked for ", ref, "<a@sender.lab> to b@example.lab: "):
+            self.assertIn(words, r.stdout)
+        r = self.lab.tool("reputation", "127.0.0.9", check=False)
+        self.assertEqual(r.returncode, 0)
+        self.assertIn("127.0.0.9: reputation 50 of 100\n", r.stdout)
+        self.assertRegex(r.stdout, r"127\.0\.0\.8/30 is exempt from strangers until 2099-01-0[12] .*, mail@example\.lab: a partner\n")
+        self.assertIn("none in the journal", r.stdout)
+        self.assertEqual(self.lab.tool("reputation", "nowhere", check=False).returncode, 2)
+        self.lab.stop_postern()
+        r = self.lab.tool("--json", "reputation", STRANGER, check=False)
+        self.assertEqual(r.returncode, 3)
+        got = json.loads(r.stdout)
+        self.assertEqual((got["reputation"], got["limits"], got["messages"]), (20, None, None))
 
 
 if __name__ == "__main__":
