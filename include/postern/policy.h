@@ -169,6 +169,9 @@ void verdict_explain(const struct verdict *v, const struct policy *p, const stru
     const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
     struct json *j);
 
+/* Its member `identity`: what was found out about who sent it; null when nobody looked. */
+void facts_identity(const struct facts *f, struct json *j);
+
 /* The JSON Schema (draft 7) of a policy file, or of a test file. */
 void policy_schema(bool tests, struct json *j);
 

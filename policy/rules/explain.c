@@ -7,6 +7,7 @@
 #include "rules.h"
 
 #define SUBJECT_MAX 400
+#define IDENTITY_LIST_MAX 50	/* lists, links, symbols that are named */
 
 static void
 put_spans(struct json *j, const char *key, const struct span *v, size_t n)
@@ -329,6 +330,63 @@ put_spam(struct json *j, const struct spam_report *s)
 	json_end_object(j);
 }
 
+static void
+put_known(struct json *j, const char *key, bool known, const struct span *v, size_t n)
+{
+	if (known)
+		put_spans(j, key, v, n < IDENTITY_LIST_MAX ? n : IDENTITY_LIST_MAX);
+	else
+		json_kcstr(j, key, NULL);
+}
+
+/* What the filter outside or the relay in front said; what the policy makes of it is `spam`. */
+static void
+put_rating(struct json *j, const struct facts *f)
+{
+	json_key(j, "spam");
+	if (!f->spam_known) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_key(j, "score");
+	json_num(j, f->spam_score);
+	json_key(j, "class");
+	if (f->spam_class.n)
+		json_str(j, f->spam_class);
+	else
+		json_null(j);
+	put_known(j, "symbols", true, f->spam_symbols, f->nspam_symbols);
+	json_end_object(j);
+}
+
+void
+facts_identity(const struct facts *f, struct json *j)
+{
+	static const char *const asks[DMARC_ASKS_COUNT] = { "none", "quarantine", "reject" };
+
+	if (!f->spf && !f->dkim && !f->dmarc && !f->arc && !f->dnsbl_known && !f->listed_known &&
+	    !f->spam_known && !f->reputation_known) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_kcstr(j, "spf", auth_result_name(f->spf));
+	json_kcstr(j, "dkim", auth_result_name(f->dkim));
+	json_kcstr(j, "dmarc", auth_result_name(f->dmarc));
+	json_kcstr(j, "dmarc_policy", f->dmarc ? asks[f->dmarc_asks] : NULL);
+	json_kcstr(j, "arc", auth_result_name(f->arc));
+	put_known(j, "dnsbl", f->dnsbl_known, f->dnsbl, f->ndnsbl);
+	json_key(j, "reputation");
+	if (f->reputation_known)
+		json_uint(j, f->reputation);
+	else
+		json_null(j);
+	put_known(j, "links", f->listed_known, f->listed_hosts, f->nlisted_hosts);
+	put_rating(j, f);
+	json_end_object(j);
+}
+
 void
 verdict_explain(const struct verdict *v, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
@@ -395,6 +453,8 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	json_end_array(j);
 	put_subject(j, v, an);
 	put_spam(j, &v->spam);
+	json_key(j, "identity");	/* the store cuts it out between these two keys */
+	facts_identity(facts, j);
 	json_kbool(j, "unscannable", v->unscannable);
 	json_kbool(j, "undecided", v->undecided);
 	put_times(j, ms);

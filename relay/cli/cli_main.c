@@ -135,6 +135,9 @@ const struct command commands[] = {
 	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
 	{ "recipients", "does an address of ours exist, and who says so",
 	    "recipients test [--fresh] ADDRESS...\nrecipients forget ADDRESS|--all", cmd_recipients },
+	{ "reputation", "what is known of a client: lists, limits, its last messages",
+	    "reputation ADDRESS\n"
+	    "  status 1 when it is on a blocklist, or locked", cmd_reputation },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
 	{ "session", "transcripts of SMTP sessions, without credentials and bodies",

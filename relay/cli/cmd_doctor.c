@@ -1,7 +1,7 @@
 /* cmd_doctor.c -- `postern doctor`: everything that keeps mail from arriving, looked at once.
  *
  * Two tables: what can be seen from this machine (below, doctor_files.c,
- * doctor_world.c), and what the DNS must say about each of our domains
+ * doctor_world.c, doctor_inbound.c), and what the DNS must say about each of our domains
  * (dns_table.c). No mail is sent.
  */
 #include <errno.h>
@@ -186,7 +186,8 @@ look_dkim(struct doctor *d)
 
 static void (*const looks[])(struct doctor *d) = {
 	look_daemon, look_listeners, doctor_tls, doctor_antivirus, look_disk, look_memory, look_clock, look_dns,
-	doctor_source, doctor_outward, doctor_blocklists, look_dkim,
+	doctor_source, doctor_outward, doctor_blocklists, look_dkim, doctor_filter,
+	doctor_callout, doctor_lists,
 };
 
 static void

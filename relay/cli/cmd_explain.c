@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/diag_out.h"
+#include "cli/identity_line.h"
 #include "clock.h"
 #include "fs.h"
 #include "id.h"
@@ -442,6 +443,7 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 		put_decision(p, env->recipients[i].address, &v->decisions[i]);
 	put_virus(o, &ju->facts, ju->trouble);
 	put_spam(o, &v->spam);
+	identity_put_facts(o, &ju->facts);
 	if (v->unscannable || v->undecided)
 		buf_puts(o, v->unscannable ? "the message is unscannable\n" :
 		    "a budget ran out: not everything was decided\n");

@@ -8,6 +8,7 @@
 #include "cli/acts.h"
 #include "cli/commands.h"
 #include "cli/control_client.h"
+#include "cli/identity_line.h"
 #include "cli/page.h"
 #include "cli/records.h"
 
@@ -250,6 +251,7 @@ record_put(struct buf *o, const struct cli *cli, const struct jval *record)
 		put_recipient(o, cli, v);
 	put_virus(o, jval_get(record, "virus"));
 	put_spam(o, jval_get(record, "spam"));
+	identity_put(o, jval_get(record, "identity"));
 	if (jval_bool(record, "unscannable"))
 		buf_puts(o, "the message is unscannable\n");
 	list = jval_get(record, "findings");

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/control_client.h"
+#include "cli/identity_line.h"
 #include "cli/page.h"
 #include "clock.h"
 #include "id.h"
@@ -69,6 +70,10 @@ put_head(struct tracing *t, const struct jval *v)
 		page_text(o, jval_text(v, "subject"));
 	}
 	buf_putc(o, '\n');
+	if (jval_has(v, "identity")) {
+		buf_puts(o, "  ");
+		identity_put(o, jval_get(v, "identity"));
+	}
 }
 
 static void

@@ -4,7 +4,7 @@
  * receiver's own gate (access, senders, limits), and with a FILE by the
  * scanner's judge: nothing here decides anything by itself. Limits start from what the
  * daemon has counted, when it answers, and are counted in a table of our own: nothing
- * is taken from anybody.
+ * is taken from anybody. Nor is anybody asked about a recipient: that it would be done is said.
  *
  * Behind each answer stands what decided it, and where it is written.
  */
@@ -147,6 +147,8 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	struct sim *m = ctx;
 
 	gate_rcpt(&m->gate, s, rcpt, clock_mono(), r, &m->why);
+	if (r->code == 0 && m->why.limit == OUTCOME_UNJUDGED)
+		gate_asks(&m->gate, s, rcpt, &m->why);
 	return 0;
 }
 

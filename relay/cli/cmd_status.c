@@ -67,11 +67,11 @@ static void
 look_at_processes(struct status_page *p)
 {
 	static const enum role needed[] = { ROLE_RECEIVER, ROLE_SCANNER, ROLE_SIGNER, ROLE_QUEUE,
-		ROLE_DELIVERY, ROLE_STORE };
+		ROLE_DELIVERY, ROLE_STORE, ROLE_VERIFIER };
 	const struct jval *list = jval_get(p->master.v, "processes"), *v;
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		bool ready = false;
+		bool ready = needed[i] == ROLE_VERIFIER && !jval_bool(p->master.v, "inbound");
 
 		for (size_t k = 0; (v = jval_at(list, k)) != NULL; k++)
 			ready |= span_is(jval_text(v, "role"), role_name(needed[i])) &&
@@ -117,6 +117,9 @@ look_at_counters(struct status_page *p)
 	if (jval_int(c, "directories_down", 0) > 0)
 		note(p, true, "%lld directories cannot be asked: `postern directory`",
 		    (long long)jval_int(c, "directories_down", 0));
+	if (jval_int(c, "inbound_unrated", 0) > 0)
+		note(p, false, "%lld messages are not rated, the spam filter did not say: the log says why, "
+		    "and `postern doctor`", (long long)jval_int(c, "inbound_unrated", 0));
 	if (lost > 0)
 		note(p, false, "%lld events are missing in the journal: the store was away", lost);
 }
@@ -255,6 +258,26 @@ put_top(struct status_page *p)
 	}
 }
 
+/* Of the way in: who sent it, and for whom. */
+static void
+put_inbound(struct status_page *p)
+{
+	const struct jval *c = jval_get(p->master.v, "counters");
+	long long asked = jval_int(c, "recipients_asked", 0), known = jval_int(c, "recipients_remembered", 0);
+	long long grey = jval_int(c, "recipients_greylisted", 0);
+
+	if (jval_int(c, "inbound_verified", 0) > 0)
+		buf_printf(&p->out, "  from the world: %lld looked into, %lld of them late or without DNS, "
+		    "%lld failed DMARC, %lld not rated\n", (long long)jval_int(c, "inbound_verified", 0),
+		    (long long)jval_int(c, "inbound_unverified", 0),
+		    (long long)jval_int(c, "inbound_dmarc_failed", 0),
+		    (long long)jval_int(c, "inbound_unrated", 0));
+	if (asked + known + grey > 0)
+		buf_printf(&p->out, "  do they exist: %lld recipients asked about, %lld remembered, %lld unsure; "
+		    "%lld greylisted\n", asked, known, (long long)jval_int(c, "recipients_unverified", 0),
+		    grey);
+}
+
 static void
 put_mail(struct status_page *p)
 {
@@ -286,6 +309,7 @@ put_mail(struct status_page *p)
 		    (long long)jval_int(c, "directory_cache_hits", 0),
 		    (long long)jval_int(c, "directory_stale_answers", 0),
 		    (long long)jval_int(c, "directory_failures", 0));
+	put_inbound(p);
 	if (q == NULL)
 		return;
 	buf_puts(o, "  in the queue: ");

@@ -39,6 +39,7 @@ int cmd_policy(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
 int cmd_replay(int argc, char **argv, const struct cli *cli);
+int cmd_reputation(int argc, char **argv, const struct cli *cli);
 int cmd_route(int argc, char **argv, const struct cli *cli);
 int cmd_send_test(int argc, char **argv, const struct cli *cli);
 int cmd_session(int argc, char **argv, const struct cli *cli);

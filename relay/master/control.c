@@ -143,6 +143,7 @@ status(struct master *m, int fd)
 		json_end_object(&j);
 	}
 	json_end_array(&j);
+	json_kbool(&j, "inbound", config_verifies(m->now.conf));
 	status_processes(m, &j);
 	json_key(&j, "counters");
 	json_object(&j);

@@ -73,6 +73,7 @@
 	X(VERIFIED, "inbound_verified", "messages from the world whose sender was looked into") \
 	X(VERIFIED_LATE, "inbound_unverified", "of them that could not be checked: the DNS failed or was late") \
 	X(DMARC_FAILED, "inbound_dmarc_failed", "of them that failed DMARC") \
+	X(UNRATED, "inbound_unrated", "of them that the spam filter should have rated and did not") \
 	X(VERIFIER_DEATHS, "verifier_deaths", "verifiers that died or hung with messages under way") \
 	X(SPF_COMPARED, "spf_compared", "senders that libspf2 judged beside the strict engine (spf engine: both)") \
 	X(SPF_DISAGREEMENTS, "spf_disagreements", "of them judged otherwise; the strict result stood") \

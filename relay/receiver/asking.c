@@ -296,16 +296,6 @@ network_of(struct ip ip, char text[static IP_TEXT_MAX])
 	return span_str(ip_format(net, text));
 }
 
-/* A relay in front of us comes back for certain, and is not the stranger. */
-static bool
-is_relay(const struct config *conf, const struct smtp_session *s)
-{
-	for (size_t i = 0; i < conf->nlisteners; i++)
-		if (span_eq(conf->listeners[i].name, s->listener))
-			return nets_have(&conf->listeners[i].upstream, s->client);
-	return false;
-}
-
 /* true: told to come back. A network of which somebody came back is no stranger to any of the
  * domain's recipients. */
 static bool
@@ -318,8 +308,7 @@ greylisted(struct asking *as, struct smtp_session *s, const struct conf_domain *
 	enum recall_kind kind;
 	struct span key, friend;
 
-	if (g->delay == 0 || s->permitted || s->user.n || nets_have(&g->exempt, s->client) ||
-	    is_relay(as->rx->rt->conf, s))
+	if (!gate_greylists(as->rx->rt->conf, s, d))
 		return false;
 	key = key_of(buf, 'g', network_of(s->client, net), s->t->env.sender, address);
 	friend = key_of(friend_buf, 'n', span_str(net), d->name, none);

@@ -249,6 +249,46 @@ gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *
 	take(g, s, LIMIT_UNIQUE, rcpt->address, now, r, why);
 }
 
+/* A relay in front of us comes back for certain, and is not the stranger. */
+static bool
+from_upstream(const struct config *conf, const struct smtp_session *s)
+{
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		if (span_eq(conf->listeners[i].name, s->listener))
+			return nets_have(&conf->listeners[i].upstream, s->client);
+	return false;
+}
+
+bool
+gate_greylists(const struct config *conf, const struct smtp_session *s, const struct conf_domain *d)
+{
+	return d->greylist.delay && !s->permitted && s->user.n == 0 &&
+	    !nets_have(&d->greylist.exempt, s->client) && !from_upstream(conf, s);
+}
+
+void
+gate_asks(const struct gate *g, const struct smtp_session *s, const struct recipient *rcpt,
+    struct gate_why *why)
+{
+	const struct conf_domain *d = domain_of(g, rcpt->address);
+	struct span local, domain;
+	char grey[60] = "";
+	const char *who = NULL;
+
+	if (d == NULL || s->t->env.direction != DIRECTION_INBOUND)
+		return;
+	if (gate_greylists(g->conf, s, d))
+		snprintf(grey, sizeof(grey), "a stranger is told to come back in %lld s",
+		    (long long)(d->greylist.delay / US_PER_SEC));
+	/* RFC 5321, 4.5.1: the postmaster can always be reached. */
+	if (mailaddr_split(rcpt->address, &local, &domain) && !span_is_nocase(local, "postmaster"))
+		who = d->recipients == RECIPIENTS_CALLOUT ? "the server behind us is asked whether he exists" :
+		    d->recipients == RECIPIENTS_LDAP ? "the directory is asked whether he exists" : NULL;
+	if (*grey || who)
+		because(why, g->conf->path, d->line, "our domain %.*s; %s%s%s", SPAN_ARG(d->name), grey,
+		    *grey && who ? "; " : "", who ? who : "");
+}
+
 /* ---- DATA ---- */
 
 void

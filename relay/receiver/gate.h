@@ -43,6 +43,12 @@ void gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct
     struct gate_why *why);
 void gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *rcpt,
     int64_t now, struct smtp_reply *r, struct gate_why *why);
+/* May a recipient of the domain d be greylisted for this client, if it is a stranger? */
+bool gate_greylists(const struct config *conf, const struct smtp_session *s,
+    const struct conf_domain *d);
+/* Behind gate_rcpt: what asking.c would go on to ask about the recipient; why stays where it is nothing. */
+void gate_asks(const struct gate *g, const struct smtp_session *s, const struct recipient *rcpt,
+    struct gate_why *why);
 /* Behind the end of the data: limits of the client that a trusted relay names, s->t->env.client. */
 void gate_relayed(const struct gate *g, struct smtp_session *s, int64_t now,
     struct smtp_reply *r, struct gate_why *why);

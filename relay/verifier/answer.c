@@ -10,7 +10,6 @@
 #include "verifier/results.h"
 #include "verifier/spam_headers.h"
 
-#define REPUTATION_UNKNOWN 50
 #define DKIM_WRITTEN 12		/* signatures that are shown */
 
 /* ---- forged ones ---- */
@@ -55,24 +54,21 @@ find_forged(const struct check_found *f, struct arena *a, struct msg_facts *out)
 
 /* ---- facts ---- */
 
-/* A client that no list speaks of is in the middle; 0 is the worst. Lists that could not be asked say
- * nothing; when none could, nothing is known. */
 static void
 set_lists(const struct check_found *f, struct arena *a, struct facts *out)
 {
 	const struct conf_verify *v = &f->conf->verify;
 	struct span *names;
-	int r;
+	int r = f->dnsbl ? dnsbl_reputation(f->dnsbl, v->ndnsbl) : -1;
 
-	if (f->dnsbl == NULL || (size_t)__builtin_popcount(f->dnsbl->unknown) == v->ndnsbl)
+	if (r == -1)
 		return;
 	out->dnsbl_known = out->reputation_known = true;
 	out->dnsbl = names = arena_array(a, v->ndnsbl, sizeof(*names));
 	for (size_t i = 0; i < v->ndnsbl; i++)
 		if (f->dnsbl->blocked >> i & 1)
 			names[out->ndnsbl++] = v->dnsbl[i].name;
-	r = REPUTATION_UNKNOWN - f->dnsbl->score;
-	out->reputation = (uint8_t)(r < 0 ? 0 : r > 100 ? 100 : r);
+	out->reputation = (uint8_t)r;
 }
 
 /* The filter's own word weighs more than what a header field says. */

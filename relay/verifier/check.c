@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "master/counters.h"
 #include "net/resolver.h"
 #include "verifier/check.h"
 #include "verifier/dmarc_from.h"
@@ -381,5 +382,6 @@ check_answer(struct check *c, struct arena *a, struct msg_facts *out)
 
 	ASSERT(c->done);
 	collect(c, &f);
+	counter_add(COUNTER_UNRATED, c->unrated != NULL);
 	answer_make(&f, a, out);
 }

@@ -3,6 +3,7 @@
 #include "verifier/dnsbl.h"
 #include "verifier/spf_eval.h"
 
+#define REPUTATION_UNKNOWN 50
 #define TTL_MIN 60
 #define TTL_MAX 3600
 #define TTL_NOTHING 300		/* of "not listed", and of what is not known */
@@ -245,4 +246,14 @@ dnsbl_result(const struct dnsbl *d)
 {
 	ASSERT(d->done);
 	return &d->result;
+}
+
+int
+dnsbl_reputation(const struct dnsbl_result *r, size_t n)
+{
+	int v = REPUTATION_UNKNOWN - r->score;
+
+	if ((size_t)__builtin_popcount(r->unknown) == n)
+		return -1;
+	return v < 0 ? 0 : v > 100 ? 100 : v;
 }

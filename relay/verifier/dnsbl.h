@@ -71,4 +71,8 @@ bool dnsbl_step(struct dnsbl *d);		/* true: done */
 void dnsbl_abort(struct dnsbl *d);		/* time is up: what is missing is unknown */
 const struct dnsbl_result *dnsbl_result(const struct dnsbl *d);
 
+/* What n lists make of a client: one that no list speaks of is in the middle, 50; 0 is the worst, 100 the
+ * best. Lists that could not be asked say nothing; -1: none could, nothing is known. */
+int dnsbl_reputation(const struct dnsbl_result *r, size_t n);
+
 #endif

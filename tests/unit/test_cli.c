@@ -531,11 +531,44 @@ status_when_it_is_not(void **state)
 	has(out, "! the queue does not answer");
 	has(out, "! the store does not answer");
 	has(out, "- 3 times a process died");
+	assert_null(strstr(out, "verifier"));	/* nobody wants one */
 	assert_int_equal(POSTERN(W("status"), W("--json")), CLI_FINDINGS);
 	v = jval_parse(span_str(out), NULL);
 	assert_true(jval_has(v, "attention"));
 	assert_false(jval_has(v, "queue"));
 	jval_free(&v);
+}
+
+#define INBOUND(processes) "{\"v\":1,\"state\":\"running\",\"inbound\":true,\"processes\":[" processes "]," \
+	"\"counters\":{\"inbound_verified\":9,\"inbound_unverified\":1,\"inbound_dmarc_failed\":2," \
+	"\"inbound_unrated\":3,\"recipients_asked\":4,\"recipients_remembered\":5," \
+	"\"recipients_unverified\":6,\"recipients_greylisted\":7}}\n"
+
+/* Mail may come from the world, and nobody is there to look into it. */
+static void
+status_of_the_way_in(void **state)
+{
+	static const struct reply without[] = { { "{\"cmd\":\"status\"}",
+		INBOUND(PROCESS("verifier", "starting")) }, { NULL, NULL } };
+
+	daemon_up(without);
+	assert_int_equal(POSTERN(W("status")), CLI_FINDINGS);
+	has(out, "! no verifier is ready: the log says why");
+	has(out, "- 3 messages are not rated");
+	has(out, "from the world: 9 looked into, 1 of them late or without DNS, 2 failed DMARC, 3 not rated\n");
+	has(out, "do they exist: 4 recipients asked about, 5 remembered, 6 unsure; 7 greylisted\n");
+}
+
+static void
+status_with_a_verifier(void **state)
+{
+	static const struct reply with[] = { { "{\"cmd\":\"status\"}",
+		INBOUND(PROCESS("verifier", "ready")) }, { NULL, NULL } };
+
+	daemon_up(with);
+	assert_int_equal(POSTERN(W("status")), CLI_FINDINGS);	/* of the others there is none */
+	has(out, "! no scanner is ready");
+	assert_null(strstr(out, "no verifier"));
 }
 
 static void
@@ -641,7 +674,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(every_command_is_whole), T(help), T(slips), T(nobody_there), T(traces),
 		T(answers_that_are_none), T(follows), T(explains_by_id), T(lists_kept),
-		T(acts_ask_first), T(status_when_all_is_well), T(status_when_it_is_not), T(queues),
+		T(acts_ask_first), T(status_when_all_is_well), T(status_when_it_is_not),
+		T(status_of_the_way_in), T(status_with_a_verifier), T(queues),
 		T(the_rest), T(nothing_moves_the_cursor), T(times_and_sizes),
 	};
 

@@ -22,6 +22,7 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 {
 	struct verdict plain = *v;
 	struct anatomy nameless = *an;
+	struct facts unlinked = *facts;
 	struct json j;
 	struct buf b;
 	char *out;
@@ -29,6 +30,7 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 	plain.nvariants = 0;		/* edits are bytes of the message */
 	plain.nrefused = plain.nbcc = plain.nnotices = 0;
 	plain.nurls = 0;		/* and so are links, and what of them came close */
+	unlinked.listed_known = false;
 	plain.near_misses = arena_array(f->arena, v->nnear_misses + 1, sizeof(*plain.near_misses));
 	plain.nnear_misses = 0;
 	for (size_t i = 0; i < v->nnear_misses; i++)
@@ -37,7 +39,7 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 	nameless.subject = (struct span){ 0 };
 	buf_init(&b, 1 << 24);
 	json_begin(&j, &b);
-	verdict_explain(&plain, f->p, &nameless, env, facts, NULL, &j);
+	verdict_explain(&plain, f->p, &nameless, env, &unlinked, NULL, &j);
 	out = arena_str(f->arena, buf_data(&b));
 	buf_release(&b);
 	return out;

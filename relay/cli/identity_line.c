@@ -1,0 +1,81 @@
+/* identity_line.c -- who sent it, in a line, as the log has it; see identity_line.h. */
+#include "cli/identity_line.h"
+#include "cli/page.h"
+#include "json.h"
+#include "postern/policy.h"
+
+#define TEXT_MAX (1u << 20)
+
+/* "a+b": nothing at all where the list is empty. */
+static void
+put_names(struct buf *o, const char *what, const struct jval *list)
+{
+	const struct jval *v;
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		buf_puts(o, i ? "+" : what);
+		page_text(o, jval_str(v));
+	}
+}
+
+static void
+put_rating(struct buf *o, const struct jval *spam)
+{
+	const struct jval *v, *list = jval_get(spam, "symbols");
+
+	if (!jval_is_object(spam))
+		return;
+	buf_printf(o, ", spam=%.1f", jval_num(jval_get(spam, "score"), 0));
+	if (jval_text(spam, "class").n) {
+		buf_putc(o, ' ');
+		page_text(o, jval_text(spam, "class"));
+	}
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		buf_puts(o, i ? " " : " (");
+		page_text(o, jval_str(v));
+	}
+	buf_puts(o, jval_count(list) ? ")" : "");
+}
+
+void
+identity_put(struct buf *o, const struct jval *identity)
+{
+	static const char *const methods[] = { "spf", "dkim", "dmarc", "arc" };
+	struct span asks = jval_text(identity, "dmarc_policy");
+
+	if (!jval_is_object(identity))
+		return;
+	buf_puts(o, "identity:");
+	for (size_t i = 0; i < 4; i++) {
+		struct span result = jval_text(identity, methods[i]);
+
+		buf_printf(o, "%s %s=", i ? "," : "", methods[i]);
+		page_text(o, result.n ? result : SPAN_LIT("unknown"));
+		if (i == 2 && asks.n && !span_is(asks, "none")) {
+			buf_puts(o, " p=");
+			page_text(o, asks);
+		}
+	}
+	put_names(o, ", dnsbl=", jval_get(identity, "dnsbl"));
+	if (jval_has(identity, "reputation"))
+		buf_printf(o, ", reputation=%lld", (long long)jval_int(identity, "reputation", 0));
+	put_names(o, ", links=", jval_get(identity, "links"));
+	put_rating(o, jval_get(identity, "spam"));
+	buf_putc(o, '\n');
+}
+
+void
+identity_put_facts(struct buf *o, const struct facts *f)
+{
+	struct jval *v;
+	struct json j;
+	struct buf b;
+
+	buf_init(&b, TEXT_MAX);
+	json_begin(&j, &b);
+	facts_identity(f, &j);
+	if ((v = jval_parse(buf_data(&b), NULL)) != NULL)
+		identity_put(o, v);
+	jval_free(&v);
+	buf_release(&b);
+}
