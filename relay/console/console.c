@@ -161,7 +161,7 @@ answer(struct client *k, int status, const char *type, const struct buf *body)
 	    "Connection: close\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
 	    "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nVary: Accept-Language\r\n"
 	    "Content-Security-Policy: %s\r\n\r\n", status, http_reason(status), type, buf_size(body),
-	    page_security());
+	    console_page_security());
 	if (!k->head)
 		buf_span(&k->out, buf_data(body));
 	k->stage = ANSWER;
@@ -175,7 +175,7 @@ answer_status(struct client *k, int status)
 	struct buf b;
 
 	buf_init(&b, PAGE_MAX);
-	page_status(&b, status, k->french);
+	console_page_status(&b, status, k->french);
 	answer(k, status, "text/html", &b);
 	buf_release(&b);
 }
@@ -201,9 +201,9 @@ told(struct client *k, const struct msg_approve_told *m)
 	}
 	buf_init(&b, PAGE_MAX);
 	if (m->told == APPROVE_OPEN)
-		page_open(&b, m, k->token, k->french);
+		console_page_open(&b, m, k->token, k->french);
 	else
-		page_over(&b, m, k->french);
+		console_page_over(&b, m, k->french);
 	if (buf_failed(&b)) {
 		refused(k, SPAN_LIT("the page is too long"));
 		answer_status(k, 503);
@@ -515,7 +515,7 @@ console_run(struct runtime *rt, struct err *err)
 
 	c->leave = evtimer_new(rt->base, on_leave, c);
 	ASSERT(c->leave != NULL);
-	page_security();
+	console_page_security();
 	return 0;
 }
 

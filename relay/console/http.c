@@ -68,9 +68,10 @@ content_length(struct span v, size_t *length, bool *seen, int *status)
 static int
 field(struct span line, struct http_request *r, size_t *length, bool *seen, int *status)
 {
+	bool colon = span_find(line, ':') < line.n;
 	struct span name = cut(&line, ':'), value = span_trim(line);
 
-	if (name.n == 0 || line.p == NULL)
+	if (name.n == 0 || !colon)
 		return refuse(status, 400);
 	for (size_t i = 0; i < name.n; i++)	/* also no folded lines, no space before the colon */
 		if (!is_token(name.p[i]))

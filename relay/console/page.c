@@ -18,7 +18,7 @@ static const char style[] =
     "input{width:100%;box-sizing:border-box}button{font-size:1em;padding:.4em 1.2em}";
 
 const char *
-page_security(void)
+console_page_security(void)
 {
 	static char value[256];
 	unsigned char digest[EVP_MAX_MD_SIZE], text[2 * EVP_MAX_MD_SIZE];
@@ -45,7 +45,7 @@ hides(uint32_t c)
 }
 
 void
-page_text(struct buf *b, struct span s)
+console_escape(struct buf *b, struct span s)
 {
 	for (size_t i = 0, n; i < s.n; i += n) {
 		uint32_t c = 0;
@@ -84,7 +84,7 @@ row(struct buf *b, const char *name, struct span value)
 	if (value.n == 0)
 		return;
 	buf_printf(b, "<tr><th>%s</th><td>", name);
-	page_text(b, value);
+	console_escape(b, value);
 	buf_puts(b, "</td></tr>\n");
 }
 
@@ -103,7 +103,7 @@ row_files(struct buf *b, const char *name, const struct jval *parts)
 			buf_puts(b, "<br>");
 		else
 			buf_printf(b, "<tr><th>%s</th><td>", name);
-		page_text(b, file);
+		console_escape(b, file);
 		any = true;
 		n++;
 	}
@@ -123,16 +123,16 @@ row_findings(struct buf *b, const char *name, const struct jval *list)
 	for (size_t i = 0; i < SHOWN && (f = jval_at(list, i)) != NULL; i++) {
 		if (i)
 			buf_puts(b, "<br>");
-		page_text(b, jval_text(f, "detector"));
+		console_escape(b, jval_text(f, "detector"));
 		buf_puts(b, " (");
-		page_text(b, jval_text(f, "where"));
+		console_escape(b, jval_text(f, "where"));
 		if (jval_text(f, "name").n)
 			buf_putc(b, ' ');
-		page_text(b, jval_text(f, "name"));
+		console_escape(b, jval_text(f, "name"));
 		buf_puts(b, ")");
 		for (size_t k = 0; k < MASKED_SHOWN && (m = jval_at(jval_get(f, "masked"), k)) != NULL; k++) {
 			buf_puts(b, k ? ", " : ": ");
-			page_text(b, jval_str(m));
+			console_escape(b, jval_str(m));
 		}
 	}
 	buf_puts(b, "</td></tr>\n");
@@ -149,7 +149,7 @@ row_rules(struct buf *b, const char *name, const struct jval *needs, bool fr)
 	for (size_t i = 0; i < SHOWN && (n = jval_at(needs, i)) != NULL; i++) {
 		if (i)
 			buf_puts(b, "<br>");
-		page_text(b, jval_text(n, "rule"));
+		console_escape(b, jval_text(n, "rule"));
 		buf_printf(b, fr ? " : %lld sur %lld approbations" : ": %lld of %lld approvals",
 		    (long long)jval_int(n, "given", 0), (long long)jval_int(n, "needed", 0));
 	}
@@ -167,7 +167,7 @@ row_votes(struct buf *b, const char *name, const struct jval *votes, bool fr)
 
 		if (i)
 			buf_puts(b, "<br>");
-		page_text(b, jval_text(v, "address"));
+		console_escape(b, jval_text(v, "address"));
 		buf_puts(b, yes ? fr ? " : approuvé" : ": approved" : fr ? " : refusé" : ": denied");
 	}
 	if (jval_count(votes) == 0)
@@ -179,7 +179,7 @@ static void
 form(struct buf *b, struct span token, const char *decision, const char *label, const char *button)
 {
 	buf_puts(b, "<form method=\"post\" action=\"/approve\">\n<input type=\"hidden\" name=\"token\" value=\"");
-	page_text(b, token);
+	console_escape(b, token);
 	buf_printf(b, "\">\n<input type=\"hidden\" name=\"decision\" value=\"%s\">\n"
 	    "<p><label>%s<input type=\"text\" name=\"reason\" maxlength=\"200\" autocomplete=\"off\"></label></p>\n"
 	    "<button type=\"submit\">%s</button>\n</form>\n", decision, label, button);
@@ -200,7 +200,7 @@ expiry(struct span on_expire, bool fr)
 }
 
 void
-page_open(struct buf *b, const struct msg_approve_told *m, struct span token, bool fr)
+console_page_open(struct buf *b, const struct msg_approve_told *m, struct span token, bool fr)
 {
 	struct jval *record = m->record.n ? jval_parse(m->record, NULL) : NULL;
 	struct jval *ap = jval_parse(m->approvals, NULL);
@@ -255,7 +255,7 @@ state_text(struct span state, bool fr)
 }
 
 void
-page_over(struct buf *b, const struct msg_approve_told *m, bool fr)
+console_page_over(struct buf *b, const struct msg_approve_told *m, bool fr)
 {
 	bool spoken = m->told == APPROVE_SPOKEN, yes = span_is(m->text, "approve");
 	char id[ID_SIZE];
@@ -269,7 +269,7 @@ page_over(struct buf *b, const struct msg_approve_told *m, bool fr)
 }
 
 void
-page_status(struct buf *b, int status, bool fr)
+console_page_status(struct buf *b, int status, bool fr)
 {
 	if (status == 404) {
 		begin(b, fr ? "Rien ici" : "Nothing here", fr);
