@@ -8,11 +8,11 @@
  * nothing else: no message, no key of tokens. What a token is worth the store says
  * (APPROVE_ASK), each time. No token stands in the log.
  *
- * A connection carries one request, in REQUEST_TIME from its acceptance, whatever it sends meanwhile. (That
- * is why evhttp is not here: its time starts anew with each byte, and it counts no
- * connections.) There are CONNECTIONS of them, CONNECTIONS_EACH of one client, a proxy of
- * this machine excepted; who comes then is hung up on, unless the eldest that has not said its
- * request yet can go in its place.
+ * A connection carries one request, in REQUEST_TIME from its acceptance, whatever it sends
+ * meanwhile. (That is why evhttp is not here: its time starts anew with each byte, and it
+ * counts no connections.) There are CONNECTIONS of them, CONNECTIONS_EACH of one client, a
+ * proxy of this machine excepted; who comes then is hung up on, unless the eldest that has
+ * not said its request yet can go in its place.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -157,11 +157,12 @@ flush(struct client *k)
 static void
 answer(struct client *k, int status, const char *type, const struct buf *body)
 {
-	buf_printf(&k->out, "HTTP/1.1 %d %s\r\nContent-Type: %s; charset=utf-8\r\nContent-Length: %zu\r\n"
+	buf_printf(&k->out, "HTTP/1.1 %d %s\r\n"
+	    "Content-Type: %s; charset=utf-8\r\nContent-Length: %zu\r\n"
 	    "Connection: close\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
 	    "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nVary: Accept-Language\r\n"
-	    "Content-Security-Policy: %s\r\n\r\n", status, http_reason(status), type, buf_size(body),
-	    console_page_security());
+	    "Content-Security-Policy: %s\r\n\r\n", status, http_reason(status), type,
+	    buf_size(body), console_page_security());
 	if (!k->head)
 		buf_span(&k->out, buf_data(body));
 	k->stage = ANSWER;
@@ -185,7 +186,8 @@ refused(const struct client *k, struct span why)
 {
 	char ip[IP_TEXT_MAX];
 
-	log_warn("a link to approve is refused, from %s: " SPAN_FMT, ip_format(k->ip, ip), SPAN_ARG(why));
+	log_warn("a link to approve is refused, from %s: " SPAN_FMT, ip_format(k->ip, ip),
+	    SPAN_ARG(why));
 }
 
 static void
@@ -358,7 +360,7 @@ shake(struct client *k)
 	}
 }
 
-/* What comes now is of no interest; only that it is taken, so that our answer is not lost with it. */
+/* What comes now is only taken so that our answer is not lost with it. */
 static void
 discard(struct client *k)
 {

@@ -178,10 +178,12 @@ row_votes(struct buf *b, const char *name, const struct jval *votes, bool fr)
 static void
 form(struct buf *b, struct span token, const char *decision, const char *label, const char *button)
 {
-	buf_puts(b, "<form method=\"post\" action=\"/approve\">\n<input type=\"hidden\" name=\"token\" value=\"");
+	buf_puts(b, "<form method=\"post\" action=\"/approve\">\n"
+	    "<input type=\"hidden\" name=\"token\" value=\"");
 	console_escape(b, token);
 	buf_printf(b, "\">\n<input type=\"hidden\" name=\"decision\" value=\"%s\">\n"
-	    "<p><label>%s<input type=\"text\" name=\"reason\" maxlength=\"200\" autocomplete=\"off\"></label></p>\n"
+	    "<p><label>%s<input type=\"text\" name=\"reason\" maxlength=\"200\" "
+	    "autocomplete=\"off\"></label></p>\n"
 	    "<button type=\"submit\">%s</button>\n</form>\n", decision, label, button);
 }
 
@@ -200,7 +202,8 @@ expiry(struct span on_expire, bool fr)
 }
 
 void
-console_page_open(struct buf *b, const struct msg_approve_told *m, struct span token, bool fr)
+console_page_open(struct buf *b, const struct msg_approve_told *m, struct span token,
+    bool fr)
 {
 	struct jval *record = m->record.n ? jval_parse(m->record, NULL) : NULL;
 	struct jval *ap = jval_parse(m->approvals, NULL);

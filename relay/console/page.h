@@ -16,7 +16,8 @@
 
 void console_escape(struct buf *b, struct span s);
 /* What waits, with two forms; APPROVE_OPEN only. token: goes into the forms. */
-void console_page_open(struct buf *b, const struct msg_approve_told *m, struct span token, bool french);
+void console_page_open(struct buf *b, const struct msg_approve_told *m, struct span token,
+    bool french);
 /* Nothing to decide here: APPROVE_SPOKEN, APPROVE_OVER. */
 void console_page_over(struct buf *b, const struct msg_approve_told *m, bool french);
 /* Nothing to see here: a bad link, a wrong path, a fault. */

@@ -43,7 +43,8 @@ one_line(struct arena *a, struct span s)
 
 /* What this person has said of it; "" nothing. */
 static int
-spoken(struct store *s, struct arena *a, int64_t kid, struct span who, struct span *said, struct err *err)
+spoken(struct store *s, struct arena *a, int64_t kid, struct span who, struct span *said,
+    struct err *err)
 {
 	struct approval ap;
 

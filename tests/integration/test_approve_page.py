@@ -5,7 +5,9 @@ To look decides nothing, to press a button does, once. What is forged, too old, 
 import base64
 import html
 import http.client
+import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -260,6 +262,30 @@ class Page(test_actions.Lab):
         self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
         r = check({"address": "127.0.0.1:8443", "tls": "off"})
         self.assertIn("no link to the console", r.stdout + r.stderr)
+
+    def test_behind_a_proxy(self):
+        """Plain HTTP on a loopback address; and a store that is away is a 503, not a wrong answer."""
+        with lab.Lab("approve-plain") as other:
+            port = lab.free_port()
+            other.config(console={"address": "127.0.0.1:%d" % port, "tls": "off"},
+                         approvals={"url": "https://gw.example.lab/approve"})
+            other.start_postern()
+
+            def get(target):
+                c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+                try:
+                    c.request("GET", target)
+                    return c.getresponse().status
+                finally:
+                    c.close()
+            self.assertEqual((get("/healthz"), get("/approve?token=x")), (200, 404))
+            pid, = other.pids("store")
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                self.assertEqual(get("/approve?token=x"), 503)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            self.assertEqual(get("/approve?token=x"), 404)
 
 
 if __name__ == "__main__":
