@@ -154,6 +154,24 @@ check_tls(struct check *c)
 }
 
 static void
+check_console(struct check *c)
+{
+	const struct conf_console *console = &c->conf->console;
+	struct tls_server t = { console->certificate, console->key, c->conf->tls_only13, NULL };
+	struct ssl_ctx_st *ctx;
+	char text[128];
+	struct err err;
+
+	if (t.certificate == NULL || (access(t.key, R_OK) == -1 && access(t.key, F_OK) == 0))
+		return;
+	if ((ctx = tls_server_context(&t, &err)) == NULL)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "console: %s", err.text);
+	else if (tls_server_warning(ctx, clock_real() / US_PER_SEC, text, sizeof(text)))
+		diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "console: %s: %s", t.certificate, text);
+	tls_server_context_free(&ctx);
+}
+
+static void
 check_users(struct check *c)
 {
 	const char *path = c->conf->auth_file;
@@ -243,6 +261,7 @@ check_config(struct check *c, const char *path)
 	check_keys(c, path);
 	check_antivirus(c);
 	check_tls(c);
+	check_console(c);
 	check_users(c);
 	check_ocr(c);
 	check_directories(c);

@@ -23,7 +23,7 @@
 /* X(NAME, from, to, largest body, file descriptors) */
 #define FRAMES(X) \
 	/* control: master and role */ \
-	X(LISTENER, R(MASTER), R(RECEIVER), FRAME_SMALL, 1)	/* a bound socket */ \
+	X(LISTENER, R(MASTER), R(RECEIVER) | R(CONSOLE), FRAME_SMALL, 1)	/* a bound socket */ \
 	X(GO, R(MASTER), R_ANY, FRAME_SMALL, 0)			/* everything was handed over: work */ \
 	X(READY, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* loaded and sandboxed */ \
 	X(PEER, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* a channel to another role */ \
@@ -62,6 +62,8 @@
 	X(FOUND, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
 	X(MEMBERS, R(RECEIVER) | R(DELIVERY), R(DIRECTORY), FRAME_BIG, 0)	/* which of these are in which groups? */ \
 	X(MEMBERSHIPS, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
+	X(APPROVE_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_approve.h */ \
+	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(EVENT, R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
 	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
 	/* MTA-STS and TLS reports: messages_tls.h */ \
@@ -95,7 +97,7 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) X(DELIVERY, SIGNER) \
 	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(RECEIVER, DELIVERY) X(DELIVERY, DIRECTORY) \
 	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER) \
-	X(RECEIVER, VERIFIER)
+	X(RECEIVER, VERIFIER) X(CONSOLE, STORE)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

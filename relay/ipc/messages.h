@@ -17,7 +17,7 @@ void envelope_encode(struct enc *e, const struct envelope *env);
 void envelope_decode(struct dec *d, struct arena *a, struct envelope *env);
 
 /* ---- control ---- */
-struct msg_listener { uint32_t index; };	/* in config.listeners */
+struct msg_listener { uint32_t index; };	/* in config.listeners; the console's: their number */
 struct msg_peer { enum role role; uint32_t instance; };	/* also READY (own), FAULT (whom) */
 struct msg_worker { uint32_t instance; uint32_t pid; };
 struct msg_retire { uint32_t seconds; };	/* RETIRE may also be empty: the role's own haste */

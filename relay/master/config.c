@@ -405,7 +405,7 @@ read_top(struct reader *r, const struct conf_node *root)
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
 		"directory", "journal", "tls_reports", "verify", "antispam", NULL };
-	static const char *const later[] = { "console", "metrics", NULL };
+	static const char *const later[] = { "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -487,6 +487,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_metrics(&r, conf_get(root, "metrics"));
 		read_log(&r, conf_get(root, "log"));
 		read_approvals(&r, conf_get(root, "approvals"));
+		read_console(&r, conf_get(root, "console"));
 	}
 	if (d->errors) {
 		config_free(&c);

@@ -293,6 +293,13 @@ struct conf_ocr {
 	int64_t per_message;		/* for all of a message */
 };
 
+/* The page behind links to approve. */
+struct conf_console {
+	struct ip ip;
+	uint16_t port;			/* 0: there is none */
+	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
+};
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
@@ -342,6 +349,7 @@ struct config {
 	uint16_t metrics_port;
 	struct span log_to;
 	enum log_format log_format;
+	struct conf_console console;
 	struct span approval_url;	/* what links to approve begin with; empty: none are sent */
 	struct span postmaster;		/* address; default postmaster@HOSTNAME */
 };
@@ -350,6 +358,29 @@ struct config {
 struct config *config_parse(const char *path, const char *shown, struct span text, struct diags *d);
 void config_free(struct config **c);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
+/* Where there is to be a listening socket: the listeners, and behind them the console. */
+static inline size_t
+config_endpoints(const struct config *c)
+{
+	return c->nlisteners + (c->console.port > 0);
+}
+static inline struct ip
+config_endpoint(const struct config *c, size_t i, uint16_t *port)
+{
+	*port = i < c->nlisteners ? c->listeners[i].port : c->console.port;
+	return i < c->nlisteners ? c->listeners[i].ip : c->console.ip;
+}
+static inline bool
+config_listens(const struct config *c, struct ip ip, uint16_t port)
+{
+	for (size_t i = 0; i < config_endpoints(c); i++) {
+		uint16_t p;
+
+		if (ip_eq(config_endpoint(c, i, &p), ip) && p == port)
+			return true;
+	}
+	return false;
+}
 /* Does anything ask for HTTPS? Then there is a fetcher. */
 static inline bool
 config_fetches(const struct config *c)

@@ -59,6 +59,9 @@ void read_verify(struct reader *r, const struct conf_node *map);
 /* ---- config_ocr.c; scanners.timeout is read before ---- */
 void read_ocr(struct reader *r, const struct conf_node *map);
 
+/* ---- config_console.c; tls, listeners and approvals are read before ---- */
+void read_console(struct reader *r, const struct conf_node *map);
+
 /* ---- config_directory.c ---- */
 void read_directories(struct reader *r, const struct conf_node *map);
 /* {directory, filter, attribute}; attribute: whether there has to be one. */

@@ -108,21 +108,22 @@ bind_one(struct ip ip, uint16_t port, struct err *err)
 int
 generation_bind(struct master *m, const struct generation *g, struct err *err)
 {
-	for (size_t i = 0; i < g->conf->nlisteners; i++) {
-		const struct conf_listener *l = &g->conf->listeners[i];
+	for (size_t i = 0; i < config_endpoints(g->conf); i++) {
+		uint16_t port;
+		struct ip ip = config_endpoint(g->conf, i, &port);
 		struct bound *b;
 		int fd;
 
 		for (b = m->bound; b; b = b->next)
-			if (b->port == l->port && ip_eq(b->ip, l->ip))
+			if (b->port == port && ip_eq(b->ip, ip))
 				break;
 		if (b)
 			continue;
-		if ((fd = bind_one(l->ip, l->port, err)) == -1)
+		if ((fd = bind_one(ip, port, err)) == -1)
 			return -1;
 		b = malloc(sizeof(*b));
 		ASSERT(b != NULL);
-		*b = (struct bound){ l->ip, l->port, fd, false, m->bound };
+		*b = (struct bound){ ip, port, fd, false, m->bound };
 		m->bound = b;
 	}
 	return 0;
@@ -344,12 +345,7 @@ master_start(struct master *m, struct err *err)
 	    (m->shared = shared_map(m->shared_fd, err)) == NULL)
 		return -1;
 	for (const struct bound *b = m->bound; b; b = b->next) {
-		bool used = false;
-
-		for (size_t i = 0; i < m->now.conf->nlisteners; i++)
-			used |= m->now.conf->listeners[i].port == b->port &&
-			    ip_eq(m->now.conf->listeners[i].ip, b->ip);
-		if (!used)
+		if (!config_listens(m->now.conf, b->ip, b->port))
 			log_warn("%s port %u comes from the starter, but is no listener of %s",
 			    ip_format(b->ip, ip), b->port, m->path);
 	}
@@ -428,7 +424,7 @@ role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
 		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops,
-		&fetcher_ops, &verifier_ops };
+		&fetcher_ops, &verifier_ops, &console_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)

@@ -116,17 +116,26 @@ proc_wire(struct master *m, struct proc *p)
 	}
 }
 
+static bool
+listens(enum role role)
+{
+	return role == ROLE_RECEIVER || role == ROLE_CONSOLE;
+}
+
 static void
 send_listeners(struct master *m, struct proc *p, const struct config *conf)
 {
-	for (size_t i = 0; i < conf->nlisteners; i++) {
-		const struct conf_listener *l = &conf->listeners[i];
+	for (size_t i = 0; i < config_endpoints(conf); i++) {
+		uint16_t port;
+		struct ip ip = config_endpoint(conf, i, &port);
 		struct msg_listener msg = { (uint32_t)i };
 
+		if ((i == conf->nlisteners) != (p->role == ROLE_CONSOLE))
+			continue;
 		for (struct bound *b = m->bound; b; b = b->next) {
 			struct buf body;
 
-			if (b->port != l->port || !ip_eq(b->ip, l->ip))
+			if (b->port != port || !ip_eq(b->ip, ip))
 				continue;
 			buf_init(&body, FRAME_SMALL);
 			listener_encode(&body, &msg);
@@ -142,7 +151,7 @@ void
 generation_listen(struct master *m, const struct generation *g)
 {
 	for (struct proc *p = m->procs; p; p = p->next)
-		if (p->role == ROLE_RECEIVER && p->generation == g->number &&
+		if (listens(p->role) && p->generation == g->number &&
 		    p->state == PROC_READY && p->control)
 			send_listeners(m, p, g->conf);
 }
@@ -166,7 +175,7 @@ proc_ready(struct master *m, struct proc *p)
 		reload_advance(m);
 		return;
 	}
-	if (m->phase == PHASE_RUNNING && p->role == ROLE_RECEIVER)
+	if (m->phase == PHASE_RUNNING && listens(p->role))
 		send_listeners(m, p, m->now.conf);
 	if (m->phase == PHASE_STARTING && generation_ready(m, &m->now)) {
 		m->phase = PHASE_RUNNING;
@@ -472,6 +481,8 @@ wanted(const struct config *c, enum role role)
 		return c->ndirectories > 0;
 	case ROLE_READER:
 		return c->ocr.on;
+	case ROLE_CONSOLE:
+		return c->console.port > 0;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

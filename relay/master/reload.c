@@ -184,12 +184,8 @@ unbind_unused(struct master *m)
 {
 	for (struct bound **bp = &m->bound; *bp; ) {
 		struct bound *b = *bp;
-		bool used = false;
 
-		for (size_t i = 0; i < m->now.conf->nlisteners; i++)
-			used |= m->now.conf->listeners[i].port == b->port &&
-			    ip_eq(m->now.conf->listeners[i].ip, b->ip);
-		if (used || b->inherited) {	/* or it could not be had again */
+		if (config_listens(m->now.conf, b->ip, b->port) || b->inherited) {	/* or it could not be had again */
 			bp = &b->next;
 			continue;
 		}

@@ -180,7 +180,7 @@ control_frame(struct runtime *rt, struct frame *f, struct arena *a)
 		return peer_new(rt, f, &m.peer);
 	case FRAME_LISTENER:
 		if (listener_decode(f->body, f->fd, a, &m.listener) == -1 || !ops->listener ||
-		    m.listener.index >= rt->conf->nlisteners)
+		    m.listener.index >= config_endpoints(rt->conf))
 			return -1;
 		ops->listener(rt, m.listener.index, f->fd);
 		f->fd = -1;

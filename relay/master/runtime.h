@@ -52,7 +52,7 @@ struct role_ops {
 	/* A frame from a peer. Return -1 when its body breaks the rules: the runtime cuts the
 	 * peer off and tells the master, which ends it. */
 	int (*frame)(struct runtime *rt, struct link *l, struct frame *f);
-	/* A bound, listening, non-blocking socket of config.listeners[index]. */
+	/* A bound, listening, non-blocking socket of config_endpoint(index). */
 	void (*listener)(struct runtime *rt, uint32_t index, int fd);
 	/* A control client: one request (a JSON object with "cmd"); answer on fd, JSON lines, then
 	 * close it. The role owns fd (non-blocking). uid is the caller's. */
@@ -72,7 +72,7 @@ int runtime_main(const struct role_ops *ops, const struct startup *su);
 void runtime_finish(struct runtime *rt);
 
 extern const struct role_ops receiver_ops, signer_ops, queue_ops, delivery_ops, store_ops,
-    authenticator_ops, directory_ops, fetcher_ops, verifier_ops;
+    authenticator_ops, directory_ops, fetcher_ops, verifier_ops, console_ops;
 /* The scanner is a parent that loads once and forks workers: it has a main of its own. */
 int scanner_main(const struct startup *su);
 

@@ -518,6 +518,8 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		if (!reports_accepted(s->tls, &accepted))
 			act_accepted(s, f->ticket, &accepted);
 		return 0;
+	case FRAME_APPROVE_ASK:
+		return approve_link(s, l, f);
 	case FRAME_TLS_SEEN:
 	case FRAME_RUA:
 	case FRAME_SIGNED:

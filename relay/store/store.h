@@ -103,6 +103,9 @@ void errand_over(struct store *s, void *owner, const struct msg_accepted *m);
 void errands_gone(struct store *s);
 bool span_is_plain(struct span s);		/* one line of printable ASCII: fit for an SMTP reply */
 
+/* approve_link.c */
+int approve_link(struct store *s, struct link *l, struct frame *f);
+
 /* store_policy.c */
 void store_policy_write(struct store *s);	/* what waits, if anything does */
 int store_policy(struct runtime *rt, struct frame *f);

@@ -212,6 +212,38 @@ test_network_and_one_folder(void **state)
 #endif
 }
 
+/* The console, as the receiver: connections that come in, no file, none that go out. */
+static int
+try_accept(void)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+
+	return fd == -1 && errno == EPERM ? REFUSED : WORKED;
+}
+
+static void
+test_server_only(void **state)
+{
+	const int may = SANDBOX_NET_SERVER;
+
+	assert_int_equal(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(attempt(may, try_accept), WORKED);
+	assert_int_equal(attempt(may, try_open), REFUSED);
+	assert_int_equal(attempt(may, try_open_allowed), REFUSED);
+	assert_int_equal(attempt(may, try_connect), REFUSED);
+	assert_int_equal(attempt(may, try_datagram), REFUSED);
+	assert_int_equal(attempt(may, try_listen), REFUSED);
+	assert_int_equal(attempt(may, try_unix_socket), REFUSED);
+	assert_int_equal(attempt(may, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(0, try_accept), REFUSED);
+	assert_int_equal(attempt(may, try_fork), REFUSED);
+	assert_int_equal(attempt(may, try_ptrace), REFUSED);
+	assert_int_equal(attempt(may, try_kill), REFUSED);
+#endif
+	assert_int_equal(fcntl(listener, F_SETFL, 0), 0);
+}
+
 /* What a scanner's worker is handed: a connection to clamd. It leads nowhere else. */
 static int
 connection(void)
@@ -365,6 +397,7 @@ main(void)
 		cmocka_unit_test(test_nothing_allowed),
 		cmocka_unit_test(test_files_in_one_folder),
 		cmocka_unit_test(test_network_only),
+		cmocka_unit_test(test_server_only),
 		cmocka_unit_test(test_with_clamds_connection),
 		cmocka_unit_test(test_unix_client),
 		cmocka_unit_test(test_network_and_one_folder),

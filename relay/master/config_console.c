@@ -1,0 +1,77 @@
+/* config_console.c -- `console: {address, certificate, key, tls}`: the page behind links to approve.
+ *
+ * A decision goes over TLS. Without it the page is served to this machine alone, where a
+ * reverse proxy may stand, and only when `tls: off` says so.
+ */
+#include "addr.h"
+#include "master/config_read.h"
+
+static void
+read_address(struct reader *r, const struct conf_node *n)
+{
+	struct conf_console *c = &r->c->console;
+	struct span s;
+	struct err err;
+
+	if (!conf_text(r->d, n, "address:port", &s))
+		return;
+	if (hostport_parse_ip(s, 8443, &c->ip, &c->port, &err) == -1) {
+		diag_at(r->d, DIAG_ERROR, n, "127.0.0.1:8443", "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < r->c->nlisteners; i++)
+		if (r->c->listeners[i].port == c->port && ip_eq(r->c->listeners[i].ip, c->ip))
+			diag_at(r->d, DIAG_ERROR, n, NULL, "listener `" SPAN_FMT "` has this address",
+			    SPAN_ARG(r->c->listeners[i].name));
+}
+
+static void
+read_certificate(struct reader *r, const struct conf_node *map)
+{
+	struct conf_console *c = &r->c->console;
+	const struct conf_node *cert = conf_get(map, "certificate"), *key = conf_get(map, "key");
+	struct span s;
+
+	if ((cert == NULL) != (key == NULL)) {
+		error_at(r, map, NULL, "`certificate` and `key` go together");
+		return;
+	}
+	c->certificate = r->c->tls_certificate;
+	c->key = r->c->tls_key;
+	if (cert && text_of(r, cert, "a file", &s))
+		c->certificate = path_of(r, s);
+	if (key && text_of(r, key, "a file", &s))
+		c->key = path_of(r, s);
+	if (c->certificate == NULL)
+		error_at(r, map, "tls: {certificate: tls/gw1.pem, key: tls/gw1.key}",
+		    "the console needs a certificate and its key, its own or those of `tls`");
+}
+
+void
+read_console(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "address", "certificate", "key", "tls", NULL };
+	static const char *const modes[] = { "off", "required", NULL };
+	const struct conf_node *n;
+	int v = 1;
+
+	if (map == NULL || (map->kind == CONF_SCALAR && span_is(map->text, "off")) ||
+	    !conf_want(r->d, map, CONF_MAP, "{address, certificate, key}"))
+		return;
+	conf_check_keys(r->d, map, "console", known);
+	if ((n = conf_get(map, "address")) == NULL) {
+		error_at(r, map, "address: 127.0.0.1:8443", "the console needs its `address`");
+		return;
+	}
+	read_address(r, n);
+	if ((n = conf_get(map, "tls")))
+		conf_enum(r->d, n, modes, &v);
+	if (v == 1)
+		read_certificate(r, map);
+	else if (!ip_is_loopback(r->c->console.ip))
+		error_at(r, n, NULL, "without TLS the console listens on a loopback address alone, "
+		    "behind a reverse proxy of this machine");
+	if (r->c->approval_url.n == 0)
+		diag_at(r->d, DIAG_WARNING, map, "approvals: {url: \"https://gw1.example.org:8443/approve\"}",
+		    "the mails to approvers carry no link to the console: `approvals: {url: …}` is missing");
+}
