@@ -160,7 +160,7 @@ libclamav_scan(struct av_backend *e, struct span bytes, struct av_found *out)
 		snprintf(out->name, sizeof(out->name), "%s", cl_strerror(rc));
 		return;
 	default:
-		snprintf(out->name, sizeof(out->name), "%s%s%s", cl_strerror(rc),
+		snprintf(out->name, sizeof(out->name), "%.80s%s%.160s", cl_strerror(rc),
 		    *last_words ? ": " : "", last_words);
 		return;
 	}
