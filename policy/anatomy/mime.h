@@ -43,6 +43,7 @@ struct builder {
 	uint64_t key_blocks;	/* of the budget of work on keys: blocks of 64 bytes hashed */
 	struct key_store *keys;	/* made so far (unlock.c) */
 	unsigned joins;		/* split archives put together */
+	struct volume_book *volumes;	/* files named like pieces of one; NULL: none was looked for */
 	const struct picture_reader *reader;	/* of text in pictures; NULL: nobody */
 	bool pictures;		/* of documents become parts too: someone reads them */
 	uint32_t max_urls;

@@ -52,6 +52,7 @@ struct office {
 	struct span *strings;	/* shared ones */
 	size_t nstrings, strings_cap;
 	struct textmake pool;	/* their text, while they are read */
+	size_t placed, placed_to;	/* strings that have their place, and the text they take */
 	bool pooling;
 	char value[40];		/* a cell's number, or index */
 	size_t nvalue;
@@ -241,13 +242,12 @@ string_end(struct office *o)
 static void
 strings_place(struct office *o)
 {
-	size_t at = 0;
+	/* A file may have the list twice: what the first one said has its place. */
+	for (; o->placed < o->nstrings; o->placed++) {
+		size_t end = o->strings[o->placed].n;
 
-	for (size_t i = 0; i < o->nstrings; i++) {
-		size_t end = o->strings[i].n;
-
-		o->strings[i] = span_make(o->pool.p + at, end - at);
-		at = end;
+		o->strings[o->placed] = span_make(o->pool.p + o->placed_to, end - o->placed_to);
+		o->placed_to = end;
 	}
 }
 

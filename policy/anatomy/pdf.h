@@ -21,6 +21,14 @@ struct pdf_value {
 	uint32_t ref;
 };
 
+/* A number of the file as a whole one: the file may say any, and C leaves open what a conversion
+ * of one that does not fit comes to. 0: it does not fit. */
+static inline uint32_t
+pdf_whole(double n)
+{
+	return n > 0 && n <= UINT32_MAX ? (uint32_t)n : 0;
+}
+
 struct pdf_object {
 	uint32_t num;
 	uint32_t order;		/* later ones of a number take the place of earlier ones */

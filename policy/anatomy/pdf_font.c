@@ -241,7 +241,8 @@ widths_read(struct pdf *pdf, struct pdf_font *f, struct span dict)
 	}
 	for (unsigned i = 0; i < 256; i++)
 		f->widths[i] = f->usual;
-	if (w.kind != PDF_ARRAY || first.kind != PDF_NUMBER || first.number < 0)
+	if (w.kind != PDF_ARRAY || first.kind != PDF_NUMBER || first.number < 0 ||
+	    first.number > 255)
 		return;
 	pdf_lex_init(&l, pdf, w.s, true);
 	for (unsigned i = (unsigned)first.number; i < 256; i++) {
@@ -293,7 +294,7 @@ cid_widths_read(struct pdf *pdf, struct pdf_font *f, struct span dict)
 		if (a.kind != PDF_NUMBER)
 			break;
 		if (b.kind == PDF_ARRAY) {
-			uint32_t at = (uint32_t)a.number;
+			uint32_t at = pdf_whole(a.number);
 
 			pdf_lex_init(&in, pdf, b.s, false);
 			for (pdf_next(&in, &c); c.kind == PDF_NUMBER; pdf_next(&in, &c), at++)
@@ -303,7 +304,7 @@ cid_widths_read(struct pdf *pdf, struct pdf_font *f, struct span dict)
 		pdf_next(&l, &c);
 		if (b.kind != PDF_NUMBER || c.kind != PDF_NUMBER)
 			break;
-		cid_put(pdf, f, (uint32_t)a.number, (uint32_t)b.number, c.number);
+		cid_put(pdf, f, pdf_whole(a.number), pdf_whole(b.number), c.number);
 	}
 	if (f->ncid)
 		qsort(f->cid, f->ncid, sizeof(*f->cid), by_cid);

@@ -281,15 +281,22 @@ encrypt_find(struct pdf *pdf, struct span *id)
 	return e;
 }
 
+/* A version: none is as large as 100. */
+static int
+small(double n)
+{
+	return n > 0 && n < 100 ? (int)n : 0;
+}
+
 static bool
 handler_read(struct pdf *pdf, struct span e, struct span id, struct handler *h)
 {
 	struct pdf_value v = pdf_get(pdf, e, "EncryptMetadata"), filter = pdf_get(pdf, e, "Filter");
-	double bits = number_of(pdf, e, "Length", 40);
+	double bits = number_of(pdf, e, "Length", 40), permissions = number_of(pdf, e, "P", 0);
 
-	*h = (struct handler){ .version = (int)number_of(pdf, e, "V", 0),
-		.revision = (int)number_of(pdf, e, "R", 0), .id = id,
-		.permissions = (uint32_t)(int64_t)number_of(pdf, e, "P", 0),
+	*h = (struct handler){ .version = small(number_of(pdf, e, "V", 0)),
+		.revision = small(number_of(pdf, e, "R", 0)), .id = id,
+		.permissions = permissions < 0 ? 0 - pdf_whole(-permissions) : pdf_whole(permissions),
 		.metadata = !(v.kind == PDF_WORD && span_is(v.s, "false")) };
 	h->o = pdf_string(pdf, pdf_get(pdf, e, "O"), NULL);
 	h->u = pdf_string(pdf, pdf_get(pdf, e, "U"), NULL);

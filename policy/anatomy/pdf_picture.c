@@ -131,7 +131,7 @@ colours_of(struct pdf *pdf, struct pdf_value cs, struct raster *r, unsigned dept
 	if (span_is(name.s, "ICCBased")) {
 		v = pdf_follow(pdf, v);
 		if (v.kind == PDF_DICT)
-			return (unsigned)number_of(pdf, v.s, "N", NULL, 0);
+			return pdf_whole(number_of(pdf, v.s, "N", NULL, 0));
 	} else if (span_is(name.s, "Indexed") || span_is(name.s, "I")) {
 		struct raster none = { 0 };
 
@@ -208,7 +208,7 @@ fax_set(struct pdf *pdf, struct span p, struct raster *r)
 {
 	double k = number_of(pdf, p, "K", NULL, 0);
 
-	r->width = (uint32_t)number_of(pdf, p, "Columns", NULL, 1728);
+	r->width = pdf_whole(number_of(pdf, p, "Columns", NULL, 1728));
 	r->bits = r->colours = 1;
 	r->compression = k < 0 ? 4 : 3;
 	r->t4 = k > 0 ? 1 : 0;
@@ -232,7 +232,7 @@ pdf_picture(struct pdf *pdf, struct pdf_object *o, struct span dict, struct span
 	pixels = pdf_stream(pdf, o, dict, raw, &bytes);
 	r.width = (uint32_t)width;
 	r.height = (uint32_t)height;
-	r.bits = mask ? 1 : (uint32_t)bits;
+	r.bits = mask ? 1 : pdf_whole(bits);
 	if (!pixels && (span_is(name, "DCTDecode") || span_is(name, "DCT") || span_is(name, "JPXDecode"))) {
 		if (bytes.p >= pdf->bytes.p && bytes.p < pdf->bytes.p + pdf->bytes.n) {
 			if (bytes.n > pdf->b->left) {

@@ -9,6 +9,7 @@
 
 #include "anatomy/ole2.h"
 #include "anatomy/type.h"
+#include "table.h"
 
 #define JOINS 16		/* split archives put together, of one message */
 #define END_REACH 65557		/* an end record of a zip with the longest comment */
@@ -72,22 +73,115 @@ volume_of(struct span name)
 	return v;
 }
 
-static uint16_t
-volume_find(const struct builder *b, uint16_t parent, enum scheme scheme, struct span stem,
-    unsigned number)
+/* --- finding them ------------------------------------------------------------------------------------
+ *
+ * A message may hold thousands of files with such names, each of which looks for others: so they are
+ * found by hash, made as parts come. Of several with one name the first counts.
+ */
+
+struct volume_slot {
+	uint64_t hash;
+	uint16_t index;		/* PART_NONE: free */
+};
+
+struct volume_book {
+	struct volume_slot *slots;
+	size_t cap, n;		/* a power of two; slots in use */
+	size_t seen;		/* parts looked at so far */
+};
+
+static uint64_t
+volume_hash(uint16_t parent, enum scheme scheme, struct span stem, unsigned number)
 {
-	for (size_t i = 0; i < b->out->nparts; i++) {
-		const struct part *p = &b->out->parts[i];
+	uint64_t key[2] = { (uint64_t)parent << 48 | (uint64_t)scheme << 32 | number, stem.n };
+	uint8_t k[16];
+	char piece[64];
+	size_t n = 0;
+
+	do {
+		struct span s = span_sub(stem, n, sizeof(piece));
+
+		for (size_t i = 0; i < s.n; i++)
+			piece[i] = ascii_lower(s.p[i]);
+		memcpy(k, key, sizeof(k));
+		key[1] = siphash(k, piece, s.n);
+		n += s.n;
+	} while (n < stem.n);
+	return key[1];
+}
+
+/* Where it stands, or the free slot where it would. */
+static struct volume_slot *
+slot_find(const struct builder *b, uint64_t hash, uint16_t parent, enum scheme scheme,
+    struct span stem, unsigned number)
+{
+	const struct volume_book *k = b->volumes;
+	size_t at = hash & (k->cap - 1);
+
+	for (; k->slots[at].index != PART_NONE; at = (at + 1) & (k->cap - 1)) {
+		const struct part *p = &b->out->parts[k->slots[at].index];
 		struct volume v;
 
-		if (p->parent != parent || p->name.n < stem.n ||
-		    !span_eq_nocase(span_sub(p->name, 0, stem.n), stem))
+		if (k->slots[at].hash != hash || p->parent != parent)
 			continue;
 		v = volume_of(p->name);
 		if (v.scheme == scheme && v.number == number && span_eq_nocase(v.stem, stem))
-			return (uint16_t)i;
+			break;
 	}
-	return PART_NONE;
+	return &k->slots[at];
+}
+
+static void
+book_grow(struct builder *b)
+{
+	struct volume_book *k = b->volumes;
+	size_t cap = k->cap ? k->cap * 4 : 64;
+	struct volume_slot *old = k->slots;
+
+	k->slots = arena_array(b->a, cap, sizeof(*k->slots));
+	for (size_t i = 0; i < cap; i++)
+		k->slots[i].index = PART_NONE;
+	for (size_t i = 0; i < k->cap; i++) {
+		size_t at = old[i].hash & (cap - 1);
+
+		if (old[i].index == PART_NONE)
+			continue;
+		while (k->slots[at].index != PART_NONE)
+			at = (at + 1) & (cap - 1);
+		k->slots[at] = old[i];
+	}
+	k->cap = cap;
+}
+
+static uint16_t
+volume_find(struct builder *b, uint16_t parent, enum scheme scheme, struct span stem,
+    unsigned number)
+{
+	struct volume_book *k = b->volumes;
+
+	if (k == NULL)
+		k = b->volumes = arena_zalloc(b->a, sizeof(*k));
+	for (; k->seen < b->out->nparts; k->seen++) {
+		const struct part *p = &b->out->parts[k->seen];
+		struct volume v = volume_of(p->name);
+		struct volume_slot *slot;
+		uint64_t hash;
+
+		if (v.scheme == NO_VOLUME)
+			continue;
+		if (k->n * 2 >= k->cap)
+			book_grow(b);
+		hash = volume_hash(p->parent, v.scheme, v.stem, v.number);
+		slot = slot_find(b, hash, p->parent, v.scheme, v.stem, v.number);
+		if (slot->index != PART_NONE)
+			continue;
+		*slot = (struct volume_slot){ hash, (uint16_t)k->seen };
+		k->n++;
+	}
+	if (k->cap == 0)
+		return PART_NONE;
+	return slot_find(b, volume_hash(parent, scheme, stem, number), parent, scheme, stem,
+	    number)->index;
 }
 
 /* --- bytes of one file ---------------------------------------------------------------------------- */
@@ -101,9 +195,8 @@ numbered_join(struct builder *b, uint16_t index, struct volume v)
 	struct pour o;
 	unsigned n = 1;
 
-	if (b->joins >= JOINS || part_type_class(p->type) == CLASS_TEXT)
+	if (part_type_class(p->type) == CLASS_TEXT)
 		return false;
-	b->joins++;
 	if (v.number > 1) {
 		if (volume_find(b, p->parent, NUMBERED, v.stem, 1) == PART_NONE && p->type == TYPE_UNKNOWN)
 			p->defects |= DEFECT_ARCHIVE_SPLIT;
@@ -113,6 +206,11 @@ numbered_join(struct builder *b, uint16_t index, struct volume v)
 		/* Alone: whole, or the first of several. Its reader will tell. */
 		return false;
 	}
+	if (b->joins >= JOINS) {
+		p->defects |= DEFECT_ARCHIVE_SPLIT;
+		return false;
+	}
+	b->joins++;
 	pour_begin(&o, b, UINT64_MAX / ANATOMY_RATIO / 2, 0);
 	while (next != PART_NONE && n <= VOLUMES_MAX) {
 		struct span bytes = b->out->parts[next].decoded;
@@ -250,7 +348,7 @@ volumes_join(struct builder *b, uint16_t index)
 /* --- RAR ------------------------------------------------------------------------------------------------ */
 
 static uint16_t
-rar_volume(const struct builder *b, uint16_t parent, struct volume v, unsigned number)
+rar_volume(struct builder *b, uint16_t parent, struct volume v, unsigned number)
 {
 	if (v.scheme == RAR_PART)
 		return volume_find(b, parent, RAR_PART, v.stem, number);
@@ -258,7 +356,7 @@ rar_volume(const struct builder *b, uint16_t parent, struct volume v, unsigned n
 }
 
 uint16_t
-volumes_lead(const struct builder *b, uint16_t index)
+volumes_lead(struct builder *b, uint16_t index)
 {
 	const struct part *p = &b->out->parts[index];
 	struct volume v = volume_of(p->name);

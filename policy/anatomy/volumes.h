@@ -10,7 +10,7 @@
  * together it is a child of the one that leads. True: nothing is left to be done with this part. */
 bool volumes_join(struct builder *b, uint16_t index);
 /* The first volume of the RAR set that part `index` is one of by its name, or PART_NONE. */
-uint16_t volumes_lead(const struct builder *b, uint16_t index);
+uint16_t volumes_lead(struct builder *b, uint16_t index);
 /* The volumes of the set that part `lead` leads, itself first, in order; 0: it leads none. */
 size_t volumes_rar(struct builder *b, uint16_t lead, struct span **out, uint16_t **set);
 /* The volume says that another follows. */

@@ -79,7 +79,9 @@ is_tried(const struct signature_work *work, size_t n, struct span field)
 	return false;
 }
 
-/* Fields that are none (no colon, strange names) are left out: nobody can have signed them. */
+/* Fields that are none (no colon, strange names) are left out: nobody can have signed them. One with a
+ * NUL ends the matter (RFC 5322, 2.2 has none): libopendkim copies up to it, and then reads the length that
+ * the field had, which is beyond its copy. */
 static DKIM_STAT
 feed(DKIM *d, const struct mail *m, const struct signature_work *work, size_t n)
 {
@@ -90,6 +92,8 @@ feed(DKIM *d, const struct mail *m, const struct signature_work *work, size_t n)
 
 		if (span_is_nocase(mail_field_name(f), "DKIM-Signature") && !is_tried(work, n, f))
 			continue;
+		if (memchr(f.p, '\0', f.n))
+			return DKIM_STAT_SYNTAX;
 		st = dkim_header(d, (u_char *)(uintptr_t)f.p, f.n);
 		if (st != DKIM_STAT_OK && st != DKIM_STAT_SYNTAX)
 			return st;

@@ -141,6 +141,13 @@ class Volumes(unittest.TestCase):
                         with self.subTest((version, between, alone[0])):
                             self.assertIn("archive-split", self.explain([alone])[1])
 
+    def test_more_pieces_than_sets(self):
+        """A message may have 16 sets, but one of them more pieces, and the last of them first."""
+        whole = d.rar4_of({"a.bin": random.Random(7).randbytes(8000), "b.txt": DATA})
+        step = len(whole) // 24 + 1
+        pieces = [("x.rar.%03d" % (i + 1), whole[i * step:(i + 1) * step]) for i in range(24)]
+        self.read("24 pieces", pieces[::-1])
+
     def test_nothing_hides_in_a_volume(self):
         """A set whose first says that it is all there is: the second is read by itself."""
         whole, _ = d.rar4_of({"a.txt": b"nothing"}), None
