@@ -135,10 +135,10 @@ authority_take(const struct scan *sc, size_t i, char out[URL_AUTHORITY], size_t 
 			    span_find(span_sub(s, i, 64), '@') < 64) {
 				size_t k = i;
 
-				while (s.p[k] != '@' && (unsigned char)s.p[k] > ' ' &&
+				while (k < s.n && s.p[k] != '@' && (unsigned char)s.p[k] > ' ' &&
 				    !strchr("/\\?#<>\"", s.p[k]))
 					k++;
-				if (s.p[k] == '@') {
+				if (at(s, k) == '@') {
 					out[(*n)++] = c;
 					i++;
 					continue;
