@@ -3,6 +3,7 @@
 A name server of a few lines answers as the case says. Documentation addresses become others, since
 libunbound answers their reverse zones itself; what never answers fails at once, to save time.
 """
+import errno
 import concurrent.futures
 import glob
 import json
@@ -83,10 +84,17 @@ class Names(threading.Thread):
 
         class TcpServer(socketserver.ThreadingTCPServer):
             daemon_threads = True
-        self.udp = socketserver.UDPServer(("127.0.0.1", 0), Udp)
-        self.port = self.udp.server_address[1]
         TcpServer.allow_reuse_address = True
-        self.tcp = TcpServer(("127.0.0.1", self.port), Tcp)
+        self.tcp = None
+        while self.tcp is None:         # a port that is free for both
+            self.udp = socketserver.UDPServer(("127.0.0.1", 0), Udp)
+            self.port = self.udp.server_address[1]
+            try:
+                self.tcp = TcpServer(("127.0.0.1", self.port), Tcp)
+            except OSError as e:
+                self.udp.server_close()
+                if e.errno != errno.EADDRINUSE:
+                    raise
         threading.Thread(target=self.tcp.serve_forever, daemon=True).start()
         self.start()
 
