@@ -3,8 +3,8 @@
 A name server of a few lines answers as the case says. Documentation addresses become others, since
 libunbound answers their reverse zones itself; what never answers fails at once, to save time.
 """
-import errno
 import concurrent.futures
+import errno
 import glob
 import json
 import os
