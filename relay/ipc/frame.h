@@ -62,6 +62,7 @@
 	X(FOUND, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
 	X(MEMBERS, R(RECEIVER) | R(DELIVERY), R(DIRECTORY), FRAME_BIG, 0)	/* which of these are in which groups? */ \
 	X(MEMBERSHIPS, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
+	X(AS, R(CONSOLE), R(MASTER), FRAME_BIG, 1)		/* as CLIENT, for one who signed in: principal.h */ \
 	X(APPROVE_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_approve.h */ \
 	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(EVENT, R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \

@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "ipc/principal.h"
 #include "log.h"
 #include "master/av_watch.h"
 #include "master/master.h"
@@ -162,11 +163,11 @@ caller(int fd)
 	socklen_t len = sizeof(cred);
 
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	return cred.uid;
+	return cred.uid == UID_CONSOLE ? (uid_t)-1 : cred.uid;
 }
 
 static void
-reload_wait(struct master *m, int fd)
+reload_wait(struct master *m, int fd, uint32_t uid)
 {
 	struct waiting *w = malloc(sizeof(*w));
 
@@ -175,7 +176,7 @@ reload_wait(struct master *m, int fd)
 	w->fd = fd;
 	w->next = m->waiting;
 	m->waiting = w;
-	reload_begin(m, "reload", caller(fd));
+	reload_begin(m, "reload", uid);
 }
 
 void
@@ -218,7 +219,7 @@ answering(struct master *m, struct span cmd)
 }
 
 static void
-hand_over(struct master *m, int fd, struct span request)
+hand_over(struct master *m, int fd, uint32_t uid, struct span request)
 {
 	static const struct span head = { "{\"cmd\":\"", 8 }, directory = { "directory", 9 };
 	struct msg_client msg = { .request = request };
@@ -237,7 +238,7 @@ hand_over(struct master *m, int fd, struct span request)
 		return;
 	}
 	if (span_is(cmd, "reload")) {
-		reload_wait(m, fd);
+		reload_wait(m, fd, uid);
 		return;
 	}
 	if ((p = answering(m, cmd)) == NULL) {
@@ -246,11 +247,24 @@ hand_over(struct master *m, int fd, struct span request)
 		    "nobody answers this command now");
 		return;
 	}
-	msg.uid = caller(fd);
+	msg.uid = uid;
 	buf_init(&b, FRAME_BIG);
 	client_encode(&b, &msg);
 	link_send(p->control, FRAME_CLIENT, 0, buf_data(&b), fd);
 	buf_release(&b);
+}
+
+/* Of the console: whom it speaks for stands in the request, and is the answering role's to read. */
+int
+control_as(struct master *m, struct frame *f)
+{
+	struct msg_client msg;
+
+	if (f->fd == -1 || client_decode(f->body, f->fd, m->scratch, &msg) == -1)
+		return -1;
+	hand_over(m, f->fd, UID_CONSOLE, msg.request);
+	f->fd = -1;
+	return 0;
 }
 
 static void
@@ -275,7 +289,7 @@ on_visitor(evutil_socket_t fd, short what, void *arg)
 	event_free(v->event);
 	visitors--;
 	if (eol < in.n)
-		hand_over(v->m, v->fd, span_sub(in, 0, eol));
+		hand_over(v->m, v->fd, caller(v->fd), span_sub(in, 0, eol));
 	else
 		close(v->fd);
 	buf_release(&v->in);

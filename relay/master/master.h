@@ -135,6 +135,7 @@ bool watch_waits(const struct master *m);	/* a changed list, for somebody's relo
 
 /* control.c */
 int control_open(struct master *m, struct err *err);
+int control_as(struct master *m, struct frame *f);
 void control_reload_done(struct master *m, bool ok, struct span text);
 
 /* activation.c */

@@ -244,6 +244,8 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 		return av_watch_heard(m, p, f);
 	case FRAME_POLICY:
 		return history_seen(m, p, f);
+	case FRAME_AS:
+		return control_as(m, f);
 	case FRAME_WORKER:
 		if (worker_decode(f->body, f->fd, m->scratch, &worker) == -1 || p->worker)
 			return -1;

@@ -79,8 +79,7 @@ by_name(struct asked *q, bool approve)
 			err_set(&err, 0, "it is %s already", kept_state_name(k.state));
 			continue;
 		}
-		if (approve_vote(q->s, &k, who, approve, span_str(arena_printf(q->arena, "uid %u",
-		    q->uid)), reason_of(q), NULL, q->arena, &state, &err) == 0) {
+		if (approve_vote(q->s, &k, who, approve, asked_by(q), reason_of(q), NULL, q->arena, &state, &err) == 0) {
 			answer(q, &k, who, approve, state);
 			return;
 		}

@@ -3,6 +3,7 @@
 #define STORE_ASKED_H
 
 #include "ipc/json_read.h"
+#include "ipc/principal.h"
 #include "store/store.h"
 
 struct asked {
@@ -10,12 +11,14 @@ struct asked {
 	const struct jval *req;
 	enum outcome kind;		/* held.*, quarantine.* */
 	uint32_t uid;
+	struct principal who;		/* what may be shown and done */
 	struct arena *arena;
 	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
 };
 
 /* store_control.c: lines of an answer */
 void say_error(struct asked *q, const char *text);
+struct span asked_by(const struct asked *q);	/* for `by`: "uid N", or the name it signed in with */
 struct json open_line(struct reply *r);		/* {"v":1 */
 void close_line(struct reply *r, struct json *j);
 

@@ -67,6 +67,12 @@ close_line(struct reply *r, struct json *j)
 	buf_putc(reply_buf(r), '\n');
 }
 
+struct span
+asked_by(const struct asked *q)
+{
+	return q->who.local ? span_str(arena_printf(q->arena, "uid %u", q->uid)) : q->who.name;
+}
+
 /* JSON that others wrote: one answer stays one line. */
 static struct span
 one_line(struct arena *a, struct span record)
@@ -374,7 +380,6 @@ do_act(struct asked *q, enum act_verb verb)
 	struct err err;
 	int64_t *kids;
 	size_t n;
-	char *by = arena_printf(q->arena, "uid %u", q->uid);
 
 	if (jval_text(q->req, "selector").n == 0 && jval_text(q->req, "id").n == 0) {
 		say_error(q, "which ones? an id, a selector, or all");
@@ -398,7 +403,7 @@ do_act(struct asked *q, enum act_verb verb)
 		say_error(q, "no message with this id is kept here");
 		return;
 	}
-	act_start(q->s, verb, kids, n, span_str(by),
+	act_start(q->s, verb, kids, n, asked_by(q),
 	    span_sub(jval_text(q->req, "text"), 0, REASON_MAX), q->reply);
 	q->reply = NULL;
 }
@@ -502,7 +507,7 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	q.reply = reply_new(rt, fd);
 	q.arena = arena_new(0);
 	q.req = v = jval_parse(request, &err);
-	if (v == NULL)
+	if (v == NULL || principal_read(v, uid, q.arena, &q.who, &err) == -1)
 		say_error(&q, err.text);
 	else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
 		reports_client(q.s->tls, v, q.reply);
