@@ -89,7 +89,7 @@ class Reload(unittest.TestCase):
         self.reload()
         start = time.monotonic()
         self.assertEqual(self.lab.stop_postern(), 0)
-        self.assertLess(time.monotonic() - start, 8)
+        self.assertLess(time.monotonic() - start, 10, "the time SIGTERM may take")
         self.assertEqual(s.getreply()[0], 421)
 
     def test_reloads_under_load(self):
