@@ -124,6 +124,19 @@ static const char *const steps[DB_VERSION] = {
 	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
 	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
 	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
+	[4] =	/* People of the console, and who of them is signed in (people_db.h) */
+	"CREATE TABLE person("
+	" name TEXT PRIMARY KEY COLLATE NOCASE,"
+	" hash TEXT,"			/* scrypt; NULL: no password */
+	" roles INTEGER NOT NULL,"	/* PRINCIPAL_BIT */
+	" domains TEXT, addresses TEXT,"	/* lines */
+	" language TEXT, totp BLOB, totp_step INTEGER NOT NULL DEFAULT 0, recovery BLOB,"
+	" disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, seen INTEGER NOT NULL DEFAULT 0"
+	") WITHOUT ROWID;"
+	"CREATE TABLE session("
+	" hash TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, principal TEXT, language TEXT,"
+	" ip TEXT, created INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX session_name ON session(name COLLATE NOCASE);",
 };
 
 const char *
