@@ -23,6 +23,7 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/asked.h"
+#include "store/bayes.h"
 #include "store/tlsrpt.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
@@ -512,6 +513,8 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
 		reports_client(q.s->tls, v, q.reply);
 		q.reply = NULL;
+	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
+		bayes_client(&q);
 	} else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
 		say_error(&q, "the store knows no such command");
 	else
