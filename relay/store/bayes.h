@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 struct asked;
+struct json;
 
 struct bayes_waiting { uint64_t id; uint32_t at, n; };
 struct bayes_book {
@@ -36,7 +37,8 @@ void bayes_written(struct store *s);
  * another reason, and what the clock decided, teaches nothing. Cannot fail for the caller. */
 void bayes_decided(struct store *s, const struct kept *k, enum bayes_class as, struct span by);
 
-/* bayes_control.c: bayes.* */
+/* bayes_control.c: bayes.*; and a member `bayes` of the journal's figures */
+void bayes_json(const struct store *s, struct json *j);
 void bayes_client(struct asked *q);
 /* Learns one by one, in one transaction. -1: nothing of it was learnt. */
 int bayes_learn_all(struct store *s, const struct bayes_lesson *l, size_t n, enum bayes_done *done,

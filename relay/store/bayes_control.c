@@ -3,7 +3,7 @@
  *
  *	{"cmd":"bayes.status"}
  *	{"cmd":"bayes.key"}				the secret its hashes are made with: local alone
- *	{"cmd":"bayes.train","as":"spam|ham|none","messages":[
+ *	{"cmd":"bayes.train","class":"spam|ham|none","messages":[
  *		{"id":"ID"} | {"file":"16 hex digits","tokens":"base64"} …]}
  *	{"cmd":"bayes.ask","tokens":"base64"}		what it says of these
  *	{"cmd":"bayes.clear"}				forgets everything
@@ -94,6 +94,24 @@ do_status(struct asked *q)
 	close_line(q->reply, &j);
 }
 
+void
+bayes_json(const struct store *s, struct json *j)
+{
+	const struct bayes_head *h = s->bayes ? &s->bayes->db.table.head : NULL;
+
+	json_key(j, "bayes");
+	if (h == NULL) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_kbool(j, "ready", bayes_model_ready(h));
+	json_kuint(j, "spam", h->spam);
+	json_kuint(j, "ham", h->ham);
+	json_kuint(j, "minimum", h->minimum_spam);
+	json_end_object(j);
+}
+
 static void
 do_key(struct asked *q)
 {
@@ -153,7 +171,7 @@ static void
 do_train(struct asked *q)
 {
 	const struct jval *list = jval_get(q->req, "messages"), *v;
-	struct span as = jval_text(q->req, "as");
+	struct span as = jval_text(q->req, "class");
 	size_t n = jval_count(list), done[BAYES_LIMIT + 1] = { 0 };
 	struct bayes_lesson *l;
 	enum bayes_done *did;
@@ -165,7 +183,7 @@ do_train(struct asked *q)
 		return;
 	}
 	if (!span_is(as, "spam") && !span_is(as, "ham") && !span_is(as, "none")) {
-		say_error(q, "`as` is spam, ham or none");
+		say_error(q, "`class` is spam, ham or none");
 		return;
 	}
 	l = arena_array(q->arena, n, sizeof(*l));

@@ -113,7 +113,7 @@ bayes_db_reload(struct bayes_db *b, struct err *err)
 	bayes_table_clear(&b->table);
 	b->since = 0;
 	b->changed = true;
-	if (read_totals(b, err) == -1 ||
+	if (read_key(b, err) == -1 || read_totals(b, err) == -1 ||
 	    (st = db_stmt(b->db, "SELECT token, spam, ham, day FROM bayes_token ORDER BY spam+ham DESC",
 	    err)) == NULL)
 		return -1;

@@ -253,6 +253,7 @@ do_stats(struct asked *q, int fd)
 	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1) {
 		say_error(q, err.text);
 	} else {
+		bayes_json(q->s, &j);
 		json_end_object(&j);
 		buf_span(reply_buf(q->reply), buf_data(&b));
 		buf_putc(reply_buf(q->reply), '\n');
