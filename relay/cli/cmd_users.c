@@ -49,7 +49,7 @@ list_line(void *ctx, const struct jval *v, struct span text)
 	cell_list(g, v, "domains");
 	cell_list(g, v, "addresses");
 	grid_cstr(g, jval_bool(v, "totp") ? "yes" : "no");
-	page_stamp(grid_cell(g), page_when(v, "seen"));
+	page_stamp(grid_cell(g), page_when(v, "last"));
 	grid_done(g, PLAIN);
 	grid_cstr(g, jval_bool(v, "disabled") ? "disabled" : jval_bool(v, "password") ? "" : "no password");
 }

@@ -202,7 +202,8 @@ api_failed(struct span lines, int *status, const char **code, struct err *err)
 static bool
 is_summary(const struct jval *v)
 {
-	return (jval_has(v, "found") || jval_has(v, "more") || jval_has(v, "total")) &&
+	return (jval_has(v, "found") || jval_has(v, "more") || jval_has(v, "total") ||
+	    jval_has(v, "done")) &&
 	    !jval_has(v, "id") && !jval_has(v, "kid") && !jval_has(v, "name");
 }
 
@@ -235,7 +236,7 @@ api_items(struct buf *b, struct span lines)
 	buf_puts(b, is_summary(v) && (jval_is_int(more) ? jval_integer(more) > 0 : jval_bool(v, "more")) ?
 	    "true" : "false");
 	if (is_summary(v)) {
-		static const char *const beside[] = { "next", "found", "total", "partial" };
+		static const char *const beside[] = { "next", "found", "total", "partial", "done", "failed" };
 
 		for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++)
 			if (jval_has(v, beside[i])) {

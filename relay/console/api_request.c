@@ -36,11 +36,11 @@ key_of(struct client *k, struct span name)
 static int
 from_query(struct client *k, const struct member *m, struct json *j, bool *there, struct err *err)
 {
-	const char *key = key_of(k, m->name);
+	const char *key = key_of(k, m->key);
 	struct span v;
 	uint64_t n;
 
-	*there = http_field(k->r.query, key, k->arena, &v);
+	*there = http_field(k->r.query, key_of(k, m->name), k->arena, &v);
 	if (!*there)
 		return 0;
 	switch (m->type) {
@@ -193,11 +193,18 @@ api_request(struct client *k, struct buf *b, struct err *err)
 {
 	struct span name = route_parameter(k->route), body_text = k->r.body;
 	struct jval *body = NULL;
+	uint64_t number = 0;
 	struct json j;
 	int r = -1;
 
 	api_command(k, &j, b, k->route->command);
-	if (name.n)
+	if (span_is(name, "number") && !parse_uint(k->parameter, INT64_MAX, &number)) {
+		err_set(err, EINVAL, "not a number");
+		goto out;
+	}
+	if (span_is(name, "number"))
+		json_kuint(&j, "number", number);
+	else if (name.n)
 		json_kstr(&j, key_of(k, name), k->parameter);
 	if (strcmp(k->route->path, "/queue") == 0 && !http_field(k->r.query, "by", k->arena, &name))
 		json_kcstr(&j, "by", "site");

@@ -82,5 +82,8 @@ route_member(const char **members, struct member *m)
 	ASSERT(m->name.n + 1 < word.n);
 	m->type = word.p[m->name.n + 1];
 	m->needed = word.p[word.n - 1] == '!';
+	m->key = span_from(word, span_find(word, '>') + 1);
+	if (m->key.n == 0)
+		m->key = m->name;
 	return true;
 }

@@ -2,8 +2,8 @@
  *
  * X(method, path, shape, command, members, roles, summary). Path: behind /api/v1; {name} is a
  * member of the command, too. Members come from the query (GET, DELETE) or from the JSON body:
- * "name:type", type s text, i number, b yes or no, a list of texts, o any value; ! where it has to be there.
- * Nobody else's members reach a command. Roles: those who may; an administrator may all of it.
+ * "name:type", type s text, i number, b yes or no, a list of texts, o any value; ! where it has to be there;
+ * "before:i>after" is called otherwise by its command. {number} is a number. Nobody else's members reach a command. Roles: those who may; an administrator may all of it.
  *
  * The roles stand here for a clear refusal (403). Which mail a person sees, the role that answers
  * decides (ipc/principal.h), and again whether he may do it at all.
@@ -60,31 +60,35 @@ enum shape {
 	X(POST, "/queue/fail", OBJECT, "queue.fail", "selector:s! count:b silent:b", BY_OPERATOR, "return to senders") \
 	X(POST, "/queue/pause", OBJECT, "queue.pause", "site:s!", BY_OPERATOR, "no more to this site") \
 	X(POST, "/queue/resume", OBJECT, "queue.resume", "site:s!", BY_OPERATOR, "on with it") \
-	X(GET, "/kept", ITEMS, "kept.list", "kind:s queue:s q:s state:s limit:i before:s", BY_KEPT, "held and quarantined messages") \
+	X(GET, "/kept", ITEMS, "kept.list", "kind:s queue:s q:s state:s class:s from:s to:s asked:b limit:i before:s", BY_KEPT, "held and quarantined messages") \
 	X(GET, "/kept/{kid}", OBJECT, "kept.show", "", BY_KEPT, "one of them") \
 	X(GET, "/kept/{kid}/preview", OBJECT, "kept.preview", "", BY_KEEPERS | R_(REVIEWER), "its text, made safe") \
-	X(POST, "/kept/release", OBJECT, "kept.release", "kids:a! reason:s", BY_KEEPERS, "send on") \
-	X(POST, "/kept/reject", OBJECT, "kept.reject", "kids:a! reason:s", BY_KEEPERS, "refuse, with a notice to the sender") \
-	X(POST, "/kept/delete", OBJECT, "kept.delete", "kids:a! reason:s", BY_KEEPERS, "delete") \
-	X(POST, "/kept/request", OBJECT, "kept.request", "kids:a! reason:s", BY_KEEPERS, "ask an operator to send on") \
-	X(POST, "/kept/rescan", OBJECT, "kept.rescan", "kids:a!", BY_OPERATOR, "judge again") \
-	X(POST, "/kept/confirm", OBJECT, "kept.confirm", "kids:a! reason:s", BY_KEEPERS, "it is spam indeed") \
+	X(POST, "/kept/release", ITEMS, "kept.release", "kids:a! reason:s", BY_KEEPERS, "send on") \
+	X(POST, "/kept/reject", ITEMS, "kept.reject", "kids:a! reason:s", BY_KEEPERS, "refuse, with a notice to the sender") \
+	X(POST, "/kept/delete", ITEMS, "kept.delete", "kids:a! reason:s", BY_KEEPERS, "delete") \
+	X(POST, "/kept/request", ITEMS, "kept.request", "kids:a! reason:s", BY_KEEPERS, "ask an operator to send on") \
+	X(POST, "/kept/rescan", ITEMS, "kept.rescan", "kids:a!", BY_OPERATOR, "judge again") \
+	X(POST, "/kept/confirm", ITEMS, "kept.confirm", "kids:a! reason:s", BY_KEEPERS, "it is spam indeed") \
 	X(POST, "/kept/approve", OBJECT, "kept.approve", "kid:s! reason:s", R_(USER) | R_(DOMAIN_ADMIN) | R_(OPERATOR) | R_(REVIEWER), "a voice for sending on") \
 	X(POST, "/kept/deny", OBJECT, "kept.deny", "kid:s! reason:s", R_(USER) | R_(DOMAIN_ADMIN) | R_(OPERATOR) | R_(REVIEWER), "a voice against it") \
-	X(GET, "/lists", ITEMS, "lists.list", "owner:s q:s limit:i before:s", BY_KEEPERS | R_(AUDITOR), "who is allowed or blocked") \
-	X(POST, "/lists", OBJECT, "lists.add", "scope:s! owner:s list:s! what:s! reason:s expires:o", BY_KEEPERS, "a new line") \
-	X(DELETE, "/lists/{n}", OBJECT, "lists.remove", "", BY_KEEPERS, "remove a line") \
+	X(GET, "/lists", ITEMS, "lists.list", "scope:s owner:s list:s state:s q:s limit:i before:i>after", BY_KEEPERS | R_(AUDITOR), "who is allowed or blocked") \
+	X(GET, "/lists/check", ITEMS, "lists.check", "sender:s! recipient:s! client:s from:s", BY_KEEPERS | R_(AUDITOR), "which line would decide") \
+	X(POST, "/lists", OBJECT, "lists.add", "scope:s! owner:s list:s! what:s! reason:s expires:o forever:b unauthenticated:b", BY_KEEPERS, "a new line") \
+	X(POST, "/lists/request", OBJECT, "lists.request", "scope:s! owner:s list:s! what:s! reason:s expires:o", BY_KEEPERS, "ask an operator for a line") \
+	X(POST, "/lists/{number}/approve", OBJECT, "lists.approve", "expires:o", BY_OPERATOR, "agree to what was asked for") \
+	X(POST, "/lists/{number}/deny", OBJECT, "lists.deny", "reason:s", BY_OPERATOR, "do not") \
+	X(DELETE, "/lists/{number}", OBJECT, "lists.remove", "", BY_KEEPERS, "remove a line") \
 	X(GET, "/incidents", ITEMS, "incidents.list", "q:s rule:s state:s limit:i before:s", R_(REVIEWER) | R_(AUDITOR), "what rules have found") \
 	X(GET, "/incidents/{id}", OBJECT, "incidents.show", "", R_(REVIEWER) | R_(AUDITOR), "one of them, masked") \
 	X(POST, "/incidents/{id}/reveal", OBJECT, "incidents.reveal", "reason:s!", BY_REVIEWER, "what was found, word for word; audited") \
 	X(POST, "/incidents/{id}/close", OBJECT, "incidents.close", "resolution:s! note:s", BY_REVIEWER, "close it") \
 	X(GET, "/policy", OBJECT, "policy.rules", "", BY_POLICY, "the rules in force and how often they hit") \
-	X(GET, "/policy/files", ITEMS, "policy.files", "", BY_POLICY, "its files") \
-	X(GET, "/policy/files/{name}", OBJECT, "policy.file", "", BY_POLICY, "one of them") \
-	X(POST, "/policy/check", OBJECT, "policy.check", "files:o!", BY_EDITOR, "errors of an edited policy") \
-	X(POST, "/policy/test", OBJECT, "policy.test", "files:o!", BY_EDITOR, "run its tests") \
-	X(POST, "/policy/diff", OBJECT, "policy.diff", "files:o! days:i", BY_EDITOR, "what it would change of past mail") \
-	X(POST, "/policy/apply", OBJECT, "policy.apply", "files:o! message:s! base:s!", BY_EDITOR, "bring it into force") \
+	X(GET, "/policy/files", OBJECT, "editor.files", "", BY_POLICY, "its files") \
+	X(GET, "/policy/files/{name}", OBJECT, "editor.read", "", BY_POLICY, "one of them") \
+	X(POST, "/policy/check", OBJECT, "editor.check", "files:o!", BY_EDITOR, "errors of an edited policy") \
+	X(POST, "/policy/test", OBJECT, "editor.test", "files:o!", BY_EDITOR, "run its tests") \
+	X(POST, "/policy/diff", ITEMS, "editor.diff", "files:o! days:i", BY_EDITOR, "what it would change of past mail") \
+	X(POST, "/policy/apply", OBJECT, "editor.apply", "files:o! message:s! base:s!", BY_EDITOR, "bring it into force") \
 	X(GET, "/history", ITEMS, "policy.history", "limit:i", BY_POLICY, "which policies were in force") \
 	X(GET, "/live", LIVE, "tail", "", BY_READERS, "events as they come") \
 	X(GET, "/domains", ITEMS, "domains.list", "", BY_DOMAINS, "our domains") \
@@ -93,7 +97,7 @@ enum shape {
 	X(GET, "/domains/{domain}/letter", OBJECT, "domains.letter", "language:s", BY_DOMAINS, "a letter to its DNS operator") \
 	X(GET, "/health", OBJECT, "status", "", BY_STAFF, "processes, listeners, counters") \
 	X(GET, "/reputation/{address}", OBJECT, "reputation", "", BY_READERS, "what is known of a client") \
-	X(GET, "/audit", ITEMS, "audit.list", "q:s limit:i before:s", BY_AUDITOR, "who did what") \
+	X(GET, "/audit", ITEMS, "audit.list", "q:s limit:i before:i", BY_AUDITOR, "who did what") \
 	X(GET, "/users", ITEMS, "users.list", "", BY_AUDITOR, "accounts of this console") \
 	X(POST, "/users", OBJECT, "users.add", "name:s! password:s! roles:a! domains:a addresses:a language:s", BY_ADMIN, "a new account") \
 	X(PATCH, "/users/{name}", OBJECT, "users.set", "password:s roles:a domains:a addresses:a language:s disabled:b", BY_ADMIN, "change it") \
@@ -118,7 +122,7 @@ const struct route *api_route(enum http_method method, struct span path, struct 
 /* The name of its {parameter}; "" none. */
 struct span route_parameter(const struct route *r);
 /* The next "name:type" of *members; false: there is none. */
-struct member { struct span name; char type; bool needed; };
+struct member { struct span name, key; char type; bool needed; };	/* key: the command's */
 bool route_member(const char **members, struct member *m);
 
 /* api_request.c */

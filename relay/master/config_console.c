@@ -1,4 +1,4 @@
-/* config_console.c -- `console: {address, certificate, key, tls, names, login}`: the pages for people.
+/* config_console.c -- `console: {address, certificate, key, tls, names, login, policy}`: the pages for people.
  *
  * What is decided there goes over TLS. Without it the pages are served to this machine alone, where a
  * reverse proxy may stand, and only when `tls: off` says so.
@@ -95,10 +95,11 @@ void
 read_console(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "address", "certificate", "key", "tls", "names", "login",
-		NULL };
+		"policy", NULL };
 	static const char *const modes[] = { "off", "required", NULL };
+	static const char *const policies[] = { "show", "edit", NULL };
 	const struct conf_node *n;
-	int v = 1;
+	int v = 1, edits = 0;
 
 	if (map == NULL || (map->kind == CONF_SCALAR && span_is(map->text, "off")) ||
 	    !conf_want(r->d, map, CONF_MAP, "{address, certificate, key}"))
@@ -113,6 +114,10 @@ read_console(struct reader *r, const struct conf_node *map)
 		conf_enum(r->d, n, modes, &v);
 	read_names(r, conf_get(map, "names"));
 	read_login(r, conf_get(map, "login"));
+	if ((n = conf_get(map, "policy")))
+		conf_enum(r->d, n, policies, &edits);
+	r->c->console.edits = edits == 1;
+	n = conf_get(map, "tls");
 	if (v == 1)
 		read_certificate(r, map);
 	else if (!ip_is_loopback(r->c->console.ip))

@@ -110,7 +110,7 @@ person_json(struct json *j, const struct person *p)
 	json_kbool(j, "disabled", p->disabled);
 	json_kint(j, "created", p->created);
 	if (p->seen)
-		json_kint(j, "seen", p->seen);
+		json_kint(j, "last", p->seen);
 }
 
 int
