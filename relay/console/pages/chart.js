@@ -51,7 +51,7 @@ export function Chart({ times, rows, label }) {
 			plot = new uPlot({
 				width: Math.max(200, box.current.clientWidth), height: HEIGHT, legend: { show: false }, cursor: { show: false }, padding: [8, 8, 0, 0],
 				scales: { y: { range: (u, low, high) => [0, Math.max(4, high * 1.08)] } },
-				axes: [{ ...axis, space: 48, values: (u, v) => v.map((s) => f.hour(s)) },
+				axes: [{ ...axis, size: 28, space: 48, values: (u, v) => v.map((s) => f.hour(s)) },
 					{ ...axis, size: 44, values: (u, v) => v.map((n) => (Number.isInteger(n) ? f.compact(n) : "")) }],
 				series: [{}, ...rows.map((r, i) => ({ label: r.name, stroke: colour("--c" + r.colour), width: 2, dash: DASHES[i], points: { show: false } }))],
 			}, [times, ...rows.map((r) => r.values)], box.current);

@@ -27,7 +27,7 @@ export function moment(value, seconds) {
 	const d = date(value), now = new Date();
 	if (!d)
 		return "–";
-	const time = { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}) };
+	const time = { hourCycle: "h23", hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}) };
 	if (day(d) === day(now))
 		return intl(Intl.DateTimeFormat, time).format(d);
 	return intl(Intl.DateTimeFormat, { day: "numeric", month: "short", ...time,
@@ -36,10 +36,10 @@ export function moment(value, seconds) {
 
 export const whole = (value) => {
 	const d = date(value);
-	return d ? intl(Intl.DateTimeFormat, { dateStyle: "full", timeStyle: "long" }).format(d) : "";
+	return d ? intl(Intl.DateTimeFormat, { hourCycle: "h23", dateStyle: "full", timeStyle: "long" }).format(d) : "";
 };
 
-export const hour = (value) => intl(Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit" }).format(date(value));
+export const hour = (value) => intl(Intl.DateTimeFormat, { hourCycle: "h23", hour: "2-digit", minute: "2-digit" }).format(date(value));
 
 const STEPS = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 export function ago(value, from) {

@@ -23,15 +23,15 @@ export const Select = ({ label, options, value, onChange, hint }) => html`<${Fie
 
 /* One field that searches when it is sent: the address then says it. */
 export function Search({ label, value, onSearch, hint, children, placeholder }) {
-	const field = useRef();
+	const field = useRef(), id = useId();
 	const [text, set] = useState(value || "");
 	useEffect(() => set(value || ""), [value]);
 	return html`<form class="search" role="search" onSubmit=${(e) => {
 		e.preventDefault();
 		onSearch(text.trim());
-	}}><${Field} label=${label} hint=${hint} wide>${(p) => html`<input ...${p} ref=${field} type="search" name="q" value=${text} autocomplete="off" spellcheck="false"
+	}}><${Field} label=${label} wide>${(p) => html`<input ...${p} ref=${field} type="search" aria-describedby=${hint ? id : undefined} name="q" value=${text} autocomplete="off" spellcheck="false"
 		autocapitalize="off" placeholder=${placeholder} onInput=${(e) => set(e.target.value)}/>`}<//>
-	${children}<button class="main">${t("search")}</button></form>`;
+	${children}<button class="main">${t("search")}</button>${hint && html`<p class="hint" id=${id}>${hint}</p>`}</form>`;
 }
 
 /* Cursor paging: the newest, and what is older than the last shown. */

@@ -96,7 +96,7 @@ export function Frame({ at, home, children }) {
 			const mine = pages.filter(may);
 			return mine.length > 0 && html`<div>${title && html`<h2>${t(title)}</h2>`}<ul>${mine.map((p) => html`<li><a href=${"#/" + p}
 				aria-current=${p === now ? "page" : undefined}>${t("nav." + p)}</a></li>`)}</ul></div>`;
-		})}<div class="fold"><a href="#/me">${t("nav.me")}</a></div></nav></div>
+		})}<div class="fold stack"><a href="#/me">${t("nav.me")}</a><${Languages}/></div></nav></div>
 		<main id="main" tabindex="-1">${children}</main>
 	</div>`;
 }

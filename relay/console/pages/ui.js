@@ -141,7 +141,9 @@ export const Section = ({ title, children, level = 2, acts, kind }) => html`<sec
 
 /* ---- tables ---- */
 
-/* columns: {key, label, cell(row), num, wide, hide}; on a narrow page each row becomes a card, its roles said aloud
+const cell = (c, r) => (c.cell ? c.cell(r) : html`<${Text} value=${r[c.key]}/>`);
+
+/* columns: {key, label, cell(row), num, tight, wide (long texts: a few lines of each), full (all lines), hide}; on a narrow page each row becomes a card, its roles said aloud
  * because display: block takes them away. chosen/choose: a Set of keys, for acts on many. */
 export function Table({ caption, columns, rows, id, empty, chosen, choose, label }) {
 	if (!rows.length)
@@ -169,7 +171,7 @@ export function Table({ caption, columns, rows, id, empty, chosen, choose, label
 			${chosen && html`<td role="cell" class="pick"><label class="box"><input type="checkbox" checked=${chosen.has(key(r))}
 				onChange=${(e) => toggle([key(r)], e.target.checked)}/><span class="unseen">${t("choose.one", { name: label ? label(r) : key(r) })}</span></label></td>`}
 			${shown.map((c) => html`<td role="cell" data-label=${c.label} class=${[c.num && "num", c.wide && "wide", c.tight && "tight"].filter(Boolean).join(" ") || undefined}>
-				${c.cell ? c.cell(r) : html`<${Text} value=${r[c.key]}/>`}</td>`)}
+				${c.wide && !c.full ? html`<div class="clip">${cell(c, r)}</div>` : cell(c, r)}</td>`)}
 		</tr>`)}</tbody></table></div>`;
 }
 

@@ -13,9 +13,9 @@ function Plan({ domain }) {
 	return html`<${Section} title=${t("domains.dns")} acts=${html`<button type="button" class="small" onClick=${from.reload}>${t("domains.look-again")}</button>`}><p class="quiet small">${t("domains.dns.what")}</p>
 	<${Loaded} from=${from}>${(d) => html`<${Table} caption=${t("domains.dns")} rows=${d.items || []} empty=${html`<${Empty} title=${t("domains.dns.none")}/>`} columns=${[
 		{ label: t("state"), tight: true, cell: (r) => html`<${State} state=${seen(r)}/>` }, { label: t("domains.topic"), cell: (r) => html`<span class="strong"><${Text} value=${(r.topic || "").toUpperCase()}/></span>` },
-		{ label: t("name"), wide: true, cell: (r) => html`<code><${Text} value=${r.name}/></code>` }, { label: t("type"), key: "type" },
-		{ label: t("domains.wanted"), wide: true, cell: (r) => html`<div class="stack"><code><${Text} value=${r.value}/></code><div><${Copy} text=${String(r.value ?? "")}/></div></div>` },
-		{ label: t("domains.seen"), wide: true, cell: (r) => html`<code><${Text} value=${flat(r.seen ?? r.detail)}/></code>` },
+		{ label: t("name"), wide: true, full: true, cell: (r) => html`<code><${Text} value=${r.name}/></code>` }, { label: t("type"), key: "type" },
+		{ label: t("domains.wanted"), wide: true, full: true, cell: (r) => html`<div class="stack"><code><${Text} value=${r.value}/></code><div><${Copy} text=${String(r.value ?? "")}/></div></div>` },
+		{ label: t("domains.seen"), wide: true, full: true, cell: (r) => html`<code><${Text} value=${flat(r.seen ?? r.detail)}/></code>` },
 	]}/>`}<//><//>`;
 }
 
