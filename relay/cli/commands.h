@@ -19,6 +19,7 @@ int command_usage(const char *name);
 /* The whole tool: options, command, exit status. */
 int cli_main(int argc, char **argv);
 
+int cmd_audit(int argc, char **argv, const struct cli *cli);
 int cmd_auth(int argc, char **argv, const struct cli *cli);
 int cmd_directory(int argc, char **argv, const struct cli *cli);
 int cmd_diff(int argc, char **argv, const struct cli *cli);

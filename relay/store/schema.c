@@ -124,6 +124,16 @@ static const char *const steps[DB_VERSION] = {
 	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
 	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
 	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
+	/* Who changed what (audit.h). A number is used once, also after rows were deleted at the end. */
+	[4] =
+	"CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
+	" who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,"
+	" key INTEGER NOT NULL,"	/* keyring_number; 0 none */
+	" hash BLOB NOT NULL);"
+	"CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN"
+	" SELECT RAISE(ABORT, 'the audit log is not changed'); END;"
+	"CREATE TABLE audit_base(one INTEGER PRIMARY KEY CHECK(one=1), seq INTEGER NOT NULL,"
+	" hash BLOB NOT NULL, key INTEGER NOT NULL, mac BLOB NOT NULL);",
 };
 
 const char *
