@@ -33,7 +33,7 @@ BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 SANITIZED = "sanitized" in BUILD
 # The EICAR test string, in two halves so that no scanner objects to this file.
 EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-" + "STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-DEADLINE = float(os.environ.get("LAB_DEADLINE", "30"))
+DEADLINE = float(os.environ.get("LAB_DEADLINE", "90"))
 
 
 LABS = []       # those that are open
