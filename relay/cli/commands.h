@@ -47,6 +47,7 @@ int cmd_session(int argc, char **argv, const struct cli *cli);
 int cmd_simulate(int argc, char **argv, const struct cli *cli);
 int cmd_spool(int argc, char **argv, const struct cli *cli);
 int cmd_status(int argc, char **argv, const struct cli *cli);
+int cmd_store(int argc, char **argv, const struct cli *cli);
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);

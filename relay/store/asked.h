@@ -29,6 +29,10 @@ void do_audit_list(struct asked *q, int fd);
 void do_audit_head(struct asked *q, int fd);
 void do_audit_verify(struct asked *q, int fd);
 
+/* store_keys.c */
+void do_store_keys(struct asked *q, int fd);
+void do_store_restart(struct asked *q, int fd);
+
 /* approve_control.c */
 void do_approve(struct asked *q, int fd);	/* held.approve, held.deny */
 void do_deny(struct asked *q, int fd);

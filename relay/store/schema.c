@@ -134,6 +134,8 @@ static const char *const steps[DB_VERSION] = {
 	" SELECT RAISE(ABORT, 'the audit log is not changed'); END;"
 	"CREATE TABLE audit_base(one INTEGER PRIMARY KEY CHECK(one=1), seq INTEGER NOT NULL,"
 	" hash BLOB NOT NULL, key INTEGER NOT NULL, mac BLOB NOT NULL);",
+	[5] =	/* what the store remembers of itself */
+	"CREATE TABLE setting(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;",
 };
 
 const char *

@@ -28,7 +28,6 @@
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
 #define SETTLE_US (5 * US_PER_SEC)
-#define MOVE_ROWS 5000		/* looked at every second */
 #define HEAD_US (3600 * US_PER_SEC)
 
 static struct timeval
@@ -401,22 +400,6 @@ store_start(struct runtime *rt, struct err *err)
 	return 0;
 }
 
-/* To the newest key, a little every second. */
-static void
-move_keys(struct store *s)
-{
-	struct err err;
-	int r;
-
-	if (s->moving.done || s->batch.failing)
-		return;
-	store_settle(s);
-	r = sealed_migrate(s->db, &s->moving.kind, &s->moving.row, MOVE_ROWS, &err);
-	if (r == -1)
-		log_warn("what older keys have sealed stays as it is for now: %s", err.text);
-	s->moving.done = r != 1;
-}
-
 /* What the log of another machine has, nobody cuts off here unseen. */
 static void
 log_head(struct store *s)
@@ -447,7 +430,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	reports_tick(s->tls, clock_real(), clock_mono());
 	store_policy_write(s);
 	store_expire(s);
-	move_keys(s);
+	store_keys_tick(s);
 	log_head(s);
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
@@ -468,20 +451,6 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	runtime_finish(s->rt);
 }
 
-static void
-say_unreadable(struct store *s)
-{
-	uint64_t all, lost;
-	struct err err;
-
-	if (sealed_unreadable(s->db, &all, &lost, &err) == -1)
-		log_error("%s", err.text);
-	else if (lost)
-		log_error("%llu of %llu kept messages cannot be read: the key they are sealed with is not in %s. "
-		    "Put its line back, before the others, and start anew; until then they stay as they are",
-		    (unsigned long long)lost, (unsigned long long)all, s->rt->conf->store_key);
-}
-
 static int
 store_run(struct runtime *rt, struct err *err)
 {
@@ -492,9 +461,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->rt = rt;
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
 		return -1;
-	db_use_keys(s->db, s->keys);
-	say_unreadable(s);
-	s->moving.row = INT64_MIN;
+	store_keys_begin(s);
 	s->batch.arena = arena_new(1u << 20);
 	s->batch.room = BATCH_EVENTS;
 	s->batch.events = calloc(s->batch.room, sizeof(*s->batch.events));

@@ -115,6 +115,10 @@ bool span_is_plain(struct span s);		/* one line of printable ASCII: fit for an S
 /* approve_link.c */
 int approve_link(struct store *s, struct link *l, struct frame *f);
 
+/* store_keys.c */
+void store_keys_begin(struct store *s);
+void store_keys_tick(struct store *s);
+
 /* store_policy.c */
 void store_policy_write(struct store *s);	/* what waits, if anything does */
 int store_policy(struct runtime *rt, struct frame *f);
