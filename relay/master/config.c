@@ -400,7 +400,7 @@ read_limits(struct reader *r, const struct conf_node *map)
 static void
 read_top(struct reader *r, const struct conf_node *root)
 {
-	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
+	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
@@ -436,6 +436,9 @@ read_top(struct reader *r, const struct conf_node *root)
 	text_of(r, conf_get(root, "policy"), "a folder", &s);
 	c->policy_dir = path_of(r, s);
 	read_store(r, conf_get(root, "store"));
+	s = SPAN_LIT("keys/store.key");
+	text_of(r, conf_get(root, "store_key"), "a file", &s);
+	c->store_key = path_of(r, s);
 	if ((n = conf_get(root, "counters")) && !(n->kind == CONF_SCALAR && span_is(n->text, "local")))
 		error_at(r, n, "local", "only `counters: local` is in this version");
 	if (!text_of(r, conf_get(root, "postmaster"), "an address", &c->postmaster))

@@ -316,6 +316,7 @@ struct config {
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */
+	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
 	const struct conf_net *networks;
