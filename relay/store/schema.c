@@ -16,7 +16,6 @@
 #include "store/schema.h"
 
 static const char *const steps[] = {
-	
 	"PRAGMA application_id=1349743730;"	/* DB_APPLICATION */
 	"CREATE TABLE message("
 	" id INTEGER PRIMARY KEY,"
@@ -67,7 +66,6 @@ static const char *const steps[] = {
 	" method INTEGER NOT NULL,"	/* 1: zstd */
 	" bytes BLOB NOT NULL);",
 	/* What verdicts rested on (basis.h) and the policies they were judged by (policies.h). */
-	
 	"CREATE TABLE verdict(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"	/* not packed yet */
 	"CREATE TABLE verdict_pack(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" first INTEGER NOT NULL, last INTEGER NOT NULL,"	/* ids */
@@ -104,7 +102,6 @@ static const char *const steps[] = {
 	" detail TEXT, PRIMARY KEY(day, domain, uri)) WITHOUT ROWID;"
 	"CREATE INDEX tls_report_next ON tls_report(next) WHERE state=1;",
 	/* Approvals (approval_db.h), and mail of our own on its way to the queue. */
-	
 	"CREATE TABLE approval("	/* what each rule asks for that holds the row */
 	" kid INTEGER NOT NULL, rule TEXT NOT NULL, decider TEXT, approvals INTEGER NOT NULL,"
 	" PRIMARY KEY(kid, rule)) WITHOUT ROWID;"
@@ -141,7 +138,6 @@ static const char *const steps[] = {
 	"CREATE INDEX bayes_message_by ON bayes_message(by, decided) WHERE by IS NOT NULL;"
 	"CREATE INDEX bayes_message_source ON bayes_message(source, decided) WHERE source IS NOT NULL;",
 	/* Who changed what (audit.h). A number is used once, also after rows were deleted at the end. */
-	
 	"CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
 	" who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,"
 	" key INTEGER NOT NULL,"	/* keyring_number; 0 none */
