@@ -378,7 +378,7 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_MEMBERSHIPS:
 		return messages_memberships(&rx->messages, f, clock_mono());
 	case FRAME_RCPT_TOLD:
-		return asking_told(rx->asking, f);
+		return asking_told(rx->asking, l, f);
 	case FRAME_FOUND:
 		return asking_found(rx->asking, f);
 	case FRAME_LOGIN_RESULT:
