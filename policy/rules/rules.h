@@ -451,6 +451,8 @@ struct span eval_why_not(struct eval *e, const struct cond *c, bool *partly);
 /* --- facts.c: the moment, and what others have found out about inbound mail ---------- */
 
 /* Is what the atom asks for known at all? */
+/* For qsort and bsearch over spans: by their bytes. */
+int span_order(const void *a, const void *b);
 bool fact_known(const struct atom *a, const struct facts *f);
 bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
 struct span fact_why(struct eval *e, const struct atom *a);
