@@ -9,6 +9,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
+ *	audit.*, store.*			see audit_control.c, store_keys.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -454,6 +455,7 @@ do_delete(struct asked *q, int fd)
 #define SEES_ALL (PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(REVIEWER) | PRINCIPAL_BIT(EDITOR) | \
 	PRINCIPAL_BIT(AUDITOR))
 #define POLICY SEES_ALL
+#define ITSELF (~0u)		/* it limits what it shows and does */
 #define EDITS PRINCIPAL_BIT(EDITOR)	/* what the role editor asks for them */
 
 static const struct command {
@@ -481,6 +483,11 @@ static const struct command {
 	{ "deny", true, do_deny },
 	{ "approval.show", false, do_approval_show },
 	{ "approval.act", false, do_approval_act },
+	{ "audit.list", false, do_audit_list, ITSELF },
+	{ "store.keys", false, do_store_keys },
+	{ "store.restart", false, do_store_restart },
+	{ "audit.head", false, do_audit_head, ITSELF },
+	{ "audit.verify", false, do_audit_verify, ITSELF },
 };
 
 static const struct command *
