@@ -5,6 +5,7 @@ writing, and words of 200 letters. A page that ran one of the scripts would set 
 that is asked stands in Mock.asked, for tests to look at. The real API is tested by test_console*.py.
 """
 import http.server
+import itertools
 import json
 import os
 import queue
@@ -122,7 +123,7 @@ class Mock:
         self.lists = [{"v": 1, "number": n, "scope": "user", "owner": "user@example.org", "list": ["allow", "block"][n % 2], "what": w, "reason": SCRIPT if n else "a friend",
                        "by": "user", "time": NOW, "expires": None, "state": "active"} for n, w in enumerate(["@example.net", SCRIPT + "@evil.example"])]
         self.empty = False
-        self.live = []
+        self.live, self.keys = [], itertools.count()
         mock = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -145,6 +146,7 @@ class Mock:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *a: None      # a browser that hangs up
         self.url = "http://127.0.0.1:%d/" % self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -241,7 +243,7 @@ class Mock:
                 raise Fault(401, "login", "name or password are wrong")
             if name == "totp" and body.get("code") != "123456":
                 raise Fault(401, "totp", "a code is needed")
-        key = "s%d" % len(self.sessions)
+        key = "s%d" % next(self.keys)
         self.sessions[key] = {"v": 1, "name": name, "roles": ROLES[name], "domains": ["example.org"] if name == "domain" else [],
                               "addresses": ["user@example.org"] if name == "user" else [], "language": "en", "csrf": "c" + key, "totp": name == "totp"}
         return self.sessions[key], key
