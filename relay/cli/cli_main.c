@@ -156,6 +156,11 @@ const struct command commands[] = {
 	{ "simulate", "the SMTP answers a client would get, without sending",
 	    "simulate --client IP [--helo NAME] --from ADDRESS --to ADDRESS,... [--listener NAME]\n"
 	    "         [--user NAME] [--tls] [--no-antivirus] [FILE.eml]", cmd_simulate },
+	{ "users", "accounts of the console; add and password ask for a password",
+	    "users [list]\n"
+	    "users add NAME --role R… [--domain D…] [--address A…] [--language en|fr] [--no-password]\n"
+	    "users set NAME [--role R…] [--domain D…] [--address A…] [--language en|fr] [--disable|--enable]\n"
+	    "users password NAME\nusers remove NAME\nusers totp NAME [--off]", cmd_users },
 	{ "passwd", "a line for the file of users (auth.file); asks for the password",
 	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },

@@ -140,6 +140,19 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE INDEX bayes_message_time ON bayes_message(time);"
 	"CREATE INDEX bayes_message_by ON bayes_message(by, decided) WHERE by IS NOT NULL;"
 	"CREATE INDEX bayes_message_source ON bayes_message(source, decided) WHERE source IS NOT NULL;",
+	[5] =	/* People of the console, and who of them is signed in (people_db.h) */
+	"CREATE TABLE person("
+	" name TEXT PRIMARY KEY COLLATE NOCASE,"
+	" hash TEXT,"			/* scrypt; NULL: no password */
+	" roles INTEGER NOT NULL,"	/* PRINCIPAL_BIT */
+	" domains TEXT, addresses TEXT,"	/* lines */
+	" language TEXT, totp BLOB, totp_step INTEGER NOT NULL DEFAULT 0, recovery BLOB,"
+	" disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, seen INTEGER NOT NULL DEFAULT 0"
+	") WITHOUT ROWID;"
+	"CREATE TABLE session("
+	" hash TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, principal TEXT, language TEXT,"
+	" ip TEXT, created INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX session_name ON session(name COLLATE NOCASE);",
 };
 
 const char *

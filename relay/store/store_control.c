@@ -24,6 +24,7 @@
 #include "log.h"
 #include "store/asked.h"
 #include "store/bayes.h"
+#include "store/people.h"
 #include "store/tlsrpt.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
@@ -516,6 +517,8 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		q.reply = NULL;
 	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
 		bayes_client(&q);
+	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("users."))) {
+		users_client(&q, jval_text(v, "cmd"));
 	} else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
 		say_error(&q, "the store knows no such command");
 	else
