@@ -291,7 +291,7 @@ class Mock:
         if path.startswith("/queue/messages/"):
             return queued(1)
         if path.startswith("/queue/") and method == "POST":
-            return {"v": 1, "count": 812} if body.get("count") else {"v": 1, "count": 812}
+            return {"v": 1, "act": path[7:], "matched": 812, "done": 0 if body.get("count") else 812}
         if path == "/kept":
             state = query.get("state", "waiting")
             return self.page([k for k in (kept(n, query.get("kind", "hold")) for n in range(1, 31)) if (k["kid"] in self.gone) == (state != "waiting")], query)
@@ -331,9 +331,9 @@ class Mock:
         if path == "/policy":
             return {"v": 1, "hash": self.hash, "rules": [] if self.empty else [rule(n) for n in range(9)]}
         if path == "/policy/files":
-            return self.page([{"v": 1, "name": "10-base.yaml", "size": 812}, {"v": 1, "name": "20-dlp.yaml", "size": len(RULES_TEXT)}], query)
+            return {"v": 1, "hash": self.hash, "writable": True, "files": [{"name": "10-base.yaml", "size": 812}, {"name": "20-dlp.yaml", "size": len(RULES_TEXT)}]}
         if path.startswith("/policy/files/"):
-            return {"v": 1, "name": path[14:], "text": RULES_TEXT}
+            return {"v": 1, "name": path[14:], "text": RULES_TEXT, "hash": self.hash}
         if path == "/policy/check":
             diags = []
             for name, text in body["files"].items():
@@ -343,16 +343,18 @@ class Mock:
                                       "hint": "did you mean `when`?"})
             return {"v": 1, "ok": not diags, "diags": diags}
         if path == "/policy/test":
-            return {"v": 1, "ok": True, "passed": 12, "failed": 0, "items": []}
+            return {"v": 1, "ok": True, "passed": 12, "failed": 0, "text": "", "diags": []}
         if path == "/policy/diff":
-            return {"v": 1, "messages": 4810, "changed": 1, "items": [{"id": ident(3), "was": "deliver", "now": "hold", "rules": ["cards-outside"]}]}
+            return {"v": 1, "more": False, "items": [{"v": 1, "id": "cards-outside", "mode": "enforce", "was": 3, "would": 2, "newly": 0, "gone": 1, "unknown": 0},
+                                                       {"v": 1, "policy": self.hash, "messages": 4810, "same": 4809, "changed": 1, "cannot_be_replayed": 0,
+                                                        "newly": {"hold": 0, "release": 1}}]}
         if path == "/policy/apply":
             if body["base"] != self.hash:
                 raise Fault(409, "conflict", "another policy is in force")
             self.hash = "a0b1c2d3e4f50617"
             return {"v": 1, "hash": self.hash}
         if path == "/history":
-            return self.page([{"v": 1, "time": NOW, "hash": self.hash, "by": "admin", "message": SCRIPT}], query)
+            return self.page([{"v": 1, "time": NOW, "policy": self.hash, "how": "edit", "by": "admin", "uid": 0, "commit": None, "message": SCRIPT}], query)
         if path == "/domains":
             return self.page([{"v": 1, "domain": "example.org", "deliver_to": ["10.1.2.3:25"], "recipients": "callout", "spam": "normal", "dkim": [{"selector": "gw2026"}]}], query)
         if path.endswith("/dns"):
