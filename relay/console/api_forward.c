@@ -156,6 +156,7 @@ guess(struct span text, int *status, const char **code)
 		{ "too many", "busy", 503 }, { "interrupted", "busy", 503 },
 		{ "no message with this id", "not-found", 404 }, { "no such message", "not-found", 404 },
 		{ "is not in the queue", "not-found", 404 },
+		{ "not allowed", "forbidden", 403 },
 	};
 
 	*status = 400;

@@ -27,6 +27,8 @@
 #define REQUEST_MAX (1u << 20)
 #define CLIENT_SECONDS 10	/* to send its line */
 #define CLIENTS_MAX 64
+#define STAFF (PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR) | PRINCIPAL_BIT(REVIEWER) | \
+	PRINCIPAL_BIT(EDITOR) | PRINCIPAL_BIT(DOMAIN_ADMIN))
 
 struct visitor {
 	struct master *m;
@@ -230,6 +232,7 @@ hand_over(struct master *m, int fd, uint32_t uid, struct span request)
 	struct span cmd;
 	struct proc *p;
 	struct buf b;
+	struct err err;
 	bool known;
 
 	if (!span_starts(request, head)) {
@@ -239,10 +242,17 @@ hand_over(struct master *m, int fd, uint32_t uid, struct span request)
 	cmd = span_from(request, head.n);
 	cmd.n = span_find(cmd, '"');
 	if (span_is(cmd, "status")) {
-		status(m, fd);
+		if (principal_may(request, uid, STAFF, NULL, &err) == -1)
+			answer_error(fd, err.text);
+		else
+			status(m, fd);
 		return;
 	}
 	if (span_is(cmd, "reload")) {
+		if (principal_may(request, uid, PRINCIPAL_BIT(EDITOR), NULL, &err) == -1) {
+			answer_error(fd, err.text);
+			return;
+		}
 		reload_wait(m, fd, uid);
 		return;
 	}
