@@ -404,7 +404,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
+		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
 		"directory", "journal", "tls_reports", "verify", "antispam", NULL };
 	static const char *const later[] = { "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
@@ -436,6 +436,11 @@ read_top(struct reader *r, const struct conf_node *root)
 	s = SPAN_LIT("policy.d");
 	text_of(r, conf_get(root, "policy"), "a folder", &s);
 	c->policy_dir = path_of(r, s);
+	s = SPAN_LIT("templates");
+	text_of(r, conf_get(root, "templates"), "a folder", &s);
+	c->templates_dir = path_of(r, s);
+	if ((n = conf_get(root, "templates")))
+		c->templates_line = n->line;
 	read_store(r, conf_get(root, "store"));
 	if ((n = conf_get(root, "counters")) && !(n->kind == CONF_SCALAR && span_is(n->text, "local")))
 		error_at(r, n, "local", "only `counters: local` is in this version");
