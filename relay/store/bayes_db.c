@@ -94,13 +94,15 @@ static int
 evict(struct bayes_db *b, struct err *err)
 {
 	struct bayes_eviction e;
-	sqlite3_stmt *st = db_stmt(b->db, "DELETE FROM bayes_token WHERE spam+ham<=? AND day<=?", err);
+	sqlite3_stmt *st = db_stmt(b->db, "DELETE FROM bayes_token WHERE spam+ham<=?1 AND"
+	    " (day<?2 OR (day=?2 AND token<=?3))", err);
 
 	if (st == NULL)
 		return -1;
 	bayes_table_evict(&b->table, &e);
 	db_int(st, 1, e.count);
 	db_int(st, 2, e.day);
+	db_int(st, 3, e.token);
 	return db_run(b->db, st, err);
 }
 
