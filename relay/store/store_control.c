@@ -9,6 +9,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
+ *	audit.*, store.*			see audit_control.c, store_keys.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -474,6 +475,11 @@ static const struct command {
 	{ "deny", true, do_deny },
 	{ "approval.show", false, do_approval_show },
 	{ "approval.act", false, do_approval_act },
+	{ "audit.list", false, do_audit_list },
+	{ "store.keys", false, do_store_keys },
+	{ "store.restart", false, do_store_restart },
+	{ "audit.head", false, do_audit_head },
+	{ "audit.verify", false, do_audit_verify },
 };
 
 static const struct command *
