@@ -148,6 +148,10 @@ static const char *const steps[] = {
 	" hash BLOB NOT NULL, key INTEGER NOT NULL, mac BLOB NOT NULL);",
 	/* what the store remembers of itself */
 	"CREATE TABLE setting(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;",
+	/* The classifier's secret, sealed (sealed.h) as that of approvals cannot be: by a row's number. */
+	"CREATE TABLE bayes_secret(one INTEGER PRIMARY KEY CHECK(one=1), bytes BLOB NOT NULL);"
+	"INSERT INTO bayes_secret(one, bytes) SELECT 1, value FROM secret WHERE name='bayes';"
+	"DELETE FROM secret WHERE name='bayes';",
 };
 
 int
