@@ -406,7 +406,6 @@ read_top(struct reader *r, const struct conf_node *root)
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
 		"directory", "journal", "tls_reports", "verify", "antispam", NULL };
-	static const char *const later[] = { "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -415,7 +414,6 @@ read_top(struct reader *r, const struct conf_node *root)
 	char host[256] = "";
 
 	conf_check_keys(r->d, root, "postern.yaml", known);
-	refuse_later(r, root, later);
 	if ((n = conf_get(root, "version")) == NULL)
 		error_at(r, root, "version: 1", "`version` is missing");
 	else if (n->kind != CONF_SCALAR || !span_is(n->text, "1"))
