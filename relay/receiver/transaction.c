@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "log.h"
 #include "receiver/asking.h"
+#include "receiver/listed.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/upstream.h"
@@ -276,8 +277,11 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
 		return 0;
 	}
+	listed_client(c, s);
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
 	note_limit(c, s, &why);
+	if (r->code == 0 && is_foreign(s, env))
+		listed_rcpt(c, s, rcpt->address, r);
 	if (r->code == 554)
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
 	if (r->code == 0 && env->nrecipients == 0)
