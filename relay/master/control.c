@@ -49,6 +49,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
 	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 	{ "approval", ROLE_STORE },
+	{ "lists", ROLE_STORE },
 	{ "tlsrpt", ROLE_STORE },
 };
 

@@ -372,6 +372,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	reports_tick(s->tls, clock_real(), clock_mono());
 	store_policy_write(s);
 	store_expire(s);
+	lists_tick(s, clock_real());
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }
@@ -386,6 +387,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	reports_flush(s->tls);
 	store_policy_write(s);
 	store_tails_end(s);
+	lists_end(s);
 	db_close(&s->db);
 	runtime_finish(s->rt);
 }
@@ -415,7 +417,7 @@ store_run(struct runtime *rt, struct err *err)
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
 	arm(s->tick, TICK_US);
-	return 0;
+	return lists_start(s, err);
 }
 
 static void

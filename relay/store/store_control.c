@@ -9,6 +9,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
+ *	lists.*					see lists_control.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -463,6 +464,13 @@ static const struct command {
 	{ "policy.archive", false, do_policy_archive },
 	{ "policy.history", false, do_policy_history },
 	{ "policy.hits", false, do_policy_hits },
+	{ "lists.list", false, do_lists_list },
+	{ "lists.add", false, do_lists_add },
+	{ "lists.request", false, do_lists_request },
+	{ "lists.remove", false, do_lists_remove },
+	{ "lists.approve", false, do_lists_approve },
+	{ "lists.deny", false, do_lists_deny },
+	{ "lists.check", false, do_lists_check },
 	{ "list", true, do_list },
 	{ "show", true, do_show },
 	{ "release", true, do_release },
