@@ -140,7 +140,7 @@ const struct command commands[] = {
 	    "  status 1 when it is on a blocklist, or locked", cmd_reputation },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
-	{ "lists", "allow and block lists of senders: of the administrators, of a domain, of a recipient",
+	{ "lists", "allow and block lists of senders: for all, a domain, a user",
 	    "lists [list] [OWNER|all] [--allow|--block] [--requests] [--find TEXT] [--limit N]\n"
 	    "lists add allow|block WHAT [--for ADDRESS|DOMAIN] [--expires 30d|DATE|--forever]\n"
 	    "          [--reason TEXT] [--owner WHO] [--unauthenticated]\n"

@@ -75,6 +75,7 @@
 	X(DMARC_FAILED, "inbound_dmarc_failed", "of them that failed DMARC") \
 	X(UNRATED, "inbound_unrated", "of them that the spam filter should have rated and did not") \
 	X(LISTS_ENTRIES, "lists_entries", "entries in the lists of senders") \
+	X(LISTS_GENERATION, "lists_generation", "of the lists of senders that a receiver took last") \
 	X(LISTS_REFUSED, "lists_refused", "recipients refused because the sender or client is blocked") \
 	X(LISTS_BLOCKED, "lists_blocked", "messages a block list speaks of for somebody") \
 	X(LISTS_ALLOWED, "lists_allowed", "messages an allow list speaks of for somebody") \

@@ -55,6 +55,7 @@ listed_take(struct receiver *rx, struct frame *f)
 	}
 	rx->lists = l;
 	rx->messages.book = &l->book;
+	counter_set(COUNTER_LISTS_GENERATION, l->book.generation);
 	if (old) {
 		munmap(old->map, old->size);
 		free(old);

@@ -690,6 +690,7 @@ do_lists_check(struct asked *q, int fd)
 		if (may(q, (enum list_scope)proved.v[i].scope, proved.v[i].owner, true))
 			put_hit(q, &proved, i);
 	j = open_line(q->reply);
+	json_kuint(&j, "generation", q->s->lists.book.generation);
 	put_case(q, &j, "proved", &proved);
 	put_case(q, &j, "unproved", &unproved);
 	close_line(q->reply, &j);
