@@ -298,6 +298,7 @@ struct conf_console {
 	struct ip ip;
 	uint16_t port;			/* 0: there is none */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
+	bool edits;			/* the policy may be edited in it */
 };
 
 struct config {

@@ -488,6 +488,8 @@ wanted(const struct config *c, enum role role)
 		return c->ocr.on;
 	case ROLE_CONSOLE:
 		return c->console.port > 0;
+	case ROLE_EDITOR:
+		return c->console.edits;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

@@ -57,7 +57,7 @@ struct receiver {
 	struct conn *first, *doomed;
 	struct link *store;
 	struct lists_held *lists;	/* listed.c; NULL: none came yet */
-	struct newest directories;
+	struct newest directories, signers;
 	struct logins *logins;
 	struct asking *asking;
 	size_t nscanners;

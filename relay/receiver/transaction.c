@@ -61,6 +61,7 @@ journal_send(struct receiver *rx, const struct msg_event *ev)
 		counter_add(COUNTER_EVENTS_LOST, 1);
 		return;
 	}
+	ASSERT(buf_size(b) == 0);
 	event_encode(b, ev);
 	if (buf_failed(b) || link_send(rx->store, FRAME_EVENT, 0, buf_data(b), -1) == -1)
 		counter_add(COUNTER_EVENTS_LOST, 1);
