@@ -84,6 +84,12 @@ struct listed {		/* an entry of a list that speaks of this message */
 enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
 	SPAM_SOURCE_HEADER, SPAM_SOURCES };
 
+/* A word and how much it speaks for spam. */
+struct bayes_told {
+	struct span word;	/* "host:shop.example"; of what people wrote "word#1f2e3d4c", its hash */
+	double p;		/* 0 ham, 1 spam */
+};
+
 /* The facts of inbound mail beside the authentication results each say whether they are known:
  * a client that is on no list is not the same as one nobody looked up. A condition on what is
  * not known does not hold, turned by `not` or not. */
@@ -114,6 +120,10 @@ struct facts {
 	bool lists_known;	/* the lists of senders were looked into */
 	const struct listed *listings;
 	size_t nlistings;
+	bool bayes_known;	/* the classifier (bayes.h) has learnt enough to be asked */
+	uint8_t bayes;		/* per cent, rounded down: 0 ham, 100 spam */
+	const struct bayes_told *bayes_told;	/* why, for people; the strongest first */
+	size_t nbayes_told;
 	struct memberships members;
 };
 

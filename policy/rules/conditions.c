@@ -449,6 +449,7 @@ atom_ask(struct eval *e, const struct atom *a)
 	case ATOM_DNSBL:
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
+	case ATOM_BAYES:
 		return fact_ask(e, a);
 	case ATOM_LISTED:
 		break;		/* eval_atom's */
@@ -650,6 +651,7 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_DNSBL:
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
+	case ATOM_BAYES:
 		return fact_why(e, a);
 	case ATOM_LISTED:
 		return listed_why(e, a);

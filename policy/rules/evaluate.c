@@ -61,6 +61,8 @@ wake_facts(struct judge *j)
 		wake(p, flags + SIGNAL_REPUTATION, j->base);
 	if (f->lists_known && f->nlistings)
 		wake(p, flags + SIGNAL_LISTED, j->base);
+	if (f->bayes_known)
+		wake(p, flags + SIGNAL_BAYES, j->base);
 }
 
 static void

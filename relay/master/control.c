@@ -50,7 +50,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 	{ "approval", ROLE_STORE },
 	{ "lists", ROLE_STORE },
-	{ "tlsrpt", ROLE_STORE }, { "editor", ROLE_EDITOR },
+	{ "tlsrpt", ROLE_STORE }, { "editor", ROLE_EDITOR }, { "bayes", ROLE_STORE },
 };
 
 static void

@@ -97,6 +97,7 @@ struct master {
 	struct { int fd; uint64_t generation, size; uint32_t entries; } lists;	/* of senders; fd 0: none yet */
 	struct watch *watch;	/* files the policy refers to */
 	struct av_watch *av;	/* signatures of the antivirus */
+	struct { uint64_t generation, size; int fd; } bayes;	/* the classifier's model; fd 0: none */
 };
 
 /* processes.c */
@@ -120,6 +121,11 @@ void history_forget(struct generation *g);
 /* lists.c */
 int lists_seen(struct master *m, const struct proc *p, struct frame *f);	/* the store's LISTS frame */
 void lists_tell(struct master *m, struct proc *p);	/* a receiver; NULL: all */
+
+/* bayes.c */
+/* The store's BAYES frame. -1: its body breaks the rules. */
+int bayes_published(struct master *m, const struct proc *p, struct frame *f);
+void bayes_tell(const struct master *m, struct proc *p);	/* a worker that became ready */
 
 /* reload.c */
 void reload_begin(struct master *m, const char *how, uint32_t uid);

@@ -165,6 +165,7 @@ proc_ready(struct master *m, struct proc *p)
 		return;
 	p->state = PROC_READY;
 	log_debug("%s[%d] is ready", role_name(p->role), (int)p->pid);
+	bayes_tell(m, p);
 	if (has_peers(p))
 		proc_wire(m, p);
 	if (p->role == ROLE_STORE)
@@ -247,6 +248,8 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 		return history_seen(m, p, f);
 	case FRAME_LISTS:
 		return lists_seen(m, p, f);
+	case FRAME_BAYES:
+		return bayes_published(m, p, f);
 	case FRAME_AS:
 		return control_as(m, f);
 	case FRAME_WORKER:

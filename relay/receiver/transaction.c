@@ -90,7 +90,8 @@ journal_refused(struct receiver *rx, const struct envelope *env, const struct re
 void
 journal_basis(struct receiver *rx, const struct message *m)
 {
-	struct msg_basis msg = { m->id, m->verdict.basis, m->t->hold_rule, m->t->hold };
+	struct msg_basis msg = { m->id, m->verdict.basis, m->t->hold_rule, m->t->hold,
+		m->verdict.tokens };
 	struct buf *b = &rx->messages.scratch;
 
 	if (msg.basis.n == 0)

@@ -320,6 +320,8 @@ missing_facts(const struct config *conf)
 		known |= FACT_LISTED;
 	if (known && conf->filter.kind != FILTER_NONE)
 		known |= FACT_SPAM;
+	if (conf->bayes.on)
+		known |= FACT_BAYES;
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;

@@ -124,10 +124,26 @@ static const char *const steps[DB_VERSION] = {
 	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
 	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
 	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
-	[4] =	/* who changed what (audit.h) */
+	[4] =	/* what the classifier has learnt, and of which messages (bayes_db.h) */
+	"CREATE TABLE bayes_token("
+	" token INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
+	" day INTEGER NOT NULL);"	/* since 1970, learnt last */
+	"CREATE TABLE bayes_total("
+	" one INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
+	" since INTEGER NOT NULL);"
+	"CREATE TABLE bayes_message("
+	" id INTEGER PRIMARY KEY,"	/* of a message; negative: a hash of a file */
+	" time INTEGER NOT NULL,"
+	" learnt INTEGER NOT NULL,"	/* enum bayes_class */
+	" by TEXT, source TEXT, decided INTEGER,"
+	" tokens BLOB);"		/* bayes_pack; NULL: too long ago to be changed */
+	"CREATE INDEX bayes_message_time ON bayes_message(time);"
+	"CREATE INDEX bayes_message_by ON bayes_message(by, decided) WHERE by IS NOT NULL;"
+	"CREATE INDEX bayes_message_source ON bayes_message(source, decided) WHERE source IS NOT NULL;",
+	[5] =	/* who changed what (audit.h) */
 	"CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
 	" who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL);",
-	[5] =	/* lists of senders (lists_db.h); numbers are used once, they stand in verdicts and logs */
+	[6] =	/* lists of senders (lists_db.h); numbers are used once, they stand in verdicts and logs */
 	"CREATE TABLE list_entry("
 	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" scope INTEGER NOT NULL,"	/* enum list_scope */

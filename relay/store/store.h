@@ -86,6 +86,7 @@ struct store {
 	struct tail *tails;
 	struct tls_reports *tls;
 	struct store_lists lists;
+	struct bayes_book *bayes;	/* NULL: the classifier is off */
 };
 
 /* store.c */
