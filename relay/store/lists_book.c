@@ -120,13 +120,14 @@ lists_now(struct store *s)
 		s->lists.dirty = true;
 		later(s, RETRY_US);
 	}
-	s->lists.took = clock_mono() - from;
+	s->lists.done = clock_mono();
+	s->lists.took = s->lists.done - from;
 }
 
 void
 lists_changed(struct store *s)
 {
-	int64_t us = s->lists.took * SHARE;
+	int64_t us = s->lists.done + s->lists.took * SHARE - clock_mono();
 
 	s->lists.dirty = true;
 	later(s, us > DEBOUNCE_US ? us : DEBOUNCE_US);

@@ -51,7 +51,7 @@ struct ticket_kind {		/* what a ticket's owner begins with */
 struct store_lists {		/* lists_book.c */
 	struct event *timer;	/* a change waits to be handed out */
 	bool dirty;
-	int64_t took;		/* microseconds, the last time */
+	int64_t took, done;	/* the last time: microseconds, and clock_mono at its end */
 	int64_t next_end;	/* clock_real: then entries run out; 0: none does */
 	uint64_t generation;
 	void *map;		/* the book that was handed out last */
