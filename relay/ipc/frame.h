@@ -67,7 +67,7 @@
 	X(AS, R(CONSOLE) | R(EDITOR), R(MASTER), FRAME_BIG, 1)		/* as CLIENT, for one who signed in: principal.h */ \
 	X(APPROVE_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_approve.h */ \
 	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
-	X(EVENT, R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
+	X(EVENT, R(MASTER) | R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
 	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
 	/* MTA-STS and TLS reports: messages_tls.h */ \
 	X(STS_ASK, R(DELIVERY), R(FETCHER), FRAME_SMALL, 0) \

@@ -86,7 +86,7 @@ not_his(struct asked *q, const char *cmd, struct span what)
 {
 	struct err err;
 
-	if (audit_put(q->s->db, asked_by(q), "refused", span_str(cmd), what, clock_real(), &err) == -1)
+	if (audit_put(q->s->db, asked_by(q), AUDIT_WHAT_REFUSED, span_str(cmd), what, clock_real(), &err) == -1)
 		log_error("%s", err.text);
 	refuse(q, "not-found", "there is no such entry");
 }

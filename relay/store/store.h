@@ -15,6 +15,7 @@
 #include "store/basis.h"
 #include "store/journal.h"
 #include "store/kept.h"
+#include "store/sealed.h"
 #include "table.h"
 
 #define BATCH_EVENTS 1000
@@ -62,6 +63,12 @@ struct store_lists {		/* lists_book.c */
 struct store {
 	struct runtime *rt;
 	struct db *db;
+	struct keyring *keys;
+	struct {		/* what is sealed with older keys, or none */
+		enum sealed_kind kind;
+		int64_t row;
+		bool done;
+	} moving;
 	struct store_peer *peers;
 	struct link *queue;		/* NULL: it is away */
 	struct store_batch batch;
@@ -82,6 +89,7 @@ struct store {
 	int64_t expiry_at;		/* clock_mono: then holds are looked at */
 	struct errand *errands;		/* approve.c */
 	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
+	int64_t head_at;		/* clock_mono: then the audit log's head is logged */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
@@ -94,6 +102,7 @@ int store_flush(struct store *s);		/* the batch, now: 0, or -1 (it stays) */
 void store_settle(struct store *s);		/* commits and answers KEEPs under way */
 /* An event of the store's own; goes the way of all others. */
 void store_event(struct store *s, const struct msg_event *ev);
+int store_told(struct store *s, struct frame *f);	/* an event of the master's */
 
 /* release.c */
 enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE };
@@ -126,6 +135,9 @@ void lists_changed(struct store *s);		/* soon handed out anew */
 void lists_tick(struct store *s, int64_t now);	/* clock_real: what ran out goes */
 void lists_now(struct store *s);		/* what waits is handed out at once */
 void lists_end(struct store *s);
+/* store_keys.c */
+void store_keys_begin(struct store *s);
+void store_keys_tick(struct store *s);
 
 /* store_policy.c */
 void store_policy_write(struct store *s);	/* what waits, if anything does */

@@ -10,6 +10,7 @@
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
  *	lists.*					see lists_control.c
+ *	audit.*, store.*			see audit_control.c, store_keys.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -482,6 +483,11 @@ static const struct command {
 	{ "deny", true, do_deny },
 	{ "approval.show", false, do_approval_show },
 	{ "approval.act", false, do_approval_act },
+	{ "audit.list", false, do_audit_list },
+	{ "store.keys", false, do_store_keys },
+	{ "store.restart", false, do_store_restart },
+	{ "audit.head", false, do_audit_head },
+	{ "audit.verify", false, do_audit_verify },
 };
 
 static const struct command *
