@@ -47,7 +47,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "limits", ROLE_RECEIVER }, { "recipients", ROLE_RECEIVER }, { "session", ROLE_RECEIVER }, { "directory", ROLE_DIRECTORY },
 	{ "policy", ROLE_STORE }, { "records", ROLE_STORE },
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
-	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
+	{ "held", ROLE_STORE }, { "kept", ROLE_STORE }, { "incidents", ROLE_STORE }, { "digest", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 	{ "approval", ROLE_STORE },
 	{ "tlsrpt", ROLE_STORE },
 };

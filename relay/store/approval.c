@@ -130,11 +130,13 @@ pattern_has(struct span pattern, struct span address)
 bool
 approver_may(const struct need *n, struct span sender, struct span address)
 {
-	if (address.n == 0 || span_find(address, '@') == address.n ||
-	    span_eq_nocase(address, sender))
+	bool named = span_find(address, '@') < address.n;
+
+	if (address.n == 0 || span_eq_nocase(address, sender))
 		return false;
 	for (size_t i = 0; i < n->napprovers; i++)
-		if (pattern_has(n->approvers[i], address))
+		if (span_is(n->approvers[i], APPROVER_ANYBODY) ||
+		    (named && pattern_has(n->approvers[i], address)))
 			return true;
 	return false;
 }

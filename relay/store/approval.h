@@ -24,6 +24,7 @@
 #define APPROVAL_NONCE 12
 #define APPROVAL_TOKEN_TEXT 88		/* characters and the NUL */
 #define APPROVAL_REASON_MAX 200
+#define APPROVER_ANYBODY "anybody here"	/* a pattern that is no address: whoever may release, see two_persons.h */
 
 struct token {
 	int64_t kid;
@@ -50,7 +51,7 @@ struct vote {
 	struct span address;
 	bool approve;
 };
-enum approval_state { APPROVAL_WAITS, APPROVAL_GIVEN, APPROVAL_DENIED };
+enum approval_state { APPROVAL_WAITS, APPROVAL_GIVEN, APPROVAL_DENIED };	/* numbers stand in the database */
 
 bool approver_may(const struct need *n, struct span sender, struct span address);
 /* So many of the voices count for it. */

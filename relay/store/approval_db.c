@@ -6,6 +6,7 @@
 #include "id.h"
 #include "ipc/json_read.h"
 #include "store/approval_db.h"
+#include "store/audit.h"
 #include "store/kept.h"
 
 #define TOKEN_LIFE (INT64_C(14) * 86400)	/* seconds, where the hold itself never expires */
@@ -427,7 +428,7 @@ set_voted(struct db *d, int64_t kid, enum approval_state state, struct err *err)
 static int
 tell_sender(struct db *d, int64_t kid, struct span sender, struct arena *a, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT id, record FROM kept WHERE kid=?", err);
+	sqlite3_stmt *st = db_stmt(d, "SELECT id, record FROM kept WHERE kid=? AND kind='hold'", err);
 	struct jval *record;
 	char id[ID_SIZE];
 	bool fr;
@@ -472,6 +473,8 @@ vote(struct db *d, int64_t kid, struct span sender, struct span address, bool ap
 	if (!may)
 		return err_set(err, 0, SPAN_FMT " is not among those who may decide", SPAN_ARG(address));
 	if (put_vote(d, kid, address, approve, via, reason, now, err) == -1 ||
+	    audit_put(d, address, approve ? "approve" : "deny", span_str(arena_printf(a, "%lld",
+	    (long long)kid)), reason, now, err) == -1 ||
 	    (used && use_token(d, used, now, err) == -1) ||
 	    approval_load(d, kid, a, &ap, err) == -1)
 		return -1;
@@ -541,7 +544,7 @@ approval_decided(struct db *d, enum approval_state which, size_t max, struct are
     int64_t **kids, size_t *n, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT kid FROM kept WHERE voted=? AND voted IS NOT NULL"
-	    " AND state=1 ORDER BY kid", err);
+	    " AND state=1 AND (voted<>1 OR virus IS NULL) ORDER BY kid", err);
 	int r = 0;
 
 	*n = 0;

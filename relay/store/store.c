@@ -20,6 +20,7 @@
 #include "fs.h"
 #include "log.h"
 #include "store/approval_db.h"
+#include "store/look.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
@@ -369,6 +370,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	act_tick(s);
 	approve_tick(s);
+	look_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	store_policy_write(s);
 	store_expire(s);
@@ -434,6 +436,8 @@ store_peer_up(struct runtime *rt, struct link *l)
 	if (link_peer(l) == ROLE_QUEUE) {
 		s->queue = l;
 		s->settle_at = clock_mono() + SETTLE_US;
+	} else if (link_peer(l) == ROLE_SCANNER) {
+		look_peer_up(s, l);
 	}
 }
 
@@ -466,6 +470,8 @@ store_peer_down(struct runtime *rt, struct link *l)
 	close_segments(p);
 	free(p);
 	reports_peer_down(s->tls, l);
+	if (link_peer(l) == ROLE_SCANNER)
+		look_peer_down(s, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
@@ -490,6 +496,21 @@ take_segment(struct store *s, struct store_peer *p, struct frame *f)
 	if (f->type == FRAME_SEGMENT) {
 		idtable_put(p->segments, m.number, (void *)((intptr_t)f->fd + 1));
 		f->fd = -1;
+	}
+	return 0;
+}
+
+/* A scanner that retires is let go once it owes us nothing. */
+static int
+take_look(struct runtime *rt, struct link *l, struct frame *f)
+{
+	bool leave;
+
+	if (look_frame(rt->state, l, f, &leave) == -1)
+		return -1;
+	if (leave) {
+		store_peer_down(rt, l);
+		link_close(&l);
 	}
 	return 0;
 }
@@ -520,6 +541,9 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_APPROVE_ASK:
 		return approve_link(s, l, f);
+	case FRAME_INSPECTED:
+	case FRAME_RETIRE:
+		return take_look(rt, l, f);
 	case FRAME_TLS_SEEN:
 	case FRAME_RUA:
 	case FRAME_SIGNED:

@@ -9,6 +9,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
+ *	kept.*					see kept_control.c; held.* and quarantine.* too, for who signed in
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -23,6 +24,8 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/asked.h"
+#include "store/kept_control.h"
+#include "store/request_db.h"
 #include "store/tlsrpt.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
@@ -74,8 +77,8 @@ asked_by(const struct asked *q)
 }
 
 /* JSON that others wrote: one answer stays one line. */
-static struct span
-one_line(struct arena *a, struct span record)
+struct span
+store_one_line(struct arena *a, struct span record)
 {
 	char *p = arena_str(a, record);
 
@@ -214,7 +217,7 @@ do_explain(struct asked *q, int fd)
 		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
 	}
-	buf_span(reply_buf(q->reply), one_line(q->arena, record));
+	buf_span(reply_buf(q->reply), store_one_line(q->arena, record));
 	buf_putc(reply_buf(q->reply), '\n');
 }
 
@@ -227,6 +230,17 @@ put_waiting(struct asked *q, struct json *j, const char *key, enum outcome kind,
 	if (kept_count(q->s->db, &f, &n, err) == -1)
 		return -1;
 	json_kuint(j, key, n);
+	return 0;
+}
+
+static int
+put_requested(struct asked *q, struct json *j, struct err *err)
+{
+	uint64_t n;
+
+	if (requests_count(q->s->db, &n, err) == -1)
+		return -1;
+	json_kuint(j, "requested", n);
 	return 0;
 }
 
@@ -249,7 +263,8 @@ do_stats(struct asked *q, int fd)
 	db_budget(q->s->db, TRACE_BUDGET_US);
 	if (journal_stats(q->s->db, clock_real() - hours * 3600 * US_PER_SEC, &j, &err) == -1 ||
 	    put_waiting(q, &j, "held", OUTCOME_HOLD, &err) == -1 ||
-	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1) {
+	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1 ||
+	    put_requested(q, &j, &err) == -1) {
 		say_error(q, err.text);
 	} else {
 		json_end_object(&j);
@@ -326,7 +341,7 @@ put_head(struct asked *q, const struct kept *k)
 	if (k->record.n) {
 		j = open_line(q->reply);
 		json_key(&j, "record");
-		json_raw(&j, one_line(q->arena, k->record));
+		json_raw(&j, store_one_line(q->arena, k->record));
 		close_line(q->reply, &j);
 	}
 }
@@ -496,6 +511,29 @@ command_find(struct span cmd, enum outcome *kind)
 	return NULL;
 }
 
+/* kept.*, and all that is asked of kept messages for somebody who signed in, or by a kid: limited
+ * to what he may (kept_control.c). */
+static bool
+kept_first(struct asked *q)
+{
+	static const struct { struct span prefix; enum outcome kind; } prefixes[] = {
+		{ { "kept.", 5 }, OUTCOME_UNJUDGED }, { { "held.", 5 }, OUTCOME_HOLD },
+		{ { "quarantine.", 11 }, OUTCOME_QUARANTINE } };
+	struct span cmd = jval_text(q->req, "cmd");
+
+	for (size_t i = 0; i < 3; i++) {
+		if (!span_starts(cmd, prefixes[i].prefix))
+			continue;
+		q->kind = prefixes[i].kind;
+		cmd = span_from(cmd, prefixes[i].prefix.n);
+		if (q->kind != OUTCOME_UNJUDGED && q->who.local && !jval_has(q->req, "kid") &&
+		    !jval_has(q->req, "kids") && !span_is(cmd, "confirm") && !span_is(cmd, "rescan"))
+			return false;
+		return kept_command(q, cmd);
+	}
+	return false;
+}
+
 void
 store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
@@ -512,7 +550,11 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
 		reports_client(q.s->tls, v, q.reply);
 		q.reply = NULL;
-	} else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
+	} else if (kept_first(&q))
+		;
+	else if (!q.who.local && q.kind != OUTCOME_UNJUDGED)
+		say_error(&q, "the store knows no such command");
+	else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
 		say_error(&q, "the store knows no such command");
 	else
 		c->run(&q, fd);
