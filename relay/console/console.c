@@ -2,6 +2,7 @@
  *
  *	GET /approve?token=T, GET /approve/T	shows what waits; decides nothing
  *	POST /approve		token, decision (approve, deny), reason: acts
+ *	GET /digest?token=T	a message in quarantine (digest_page.c); POST /digest acts
  *	GET /healthz		"ok" while the store is there
  *
  * HEAD is GET without a body; everything else is 404. It holds a certificate's key and
@@ -22,6 +23,7 @@
 
 #include "addr.h"
 #include "clock.h"
+#include "console/digest_page.h"
 #include "console/http.h"
 #include "console/page.h"
 #include "ipc/ticket.h"
@@ -218,10 +220,9 @@ told(struct client *k, const struct msg_approve_told *m)
 /* ---- requests ---- */
 
 static void
-ask(struct client *k, const struct msg_approve_ask *m)
+ask_store(struct client *k, enum frame_type type, const struct buf *b)
 {
 	struct console *c = k->c;
-	struct buf b;
 	int r;
 
 	if (c->store == NULL) {
@@ -231,10 +232,7 @@ ask(struct client *k, const struct msg_approve_ask *m)
 	k->ticket = ticket_open(c->tickets, k, clock_mono() + ANSWER_TIME);
 	k->stage = ASKING;
 	k->deadline = clock_mono() + ANSWER_TIME;
-	buf_init(&b, FRAME_SMALL);
-	approve_ask_encode(&b, m);
-	r = buf_failed(&b) ? -1 : link_send(c->store, FRAME_APPROVE_ASK, k->ticket, buf_data(&b), -1);
-	buf_release(&b);
+	r = buf_failed(b) ? -1 : link_send(c->store, type, k->ticket, buf_data(b), -1);
 	if (r == -1) {
 		ticket_close(c->tickets, k->ticket);
 		k->ticket = 0;
@@ -242,6 +240,17 @@ ask(struct client *k, const struct msg_approve_ask *m)
 	} else {
 		wait_for(k, 0);
 	}
+}
+
+static void
+ask(struct client *k, const struct msg_approve_ask *m)
+{
+	struct buf b;
+
+	buf_init(&b, FRAME_SMALL);
+	approve_ask_encode(&b, m);
+	ask_store(k, FRAME_APPROVE_ASK, &b);
+	buf_release(&b);
 }
 
 static void
@@ -283,6 +292,54 @@ act(struct client *k, const struct http_request *r)
 	ask(k, &m);
 }
 
+/* ---- links of digests: /digest?token= ---- */
+
+static void
+digest_told(struct client *k, const struct msg_digest_told *m)
+{
+	struct buf b;
+
+	k->ticket = 0;
+	if (m->told == DIGEST_UNKNOWN || m->told == DIGEST_FAULT) {
+		refused(k, m->text);
+		answer_status(k, m->told == DIGEST_FAULT ? 503 : 404);
+		return;
+	}
+	buf_init(&b, PAGE_MAX);
+	if (m->told == DIGEST_OPEN)
+		digest_page_open(&b, m, k->token, k->french);
+	else
+		digest_page_over(&b, m, k->french);
+	answer(k, m->told == DIGEST_OVER ? 410 : 200, "text/html", &b);
+	buf_release(&b);
+}
+
+/* GET shows, POST acts: who opens links to look at them, as mail servers do, decides nothing. */
+static void
+digest_ask(struct client *k, const struct http_request *r)
+{
+	struct msg_digest_ask m = { .act = DIGEST_SHOW };
+	bool acts = r->method == HTTP_POST;
+	struct span decision;
+	struct buf b;
+
+	if ((acts && !r->form) || !http_field(acts ? r->body : r->query, "token", k->arena, &m.token) ||
+	    m.token.n == 0) {
+		answer_status(k, 404);
+		return;
+	}
+	if (acts && (!http_field(r->body, "decision", k->arena, &decision) ||
+	    !digest_act_parse(decision, &m.act))) {
+		answer_status(k, 400);
+		return;
+	}
+	k->token = m.token = arena_span(k->arena, m.token);
+	buf_init(&b, FRAME_SMALL);
+	digest_ask_encode(&b, &m);
+	ask_store(k, FRAME_DIGEST_ASK, &b);
+	buf_release(&b);
+}
+
 static void
 health(struct client *k)
 {
@@ -307,6 +364,8 @@ serve(struct client *k, const struct http_request *r)
 		show(k, r);
 	else if (r->method == HTTP_POST && span_is(r->path, "/approve"))
 		act(k, r);
+	else if ((looks || r->method == HTTP_POST) && span_is(r->path, "/digest"))
+		digest_ask(k, r);
 	else
 		answer_status(k, 404);
 }
@@ -544,6 +603,15 @@ console_frame(struct runtime *rt, struct link *l, struct frame *f)
 	struct client *k;
 
 	arena_reset(c->scratch);
+	if (f->type == FRAME_DIGEST_TOLD) {
+		struct msg_digest_told d;
+
+		if (digest_told_decode(f->body, f->fd, c->scratch, &d) == -1)
+			return -1;
+		if ((k = ticket_close(c->tickets, f->ticket)) != NULL)
+			digest_told(k, &d);
+		return 0;
+	}
 	if (f->type != FRAME_APPROVE_TOLD || approve_told_decode(f->body, f->fd, c->scratch, &m) == -1)
 		return -1;
 	if ((k = ticket_close(c->tickets, f->ticket)) != NULL)

@@ -90,6 +90,14 @@ put_quoted(struct buf *b, struct span s)
 		buf_puts(b, "\r\n");
 }
 
+static void
+put_part(struct buf *b, const char *subtype, struct span text)
+{
+	buf_printf(b, "Content-Type: text/%s; charset=utf-8\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n", subtype);
+	put_quoted(b, text);
+}
+
 void
 note_build(struct buf *b, const struct note *n)
 {
@@ -104,9 +112,14 @@ note_build(struct buf *b, const struct note *n)
 	buf_puts(b, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
 	if (n->language.n)
 		buf_printf(b, "Content-Language: " SPAN_FMT "\r\n", SPAN_ARG(n->language));
-	buf_puts(b, "Content-Type: text/plain; charset=utf-8\r\n"
-	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-	put_quoted(b, n->text);
+	if (n->html.n)		/* no line of quoted-printable can be the boundary: it has "=_" */
+		buf_printf(b, "Content-Type: multipart/alternative; boundary=\"=_%s\"\r\n\r\n--=_%s\r\n", id, id);
+	put_part(b, "plain", n->text);
+	if (n->html.n == 0)
+		return;
+	buf_printf(b, "--=_%s\r\n", id);
+	put_part(b, "html", n->html);
+	buf_printf(b, "--=_%s--\r\n", id);
 }
 
 struct span

@@ -34,6 +34,14 @@ struct token {
 	unsigned char person[8];
 };
 
+/* For another purpose than approvals: the text before what is signed. */
+#define TOKEN_APPROVAL "postern approval"
+#define TOKEN_DIGEST "postern digest"
+void token_write_as(const char *purpose, const struct token *t, const unsigned char key[APPROVAL_KEY],
+    char out[APPROVAL_TOKEN_TEXT]);
+bool token_read_as(const char *purpose, struct span text, const unsigned char key[APPROVAL_KEY],
+    int64_t now, struct token *t, const char **why);
+
 void token_person(struct span address, unsigned char out[8]);
 void token_write(const struct token *t, const unsigned char key[APPROVAL_KEY],
     char out[APPROVAL_TOKEN_TEXT]);

@@ -66,7 +66,7 @@ outbox_put(struct db *d, uint64_t about, int64_t kid, struct span rcpt, struct s
 int
 outbox_next(struct db *d, int64_t after, struct arena *a, struct outgoing *o, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT oid, about, rcpt, subject, text, language FROM outbox"
+	sqlite3_stmt *st = db_stmt(d, "SELECT oid, about, rcpt, subject, text, language, html, mid FROM outbox"
 	    " WHERE oid>? ORDER BY oid LIMIT 1", err);
 	int r;
 
@@ -80,9 +80,48 @@ outbox_next(struct db *d, int64_t after, struct arena *a, struct outgoing *o, st
 		o->subject = arena_span(a, db_column(st, 3));
 		o->text = arena_span(a, db_column(st, 4));
 		o->language = arena_span(a, db_column(st, 5));
+		o->html = arena_span(a, db_column(st, 6));
+		o->mid = db_column_id(st, 7);
 		sqlite3_reset(st);
 	}
 	return r;
+}
+
+int
+outbox_html(struct db *d, struct span html, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "UPDATE outbox SET html=? WHERE oid=?", err);
+
+	if (st == NULL)
+		return -1;
+	db_text(st, 1, html);
+	db_int(st, 2, db_last_rowid(d));
+	return db_run(d, st, err);
+}
+
+int
+outbox_offer(struct db *d, int64_t oid, uint64_t mid, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "UPDATE outbox SET mid=? WHERE oid=?", err);
+
+	if (st == NULL)
+		return -1;
+	db_id(st, 1, mid);
+	db_int(st, 2, oid);
+	return db_run(d, st, err);
+}
+
+int
+outbox_count(struct db *d, size_t *n, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT count(*) FROM outbox", err);
+	int r = st ? db_step(d, st, err) : -1;
+
+	if (r == 1) {
+		*n = (size_t)sqlite3_column_int64(st, 0);
+		sqlite3_reset(st);
+	}
+	return r == 1 ? 0 : -1;
 }
 
 int

@@ -14,12 +14,14 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
 #include "store/approval_db.h"
+#include "store/digest.h"
 #include "store/look.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
@@ -359,6 +361,7 @@ store_start(struct runtime *rt, struct err *err)
 		*slash = '\0';
 	sandbox_allow_write(folder);
 	umask(077);
+	tzset();		/* the hours of digests are local, and the sandbox has no /etc */
 	free(folder);
 	return 0;
 }
@@ -371,6 +374,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	act_tick(s);
 	approve_tick(s);
 	look_tick(s);
+	digest_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	store_policy_write(s);
 	store_expire(s);
@@ -401,6 +405,10 @@ store_run(struct runtime *rt, struct err *err)
 	rt->state = s;
 	s->rt = rt;
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
+		return -1;
+	s->digests = calloc(1, sizeof(*s->digests));
+	ASSERT(s->digests != NULL);
+	if (digest_open(s->digests, rt->conf->store_path, err) == -1)
 		return -1;
 	s->batch.arena = arena_new(1u << 20);
 	s->batch.room = BATCH_EVENTS;
@@ -435,7 +443,7 @@ store_peer_up(struct runtime *rt, struct link *l)
 	reports_peer_up(s->tls, l);
 	if (link_peer(l) == ROLE_QUEUE) {
 		s->queue = l;
-		s->settle_at = clock_mono() + SETTLE_US;
+		s->settle_at = s->settled_at = clock_mono() + SETTLE_US;
 	} else if (link_peer(l) == ROLE_SCANNER) {
 		look_peer_up(s, l);
 	}
@@ -541,6 +549,8 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_APPROVE_ASK:
 		return approve_link(s, l, f);
+	case FRAME_DIGEST_ASK:
+		return digest_link(s, l, f);
 	case FRAME_INSPECTED:
 	case FRAME_RETIRE:
 		return take_look(rt, l, f);

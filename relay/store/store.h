@@ -70,9 +70,11 @@ struct store {
 	int64_t expiry_at;		/* clock_mono: then holds are looked at */
 	struct errand *errands;		/* approve.c */
 	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
+	int64_t settled_at;		/* clock_mono: from then on the journal knows what the queue had taken */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
+	struct digests *digests;	/* digest.c */
 	struct looks *looks;		/* look.c; NULL: none yet */
 };
 

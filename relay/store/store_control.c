@@ -24,6 +24,7 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/asked.h"
+#include "store/digest.h"
 #include "store/kept_control.h"
 #include "store/request_db.h"
 #include "store/tlsrpt.h"
@@ -550,7 +551,7 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
 		reports_client(q.s->tls, v, q.reply);
 		q.reply = NULL;
-	} else if (kept_first(&q))
+	} else if (kept_first(&q) || digest_command(&q))
 		;
 	else if (!q.who.local && q.kind != OUTCOME_UNJUDGED)
 		say_error(&q, "the store knows no such command");

@@ -110,6 +110,7 @@ teardown(void **state)
 	event_free(store->leave);
 	reports_free(&store->tls);
 	looks_free(store);
+	free(store->digests);
 	db_close(&store->db);
 	tickets_free(&store->tickets);
 	arena_free(&store->scratch);
