@@ -99,8 +99,7 @@ kept_reason(struct asked *q)
 /* ---- what may be asked for ---- */
 
 int
-kept_asked(struct asked *q, int64_t kid, enum kept_right right, bool content, struct kept *k,
-    bool *mine, size_t *n)
+kept_asked(struct asked *q, int64_t kid, enum kept_right right, struct kept *k, bool *mine, size_t *n)
 {
 	char what[64], number[24];
 	struct err err = { 0 };
@@ -125,15 +124,40 @@ kept_asked(struct asked *q, int64_t kid, enum kept_right right, bool content, st
 		say_refused(q, kid, "forbidden", "your roles do not allow it");
 		return 0;
 	}
-	if (content && k->state == KEPT_WAITING &&
-	    kept_load(q->s->db, kid, true, q->arena, k, &err) != 1) {
-		say_refused(q, kid, "conflict", err.text);
-		return 0;
-	}
 	return 1;
 }
 
-/* The rows that a request names, as they are given. -1: said why not. */
+/* With "count" a verb only says how many: -1. */
+static int
+count_only(struct asked *q, size_t n)
+{
+	struct json j;
+
+	if (!jval_bool(q->req, "count"))
+		return 0;
+	j = open_line(q->reply);
+	json_kuint(&j, "count", n);
+	close_line(q->reply, &j);
+	return -1;
+}
+
+/* Parts of a message that are decided already are no matter, where another waits. */
+static void
+waiting_only(struct asked *q, int64_t *kids, size_t *n)
+{
+	size_t k = 0;
+	struct kept kept;
+	struct err err;
+
+	for (size_t i = 0; i < *n && *n > 1; i++)
+		if (kept_load(q->s->db, kids[i], false, q->arena, &kept, &err) == 1 &&
+		    kept.state == KEPT_WAITING)
+			kids[k++] = kids[i];
+	if (k)
+		*n = k;
+}
+
+/* The rows that a request names, as they are given. -1: said what there is to say. */
 static int
 kids_of(struct asked *q, int64_t **kids, size_t *n)
 {
@@ -143,6 +167,8 @@ kids_of(struct asked *q, int64_t **kids, size_t *n)
 	struct err err = { 0 };
 
 	*n = jval_count(list);
+	if (selector.n == 0)
+		selector = jval_text(q->req, "id");
 	if (*n == 0 && one.n == 0 && selector.n && q->kind != OUTCOME_UNJUDGED &&
 	    principal_sees_all(&q->who)) {
 		if (kept_filter_parse(selector, clock_real(), q->arena, &f, &err) == -1 ||
@@ -150,7 +176,15 @@ kids_of(struct asked *q, int64_t **kids, size_t *n)
 			say_coded(q, "invalid", err.text);
 			return -1;
 		}
-		return 0;
+		if (f.id)
+			waiting_only(q, *kids, n);
+		if (*n == KIDS_MAX) {
+			say_coded(q, "limit", "too many at once: 10000 at most");
+			return -1;
+		}
+		if (*n == 0 && f.id)
+			say_coded(q, "not-found", "no message with this id is kept here");
+		return *n == 0 && f.id ? -1 : count_only(q, *n);
 	}
 	if (*n > KIDS_MAX) {
 		say_coded(q, "limit", "too many at once: 10000 at most");
@@ -168,7 +202,7 @@ kids_of(struct asked *q, int64_t **kids, size_t *n)
 		say_coded(q, "invalid", "which ones? `kids` is missing");
 		return -1;
 	}
-	return 0;
+	return count_only(q, *n);
 }
 
 /* ---- list, show ---- */
@@ -251,8 +285,22 @@ mask_of(struct asked *q)
 static bool
 one_kid(struct asked *q, int64_t *kid)
 {
+	struct kept_filter f = { .kind = q->kind };
+	struct err err;
+	int64_t *kids;
+	size_t n;
+
 	if (kept_kid(jval_text(q->req, "kid"), kid))
 		return true;
+	if (q->kind != OUTCOME_UNJUDGED && principal_sees_all(&q->who) &&
+	    id_parse(jval_text(q->req, "id"), &f.id)) {
+		if (kept_select_newest(q->s->db, &f, 1, q->arena, &kids, &n, &err) == 0 && n == 1) {
+			*kid = kids[0];
+			return true;
+		}
+		say_coded(q, "not-found", "no message with this id is kept here");
+		return false;
+	}
 	say_coded(q, "invalid", "which one? `kid` is a number, as a text");
 	return false;
 }
@@ -266,7 +314,7 @@ do_show(struct asked *q)
 	int64_t kid;
 	size_t n;
 
-	if (!one_kid(q, &kid) || !kept_asked(q, kid, KEPT_MAY_SEE, false, &k, NULL, &n))
+	if (!one_kid(q, &kid) || !kept_asked(q, kid, KEPT_MAY_SEE, &k, NULL, &n))
 		return;
 	if (kept_item(q->s->db, kid, &q->who, reply_buf(q->reply), &err) == -1) {
 		say_coded(q, "busy", err.text);
@@ -288,7 +336,7 @@ do_preview(struct asked *q)
 	int64_t kid;
 	size_t n;
 
-	if (!one_kid(q, &kid) || !kept_asked(q, kid, KEPT_MAY_READ, false, &k, mine, &n))
+	if (!one_kid(q, &kid) || !kept_asked(q, kid, KEPT_MAY_READ, &k, mine, &n))
 		return;
 	if (k.state != KEPT_WAITING)
 		say_refused(q, kid, "conflict", "its content is no longer stored");
@@ -310,18 +358,19 @@ reach_of_office(const struct principal *who, const struct kept *k, enum kept_rig
 
 /* The row that holds just the recipients one decides for. -1: said why not. */
 static int
-own_row(struct asked *q, struct kept *k, const bool *mine, int64_t *kid)
+own_row(struct asked *q, const struct kept *row, const bool *mine, int64_t *kid)
 {
 	struct err err = { 0 };
+	struct kept whole, *k = &whole;
 	int r;
 
-	if (db_begin(q->s->db, true, &err) == 0) {
+	if (kept_load(q->s->db, row->kid, true, q->arena, k, &err) == 1 && db_begin(q->s->db, true, &err) == 0) {
 		r = kept_split(q->s->db, k, mine, q->arena, kid, &err);
 		if (r == 0 && db_commit(q->s->db, &err) == 0)
 			return 0;
 		db_rollback(q->s->db);
 	}
-	say_refused(q, k->kid, "busy", err.text);
+	say_refused(q, row->kid, "busy", err.text);
 	return -1;
 }
 
@@ -359,7 +408,7 @@ sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 	struct kept k;
 	size_t n;
 
-	if (!kept_asked(q, *kid, right, true, &k, mine, &n))
+	if (!kept_asked(q, *kid, right, &k, mine, &n))
 		return 0;
 	if (k.state != KEPT_WAITING) {
 		char text[64];
@@ -378,7 +427,7 @@ sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 	}
 	if (n < k.env.nrecipients && own_row(q, &k, mine, kid) == -1)
 		return 0;
-	if (*kid != k.kid && kept_load(q->s->db, *kid, true, q->arena, &k, &(struct err){ 0 }) != 1)
+	if (*kid != k.kid && kept_load(q->s->db, *kid, false, q->arena, &k, &(struct err){ 0 }) != 1)
 		return 0;
 	return right != KEPT_MAY_RELEASE || anyway || voice(q, &k);
 }
@@ -389,7 +438,6 @@ act_on(struct asked *q, enum act_verb verb, enum kept_right right)
 	bool anyway = verb == ACT_RELEASE && jval_bool(q->req, "anyway");
 	int64_t *kids;
 	size_t n, k = 0;
-	struct json j;
 
 	if (anyway && !principal_is(&q->who, 0)) {
 		audit_refused(q, "kept.release", span_str("anyway"));
@@ -398,12 +446,6 @@ act_on(struct asked *q, enum act_verb verb, enum kept_right right)
 	}
 	if (kids_of(q, &kids, &n) == -1)
 		return;
-	if (jval_bool(q->req, "count")) {
-		j = open_line(q->reply);
-		json_kuint(&j, "count", n);
-		close_line(q->reply, &j);
-		return;
-	}
 	for (size_t i = 0; i < n; i++)
 		if (sieve(q, &kids[i], right, anyway))
 			kids[k++] = kids[i];
@@ -519,7 +561,7 @@ say_each(struct asked *q, enum kept_right right,
 		struct err err = { 0 };
 		struct kept k;
 
-		if (!kept_asked(q, kids[i], right, false, &k, mine, &reach))
+		if (!kept_asked(q, kids[i], right, &k, mine, &reach))
 			continue;
 		if (k.state != KEPT_WAITING) {
 			say_refused(q, kids[i], "conflict", "it is decided already");
@@ -561,7 +603,7 @@ do_rescan(struct asked *q)
 	if (kids_of(q, &kids, &n) == -1)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		if (!kept_asked(q, kids[i], KEPT_MAY_RESCAN, false, &kept, NULL, &reach))
+		if (!kept_asked(q, kids[i], KEPT_MAY_RESCAN, &kept, NULL, &reach))
 			continue;
 		if (kept.state == KEPT_WAITING)
 			kids[k++] = kids[i];
@@ -614,7 +656,7 @@ decide(struct asked *q, bool yes)
 	if (r == 1 && two_persons_wanted(q->s->rt->conf, &k)) {
 		if (yes)
 			act_on(q, ACT_RELEASE, KEPT_MAY_RELEASE);
-		else if (kept_asked(q, kid, KEPT_MAY_REJECT, false, &k, NULL, &(size_t){ 0 })) {
+		else if (kept_asked(q, kid, KEPT_MAY_REJECT, &k, NULL, &(size_t){ 0 })) {
 			if (two_persons_deny(q->s, &k, &err) == -1)
 				say_refused(q, kid, "busy", err.text);
 			else

@@ -15,8 +15,8 @@ void say_refused(struct asked *q, int64_t kid, const char *code, const char *tex
 /* A refused access, written down. */
 void audit_refused(struct asked *q, const char *what, struct span subject);
 /* Loads what the request names and lets nothing through that may not be: 1, 0 said why not. */
-int kept_asked(struct asked *q, int64_t kid, enum kept_right right, bool content, struct kept *k,
-    bool *mine, size_t *n);
+int kept_asked(struct asked *q, int64_t kid, enum kept_right right, struct kept *k, bool *mine,
+    size_t *n);
 bool kept_kid(struct span text, int64_t *kid);
 struct span kept_reason(struct asked *q);		/* "reason", else "text": one line */
 

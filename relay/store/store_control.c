@@ -427,7 +427,7 @@ do_act(struct asked *q, enum act_verb verb)
 static void
 do_release(struct asked *q, int fd)
 {
-	do_act(q, ACT_RELEASE);
+	do_act(q, jval_bool(q->req, "anyway") ? ACT_ANYWAY : ACT_RELEASE);
 }
 
 bool
@@ -527,8 +527,12 @@ kept_first(struct asked *q)
 			continue;
 		q->kind = prefixes[i].kind;
 		cmd = span_from(cmd, prefixes[i].prefix.n);
+		/* The administrator's of this machine have selectors, and texts of their own. */
 		if (q->kind != OUTCOME_UNJUDGED && q->who.local && !jval_has(q->req, "kid") &&
-		    !jval_has(q->req, "kids") && !span_is(cmd, "confirm") && !span_is(cmd, "rescan"))
+		    !jval_has(q->req, "kids") && (span_is(cmd, "list") || span_is(cmd, "show") ||
+		    span_is(cmd, "reject") || span_is(cmd, "delete") || span_is(cmd, "approve") ||
+		    span_is(cmd, "deny") || (span_is(cmd, "release") && (q->kind == OUTCOME_HOLD ||
+		    q->s->rt->conf->quarantine.ntwo_persons == 0))))
 			return false;
 		return kept_command(q, cmd);
 	}
