@@ -33,7 +33,7 @@ BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 SANITIZED = "sanitized" in BUILD
 # The EICAR test string, in two halves so that no scanner objects to this file.
 EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-" + "STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-DEADLINE = float(os.environ.get("LAB_DEADLINE", "30"))
+DEADLINE = float(os.environ.get("LAB_DEADLINE", "90"))
 
 
 LABS = []       # those that are open
@@ -58,7 +58,7 @@ def wait_for(what, seconds=None, every=0.02, because=None):
             return value
         if time.monotonic() > end:
             logs = "".join("\n---- %s\n%s" % (p, tail(p, 40)) for l in LABS for p in glob.glob(l.path("posternd*.log")))
-            raise LabError("timed out waiting for " + (because or repr(what)) + logs)
+            raise LabError("timed out waiting for %s%s" % (because() if callable(because) else because or what, logs))
         time.sleep(every)
 
 

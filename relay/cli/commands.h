@@ -20,6 +20,7 @@ int command_usage(const char *name);
 int cli_main(int argc, char **argv);
 
 int cmd_auth(int argc, char **argv, const struct cli *cli);
+int cmd_bayes(int argc, char **argv, const struct cli *cli);
 int cmd_directory(int argc, char **argv, const struct cli *cli);
 int cmd_digest(int argc, char **argv, const struct cli *cli);
 int cmd_diff(int argc, char **argv, const struct cli *cli);

@@ -20,6 +20,7 @@
 #include "log.h"
 #include "store/approval_db.h"
 #include "store/audit.h"
+#include "store/bayes.h"
 #include "store/kept_control.h"
 #include "store/kept_page.h"
 #include "store/request_db.h"
@@ -519,7 +520,10 @@ confirm(struct asked *q, const struct kept *k, struct err *err)
 		db_rollback(q->s->db);
 		return -1;
 	}
-	return db_commit(q->s->db, err);
+	if (db_commit(q->s->db, err) == -1)
+		return -1;
+	bayes_decided(q->s, k, BAYES_SPAM, asked_by(q));
+	return 0;
 }
 
 /* Each recipient of the asker's own that is in it. */

@@ -124,8 +124,24 @@ static const char *const steps[DB_VERSION] = {
 	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
 	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
 	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
+	[4] =	/* what the classifier has learnt, and of which messages (bayes_db.h) */
+	"CREATE TABLE bayes_token("
+	" token INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
+	" day INTEGER NOT NULL);"	/* since 1970, learnt last */
+	"CREATE TABLE bayes_total("
+	" one INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
+	" since INTEGER NOT NULL);"
+	"CREATE TABLE bayes_message("
+	" id INTEGER PRIMARY KEY,"	/* of a message; negative: a hash of a file */
+	" time INTEGER NOT NULL,"
+	" learnt INTEGER NOT NULL,"	/* enum bayes_class */
+	" by TEXT, source TEXT, decided INTEGER,"
+	" tokens BLOB);"		/* bayes_pack; NULL: too long ago to be changed */
+	"CREATE INDEX bayes_message_time ON bayes_message(time);"
+	"CREATE INDEX bayes_message_by ON bayes_message(by, decided) WHERE by IS NOT NULL;"
+	"CREATE INDEX bayes_message_source ON bayes_message(source, decided) WHERE source IS NOT NULL;",
 	/* Kept messages by whom they concern (kept_page.c), asked for (request_db.c), told of (digest_db.c). */
-	[4] =
+	[5] =
 	"ALTER TABLE kept ADD COLUMN direction INTEGER;"	/* enum direction; NULL: kept before it was written */
 	"ALTER TABLE kept ADD COLUMN class TEXT;"	/* of the record: virus, spam, suspected, … */
 	"ALTER TABLE kept ADD COLUMN sender_domain TEXT;"

@@ -76,6 +76,7 @@ struct store {
 	struct tls_reports *tls;
 	struct digests *digests;	/* digest.c */
 	struct looks *looks;		/* look.c; NULL: none yet */
+	struct bayes_book *bayes;	/* NULL: the classifier is off */
 };
 
 /* store.c */

@@ -24,6 +24,7 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/asked.h"
+#include "store/bayes.h"
 #include "store/digest.h"
 #include "store/kept_control.h"
 #include "store/request_db.h"
@@ -268,6 +269,7 @@ do_stats(struct asked *q, int fd)
 	    put_requested(q, &j, &err) == -1) {
 		say_error(q, err.text);
 	} else {
+		bayes_json(q->s, &j);
 		json_end_object(&j);
 		buf_span(reply_buf(q->reply), buf_data(&b));
 		buf_putc(reply_buf(q->reply), '\n');
@@ -555,6 +557,8 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
 		reports_client(q.s->tls, v, q.reply);
 		q.reply = NULL;
+	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
+		bayes_client(&q);
 	} else if (kept_first(&q) || digest_command(&q))
 		;
 	else if (!q.who.local && q.kind != OUTCOME_UNJUDGED)

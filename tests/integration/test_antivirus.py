@@ -210,7 +210,7 @@ class Blind(Case):
         self.assertGreater(self.lab.counter("av_canaries_missed"), 0)
         os.rename(own + ".away", own)
         # Nobody sends; the worker looks again by itself.
-        lab.wait_for(lambda: not self.alarms(), 30, because="the alarm to end")
+        lab.wait_for(lambda: not self.alarms(), because="the alarm to end")
         self.assertEqual(self.send(lab.EICAR.encode())[0], 250)
 
     def tmp(self):

@@ -114,7 +114,7 @@ class Real(Case):
         self.assertEqual(code, 451, text)
         lab.wait_for(lambda: "clamd" in self.alarms().get("down", ""), because="an alarm")
         self.clamd()
-        lab.wait_for(lambda: not self.alarms(), 30, because="the alarm to end without mail")
+        lab.wait_for(lambda: not self.alarms(), because="the alarm to end without mail")
         self.finds()
         self.daemon.stop()
         code, text = self.send(lab.EICAR.encode())
@@ -122,7 +122,7 @@ class Real(Case):
         lab.wait_for(lambda: "down" in self.alarms(), because="an alarm")
         self.assertIn("the antivirus is blind, mail is deferred", self.lab.tool("status", check=False).stdout)
         self.clamd()
-        lab.wait_for(lambda: self.send(b"clean")[0] == 250, 30, because="mail to go on")
+        lab.wait_for(lambda: self.send(b"clean")[0] == 250, because="mail to go on")
 
     def limits(self, sock, *conf, **antivirus):
         self.clamd(*conf)

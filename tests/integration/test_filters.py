@@ -113,7 +113,7 @@ lua = "%(d)s/rules.lua";
                                 ("mad", self.silent(b"HTTP/1.1 200 OK\r\n\r\n<html>"), "does not say a score"),
                                 ("short", self.silent(b""), "closed before an answer")):
             with self.subTest(name):
-                self.start("rspamd", {"address": "127.0.0.1:%d" % port, "timeout": "1s"})
+                self.start("rspamd", {"address": "127.0.0.1:%d" % port, "timeout": "1s" if name == "slow" else "30s"})
                 self.assertIn("Subject: win big\r\n", self.get("win big"))
                 lab.wait_for(lambda: "spam=unknown (" in self.lab.log() and why in self.lab.log(), because=why)
                 self.lab.stop_postern()

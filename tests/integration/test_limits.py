@@ -41,11 +41,11 @@ class Base(unittest.TestCase):
 class Limits(Base):
     def test_who_breaks_out_is_locked(self):
         self.start("limits:\n"
-                   "  - {id: outbreak, per: sender, allow: 3 messages / 1s, then: {lock: 1h, notify: soc@example.lab}}\n"
+                   "  - {id: outbreak, per: sender, allow: 3 messages / 6s, then: {lock: 1h, notify: soc@example.lab}}\n"
                    "  - {id: day, per: sender, allow: 1000 messages / 1d}\n")
         answers = [self.lab.send("b@partner.lab", sender="bot@example.lab", subject="x%d" % i) for i in range(4)]
         self.assertEqual([c for c, _ in answers], [250] * 3 + [451])
-        time.sleep(1.1)     # the second is over, the lock is not
+        time.sleep(6.1)     # the six seconds are over, the lock is not
         with self.session() as s:
             code, text = s.mail("bot@example.lab")
         self.assertEqual(code, 451)

@@ -96,7 +96,7 @@ class Relay(unittest.TestCase):
         if line.startswith("RCPT") and "gone@" in line:
             return "550 5.1.1 no such user here"
 
-    def arrived(self, subject, seconds=20):
+    def arrived(self, subject, seconds=None):
         def look():
             for m in list(self.mx.messages):
                 if b"Subject: " + subject.encode() in m[2]:

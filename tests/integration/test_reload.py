@@ -89,7 +89,7 @@ class Reload(unittest.TestCase):
         self.reload()
         start = time.monotonic()
         self.assertEqual(self.lab.stop_postern(), 0)
-        self.assertLess(time.monotonic() - start, 8)
+        self.assertLess(time.monotonic() - start, 10, "the time SIGTERM may take")
         self.assertEqual(s.getreply()[0], 421)
 
     def test_reloads_under_load(self):
@@ -191,7 +191,7 @@ class Reload(unittest.TestCase):
             self.addCleanup(s.close)
         self.assertEqual(self.lab.counter("smtpd_sessions"), 5)
         os.kill(self.lab.pids("receiver")[0], signal.SIGKILL)
-        lab.wait_for(lambda: self.lab.counter("smtpd_sessions") == 0, 5, because="the count of sessions")
+        lab.wait_for(lambda: self.lab.counter("smtpd_sessions") == 0, because="the count of sessions")
         lab.wait_for(lambda: self.lab.pids("receiver"), because="a new receiver")
         self.assertEqual(self.lab.send("b@partner.lab", subject="again")[0], 250)
 

@@ -46,7 +46,7 @@ class SlowSite(unittest.TestCase):
                 N, alone, beside, slow.connections))
             self.assertEqual(len(slow.messages), 0, "the slow site has not answered once")
             self.assertLessEqual(slow.connections, 20, "per_site.connections")
-            self.assertLess(beside, 2 * alone + 1)
+            self.assertLess(beside, 3 * alone + 10)     # a site waited for would hold it until the end of this test
             go.set()
             self.assertEqual(len(slow.wait(N)), N)
 
