@@ -121,6 +121,12 @@ const struct command commands[] = {
 	    "digest send [ADDRESS]\n"
 	    "digest preview ADDRESS\n"
 	    "  send without ADDRESS: all of what is new, as at their hours", cmd_digest },
+	{ "incidents", "what rules about content held or refused, and what it was",
+	    "incidents [list] [--state open|closed|all] [--rule RULE] [--search TEXT] [--before NUMBER]\n"
+	    "incidents show NUMBER\n"
+	    "incidents reveal NUMBER --reason TEXT\n"
+	    "incidents close NUMBER true-positive|false-positive|accepted|other [--note TEXT]\n"
+	    "incidents rules", cmd_incidents },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN [--from ADDRESS]", cmd_route },
 	{ "send-test", "a real message, and what the other side said to it",
 	    "send-test ADDRESS [--from ADDRESS] [--wait SECONDS]", cmd_send_test },

@@ -23,6 +23,7 @@
 #include "store/approval_db.h"
 #include "store/bayes.h"
 #include "store/digest.h"
+#include "store/incident_db.h"
 #include "store/look.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
@@ -125,17 +126,27 @@ read_content(struct store_peer *p, const struct frame *f, const struct spool_ref
 	return 0;
 }
 
+/* Who is to be asked, and what is to be reviewed. */
+static int
+keep_more(struct store *s, const struct msg_keep *m, int64_t kid, struct err *err)
+{
+	const struct approval_words words = { s->rt->conf->hostname, s->rt->conf->approval_url };
+
+	if (incident_kept(s->db, kid, m, clock_real(), s->scratch, err) == -1)
+		return -1;
+	return approval_begin(s->db, kid, m, clock_real(), &words, s->scratch, err);
+}
+
 static int
 keep(struct store *s, const struct msg_keep *m, struct span content, struct err *err)
 {
-	const struct approval_words words = { s->rt->conf->hostname, s->rt->conf->approval_url };
 	int r;
 
 	if (s->keeps.n == sizeof(s->keeps.wait) / sizeof(s->keeps.wait[0]))
 		store_settle(s);
 	r = s->keeps.n ? 0 : db_begin(s->db, true, err);
 	if (r == 0 && (r = kept_put(s->db, m, content, clock_real(), s->scratch, err)) == 1)
-		r = approval_begin(s->db, kept_put_row(s->db), m, clock_real(), &words, s->scratch, err);
+		r = keep_more(s, m, kept_put_row(s->db), err);
 	if (r == -1) {	/* what is in the same transaction goes with it; the queue asks again */
 		db_rollback(s->db);
 		answer_keeps(s, false, err->text);
@@ -272,6 +283,8 @@ batch_write(struct store *s, int64_t *numbers, struct err *err)
 		const struct msg_event *ev = &s->batch.events[i];
 		int r = journal_add(s->db, ev, &numbers[i], err);
 
+		if (r == 1 && incident_refused(s->db, ev, s->batch.arena, err) == -1)
+			r = -1;
 		if (r != 1)
 			numbers[i] = 0;
 		if (r == -1 && err->code == EINVAL) {	/* this row can never be written */

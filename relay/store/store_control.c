@@ -26,6 +26,7 @@
 #include "store/asked.h"
 #include "store/bayes.h"
 #include "store/digest.h"
+#include "store/incident_control.h"
 #include "store/kept_control.h"
 #include "store/request_db.h"
 #include "store/tlsrpt.h"
@@ -559,7 +560,7 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		q.reply = NULL;
 	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
 		bayes_client(&q);
-	} else if (kept_first(&q) || digest_command(&q))
+	} else if (kept_first(&q) || digest_command(&q) || incident_command(&q))
 		;
 	else if (!q.who.local && q.kind != OUTCOME_UNJUDGED)
 		say_error(&q, "the store knows no such command");

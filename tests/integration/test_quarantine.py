@@ -378,6 +378,53 @@ class Quarantine(unittest.TestCase):
         self.assertEqual(self.lab.tool("digest", "send", "nobody", check=False).returncode, 1)
 
 
+class Incidents(unittest.TestCase):
+    """What rules about content held or refused: masked, revealed with a reason, closed."""
+    CARD = "4111 1111 1111 1111"
+
+    def test_incidents(self):
+        with lab.Lab("incidents") as l:
+            mx = l.mx()
+            l.dns({"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"]})
+            l.config(delivery={"port": mx.port})
+            l.policy("version: 1\nuse: [postern/base]\nrules:\n"
+                     "  - {id: cards, when: {subject: {words: [hold]}, finds: payment-card}, then: {hold: {for: dpo@example.lab}}}\n"
+                     "  - {id: never, when: {subject: {words: [refuse]}, finds: payment-card}, then: {reject: '5.7.1 no cards'}}\n")
+            l.start_postern()
+            body = "the card is %s, thanks\r\n" % self.CARD
+            self.assertEqual(l.send("b@partner.lab", body, subject="hold")[0], 250)
+            self.assertEqual(l.send("b@partner.lab", body, subject="refuse")[0], 550)
+
+            def items():
+                got = [i for i in l.control({"cmd": "incidents.list"}) if "iid" in i]
+                return got if len(got) == 2 else None
+            by = {i["outcome"]: i for i in lab.wait_for(items, because="two incidents")}
+            self.assertEqual(by["hold"]["rules"], ["cards"])
+            self.assertEqual(by["reject"]["rules"], ["never"])
+            shown = l.tool("incidents", "show", by["hold"]["iid"]) + l.tool("incidents", "show", by["reject"]["iid"])
+            self.assertIn("1111", shown)
+            self.assertNotIn(self.CARD, shown)
+            # in clear: not without a reason, not of what is not kept, and somebody has asked for it
+            held = by["hold"]["iid"]
+            self.assertEqual(l.control({"cmd": "incidents.reveal", "iid": held})[0]["code"], "invalid")
+            self.assertIn(self.CARD, l.tool("incidents", "reveal", held, "--reason", "the author asks"))
+            self.assertRegex(l.log(), r"reveal %s|incidents.reveal" % held)
+            r = l.tool("incidents", "reveal", by["reject"]["iid"], "--reason", "the author asks", check=False)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn("not kept", r.stderr)
+            # closed once, and counted for its rule
+            self.assertIn("closed", l.tool("incidents", "close", held, "false-positive", "--note", "a test card"))
+            self.assertEqual(l.tool("incidents", "close", held, "other", check=False).returncode, 1)
+            self.assertEqual(l.tool("incidents", "close", held, check=False).returncode, 2)
+            rules = {json.loads(x)["rule"]: json.loads(x) for x in l.tool("--json", "incidents", "rules").splitlines()}
+            self.assertEqual((rules["cards"]["false_positive"], rules["cards"]["open"]), (1, 0))
+            self.assertEqual((rules["never"]["false_positive"], rules["never"]["open"]), (0, 1))
+            for flags, want in ((["--state", "closed"], {held}), (["--rule", "never"], {by["reject"]["iid"]}), ([], {by["reject"]["iid"]}),
+                                (["--state", "all", "--search", "PARTNER"], {held, by["reject"]["iid"]}), (["--search", "nobody"], set())):
+                lines = [json.loads(x) for x in l.tool("--json", "incidents", "list", *flags).splitlines()]
+                self.assertEqual({x["iid"] for x in lines if "iid" in x}, want, flags)
+
+
 class Hours(unittest.TestCase):
     def check(self, **over):
         with lab.Lab("digest-config") as other:

@@ -6,7 +6,11 @@
 
 #include <event2/event.h>
 #include <sys/socket.h>
+#include <time.h>
 
+#include "store/digest.h"
+#include "store/digest_mail.h"
+#include "store/incident_db.h"
 #include "store/kept_view.h"
 #include "store/look.h"
 #include "store/store.h"
@@ -597,6 +601,137 @@ a_preview(void **state)
 	says("confirmed");
 }
 
+/* ---- incidents ---- */
+
+static void
+incidents_are_for_reviewers(void **state)
+{
+	struct msg_keep m = { .kind = OUTCOME_HOLD, .queue = SPAN_LIT("dpo"),
+		.env = test_envelope(1, "anna@example.org", far),
+		.record = SPAN_LIT("{\"v\":1,\"recipients\":[{\"address\":\"x@elsewhere.net\",\"outcome\":\"hold\","
+		    "\"rules\":[\"cards\"]}],\"findings\":[{\"detector\":\"payment-card\",\"masked\":[\"**1\"]}]}") };
+
+	OK(db_begin(store->db, true, &test_err));
+	assert_int_equal(kept_put(store->db, &m, SPAN_LIT("x\r\n"), now, test_arena, &test_err), 1);
+	OK(incident_kept(store->db, kept_put_row(store->db), &m, now, test_arena, &test_err));
+	OK(incident_kept(store->db, kept_put_row(store->db), &m, now, test_arena, &test_err));	/* once */
+	OK(db_commit(store->db, &test_err));
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM incident"), 1);
+	ASK(RITA, "\"cmd\":\"incidents.list\"");
+	says("\"rules\":[\"cards\"]");
+	ASK(AUDI, "\"cmd\":\"incidents.show\",\"iid\":\"1\"");
+	says("**1");
+	for (size_t i = 0; i < 4; i++) {
+		const char *as = ((const char *[]){ ANNA, BOSS, OTTO, OLGA })[i];
+
+		ASK(as, "\"cmd\":\"incidents.list\"");
+		says("forbidden");
+		ASK(as, "\"cmd\":\"incidents.show\",\"iid\":\"1\"");
+		says("not-found");
+		never_says("**1");
+	}
+	ASK(AUDI, "\"cmd\":\"incidents.reveal\",\"iid\":\"1\",\"reason\":\"curious\"");
+	says("forbidden");
+	ASK(AUDI, "\"cmd\":\"incidents.close\",\"iid\":\"1\",\"resolution\":\"other\"");
+	says("forbidden");
+	ASK(RITA, "\"cmd\":\"incidents.close\",\"iid\":\"1\",\"resolution\":\"fine\"");
+	says("invalid");
+	ASK(RITA, "\"cmd\":\"incidents.close\",\"iid\":\"1\",\"resolution\":\"false-positive\"");
+	says("closed");
+	ASK(RITA, "\"cmd\":\"incidents.rules\"");
+	says("\"false_positive\":1");
+}
+
+/* ---- digests ---- */
+
+static int64_t
+at(int day, int hour, int minute)
+{
+	struct tm tm = { .tm_year = 126, .tm_mon = 5, .tm_mday = day, .tm_hour = hour, .tm_min = minute,
+		.tm_isdst = -1 };
+
+	return (int64_t)mktime(&tm) * US_PER_SEC;
+}
+
+static void
+hours(void **state)
+{
+	const struct conf_digest none = { 0 }, two = { .at = { 8 * 60, 14 * 60 + 30 }, .nat = 2 };
+
+	assert_int_equal(digest_slot(&none, at(10, 12, 0)), 0);
+	assert_int_equal(digest_slot(&two, at(10, 7, 59)), at(9, 14, 30));
+	assert_int_equal(digest_slot(&two, at(10, 8, 0)), at(10, 8, 0));
+	assert_int_equal(digest_slot(&two, at(10, 14, 29)), at(10, 8, 0));
+	assert_int_equal(digest_slot(&two, at(10, 23, 59)), at(10, 14, 30));
+}
+
+static void
+told_once_at_an_hour(void **state)
+{
+	static const struct conf_digest off = { .domain = { "elsewhere.net", 13 } };
+	int64_t slot = at(10, 8, 0);
+
+	conf.digests.others = (struct conf_digest){ .at = { 8 * 60 }, .nat = 1 };
+	conf.digests.domains = &off;
+	conf.digests.ndomains = 1;
+	keep(1, OUTCOME_QUARANTINE, DIRECTION_INBOUND, "spam", "s@spam.net", SPAM, both);
+	keep(2, OUTCOME_QUARANTINE, DIRECTION_INBOUND, "spam", "s@spam.net", SPAM, mixed);
+	keep(3, OUTCOME_HOLD, DIRECTION_OUTBOUND, "dpo", "bert@example.org", PLAIN, anna);
+	/* the hour before we were there is not made up for; the next one is */
+	OK(digest_due(store->db, &conf, &conf.digests.others, slot, slot, &test_err));
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM digest_todo"), 0);
+	slot += 86400 * US_PER_SEC;
+	OK(digest_due(store->db, &conf, &conf.digests.others, slot, slot, &test_err));
+	OK(digest_due(store->db, &conf, &conf.digests.others, slot, slot, &test_err));
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM digest_todo"), 2);	/* anna, bert */
+	store->digests->look_at = INT64_MAX;
+	digest_tick(store);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM digest_todo"), 0);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM outbox"), 2);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM outbox WHERE rcpt='anna@example.org'"
+	    " AND subject='2 messages in quarantine'"), 1);
+	/* nothing new: nobody is told */
+	slot += 86400 * US_PER_SEC;
+	OK(digest_due(store->db, &conf, &conf.digests.others, slot, slot, &test_err));
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM digest_todo"), 0);
+	/* only of what is new */
+	keep(4, OUTCOME_QUARANTINE, DIRECTION_INBOUND, "spam", "s@spam.net", SPAM, anna);
+	slot += 86400 * US_PER_SEC;
+	OK(digest_due(store->db, &conf, &conf.digests.others, slot, slot, &test_err));
+	store->digests->todo = true;
+	digest_tick(store);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM outbox"), 3);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM outbox WHERE rcpt='anna@example.org'"
+	    " AND subject='1 message in quarantine'"), 1);
+}
+
+static void
+hostile_rows(void **state)
+{
+	const struct digest_row rows[] = { { .time = T0, .class = SPAN_LIT("spam"),
+		.sender = SPAN_LIT("a\"b<c>@x.net\r\nBcc: v@x.net"),
+		.subject = SPAN_LIT("see https://evil.example/ \xe2\x80\xae" "fdp.exe <script>&amp;\xff"),
+		.link = SPAN_LIT("https://gw.example.org/digest?token=abc&x=\"y") } };
+	const struct digest d = { SPAN_LIT("anna@example.org"), rows, 1, 3, true };
+	struct buf b;
+
+	buf_init(&b, DIGEST_TEXT_MAX);
+	digest_text(&b, &d);
+	buf_putc(&b, '\0');
+	assert_null(strstr(buf_data(&b).p, "\nBcc"));
+	assert_null(strstr(buf_data(&b).p, "https://evil"));
+	assert_non_null(strstr(buf_data(&b).p, "[U+202E]fdp.exe"));
+	assert_non_null(strstr(buf_data(&b).p, "et 2 de plus"));
+	buf_reset(&b);
+	digest_html(&b, &d);
+	buf_putc(&b, '\0');
+	assert_null(strstr(buf_data(&b).p, "<script"));
+	assert_null(strstr(buf_data(&b).p, "<c>"));
+	assert_null(strstr(buf_data(&b).p, "x=\"y"));
+	assert_non_null(strstr(buf_data(&b).p, "&#60;script&#62;&#38;amp;"));
+	buf_release(&b);
+}
+
 int
 main(void)
 {
@@ -604,7 +739,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(each_sees_his_own), T(filters), T(pages), T(one_of_several_takes_his_own),
 		T(a_request_is_granted_or_refused), T(two_persons_release), T(a_last_look),
-		T(scanners_die_of_it), T(a_preview),
+		T(scanners_die_of_it), T(a_preview), T(incidents_are_for_reviewers), T(hours),
+		T(told_once_at_an_hour), T(hostile_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
