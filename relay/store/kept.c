@@ -186,10 +186,11 @@ put_rcpts(struct db *d, int64_t kid, const struct envelope *env, struct arena *a
 	return 0;
 }
 
-/* What is searched: sender, subject, the first recipients. */
+/* What is searched: its kind, so that a search in one need not pass the others; sender, subject, the
+ * first recipients. */
 static int
-put_words(struct db *d, int64_t kid, const struct envelope *env, struct span subject,
-    struct err *err)
+put_words(struct db *d, int64_t kid, enum outcome kind, const struct envelope *env,
+    struct span subject, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "INSERT INTO kept_words(rowid, words) VALUES(?,?)", err);
 	struct buf b;
@@ -198,8 +199,7 @@ put_words(struct db *d, int64_t kid, const struct envelope *env, struct span sub
 	if (st == NULL)
 		return -1;
 	buf_init(&b, FRAME_BIG);
-	buf_span(&b, env->sender);
-	buf_putc(&b, ' ');
+	buf_printf(&b, "#%s " SPAN_FMT " ", outcome_name(kind), SPAN_ARG(env->sender));
 	buf_span(&b, subject);
 	for (size_t i = 0; i < env->nrecipients && i < WORDS_RECIPIENTS; i++) {
 		buf_putc(&b, ' ');
@@ -235,7 +235,7 @@ kept_put(struct db *d, const struct msg_keep *m, struct span content, int64_t no
 	if (put_row(d, m, &env, &s, content, now, a, err) == -1)
 		return -1;
 	kid = db_last_rowid(d);
-	if (put_words(d, kid, &env, s.subject, err) == -1 || put_rcpts(d, kid, &env, a, err) == -1 ||
+	if (put_words(d, kid, m->kind, &env, s.subject, err) == -1 || put_rcpts(d, kid, &env, a, err) == -1 ||
 	    put_content(d, kid, content, err) == -1)
 		return -1;
 	return 1;
@@ -642,7 +642,7 @@ kept_split(struct db *d, const struct kept *k, const bool *mine, struct arena *a
 		subject = arena_span(a, db_column(st, 0));
 	sqlite3_reset(st);
 	if (set_envelope(d, *kid, &moved, err) == -1 || set_envelope(d, k->kid, &left, err) == -1 ||
-	    put_words(d, *kid, &moved, subject, err) == -1 ||
+	    put_words(d, *kid, k->kind, &moved, subject, err) == -1 ||
 	    put_content(d, *kid, k->content, err) == -1)
 		return -1;
 	for (size_t i = 0; i < moved.nrecipients; i++)

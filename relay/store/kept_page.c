@@ -96,14 +96,13 @@ bind_either(sqlite3_stmt *st, int exact, struct span s, struct arena *a)
 	db_text(st, exact + 1, s.p[0] == '@' ? span_from(s, 1) : s);
 }
 
-/* One phrase of the index's language: quotes doubled, nothing else means anything. */
+/* Of that kind, and one phrase, in the index's language: quotes doubled, nothing else means anything. */
 static struct span
-phrase(struct span q, struct arena *a)
+phrase(enum outcome kind, struct span q, struct arena *a)
 {
-	char *out = arena_alloc(a, 2 * q.n + 2);
-	size_t n = 0;
+	char *out = arena_alloc(a, 2 * q.n + 64);
+	size_t n = (size_t)snprintf(out, 64, "\"#%s\" AND \"", outcome_name(kind));
 
-	out[n++] = '"';
 	for (size_t i = 0; i < q.n; i++) {
 		if (q.p[i] == '"')
 			out[n++] = '"';
@@ -141,6 +140,8 @@ walk(struct db *d, struct page *p, enum way way, enum outcome kind, struct span 
 	bind_either(st, 9, ask->to, p->a);
 	if (way == WAY_ID)
 		db_id(st, 11, ask->id);
+	else if (indexed)
+		db_text(st, 11, phrase(kind, ask->q, p->a));
 	else
 		db_text(st, 11, key);
 	if (direction)
@@ -205,7 +206,7 @@ walk_all(struct db *d, struct page *p, struct err *err)
 	if (k->asked)
 		return walk_kinds(d, p, WAY_ASKED, none, DIRECTION_NONE, err);
 	if (k->q.n >= WORD_MIN)
-		return walk_kinds(d, p, WAY_WORDS, phrase(k->q, p->a), DIRECTION_NONE, err);
+		return walk_kinds(d, p, WAY_WORDS, none, DIRECTION_NONE, err);
 	if (k->from.n)
 		return walk_kinds(d, p, WAY_FROM_DOMAIN, lower_domain(k->from, p->a), DIRECTION_NONE, err);
 	if (k->to.n)

@@ -158,7 +158,7 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE INDEX kept_rcpt_address ON kept_rcpt(address COLLATE NOCASE, kid);"
 	"CREATE INDEX kept_rcpt_domain ON kept_rcpt(domain, kid);"
 	"CREATE VIRTUAL TABLE kept_words USING fts5(words, tokenize='trigram');"	/* rowid: kid */
-	"INSERT INTO kept_words(rowid, words) SELECT kid, coalesce(sender,'')||' '||coalesce(subject,'')"
+	"INSERT INTO kept_words(rowid, words) SELECT kid, '#'||kind||' '||coalesce(sender,'')||' '||coalesce(subject,'')"
 	"||' '||coalesce((SELECT group_concat(address,' ') FROM kept_rcpt r WHERE r.kid=k.kid),'') FROM kept k;"
 	"CREATE TRIGGER kept_gone AFTER DELETE ON kept BEGIN"
 	" DELETE FROM kept_words WHERE rowid=old.kid; END;"
