@@ -86,7 +86,8 @@ enum atom_kind {
 	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL
 };
 enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC,
-	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */ };
+	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */,
+	AUTH_FACT_BOUNCE /* 1 << BOUNCE_… */ };
 extern const char *const dmarc_asks_names[];
 enum who { WHO_FROM, WHO_HEADER_FROM, WHO_TO, WHO_TO_ALL };
 enum quantity { QUANTITY_RECIPIENTS, QUANTITY_SIZE, QUANTITY_ATTACHMENTS };
@@ -315,7 +316,7 @@ struct rule {
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
 	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_ARC, SIGNAL_DNSBL, SIGNAL_SPAM,
-	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_URLS, SIGNAL_FLAGS };
+	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
@@ -450,6 +451,8 @@ struct span eval_why_not(struct eval *e, const struct cond *c, bool *partly);
 /* --- facts.c: the moment, and what others have found out about inbound mail ---------- */
 
 /* Is what the atom asks for known at all? */
+/* For qsort and bsearch over spans: by their bytes. */
+int span_order(const void *a, const void *b);
 bool fact_known(const struct atom *a, const struct facts *f);
 bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
 struct span fact_why(struct eval *e, const struct atom *a);

@@ -149,6 +149,18 @@ struct conf_dkim {
 	uint32_t line;
 };
 
+struct conf_batv {		/* envelope senders leave with a tag: net/batv.h */
+	const char *key;	/* file; NULL: they do not */
+	uint32_t line;
+	bool refuse;		/* at RCPT, what is no bounce of ours; else the policy decides */
+	int32_t grace;		/* days from the first tag on in which nothing is held against a bounce */
+	int32_t since;		/* the day of the first tag, since 1970; 0: the day the eldest key was made */
+	const struct span *exempt;	/* recipients whose servers see the sender as it is */
+	size_t nexempt;
+	const struct span *untagged;	/* senders of ours whose mail leaves without a tag */
+	size_t nuntagged;
+};
+
 struct conf_domain {
 	struct span name;	/* A-labels, lower case */
 	uint32_t line;
@@ -162,6 +174,7 @@ struct conf_domain {
 	size_t ndkim;
 	bool dkim_managed;	/* keys/DOMAIN.dkim names more (signer/dkim_ring.h) */
 	bool dkim_check;	/* only what stands in the DNS signs */
+	struct conf_batv batv;
 	uint64_t max_size;	/* 0: the listener's */
 };
 
@@ -302,10 +315,14 @@ struct conf_ocr {
 	int64_t per_message;		/* for all of a message */
 };
 
-/* The page behind links to approve. */
+/* The pages, their API, and the page behind links to approve. */
 struct conf_console {
 	struct ip ip;
 	uint16_t port;			/* 0: there is none */
+	const struct span *names;	/* hosts it answers to, beside `hostname` and addresses */
+	size_t nnames;
+	int64_t idle, lasts;		/* of a session: 30m without a request, 12h in all */
+	bool totp_required;		/* of administrators */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
 };
@@ -317,6 +334,7 @@ struct config {
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */
+	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
 	const struct conf_net *networks;
@@ -373,17 +391,24 @@ void config_free(struct config **c);
 /* What those of the address's domain are told, and in which language; never NULL. */
 const struct conf_digest *config_digest(const struct config *c, struct span address);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
-/* Where there is to be a listening socket: the listeners, and behind them the console. */
+/* Where there is to be a listening socket: the listeners, behind them the console and the metrics. */
 static inline size_t
 config_endpoints(const struct config *c)
 {
-	return c->nlisteners + (c->console.port > 0);
+	return c->nlisteners + (c->console.port > 0) + (c->metrics_port > 0);
+}
+static inline bool
+config_endpoint_is_metrics(const struct config *c, size_t i)
+{
+	return i == c->nlisteners + (c->console.port > 0);
 }
 static inline struct ip
 config_endpoint(const struct config *c, size_t i, uint16_t *port)
 {
-	*port = i < c->nlisteners ? c->listeners[i].port : c->console.port;
-	return i < c->nlisteners ? c->listeners[i].ip : c->console.ip;
+	bool metrics = config_endpoint_is_metrics(c, i);
+
+	*port = i < c->nlisteners ? c->listeners[i].port : metrics ? c->metrics_port : c->console.port;
+	return i < c->nlisteners ? c->listeners[i].ip : metrics ? c->metrics_ip : c->console.ip;
 }
 static inline bool
 config_listens(const struct config *c, struct ip ip, uint16_t port)

@@ -325,6 +325,9 @@ missing_facts(const struct config *conf)
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;
+	for (size_t i = 0; i < conf->ndomains; i++)
+		if (conf->domains[i].batv.key)
+			known |= FACT_BOUNCE;
 	return FACTS_INBOUND & ~known;
 }
 

@@ -58,7 +58,7 @@ struct outgoing {
 int outbox_put(struct db *d, uint64_t about, int64_t kid, struct span rcpt, struct span subject,
     struct span text, struct span language, struct err *err);
 /* Of the last one put: the same as HTML. */
-int outbox_html(struct db *d, struct span html, struct err *err);
+int outbox_html(struct db *d, uint64_t about, struct span html, struct err *err);
 /* It is about to be offered under this id: after a crash under the same. */
 int outbox_offer(struct db *d, int64_t oid, uint64_t mid, struct err *err);
 int outbox_count(struct db *d, size_t *n, struct err *err);

@@ -182,7 +182,7 @@ tell_one(struct store *s, const struct digest_one *o, struct arena *a, struct er
 	buf_init(&html, DIGEST_TEXT_MAX);
 	r = digest_make(s, o->address, o->after, o->upto, a, &subject, &text, &html, &n, err);
 	if (r == 0 && n > 0 && (outbox_put(s->db, 0, 0, o->address, buf_data(&subject), buf_data(&text),
-	    language, err) == -1 || outbox_html(s->db, buf_data(&html), err) == -1))
+	    language, err) == -1 || outbox_html(s->db, 0, buf_data(&html), err) == -1))
 		r = -1;
 	if (r == 0)
 		r = digest_told(s->db, o->address, err);

@@ -251,17 +251,20 @@ static int
 decide(struct act *a, const struct kept *k, enum kept_state to, uint64_t new_id,
     struct arena *scratch, struct err *err)
 {
-	static const char *const what[] = { [KEPT_RELEASING] = "release", [KEPT_REJECTING] = "reject",
-		[KEPT_DELETED] = "delete" };
+	static const char *const what[] = { [ACT_RELEASE] = "release", [ACT_REJECT] = "reject",
+		[ACT_DELETE] = "delete", [ACT_EXPIRE] = "expire", [ACT_APPROVE] = "release",
+		[ACT_ANYWAY] = "release-anyway" };
+	char verb[40], id[ID_SIZE];
 	struct db *d = a->s->db;
-	char id[ID_SIZE];
 	int r;
 
+	snprintf(verb, sizeof(verb), "%s.%s", k->kind == OUTCOME_HOLD ? "held" : "quarantine",
+	    what[a->verb]);
 	if (db_begin(d, true, err) == -1)
 		return -1;
 	r = kept_decide(d, k->kid, to, new_id, a->by, clock_real(), err);
-	if (r == 1 && (audit_put(d, a->by, a->verb == ACT_ANYWAY ? "release-anyway" : what[to],
-	    span_str(id_format(k->id, id)), a->text, clock_real(), err) == -1 ||
+	if (r == 1 && (audit_put(d, a->by, verb, span_str(id_format(k->id, id)), a->text, clock_real(),
+	    err) == -1 ||
 	    requests_decide(d, k, to == KEPT_RELEASING, a->by, a->text, a->s->rt->conf, clock_real(),
 	    scratch, err) == -1))
 		r = -1;

@@ -105,7 +105,7 @@ export function Problem({ error, retry }) {
 	return html`<${Notice} kind=${code === "not-available" ? "info" : "bad"} title=${t("error." + code)}>
 		<p>${t("error." + code + ".do")}</p>
 		${error.message && html`<p class="quote"><${Text} value=${error.message}/></p>`}
-		${retry && html`<p><button type="button" onClick=${retry}>${t("again")}</button></p>`}
+		${retry && code !== "not-available" && html`<p><button type="button" onClick=${retry}>${t("again")}</button></p>`}
 	<//>`;
 }
 
