@@ -26,6 +26,7 @@ from console import PASSWORD, Browser, add_user
 
 ROLES = ["user", "domain_admin", "operator", "editor", "reviewer", "auditor", "admin"]
 STAFF = {"domain_admin", "operator", "editor", "reviewer", "auditor"}
+TRACE = {"operator", "editor", "reviewer", "auditor"}
 READERS = {"operator", "auditor"}
 KEEPERS = {"user", "domain_admin", "operator"}
 POLICY = {"editor", "operator", "auditor", "reviewer"}
@@ -41,8 +42,8 @@ ROUTES = [
     ("PATCH", "/session", None, {"language": "fr"}, set(ROLES)),
     ("POST", "/session/password", None, {"old": "not it at all", "password": "whatever it may be"}, set(ROLES)),
     ("GET", "/overview", None, None, STAFF),
-    ("GET", "/trace", "/trace?q=nothing", None, STAFF),
-    ("GET", "/messages/{id}", "/messages/" + ID, None, STAFF),
+    ("GET", "/trace", "/trace?q=nothing", None, TRACE),
+    ("GET", "/messages/{id}", "/messages/" + ID, None, TRACE),
     ("GET", "/queue", "/queue?by=reason", None, READERS),
     ("GET", "/queue/summary", None, None, READERS),
     ("GET", "/queue/messages", None, None, READERS),
@@ -529,6 +530,25 @@ class Api(unittest.TestCase):
         c.close()
         r = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
         self.assertEqual((r.returncode, r.stdout + r.stderr), (0, ""))
+
+    def test_alerts_and_dashboard(self):
+        """The rules are sound, fire when they should, and ask for figures that there are."""
+        folder = os.path.join(lab.ROOT, "etc", "prometheus")
+        for argv in (["check", "rules", "postern.rules.yaml"], ["test", "rules", "postern.test.yaml"]):
+            r = subprocess.run(["promtool", *argv], cwd=folder, capture_output=True, text=True)
+            self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        c = http.client.HTTPConnection("127.0.0.1", self.metrics, timeout=60)
+        c.request("GET", "/metrics")
+        there = set(re.findall(r"^(postern_\w+)", c.getresponse().read().decode(), re.M))
+        c.close()
+        for path in ("prometheus/postern.rules.yaml", "grafana/postern.json"):
+            with open(os.path.join(lab.ROOT, "etc", path)) as f:
+                text = f.read()
+            if path.endswith(".json"):
+                text = json.dumps([t["expr"] for p in json.loads(text)["panels"] for t in p["targets"]])
+            asked = set(re.findall(r"postern_\w+", re.sub(r"job=\S+", "", text)))
+            self.assertTrue(asked)
+            self.assertLessEqual(asked - {"postern_"}, there, path)
 
 
 if __name__ == "__main__":
