@@ -322,6 +322,7 @@ struct conf_console {
 	size_t nnames;
 	int64_t idle, lasts;		/* of a session: 30m without a request, 12h in all */
 	bool totp_required;		/* of administrators */
+	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
 };
@@ -336,6 +337,8 @@ struct config {
 	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
+	uint32_t templates_line;	/* 0: not written, and need not be there */
+	const char *templates_dir;	/* texts for people, behind policy_dir/templates */
 	const struct conf_net *networks;
 	size_t nnetworks;
 	const struct conf_listener *listeners;
