@@ -75,14 +75,13 @@ asked_event(struct asked *k, const char *verb, uint64_t id, struct span what)
 static void
 audit(struct asked *k, const char *verb, struct span what, size_t n)
 {
-	char by[32], act[64], count[32];
+	char act[64], count[32];
 	struct msg_event ev = { .kind = EVENT_AUDIT, .time = clock_real(),
 		.relay = span_sub(what, 0, 400) };
 
-	snprintf(by, sizeof(by), "uid %u", k->uid);
 	snprintf(act, sizeof(act), "queue.%s", verb);
 	snprintf(count, sizeof(count), "%zu", n);
-	ev.by = span_str(by);
+	ev.by = span_str(k->by);
 	ev.rcpt = span_str(act);
 	ev.reply = span_str(count);
 	queue_event(k->q, &ev);
