@@ -299,7 +299,7 @@ class Mock:
             return {"v": 1, "headers": [{"name": "Subject", "value": SCRIPT}, {"name": "X-" + SCRIPT, "value": TURNED}], "text": "Dear colleague,\n\n" + SCRIPT + "\n" + LONG + "\n",
                     "truncated": True, "parts": [{"part": "2", "type": "docx", "name": SCRIPT + TURNED, "size": 410}]}
         if m and int(m[1]) < 100:
-            return {**kept(int(m[1])), "record": RECORD}
+            return self.page([kept(int(m[1])), {"v": 1, "record": RECORD}], query)
         m = re.fullmatch(r"/kept/(release|reject|delete|request|rescan|confirm)", path)
         if m:
             if m[1] == "reject" and not body.get("reason"):
@@ -326,8 +326,8 @@ class Mock:
         if m and m[2] == "/close":
             return {**incident(int(m[1]), "closed")}
         if m:
-            return {**incident(int(m[1])), "kept": True, "findings": [{"detector": "payment-card", "confidence": "high", "part": "2", "where": "attachment", "name": TURNED, "count": 2,
-                                                                       "masked": ["•••• •••• •••• 1111", SCRIPT]}]}
+            return self.page([incident(int(m[1])), {"v": 1, "kept": True, "findings": [{"detector": "payment-card", "confidence": "high", "part": "2", "where": "attachment",
+                                                                                        "name": TURNED, "count": 2, "masked": ["•••• •••• •••• 1111", SCRIPT]}]}], query)
         if path == "/policy":
             return {"v": 1, "hash": self.hash, "rules": [] if self.empty else [rule(n) for n in range(9)]}
         if path == "/policy/files":

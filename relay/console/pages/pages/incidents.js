@@ -1,6 +1,6 @@
 /* incidents.js -- what rules found, masked. To see it unmasked takes a role and a reason, and is written down. */
 import { html, go, href, useState } from "../base.js";
-import { may, seg, send, useApi } from "../api.js";
+import { joined, may, seg, send, useApi } from "../api.js";
 import { t, word } from "../words.js";
 import { Addresses, Empty, Facts, Head, Id, Loaded, Notice, Section, State, Table, Text, Time } from "../ui.js";
 import { act, Act, ask, Field, Pager, Search, Select } from "../forms.js";
@@ -26,7 +26,7 @@ function One({ id }) {
 	const from = useApi("/incidents/" + seg(id));
 	const [bare, show] = useState(null);
 	return html`<${Loaded} from=${from}>${(d) => {
-		const x = { iid: id, ...d };
+		const x = { iid: id, ...joined(d) };
 		return html`<section class="card stack"><div class="head2"><h2><${Rules} x=${x} query=${{}}/></h2><${State} state=${x.state} label=${word("incident", x.state)}/></div>
 			<${Facts} rows=${[[t("time"), html`<${Time} value=${x.time} seconds/>`], [t("from"), x.sender], [t("to"), html`<${Addresses} list=${x.recipients} max=${20}/>`], [t("subject"), x.subject], [t("message"), html`<${Id} id=${x.id}/>`], [t("nav.kept"), x.kid && html`<a href=${href(["kept", x.kid])}>${t("open")}</a>`],
 				[t("incidents.severity"), word("severity", x.severity)], [t("incidents.outcome"), x.outcome && html`<${State} state=${x.outcome}/>`], [t("incidents.resolution"), x.resolution && word("incidents.resolution", x.resolution)], [t("incidents.note"), x.note], [t("incidents.closed-by"), x.closed_by ?? x.by]]}/></section>
