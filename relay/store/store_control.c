@@ -9,6 +9,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
+ *	lists.*					see lists_control.c
  *	audit.*, store.*			see audit_control.c, store_keys.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
@@ -474,6 +475,13 @@ static const struct command {
 	{ "policy.archive", false, do_policy_archive, EDITS },
 	{ "policy.history", false, do_policy_history, POLICY },
 	{ "policy.hits", false, do_policy_hits, POLICY },
+	{ "lists.list", false, do_lists_list, ITSELF },
+	{ "lists.add", false, do_lists_add, ITSELF },
+	{ "lists.request", false, do_lists_request, ITSELF },
+	{ "lists.remove", false, do_lists_remove, ITSELF },
+	{ "lists.approve", false, do_lists_approve, ITSELF },
+	{ "lists.deny", false, do_lists_deny, ITSELF },
+	{ "lists.check", false, do_lists_check, ITSELF },
 	{ "list", true, do_list },
 	{ "show", true, do_show, EDITS },
 	{ "release", true, do_release },
