@@ -248,7 +248,7 @@ class Mock:
         return self.sessions[key], key
 
     # -- answers -------------------------------------------------------------------
-    def page(self, items, query, size=20):
+    def page(self, items, query, size=8):
         if self.empty:
             items = []
         start = int(query.get("before") or 0)
