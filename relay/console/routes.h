@@ -31,6 +31,7 @@ enum shape {
 #define BY_OPERATOR R_(OPERATOR)
 #define BY_READERS (R_(OPERATOR) | R_(AUDITOR))
 #define BY_STAFF (R_(DOMAIN_ADMIN) | R_(OPERATOR) | R_(EDITOR) | R_(REVIEWER) | R_(AUDITOR))
+#define BY_TRACE (R_(OPERATOR) | R_(EDITOR) | R_(REVIEWER) | R_(AUDITOR))
 #define BY_KEEPERS (R_(USER) | R_(DOMAIN_ADMIN) | R_(OPERATOR))	/* of quarantine and lists */
 #define BY_KEPT (BY_KEEPERS | R_(REVIEWER) | R_(AUDITOR))
 #define BY_POLICY (R_(EDITOR) | R_(OPERATOR) | R_(AUDITOR) | R_(REVIEWER))
@@ -48,8 +49,8 @@ enum shape {
 	X(POST, "/session/link", OWN, "link", "address:s!", BY_ANYBODY, "mail me a link to sign in") \
 	X(POST, "/session/link/use", OWN, "link-use", "token:s!", BY_ANYBODY, "sign in by that link") \
 	X(GET, "/overview", OBJECT, "overview", "", BY_STAFF, "what needs somebody, and the last 24 hours") \
-	X(GET, "/trace", ITEMS, "trace", "q:s! limit:i before:s", BY_STAFF, "search the journal") \
-	X(GET, "/messages/{id}", MESSAGE, "trace", "", BY_STAFF, "a message, its events and its verdict") \
+	X(GET, "/trace", ITEMS, "trace", "q:s! limit:i before:s", BY_TRACE, "search the journal") \
+	X(GET, "/messages/{id}", MESSAGE, "trace", "", BY_TRACE, "a message, its events and its verdict") \
 	X(GET, "/queue", ITEMS, "queue.list", "by:s limit:i", BY_READERS, "the queue by site, sender or reason") \
 	X(GET, "/queue/summary", OBJECT, "queue.summary", "", BY_READERS, "the queue in figures") \
 	X(GET, "/queue/messages", ITEMS, "queue.list", "selector:s limit:i", BY_READERS, "messages in the queue") \
