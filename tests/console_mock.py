@@ -93,8 +93,9 @@ def site(name, n, **more):
 
 
 def incident(n, state="open"):
-    return {"v": 1, "iid": str(n), "id": ident(n), "kid": str(n), "rules": ["cards-outside", SCRIPT][:1 + n % 2], "state": state, "time": NOW - n * 60 * MINUTE,
-            "sender": sender(n), "recipients": ["x@webmail.example"], "subject": HOSTILE[n % len(HOSTILE)], "outcome": "hold", "resolution": None, "note": None}
+    return {"v": 1, "id": str(n), "message": ident(n), "kid": str(n), "rule": "cards-outside", "rules": ["cards-outside", SCRIPT][:1 + n % 2], "state": state, "time": NOW - n * 60 * MINUTE,
+            "sender": sender(n), "recipients": ["x@webmail.example"], "subject": HOSTILE[n % len(HOSTILE)], "outcome": "hold", "resolution": None, "note": None, "by": None, "kept": True,
+            "findings": [{"detector": "payment-card", "confidence": "high", "part": "2", "where": "attachment", "name": TURNED, "count": 2, "masked": ["•••• •••• •••• 1111", SCRIPT]}]}
 
 
 def rule(n):
@@ -299,7 +300,7 @@ class Mock:
             return {"v": 1, "headers": [{"name": "Subject", "value": SCRIPT}, {"name": "X-" + SCRIPT, "value": TURNED}], "text": "Dear colleague,\n\n" + SCRIPT + "\n" + LONG + "\n",
                     "truncated": True, "parts": [{"part": "2", "type": "docx", "name": SCRIPT + TURNED, "size": 410}]}
         if m and int(m[1]) < 100:
-            return self.page([kept(int(m[1])), {"v": 1, "record": RECORD}], query)
+            return {**kept(int(m[1])), "record": RECORD}
         m = re.fullmatch(r"/kept/(release|reject|delete|request|rescan|confirm)", path)
         if m:
             if m[1] == "reject" and not body.get("reason"):
@@ -322,12 +323,11 @@ class Mock:
             return self.page([incident(n, query.get("state", "open")) for n in range(1, 4)], query)
         m = re.fullmatch(r"/incidents/(\d+)(/\w+)?", path)
         if m and m[2] == "/reveal":
-            return {"v": 1, "iid": m[1], "evidence": {"findings": [{"detector": "payment-card", "part": "2", "values": ["4111 1111 1111 1111", SCRIPT]}]}}
+            return {"v": 1, "id": m[1], "findings": [{"detector": "payment-card", "part": "2", "values": ["4111 1111 1111 1111", SCRIPT]}]}
         if m and m[2] == "/close":
             return {**incident(int(m[1]), "closed")}
         if m:
-            return self.page([incident(int(m[1])), {"v": 1, "kept": True, "findings": [{"detector": "payment-card", "confidence": "high", "part": "2", "where": "attachment",
-                                                                                        "name": TURNED, "count": 2, "masked": ["•••• •••• •••• 1111", SCRIPT]}]}], query)
+            return incident(int(m[1]))
         if path == "/policy":
             return {"v": 1, "hash": self.hash, "rules": [] if self.empty else [rule(n) for n in range(9)]}
         if path == "/policy/files":

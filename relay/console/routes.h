@@ -62,7 +62,7 @@ enum shape {
 	X(POST, "/queue/pause", OBJECT, "queue.pause", "site:s!", BY_OPERATOR, "no more to this site") \
 	X(POST, "/queue/resume", OBJECT, "queue.resume", "site:s!", BY_OPERATOR, "on with it") \
 	X(GET, "/kept", ITEMS, "kept.list", "kind:s queue:s q:s state:s class:s from:s to:s asked:b limit:i before:s", BY_KEPT, "held and quarantined messages") \
-	X(GET, "/kept/{kid}", ITEMS, "kept.show", "", BY_KEPT, "one of them") \
+	X(GET, "/kept/{kid}", OBJECT, "kept.show", "", BY_KEPT, "one of them") \
 	X(GET, "/kept/{kid}/preview", OBJECT, "kept.preview", "", BY_KEEPERS | R_(REVIEWER), "its text, made safe") \
 	X(POST, "/kept/release", ITEMS, "kept.release", "kids:a! reason:s", BY_KEEPERS, "send on") \
 	X(POST, "/kept/reject", ITEMS, "kept.reject", "kids:a! reason:s", BY_KEEPERS, "refuse, with a notice to the sender") \
@@ -80,7 +80,7 @@ enum shape {
 	X(POST, "/lists/{number}/deny", OBJECT, "lists.deny", "reason:s", BY_OPERATOR, "do not") \
 	X(DELETE, "/lists/{number}", OBJECT, "lists.remove", "", BY_KEEPERS, "remove a line") \
 	X(GET, "/incidents", ITEMS, "incidents.list", "q:s rule:s state:s limit:i before:s", R_(REVIEWER) | R_(AUDITOR), "what rules have found") \
-	X(GET, "/incidents/{id}", ITEMS, "incidents.show", "", R_(REVIEWER) | R_(AUDITOR), "one of them, masked") \
+	X(GET, "/incidents/{id}", OBJECT, "incidents.show", "", R_(REVIEWER) | R_(AUDITOR), "one of them, masked") \
 	X(POST, "/incidents/{id}/reveal", OBJECT, "incidents.reveal", "reason:s!", BY_REVIEWER, "what was found, word for word; audited") \
 	X(POST, "/incidents/{id}/close", OBJECT, "incidents.close", "resolution:s! note:s", BY_REVIEWER, "close it") \
 	X(GET, "/policy", OBJECT, "policy.rules", "", BY_POLICY, "the rules in force and how often they hit") \
