@@ -150,6 +150,16 @@ const struct command commands[] = {
 	    "  status 1 when it is on a blocklist, or locked", cmd_reputation },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
+	{ "audit", "who changed what, and whether that log is whole",
+	    "audit list [WORD...] [--limit N] [--before NUMBER]\n"
+	    "audit verify [--head NUMBER:HASH]\n"
+	    "  status 1 when a row was changed or is missing. Each row's hash is in the log, the\n"
+	    "  head's once an hour: --head finds out whether the latest rows were cut off", cmd_audit },
+	{ "store", "the database of journal and kept messages: its keys",
+	    "store keys\nstore rekey\n"
+	    "  contents and verdict records are sealed with a key outside the database (store_key).\n"
+	    "  rekey adds a new one; an older line may leave the file once `store keys` needs it no more,\n"
+	    "  but what the audit log has of its time is then no longer verified", cmd_store },
 	{ "session", "transcripts of SMTP sessions, without credentials and bodies",
 	    "session start [--client NETWORK] [--minutes 10]\nsession show\nsession stop",
 	    cmd_session },
@@ -161,6 +171,11 @@ const struct command commands[] = {
 	    "  new: makes the file, or adds a key that signs from the next reload on; --later: that\n"
 	    "  only verifies, for other nodes to learn of it first. check: status 1 unless it is valid",
 	    cmd_batv },
+	{ "users", "accounts of the console; add and password ask for a password",
+	    "users [list]\n"
+	    "users add NAME --role R… [--domain D…] [--address A…] [--language en|fr] [--no-password]\n"
+	    "users set NAME [--role R…] [--domain D…] [--address A…] [--language en|fr] [--disable|--enable]\n"
+	    "users password NAME\nusers remove NAME\nusers totp NAME [--off]", cmd_users },
 	{ "passwd", "a line for the file of users (auth.file); asks for the password",
 	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },

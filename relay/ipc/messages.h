@@ -247,7 +247,8 @@ struct msg_memberships {
 	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */ \
 	X(ATTEMPT, "attempt")		/* delivery: one failed; reply is what was said, a line for each */ \
 	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */ \
-	X(ALARM, "alarm")		/* queue: reply says what begins or is over */
+	X(ALARM, "alarm")		/* queue: reply says what begins or is over */ \
+	X(AUDIT, "audit")		/* a person changed something: by whom; rcpt what, relay to what, reply how */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)

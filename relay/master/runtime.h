@@ -60,7 +60,7 @@ struct role_ops {
 	void (*retire)(struct runtime *rt);
 	/* Retiring already, and now there is less time: rt->retire_by is new. May be NULL. */
 	void (*hurry)(struct runtime *rt);
-	/* The policy in force, a POLICY frame (the store only). -1: its body breaks the rules. */
+	/* The policy in force, a POLICY frame, or an EVENT of the master's (the store only). -1: its body breaks the rules. */
 	int (*policy)(struct runtime *rt, struct frame *f);
 	/* rt->conf is new (queue and store only, the others are started anew); may be NULL. */
 	void (*reconfigured)(struct runtime *rt);

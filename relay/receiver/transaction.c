@@ -68,6 +68,18 @@ journal_send(struct receiver *rx, const struct msg_event *ev)
 }
 
 void
+journal_acted(struct receiver *rx, uint32_t uid, struct span what, struct span subject)
+{
+	struct msg_event ev = { .kind = EVENT_AUDIT, .time = clock_real(), .rcpt = what,
+		.relay = subject };
+	char by[32];
+
+	snprintf(by, sizeof(by), "uid %u", uid);
+	ev.by = span_str(by);
+	journal_send(rx, &ev);
+}
+
+void
 journal_refused(struct receiver *rx, const struct envelope *env, const struct recipient *rcpt,
     unsigned code, struct span text, enum outcome o, uint64_t size, struct span record)
 {

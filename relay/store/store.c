@@ -20,13 +20,17 @@
 #include "fs.h"
 #include "log.h"
 #include "store/approval_db.h"
+#include "store/audit.h"
 #include "store/bayes.h"
+#include "store/keyring.h"
+#include "store/people.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
 #define SETTLE_US (5 * US_PER_SEC)
+#define HEAD_US (3600 * US_PER_SEC)
 
 static struct timeval
 after(int64_t us)
@@ -229,6 +233,16 @@ store_event(struct store *s, const struct msg_event *ev)
 	buf_release(&b);
 }
 
+int
+store_told(struct store *s, struct frame *f)
+{
+	bool bad;
+
+	if (!batch_add(s, f->body, &bad) && !bad)
+		counter_add(COUNTER_EVENTS_LOST, 1);
+	return bad ? -1 : 0;
+}
+
 static void
 acknowledge(struct store *s)
 {
@@ -347,6 +361,27 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the role ---- */
 
+/* While the starter's privileges are there. The state begins here: the keys must not be read twice. */
+static int
+take_keys(struct runtime *rt, const char *folder, struct err *err)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	const char *path = rt->conf->store_key;
+	size_t n = strlen(folder);
+	bool made;
+
+	ASSERT(s != NULL);
+	rt->state = s;
+	if (strncmp(path, folder, n) == 0 && path[n] == '/')
+		log_warn("store_key lies beside the database: who copies that folder has both");
+	if ((s->keys = keyring_open(path, &made, err)) == NULL)
+		return -1;
+	if (made)
+		log_info("a key for the store was made in %s: have a copy of it, apart from the database's", path);
+	/* OpenSSL loads what it needs before the sandbox. */
+	return keyring_try(s->keys, err);
+}
+
 static int
 store_start(struct runtime *rt, struct err *err)
 {
@@ -360,10 +395,34 @@ store_start(struct runtime *rt, struct err *err)
 	slash = strrchr(folder, '/');
 	if (slash && slash != folder)
 		*slash = '\0';
+	if (take_keys(rt, folder, err) == -1) {
+		free(folder);
+		return -1;
+	}
 	sandbox_allow_write(folder);
 	umask(077);
 	free(folder);
 	return 0;
+}
+
+/* What the log of another machine has, nobody cuts off here unseen. */
+static void
+log_head(struct store *s)
+{
+	char hex[2 * AUDIT_HASH + 1];
+	struct audit_head h;
+	struct err err;
+
+	if (clock_mono() < s->head_at)
+		return;
+	s->head_at = clock_mono() + HEAD_US;
+	if (audit_head(s->db, &h, &err) == -1) {
+		log_error("%s", err.text);
+		return;
+	}
+	audit_hex(h.hash, hex);
+	if (h.seq)
+		log_info("audit head %lld:%s", (long long)h.seq, hex);
 }
 
 static void
@@ -375,8 +434,11 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	approve_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	bayes_tick(s);
+	people_tick(s->people);
 	store_policy_write(s);
 	store_expire(s);
+	store_keys_tick(s);
+	log_head(s);
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }
@@ -393,19 +455,21 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_tails_end(s);
 	bayes_end(s);
 	db_close(&s->db);
+	keyring_free(&s->keys);
 	runtime_finish(s->rt);
 }
 
 static int
 store_run(struct runtime *rt, struct err *err)
 {
-	struct store *s = calloc(1, sizeof(*s));
+	struct store *s = rt->state ? rt->state : calloc(1, sizeof(*s));	/* without start(): no keys */
 
 	ASSERT(s != NULL);
 	rt->state = s;
 	s->rt = rt;
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
 		return -1;
+	store_keys_begin(s);
 	s->batch.arena = arena_new(1u << 20);
 	s->batch.room = BATCH_EVENTS;
 	s->batch.events = calloc(s->batch.room, sizeof(*s->batch.events));
@@ -421,6 +485,7 @@ store_run(struct runtime *rt, struct err *err)
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
 	bayes_begin(s);
+	s->people = people_new(s);
 	arm(s->tick, TICK_US);
 	return 0;
 }
@@ -473,6 +538,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	close_segments(p);
 	free(p);
 	reports_peer_down(s->tls, l);
+	people_peer_down(s->people, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
@@ -527,6 +593,10 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_APPROVE_ASK:
 		return approve_link(s, l, f);
+	case FRAME_PERSON_ASK:
+		return people_ask(s->people, l, f);
+	case FRAME_SCRYPTED:
+		return people_scrypted(s->people, f);
 	case FRAME_TLS_SEEN:
 	case FRAME_RUA:
 	case FRAME_SIGNED:
