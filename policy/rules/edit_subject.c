@@ -1,8 +1,8 @@
 /* edit_subject.c -- what is blackened in the subject of a message.
  *
  * The subject is taken as people read it: unfolded, its encoded words decoded (RFC 2047). Matches
- * are places in the field as written; a character of the text belongs to a match when it comes from within,
- * so of an encoded word rather too much goes than too little. The whole field is then written anew, as
+ * are places in the field as written; a character of the text belongs to a match when it comes from within.
+ * Of words too many or too long to be mapped letter by letter (header.c) all goes. The whole field is then written anew, as
  * one range (edit_headers.c), for the letters of an encoded word are not bytes of their own.
  *
  * Other header fields stay: they are addresses, ids and routes, and a server behind us would read

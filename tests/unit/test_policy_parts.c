@@ -173,14 +173,14 @@ test_redact_subject(void **state)
 		{ "Subject: card " CARD " end\r\n", "card " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " end" },
 		{ "SUBJECT:card " CARD "\r\n", "card " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 },
 		{ "Subject: card\r\n 4111 1111\r\n 1111 1111 end\r\n", "card " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " end" },
-		/* encoded words go as a whole: "é 4111 1111 1111 1111 end" */
+		/* "é 4111 1111 1111 1111 end" */
 		{ "Subject: =?UTF-8?B?w6kgNDExMSAxMTExIDExMTEgMTExMSBlbmQ=?=\r\n",
-		  BLOCK " " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK BLOCK BLOCK },
+		  "\xc3\xa9 " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " end" },
 		{ "Subject: =?iso-8859-1?Q?=E9_4111_1111_1111_1111_end?=\r\n",
-		  BLOCK " " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK BLOCK BLOCK },
+		  "\xc3\xa9 " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " end" },
 		/* over two words */
 		{ "Subject: =?utf-8?q?card_4111_1111_?=\r\n =?utf-8?q?1111_1111_end?=\r\n",
-		  BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK BLOCK BLOCK },
+		  "card " BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " end" },
 		{ "Subject: " CARD " and " CARD "\r\n", BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 " and "
 		  BLOCK4 " " BLOCK4 " " BLOCK4 " " BLOCK4 },
 	};
