@@ -93,9 +93,8 @@ def site(name, n, **more):
 
 
 def incident(n, state="open"):
-    return {"v": 1, "id": str(n), "message": ident(n), "rule": "cards-outside", "state": state, "severity": ["critical", "high", "medium"][n % 3], "time": NOW - n * 60 * MINUTE,
-            "sender": sender(n), "recipients": ["x@webmail.example"], "subject": HOSTILE[n % len(HOSTILE)], "outcome": "hold",
-            "snippets": [{"detector": "payment-card", "name": TURNED, "masked": ["card •••• •••• •••• 1111 on arrival", SCRIPT]}]}
+    return {"v": 1, "iid": str(n), "id": ident(n), "kid": str(n), "rules": ["cards-outside", SCRIPT][:1 + n % 2], "state": state, "time": NOW - n * 60 * MINUTE,
+            "sender": sender(n), "recipients": ["x@webmail.example"], "subject": HOSTILE[n % len(HOSTILE)], "outcome": "hold", "resolution": None, "note": None}
 
 
 def rule(n):
@@ -323,11 +322,12 @@ class Mock:
             return self.page([incident(n, query.get("state", "open")) for n in range(1, 4)], query)
         m = re.fullmatch(r"/incidents/(\d+)(/\w+)?", path)
         if m and m[2] == "/reveal":
-            return {"v": 1, "snippets": [{"detector": "payment-card", "text": "card 4111 1111 1111 1111 " + SCRIPT}]}
+            return {"v": 1, "iid": m[1], "evidence": {"findings": [{"detector": "payment-card", "part": "2", "values": ["4111 1111 1111 1111", SCRIPT]}]}}
         if m and m[2] == "/close":
             return {**incident(int(m[1]), "closed")}
         if m:
-            return incident(int(m[1]))
+            return {**incident(int(m[1])), "kept": True, "findings": [{"detector": "payment-card", "confidence": "high", "part": "2", "where": "attachment", "name": TURNED, "count": 2,
+                                                                       "masked": ["•••• •••• •••• 1111", SCRIPT]}]}
         if path == "/policy":
             return {"v": 1, "hash": self.hash, "rules": [] if self.empty else [rule(n) for n in range(9)]}
         if path == "/policy/files":

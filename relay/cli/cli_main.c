@@ -162,6 +162,16 @@ const struct command commands[] = {
 	    "  status 1 when it is on a blocklist, or locked", cmd_reputation },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
+	{ "lists", "allow and block lists of senders: for all, a domain, a user",
+	    "lists [list] [OWNER|all] [--allow|--block] [--requests] [--find TEXT] [--limit N]\n"
+	    "lists add allow|block WHAT [--for ADDRESS|DOMAIN] [--expires 30d|DATE|--forever]\n"
+	    "          [--reason TEXT] [--owner WHO] [--unauthenticated]\n"
+	    "lists remove NUMBER...\n"
+	    "lists check SENDER RECIPIENT [IP] [--from AUTHOR]\n"
+	    "lists request allow|block WHAT [--for ADDRESS|DOMAIN] [--expires WHEN] [--reason TEXT]\n"
+	    "lists approve NUMBER [--expires WHEN|--forever]\nlists deny NUMBER\n"
+	    "lists import FILE\nlists export [OWNER|all]\n"
+	    "  WHAT: an address, @domain (and those below it), a network; without --for: for all", cmd_lists },
 	{ "audit", "who changed what, and whether that log is whole",
 	    "audit list [WORD...] [--limit N] [--before NUMBER]\n"
 	    "audit verify [--head NUMBER:HASH]\n"

@@ -35,6 +35,7 @@ int cmd_fingerprint(int argc, char **argv, const struct cli *cli);
 int cmd_incidents(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_recipients(int argc, char **argv, const struct cli *cli);
+int cmd_lists(int argc, char **argv, const struct cli *cli);
 int cmd_limits(int argc, char **argv, const struct cli *cli);
 int cmd_passwd(int argc, char **argv, const struct cli *cli);
 int cmd_policy(int argc, char **argv, const struct cli *cli);

@@ -118,7 +118,7 @@ send_request(struct client *k, struct span request, forward_done *done, bool wha
 	ASSERT(f->ev != NULL);
 	event_add(f->ev, NULL);
 	k->forward = f;
-	client_asks(k, COMMAND_TIME);
+	client_asks(k, k->metrics ? METRICS_TIME : COMMAND_TIME);
 }
 
 void
@@ -131,6 +131,18 @@ void
 forward_send_whatever(struct client *k, struct span request, forward_done *done)
 {
 	send_request(k, request, done, true);
+}
+
+bool
+forward_late(struct client *k)
+{
+	forward_done *done = k->forward && k->forward->whatever ? k->forward->done : NULL;
+
+	if (done == NULL)
+		return false;
+	forward_free(&k->forward);
+	done(k, (struct span){ 0 });
+	return true;
 }
 
 /* ---- lines ---- */

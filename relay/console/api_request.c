@@ -62,9 +62,9 @@ from_query(struct client *k, const struct member *m, struct json *j, bool *there
 
 /* Every name of the query must be a member. */
 static int
-no_others_in_query(const struct client *k, struct err *err)
+no_others_in_query(struct client *k, struct err *err)
 {
-	struct span rest = k->r.query;
+	struct span rest = k->r.query, v;
 
 	while (rest.n) {
 		size_t n = span_find(rest, '&');
@@ -79,6 +79,9 @@ no_others_in_query(const struct client *k, struct err *err)
 		if (!known)
 			return err_set(err, EINVAL, "`" SPAN_FMT "` is not known here",
 			    SPAN_ARG(span_sub(name, 0, 40)));
+		if (!http_field(k->r.query, key_of(k, name), k->arena, &v))
+			return err_set(err, EINVAL, "`" SPAN_FMT "` stands twice, or is not readable",
+			    SPAN_ARG(name));
 		rest = span_from(rest, n + 1);
 	}
 	return 0;

@@ -319,6 +319,8 @@ late(struct client *k)
 {
 	told_fn *told = k->ticket ? k->told : NULL;
 
+	if (forward_late(k))
+		return;
 	stop_asking(k);
 	if (told)
 		told(k, NULL);

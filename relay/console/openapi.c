@@ -35,7 +35,7 @@ put_parameter(struct json *j, struct span name, const char *in, bool needed, cha
 static bool
 by_query(const struct route *r)
 {
-	return r->method == HTTP_GET || (r->method == HTTP_DELETE && r->shape != SHAPE_OWN);
+	return r->method == HTTP_GET || r->method == HTTP_DELETE;
 }
 
 static void

@@ -99,7 +99,7 @@ enum shape {
 	X(GET, "/reputation/{address}", OBJECT, "reputation", "", BY_READERS, "what is known of a client") \
 	X(GET, "/audit", ITEMS, "audit.list", "q:s limit:i before:i", BY_AUDITOR, "who did what") \
 	X(GET, "/users", ITEMS, "users.list", "", BY_AUDITOR, "accounts of this console") \
-	X(POST, "/users", OBJECT, "users.add", "name:s! password:s! roles:a! domains:a addresses:a language:s", BY_ADMIN, "a new account") \
+	X(POST, "/users", OBJECT, "users.add", "name:s! password:s roles:a! domains:a addresses:a language:s", BY_ADMIN, "a new account") \
 	X(PATCH, "/users/{name}", OBJECT, "users.set", "password:s roles:a domains:a addresses:a language:s disabled:b", BY_ADMIN, "change it") \
 	X(DELETE, "/users/{name}", OBJECT, "users.remove", "", BY_ADMIN, "remove it") \
 	X(POST, "/users/{name}/totp", OBJECT, "users.totp", "off:b", BY_ADMIN, "a new secret for codes (TOTP)")

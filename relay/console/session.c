@@ -300,6 +300,7 @@ session_serve(struct client *k)
 {
 	bool enters = is_own(k, "sign-in") || is_own(k, "link-use");
 	unsigned char secret[SECRET_BYTES];
+	struct span everywhere;
 	struct err err = { 0 };
 	struct buf b;
 	struct json j;
@@ -313,7 +314,9 @@ session_serve(struct client *k)
 	} else if (k->name.n) {
 		json_kstr(&j, "name", k->name);
 	}
-	if (put_body(k, &j, &err) == -1) {
+	if (is_own(k, "sign-out") && http_field(k->r.query, "everywhere", k->arena, &everywhere))
+		json_kbool(&j, "everywhere", span_is(everywhere, "true"));
+	else if (put_body(k, &j, &err) == -1) {
 		buf_release(&b);
 		client_error(k, 400, "invalid", err.text);
 		return;

@@ -32,6 +32,7 @@
 	X(WORKER, R(SCANNER), R(MASTER), FRAME_SMALL, 1)	/* the parent forked a worker: its control channel */ \
 	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \
 	X(POLICY, R(MASTER) | R(SCANNER), R(MASTER) | R(STORE), FRAME_SMALL, 1)	/* the policy in force: its archive */ \
+	X(LISTS, R(STORE) | R(MASTER), R(MASTER) | R(RECEIVER), FRAME_SMALL, 1)	/* messages_lists.h */ \
 	X(ANTIVIRUS, R(SCANNER), R(MASTER), FRAME_SMALL, 0)	/* how it is: messages_antivirus.h */ \
 	X(BAYES, R(STORE) | R(MASTER), R(MASTER) | R(SCANNER), FRAME_SMALL, 1)	/* the classifier's model: messages_bayes.h */ \
 	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \

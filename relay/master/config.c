@@ -404,7 +404,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
+		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
 		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
@@ -434,6 +434,11 @@ read_top(struct reader *r, const struct conf_node *root)
 	s = SPAN_LIT("policy.d");
 	text_of(r, conf_get(root, "policy"), "a folder", &s);
 	c->policy_dir = path_of(r, s);
+	s = SPAN_LIT("templates");
+	text_of(r, conf_get(root, "templates"), "a folder", &s);
+	c->templates_dir = path_of(r, s);
+	if ((n = conf_get(root, "templates")))
+		c->templates_line = n->line;
 	read_store(r, conf_get(root, "store"));
 	s = SPAN_LIT("keys/store.key");
 	text_of(r, conf_get(root, "store_key"), "a file", &s);

@@ -337,6 +337,8 @@ struct config {
 	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
+	uint32_t templates_line;	/* 0: not written, and need not be there */
+	const char *templates_dir;	/* texts for people, behind policy_dir/templates */
 	const struct conf_net *networks;
 	size_t nnetworks;
 	const struct conf_listener *listeners;

@@ -50,6 +50,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "policy", ROLE_STORE }, { "records", ROLE_STORE },
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
 	{ "held", ROLE_STORE }, { "kept", ROLE_STORE }, { "incidents", ROLE_STORE }, { "digest", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
+	{ "lists", ROLE_STORE },
 	{ "approval", ROLE_STORE }, { "audit", ROLE_STORE }, { "store", ROLE_STORE },
 	{ "tlsrpt", ROLE_STORE }, { "editor", ROLE_EDITOR }, { "bayes", ROLE_STORE },
 	{ "users", ROLE_STORE },

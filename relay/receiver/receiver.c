@@ -18,6 +18,7 @@
 #include "net/batv_book.h"
 #include "net/tls_server.h"
 #include "receiver/asking.h"
+#include "receiver/listed.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
@@ -121,9 +122,12 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 	const struct envelope *env = &m->t->env;
 
 	count_outcomes(m);
-	if (r->code < 400)
+	if (r->code < 400) {
 		counter_add(COUNTER_RECEIVED, 1);
-	else {
+		if (env->direction == DIRECTION_INBOUND)
+			counter_add(COUNTER_RECEIVED_INBOUND, 1);
+		histogram_add(HISTOGRAM_ACCEPT, clock_real() - env->received);
+	} else {
 		counter_add(COUNTER_REFUSED, 1);
 		log_refused(m->id, "END-OF-MESSAGE", env->client_name, env->client, r->code,
 		    r->text, env, NULL);
@@ -389,6 +393,12 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 	}
 }
 
+static int
+receiver_lists(struct runtime *rt, struct frame *f)
+{
+	return listed_take(state(rt), f);
+}
+
 static const struct sandbox receiver_sandbox = { .may = SANDBOX_NET_SERVER };
 
 const struct role_ops receiver_ops = {
@@ -401,6 +411,7 @@ const struct role_ops receiver_ops = {
 	.frame = receiver_frame,
 	.listener = receiver_listener,
 	.client = receiver_client,
+	.lists = receiver_lists,
 	.retire = receiver_retire,
 	.hurry = receiver_hurry,
 };

@@ -282,7 +282,8 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else
 		client_error(out, "the receiver knows limits.show, .locked, .exempt, .reset, "
 		    "session.start, .show and .stop, recipients.test and .forget");
-	if (uid != UID_CONSOLE && (span_is(cmd, "limits.reset") || span_is(cmd, "recipients.forget") || span_starts(cmd, SPAN_LIT("session.st")))) {
+	if (uid != UID_CONSOLE && (span_is(cmd, "limits.reset") || span_is(cmd, "recipients.forget") ||
+	    span_starts(cmd, SPAN_LIT("session.st")))) {
 		struct span key = request_text(req, "key");
 
 		log_info("%.*s by uid %u", SPAN_ARG(cmd), uid);

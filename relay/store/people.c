@@ -533,7 +533,7 @@ password(struct people *p, struct scrypting *w, const struct jval *v)
 
 	if (r == 1) {
 		w->name = who.name;
-		w->session = s.hash;
+		w->session = arena_span(w->arena, s.hash);
 		k = keys_of(w->arena, w->name, w->ip);
 		if (fault == NULL && who.hash.n && !too_often(p, &k)) {
 			w->done = password_old_checked;

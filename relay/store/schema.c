@@ -161,6 +161,24 @@ static const char *const steps[] = {
 	" hash TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, principal TEXT, language TEXT,"
 	" ip TEXT, created INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX session_name ON session(name COLLATE NOCASE);",
+	/* The classifier's secret, sealed (sealed.h) as that of approvals cannot be: by a row's number. */
+	"CREATE TABLE bayes_secret(one INTEGER PRIMARY KEY CHECK(one=1), bytes BLOB NOT NULL);"
+	"INSERT INTO bayes_secret(one, bytes) SELECT 1, value FROM secret WHERE name='bayes';"
+	"DELETE FROM secret WHERE name='bayes';",
+	/* lists of senders (lists_db.h); numbers are used once, they stand in verdicts and logs */
+	"CREATE TABLE list_entry("
+	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" scope INTEGER NOT NULL,"	/* enum list_scope */
+	" owner TEXT NOT NULL,"		/* domain or address, folded; '' for all */
+	" domain TEXT NOT NULL,"	/* the owner's */
+	" side INTEGER NOT NULL, kind INTEGER NOT NULL,"	/* enum list_side, entry_kind */
+	" what TEXT NOT NULL,"		/* in its one spelling */
+	" who TEXT NOT NULL, reason TEXT NOT NULL, time INTEGER NOT NULL, by TEXT NOT NULL,"
+	" expires INTEGER, unauthenticated INTEGER NOT NULL, state INTEGER NOT NULL);"	/* enum list_state */
+	"CREATE UNIQUE INDEX list_entry_once ON list_entry(scope, owner, what);"
+	"CREATE INDEX list_entry_owner ON list_entry(owner) WHERE owner<>'';"
+	"CREATE INDEX list_entry_domain ON list_entry(domain) WHERE domain<>'';"
+	"CREATE INDEX list_entry_expires ON list_entry(expires) WHERE expires IS NOT NULL;",
 	/* Kept messages by whom they concern (kept_page.c), asked for (request_db.c), told of (digest_db.c). */
 	"ALTER TABLE kept ADD COLUMN direction INTEGER;"	/* enum direction; NULL: kept before it was written */
 	"ALTER TABLE kept ADD COLUMN class TEXT;"	/* of the record: virus, spam, suspected, … */

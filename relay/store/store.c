@@ -458,6 +458,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_expire(s);
 	store_keys_tick(s);
 	log_head(s);
+	lists_tick(s, clock_real());
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }
@@ -472,6 +473,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	reports_flush(s->tls);
 	store_policy_write(s);
 	store_tails_end(s);
+	lists_end(s);
 	bayes_end(s);
 	db_close(&s->db);
 	keyring_free(&s->keys);
@@ -510,7 +512,7 @@ store_run(struct runtime *rt, struct err *err)
 	bayes_begin(s);
 	s->people = people_new(s);
 	arm(s->tick, TICK_US);
-	return 0;
+	return lists_start(s, err);
 }
 
 static void

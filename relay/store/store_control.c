@@ -9,6 +9,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
+ *	lists.*					see lists_control.c
  *	audit.*, store.*			see audit_control.c, store_keys.c
  *	kept.*					see kept_control.c; held.* and quarantine.* too, for who signed in
  *
@@ -472,6 +473,7 @@ do_delete(struct asked *q, int fd)
 #define SEES_ALL (PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(REVIEWER) | PRINCIPAL_BIT(EDITOR) | \
 	PRINCIPAL_BIT(AUDITOR))
 #define POLICY SEES_ALL
+#define ITSELF (~0u)		/* it limits what it shows and does */
 #define EDITS PRINCIPAL_BIT(EDITOR)	/* what the role editor asks for them */
 
 static const struct command {
@@ -490,6 +492,13 @@ static const struct command {
 	{ "policy.archive", false, do_policy_archive, EDITS },
 	{ "policy.history", false, do_policy_history, POLICY },
 	{ "policy.hits", false, do_policy_hits, POLICY },
+	{ "lists.list", false, do_lists_list, ITSELF },
+	{ "lists.add", false, do_lists_add, ITSELF },
+	{ "lists.request", false, do_lists_request, ITSELF },
+	{ "lists.remove", false, do_lists_remove, ITSELF },
+	{ "lists.approve", false, do_lists_approve, ITSELF },
+	{ "lists.deny", false, do_lists_deny, ITSELF },
+	{ "lists.check", false, do_lists_check, ITSELF },
 	{ "list", true, do_list },
 	{ "show", true, do_show, EDITS },
 	{ "release", true, do_release },
@@ -499,11 +508,11 @@ static const struct command {
 	{ "deny", true, do_deny },
 	{ "approval.show", false, do_approval_show },
 	{ "approval.act", false, do_approval_act },
-	{ "audit.list", false, do_audit_list },
+	{ "audit.list", false, do_audit_list, ITSELF },
 	{ "store.keys", false, do_store_keys },
 	{ "store.restart", false, do_store_restart },
-	{ "audit.head", false, do_audit_head },
-	{ "audit.verify", false, do_audit_verify },
+	{ "audit.head", false, do_audit_head, ITSELF },
+	{ "audit.verify", false, do_audit_verify, ITSELF },
 };
 
 static const struct command *
@@ -555,6 +564,20 @@ kept_first(struct asked *q)
 	return false;
 }
 
+/* May it be asked for by who signed in? Whole groups of commands limit themselves; of the others the table
+ * says whose they are. */
+static bool
+may_ask(const struct asked *q, const struct command *c)
+{
+	static const char *const themselves[] = { "lists.", "incidents.", "kept.", "domains." };
+	struct span cmd = jval_text(q->req, "cmd");
+
+	for (size_t i = 0; i < sizeof(themselves) / sizeof(themselves[0]); i++)
+		if (span_starts(cmd, span_str(themselves[i])))
+			return true;
+	return q->who.local || (c->roles && principal_is(&q->who, c->roles));
+}
+
 void
 store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
@@ -581,7 +604,7 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		say_error(&q, "the store knows no such command");
 	else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
 		say_error(&q, "the store knows no such command");
-	else if (!q.who.local && !(c->roles && principal_is(&q.who, c->roles)))
+	else if (!may_ask(&q, c))
 		say_error(&q, "not allowed");
 	else
 		c->run(&q, fd);

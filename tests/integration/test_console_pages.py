@@ -258,8 +258,8 @@ class Console(unittest.TestCase):
 
     def test_menus_by_role(self):
         b = self.b
-        menus = {"user": {"mine", "lists"}, "operator": {"overview", "live", "trace", "queue", "kept", "lists", "domains", "reputation", "health"},
-                 "editor": {"overview", "trace", "policy", "health"}, "reviewer": {"overview", "trace", "kept", "incidents", "health"},
+        menus = {"user": {"mine", "lists"}, "operator": {"overview", "live", "trace", "queue", "kept", "lists", "policy", "domains", "reputation", "health"},
+                 "editor": {"overview", "trace", "policy", "health"}, "reviewer": {"overview", "trace", "kept", "policy", "incidents", "health"},
                  "auditor": {"overview", "live", "trace", "queue", "kept", "lists", "policy", "incidents", "domains", "reputation", "health", "audit", "users"},
                  "domain": {"overview", "trace", "kept", "lists", "domains", "reputation", "health"}}
         for name, pages in menus.items():

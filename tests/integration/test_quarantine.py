@@ -252,6 +252,13 @@ class Quarantine(unittest.TestCase):
             self.assertIn("on its way", self.post(by[two], decision)[1])
         self.assertIn("It was delivered", self.ask("GET", by[two])[1])
         self.assertEqual(len(self.arrived("anna@example.lab", "for both")), 1)
+        # the sender onto a list of his own, beside what is done with the message
+        status, shown = self.post(by[third], "block")
+        self.assertIn("blocked", shown)
+        rows = [l for l in self.lab.control({"cmd": "lists.list", "owner": "anna@example.lab"}) if "number" in l]
+        self.assertEqual([(l["list"], l["what"], l["scope"]) for l in rows], [("block", "s@stranger.lab", "user")])
+        self.assertEqual(self.post(by[third], "allow")[0], 503)
+        self.lab.tool("lists", "remove", str(rows[0]["number"]))
         # what he may not have at once he asks for; what is not offered is not done
         self.assertEqual(self.post(by[third], "release")[0], 503)
         self.assertIn('value="request"', self.ask("GET", by[third])[1])

@@ -113,6 +113,7 @@ teardown(void **state)
 	event_free(store->tick);
 	event_free(store->leave);
 	reports_free(&store->tls);
+	lists_end(store);
 	looks_free(store);
 	free(store->digests);
 	db_close(&store->db);

@@ -111,6 +111,7 @@ stop(void)
 	reports_free(&store->tls);
 	looks_free(store);
 	free(store->digests);
+	lists_end(store);
 	db_close(&store->db);
 	tickets_free(&store->tickets);
 	arena_free(&store->scratch);
