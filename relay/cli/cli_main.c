@@ -125,7 +125,7 @@ const struct command commands[] = {
 	    "incidents [list] [--state open|closed|all] [--rule RULE] [--search TEXT] [--before NUMBER]\n"
 	    "incidents show NUMBER\n"
 	    "incidents reveal NUMBER --reason TEXT\n"
-	    "incidents close NUMBER true-positive|false-positive|accepted|other [--note TEXT]\n"
+	    "incidents close NUMBER true|false|accepted|duplicate|other [--note TEXT]\n"
 	    "incidents rules", cmd_incidents },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN [--from ADDRESS]", cmd_route },
 	{ "send-test", "a real message, and what the other side said to it",

@@ -27,12 +27,12 @@ list_line(void *ctx, const struct jval *v, struct span text)
 {
 	struct showing *s = ctx;
 
-	if (!jval_has(v, "iid"))
+	if (!jval_has(v, "id"))
 		return;
-	grid_text(&s->g, jval_text(v, "iid"));
+	grid_text(&s->g, jval_text(v, "id"));
 	page_time(grid_cell(&s->g), jval_int(v, "time", 0), clock_real());
 	grid_done(&s->g, PLAIN);
-	grid_text(&s->g, jval_text(v, "id"));
+	grid_text(&s->g, jval_text(v, "message"));
 	grid_text(&s->g, jval_text(v, "outcome"));
 	grid_text(&s->g, jval_text(v, jval_has(v, "resolution") ? "resolution" : "state"));
 	put_all(grid_cell(&s->g), jval_get(v, "rules"));
@@ -82,14 +82,12 @@ show_line(void *ctx, const struct jval *v, struct span text)
 	struct showing *s = ctx;
 	struct buf *o = &s->out;
 
-	if (jval_has(v, "evidence"))
-		put_findings(o, jval_get(jval_get(v, "evidence"), "findings"));
-	else if (jval_has(v, "findings"))
-		put_findings(o, jval_get(v, "findings"));
+	if (!jval_has(v, "rules") && jval_has(v, "findings"))
+		put_findings(o, jval_get(v, "findings"));	/* in clear */
 	else if (jval_has(v, "ok"))
 		buf_puts(o, "closed\n");
 	else {
-		page_text(o, jval_text(v, "id"));
+		page_text(o, jval_text(v, "message"));
 		buf_puts(o, "  ");
 		page_text(o, jval_text(v, "outcome"));
 		buf_puts(o, "  ");
@@ -103,6 +101,7 @@ show_line(void *ctx, const struct jval *v, struct span text)
 		buf_puts(o, "\n  subject ");
 		page_text(o, jval_text(v, "subject"));
 		buf_puts(o, "\n");
+		put_findings(o, jval_get(v, "findings"));
 	}
 }
 
@@ -185,7 +184,7 @@ incidents_one(int argc, char **argv, const struct cli *cli)
 		return command_usage("incidents");
 	snprintf(cmd, sizeof(cmd), "incidents.%s", argv[0]);
 	request_begin(&r, cmd);
-	json_kcstr(&r.j, "iid", words[0]);
+	json_kcstr(&r.j, "id", words[0]);
 	if (closes)
 		json_kcstr(&r.j, "resolution", words[1]);
 	if (reason)

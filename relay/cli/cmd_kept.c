@@ -286,7 +286,7 @@ static void
 preview_line(void *ctx, const struct jval *v, struct span text)
 {
 	struct showing *s = ctx;
-	const struct jval *p = jval_get(v, "preview"), *h;
+	const struct jval *p = v, *h;
 
 	for (size_t i = 0; (h = jval_at(jval_get(p, "headers"), i)) != NULL; i++) {
 		page_text(&s->out, jval_text(h, "name"));

@@ -3,13 +3,15 @@
  * The console is trusted with nothing: the token is checked here, each time. To look decides
  * nothing. An act, the token it uses and its line in the audit log are one transaction; a release then
  * goes the way of one that voices have decided (approve.c), so that it is carried out whatever ends in
- * between, and not before a scanner has looked again. A link that was used says what was done with it.
+ * between, and not before a scanner has looked again. A link is good once for the message and once for its
+ * sender (the recipient's list of those blocked or allowed); one that was used says what was done with it.
  */
 #include "clock.h"
 #include "ipc/messages_digest.h"
 #include "store/audit.h"
 #include "store/digest.h"
 #include "store/kept_view.h"
+#include "store/lists_db.h"
 #include "store/request_db.h"
 
 #define TOO_OLD_US (30 * INT64_C(86400) * US_PER_SEC)
@@ -34,16 +36,33 @@ act_name(enum digest_act act)
 	return names[act];
 }
 
+static bool
+of_sender(enum digest_act act)
+{
+	return act == DIGEST_BLOCK || act == DIGEST_ALLOW;
+}
+
+/* Under which its use is remembered: for the message, for the sender. */
+static void
+nonce_of(const struct token *t, bool sender, unsigned char out[APPROVAL_NONCE])
+{
+	memcpy(out, t->nonce, APPROVAL_NONCE);
+	if (sender)
+		out[0] ^= 0xff;
+}
+
 /* The act it was used for. 1, 0 not used, -1 */
 static int
-used_for(struct db *d, const struct token *t, enum digest_act *act, struct err *err)
+used_for(struct db *d, const struct token *t, bool sender, enum digest_act *act, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT what FROM digest_used WHERE nonce=?", err);
+	unsigned char nonce[APPROVAL_NONCE];
 	int r;
 
 	if (st == NULL)
 		return -1;
-	db_blob(st, 1, t->nonce, sizeof(t->nonce));
+	nonce_of(t, sender, nonce);
+	db_blob(st, 1, nonce, sizeof(nonce));
 	if ((r = db_step(d, st, err)) != 1)
 		return r;
 	*act = DIGEST_SHOW;
@@ -90,6 +109,7 @@ find_row(struct asking *q, struct err *err)
 static int
 look(struct asking *q, struct span text, struct msg_digest_told *m, struct err *err)
 {
+	enum digest_act listed;
 	const char *why;
 	int r;
 
@@ -110,11 +130,13 @@ look(struct asking *q, struct span text, struct msg_digest_told *m, struct err *
 	m->state = span_str(kept_state_name(q->k.state));
 	m->sender = q->k.env.sender;
 	m->class = q->k.class;
-	if ((r = used_for(q->s->db, &q->t, &m->act, err)) == -1)
+	if ((r = used_for(q->s->db, &q->t, false, &m->act, err)) == -1)
 		return -1;
 	m->told = r == 1 ? DIGEST_USED : q->k.state == KEPT_WAITING && !q->k.voted ? DIGEST_OPEN : DIGEST_OVER;
 	m->offers = kept_own_release(q->s->rt->conf, &q->k) ? 1u << DIGEST_RELEASE : 1u << DIGEST_REQUEST;
-	return 0;
+	if (q->k.env.sender.n && (r = used_for(q->s->db, &q->t, true, &listed, err)) == 0)
+		m->offers |= 1u << DIGEST_BLOCK | 1u << DIGEST_ALLOW;
+	return q->k.env.sender.n && r == -1 ? -1 : 0;
 }
 
 static int
@@ -139,6 +161,7 @@ static int
 use(struct asking *q, enum digest_act act, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(q->s->db, "DELETE FROM digest_used WHERE expires<?", err);
+	unsigned char nonce[APPROVAL_NONCE];
 
 	if (st == NULL)
 		return -1;
@@ -146,7 +169,8 @@ use(struct asking *q, enum digest_act act, struct err *err)
 	if (db_run(q->s->db, st, err) == -1 || (st = db_stmt(q->s->db,
 	    "INSERT INTO digest_used(nonce, what, expires) VALUES(?,?,?)", err)) == NULL)
 		return -1;
-	db_blob(st, 1, q->t.nonce, sizeof(q->t.nonce));
+	nonce_of(&q->t, of_sender(act), nonce);
+	db_blob(st, 1, nonce, sizeof(nonce));
 	db_text_always(st, 2, span_str(act_name(act)));
 	db_int(st, 3, q->t.expires * US_PER_SEC);
 	return db_run(q->s->db, st, err);
@@ -179,27 +203,54 @@ release(struct asking *q, struct err *err)
 	return db_run(q->s->db, st, err);
 }
 
+/* The sender onto the recipient's own list; one that stands there already stays as it is. */
 static int
-act(struct asking *q, enum digest_act what, struct msg_digest_told *m, struct err *err)
+put_on_list(struct asking *q, enum digest_act what, struct err *err)
+{
+	struct span who = q->k.env.recipients[q->mine].address;
+	struct list_row had, row = { .by = who, .time = clock_real(), .state = LIST_IN_FORCE,
+		.e = { .scope = LIST_USER, .side = what == DIGEST_BLOCK ? LIST_BLOCK : LIST_ALLOW,
+		.reason = SPAN_LIT("by the link of a digest") } };
+	uint64_t n = 0;
+
+	if (entry_owner(q->a, LIST_USER, who, &row.e.owner, err) == -1 ||
+	    entry_what(q->a, q->k.env.sender, &row.e.kind, &row.e.what, err) == -1 ||
+	    lists_count(q->s->db, LIST_USER, row.e.owner, &n, err) == -1)
+		return -1;
+	row.e.who = row.e.owner;
+	if (n >= LISTS_USER_MAX)
+		return err_set(err, 0, "the list is full");
+	return lists_add(q->s->db, &row, q->a, &had, err);
+}
+
+/* 1: what was asked for is done within the transaction, -1. */
+static int
+carry_out(struct asking *q, enum digest_act what, struct err *err)
 {
 	struct span who = q->k.env.recipients[q->mine].address;
 	char id[ID_SIZE];
-	int r;
 
+	if (use(q, what, err) == -1)
+		return -1;
+	if (of_sender(what))
+		return put_on_list(q, what, err);
+	if ((what == DIGEST_RELEASE ? release(q, err) : request_put(q->s->db, q->k.kid, who,
+	    (struct span){ 0 }, clock_real(), err)) == -1)
+		return -1;
+	return audit_put(q->s->db, who, what == DIGEST_RELEASE ? "quarantine.release" : "quarantine.request",
+	    span_str(id_format(q->k.id, id)), SPAN_LIT("by the link of a digest"), clock_real(), err);
+}
+
+static int
+act(struct asking *q, enum digest_act what, struct msg_digest_told *m, struct err *err)
+{
 	if (!(m->offers >> what & 1)) {
 		*m = (struct msg_digest_told){ .told = DIGEST_FAULT, .text = SPAN_LIT("not offered") };
 		return 0;
 	}
 	if (db_begin(q->s->db, true, err) == -1)
 		return -1;
-	r = use(q, what, err);
-	if (r == 0)
-		r = what == DIGEST_RELEASE ? release(q, err) : request_put(q->s->db, q->k.kid, who,
-		    (struct span){ 0 }, clock_real(), err);
-	if (r != -1)
-		r = audit_put(q->s->db, who, what == DIGEST_RELEASE ? "release" : "request",
-		    span_str(id_format(q->k.id, id)), SPAN_LIT("by the link of a digest"), clock_real(), err);
-	if (r == -1) {
+	if (carry_out(q, what, err) == -1) {
 		db_rollback(q->s->db);
 		return -1;
 	}
@@ -207,6 +258,10 @@ act(struct asking *q, enum digest_act what, struct msg_digest_told *m, struct er
 		return -1;
 	m->told = DIGEST_USED;
 	m->act = what;
+	if (of_sender(what)) {
+		lists_changed(q->s);
+		return 0;
+	}
 	q->s->decided_at = 0;
 	approve_tick(q->s);
 	return 0;

@@ -2,10 +2,10 @@
  *
  *	{"cmd":"incidents.list","state":"open|closed|all","rule","q","limit":N,"before":"CURSOR"}
  *		items, then {"v":1,"found":N,"more":BOOL,"next":"CURSOR"}
- *	{"cmd":"incidents.show","iid":"N"}	the item; "findings", masked, of its verdict record
- *	{"cmd":"incidents.reveal","iid":"N","reason":"…"}	"findings" with "values" in clear: who, when and
+ *	{"cmd":"incidents.show","id":"N"}	the item; "findings", masked, of its verdict record
+ *	{"cmd":"incidents.reveal","id":"N","reason":"…"}	"findings" with "values" in clear: who, when and
  *		why stands in the audit log before anything is shown
- *	{"cmd":"incidents.close","iid":"N","resolution":"true-positive|false-positive|accepted|other","note"}
+ *	{"cmd":"incidents.close","id":"N","resolution":"true|false|accepted|duplicate|other","note"}
  *	{"cmd":"incidents.rules"}		for each rule: open, and what its incidents were
  *
  * What is revealed a scanner finds again in the kept message, with the policy of today: of a
@@ -24,6 +24,7 @@
 #define LIMIT 100
 #define LIMIT_MAX 1000
 #define REASON_MIN 4
+#define LISTED_FINDINGS 6
 
 static bool
 one(struct asked *q, struct incident *i)
@@ -32,8 +33,8 @@ one(struct asked *q, struct incident *i)
 	int64_t iid;
 	int r;
 
-	if (!kept_kid(jval_text(q->req, "iid"), &iid)) {
-		say_coded(q, "invalid", "which one? `iid` is a number, as a text");
+	if (!kept_kid(jval_text(q->req, "id"), &iid)) {
+		say_coded(q, "invalid", "which one? `id` is a number, as a text");
 		return false;
 	}
 	store_settle(q->s);
@@ -48,7 +49,7 @@ static void
 do_list(struct asked *q)
 {
 	struct span state = jval_text(q->req, "state"), before = jval_text(q->req, "before");
-	int64_t limit = jval_int(q->req, "limit", LIMIT), last = 0;
+	int64_t limit = jval_int(q->req, "limit", LIMIT), *iids;
 	struct incident_ask ask = { .state = 1, .rule = jval_text(q->req, "rule"),
 		.q = span_trim(jval_text(q->req, "q")) };
 	struct err err = { 0 };
@@ -72,66 +73,31 @@ do_list(struct asked *q)
 	}
 	store_settle(q->s);
 	store_flush(q->s);
-	if (incident_list(q->s->db, &ask, reply_buf(q->reply), &n, &last, &more, &err) == -1) {
+	if (incident_list(q->s->db, &ask, q->arena, &iids, &n, &more, &err) == -1) {
 		say_coded(q, "busy", err.text);
 		return;
 	}
+	for (size_t i = 0; i < n; i++)
+		if (incident_item(q->s->db, iids[i], LISTED_FINDINGS, reply_buf(q->reply), &err) == -1) {
+			say_coded(q, "busy", err.text);
+			return;
+		}
 	j = open_line(q->reply);
 	json_kuint(&j, "found", n);
 	json_kbool(&j, "more", more);
-	snprintf(next, sizeof(next), "%lld", (long long)last);
+	snprintf(next, sizeof(next), "%lld", more ? (long long)iids[n - 1] : 0);
 	json_kcstr(&j, "next", more ? next : NULL);
 	close_line(q->reply, &j);
-}
-
-/* The masked findings of a record. */
-static void
-put_findings(struct json *j, const struct jval *record)
-{
-	static const char *const texts[] = { "detector", "confidence", "part", "where", "name", "grade" };
-	const struct jval *list = jval_get(record, "findings"), *f, *m;
-
-	json_key(j, "findings");
-	json_array(j);
-	for (size_t i = 0; (f = jval_at(list, i)) != NULL; i++) {
-		json_object(j);
-		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
-			if (jval_text(f, texts[k]).n)
-				json_kstr(j, texts[k], jval_text(f, texts[k]));
-		json_kint(j, "count", jval_int(f, "count", 0));
-		json_key(j, "masked");
-		json_array(j);
-		for (size_t k = 0; (m = jval_at(jval_get(f, "masked"), k)) != NULL; k++)
-			json_str(j, jval_str(m));
-		json_end_array(j);
-		json_end_object(j);
-	}
-	json_end_array(j);
 }
 
 static void
 do_show(struct asked *q)
 {
-	struct kept k = { 0 };
 	struct err err = { 0 };
-	struct jval *record;
 	struct incident i;
-	struct json j;
 
-	if (!one(q, &i))
-		return;
-	if (incident_item(q->s->db, i.iid, reply_buf(q->reply), &err) == -1 ||
-	    (i.kid && kept_load(q->s->db, i.kid, false, q->arena, &k, &err) == -1) ||
-	    (k.record.n == 0 && journal_record(q->s->db, i.id, q->arena, &k.record, &err) == -1)) {
+	if (one(q, &i) && incident_item(q->s->db, i.iid, SIZE_MAX, reply_buf(q->reply), &err) == -1)
 		say_coded(q, "busy", err.text);
-		return;
-	}
-	record = k.record.n ? jval_parse(k.record, NULL) : NULL;
-	j = open_line(q->reply);
-	put_findings(&j, record);
-	json_kbool(&j, "kept", k.state == KEPT_WAITING);
-	close_line(q->reply, &j);
-	jval_free(&record);
 }
 
 /* ---- in clear ---- */
@@ -147,13 +113,10 @@ on_evidence(void *ctx, const struct msg_inspected *m, const char *why)
 	struct revealing *r = ctx;
 	struct arena *a = arena_new(0);
 	struct json j = open_line(r->reply);
-	char number[24];
 
-	snprintf(number, sizeof(number), "%lld", (long long)r->iid);
-	json_kcstr(&j, "iid", number);
 	if (m) {
-		json_key(&j, "evidence");
-		json_raw(&j, store_one_line(a, m->text));
+		json_kint(&j, "id", r->iid);
+		store_splice(&j, store_one_line(a, m->text));
 	} else {
 		json_kcstr(&j, "error", why);
 		json_kcstr(&j, "code", "busy");
@@ -225,7 +188,7 @@ do_close(struct asked *q)
 		return;
 	}
 	if (!known) {
-		say_coded(q, "invalid", "`resolution` is true-positive, false-positive, accepted or other");
+		say_coded(q, "invalid", "`resolution` is true, false, accepted, duplicate or other");
 		return;
 	}
 	if (db_begin(q->s->db, true, &err) == -1) {
@@ -242,7 +205,7 @@ do_close(struct asked *q)
 		return;
 	}
 	j = open_line(q->reply);
-	json_kcstr(&j, "iid", number);
+	json_kcstr(&j, "id", number);
 	json_kbool(&j, "ok", true);
 	json_kcstr(&j, "state", "closed");
 	close_line(q->reply, &j);
@@ -273,9 +236,9 @@ incident_command(struct asked *q)
 		if (principal_is(&q->who, PRINCIPAL_BIT(REVIEWER) | PRINCIPAL_BIT(AUDITOR))) {
 			verbs[i].run(q);
 		} else {	/* whether there are any is nobody else's */
-			audit_refused(q, verbs[i].name, jval_text(q->req, "iid"));
-			say_coded(q, jval_has(q->req, "iid") ? "not-found" : "forbidden",
-			    jval_has(q->req, "iid") ? "there is no such incident" : "your roles do not allow it");
+			audit_refused(q, verbs[i].name, jval_text(q->req, "id"));
+			say_coded(q, jval_has(q->req, "id") ? "not-found" : "forbidden",
+			    jval_has(q->req, "id") ? "there is no such incident" : "your roles do not allow it");
 		}
 		return true;
 	}

@@ -4,6 +4,8 @@
 #include "ipc/json_read.h"
 #include "json.h"
 #include "store/incident_db.h"
+#include "store/journal.h"
+#include "store/kept.h"
 
 #define RECIPIENTS_SHOWN 20
 #define RULES_MAX 50
@@ -162,48 +164,93 @@ ktext(struct json *j, const char *key, struct span s)
 }
 
 static void
-put_row(struct buf *out, sqlite3_stmt *st)
+put_row(struct json *j, sqlite3_stmt *st)
 {
+	struct span rules = db_column(st, 4);
 	char id[ID_SIZE], number[24];
-	struct json j;
 
-	json_begin(&j, out);
-	json_object(&j);
-	json_kint(&j, "v", 1);
+	json_kint(j, "v", 1);
 	snprintf(number, sizeof(number), "%lld", (long long)sqlite3_column_int64(st, 0));
-	json_kcstr(&j, "iid", number);
-	json_kcstr(&j, "id", id_format(db_column_id(st, 1), id));
+	json_kcstr(j, "id", number);
+	json_kcstr(j, "message", id_format(db_column_id(st, 1), id));
 	snprintf(number, sizeof(number), "%lld", (long long)sqlite3_column_int64(st, 2));
-	json_kcstr(&j, "kid", sqlite3_column_int64(st, 2) ? number : NULL);
-	json_kint(&j, "time", sqlite3_column_int64(st, 3));
-	json_kstr(&j, "outcome", db_column(st, 4));
-	put_lines(&j, "rules", db_column(st, 5));
-	ktext(&j, "sender", db_column(st, 6));
-	put_lines(&j, "recipients", db_column(st, 7));
-	ktext(&j, "subject", db_column(st, 8));
-	json_kcstr(&j, "state", sqlite3_column_int(st, 9) == 1 ? "open" : "closed");
-	ktext(&j, "resolution", db_column(st, 10));
-	ktext(&j, "note", db_column(st, 11));
-	ktext(&j, "by", db_column(st, 12));
-	json_end_object(&j);
-	buf_putc(out, '\n');
+	json_kcstr(j, "kid", sqlite3_column_int64(st, 2) ? number : NULL);
+	json_kint(j, "time", sqlite3_column_int64(st, 3));
+	json_kstr(j, "rule", span_sub(rules, 0, span_find(rules, '\n')));
+	put_lines(j, "rules", rules);
+	ktext(j, "outcome", db_column(st, 5));
+	ktext(j, "sender", db_column(st, 6));
+	put_lines(j, "recipients", db_column(st, 7));
+	ktext(j, "subject", db_column(st, 8));
+	json_kcstr(j, "state", sqlite3_column_int(st, 9) == 1 ? "open" : "closed");
+	ktext(j, "resolution", db_column(st, 10));
+	ktext(j, "note", db_column(st, 11));
+	ktext(j, "by", db_column(st, 12));
 }
 
-#define COLUMNS "SELECT i.iid, i.id, i.kid, i.time, i.outcome, i.rules, i.sender, i.recipients, i.subject," \
-	" i.state, i.resolution, i.note, i.by FROM incident i"
+/* The masked findings of a record. */
+static void
+put_findings(struct json *j, const struct jval *record, size_t max)
+{
+	static const char *const texts[] = { "detector", "confidence", "part", "where", "name", "grade" };
+	const struct jval *list = jval_get(record, "findings"), *f, *m;
+
+	json_key(j, "findings");
+	json_array(j);
+	for (size_t i = 0; i < max && (f = jval_at(list, i)) != NULL; i++) {
+		json_object(j);
+		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
+			if (jval_text(f, texts[k]).n)
+				json_kstr(j, texts[k], jval_text(f, texts[k]));
+		json_kint(j, "count", jval_int(f, "count", 0));
+		json_key(j, "masked");
+		json_array(j);
+		for (size_t k = 0; (m = jval_at(jval_get(f, "masked"), k)) != NULL; k++)
+			json_str(j, jval_str(m));
+		json_end_array(j);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
 
 int
-incident_item(struct db *d, int64_t iid, struct buf *out, struct err *err)
+incident_item(struct db *d, int64_t iid, size_t findings, struct buf *out, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, COLUMNS " WHERE i.iid=?", err);
-	int r;
+	sqlite3_stmt *st = db_stmt(d, "SELECT iid, id, kid, time, rules, outcome, sender, recipients, subject,"
+	    " state, resolution, note, by FROM incident WHERE iid=?", err);
+	struct arena *a = arena_new(0);
+	struct kept k = { 0 };
+	struct jval *record;
+	struct json j;
+	uint64_t id;
+	int64_t kid;
+	int r = st ? 0 : -1;
 
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, iid);
-	if ((r = db_step(d, st, err)) == 1)
-		put_row(out, st);
+	if (r == 0) {
+		db_int(st, 1, iid);
+		r = db_step(d, st, err);
+	}
+	if (r != 1) {
+		arena_free(&a);
+		return r;
+	}
+	json_begin(&j, out);
+	json_object(&j);
+	put_row(&j, st);
+	id = db_column_id(st, 1);
+	kid = sqlite3_column_int64(st, 2);
 	sqlite3_reset(st);
+	if (kid && kept_load(d, kid, false, a, &k, err) == -1)
+		r = -1;
+	if (r != -1 && k.record.n == 0 && journal_record(d, id, a, &k.record, err) == -1)
+		r = -1;
+	record = k.record.n ? jval_parse(k.record, NULL) : NULL;
+	put_findings(&j, record, findings);
+	json_kbool(&j, "kept", k.state == KEPT_WAITING);
+	json_end_object(&j);
+	buf_putc(out, '\n');
+	jval_free(&record);
+	arena_free(&a);
 	return r;
 }
 
@@ -212,18 +259,19 @@ incident_item(struct db *d, int64_t iid, struct buf *out, struct err *err)
 	"coalesce(i.subject,'')), lower(?5))) ORDER BY i.iid DESC LIMIT ?3"
 
 int
-incident_list(struct db *d, const struct incident_ask *ask, struct buf *out, size_t *n,
-    int64_t *last, bool *more, struct err *err)
+incident_list(struct db *d, const struct incident_ask *ask, struct arena *a, int64_t **iids, size_t *n,
+    bool *more, struct err *err)
 {
-	sqlite3_stmt *st = ask->rule.n ? db_stmt(d, COLUMNS " JOIN incident_rule r ON r.iid=i.iid"
-	    " WHERE r.rule=?6" FILTER, err) : ask->state ? db_stmt(d, COLUMNS
-	    " INDEXED BY incident_state WHERE i.state=?1" FILTER, err) :
-	    db_stmt(d, COLUMNS " WHERE 1" FILTER, err);
+	sqlite3_stmt *st = ask->rule.n ? db_stmt(d, "SELECT i.iid FROM incident_rule r JOIN incident i"
+	    " ON r.iid=i.iid WHERE r.rule=?6" FILTER, err) : ask->state ? db_stmt(d, "SELECT i.iid"
+	    " FROM incident i INDEXED BY incident_state WHERE i.state=?1" FILTER, err) :
+	    db_stmt(d, "SELECT i.iid FROM incident i WHERE 1" FILTER, err);
 	uint64_t id;
 	int r;
 
 	*n = 0;
 	*more = false;
+	*iids = arena_array(a, ask->limit, sizeof(**iids));
 	if (st == NULL)
 		return -1;
 	if (ask->state)
@@ -237,13 +285,9 @@ incident_list(struct db *d, const struct incident_ask *ask, struct buf *out, siz
 	db_text(st, 6, ask->rule);
 	db_budget(d, BUDGET_US);
 	while ((r = db_step(d, st, err)) == 1) {
-		if (*n == ask->limit) {
-			*more = true;
-			continue;
-		}
-		*last = sqlite3_column_int64(st, 0);
-		put_row(out, st);
-		++*n;
+		*more = *n == ask->limit;
+		if (!*more)
+			(*iids)[(*n)++] = sqlite3_column_int64(st, 0);
 	}
 	db_budget(d, 0);
 	return r;
@@ -271,8 +315,8 @@ incident_close(struct db *d, int64_t iid, struct span resolution, struct span no
 int
 incident_rules(struct db *d, struct buf *out, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT r.rule, sum(i.state=1), sum(i.resolution='true-positive'),"
-	    " sum(i.resolution='false-positive'), sum(i.resolution IN ('accepted','other')), max(i.time)"
+	sqlite3_stmt *st = db_stmt(d, "SELECT r.rule, sum(i.state=1), sum(i.resolution='true'),"
+	    " sum(i.resolution='false'), sum(i.resolution IN ('accepted','duplicate','other')), max(i.time)"
 	    " FROM incident_rule r JOIN incident i ON i.iid=r.iid GROUP BY r.rule ORDER BY 4 DESC, 1", err);
 	static const char *const names[] = { "rule", "open", "true_positive", "false_positive", "other",
 		"last" };

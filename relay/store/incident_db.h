@@ -13,7 +13,7 @@
 
 /* X(NAME, "name"): what an incident was */
 #define RESOLUTIONS(X) \
-	X(TRUE, "true-positive") X(FALSE, "false-positive") X(ACCEPTED, "accepted") X(OTHER, "other")
+	X(TRUE, "true") X(FALSE, "false") X(ACCEPTED, "accepted") X(DUPLICATE, "duplicate") X(OTHER, "other")
 
 /* Within the transaction that keeps or journals it; nothing where the record tells of none. */
 int incident_kept(struct db *d, int64_t kid, const struct msg_keep *m, int64_t now, struct arena *a,
@@ -34,10 +34,11 @@ struct incident_ask {
 	int64_t before;		/* 0: from the newest */
 	size_t limit;
 };
-/* One line for each; *last its number. */
-int incident_list(struct db *d, const struct incident_ask *ask, struct buf *out, size_t *n,
-    int64_t *last, bool *more, struct err *err);
-int incident_item(struct db *d, int64_t iid, struct buf *out, struct err *err);
+/* Their numbers, newest first. */
+int incident_list(struct db *d, const struct incident_ask *ask, struct arena *a, int64_t **iids, size_t *n,
+    bool *more, struct err *err);
+/* One line, with the first so many findings, masked. 1, 0 no such one, -1. */
+int incident_item(struct db *d, int64_t iid, size_t findings, struct buf *out, struct err *err);
 /* 1, 0 closed already, -1 */
 int incident_close(struct db *d, int64_t iid, struct span resolution, struct span note, struct span by,
     int64_t now, struct err *err);

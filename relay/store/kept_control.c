@@ -2,7 +2,7 @@
  *
  *	{"cmd":"kept.list","kind":"hold|quarantine","queue","class","state","from","to","q","asked":BOOL,
  *	    "limit":N,"before":"CURSOR"}	items, then {"v":1,"found":N,"more":BOOL,"next":"CURSOR"}
- *	{"cmd":"kept.show","kid":"N"}		the item; its verdict record, for who sees all
+ *	{"cmd":"kept.show","kid":"N"}		the item; with "record", the verdict's, for who sees all
  *	{"cmd":"kept.preview","kid":"N"}	{"headers","text","truncated","parts"}: text alone
  *	{"cmd":"kept.release","kids":["N",…],"reason":"…"}	a line for each, then {"v":1,"done","failed"};
  *	    also reject, delete, confirm (it is spam indeed), request (its recipient asks for it), rescan
@@ -309,24 +309,29 @@ one_kid(struct asked *q, int64_t *kid)
 static void
 do_show(struct asked *q)
 {
+	struct buf *out = reply_buf(q->reply);
 	struct err err = { 0 };
 	struct kept k;
-	struct json j;
+	struct buf b;
 	int64_t kid;
 	size_t n;
 
 	if (!one_kid(q, &kid) || !kept_asked(q, kid, KEPT_MAY_SEE, &k, NULL, &n))
 		return;
-	if (kept_item(q->s->db, kid, &q->who, reply_buf(q->reply), &err) == -1) {
+	buf_init(&b, FRAME_BIG);
+	if (kept_item(q->s->db, kid, &q->who, &b, &err) == -1) {
 		say_coded(q, "busy", err.text);
-		return;
+	} else if (k.record.n && principal_sees_all(&q->who)) {	/* it names all recipients */
+		struct span item = span_trim(buf_data(&b));
+
+		buf_span(out, span_sub(item, 0, item.n - 1));
+		buf_puts(out, ",\"record\":");
+		buf_span(out, store_one_line(q->arena, k.record));
+		buf_puts(out, "}\n");
+	} else {
+		buf_span(out, buf_data(&b));
 	}
-	if (k.record.n && principal_sees_all(&q->who)) {	/* it names all recipients */
-		j = open_line(q->reply);
-		json_key(&j, "record");
-		json_raw(&j, store_one_line(q->arena, k.record));
-		close_line(q->reply, &j);
-	}
+	buf_release(&b);
 }
 
 static void
@@ -375,7 +380,7 @@ own_row(struct asked *q, const struct kept *row, const bool *mine, int64_t *kid)
 	return -1;
 }
 
-/* A voice where two are wanted; true: it is for act_start to go on. */
+/* A voice where two are wanted; false: refused. */
 static bool
 voice(struct asked *q, const struct kept *k)
 {
@@ -384,8 +389,6 @@ voice(struct asked *q, const struct kept *k)
 	struct json j;
 	bool given;
 
-	if (!two_persons_wanted(q->s->rt->conf, k))
-		return true;
 	if (two_persons_voice(q->s, k, &q->who, asked_by(q), kept_reason(q), q->arena, &given, &err) == -1) {
 		say_refused(q, k->kid, err.code ? "busy" : "conflict", err.text);
 		return false;
@@ -398,10 +401,10 @@ voice(struct asked *q, const struct kept *k)
 	json_kuint(&j, "approvals", given ? 2 : 1);
 	json_kuint(&j, "needed", 2);
 	close_line(q->reply, &j);
-	return false;
+	return true;
 }
 
-/* 1: to be acted on as *kid; 0: said what became of it. */
+/* 1: to be acted on as *kid; 0: refused; 2: a voice that counts, and no more yet. */
 static int
 sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 {
@@ -430,7 +433,9 @@ sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 		return 0;
 	if (*kid != k.kid && kept_load(q->s->db, *kid, false, q->arena, &k, &(struct err){ 0 }) != 1)
 		return 0;
-	return right != KEPT_MAY_RELEASE || anyway || voice(q, &k);
+	if (right != KEPT_MAY_RELEASE || anyway || !two_persons_wanted(q->s->rt->conf, &k))
+		return 1;
+	return voice(q, &k) ? 2 : 0;
 }
 
 static void
@@ -438,7 +443,7 @@ act_on(struct asked *q, enum act_verb verb, enum kept_right right)
 {
 	bool anyway = verb == ACT_RELEASE && jval_bool(q->req, "anyway");
 	int64_t *kids;
-	size_t n, k = 0;
+	size_t n, k = 0, voices = 0;
 
 	if (anyway && !principal_is(&q->who, 0)) {
 		audit_refused(q, "kept.release", span_str("anyway"));
@@ -448,10 +453,15 @@ act_on(struct asked *q, enum act_verb verb, enum kept_right right)
 	if (kids_of(q, &kids, &n) == -1)
 		return;
 	for (size_t i = 0; i < n; i++)
-		if (sieve(q, &kids[i], right, anyway))
+		switch (sieve(q, &kids[i], right, anyway)) {
+		case 1:
 			kids[k++] = kids[i];
+			break;
+		case 2:
+			voices++;
+		}
 	act_start_some(q->s, anyway ? ACT_ANYWAY : verb, kids, k, asked_by(q), kept_reason(q), q->reply,
-	    n - k);
+	    voices, n - k - voices);
 	q->reply = NULL;
 }
 
@@ -658,9 +668,10 @@ decide(struct asked *q, bool yes)
 		return;
 	}
 	if (r == 1 && two_persons_wanted(q->s->rt->conf, &k)) {
-		if (yes)
-			act_on(q, ACT_RELEASE, KEPT_MAY_RELEASE);
-		else if (kept_asked(q, kid, KEPT_MAY_REJECT, &k, NULL, &(size_t){ 0 })) {
+		if (yes) {	/* one line, as of every voice */
+			if (sieve(q, &kid, KEPT_MAY_RELEASE, false) == 1)
+				say_refused(q, kid, "conflict", "it is changing: try again");
+		} else if (kept_asked(q, kid, KEPT_MAY_REJECT, &k, NULL, &(size_t){ 0 })) {
 			if (two_persons_deny(q->s, &k, &err) == -1)
 				say_refused(q, kid, "busy", err.text);
 			else

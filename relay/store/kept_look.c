@@ -45,6 +45,18 @@ failure(struct reply *r, int64_t kid, uint64_t id, const char *why)
 	close_line(r, &j);
 }
 
+/* What a scanner says begins with its version: the rest are members of our own object. */
+void
+store_splice(struct json *j, struct span object)
+{
+	static const struct span head = { "{\"v\":1,", 7 };
+
+	if (span_starts(object, head) && object.p[object.n - 1] == '}')
+		json_raw(j, span_sub(object, head.n, object.n - head.n - 1));
+	else
+		json_kbool(j, "cut", true);
+}
+
 /* ---- preview ---- */
 
 static void
@@ -58,8 +70,7 @@ on_preview(void *ctx, const struct msg_inspected *m, const char *why)
 		failure(l->reply, l->kid, l->id, why);
 	} else {
 		j = begin_line(l->reply, l->kid, l->id, true);
-		json_key(&j, "preview");
-		json_raw(&j, store_one_line(a, m->text));
+		store_splice(&j, store_one_line(a, m->text));
 		close_line(l->reply, &j);
 	}
 	reply_end(&l->reply);

@@ -501,7 +501,7 @@ act_pump(struct act *a)
 
 static void
 act_new(struct store *s, enum act_verb verb, bool resume, const int64_t *kids, size_t n,
-    struct span by, struct span text, struct reply *reply, size_t failed)
+    struct span by, struct span text, struct reply *reply, size_t done, size_t failed)
 {
 	struct act *a = calloc(1, sizeof(*a));
 	int64_t *own;
@@ -514,6 +514,7 @@ act_new(struct store *s, enum act_verb verb, bool resume, const int64_t *kids, s
 	a->by = arena_span(a->arena, by);
 	a->text = arena_span(a->arena, text);
 	a->reply = reply;
+	a->done = done;
 	a->failed = failed;
 	own = arena_array(a->arena, n, sizeof(*own));
 	if (n)
@@ -527,14 +528,14 @@ void
 act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
     struct span text, struct reply *reply)
 {
-	act_new(s, verb, false, kids, n, by, text, reply, 0);
+	act_new(s, verb, false, kids, n, by, text, reply, 0, 0);
 }
 
 void
 act_start_some(struct store *s, enum act_verb verb, const int64_t *kids, size_t n,
-    struct span by, struct span text, struct reply *reply, size_t failed)
+    struct span by, struct span text, struct reply *reply, size_t done, size_t failed)
 {
-	act_new(s, verb, false, kids, n, by, text, reply, failed);
+	act_new(s, verb, false, kids, n, by, text, reply, done, failed);
 }
 
 /* ---- answers, and none ---- */
@@ -630,7 +631,7 @@ resume_unfinished(struct store *s)
 	if (kept_unfinished(s->db, DUE_MAX, a, &kids, &n, &err) == -1)
 		log_error("unfinished decisions: %s", err.text);
 	else if (n > 0 && s->flights == NULL)
-		act_new(s, ACT_RELEASE, true, kids, n, (struct span){ 0 }, (struct span){ 0 }, NULL, 0);
+		act_new(s, ACT_RELEASE, true, kids, n, (struct span){ 0 }, (struct span){ 0 }, NULL, 0, 0);
 	arena_free(&a);
 }
 

@@ -114,9 +114,9 @@ enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE, AC
 /* Carries out `verb` on each; takes the reply (may be NULL) and ends it. */
 void act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
     struct span text, struct reply *reply);
-/* The same, where `failed` were refused before. */
+/* The same, where so many were done or refused before. */
 void act_start_some(struct store *s, enum act_verb verb, const int64_t *kids, size_t n,
-    struct span by, struct span text, struct reply *reply, size_t failed);
+    struct span by, struct span text, struct reply *reply, size_t done, size_t failed);
 void act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m);
 /* Bytes for the queue or the signer: inline, or in a sealed memfd that the frame takes. */
 int store_payload(struct span content, struct arena *a, struct payload *p, struct err *err);
@@ -156,6 +156,8 @@ void store_expire(struct store *s);		/* called every second */
 void store_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 void store_tell(struct store *s, const struct msg_event *ev, int64_t seq);
 void store_tails_end(struct store *s);
+struct json;
+void store_splice(struct json *j, struct span object);	/* a scanner's members into the object under way */
 struct span store_one_line(struct arena *a, struct span json);	/* JSON that others wrote */
 
 #endif

@@ -130,7 +130,7 @@ class Quarantine(unittest.TestCase):
         self.assertEqual(code, 250, text)
         ident = re.search(r"accepted as (\w+)", text).group(1)
         answer = self.lab.control({"cmd": "kept.preview", "kid": self.kid(ident)})[0]
-        seen = answer["preview"]
+        seen = answer
         headers = {h["name"]: h["value"] for h in seen["headers"]}
         self.assertIn("[U+202E]fdp.exe <img", headers["Subject"])
         self.assertIn("Dear friend,[U+202E] see", seen["text"])
@@ -143,7 +143,7 @@ class Quarantine(unittest.TestCase):
         self.assertIn("Dear friend,[U+202E] see", shown)
         self.assertNotIn("\nBcc:", shown)
         long = self.send("anna@example.lab", body="0123456789 abcdef\r\n" * 4000)
-        seen = self.lab.control({"cmd": "kept.preview", "kid": self.kid(long)})[0]["preview"]
+        seen = self.lab.control({"cmd": "kept.preview", "kid": self.kid(long)})[0]
         self.assertTrue(seen["truncated"])
         self.assertLessEqual(len(seen["text"]), 16384)
         for i in (ident, long):
@@ -252,6 +252,13 @@ class Quarantine(unittest.TestCase):
             self.assertIn("on its way", self.post(by[two], decision)[1])
         self.assertIn("It was delivered", self.ask("GET", by[two])[1])
         self.assertEqual(len(self.arrived("anna@example.lab", "for both")), 1)
+        # the sender onto a list of his own, beside what is done with the message
+        status, shown = self.post(by[third], "block")
+        self.assertIn("blocked", shown)
+        rows = [l for l in self.lab.control({"cmd": "lists.list", "owner": "anna@example.lab"}) if "number" in l]
+        self.assertEqual([(l["list"], l["what"], l["scope"]) for l in rows], [("block", "s@stranger.lab", "user")])
+        self.assertEqual(self.post(by[third], "allow")[0], 503)
+        self.lab.tool("lists", "remove", str(rows[0]["number"]))
         # what he may not have at once he asks for; what is not offered is not done
         self.assertEqual(self.post(by[third], "release")[0], 503)
         self.assertIn('value="request"', self.ask("GET", by[third])[1])
@@ -396,33 +403,34 @@ class Incidents(unittest.TestCase):
             self.assertEqual(l.send("b@partner.lab", body, subject="refuse")[0], 550)
 
             def items():
-                got = [i for i in l.control({"cmd": "incidents.list"}) if "iid" in i]
+                got = [i for i in l.control({"cmd": "incidents.list"}) if "rules" in i]
                 return got if len(got) == 2 else None
             by = {i["outcome"]: i for i in lab.wait_for(items, because="two incidents")}
             self.assertEqual(by["hold"]["rules"], ["cards"])
             self.assertEqual(by["reject"]["rules"], ["never"])
-            shown = l.tool("incidents", "show", by["hold"]["iid"]) + l.tool("incidents", "show", by["reject"]["iid"])
+            shown = l.tool("incidents", "show", by["hold"]["id"]) + l.tool("incidents", "show", by["reject"]["id"])
             self.assertIn("1111", shown)
             self.assertNotIn(self.CARD, shown)
             # in clear: not without a reason, not of what is not kept, and somebody has asked for it
-            held = by["hold"]["iid"]
-            self.assertEqual(l.control({"cmd": "incidents.reveal", "iid": held})[0]["code"], "invalid")
+            held = by["hold"]["id"]
+            self.assertEqual(l.control({"cmd": "incidents.reveal", "id": held})[0]["code"], "invalid")
             self.assertIn(self.CARD, l.tool("incidents", "reveal", held, "--reason", "the author asks"))
-            self.assertRegex(l.log(), r"reveal %s|incidents.reveal" % held)
-            r = l.tool("incidents", "reveal", by["reject"]["iid"], "--reason", "the author asks", check=False)
+            audit = l.control({"cmd": "audit.list", "q": "reveal"})
+            self.assertEqual([(a["subject"], a["detail"]) for a in audit if "what" in a], [(held, "the author asks")])
+            r = l.tool("incidents", "reveal", by["reject"]["id"], "--reason", "the author asks", check=False)
             self.assertEqual(r.returncode, 1)
             self.assertIn("not kept", r.stderr)
             # closed once, and counted for its rule
-            self.assertIn("closed", l.tool("incidents", "close", held, "false-positive", "--note", "a test card"))
+            self.assertIn("closed", l.tool("incidents", "close", held, "false", "--note", "a test card"))
             self.assertEqual(l.tool("incidents", "close", held, "other", check=False).returncode, 1)
             self.assertEqual(l.tool("incidents", "close", held, check=False).returncode, 2)
             rules = {json.loads(x)["rule"]: json.loads(x) for x in l.tool("--json", "incidents", "rules").splitlines()}
             self.assertEqual((rules["cards"]["false_positive"], rules["cards"]["open"]), (1, 0))
             self.assertEqual((rules["never"]["false_positive"], rules["never"]["open"]), (0, 1))
-            for flags, want in ((["--state", "closed"], {held}), (["--rule", "never"], {by["reject"]["iid"]}), ([], {by["reject"]["iid"]}),
-                                (["--state", "all", "--search", "PARTNER"], {held, by["reject"]["iid"]}), (["--search", "nobody"], set())):
+            for flags, want in ((["--state", "closed"], {held}), (["--rule", "never"], {by["reject"]["id"]}), ([], {by["reject"]["id"]}),
+                                (["--state", "all", "--search", "PARTNER"], {held, by["reject"]["id"]}), (["--search", "nobody"], set())):
                 lines = [json.loads(x) for x in l.tool("--json", "incidents", "list", *flags).splitlines()]
-                self.assertEqual({x["iid"] for x in lines if "iid" in x}, want, flags)
+                self.assertEqual({x["id"] for x in lines if "id" in x}, want, flags)
 
 
 class Hours(unittest.TestCase):

@@ -113,6 +113,7 @@ teardown(void **state)
 	event_free(store->tick);
 	event_free(store->leave);
 	reports_free(&store->tls);
+	lists_end(store);
 	looks_free(store);
 	free(store->digests);
 	db_close(&store->db);
@@ -591,7 +592,7 @@ a_preview(void **state)
 	ask_open(ANNA, "\"cmd\":\"kept.preview\",\"kid\":\"%lld\"", (long long)kid);
 	scanner_says(INSPECT_DONE, AV_NOT_ASKED, "", "{\"v\":1,\"text\":\"hello\"}");
 	ask_end();
-	says("\"preview\":{\"v\":1,\"text\":\"hello\"}");
+	says("\"ok\":true,\"text\":\"hello\"}");
 	ask_open(OTTO, "\"cmd\":\"kept.rescan\",\"kids\":[\"%lld\"]", (long long)kid);
 	scanner_says(INSPECT_DONE, AV_VIRUS, "Eicar", "{\"v\":1}");
 	ask_end();
@@ -619,24 +620,24 @@ incidents_are_for_reviewers(void **state)
 	assert_int_equal(test_number(store->db, "SELECT count(*) FROM incident"), 1);
 	ASK(RITA, "\"cmd\":\"incidents.list\"");
 	says("\"rules\":[\"cards\"]");
-	ASK(AUDI, "\"cmd\":\"incidents.show\",\"iid\":\"1\"");
+	ASK(AUDI, "\"cmd\":\"incidents.show\",\"id\":\"1\"");
 	says("**1");
 	for (size_t i = 0; i < 4; i++) {
 		const char *as = ((const char *[]){ ANNA, BOSS, OTTO, OLGA })[i];
 
 		ASK(as, "\"cmd\":\"incidents.list\"");
 		says("forbidden");
-		ASK(as, "\"cmd\":\"incidents.show\",\"iid\":\"1\"");
+		ASK(as, "\"cmd\":\"incidents.show\",\"id\":\"1\"");
 		says("not-found");
 		never_says("**1");
 	}
-	ASK(AUDI, "\"cmd\":\"incidents.reveal\",\"iid\":\"1\",\"reason\":\"curious\"");
+	ASK(AUDI, "\"cmd\":\"incidents.reveal\",\"id\":\"1\",\"reason\":\"curious\"");
 	says("forbidden");
-	ASK(AUDI, "\"cmd\":\"incidents.close\",\"iid\":\"1\",\"resolution\":\"other\"");
+	ASK(AUDI, "\"cmd\":\"incidents.close\",\"id\":\"1\",\"resolution\":\"other\"");
 	says("forbidden");
-	ASK(RITA, "\"cmd\":\"incidents.close\",\"iid\":\"1\",\"resolution\":\"fine\"");
+	ASK(RITA, "\"cmd\":\"incidents.close\",\"id\":\"1\",\"resolution\":\"fine\"");
 	says("invalid");
-	ASK(RITA, "\"cmd\":\"incidents.close\",\"iid\":\"1\",\"resolution\":\"false-positive\"");
+	ASK(RITA, "\"cmd\":\"incidents.close\",\"id\":\"1\",\"resolution\":\"false\"");
 	says("closed");
 	ASK(RITA, "\"cmd\":\"incidents.rules\"");
 	says("\"false_positive\":1");
