@@ -92,6 +92,9 @@ struct facts {
 				 * classes; empty: the policy's `classes` tell it from the score */
 	bool reputation_known;
 	uint8_t reputation;	/* of the client: 0 the worst, 100 the best */
+	bool experience_known;
+	uint8_t experience;	/* our own with the client and the author's domain: 0 the worst, 50 a stranger */
+	struct span proved;	/* the author's domain, where SPF or DKIM is aligned with it; "" not */
 	struct memberships members;
 };
 

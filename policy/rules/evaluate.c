@@ -59,6 +59,8 @@ wake_facts(struct judge *j)
 		wake(p, flags + SIGNAL_SPAM, j->base);
 	if (f->reputation_known)
 		wake(p, flags + SIGNAL_REPUTATION, j->base);
+	if (f->experience_known)
+		wake(p, flags + SIGNAL_EXPERIENCE, j->base);
 }
 
 static void

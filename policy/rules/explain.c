@@ -366,7 +366,7 @@ facts_identity(const struct facts *f, struct json *j)
 	static const char *const asks[DMARC_ASKS_COUNT] = { "none", "quarantine", "reject" };
 
 	if (!f->spf && !f->dkim && !f->dmarc && !f->arc && !f->dnsbl_known && !f->listed_known &&
-	    !f->spam_known && !f->reputation_known) {
+	    !f->spam_known && !f->reputation_known && !f->experience_known) {
 		json_null(j);
 		return;
 	}
@@ -382,6 +382,15 @@ facts_identity(const struct facts *f, struct json *j)
 		json_uint(j, f->reputation);
 	else
 		json_null(j);
+	json_key(j, "experience");
+	if (f->experience_known)
+		json_uint(j, f->experience);
+	else
+		json_null(j);
+	if (f->proved.n)
+		json_kstr(j, "proved", f->proved);
+	else
+		json_kcstr(j, "proved", NULL);
 	put_known(j, "links", f->listed_known, f->listed_hosts, f->nlisted_hosts);
 	put_rating(j, f);
 	json_end_object(j);

@@ -135,6 +135,8 @@ fact_known(const struct atom *a, const struct facts *f)
 		return f->spam_known;
 	case ATOM_REPUTATION:
 		return f->reputation_known;
+	case ATOM_EXPERIENCE:
+		return f->experience_known;
 	default:
 		return true;
 	}
@@ -150,6 +152,12 @@ listed(const struct spans *names, const struct facts *f)
 			if (span_eq_nocase(names->v[i], f->dnsbl[k]))
 				return true;
 	return false;
+}
+
+static bool
+within(const struct range *r, uint8_t v)
+{
+	return (!r->has_over || v > r->over) && (!r->has_under || v < r->under);
 }
 
 bool
@@ -178,8 +186,9 @@ fact_ask(const struct eval *e, const struct atom *a)
 				return true;
 		return false;
 	case ATOM_REPUTATION:
-		return (!a->reputation.has_over || f->reputation > a->reputation.over) &&
-		    (!a->reputation.has_under || f->reputation < a->reputation.under);
+		return within(&a->reputation, f->reputation);
+	case ATOM_EXPERIENCE:
+		return within(&a->reputation, f->experience);
 	default:
 		ASSERT(!"a condition on facts");
 		return false;
@@ -225,6 +234,6 @@ fact_why(struct eval *e, const struct atom *a)
 		    spam_class_names[spam_class_of(e->p, f)], f->spam_score));
 	default:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": %u", SPAN_ARG(a->key),
-		    f->reputation));
+		    a->kind == ATOM_EXPERIENCE ? f->experience : f->reputation));
 	}
 }

@@ -220,10 +220,9 @@ cond_spam(struct load *ld, struct conf_node *n, void *obj)
 	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
-void
-cond_reputation(struct load *ld, struct conf_node *n, void *obj)
+static void
+cond_percent(struct load *ld, struct conf_node *n, void *obj, struct atom atom, unsigned fact)
 {
-	struct atom atom = { .kind = ATOM_REPUTATION, .key = SPAN_LIT("reputation") };
 	struct range *r = &atom.reputation;
 	struct buf key;
 
@@ -233,11 +232,25 @@ cond_reputation(struct load *ld, struct conf_node *n, void *obj)
 		diag_at(ld->d, DIAG_ERROR, n, NULL, "a reputation is 0, the worst, to 100, the best");
 		return;
 	}
-	missing(ld, n, FACT_REPUTATION);
-	key_begin(&key, "reputation");
+	missing(ld, n, fact);
+	key_begin(&key, arena_str(ld->tmp, atom.key));
 	buf_printf(&key, "%d:%u,%d:%u", r->has_over, (unsigned)r->over, r->has_under,
 	    (unsigned)r->under);
 	conds_push(ld, obj, atom_intern(ld, &atom, &key));
+}
+
+void
+cond_reputation(struct load *ld, struct conf_node *n, void *obj)
+{
+	cond_percent(ld, n, obj, (struct atom){ .kind = ATOM_REPUTATION,
+	    .key = SPAN_LIT("reputation") }, FACT_REPUTATION);
+}
+
+void
+cond_experience(struct load *ld, struct conf_node *n, void *obj)
+{
+	cond_percent(ld, n, obj, (struct atom){ .kind = ATOM_EXPERIENCE,
+	    .key = SPAN_LIT("experience") }, FACT_EXPERIENCE);
 }
 
 /* --- facts for tests ------------------------------------------------------------------------- */
@@ -333,6 +346,18 @@ fact_reputation(struct load *ld, struct conf_node *n, void *obj)
 		return;
 	f->reputation_known = true;
 	f->reputation = (uint8_t)v;
+}
+
+void
+fact_experience(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct facts *f = obj;
+	uint64_t v;
+
+	if (!conf_uint(ld->d, n, 0, 100, &v))
+		return;
+	f->experience_known = true;
+	f->experience = (uint8_t)v;
 }
 
 void

@@ -83,7 +83,7 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->av_name = wire_get_span(w);
 	f->av_engine = wire_get_span(w);
 	f->av_part = wire_get_span(w);
-	packed = wire_get_max(w, 0xffffff);
+	packed = wire_get_max(w, 0x1ffffff);
 	f->spf = (enum auth_result)(packed & 15);
 	f->dkim = (enum auth_result)(packed >> 4 & 15);
 	f->dmarc = (enum auth_result)(packed >> 8 & 15);
@@ -95,6 +95,7 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->arc = (enum auth_result)(packed >> 15 & 15);
 	f->dmarc_asks = (enum dmarc_asks)(packed >> 19 & 3);
 	f->spam_by = (enum spam_source)(packed >> 21 & 7);
+	f->experience_known = packed >> 24 & 1;
 	w->bad |= f->spam_by >= SPAM_SOURCES;
 	if (f->dnsbl_known)
 		f->dnsbl = get_spans(w, a, &f->ndnsbl);
@@ -106,6 +107,8 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	}
 	if (f->reputation_known)
 		f->reputation = (uint8_t)wire_get_max(w, 100);
+	if (f->experience_known)
+		f->experience = (uint8_t)wire_get_max(w, 100);
 	get_members(w, a, &f->members);
 }
 

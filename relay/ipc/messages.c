@@ -326,6 +326,8 @@ ENCODE(verdict)
 	}
 	enc_span(&e, m->record);
 	enc_span(&e, m->basis);
+	enc_u8(&e, (uint8_t)m->rating);
+	enc_u8(&e, m->virus);
 }
 DECODE(verdict)
 	m->unscannable = dec_enum(&d, 2);
@@ -365,6 +367,8 @@ DECODE(verdict)
 	}
 	m->record = dec_span(&d);
 	m->basis = dec_span(&d);
+	m->rating = (enum rating)dec_enum(&d, RATINGS);
+	m->virus = dec_enum(&d, 2);
 	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX)
 		d.bad = true;
 DECODED

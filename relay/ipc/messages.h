@@ -43,6 +43,7 @@ struct msg_decision {
 	struct span *redirect;
 	size_t nredirect;
 };
+enum rating { RATING_NONE, RATING_HAM, RATING_MARKETING, RATING_SUSPECTED, RATING_SPAM, RATINGS };
 struct msg_verdict {
 	bool unscannable;
 	struct msg_decision *decisions;	/* as many as recipients in the envelope */
@@ -55,6 +56,8 @@ struct msg_verdict {
 	size_t nnotices;
 	struct span record;	/* the JSON of verdict_explain, at most RECORD_MAX bytes */
 	struct span basis;	/* what it rests on: see postern/record.h; "" none */
+	enum rating rating;
+	bool virus;		/* malware, for certain */
 };
 #define RECORD_MAX (256u << 10)
 

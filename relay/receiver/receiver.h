@@ -9,6 +9,7 @@
 #include "receiver/gate.h"
 #include "receiver/limits.h"
 #include "receiver/message.h"
+#include "receiver/reputation.h"
 #include "receiver/smtp_session.h"
 #include "receiver/transcript.h"
 #include "table.h"
@@ -46,6 +47,7 @@ struct receiver {
 	size_t nrules;
 	struct limits_table *limits;
 	struct transcript *transcript;
+	struct reputation reputation;
 	int column;		/* in the shared counts of sessions */
 	struct table *clients;	/* address -> sessions open in this process */
 	uint32_t sessions;	/* open in this process */

@@ -17,6 +17,7 @@
 #include "fs.h"
 #include "ipc/json_read.h"
 #include "log.h"
+#include "store/reputation_db.h"
 #include "store/store.h"
 
 #define FLIGHTS_MAX 16			/* of one act, waiting for the queue */
@@ -283,6 +284,8 @@ arrived(struct act *a, const struct kept *k, uint64_t new_id, bool reject, struc
 {
 	if (kept_done(a->s->db, k->kid, err) == -1)
 		return -1;
+	if (!reject && a->verb != ACT_EXPIRE && !span_is(k->by, "expiry"))
+		experience_released(a->s->experience, k, clock_real());
 	journal(a, k, reject ? EVENT_REJECTED : EVENT_RELEASED, new_id,
 	    reject ? reject_text(a, k, scratch) : (struct span){ 0 });
 	line(a, k->id, reject ? "rejected" : "released", new_id, NULL);

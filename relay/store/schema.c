@@ -124,6 +124,13 @@ static const char *const steps[DB_VERSION] = {
 	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
 	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
 	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
+	/* Our own experience with senders, as the receivers have it in memory (reputation_db.c). */
+	[4] =
+	"CREATE TABLE reputation("
+	" name TEXT PRIMARY KEY,"	/* its kind (a, n, d), then the address, network or domain */
+	" at INTEGER NOT NULL, since INTEGER NOT NULL,"	/* Unix seconds; the counts are of `at` */
+	" counts BLOB NOT NULL) WITHOUT ROWID;"		/* enum reputation_event, floats */
+	"CREATE INDEX reputation_at ON reputation(at);",
 };
 
 const char *

@@ -20,6 +20,7 @@
 #include "fs.h"
 #include "log.h"
 #include "store/approval_db.h"
+#include "store/reputation_db.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
@@ -372,6 +373,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	reports_tick(s->tls, clock_real(), clock_mono());
 	store_policy_write(s);
 	store_expire(s);
+	experience_tick(s->experience, clock_real());
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }
@@ -385,6 +387,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_flush(s);
 	reports_flush(s->tls);
 	store_policy_write(s);
+	experience_save(s->experience, clock_real());
 	store_tails_end(s);
 	db_close(&s->db);
 	runtime_finish(s->rt);
@@ -414,6 +417,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->leave = evtimer_new(rt->base, on_leave, s);
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
+	s->experience = experience_new(s->db, rt->shared, rt->conf);
 	arm(s->tick, TICK_US);
 	return 0;
 }

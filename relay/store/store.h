@@ -73,6 +73,7 @@ struct store {
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
+	struct experience *experience;
 };
 
 /* store.c */

@@ -4,6 +4,7 @@
 
 #include "ipc/messages_verify.h"
 #include "master/config.h"
+#include "receiver/reputation.h"
 #include "verifier/dmarc.h"
 #include "verifier/dnsbl.h"
 #include "verifier/seals.h"
@@ -25,6 +26,8 @@ struct check_found {
 	const struct uribl *uribl;		/* NULL: none is asked */
 	const struct facts *rated;		/* by the spam filter outside */
 	const char *unrated;			/* why it did not; NULL: it did, or is not asked */
+	const struct reputation *reputation;	/* our own experience; NULL: not asked */
+	int64_t now;				/* Unix microseconds */
 	struct span vouched;			/* that trusted forwarder outweighs a failed DMARC; "" none */
 };
 

@@ -370,7 +370,7 @@ collect(const struct check *c, struct check_found *f)
 		.spf = c->spf ? spf_result(c->spf) : NULL, .seals = seals_result(c->seals),
 		.dmarc = dmarc_result(c->dmarc), .vouched = c->vouched,
 		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL, .uribl = c->uribl, .rated = &c->rated,
-		.unrated = c->unrated };
+		.unrated = c->unrated, .reputation = c->w.reputation, .now = clock_real() };
 	f->signatures = signatures_get(c->signatures, &f->nsignatures);
 	f->dkim = signatures_best(c->signatures);
 }

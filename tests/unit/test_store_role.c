@@ -84,6 +84,7 @@ start(void)
 	world.rt = (struct runtime){ .role = ROLE_STORE, .instance = 5, .conf = &conf };
 	conf.store = SPAN_LIT("sqlite:");
 	conf.store_path = test_path;
+	test_shared(rt, &conf);
 	rt->base = event_base_new();
 	OK(store_ops.run(rt, &test_err));
 	store = rt->state;
