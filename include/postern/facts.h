@@ -65,6 +65,9 @@ const char *auth_result_name(enum auth_result r);
 enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
 	SPAM_SOURCE_HEADER, SPAM_SOURCES };
 
+/* A host's name: NONE does not exist, UNPROVED exists and is of another address. */
+enum host_state { HOST_UNKNOWN, HOST_NONE, HOST_UNPROVED, HOST_PROVED, HOST_STATES };
+
 /* The facts of inbound mail beside the authentication results each say whether they are known:
  * a client that is on no list is not the same as one nobody looked up. A condition on what is
  * not known does not hold, turned by `not` or not. */
@@ -94,6 +97,9 @@ struct facts {
 	uint8_t reputation;	/* of the client: 0 the worst, 100 the best */
 	bool experience_known;
 	uint8_t experience;	/* our own with the client and the author's domain: 0 the worst, 50 a stranger */
+	enum host_state reverse;	/* of the client; PROVED: the name leads back to it */
+	struct span reverse_name;	/* "" none */
+	enum host_state helo;	/* of the name it gives; PROVED: it is the client's */
 	struct span proved;	/* the author's domain, where SPF or DKIM is aligned with it; "" not */
 	struct memberships members;
 };

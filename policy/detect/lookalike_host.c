@@ -494,3 +494,24 @@ lookalikes_find(const struct lookalikes *l, struct span host, struct span *name,
 	arena_free(&a);
 	return *why != NULL;
 }
+
+bool
+lookalikes_named(const struct lookalikes *l, struct span label, struct span *name)
+{
+	const struct name *x = label.n && label.n < HOST_MAX ? same_look(l, label) : NULL;
+
+	if (x)
+		*name = x->host;
+	return x != NULL;
+}
+
+bool
+lookalikes_pair(const struct lookalikes *l, struct span name, struct span host, const char **why)
+{
+	struct lookalikes *one = lookalikes_new(l->c);
+	struct span which;
+	bool is = lookalikes_add(one, name) && lookalikes_find(one, host, &which, why);
+
+	lookalikes_free(&one);
+	return is;
+}

@@ -434,6 +434,8 @@ atom_ask(struct eval *e, const struct atom *a)
 		return false;
 	case ATOM_URL:
 		return url_ask(e, a);
+	case ATOM_SIGN:
+		return sign_ask(e, a);
 	case ATOM_VIRUS:
 		if (a->kinds)
 			return (e->facts->av_kinds & a->kinds) != 0;

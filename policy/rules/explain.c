@@ -330,6 +330,22 @@ put_spam(struct json *j, const struct spam_report *s)
 	json_end_object(j);
 }
 
+/* What header, session and make of it say against it, with what there is to add. */
+static void
+put_signs(struct json *j, const struct signs *s)
+{
+	json_key(j, "signs");
+	json_array(j);
+	for (int i = 0; s && i < SIGN_COUNT; i++)
+		if (s->mask >> i & 1) {
+			json_object(j);
+			json_kcstr(j, "name", sign_name((enum sign)i));
+			json_kstr(j, "why", s->why[i].n ? s->why[i] : span_str(sign_help((enum sign)i)));
+			json_end_object(j);
+		}
+	json_end_array(j);
+}
+
 static void
 put_known(struct json *j, const char *key, bool known, const struct span *v, size_t n)
 {
@@ -462,6 +478,7 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	json_end_array(j);
 	put_subject(j, v, an);
 	put_spam(j, &v->spam);
+	put_signs(j, v->spam.signs);
 	json_key(j, "identity");	/* the store cuts it out between these two keys */
 	facts_identity(facts, j);
 	json_kbool(j, "unscannable", v->unscannable);

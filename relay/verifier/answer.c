@@ -144,6 +144,8 @@ set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 	if (f->spf)
 		out->spf = f->spf->result;
 	set_lists(f, a, out);
+	if (f->hosts)
+		hosts_facts(f->hosts, a, out);
 	if (f->uribl)
 		uribl_facts(f->uribl, a, out);
 	if (f->who->relayed)
