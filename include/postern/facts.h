@@ -44,6 +44,12 @@ enum auth_result { AUTH_UNKNOWN, AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL,
  * record, is spared by pct=, or came over a forwarder whose word counts. */
 enum dmarc_asks { DMARC_ASKS_NOTHING, DMARC_ASKS_QUARANTINE, DMARC_ASKS_REJECT, DMARC_ASKS_COUNT };
 
+/* Of mail with the null sender to an address of ours whose mail leaves with a tag (BATV): is it a bounce of
+ * something we sent? GRACE: not for certain, but tags are too new to tell. */
+enum bounce_fact { BOUNCE_UNKNOWN, BOUNCE_VALID, BOUNCE_EXPIRED, BOUNCE_FORGED, BOUNCE_UNTAGGED,
+	BOUNCE_GRACE, BOUNCE_FACTS };
+const char *bounce_fact_name(enum bounce_fact b);	/* NULL for BOUNCE_UNKNOWN */
+
 /* Who is in the groups that stand in a directory and not in the policy (policy_externals). For
  * each address a byte for each group: grid[address * ngroups + group]. What is not here is
  * not known. */
@@ -65,6 +71,11 @@ const char *auth_result_name(enum auth_result r);
 enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
 	SPAM_SOURCE_HEADER, SPAM_SOURCES };
 
+/* A word and how much it speaks for spam. */
+struct bayes_told {
+	struct span word;	/* "host:shop.example"; of what people wrote "word#1f2e3d4c", its hash */
+	double p;		/* 0 ham, 1 spam */
+};
 /* A host's name: NONE does not exist, UNPROVED exists and is of another address. */
 enum host_state { HOST_UNKNOWN, HOST_NONE, HOST_UNPROVED, HOST_PROVED, HOST_STATES };
 
@@ -80,6 +91,7 @@ struct facts {
 	struct span av_part;	/* part number; "" the raw message */
 	enum auth_result spf, dkim, dmarc, arc;	/* dmarc POLICY: it failed, and a trusted ARC chain vouches */
 	enum dmarc_asks dmarc_asks;	/* known when dmarc is */
+	enum bounce_fact bounce;
 	bool dnsbl_known;
 	const struct span *dnsbl;	/* names of the lists the client is on */
 	size_t ndnsbl;
@@ -95,6 +107,10 @@ struct facts {
 				 * classes; empty: the policy's `classes` tell it from the score */
 	bool reputation_known;
 	uint8_t reputation;	/* of the client: 0 the worst, 100 the best */
+	bool bayes_known;	/* the classifier (bayes.h) has learnt enough to be asked */
+	uint8_t bayes;		/* per cent, rounded down: 0 ham, 100 spam */
+	const struct bayes_told *bayes_told;	/* why, for people; the strongest first */
+	size_t nbayes_told;
 	bool experience_known;
 	uint8_t experience;	/* our own with the client and the author's domain: 0 the worst, 50 a stranger */
 	enum host_state reverse;	/* of the client; PROVED: the name leads back to it */

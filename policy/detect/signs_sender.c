@@ -43,10 +43,10 @@ word_order(struct span x, struct span y)
 	return r ? r : (x.n > y.n) - (x.n < y.n);
 }
 
-struct span
-person_name(struct arena *a, struct span name)
+static struct span
+sorted_words(struct arena *a, struct span rest)
 {
-	struct span words[PERSON_WORDS], rest = text_fold_word(a, name), w, all;
+	struct span words[PERSON_WORDS], w, all;
 	size_t n = 0, at = 0;
 	char *out;
 
@@ -72,6 +72,12 @@ person_name(struct arena *a, struct span name)
 	return span_make(out, at);
 }
 
+struct span
+person_name(struct arena *a, struct span name)
+{
+	return sorted_words(a, text_fold_word(a, name));
+}
+
 static struct span
 label_of(struct span host)
 {
@@ -89,7 +95,7 @@ our_name(struct seeker *s, struct span domain, struct span *ours)
 	struct span label = label_of(domain);
 
 	return label.n >= NAME_LEAST && lookalikes_named(s->guards->own, label, ours) &&
-	    span_eq(label_of(*ours), label);
+	    span_eq(label_of(*ours), label);	/* the same, not only to the eye */
 }
 
 static void
@@ -193,20 +199,21 @@ look_at_name(struct seeker *s, const struct mailbox *m, struct span domain)
 {
 	const struct sign_guards *g = s->guards;
 	bool ours = lookalikes_has(g->own, domain), known;
-	struct span which, person, name = span_sub(m->name, 0, 300);
+	struct span which, person, folded, name = span_sub(m->name, 0, 300);
 
 	if (name.n == 0)
 		return;
 	if (!ours && shows_ours(s, name, &which))
 		sign_set(s, SIGN_NAME_OURS, SPAN_FMT " shown, it is of " SPAN_FMT, SPAN_ARG(which),
 		    SPAN_ARG(domain));
-	person = person_name(s->a, name);
+	folded = text_fold_word(s->a, name);
+	person = g->npeople ? sorted_words(s->a, folded) : SPAN_LIT("");
 	if (person.n && !is_theirs(g, person, s->an->header_from, &known) && known &&
 	    !(ours && s->facts->proved.n))
 		sign_set(s, SIGN_NAME_PERSON, SPAN_FMT " is not the address of " SPAN_FMT,
 		    SPAN_ARG(s->an->header_from), SPAN_ARG(name));
 	if (!ours && s->facts->proved.n == 0 && !lookalikes_has(g->brands, domain) &&
-	    shows_brand(s, text_fold_word(s->a, name), &which) &&
+	    shows_brand(s, folded, &which) &&
 	    !span_eq(label_of(which), label_of(domain)))
 		sign_set(s, SIGN_NAME_BRAND, SPAN_FMT " shown, it is of " SPAN_FMT, SPAN_ARG(which),
 		    SPAN_ARG(domain));

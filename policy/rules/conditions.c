@@ -451,6 +451,7 @@ atom_ask(struct eval *e, const struct atom *a)
 	case ATOM_DNSBL:
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
+	case ATOM_BAYES:
 	case ATOM_EXPERIENCE:
 		return fact_ask(e, a);
 	}
@@ -641,6 +642,7 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_DNSBL:
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
+	case ATOM_BAYES:
 	case ATOM_EXPERIENCE:
 		return fact_why(e, a);
 	default:

@@ -3,6 +3,7 @@
 
 #include "id.h"
 #include "json.h"
+#include "postern/bayes.h"
 #include "postern/url.h"
 #include "rules.h"
 
@@ -376,13 +377,37 @@ put_rating(struct json *j, const struct facts *f)
 	json_end_object(j);
 }
 
+static void
+put_bayes(struct json *j, const struct facts *f)
+{
+	json_key(j, "bayes");
+	if (!f->bayes_known) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_kuint(j, "spam", f->bayes);
+	json_kcstr(j, "says", bayes_says(f->bayes));
+	json_key(j, "clues");
+	json_array(j);
+	for (size_t i = 0; i < f->nbayes_told; i++) {
+		json_object(j);
+		json_kstr(j, "word", f->bayes_told[i].word);
+		json_kuint(j, "spam", (uint64_t)(f->bayes_told[i].p * 100 + 0.5));
+		json_end_object(j);
+	}
+	json_end_array(j);
+	json_end_object(j);
+}
+
 void
 facts_identity(const struct facts *f, struct json *j)
 {
 	static const char *const asks[DMARC_ASKS_COUNT] = { "none", "quarantine", "reject" };
 
 	if (!f->spf && !f->dkim && !f->dmarc && !f->arc && !f->dnsbl_known && !f->listed_known &&
-	    !f->spam_known && !f->reputation_known && !f->experience_known) {
+	    !f->spam_known && !f->reputation_known && !f->bayes_known && !f->bounce &&
+	    !f->experience_known) {
 		json_null(j);
 		return;
 	}
@@ -392,12 +417,14 @@ facts_identity(const struct facts *f, struct json *j)
 	json_kcstr(j, "dmarc", auth_result_name(f->dmarc));
 	json_kcstr(j, "dmarc_policy", f->dmarc ? asks[f->dmarc_asks] : NULL);
 	json_kcstr(j, "arc", auth_result_name(f->arc));
+	json_kcstr(j, "bounce", bounce_fact_name(f->bounce));
 	put_known(j, "dnsbl", f->dnsbl_known, f->dnsbl, f->ndnsbl);
 	json_key(j, "reputation");
 	if (f->reputation_known)
 		json_uint(j, f->reputation);
 	else
 		json_null(j);
+	put_bayes(j, f);
 	json_key(j, "experience");
 	if (f->experience_known)
 		json_uint(j, f->experience);

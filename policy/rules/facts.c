@@ -104,6 +104,16 @@ policy_spam_source(const struct policy *p)
 	return p->spam.source;
 }
 
+static const char *const bounce_fact_names[BOUNCE_FACTS] = { [BOUNCE_VALID] = "valid",
+	[BOUNCE_EXPIRED] = "expired", [BOUNCE_FORGED] = "forged", [BOUNCE_UNTAGGED] = "untagged",
+	[BOUNCE_GRACE] = "grace" };
+
+const char *
+bounce_fact_name(enum bounce_fact b)
+{
+	return bounce_fact_names[b];
+}
+
 /* --- asking ----------------------------------------------------------------------------------- */
 
 static enum auth_result
@@ -119,6 +129,8 @@ auth_of(const struct atom *a, const struct facts *f)
 		return f->dmarc;
 	case AUTH_FACT_ARC:
 		return f->arc;
+	case AUTH_FACT_BOUNCE:
+		break;
 	}
 	return AUTH_UNKNOWN;
 }
@@ -128,13 +140,16 @@ fact_known(const struct atom *a, const struct facts *f)
 {
 	switch (a->kind) {
 	case ATOM_AUTH:
-		return auth_of(a, f) != AUTH_UNKNOWN;
+		return a->auth.fact == AUTH_FACT_BOUNCE ? f->bounce != BOUNCE_UNKNOWN :
+		    auth_of(a, f) != AUTH_UNKNOWN;
 	case ATOM_DNSBL:
 		return f->dnsbl_known;
 	case ATOM_SPAM:
 		return f->spam_known;
 	case ATOM_REPUTATION:
 		return f->reputation_known;
+	case ATOM_BAYES:
+		return f->bayes_known;
 	case ATOM_EXPERIENCE:
 		return f->experience_known;
 	default:
@@ -155,7 +170,7 @@ listed(const struct spans *names, const struct facts *f)
 }
 
 static bool
-within(const struct range *r, uint8_t v)
+in_range(const struct range *r, uint64_t v)
 {
 	return (!r->has_over || v > r->over) && (!r->has_under || v < r->under);
 }
@@ -175,7 +190,7 @@ fact_ask(const struct eval *e, const struct atom *a)
 		return false;
 	case ATOM_AUTH:
 		return a->auth.results >> (a->auth.fact == AUTH_FACT_ASKS ? (int)f->dmarc_asks :
-		    (int)auth_of(a, f)) & 1;
+		    a->auth.fact == AUTH_FACT_BOUNCE ? (int)f->bounce : (int)auth_of(a, f)) & 1;
 	case ATOM_DNSBL:
 		return listed(&a->names, f);
 	case ATOM_SPAM:
@@ -186,9 +201,11 @@ fact_ask(const struct eval *e, const struct atom *a)
 				return true;
 		return false;
 	case ATOM_REPUTATION:
-		return within(&a->reputation, f->reputation);
+		return in_range(&a->reputation, f->reputation);
+	case ATOM_BAYES:
+		return in_range(&a->reputation, f->bayes);
 	case ATOM_EXPERIENCE:
-		return within(&a->reputation, f->experience);
+		return in_range(&a->reputation, f->experience);
 	default:
 		ASSERT(!"a condition on facts");
 		return false;
@@ -218,6 +235,7 @@ fact_why(struct eval *e, const struct atom *a)
 	if (!fact_known(a, f))
 		return span_str(arena_printf(e->arena, SPAN_FMT ": not known: %s", SPAN_ARG(a->key),
 		    e->env->direction == DIRECTION_OUTBOUND ? "only inbound mail is asked for it" :
+		    a->kind == ATOM_BAYES ? "the classifier has not learnt enough" :
 		    "nothing has checked it"));
 	switch (a->kind) {
 	case ATOM_SCHEDULE:
@@ -225,6 +243,7 @@ fact_why(struct eval *e, const struct atom *a)
 	case ATOM_AUTH:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": it is %s", SPAN_ARG(a->key),
 		    a->auth.fact == AUTH_FACT_ASKS ? dmarc_asks_names[f->dmarc_asks] :
+		    a->auth.fact == AUTH_FACT_BOUNCE ? bounce_fact_names[f->bounce] :
 		    auth_result_name(auth_of(a, f))));
 	case ATOM_DNSBL:
 		return span_str(arena_printf(e->arena, "dnsbl: the client is on %zu list%s%s", f->ndnsbl,
@@ -234,6 +253,7 @@ fact_why(struct eval *e, const struct atom *a)
 		    spam_class_names[spam_class_of(e->p, f)], f->spam_score));
 	default:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": %u", SPAN_ARG(a->key),
-		    a->kind == ATOM_EXPERIENCE ? f->experience : f->reputation));
+		    a->kind == ATOM_BAYES ? f->bayes : a->kind == ATOM_EXPERIENCE ? f->experience :
+		    f->reputation));
 	}
 }

@@ -331,8 +331,10 @@ key_fn cond_arc, cond_dmarc_policy, fact_arc, fact_dmarc_policy;
 void signs_protect(struct load *ld, struct conf_node *n);
 void signs_people(struct load *ld, struct conf_node *n);
 void signs_finish(struct load *ld);
-key_fn cond_spf, cond_dkim, cond_dmarc, cond_dnsbl, cond_spam, cond_reputation, cond_experience, cond_sign;
-key_fn fact_spf, fact_dkim, fact_dmarc, fact_dnsbl, fact_spam, fact_reputation, fact_experience, fact_reverse, fact_helo, fact_proved, fact_score,
+key_fn cond_experience, cond_sign, fact_experience, fact_reverse, fact_helo, fact_proved;
+key_fn cond_bounce, fact_bounce;
+key_fn cond_spf, cond_dkim, cond_dmarc, cond_dnsbl, cond_spam, cond_reputation, cond_bayes;
+key_fn fact_spf, fact_dkim, fact_dmarc, fact_dnsbl, fact_spam, fact_reputation, fact_bayes, fact_score,
     fact_symbols, fact_class, test_facts;
 bool parse_score(struct span s, double *v);
 struct cond spam_cond(struct load *ld, unsigned classes, bool negate);

@@ -104,6 +104,26 @@ cond_dmarc_policy(struct load *ld, struct conf_node *n, void *obj)
 	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
+static const char *const bounce_names[] = { "valid", "expired", "forged", "untagged", "grace", NULL };
+
+void
+cond_bounce(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct atom atom = { .kind = ATOM_AUTH, .key = SPAN_LIT("bounce") };
+	struct conf_node *list = unwrap_not(ld, n, &atom.negate);
+	unsigned mask;
+	struct buf key;
+
+	if (!list || !read_mask(ld, list, bounce_names, &mask))
+		return;
+	missing(ld, n, FACT_BOUNCE);
+	atom.auth.fact = AUTH_FACT_BOUNCE;
+	atom.auth.results = mask << BOUNCE_VALID;
+	key_begin(&key, "bounce");
+	buf_printf(&key, "%x", mask);
+	conds_push(ld, obj, atom_intern(ld, &atom, &key));
+}
+
 /* A name that no list has: the rule would never hold. */
 static void
 blocklist_known(struct load *ld, const struct conf_node *at)
@@ -220,37 +240,47 @@ cond_spam(struct load *ld, struct conf_node *n, void *obj)
 	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
+/* A number of 0 to 100 that others found. */
 static void
-cond_percent(struct load *ld, struct conf_node *n, void *obj, struct atom atom, unsigned fact)
+cond_hundred(struct load *ld, struct conf_node *n, struct conds *c, struct atom atom, unsigned fact,
+    const char *range)
 {
+	const char *name = arena_str(ld->a, atom.key);
 	struct range *r = &atom.reputation;
 	struct buf key;
 
 	if (!read_range(ld, n, false, r))
 		return;
 	if (r->over > 100 || r->under > 101) {
-		diag_at(ld->d, DIAG_ERROR, n, NULL, "a reputation is 0, the worst, to 100, the best");
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "%s", range);
 		return;
 	}
 	missing(ld, n, fact);
-	key_begin(&key, arena_str(ld->tmp, atom.key));
+	key_begin(&key, name);
 	buf_printf(&key, "%d:%u,%d:%u", r->has_over, (unsigned)r->over, r->has_under,
 	    (unsigned)r->under);
-	conds_push(ld, obj, atom_intern(ld, &atom, &key));
+	conds_push(ld, c, atom_intern(ld, &atom, &key));
 }
 
 void
 cond_reputation(struct load *ld, struct conf_node *n, void *obj)
 {
-	cond_percent(ld, n, obj, (struct atom){ .kind = ATOM_REPUTATION,
-	    .key = SPAN_LIT("reputation") }, FACT_REPUTATION);
+	cond_hundred(ld, n, obj, (struct atom){ .kind = ATOM_REPUTATION, .key = SPAN_LIT("reputation") },
+	    FACT_REPUTATION, "a reputation is 0, the worst, to 100, the best");
+}
+
+void
+cond_bayes(struct load *ld, struct conf_node *n, void *obj)
+{
+	cond_hundred(ld, n, obj, (struct atom){ .kind = ATOM_BAYES, .key = SPAN_LIT("bayes") },
+	    FACT_BAYES, "the classifier says 0, ham, to 100, spam");
 }
 
 void
 cond_experience(struct load *ld, struct conf_node *n, void *obj)
 {
-	cond_percent(ld, n, obj, (struct atom){ .kind = ATOM_EXPERIENCE,
-	    .key = SPAN_LIT("experience") }, FACT_EXPERIENCE);
+	cond_hundred(ld, n, obj, (struct atom){ .kind = ATOM_EXPERIENCE, .key = SPAN_LIT("experience") },
+	    FACT_EXPERIENCE, "our own experience is 0, the worst, to 100, the best");
 }
 
 /* --- facts for tests ------------------------------------------------------------------------- */
@@ -324,6 +354,15 @@ fact_dmarc_policy(struct load *ld, struct conf_node *n, void *obj)
 }
 
 void
+fact_bounce(struct load *ld, struct conf_node *n, void *obj)
+{
+	int i;
+
+	if (conf_enum(ld->d, n, bounce_names, &i))
+		((struct facts *)obj)->bounce = (enum bounce_fact)(i + BOUNCE_VALID);
+}
+
+void
 fact_dnsbl(struct load *ld, struct conf_node *n, void *obj)
 {
 	struct facts *f = obj;
@@ -346,6 +385,18 @@ fact_reputation(struct load *ld, struct conf_node *n, void *obj)
 		return;
 	f->reputation_known = true;
 	f->reputation = (uint8_t)v;
+}
+
+void
+fact_bayes(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct facts *f = obj;
+	uint64_t v;
+
+	if (!conf_uint(ld->d, n, 0, 100, &v))
+		return;
+	f->bayes_known = true;
+	f->bayes = (uint8_t)v;
 }
 
 void

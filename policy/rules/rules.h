@@ -84,11 +84,11 @@ enum atom_kind {
 	ATOM_ADDRESS, ATOM_CLIENT, ATOM_USER, ATOM_TLS, ATOM_LISTENER, ATOM_DIRECTION,
 	ATOM_RANGE, ATOM_TEXT, ATOM_HEADER, ATOM_FINDS, ATOM_FILE, ATOM_VIRUS,
 	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT, ATOM_SCHEDULE, ATOM_AUTH, ATOM_DNSBL,
-	ATOM_SPAM, ATOM_REPUTATION, ATOM_URL, ATOM_EXPERIENCE,
-	ATOM_SIGN
+	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL, ATOM_EXPERIENCE, ATOM_SIGN
 };
 enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC,
-	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */ };
+	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */,
+	AUTH_FACT_BOUNCE /* 1 << BOUNCE_… */ };
 extern const char *const dmarc_asks_names[];
 enum who { WHO_FROM, WHO_HEADER_FROM, WHO_TO, WHO_TO_ALL };
 enum quantity { QUANTITY_RECIPIENTS, QUANTITY_SIZE, QUANTITY_ATTACHMENTS };
@@ -194,7 +194,7 @@ struct atom {
 		struct { const struct schedule *const *v; size_t n; } schedules;
 		struct { enum auth_fact fact; unsigned results; } auth;	/* 1 << AUTH_… */
 		struct { unsigned classes; struct spans symbols; } spam;	/* 1 << SPAM_… */
-		struct range reputation;	/* and ATOM_EXPERIENCE */
+		struct range reputation;	/* and ATOM_BAYES, ATOM_EXPERIENCE */
 		uint64_t signs;			/* 1 << enum sign */
 	};
 };
@@ -318,7 +318,7 @@ struct rule {
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
 	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_ARC, SIGNAL_DNSBL, SIGNAL_SPAM,
-	SIGNAL_REPUTATION, SIGNAL_EXPERIENCE, SIGNAL_URLS, SIGNAL_FLAGS };
+	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_EXPERIENCE, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
@@ -456,6 +456,8 @@ struct span eval_why_not(struct eval *e, const struct cond *c, bool *partly);
 /* --- facts.c: the moment, and what others have found out about inbound mail ---------- */
 
 /* Is what the atom asks for known at all? */
+/* For qsort and bsearch over spans: by their bytes. */
+int span_order(const void *a, const void *b);
 bool fact_known(const struct atom *a, const struct facts *f);
 bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
 struct span fact_why(struct eval *e, const struct atom *a);

@@ -52,6 +52,16 @@ const struct command commands[] = {
 	    "         [--discovery psl|tree-walk] [--sample N] [--dns IP:PORT] [-v]\n"
 	    "  the first word is the result; -v shows each question to the DNS. Exit status 0 for\n"
 	    "  `pass`. RESULT: is `pass:` unless given; --sample: 0 to 99, those below pct= count", cmd_auth },
+	{ "bayes", "the classifier that learns spam and ham from decisions",
+	    "bayes [status]\n"
+	    "bayes train spam|ham FILE|FOLDER|ID... [--count] [--yes]\n"
+	    "bayes forget FILE|FOLDER|ID... [--count] [--yes]\n"
+	    "bayes forget --all [--yes]\n"
+	    "bayes test FILE|FOLDER...\n"
+	    "bayes export [FILE]\n"
+	    "bayes import FILE [--yes]\n"
+	    "  FILE: a message or an mbox; FOLDER: a Maildir, or any with messages in it;\n"
+	    "  ID: of a message the store remembers", cmd_bayes },
 	{ "policy", "the rules: how they do, and what became of them when",
 	    "policy list\n"
 	    "policy show RULE|DETECTOR   (detector:NAME where a rule has that name too)\n"
@@ -142,12 +152,27 @@ const struct command commands[] = {
 	    "  blocklist, locked, or our own experience is bad (below 20)", cmd_reputation },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
+	{ "audit", "who changed what, and whether that log is whole",
+	    "audit list [WORD...] [--limit N] [--before NUMBER]\n"
+	    "audit verify [--head NUMBER:HASH]\n"
+	    "  status 1 when a row was changed or is missing. Each row's hash is in the log, the\n"
+	    "  head's once an hour: --head finds out whether the latest rows were cut off", cmd_audit },
+	{ "store", "the database of journal and kept messages: its keys",
+	    "store keys\nstore rekey\n"
+	    "  contents and verdict records are sealed with a key outside the database (store_key).\n"
+	    "  rekey adds a new one; an older line may leave the file once `store keys` needs it no more,\n"
+	    "  but what the audit log has of its time is then no longer verified", cmd_store },
 	{ "session", "transcripts of SMTP sessions, without credentials and bodies",
 	    "session start [--client NETWORK] [--minutes 10]\nsession show\nsession stop",
 	    cmd_session },
 	{ "simulate", "the SMTP answers a client would get, without sending",
 	    "simulate --client IP [--helo NAME] --from ADDRESS --to ADDRESS,... [--listener NAME]\n"
 	    "         [--user NAME] [--tls] [--no-antivirus] [FILE.eml]", cmd_simulate },
+	{ "batv", "tags on envelope senders, by which bounces are known",
+	    "batv new FILE [--later]\nbatv tag ADDRESS\nbatv check ADDRESS\n"
+	    "  new: makes the file, or adds a key that signs from the next reload on; --later: that\n"
+	    "  only verifies, for other nodes to learn of it first. check: status 1 unless it is valid",
+	    cmd_batv },
 	{ "passwd", "a line for the file of users (auth.file); asks for the password",
 	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },

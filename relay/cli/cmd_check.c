@@ -16,6 +16,7 @@
 #include "directory/directory.h"
 #include "directory/filter.h"
 #include "fs.h"
+#include "net/batv_book.h"
 #include "net/tls_server.h"
 #include "net/transport.h"
 #include "reader/program.h"
@@ -95,6 +96,24 @@ check_keys(struct check *c, const char *shown)
 			dkim_key_free(&key);
 		}
 	}
+}
+
+/* As receivers and delivery will read them; what this user may not read is left out. */
+static void
+check_batv(struct check *c)
+{
+	struct batv_book *book = NULL;
+	struct err err;
+
+	for (size_t i = 0; i < c->conf->ndomains; i++) {
+		const char *key = c->conf->domains[i].batv.key;
+
+		if (key && access(key, R_OK) == -1 && access(key, F_OK) == 0)
+			return;
+	}
+	if (batv_book_load(c->conf, &book, &err) == -1)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+	batv_book_free(&book);
 }
 
 static void
@@ -259,6 +278,7 @@ check_config(struct check *c, const char *path)
 	if (c->conf == NULL)
 		return;
 	check_keys(c, path);
+	check_batv(c);
 	check_antivirus(c);
 	check_tls(c);
 	check_console(c);

@@ -326,6 +326,7 @@ ENCODE(verdict)
 	}
 	enc_span(&e, m->record);
 	enc_span(&e, m->basis);
+	enc_span(&e, m->tokens);
 	enc_u8(&e, (uint8_t)m->rating);
 	enc_u8(&e, m->virus);
 }
@@ -367,9 +368,10 @@ DECODE(verdict)
 	}
 	m->record = dec_span(&d);
 	m->basis = dec_span(&d);
+	m->tokens = dec_span(&d);
 	m->rating = (enum rating)dec_enum(&d, RATINGS);
 	m->virus = dec_enum(&d, 2);
-	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX)
+	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX || m->tokens.n > TOKENS_MAX)
 		d.bad = true;
 DECODED
 
@@ -378,13 +380,15 @@ ENCODE(basis)
 	enc_span(&e, m->basis);
 	enc_span(&e, m->limit);
 	enc_span(&e, m->limit_queue);
+	enc_span(&e, m->tokens);
 }
 DECODE(basis)
 	m->id = dec_u64(&d);
 	m->basis = dec_span(&d);
 	m->limit = dec_span(&d);
 	m->limit_queue = dec_span(&d);
-	if (m->id == 0 || m->basis.n == 0 || m->basis.n > BASIS_MAX)
+	m->tokens = dec_span(&d);
+	if (m->id == 0 || m->basis.n == 0 || m->basis.n > BASIS_MAX || m->tokens.n > TOKENS_MAX)
 		d.bad = true;
 DECODED
 

@@ -56,6 +56,7 @@ struct msg_verdict {
 	size_t nnotices;
 	struct span record;	/* the JSON of verdict_explain, at most RECORD_MAX bytes */
 	struct span basis;	/* what it rests on: see postern/record.h; "" none */
+	struct span tokens;	/* what the classifier may learn of it: bayes_pack; "" nothing */
 	enum rating rating;
 	bool virus;		/* malware, for certain */
 };
@@ -186,7 +187,9 @@ struct msg_basis {
 	uint64_t id;
 	struct span basis;	/* see postern/record.h */
 	struct span limit, limit_queue;	/* a limit that held it; "" none */
+	struct span tokens;	/* bayes_pack; "" none */
 };
+#define TOKENS_MAX (4 * 1024)
 #define BASIS_MAX ((256u << 10) + 8192)
 /* ---- POLICY: which policy is in force, and why; its archive (scanner/archive.h) comes as a file ---- */
 struct msg_policy {
@@ -247,7 +250,8 @@ struct msg_memberships {
 	X(LOCKED, "locked")		/* receiver: a limit locked somebody; reply says whom */ \
 	X(ATTEMPT, "attempt")		/* delivery: one failed; reply is what was said, a line for each */ \
 	X(TLS_FAILED, "tls-failed")	/* delivery: TLS that is required cannot be had; reply says where and why */ \
-	X(ALARM, "alarm")		/* queue: reply says what begins or is over */
+	X(ALARM, "alarm")		/* queue: reply says what begins or is over */ \
+	X(AUDIT, "audit")		/* a person changed something: by whom; rcpt what, relay to what, reply how */
 enum event_kind {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)

@@ -62,7 +62,7 @@ u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t 
 #define CREDENTIALS "/run/credentials/postern.service"
 
 /* `credential:NAME` is a file that systemd has put there for us (LoadCredential). */
-static struct span
+struct span
 key_path(struct reader *r, const struct conf_node *n, struct span key)
 {
 	struct span name = span_from(key, 11);
@@ -137,7 +137,7 @@ static void
 read_domains(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "deliver_to", "recipients", "greylist", "dkim", "max_size",
-		NULL };
+		"batv", NULL };
 	struct conf_domain *out;
 	size_t n = 0;
 
@@ -164,6 +164,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 		read_greylist(r, conf_get(node, "greylist"), &dom->greylist);
 		if ((k = conf_get(node, "dkim")))
 			read_dkim(r, k, dom);
+		read_batv(r, conf_get(node, "batv"), &dom->batv);
 		if ((k = conf_get(node, "max_size")))
 			conf_size(r->d, k, &dom->max_size);
 	}
@@ -400,7 +401,7 @@ read_limits(struct reader *r, const struct conf_node *map)
 static void
 read_top(struct reader *r, const struct conf_node *root)
 {
-	static const char *const known[] = { "version", "hostname", "run", "spool", "store",
+	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
@@ -436,6 +437,9 @@ read_top(struct reader *r, const struct conf_node *root)
 	text_of(r, conf_get(root, "policy"), "a folder", &s);
 	c->policy_dir = path_of(r, s);
 	read_store(r, conf_get(root, "store"));
+	s = SPAN_LIT("keys/store.key");
+	text_of(r, conf_get(root, "store_key"), "a file", &s);
+	c->store_key = path_of(r, s);
 	if ((n = conf_get(root, "counters")) && !(n->kind == CONF_SCALAR && span_is(n->text, "local")))
 		error_at(r, n, "local", "only `counters: local` is in this version");
 	if (!text_of(r, conf_get(root, "postmaster"), "an address", &c->postmaster))

@@ -148,6 +148,18 @@ struct conf_dkim {
 	uint32_t line;
 };
 
+struct conf_batv {		/* envelope senders leave with a tag: net/batv.h */
+	const char *key;	/* file; NULL: they do not */
+	uint32_t line;
+	bool refuse;		/* at RCPT, what is no bounce of ours; else the policy decides */
+	int32_t grace;		/* days from the first tag on in which nothing is held against a bounce */
+	int32_t since;		/* the day of the first tag, since 1970; 0: the day the eldest key was made */
+	const struct span *exempt;	/* recipients whose servers see the sender as it is */
+	size_t nexempt;
+	const struct span *untagged;	/* senders of ours whose mail leaves without a tag */
+	size_t nuntagged;
+};
+
 struct conf_domain {
 	struct span name;	/* A-labels, lower case */
 	uint32_t line;
@@ -161,6 +173,7 @@ struct conf_domain {
 	size_t ndkim;
 	bool dkim_managed;	/* keys/DOMAIN.dkim names more (signer/dkim_ring.h) */
 	bool dkim_check;	/* only what stands in the DNS signs */
+	struct conf_batv batv;
 	uint64_t max_size;	/* 0: the listener's */
 };
 
@@ -240,6 +253,14 @@ struct conf_filter {		/* of spam, outside */
 	struct span user;		/* spamd: whose preferences; empty: its own */
 };
 
+struct conf_bayes {		/* the classifier (postern/bayes.h) */
+	bool on;
+	uint32_t minimum;		/* 200: spam and ham each, before it judges */
+	uint32_t tokens;		/* 250,000 */
+	uint32_t delivered;		/* 10: of 100 that are delivered, how many it remembers */
+	int64_t remember;		/* 30d: as long a decision can be learnt or changed */
+};
+
 struct conf_verify {
 	uint32_t processes;		/* 1 */
 	int64_t timeout;		/* 20s for all that one message takes (RFC 7208, 4.6.4) */
@@ -304,6 +325,7 @@ struct conf_console {
 	struct ip ip;
 	uint16_t port;			/* 0: there is none */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
+	bool edits;			/* the policy may be edited in it */
 };
 
 struct config {
@@ -313,6 +335,7 @@ struct config {
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */
+	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
 	const struct conf_net *networks;
@@ -335,6 +358,7 @@ struct config {
 	struct conf_queue queue;
 	struct conf_verify verify;
 	struct conf_filter filter;
+	struct conf_bayes bayes;
 	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;

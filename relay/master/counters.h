@@ -28,6 +28,8 @@
 	X(RCPT_DOUBTS, "recipients_unverified", "recipients of whom nobody could say whether they exist") \
 	X(UNWELCOME, "recipients_deferred_by_experience", "recipients put off: our own experience with the client is very bad") \
 	X(GREYLISTED, "recipients_greylisted", "recipients a stranger was told to come back for") \
+	X(BOUNCES_PROVED, "bounces_proved", "recipients of bounces with a good tag (BATV)") \
+	X(BOUNCES_UNPROVED, "bounces_unproved", "recipients of bounces with a bad tag or none") \
 	X(LIMIT_HITS, "limit_hits", "times a limit refused something") \
 	X(SCANS, "scans", "messages judged") \
 	X(SCAN_ERRORS, "scan_errors", "scanners that died or did not answer") \

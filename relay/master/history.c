@@ -5,6 +5,7 @@
  * takes over, and again whenever it was started anew: it knows what it knows.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +19,25 @@ history_forget(struct generation *g)
 	if (g->policy.fd > 0)
 		close(g->policy.fd);
 	g->policy = (struct seen_policy){ 0 };
+}
+
+/* For the audit log, which takes the same act once however often it is told. */
+static void
+tell_act(const struct generation *g, struct proc *p)
+{
+	char by[32];
+	struct msg_event ev = { .kind = EVENT_AUDIT, .time = g->asked.time,
+		.rcpt = span_str(g->asked.how), .relay = span_str(g->policy.hash) };
+	struct buf b;
+
+	if (g->asked.uid == (uint32_t)-1)
+		return;
+	snprintf(by, sizeof(by), "uid %u", g->asked.uid);
+	ev.by = span_str(by);
+	buf_init(&b, FRAME_SMALL);
+	event_encode(&b, &ev);
+	link_send(p->control, FRAME_EVENT, 0, buf_data(&b), -1);
+	buf_release(&b);
 }
 
 void
@@ -40,6 +60,7 @@ history_tell(struct master *m)
 		link_send(p->control, FRAME_POLICY, 0, buf_data(&b),
 		    fcntl(g->policy.fd, F_DUPFD_CLOEXEC, 10));
 		buf_release(&b);
+		tell_act(g, p);
 	}
 }
 

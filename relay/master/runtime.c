@@ -199,6 +199,7 @@ control_frame(struct runtime *rt, struct frame *f, struct arena *a)
 		new_config(rt, f);
 		return 0;
 	case FRAME_POLICY:
+	case FRAME_EVENT:
 		return ops->policy ? ops->policy(rt, f) : -1;
 	case FRAME_RETIRE:
 		m.retire.seconds = 0;

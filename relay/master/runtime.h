@@ -60,7 +60,7 @@ struct role_ops {
 	void (*retire)(struct runtime *rt);
 	/* Retiring already, and now there is less time: rt->retire_by is new. May be NULL. */
 	void (*hurry)(struct runtime *rt);
-	/* The policy in force, a POLICY frame (the store only). -1: its body breaks the rules. */
+	/* The policy in force, a POLICY frame, or an EVENT of the master's (the store only). -1: its body breaks the rules. */
 	int (*policy)(struct runtime *rt, struct frame *f);
 	/* rt->conf is new (queue and store only, the others are started anew); may be NULL. */
 	void (*reconfigured)(struct runtime *rt);
@@ -72,7 +72,7 @@ int runtime_main(const struct role_ops *ops, const struct startup *su);
 void runtime_finish(struct runtime *rt);
 
 extern const struct role_ops receiver_ops, signer_ops, queue_ops, delivery_ops, store_ops,
-    authenticator_ops, directory_ops, fetcher_ops, verifier_ops, console_ops;
+    authenticator_ops, directory_ops, fetcher_ops, verifier_ops, console_ops, editor_ops;
 /* The scanner is a parent that loads once and forks workers: it has a main of its own. */
 int scanner_main(const struct startup *su);
 

@@ -73,6 +73,23 @@ asked_event(struct asked *k, const char *verb, uint64_t id, struct span what)
 	event_by(k, id, text);
 }
 
+/* The whole act, for the audit log. */
+static void
+audit(struct asked *k, const char *verb, struct span what, size_t n)
+{
+	char by[32], act[64], count[32];
+	struct msg_event ev = { .kind = EVENT_AUDIT, .time = clock_real(),
+		.relay = span_sub(what, 0, 400) };
+
+	snprintf(by, sizeof(by), "uid %u", k->uid);
+	snprintf(act, sizeof(act), "queue.%s", verb);
+	snprintf(count, sizeof(count), "%zu", n);
+	ev.by = span_str(by);
+	ev.rcpt = span_str(act);
+	ev.reply = span_str(count);
+	queue_event(k->q, &ev);
+}
+
 void
 asked_journal(struct asked *k, const char *verb, uint64_t id, struct span what, size_t n)
 {
@@ -82,6 +99,7 @@ asked_journal(struct asked *k, const char *verb, uint64_t id, struct span what, 
 	    n);
 	log_msg(LOG_LVL_INFO, id, "operator uid %u: %s", k->uid, text);
 	event_by(k, id, text);
+	audit(k, verb, what, n);
 }
 
 /* ---- commands ---- */

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "conf.h"
 #include "log.h"
+#include "net/batv_book.h"
 #include "net/tls_server.h"
 #include "receiver/asking.h"
 #include "receiver/experience.h"
@@ -93,7 +94,8 @@ receiver_start(struct runtime *rt, struct err *err)
 	reputation_open(&rx->reputation, rt->shared->reputation, REPUTATION_BYTES,
 	    rt->conf->verify.reputation.half_life);
 	rx->column = limits_column(rx->limits, rt->instance, clock_mono());
-	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1 ||
+	if (access_load(rt->conf, &rx->access, err) == -1 ||
+	    batv_book_load(rt->conf, &rx->batv, err) == -1 || load_limits(rx, err) == -1 ||
 	    load_tls(rx, err) == -1)
 		return -1;
 	return 0;
@@ -299,7 +301,8 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 		rx->messages.queue = l;
 		break;
 	case ROLE_SIGNER:
-		rx->messages.signer = l;
+		newest_add(&rx->signers, l);
+		messages_signer(&rx->messages, newest_get(&rx->signers), NULL);
 		break;
 	case ROLE_STORE:
 		rx->store = l;
@@ -341,8 +344,8 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		counter_add(COUNTER_VERIFIER_DEATHS, verifiers_down(rx->messages.verifiers, l, clock_mono()));
 	else if (l == rx->messages.queue)
 		messages_queue_down(&rx->messages);
-	else if (l == rx->messages.signer)
-		messages_signer_down(&rx->messages);
+	else if (newest_remove(&rx->signers, l))
+		messages_signer(&rx->messages, newest_get(&rx->signers), l);
 	else if (l == rx->store)
 		rx->store = NULL;
 	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
@@ -380,7 +383,7 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_MEMBERSHIPS:
 		return messages_memberships(&rx->messages, f, clock_mono());
 	case FRAME_RCPT_TOLD:
-		return asking_told(rx->asking, f);
+		return asking_told(rx->asking, l, f);
 	case FRAME_FOUND:
 		return asking_found(rx->asking, f);
 	case FRAME_LOGIN_RESULT:

@@ -46,6 +46,7 @@ struct receiver {
 	const struct limit_rule *rules;
 	size_t nrules;
 	struct limits_table *limits;
+	struct batv_book *batv;	/* NULL: no domain tags its senders */
 	struct transcript *transcript;
 	struct reputation reputation;
 	int column;		/* in the shared counts of sessions */
@@ -58,7 +59,7 @@ struct receiver {
 	uint64_t last_conn;
 	struct conn *first, *doomed;
 	struct link *store;
-	struct newest directories;
+	struct newest directories, signers;
 	struct logins *logins;
 	struct asking *asking;
 	size_t nscanners;
@@ -106,6 +107,8 @@ struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goe
 extern const struct smtp_ops transaction_ops;
 /* A limit was hit, or not: log, journal, notices. */
 void note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why);
+/* A person's act, for the audit log. */
+void journal_acted(struct receiver *rx, uint32_t uid, struct span what, struct span subject);
 /* A message's answer is 4xx or 5xx, or a session's command was refused. */
 /* What the verdict rests on, for replays; lost rather than waited for. */
 void journal_basis(struct receiver *rx, const struct message *m);

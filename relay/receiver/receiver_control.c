@@ -278,8 +278,12 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else
 		client_error(out, "the receiver knows limits.show, .locked, .exempt, .reset, "
 		    "session.start, .show and .stop, recipients.test and .forget");
-	if (span_is(cmd, "limits.reset") || span_is(cmd, "recipients.forget") || span_starts(cmd, SPAN_LIT("session.st")))
+	if (span_is(cmd, "limits.reset") || span_is(cmd, "recipients.forget") || span_starts(cmd, SPAN_LIT("session.st"))) {
+		struct span key = request_text(req, "key");
+
 		log_info("%.*s by uid %u", SPAN_ARG(cmd), uid);
+		journal_acted(rx, uid, cmd, key.n ? key : request_text(req, "address"));
+	}
 	arena_free(&a);
 	if (r)
 		reply_end(&r);

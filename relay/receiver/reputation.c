@@ -287,14 +287,36 @@ look(const struct reputation *r, const char *name, uint32_t now, struct reputati
 
 /* ---- names ---- */
 
+/* Made several times for each message: without printf, for IPv4 without inet_ntop too. */
+static size_t
+put_octet(char *out, unsigned v)
+{
+	size_t n = 0;
+
+	if (v >= 100)
+		out[n++] = (char)('0' + v / 100);
+	if (v >= 10)
+		out[n++] = (char)('0' + v / 10 % 10);
+	out[n++] = (char)('0' + v % 10);
+	return n;
+}
+
 static void
 masked(struct ip ip, unsigned bytes, const char *suffix, char kind, char *out)
 {
-	char text[IP_TEXT_MAX];
+	size_t n = 1;
 
 	for (unsigned i = bytes; i < sizeof(ip.b); i++)
 		ip.b[i] = 0;
-	snprintf(out, REPUTATION_NAME_MAX, "%c%s%s", kind, ip_format(ip, text), suffix);
+	out[0] = kind;
+	for (unsigned i = 0; ip.family == 4 && i < 4; i++) {
+		if (i)
+			out[n++] = '.';
+		n += put_octet(out + n, ip.b[i]);
+	}
+	if (ip.family != 4)
+		n += strlen(ip_format(ip, out + n));
+	memcpy(out + n, suffix, strlen(suffix) + 1);
 }
 
 struct names {

@@ -61,10 +61,23 @@ journal_send(struct receiver *rx, const struct msg_event *ev)
 		counter_add(COUNTER_EVENTS_LOST, 1);
 		return;
 	}
+	ASSERT(buf_size(b) == 0);
 	event_encode(b, ev);
 	if (buf_failed(b) || link_send(rx->store, FRAME_EVENT, 0, buf_data(b), -1) == -1)
 		counter_add(COUNTER_EVENTS_LOST, 1);
 	buf_reset(b);
+}
+
+void
+journal_acted(struct receiver *rx, uint32_t uid, struct span what, struct span subject)
+{
+	struct msg_event ev = { .kind = EVENT_AUDIT, .time = clock_real(), .rcpt = what,
+		.relay = subject };
+	char by[32];
+
+	snprintf(by, sizeof(by), "uid %u", uid);
+	ev.by = span_str(by);
+	journal_send(rx, &ev);
 }
 
 void
@@ -89,7 +102,8 @@ journal_refused(struct receiver *rx, const struct envelope *env, const struct re
 void
 journal_basis(struct receiver *rx, const struct message *m)
 {
-	struct msg_basis msg = { m->id, m->verdict.basis, m->t->hold_rule, m->t->hold };
+	struct msg_basis msg = { m->id, m->verdict.basis, m->t->hold_rule, m->t->hold,
+		m->verdict.tokens };
 	struct buf *b = &rx->messages.scratch;
 
 	if (msg.basis.n == 0)
@@ -266,6 +280,16 @@ announce(struct conn_mail *c, struct smtp_session *s)
 		s->t->announced = verifiers_announce(all->verifiers, s->t);
 }
 
+static void
+note_bounce(struct smtp_session *s, const struct recipient *rcpt, const struct smtp_reply *r)
+{
+	if (s->t->bounce == BOUNCE_UNKNOWN || r->code == 452)
+		return;
+	counter_add(s->t->bounce == BOUNCE_VALID ? COUNTER_BOUNCES_PROVED : COUNTER_BOUNCES_UNPROVED, 1);
+	log_msg(LOG_LVL_INFO, s->id, "to=<%.*s>, bounce=%s", SPAN_ARG(rcpt->address),
+	    bounce_fact_name(s->t->bounce));
+}
+
 static uint64_t
 op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
@@ -278,6 +302,10 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
 		return 0;
 	}
+	gate_bounce(&c->door->gate, s, rcpt, r, &why);
+	note_bounce(s, rcpt, r);
+	if (r->code)
+		return 0;
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
 	note_limit(c, s, &why);
 	if (r->code == 0 && env->nrecipients == 0)

@@ -6,7 +6,9 @@
 #include "id.h"
 #include "ipc/json_read.h"
 #include "store/approval_db.h"
+#include "store/audit.h"
 #include "store/kept.h"
+#include "store/sealed.h"
 
 #define TOKEN_LIFE (INT64_C(14) * 86400)	/* seconds, where the hold itself never expires */
 #define FINDINGS_SHOWN 20
@@ -57,8 +59,9 @@ outbox_put(struct db *d, uint64_t about, int64_t kid, struct span rcpt, struct s
 		db_int(st, 2, kid);
 	db_text_always(st, 3, rcpt);
 	db_text_always(st, 4, subject);
-	db_text_always(st, 5, text);
 	db_text(st, 6, language);
+	if (sealed_bind(d, st, 5, SEALED_OUTBOX, (int64_t)about, text, err) == -1)
+		return -1;
 	return db_run(d, st, err);
 }
 
@@ -77,8 +80,10 @@ outbox_next(struct db *d, int64_t after, struct arena *a, struct outgoing *o, st
 			.about = db_column_id(st, 1) };
 		o->rcpt = arena_span(a, db_column(st, 2));
 		o->subject = arena_span(a, db_column(st, 3));
-		o->text = arena_span(a, db_column(st, 4));
 		o->language = arena_span(a, db_column(st, 5));
+		r = sealed_column(d, st, 4, SEALED_OUTBOX, (int64_t)o->about, a, &o->text, err);
+		o->text = arena_span(a, o->text);
+		r = r == -1 ? -1 : 1;
 		sqlite3_reset(st);
 	}
 	return r;
@@ -428,6 +433,7 @@ static int
 tell_sender(struct db *d, int64_t kid, struct span sender, struct arena *a, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT id, record FROM kept WHERE kid=?", err);
+	struct span text = { 0 };
 	struct jval *record;
 	char id[ID_SIZE];
 	bool fr;
@@ -438,7 +444,12 @@ tell_sender(struct db *d, int64_t kid, struct span sender, struct arena *a, stru
 	if (r == -1 || sender.n == 0 || (r = db_step(d, st, err)) != 1)
 		return r;
 	id_format(db_column_id(st, 0), id);
-	record = db_column(st, 1).n ? jval_parse(db_column(st, 1), NULL) : NULL;
+	if (sealed_column_zip(d, st, 1, SEALED_KEPT_RECORD, sqlite3_column_int64(st, 0), RECORD_MAX, a, &text,
+	    err) == -1) {
+		sqlite3_reset(st);
+		return -1;
+	}
+	record = text.n ? jval_parse(text, NULL) : NULL;
 	fr = span_is(jval_text(jval_at(jval_get(record, "holds"), 0), "language"), "fr");
 	r = outbox_put(d, db_column_id(st, 0), 0, sender, span_str(arena_printf(a, fr ?
 	    "Votre message %s a été approuvé" : "Your message %s was approved", id)),
@@ -483,6 +494,28 @@ vote(struct db *d, int64_t kid, struct span sender, struct span address, bool ap
 	return set_voted(d, kid, *state, err);
 }
 
+/* Who spoke, for what message, and what it has led to. */
+static int
+audit_vote(struct db *d, int64_t kid, struct span address, bool approve, struct span via,
+    struct span reason, int64_t now, struct arena *a, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT id FROM kept WHERE kid=?", err);
+	char id[ID_SIZE] = "";
+	int r = st ? 0 : -1;
+
+	if (r == 0) {
+		db_int(st, 1, kid);
+		if ((r = db_step(d, st, err)) == 1)
+			id_format(db_column_id(st, 0), id);
+		sqlite3_reset(st);
+	}
+	if (r == -1)
+		return -1;
+	return audit_put(d, address, approve ? "held.approve" : "held.deny", span_str(id),
+	    span_str(arena_printf(a, "via " SPAN_FMT "%s" SPAN_FMT, SPAN_ARG(via), reason.n ? ": " : "",
+	    SPAN_ARG(reason))), now, err);
+}
+
 int
 approval_vote(struct db *d, int64_t kid, struct span sender, struct span address,
     bool approve, struct span via, struct span reason, const struct token *used, int64_t now,
@@ -491,7 +524,8 @@ approval_vote(struct db *d, int64_t kid, struct span sender, struct span address
 	err->code = 0;
 	if (db_begin(d, true, err) == -1)
 		return -1;
-	if (vote(d, kid, sender, address, approve, via, reason, used, now, a, state, err) == -1) {
+	if (vote(d, kid, sender, address, approve, via, reason, used, now, a, state, err) == -1 ||
+	    audit_vote(d, kid, address, approve, via, reason, now, a, err) == -1) {
 		db_rollback(d);
 		return -1;
 	}

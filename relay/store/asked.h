@@ -22,6 +22,17 @@ struct span asked_by(const struct asked *q);	/* for `by`: "uid N", or the name i
 struct json open_line(struct reply *r);		/* {"v":1 */
 void close_line(struct reply *r, struct json *j);
 
+/* audit_control.c */
+/* "not allowed", and a row in the audit log. */
+void asked_refuse(struct asked *q, const char *what);
+void do_audit_list(struct asked *q, int fd);
+void do_audit_head(struct asked *q, int fd);
+void do_audit_verify(struct asked *q, int fd);
+
+/* store_keys.c */
+void do_store_keys(struct asked *q, int fd);
+void do_store_restart(struct asked *q, int fd);
+
 /* approve_control.c */
 void do_approve(struct asked *q, int fd);	/* held.approve, held.deny */
 void do_deny(struct asked *q, int fd);

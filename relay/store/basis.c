@@ -11,6 +11,7 @@
 #include "json.h"
 #include "postern/record.h"
 #include "store/basis.h"
+#include "store/sealed.h"
 #include "store/zip.h"
 
 #define PACK_FROM 200		/* so many at once make a pack of their own */
@@ -236,19 +237,15 @@ write_pack(struct db *d, struct span raw, const struct basis_at *v, size_t n, st
 {
 	sqlite3_stmt *st = db_stmt(d, "INSERT INTO verdict_pack(first, last, n, bytes)"
 	    " VALUES(?,?,?,?)", err);
-	char *zipped;
-	size_t size;
 	int r;
 
-	if (st == NULL || zip(raw, &zipped, &size, err) == -1)
+	if (st == NULL || sealed_bind_zip(d, st, 4, SEALED_PACK, (int64_t)v[0].id, raw, err) == -1)
 		return -1;
 	db_int(st, 1, (int64_t)v[0].id);
 	db_int(st, 2, (int64_t)v[n - 1].id);
 	db_int(st, 3, (int64_t)n);
-	db_blob(st, 4, zipped, size);
 	r = db_run(d, st, err);
 	sqlite3_clear_bindings(st);
-	free(zipped);
 	return r;
 }
 
@@ -283,8 +280,9 @@ write_loose(struct db *d, const struct bases *b, struct err *err)
 		if (st == NULL)
 			return -1;
 		db_int(st, 1, (int64_t)b->v[i].id);
-		db_blob(st, 2, buf_data(&b->bytes).p + b->v[i].at + 12, b->v[i].n - 12);
-		if (db_run(d, st, err) == -1)
+		if (sealed_bind(d, st, 2, SEALED_VERDICT, (int64_t)b->v[i].id,
+		    span_sub(buf_data(&b->bytes), b->v[i].at + 12, b->v[i].n - 12), err) == -1 ||
+		    db_run(d, st, err) == -1)
 			return -1;
 	}
 	return 0;
@@ -316,7 +314,8 @@ basis_write(struct db *d, struct bases *b, struct err *err)
 	return r;
 }
 
-/* ---- loose rows ---- */
+/* ---- loose rows ----
+ * One whose key is gone cannot be packed; it goes with the others of its age. */
 
 static int
 number_of(struct db *d, sqlite3_stmt *st, int64_t *n, struct err *err)
@@ -335,20 +334,28 @@ loose_rows(struct db *d, uint64_t since, size_t max, struct buf *out, struct bas
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT id, bytes FROM verdict WHERE id>=? ORDER BY id LIMIT ?",
 	    err);
+	struct arena *a;
+	struct err why;
 	int r;
 
 	if (st == NULL)
 		return -1;
+	a = arena_new(64u << 10);
 	db_int(st, 1, (int64_t)since);
 	db_int(st, 2, (int64_t)max);
 	*n = 0;
 	while ((r = db_step(d, st, err)) == 1) {
 		size_t from = buf_size(out);
+		struct span record;
 
-		put_one(out, db_column_id(st, 0), db_column(st, 1));
+		arena_reset(a);
+		if (sealed_column(d, st, 1, SEALED_VERDICT, sqlite3_column_int64(st, 0), a, &record,
+		    &why) == -1)
+			continue;
+		put_one(out, db_column_id(st, 0), record);
 		if (buf_failed(out)) {	/* enough for once */
-			sqlite3_reset(st);
-			return 0;
+			r = 0;
+			break;
 		}
 		if (v)
 			v[*n] = (struct basis_at){ db_column_id(st, 0), (uint32_t)from,
@@ -356,6 +363,7 @@ loose_rows(struct db *d, uint64_t since, size_t max, struct buf *out, struct bas
 		++*n;
 	}
 	sqlite3_reset(st);
+	arena_free(&a);
 	return r == -1 ? -1 : 0;
 }
 
@@ -455,7 +463,8 @@ in_pack(struct db *d, uint64_t id, struct arena *a, struct span *out, struct err
 
 		if (db_column_id(st, 1) > id)
 			continue;
-		if (unzip(a, db_column(st, 0), PACK_MAX, &raw, err) == -1) {
+		if (sealed_column_zip(d, st, 0, SEALED_PACK, sqlite3_column_int64(st, 1), PACK_MAX, a, &raw,
+		    err) == -1) {
 			r = -1;
 			break;
 		}
@@ -479,8 +488,11 @@ get_one(struct db *d, uint64_t id, struct arena *a, struct span *out, struct err
 	if (st == NULL)
 		return -1;
 	db_int(st, 1, (int64_t)id);
-	if ((r = db_step(d, st, err)) == 1)
-		*out = arena_span(a, db_column(st, 0));
+	if ((r = db_step(d, st, err)) == 1) {
+		r = sealed_column(d, st, 0, SEALED_VERDICT, (int64_t)id, a, out, err) == -1 ? -1 : 1;
+		if (r == 1)
+			*out = arena_span(a, *out);
+	}
 	sqlite3_reset(st);
 	return r ? r : in_pack(d, id, a, out, err);
 }
@@ -507,17 +519,26 @@ int
 basis_next_pack(struct db *d, int64_t after, int64_t since, struct arena *a,
     struct basis_pack *p, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT seq, n, bytes FROM verdict_pack WHERE seq>? AND last>=?"
-	    " ORDER BY seq LIMIT 1", err);
+	sqlite3_stmt *st = db_stmt(d, "SELECT seq, n, bytes, first FROM verdict_pack WHERE seq>?"
+	    " AND last>=? ORDER BY seq", err);
+	struct span bytes;
 	int r;
 
 	if (st == NULL)
 		return -1;
 	db_int(st, 1, after);
 	db_int(st, 2, first_id(since));
-	if ((r = db_step(d, st, err)) == 1)
+	while ((r = db_step(d, st, err)) == 1) {
+		if (sealed_column(d, st, 2, SEALED_PACK, sqlite3_column_int64(st, 3), a, &bytes, err) == -1) {
+			if (err->code == ENOKEY)	/* the others are still worth something */
+				continue;
+			r = -1;
+			break;
+		}
 		*p = (struct basis_pack){ sqlite3_column_int64(st, 0), db_column_id(st, 1),
-			arena_span(a, db_column(st, 2)) };
+			arena_span(a, bytes) };
+		break;
+	}
 	sqlite3_reset(st);
 	return r;
 }

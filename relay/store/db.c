@@ -9,9 +9,10 @@
 
 #include "clock.h"
 #include "store/db.h"
+#include "store/keyring.h"
 #include "store/schema.h"
 
-#define STMTS_MAX 128		/* a power of two, more than there are literals */
+#define STMTS_MAX 256		/* a power of two, more than there are literals */
 #define BUSY_MS 5000		/* a backup program may hold a lock for a moment */
 #define PROGRESS_STEPS 4000
 
@@ -26,6 +27,7 @@ struct db {
 	bool durable;		/* of the transaction under way */
 	int64_t until;		/* clock_mono; 0: no limit */
 	bool interrupted;
+	const struct keyring *keys;	/* NULL: none */
 	struct stmt stmts[STMTS_MAX];
 };
 
@@ -333,4 +335,30 @@ bool
 db_interrupted(const struct db *d)
 {
 	return d->interrupted;
+}
+
+/* ---- keys ---- */
+
+void
+db_use_keys(struct db *d, const struct keyring *ring)
+{
+	d->keys = ring;
+}
+
+const struct keyring *
+db_keys(const struct db *d)
+{
+	return d->keys;
+}
+
+int64_t
+db_audit_key_number(const struct db *d)
+{
+	return keyring_active(d->keys);
+}
+
+const unsigned char *
+db_audit_key(const struct db *d, int64_t number)
+{
+	return keyring_audit(d->keys, number);
 }

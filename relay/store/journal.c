@@ -9,8 +9,9 @@
 #include "addr.h"
 #include "id.h"
 #include "ipc/json_read.h"
+#include "store/audit.h"
 #include "store/journal.h"
-#include "store/zip.h"
+#include "store/sealed.h"
 #include "table.h"
 
 #define ATTEMPTS_KEPT 5		/* transcripts of a message */
@@ -28,6 +29,7 @@ status_of(enum event_kind k)
 	case EVENT_OPERATOR:
 	case EVENT_LOCKED:
 	case EVENT_ALARM:
+	case EVENT_AUDIT:
 	case EVENT_ATTEMPT:
 	case EVENT_TLS_FAILED:
 		return NULL;
@@ -151,19 +153,22 @@ static int
 add_record(struct db *d, const struct msg_event *ev, struct err *err)
 {
 	sqlite3_stmt *st;
-	char *zipped = NULL;
-	size_t n = 0;
 	int r;
 
 	if (ev->record.n == 0)
 		return 0;
 	st = db_stmt(d, "INSERT OR REPLACE INTO record(id, json) VALUES(?,?)", err);
-	if (st == NULL || (ev->record.n >= ZIP_FROM && zip(ev->record, &zipped, &n, err) == -1))
+	if (st == NULL)
+		return -1;
+	if (ev->record.n >= ZIP_FROM)
+		r = sealed_bind_zip(d, st, 2, SEALED_RECORD, (int64_t)ev->id, ev->record, err);
+	else
+		r = sealed_bind(d, st, 2, SEALED_RECORD, (int64_t)ev->id, ev->record, err);
+	if (r == -1)
 		return -1;
 	db_int(st, 1, (int64_t)ev->id);
-	db_blob(st, 2, zipped ? zipped : ev->record.p, zipped ? n : ev->record.n);
 	r = db_run(d, st, err);
-	free(zipped);
+	sqlite3_clear_bindings(st);
 	return r;
 }
 
@@ -259,6 +264,8 @@ journal_add(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *
 {
 	int r = add_event(d, ev, seq, err);
 
+	if (r == 1 && ev->kind == EVENT_AUDIT && audit_event(d, ev, err) == -1)
+		return -1;
 	if (r != 1 || ev->id == 0)
 		return r;
 	if (ev->kind == EVENT_ATTEMPT)
@@ -319,8 +326,8 @@ journal_event_json(struct json *j, const struct msg_event *ev, int64_t seq)
 int
 journal_record(struct db *d, uint64_t id, struct arena *a, struct span *json, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT json FROM record WHERE id=?1 UNION ALL"
-	    " SELECT r.json FROM message m JOIN record r ON r.id=m.parent WHERE m.id=?1 LIMIT 1",
+	sqlite3_stmt *st = db_stmt(d, "SELECT json, id FROM record WHERE id=?1 UNION ALL"
+	    " SELECT r.json, r.id FROM message m JOIN record r ON r.id=m.parent WHERE m.id=?1 LIMIT 1",
 	    err);
 	int r;
 
@@ -328,7 +335,8 @@ journal_record(struct db *d, uint64_t id, struct arena *a, struct span *json, st
 		return -1;
 	db_int(st, 1, (int64_t)id);
 	r = db_step(d, st, err);
-	if (r == 1 && unzip(a, db_column(st, 0), RECORD_MAX, json, err) == -1)
+	if (r == 1 && sealed_column_zip(d, st, 0, SEALED_RECORD, sqlite3_column_int64(st, 1), RECORD_MAX, a,
+	    json, err) == -1)
 		r = -1;
 	sqlite3_reset(st);
 	return r;

@@ -8,7 +8,7 @@
 #include "json.h"
 #include "store/approval_db.h"
 #include "store/kept.h"
-#include "store/zip.h"
+#include "store/sealed.h"
 
 #define SUBJECT_MAX 1000
 #define SELECTORS "an id, all, or queue=, from=, to=, older=, newer= joined by commas"
@@ -115,9 +115,11 @@ put_row(struct db *d, const struct msg_keep *m, const struct envelope *env, stru
 	db_text(st, 10, subject_of(m, content, a));
 	db_int(st, 11, (int64_t)content.n);
 	db_blob(st, 12, buf_data(&blob).p, buf_size(&blob));
-	if (m->record.n)
-		db_blob(st, 13, m->record.p, m->record.n);
-	r = buf_failed(&blob) ? err_set(err, E2BIG, "the envelope is too large") : db_run(d, st, err);
+	r = buf_failed(&blob) ? err_set(err, E2BIG, "the envelope is too large") : 0;
+	if (r == 0 && m->record.n)
+		r = sealed_bind_zip(d, st, 13, SEALED_KEPT_RECORD, (int64_t)env->id, m->record, err);
+	if (r == 0)
+		r = db_run(d, st, err);
 	buf_release(&blob);
 	return r;
 }
@@ -127,16 +129,13 @@ put_content(struct db *d, int64_t kid, struct span content, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "INSERT INTO kept_content(kid, method, bytes) VALUES(?,1,?)",
 	    err);
-	char *zipped;
-	size_t n;
 	int r;
 
-	if (st == NULL || zip(content, &zipped, &n, err) == -1)
+	if (st == NULL || sealed_bind_zip(d, st, 2, SEALED_CONTENT, kid, content, err) == -1)
 		return -1;
 	db_int(st, 1, kid);
-	db_blob(st, 2, zipped, n);
 	r = db_run(d, st, err);
-	free(zipped);
+	sqlite3_clear_bindings(st);
 	return r;
 }
 
@@ -364,7 +363,7 @@ kept_unfinished(struct db *d, size_t max, struct arena *a, int64_t **kids, size_
 /* ---- one of them ---- */
 
 static int
-load_row(sqlite3_stmt *st, struct arena *a, struct kept *k, struct err *err)
+load_row(struct db *d, sqlite3_stmt *st, struct arena *a, struct kept *k, struct err *err)
 {
 	struct dec dec;
 
@@ -376,14 +375,14 @@ load_row(sqlite3_stmt *st, struct arena *a, struct kept *k, struct err *err)
 	k->new_id = db_column_id(st, 6);
 	k->size = (uint64_t)sqlite3_column_int64(st, 7);
 	k->by = arena_span(a, db_column(st, 9));
-	k->record = arena_span(a, db_column(st, 11));
 	k->voted = sqlite3_column_int(st, 12);
 	dec_init(&dec, arena_span(a, db_column(st, 10)));
 	envelope_decode(&dec, a, &k->env);
 	if (!dec_done(&dec) || !outcome_from_name(db_column(st, 3), &k->kind) ||
 	    (db_column(st, 8).n && !outcome_from_name(db_column(st, 8), &k->on_expire)))
 		return err_set(err, EIO, "the stored message is damaged");
-	return 0;
+	return sealed_column_zip(d, st, 11, SEALED_KEPT_RECORD, (int64_t)k->id, RECORD_MAX, a, &k->record,
+	    err);
 }
 
 static int
@@ -398,7 +397,8 @@ load_content(struct db *d, struct kept *k, struct arena *a, struct err *err)
 	r = db_step(d, st, err);
 	if (r == 0)
 		return err_set(err, ENOENT, "its content is no longer stored");
-	if (r == 1 && unzip(a, db_column(st, 0), KEPT_CONTENT_MAX, &k->content, err) == -1)
+	if (r == 1 && sealed_column_zip(d, st, 0, SEALED_CONTENT, k->kid, KEPT_CONTENT_MAX, a, &k->content,
+	    err) == -1)
 		r = -1;
 	sqlite3_reset(st);
 	if (r == 1 && k->content.n != k->size)
@@ -418,7 +418,7 @@ kept_load(struct db *d, int64_t kid, bool with_content, struct arena *a, struct 
 		return -1;
 	db_int(st, 1, kid);
 	r = db_step(d, st, err);
-	if (r == 1 && load_row(st, a, k, err) == -1)
+	if (r == 1 && load_row(d, st, a, k, err) == -1)
 		r = -1;
 	sqlite3_reset(st);
 	if (r == 1 && with_content && load_content(d, k, a, err) == -1)

@@ -17,6 +17,8 @@
 #include "fs.h"
 #include "ipc/json_read.h"
 #include "log.h"
+#include "store/audit.h"
+#include "store/bayes.h"
 #include "store/reputation_db.h"
 #include "store/store.h"
 
@@ -232,6 +234,31 @@ submit(struct act *a, const struct kept *k, uint64_t new_id, bool reject, uint64
 	return r;
 }
 
+/* The decision and its row in the audit log: both or none. kept_decide's answer. */
+static int
+decide(struct act *a, const struct kept *k, enum kept_state to, uint64_t new_id, struct err *err)
+{
+	static const char *const what[] = { [ACT_RELEASE] = "release", [ACT_REJECT] = "reject",
+		[ACT_DELETE] = "delete", [ACT_EXPIRE] = "expire", [ACT_APPROVE] = "release" };
+	char verb[40], id[ID_SIZE];
+	struct db *d = a->s->db;
+	int r;
+
+	snprintf(verb, sizeof(verb), "%s.%s", k->kind == OUTCOME_HOLD ? "held" : "quarantine",
+	    what[a->verb]);
+	if (db_begin(d, false, err) == -1)
+		return -1;
+	r = kept_decide(d, k->kid, to, new_id, a->by, clock_real(), err);
+	if (r == 1 && audit_put(d, a->by, verb, span_str(id_format(k->id, id)), a->text, clock_real(),
+	    err) == -1)
+		r = -1;
+	if (r == -1) {
+		db_rollback(d);
+		return -1;
+	}
+	return db_commit(d, err) == -1 ? -1 : r;
+}
+
 static int
 take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch, struct err *err)
 {
@@ -243,8 +270,7 @@ take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch
 	if (s->queue == NULL)
 		return err_set(err, 0, "the queue is away; try again in a moment");
 	if (!a->resume) {
-		r = kept_decide(s->db, k->kid, reject ? KEPT_REJECTING : KEPT_RELEASING, new_id,
-		    a->by, clock_real(), err);
+		r = decide(a, k, reject ? KEPT_REJECTING : KEPT_RELEASING, new_id, err);
 		if (r != 1)
 			return r == 0 ? err_set(err, 0, "somebody was faster") : -1;
 	}
@@ -267,7 +293,7 @@ take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch
 static int
 delete_one(struct act *a, const struct kept *k, struct err *err)
 {
-	int r = kept_decide(a->s->db, k->kid, KEPT_DELETED, 0, a->by, clock_real(), err);
+	int r = decide(a, k, KEPT_DELETED, 0, err);
 
 	if (r != 1)
 		return r == 0 ? err_set(err, 0, "somebody was faster") : -1;
@@ -284,6 +310,8 @@ arrived(struct act *a, const struct kept *k, uint64_t new_id, bool reject, struc
 {
 	if (kept_done(a->s->db, k->kid, err) == -1)
 		return -1;
+	if (!reject)
+		bayes_decided(a->s, k, BAYES_HAM, a->resume ? k->by : a->by);
 	if (!reject && a->verb != ACT_EXPIRE && !span_is(k->by, "expiry"))
 		experience_released(a->s->experience, k, clock_real());
 	journal(a, k, reject ? EVENT_REJECTED : EVENT_RELEASED, new_id,

@@ -15,8 +15,7 @@
 #include "store/db.h"
 #include "store/schema.h"
 
-static const char *const steps[DB_VERSION] = {
-	[0] =
+static const char *const steps[] = {
 	"PRAGMA application_id=1349743730;"	/* DB_APPLICATION */
 	"CREATE TABLE message("
 	" id INTEGER PRIMARY KEY,"
@@ -67,7 +66,6 @@ static const char *const steps[DB_VERSION] = {
 	" method INTEGER NOT NULL,"	/* 1: zstd */
 	" bytes BLOB NOT NULL);",
 	/* What verdicts rested on (basis.h) and the policies they were judged by (policies.h). */
-	[1] =
 	"CREATE TABLE verdict(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"	/* not packed yet */
 	"CREATE TABLE verdict_pack(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" first INTEGER NOT NULL, last INTEGER NOT NULL,"	/* ids */
@@ -82,7 +80,7 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE TABLE policy_history(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" time INTEGER NOT NULL, manifest INTEGER NOT NULL, hash TEXT NOT NULL,"
 	" how TEXT NOT NULL, uid INTEGER, git TEXT);",
-	[2] =	/* TLS with other servers, day by day (tlsrpt_db.c) */
+	/* TLS with other servers, day by day (tlsrpt_db.c) */
 	"CREATE TABLE tls_policy("
 	" pid INTEGER PRIMARY KEY,"
 	" day INTEGER NOT NULL,"	/* UTC, since 1970 */
@@ -104,7 +102,6 @@ static const char *const steps[DB_VERSION] = {
 	" detail TEXT, PRIMARY KEY(day, domain, uri)) WITHOUT ROWID;"
 	"CREATE INDEX tls_report_next ON tls_report(next) WHERE state=1;",
 	/* Approvals (approval_db.h), and mail of our own on its way to the queue. */
-	[3] =
 	"CREATE TABLE approval("	/* what each rule asks for that holds the row */
 	" kid INTEGER NOT NULL, rule TEXT NOT NULL, decider TEXT, approvals INTEGER NOT NULL,"
 	" PRIMARY KEY(kid, rule)) WITHOUT ROWID;"
@@ -124,8 +121,34 @@ static const char *const steps[DB_VERSION] = {
 	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
 	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
 	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
+	/* what the classifier has learnt, and of which messages (bayes_db.h) */
+	"CREATE TABLE bayes_token("
+	" token INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
+	" day INTEGER NOT NULL);"	/* since 1970, learnt last */
+	"CREATE TABLE bayes_total("
+	" one INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
+	" since INTEGER NOT NULL);"
+	"CREATE TABLE bayes_message("
+	" id INTEGER PRIMARY KEY,"	/* of a message; negative: a hash of a file */
+	" time INTEGER NOT NULL,"
+	" learnt INTEGER NOT NULL,"	/* enum bayes_class */
+	" by TEXT, source TEXT, decided INTEGER,"
+	" tokens BLOB);"		/* bayes_pack; NULL: too long ago to be changed */
+	"CREATE INDEX bayes_message_time ON bayes_message(time);"
+	"CREATE INDEX bayes_message_by ON bayes_message(by, decided) WHERE by IS NOT NULL;"
+	"CREATE INDEX bayes_message_source ON bayes_message(source, decided) WHERE source IS NOT NULL;",
+	/* Who changed what (audit.h). A number is used once, also after rows were deleted at the end. */
+	"CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
+	" who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,"
+	" key INTEGER NOT NULL,"	/* keyring_number; 0 none */
+	" hash BLOB NOT NULL);"
+	"CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN"
+	" SELECT RAISE(ABORT, 'the audit log is not changed'); END;"
+	"CREATE TABLE audit_base(one INTEGER PRIMARY KEY CHECK(one=1), seq INTEGER NOT NULL,"
+	" hash BLOB NOT NULL, key INTEGER NOT NULL, mac BLOB NOT NULL);",
+	/* what the store remembers of itself */
+	"CREATE TABLE setting(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;",
 	/* Our own experience with senders, as the receivers have it in memory (reputation_db.c). */
-	[4] =
 	"CREATE TABLE reputation("
 	" name TEXT PRIMARY KEY,"	/* its kind (a, n, d), then the address, network or domain */
 	" at INTEGER NOT NULL, since INTEGER NOT NULL,"	/* Unix seconds; the counts are of `at` */
@@ -133,9 +156,15 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE INDEX reputation_at ON reputation(at);",
 };
 
+int
+schema_version(void)
+{
+	return (int)(sizeof(steps) / sizeof(steps[0]));
+}
+
 const char *
 schema_step(int from)
 {
-	ASSERT(from >= 0 && from < DB_VERSION);
+	ASSERT(from >= 0 && from < schema_version());
 	return steps[from];
 }

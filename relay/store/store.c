@@ -20,6 +20,9 @@
 #include "fs.h"
 #include "log.h"
 #include "store/approval_db.h"
+#include "store/audit.h"
+#include "store/bayes.h"
+#include "store/keyring.h"
 #include "store/reputation_db.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
@@ -27,6 +30,7 @@
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
 #define SETTLE_US (5 * US_PER_SEC)
+#define HEAD_US (3600 * US_PER_SEC)
 
 static struct timeval
 after(int64_t us)
@@ -229,6 +233,16 @@ store_event(struct store *s, const struct msg_event *ev)
 	buf_release(&b);
 }
 
+int
+store_told(struct store *s, struct frame *f)
+{
+	bool bad;
+
+	if (!batch_add(s, f->body, &bad) && !bad)
+		counter_add(COUNTER_EVENTS_LOST, 1);
+	return bad ? -1 : 0;
+}
+
 static void
 acknowledge(struct store *s)
 {
@@ -247,6 +261,8 @@ take_basis(struct store *s, struct frame *f)
 
 	if (basis_decode(f->body, f->fd, s->scratch, &m) == -1)
 		return -1;
+	if (bayes_take(s, m.id, m.tokens) && !s->batch.failing)
+		arm(s->flush, BATCH_US);
 	if (s->rt->conf->journal_records == 0)
 		return 0;
 	if (bases_add(&s->bases, &m) == -1)
@@ -277,7 +293,7 @@ batch_write(struct store *s, int64_t *numbers, struct err *err)
 			return -1;
 		}
 	}
-	if (basis_write(s->db, &s->bases, err) == -1) {
+	if (basis_write(s->db, &s->bases, err) == -1 || bayes_write(s, err) == -1) {
 		db_rollback(s->db);
 		return -1;
 	}
@@ -304,7 +320,7 @@ store_flush(struct store *s)
 	struct err err;
 
 	evtimer_del(s->flush);
-	if (b->n == 0 && s->bases.n == 0)
+	if (b->n == 0 && s->bases.n == 0 && !bayes_waits(s))
 		return 0;
 	store_settle(s);
 	numbers = calloc(b->n + 1, sizeof(*numbers));
@@ -325,6 +341,7 @@ store_flush(struct store *s)
 	if (s->bases.n && basis_tidy(s->db, &err) == -1)
 		log_warn("verdict records cannot be packed: %s", err.text);
 	bases_reset(&s->bases);
+	bayes_written(s);
 	for (size_t i = 0; s->tails && i < b->n; i++)
 		if (numbers[i])
 			store_tell(s, &b->events[i], numbers[i]);
@@ -344,6 +361,27 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the role ---- */
 
+/* While the starter's privileges are there. The state begins here: the keys must not be read twice. */
+static int
+take_keys(struct runtime *rt, const char *folder, struct err *err)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	const char *path = rt->conf->store_key;
+	size_t n = strlen(folder);
+	bool made;
+
+	ASSERT(s != NULL);
+	rt->state = s;
+	if (strncmp(path, folder, n) == 0 && path[n] == '/')
+		log_warn("store_key lies beside the database: who copies that folder has both");
+	if ((s->keys = keyring_open(path, &made, err)) == NULL)
+		return -1;
+	if (made)
+		log_info("a key for the store was made in %s: have a copy of it, apart from the database's", path);
+	/* OpenSSL loads what it needs before the sandbox. */
+	return keyring_try(s->keys, err);
+}
+
 static int
 store_start(struct runtime *rt, struct err *err)
 {
@@ -357,10 +395,34 @@ store_start(struct runtime *rt, struct err *err)
 	slash = strrchr(folder, '/');
 	if (slash && slash != folder)
 		*slash = '\0';
+	if (take_keys(rt, folder, err) == -1) {
+		free(folder);
+		return -1;
+	}
 	sandbox_allow_write(folder);
 	umask(077);
 	free(folder);
 	return 0;
+}
+
+/* What the log of another machine has, nobody cuts off here unseen. */
+static void
+log_head(struct store *s)
+{
+	char hex[2 * AUDIT_HASH + 1];
+	struct audit_head h;
+	struct err err;
+
+	if (clock_mono() < s->head_at)
+		return;
+	s->head_at = clock_mono() + HEAD_US;
+	if (audit_head(s->db, &h, &err) == -1) {
+		log_error("%s", err.text);
+		return;
+	}
+	audit_hex(h.hash, hex);
+	if (h.seq)
+		log_info("audit head %lld:%s", (long long)h.seq, hex);
 }
 
 static void
@@ -371,8 +433,11 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	act_tick(s);
 	approve_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
+	bayes_tick(s);
 	store_policy_write(s);
 	store_expire(s);
+	store_keys_tick(s);
+	log_head(s);
 	experience_tick(s->experience, clock_real());
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
@@ -389,20 +454,23 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_policy_write(s);
 	experience_save(s->experience, clock_real());
 	store_tails_end(s);
+	bayes_end(s);
 	db_close(&s->db);
+	keyring_free(&s->keys);
 	runtime_finish(s->rt);
 }
 
 static int
 store_run(struct runtime *rt, struct err *err)
 {
-	struct store *s = calloc(1, sizeof(*s));
+	struct store *s = rt->state ? rt->state : calloc(1, sizeof(*s));	/* without start(): no keys */
 
 	ASSERT(s != NULL);
 	rt->state = s;
 	s->rt = rt;
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
 		return -1;
+	store_keys_begin(s);
 	s->batch.arena = arena_new(1u << 20);
 	s->batch.room = BATCH_EVENTS;
 	s->batch.events = calloc(s->batch.room, sizeof(*s->batch.events));
@@ -417,6 +485,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->leave = evtimer_new(rt->base, on_leave, s);
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
+	bayes_begin(s);
 	s->experience = experience_new(s->db, rt->shared, rt->conf);
 	arm(s->tick, TICK_US);
 	return 0;
@@ -558,5 +627,6 @@ const struct role_ops store_ops = {
 	.frame = store_frame,
 	.client = store_client,
 	.policy = store_policy,
+	.reconfigured = bayes_reconfigured,
 	.retire = store_retire,
 };

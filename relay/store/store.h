@@ -14,6 +14,7 @@
 #include "store/basis.h"
 #include "store/journal.h"
 #include "store/kept.h"
+#include "store/sealed.h"
 #include "table.h"
 
 #define BATCH_EVENTS 1000
@@ -50,6 +51,12 @@ struct ticket_kind {		/* what a ticket's owner begins with */
 struct store {
 	struct runtime *rt;
 	struct db *db;
+	struct keyring *keys;
+	struct {		/* what is sealed with older keys, or none */
+		enum sealed_kind kind;
+		int64_t row;
+		bool done;
+	} moving;
 	struct store_peer *peers;
 	struct link *queue;		/* NULL: it is away */
 	struct store_batch batch;
@@ -70,9 +77,11 @@ struct store {
 	int64_t expiry_at;		/* clock_mono: then holds are looked at */
 	struct errand *errands;		/* approve.c */
 	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
+	int64_t head_at;		/* clock_mono: then the audit log's head is logged */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
+	struct bayes_book *bayes;	/* NULL: the classifier is off */
 	struct experience *experience;
 };
 
@@ -81,6 +90,7 @@ int store_flush(struct store *s);		/* the batch, now: 0, or -1 (it stays) */
 void store_settle(struct store *s);		/* commits and answers KEEPs under way */
 /* An event of the store's own; goes the way of all others. */
 void store_event(struct store *s, const struct msg_event *ev);
+int store_told(struct store *s, struct frame *f);	/* an event of the master's */
 
 /* release.c */
 enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE };
@@ -106,6 +116,10 @@ bool span_is_plain(struct span s);		/* one line of printable ASCII: fit for an S
 
 /* approve_link.c */
 int approve_link(struct store *s, struct link *l, struct frame *f);
+
+/* store_keys.c */
+void store_keys_begin(struct store *s);
+void store_keys_tick(struct store *s);
 
 /* store_policy.c */
 void store_policy_write(struct store *s);	/* what waits, if anything does */

@@ -9,6 +9,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
+ *	audit.*, store.*			see audit_control.c, store_keys.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -23,6 +24,7 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/asked.h"
+#include "store/bayes.h"
 #include "store/tlsrpt.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
@@ -252,6 +254,7 @@ do_stats(struct asked *q, int fd)
 	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1) {
 		say_error(q, err.text);
 	} else {
+		bayes_json(q->s, &j);
 		json_end_object(&j);
 		buf_span(reply_buf(q->reply), buf_data(&b));
 		buf_putc(reply_buf(q->reply), '\n');
@@ -472,6 +475,11 @@ static const struct command {
 	{ "deny", true, do_deny },
 	{ "approval.show", false, do_approval_show },
 	{ "approval.act", false, do_approval_act },
+	{ "audit.list", false, do_audit_list },
+	{ "store.keys", false, do_store_keys },
+	{ "store.restart", false, do_store_restart },
+	{ "audit.head", false, do_audit_head },
+	{ "audit.verify", false, do_audit_verify },
 };
 
 static const struct command *
@@ -512,6 +520,8 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
 		reports_client(q.s->tls, v, q.reply);
 		q.reply = NULL;
+	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
+		bayes_client(&q);
 	} else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
 		say_error(&q, "the store knows no such command");
 	else

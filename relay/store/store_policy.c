@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "log.h"
 #include "store/asked.h"
+#include "store/audit.h"
 #include "store/policies.h"
 
 #define RAW_PIECE 48000			/* bytes in one line; a multiple of 3 */
@@ -29,6 +30,19 @@
 #define HISTORY_SHOWN 1000
 
 /* ---- the policy in force ---- */
+
+static int
+policy_audit(struct store *s, struct err *err)
+{
+	char who[32] = "postern", detail[128];
+
+	if (s->policy.msg.uid != (uint32_t)-1)
+		snprintf(who, sizeof(who), "uid %u", s->policy.msg.uid);
+	snprintf(detail, sizeof(detail), "%s%s%s", s->policy.how, *s->policy.commit ? ", commit " : "",
+	    s->policy.commit);
+	return audit_put(s->db, span_str(who), "policy", span_str(s->policy.hash), span_str(detail),
+	    s->policy.msg.time, err);
+}
 
 void
 store_policy_write(struct store *s)
@@ -42,6 +56,8 @@ store_policy_write(struct store *s)
 	store_settle(s);
 	if ((r = db_begin(s->db, false, &err)) == 0) {
 		r = policies_note(s->db, &s->policy.msg, span_make(s->policy.bytes, s->policy.n), &err);
+		if (r == 1 && policy_audit(s, &err) == -1)
+			r = -1;
 		if (r == -1)
 			db_rollback(s->db);
 		else if (db_commit(s->db, &err) == -1)
@@ -102,6 +118,8 @@ store_policy(struct runtime *rt, struct frame *f)
 	struct err err;
 	char *bytes;
 
+	if (f->type == FRAME_EVENT)
+		return store_told(s, f);
 	arena_reset(s->scratch);
 	if (policy_decode(f->body, f->fd, s->scratch, &m) == -1 || m.size > POLICY_ARCHIVE_MAX)
 		return -1;

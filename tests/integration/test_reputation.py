@@ -4,6 +4,7 @@ import os
 import re
 import unittest
 
+import dns_server
 import lab
 
 ZONES = {
@@ -184,6 +185,40 @@ class Reputation(unittest.TestCase):
         self.send("127.2.0.8", "hello")                                  # its neighbour is heard
         self.lab.tool("reputation", BAD, "--forget")
         self.send(BAD, "hello")
+
+    # -- the lists -----------------------------------------------------------------------------------
+
+    def test_asked_once(self):
+        """All lists at once; of a client that comes again, none; what a list that is silent would say is unknown, and holds nobody up."""
+        mood = {"one.lab": "silent", "two.lab": "silent"}
+        names = dns_server.NameServer({"lab": [], "one.lab": ["7.0.2.127 A 127.0.0.2"], "two.lab": ["7.0.2.127 A 127.0.0.2"]},
+                                      lambda n, k: next((m for z, m in mood.items() if n.endswith(z)), None))
+        self.lab.closers.append(names.close)
+        self.lab.ports["dns"] = names.port
+        port = self.lab.ports.setdefault("smtp", lab.free_port())
+        self.lab.config(listeners=[{"name": "mx", "address": "127.0.0.1:%d" % port, "direction": "inbound"}],
+                        domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % self.back.port]}},
+                        verify={"timeout": "2s", "reputation": "off", "dnsbl": [{"zone": "one.lab", "weight": "20"}, {"zone": "two.lab", "weight": "5"}]})
+        self.lab.start_postern()
+        asked = lambda source: sorted(n for n in names.names() if n.startswith(".".join(reversed(source.split(".")))))
+        # neither has answered, and both have been asked
+        ref = self.send("127.2.0.9", "hello")
+        self.assertEqual(set(asked("127.2.0.9")), {"9.0.2.127.one.lab", "9.0.2.127.two.lab"})
+        line = re.search(r"%s: identity: (.*)" % ref, self.lab.log()).group(1)
+        self.assertNotIn("reputation=", line)
+        # one of them is dead: the other's word counts, and the message has waited no longer than it may
+        mood["one.lab"] = None
+        ref = self.send("127.2.0.7", "hello")
+        self.assertRegex(self.lab.log(), r"%s: identity: .*dnsbl=one\.lab, reputation=30\n" % ref)
+        # both answer: weighed together
+        mood["two.lab"] = None
+        lab.wait_for(lambda: "dnsbl=one.lab+two.lab, reputation=25\n" in
+                     (lambda r: self.lab.log()[self.lab.log().index(r + ": identity"):])(self.send("127.2.0.7", "hello")), because="the list is asked again")
+        before = asked("127.2.0.7")
+        for _ in range(3):
+            ref = self.send("127.2.0.7", "hello")
+            self.assertRegex(self.lab.log(), r"%s: identity: .*dnsbl=one\.lab\+two\.lab, reputation=25\n" % ref)
+        self.assertEqual(asked("127.2.0.7"), before)
 
     def test_off(self):
         self.lab.policy(POLICY.replace("    KNOWN_BAD: {score: 0.5, when: {experience: {under: 20}}}\n", ""))

@@ -29,6 +29,7 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 
 	plain.nvariants = 0;		/* edits are bytes of the message */
 	plain.nrefused = plain.nbcc = plain.nnotices = 0;
+	plain.spam.signs = NULL;	/* so are signs: conditions on them keep their answers */
 	plain.nurls = 0;		/* and so are links, and what of them came close */
 	unlinked.listed_known = false;
 	plain.near_misses = arena_array(f->arena, v->nnear_misses + 1, sizeof(*plain.near_misses));
@@ -107,8 +108,8 @@ static const char *const conditions[] = {
 	"encrypted: false", "attachment: {encrypted: [zip, zip-aes, pdf]}", "attachment: {depth: {over: 1}}",
 	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
 	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
-	"spf: [fail, none]", "arc: pass", "dmarc_policy: [quarantine, reject]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]",
-	"spam: [spam, suspected]", "reputation: {under: 50}", "experience: {over: 40}", "url: {host: [evil.test, .evil.test]}",
+	"spf: [fail, none]", "arc: pass", "dmarc_policy: [quarantine, reject]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]", "bounce: [untagged, grace]", "bounce: {not: valid}",
+	"spam: [spam, suspected]", "reputation: {under: 50}", "experience: {over: 40}", "sign: [no-recipient, html-only, date-old]", "url: {host: [evil.test, .evil.test]}",
 	"url: {host: {not: group:our-domains}, text_mismatch: true}", "url: {lookalike_of: [bank.example]}",
 	"url: {listed: true}",
 };
@@ -130,8 +131,8 @@ put_when(struct buf *b, const char *key, size_t n)
 		"attachments", "subject", "body", "text", "header", "finds", "attachment", "virus",
 		"unscannable", "encrypted", "defect", "tls", "direction", "authenticated",
 		"schedule", "spf", "dkim", "dmarc", "dnsbl", "spam", "reputation", "arc", "dmarc_policy",
-		"experience", "url" };
-	bool used[31] = { false };
+		"url", "bounce", "experience", "sign" };
+	bool used[33] = { false };
 
 	buf_printf(b, "    %s:\n", key);
 	for (size_t i = 0; i < n; ) {
@@ -251,7 +252,8 @@ random_session(struct fixture *f)
 		.experience_known = rnd(2), .experience = (uint8_t)rnd(101),
 		.spf = (enum auth_result)rnd(9), .dkim = (enum auth_result)rnd(9),
 		.dmarc = (enum auth_result)rnd(9), .arc = (enum auth_result)rnd(9),
-		.dmarc_asks = (enum dmarc_asks)rnd(DMARC_ASKS_COUNT) };
+		.dmarc_asks = (enum dmarc_asks)rnd(DMARC_ASKS_COUNT),
+		.bounce = (enum bounce_fact)rnd(BOUNCE_FACTS) };
 	if (f->facts.av == AV_VIRUS)
 		f->facts.av_kinds |= AV_MALWARE;
 	f->facts.now -= (int64_t)rnd(7 * 86400) * 1000000;

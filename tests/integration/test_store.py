@@ -1,0 +1,208 @@
+"""The store as an administrator meets it: who did what, whether that log is whole, and what a stolen database tells.
+"""
+import glob
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import unittest
+
+import lab
+
+SECRET = "Mitochondrial quarterly forecast"     # in the body only
+
+
+class Store(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab("store")
+        cls.addClassCleanup(cls.lab.close)
+        cls.mx = cls.lab.mx()
+        cls.lab.dns({d: ["@ MX 10 mx", "mx A 127.0.0.1"] for d in ("partner.lab", "hold.lab", "quarantine.lab")})
+        cls.lab.config(delivery={"port": cls.mx.port, "retry": ["1s"]})
+        cls.lab.policy("version: 1\nrules:\n"
+                       "  - {id: wait, when: {to: [hold.lab]}, then: {hold: dpo@example.lab}}\n"
+                       "  - {id: away, when: {to: [quarantine.lab]}, then: {quarantine: spam}}\n")
+        cls.lab.start_postern()
+
+    # -- helpers ---------------------------------------------------------------------
+    def send(self, to, **kw):
+        code, text = self.lab.send(to, **kw)
+        self.assertEqual(code, 250, text)
+        return text.split()[-1]
+
+    def kept(self, ident, kind="held"):
+        return lab.wait_for(lambda: [l for l in self.lab.control({"cmd": kind + ".list", "selector": ident, "all": True})
+                                     if "id" in l], because=ident + " to be kept")[0]
+
+    def audit(self, **kw):
+        lines = self.lab.control({"cmd": "audit.list", "limit": 1000, **kw})
+        self.assertIn("found", lines[-1])
+        return lines[:-1]
+
+    def row(self, what, subject=None):
+        """The newest row of this act."""
+        def look():
+            return [r for r in self.audit() if r["what"] == what and (subject is None or r["subject"] == subject)]
+        return lab.wait_for(look, because="a row of " + what)[0]
+
+    def verify(self, *args):
+        r = self.lab.tool("audit", "verify", *args, check=False)
+        return r.returncode, r.stdout + r.stderr
+
+    def sql(self, *statements):
+        """On the stopped store's database, as somebody with a copy of it would."""
+        with sqlite3.connect(self.lab.path("store", "store.db")) as db:
+            rows = [db.execute(s).fetchall() for s in statements]
+        db.close()
+        return rows[-1]
+
+    def restart(self):
+        self.restarts = getattr(self, "restarts", 0) + 1
+        self.lab.start_postern("posternd-%s-%d.log" % (self.id().rsplit(".", 1)[1], self.restarts))
+
+    def files(self):
+        return "".join(self.read(f) for f in glob.glob(self.lab.path("store", "store.db*")))
+
+    def read(self, path):
+        with open(path, encoding="latin-1") as f:
+            return f.read()
+
+    # -- who did what ----------------------------------------------------------------
+    def test_acts_are_written_down(self):
+        me = "uid %d" % os.getuid()
+        one, two, three = (self.send("b@hold.lab", body=SECRET) for _ in range(3))
+        bad = self.send("b@quarantine.lab", body=SECRET)
+        for ident in (one, two, three):
+            self.kept(ident)
+        self.kept(bad, "quarantine")
+        self.lab.tool("held", "release", one, "--yes")
+        self.lab.tool("held", "reject", two, "--text", "not like this", "--yes")
+        self.lab.tool("held", "delete", three, "--yes")
+        self.lab.tool("quarantine", "delete", bad, "--yes")
+        for what, ident in (("held.release", one), ("held.reject", two), ("held.delete", three), ("quarantine.delete", bad)):
+            r = self.row(what, ident)
+            self.assertEqual(r["who"], me)
+            self.assertRegex(r["hash"], "^[0-9a-f]{64}$")
+        self.assertEqual(self.row("held.reject", two)["detail"], "not like this")
+        # what others do is told to the store
+        self.lab.tool("queue", "pause", "elsewhere.lab")
+        self.lab.tool("queue", "resume", "elsewhere.lab")
+        self.lab.tool("limits", "reset", "somebody@example.lab")
+        self.lab.policy("version: 1\n", "20-more.yaml")
+        self.lab.tool("reload")
+        self.assertEqual(self.row("queue.pause", "elsewhere.lab")["who"], me)
+        self.assertEqual(self.row("queue.resume", "elsewhere.lab")["who"], me)
+        self.assertEqual(self.row("limits.reset", "somebody@example.lab")["who"], me)
+        self.assertEqual(self.row("reload")["who"], me)
+        policy = self.lab.control({"cmd": "policy.history"})[0]["policy"]
+        self.assertEqual(self.row("policy", policy)["who"], me)
+        # told again to a store that was started anew, written once
+        n = len([r for r in self.audit() if r["what"] == "reload"])
+        store = self.lab.pids("store")
+        os.kill(store[0], signal.SIGKILL)
+        lab.wait_for(lambda: self.lab.pids("store") not in ([], store), because="a new store")
+        self.lab.tool("queue", "pause", "third.lab")
+        self.row("queue.pause", "third.lab")
+        self.assertEqual(len([r for r in self.audit() if r["what"] == "reload"]), n)
+        # found by words, in pages
+        self.assertEqual([r["subject"] for r in self.audit(q="HELD.reject not")], [two])
+        page = self.lab.control({"cmd": "audit.list", "limit": 2})
+        self.assertTrue(page[-1]["more"])
+        after = self.lab.control({"cmd": "audit.list", "limit": 2, "before": page[-1]["next"]})
+        self.assertEqual([r["seq"] for r in page[:2] + after[:2]], list(range(page[0]["seq"], page[0]["seq"] - 4, -1)))
+        self.assertIn("held.reject", self.lab.tool("audit", "list", two))
+        self.assertEqual(self.lab.tool("audit", "list", "--limit", "x", check=False).returncode, 2)
+
+    def test_tampering_is_named(self):
+        for i in range(6):
+            self.lab.tool("queue", "pause", "site%d.lab" % i)
+        self.row("queue.pause", "site5.lab")
+        status, text = self.verify()
+        self.assertEqual(status, 0, text)
+        head = re.search(r"head (\d+:[0-9a-f]{64})", text).group(1)
+        last = int(head.split(":")[0])
+        self.assertEqual(self.verify("--head", head)[0], 0)
+        self.assertEqual(self.verify("--head", "nonsense")[0], 2)
+        # each row's hash is in the log: a witness that is elsewhere
+        self.assertIn(head.split(":")[1], self.read(self.lab.daemon.log))
+        self.lab.stop_postern()
+        path, copy = self.lab.path("store", "store.db"), self.lab.path("copy.db")
+        self.sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(path, copy)
+
+        def broken(row, *statements):
+            shutil.copy(copy, path)
+            self.sql("DROP TRIGGER audit_stays", *statements)
+            self.restart()
+            status, text = self.verify()
+            self.assertEqual(status, 1, text)
+            self.assertIn("BROKEN: row %d " % row, text)
+            self.lab.stop_postern()
+        broken(last - 2, "UPDATE audit SET who='uid 4711' WHERE seq=%d" % (last - 2))
+        broken(last - 3, "DELETE FROM audit WHERE seq=%d" % (last - 3))
+        # The end cut off, and every trace of it: only a head noted before tells.
+        shutil.copy(copy, path)
+        self.sql("DELETE FROM audit WHERE seq>%d" % (last - 2),
+                 "UPDATE sqlite_sequence SET seq=%d WHERE name='audit'" % (last - 2))
+        self.restart()
+        self.assertEqual(self.verify()[0], 0)
+        status, text = self.verify("--head", head)
+        self.assertEqual(status, 1, text)
+        self.assertIn("cut off", text)
+        self.lab.stop_postern()
+        shutil.copy(copy, path)
+        self.restart()
+        self.assertEqual(self.verify("--head", head)[0], 0)
+
+    # -- what a stolen database tells ------------------------------------------------
+    def test_sealed(self):
+        ident = self.send("b@hold.lab", body=SECRET + "\r\n", subject="Forecast")
+        self.kept(ident)
+        key = self.lab.path("keys", "store.key")
+        self.assertEqual(os.stat(key).st_mode & 0o777, 0o600)
+        self.assertIn(SECRET, self.show(ident))
+        self.assertNotIn(SECRET, self.files())
+        # zstd keeps words of a short text as they are: without the seal they would be seen
+        self.assertNotIn("Mitochondrial", self.files())
+        self.assertIn(ident, self.lab.tool("held", "list"))
+        # The key is lost: mail flows, what was held is said to be unreadable, nothing is deleted.
+        self.lab.stop_postern()
+        away = self.lab.path("away.key")
+        os.rename(key, away)
+        self.restart()
+        self.assertIn("kept messages cannot be read", self.read(self.lab.daemon.log))
+        n = len(self.mx.messages)
+        self.send("b@partner.lab")
+        self.mx.wait(n + 1)
+        r = self.lab.control({"cmd": "held.release", "selector": ident})
+        self.assertIn("store_key does not have", r[0]["error"])
+        self.assertEqual(self.kept(ident)["state"], "waiting")
+        fresh = self.send("b@hold.lab", body=SECRET + " two\r\n")
+        self.kept(fresh)
+        self.assertEqual(self.verify()[0], 0)
+        # It is found again: its line goes before the new one's, and everything can be read.
+        self.lab.stop_postern()
+        both = self.read(away) + self.read(key)
+        with open(key, "w") as f:
+            f.write(both)
+        self.restart()
+        for i in (ident, fresh):
+            self.assertIn(SECRET, self.show(i))
+        self.lab.tool("held", "release", ident, "--yes")
+        lab.wait_for(lambda: self.kept(ident)["state"] == "released", because="the release")
+        # what the old key sealed is sealed with the new one in time: the old line may go
+        def moved():
+            keys = self.lab.control({"cmd": "store.keys"})
+            return keys[-1]["done"] and len(keys) == 3 and keys[0]["contents"] == 0
+        lab.wait_for(moved, because="all to be sealed anew")
+
+    def show(self, ident):
+        import base64
+        return "".join(base64.b64decode(l["raw"]).decode() for l in
+                       self.lab.control({"cmd": "held.show", "id": ident, "raw": True}) if "raw" in l)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
