@@ -60,6 +60,7 @@ struct rule_src {
 struct exception_src {
 	struct exception ex;
 	struct conf_node *node, *rules, *tags, *until;
+	bool pack;		/* of a pack: a tag that no rule has is no mistake */
 };
 
 struct check_src {
@@ -99,7 +100,7 @@ enum section {
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
 	SECTION_TAG, SECTION_PROFILE, SECTION_CHECK, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
 	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
-	SECTION_TEST, SECTION_FACTS, SECTION_FACT_SPAM, SECTION_MESSAGE, SECTION_FILE,
+	SECTION_TEST, SECTION_FACTS, SECTION_FACT_SPAM, SECTION_LISTED, SECTION_FACT_LISTING, SECTION_MESSAGE, SECTION_FILE,
 	SECTION_EXPECT, SECTION_COUNT
 };
 enum key_type {
@@ -216,6 +217,11 @@ struct test_src {
 	struct facts facts;
 	struct conf_node *message, *as_if, *groups, *expect;
 };
+struct listing_src {		/* an entry of a list of senders, in the facts of a test */
+	int scope, side;
+	struct span to, what;
+	bool counts;
+};
 struct message_src {
 	struct conf_node *subject, *body, *html, *headers, *attachments, *eml, *same_as;
 };
@@ -328,6 +334,7 @@ key_fn schedules_read, cond_schedule, test_now;
 /* load_facts.c */
 extern const char *const spam_names[];
 key_fn cond_arc, cond_dmarc_policy, fact_arc, fact_dmarc_policy;
+key_fn cond_listed, listed_scope, listed_side, fact_lists;
 void signs_protect(struct load *ld, struct conf_node *n);
 void signs_people(struct load *ld, struct conf_node *n);
 void signs_finish(struct load *ld);
@@ -373,8 +380,11 @@ key_fn strip_matching, strip_notice_read, redact_detectors, redact_with, append_
     append_html_read, override_allow, override_justification, override_until, hold_approvals,
     default_language, default_languages;
 /* templates/NAME.LANG.txt of the policy folder, templates/NAME.txt, or the built-in one. */
-bool template_read(struct load *ld, struct conf_node *n, struct span word, struct span *name,
-    struct texts *out);
+/* load_templates.c. file NULL: the text stands at the node. */
+bool text_check(struct load *ld, const struct conf_node *at, const struct conf_file *file, struct span s);
+/* html: NULL where none may stand. */
+bool template_read(struct load *ld, const struct conf_node *n, struct span word, struct span *name,
+    struct texts *out, struct texts *html);
 
 /* load_people.c: hold.approvals: who they are. */
 void approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, uint64_t approvals);

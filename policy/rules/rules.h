@@ -84,7 +84,7 @@ enum atom_kind {
 	ATOM_ADDRESS, ATOM_CLIENT, ATOM_USER, ATOM_TLS, ATOM_LISTENER, ATOM_DIRECTION,
 	ATOM_RANGE, ATOM_TEXT, ATOM_HEADER, ATOM_FINDS, ATOM_FILE, ATOM_VIRUS,
 	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT, ATOM_SCHEDULE, ATOM_AUTH, ATOM_DNSBL,
-	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL, ATOM_EXPERIENCE, ATOM_SIGN
+	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL, ATOM_LISTED, ATOM_EXPERIENCE, ATOM_SIGN
 };
 enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC,
 	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */,
@@ -196,6 +196,7 @@ struct atom {
 		struct { unsigned classes; struct spans symbols; } spam;	/* 1 << SPAM_… */
 		struct range reputation;	/* and ATOM_BAYES, ATOM_EXPERIENCE */
 		uint64_t signs;			/* 1 << enum sign */
+		unsigned listed;	/* LISTED_BIT, or-ed */
 	};
 };
 
@@ -240,6 +241,7 @@ struct notify_ask {
 	struct span address;	/* NOTIFY_ADDRESS */
 	struct span name;	/* of the template */
 	struct texts text;	/* "Subject: …", an empty line, the text */
+	struct texts html;	/* the same for readers of HTML, without a subject; empty: none */
 };
 
 #define OVERRIDE_HEADER "X-Postern-Override"
@@ -318,7 +320,8 @@ struct rule {
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
 	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_ARC, SIGNAL_DNSBL, SIGNAL_SPAM,
-	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_EXPERIENCE, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_FLAGS };
+	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_EXPERIENCE, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_LISTED,
+	SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
@@ -462,6 +465,14 @@ bool fact_known(const struct atom *a, const struct facts *f);
 bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
 struct span fact_why(struct eval *e, const struct atom *a);
 
+/* --- lists_of_senders.c: the entries that speak of a recipient ---------------------------- */
+
+/* LISTED_BIT of those that count, for recipient i of the envelope. */
+unsigned listed_mask(const struct facts *f, size_t i);
+/* Where a class of recipients keeps it: the last word of its sets, which no set reaches. */
+#define LISTED_WORD(e) ((e)->words - 1)
+struct span listed_why(struct eval *e, const struct atom *a);
+
 /* --- urls.c ------------------------------------------------------------------------- */
 
 bool url_ask(struct eval *e, const struct atom *a);
@@ -482,6 +493,9 @@ bool expand_check(struct span text, struct span *bad);
 struct span expand_text(struct eval *e, const struct rule *r, struct span text);
 /* Several lines, as the text has them. */
 struct span expand_lines(struct eval *e, const struct rule *r, struct span text);
+/* The same in HTML: what variables hold is escaped. */
+struct span expand_html(struct eval *e, const struct rule *r, struct span text);
+extern const char *const expand_names[];	/* of the variables; NULL-terminated */
 /* The same, in the ASCII an SMTP reply may hold (RFC 5321, 4.2), at most max bytes. */
 struct span expand_reply(struct eval *e, const struct rule *r, struct span code,
     struct span text, size_t max);
@@ -510,6 +524,8 @@ bool override_given(const struct eval *e, const struct rule *r, struct span *rea
 /* The language of the message (Content-Language), else the policy's. */
 enum language language_of(const struct eval *e);
 struct span texts_pick(const struct texts *t, enum language l);
+/* The language that texts_pick takes for this one. */
+enum language texts_language(const struct texts *t, enum language l);
 /* A built-in template, or false. */
 bool template_builtin(struct span name, struct texts *out);
 extern const char *const template_names[];

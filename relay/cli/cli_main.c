@@ -152,6 +152,16 @@ const struct command commands[] = {
 	    "  blocklist, locked, or our own experience is bad (below 20)", cmd_reputation },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
+	{ "lists", "allow and block lists of senders: for all, a domain, a user",
+	    "lists [list] [OWNER|all] [--allow|--block] [--requests] [--find TEXT] [--limit N]\n"
+	    "lists add allow|block WHAT [--for ADDRESS|DOMAIN] [--expires 30d|DATE|--forever]\n"
+	    "          [--reason TEXT] [--owner WHO] [--unauthenticated]\n"
+	    "lists remove NUMBER...\n"
+	    "lists check SENDER RECIPIENT [IP] [--from AUTHOR]\n"
+	    "lists request allow|block WHAT [--for ADDRESS|DOMAIN] [--expires WHEN] [--reason TEXT]\n"
+	    "lists approve NUMBER [--expires WHEN|--forever]\nlists deny NUMBER\n"
+	    "lists import FILE\nlists export [OWNER|all]\n"
+	    "  WHAT: an address, @domain (and those below it), a network; without --for: for all", cmd_lists },
 	{ "audit", "who changed what, and whether that log is whole",
 	    "audit list [WORD...] [--limit N] [--before NUMBER]\n"
 	    "audit verify [--head NUMBER:HASH]\n"
@@ -173,6 +183,11 @@ const struct command commands[] = {
 	    "  new: makes the file, or adds a key that signs from the next reload on; --later: that\n"
 	    "  only verifies, for other nodes to learn of it first. check: status 1 unless it is valid",
 	    cmd_batv },
+	{ "users", "accounts of the console; add and password ask for a password",
+	    "users [list]\n"
+	    "users add NAME --role R… [--domain D…] [--address A…] [--language en|fr] [--no-password]\n"
+	    "users set NAME [--role R…] [--domain D…] [--address A…] [--language en|fr] [--disable|--enable]\n"
+	    "users password NAME\nusers remove NAME\nusers totp NAME [--off]", cmd_users },
 	{ "passwd", "a line for the file of users (auth.file); asks for the password",
 	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },

@@ -130,7 +130,7 @@ send_listeners(struct master *m, struct proc *p, const struct config *conf)
 		struct ip ip = config_endpoint(conf, i, &port);
 		struct msg_listener msg = { (uint32_t)i };
 
-		if ((i == conf->nlisteners) != (p->role == ROLE_CONSOLE))
+		if ((i >= conf->nlisteners) != (p->role == ROLE_CONSOLE))
 			continue;
 		for (struct bound *b = m->bound; b; b = b->next) {
 			struct buf body;
@@ -170,6 +170,7 @@ proc_ready(struct master *m, struct proc *p)
 		proc_wire(m, p);
 	if (p->role == ROLE_STORE)
 		history_tell(m);
+	lists_tell(m, p);
 	if (p->worker)
 		av_watch_worker(m, p);
 	if (m->next.conf && p->generation == m->next.number) {
@@ -245,6 +246,8 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 		return av_watch_heard(m, p, f);
 	case FRAME_POLICY:
 		return history_seen(m, p, f);
+	case FRAME_LISTS:
+		return lists_seen(m, p, f);
 	case FRAME_BAYES:
 		return bayes_published(m, p, f);
 	case FRAME_AS:
@@ -477,7 +480,7 @@ wanted(const struct config *c, enum role role)
 	case ROLE_DELIVERY:
 		return c->delivery.processes;
 	case ROLE_AUTHENTICATOR:
-		return c->authenticators;
+		return c->authenticators > 0 ? c->authenticators : c->console.port > 0;
 	case ROLE_VERIFIER:
 		return config_verifies(c) ? c->verify.processes : 0;
 	case ROLE_FETCHER:
@@ -487,7 +490,7 @@ wanted(const struct config *c, enum role role)
 	case ROLE_READER:
 		return c->ocr.on;
 	case ROLE_CONSOLE:
-		return c->console.port > 0;
+		return c->console.port > 0 || c->metrics_port > 0;
 	case ROLE_EDITOR:
 		return c->console.edits;
 	case ROLE_SCANNER:

@@ -83,7 +83,7 @@ experience_rcpt(struct conn_mail *c, struct smtp_session *s, struct smtp_reply *
 	struct reputation_who who = { .client = s->client };
 	struct reputation_answer own;
 
-	if (conf->defer == 0 || !is_stranger(c, s) ||
+	if (conf->defer == 0 || s->vouched || !is_stranger(c, s) ||
 	    s->t->env.direction != DIRECTION_INBOUND)
 		return;
 	reputation_ask(&c->rx->reputation, &who, clock_real(), &own);

@@ -19,6 +19,7 @@
 #include "net/tls_server.h"
 #include "receiver/asking.h"
 #include "receiver/experience.h"
+#include "receiver/listed.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
@@ -125,9 +126,12 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 
 	count_outcomes(m);
 	experience_judged(rx, m, r->code);
-	if (r->code < 400)
+	if (r->code < 400) {
 		counter_add(COUNTER_RECEIVED, 1);
-	else {
+		if (env->direction == DIRECTION_INBOUND)
+			counter_add(COUNTER_RECEIVED_INBOUND, 1);
+		histogram_add(HISTOGRAM_ACCEPT, clock_real() - env->received);
+	} else {
 		counter_add(COUNTER_REFUSED, 1);
 		log_refused(m->id, "END-OF-MESSAGE", env->client_name, env->client, r->code,
 		    r->text, env, NULL);
@@ -393,6 +397,12 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 	}
 }
 
+static int
+receiver_lists(struct runtime *rt, struct frame *f)
+{
+	return listed_take(state(rt), f);
+}
+
 static const struct sandbox receiver_sandbox = { .may = SANDBOX_NET_SERVER };
 
 const struct role_ops receiver_ops = {
@@ -405,6 +415,7 @@ const struct role_ops receiver_ops = {
 	.frame = receiver_frame,
 	.listener = receiver_listener,
 	.client = receiver_client,
+	.lists = receiver_lists,
 	.retire = receiver_retire,
 	.hurry = receiver_hurry,
 };

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "receiver/asking.h"
 #include "receiver/experience.h"
+#include "receiver/listed.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/upstream.h"
@@ -306,8 +307,11 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	note_bounce(s, rcpt, r);
 	if (r->code)
 		return 0;
+	listed_client(c, s);
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
 	note_limit(c, s, &why);
+	if (r->code == 0 && is_foreign(s, env))
+		listed_rcpt(c, s, rcpt->address, r);
 	if (r->code == 0 && env->nrecipients == 0)
 		experience_rcpt(c, s, r);
 	if (r->code == 554)

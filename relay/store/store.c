@@ -23,6 +23,7 @@
 #include "store/audit.h"
 #include "store/bayes.h"
 #include "store/keyring.h"
+#include "store/people.h"
 #include "store/reputation_db.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
@@ -434,10 +435,12 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	approve_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	bayes_tick(s);
+	people_tick(s->people);
 	store_policy_write(s);
 	store_expire(s);
 	store_keys_tick(s);
 	log_head(s);
+	lists_tick(s, clock_real());
 	experience_tick(s->experience, clock_real());
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
@@ -454,6 +457,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_policy_write(s);
 	experience_save(s->experience, clock_real());
 	store_tails_end(s);
+	lists_end(s);
 	bayes_end(s);
 	db_close(&s->db);
 	keyring_free(&s->keys);
@@ -486,9 +490,10 @@ store_run(struct runtime *rt, struct err *err)
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
 	bayes_begin(s);
+	s->people = people_new(s);
 	s->experience = experience_new(s->db, rt->shared, rt->conf);
 	arm(s->tick, TICK_US);
-	return 0;
+	return lists_start(s, err);
 }
 
 static void
@@ -539,6 +544,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	close_segments(p);
 	free(p);
 	reports_peer_down(s->tls, l);
+	people_peer_down(s->people, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
@@ -593,6 +599,10 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_APPROVE_ASK:
 		return approve_link(s, l, f);
+	case FRAME_PERSON_ASK:
+		return people_ask(s->people, l, f);
+	case FRAME_SCRYPTED:
+		return people_scrypted(s->people, f);
 	case FRAME_TLS_SEEN:
 	case FRAME_RUA:
 	case FRAME_SIGNED:

@@ -9,6 +9,7 @@
 
 #include "id.h"
 #include "ipc/ticket.h"
+#include "lists/book.h"
 #include "master/runtime.h"
 #include "store/approval.h"
 #include "store/basis.h"
@@ -48,6 +49,17 @@ struct ticket_kind {		/* what a ticket's owner begins with */
 	bool errand;		/* else a flight of release.c */
 };
 
+struct store_lists {		/* lists_book.c */
+	struct event *timer;	/* a change waits to be handed out */
+	bool dirty;
+	int64_t took, done;	/* the last time: microseconds, and clock_mono at its end */
+	int64_t next_end;	/* clock_real: then entries run out; 0: none does */
+	uint64_t generation;
+	void *map;		/* the book that was handed out last */
+	size_t size;
+	struct book book;
+};
+
 struct store {
 	struct runtime *rt;
 	struct db *db;
@@ -81,7 +93,9 @@ struct store {
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
+	struct store_lists lists;
 	struct bayes_book *bayes;	/* NULL: the classifier is off */
+	struct people *people;
 	struct experience *experience;
 };
 
@@ -117,6 +131,12 @@ bool span_is_plain(struct span s);		/* one line of printable ASCII: fit for an S
 /* approve_link.c */
 int approve_link(struct store *s, struct link *l, struct frame *f);
 
+/* lists_book.c: the lists of senders for the receivers */
+int lists_start(struct store *s, struct err *err);	/* hands out the first book */
+void lists_changed(struct store *s);		/* soon handed out anew */
+void lists_tick(struct store *s, int64_t now);	/* clock_real: what ran out goes */
+void lists_now(struct store *s);		/* what waits is handed out at once */
+void lists_end(struct store *s);
 /* store_keys.c */
 void store_keys_begin(struct store *s);
 void store_keys_tick(struct store *s);

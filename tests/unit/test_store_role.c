@@ -108,6 +108,7 @@ stop(void)
 	event_free(store->tick);
 	event_free(store->leave);
 	reports_free(&store->tls);
+	lists_end(store);
 	db_close(&store->db);
 	tickets_free(&store->tickets);
 	arena_free(&store->scratch);
