@@ -374,8 +374,11 @@ key_fn strip_matching, strip_notice_read, redact_detectors, redact_with, append_
     append_html_read, override_allow, override_justification, override_until, hold_approvals,
     default_language, default_languages;
 /* templates/NAME.LANG.txt of the policy folder, templates/NAME.txt, or the built-in one. */
-bool template_read(struct load *ld, struct conf_node *n, struct span word, struct span *name,
-    struct texts *out);
+/* load_templates.c. file NULL: the text stands at the node. */
+bool text_check(struct load *ld, const struct conf_node *at, const struct conf_file *file, struct span s);
+/* html: NULL where none may stand. */
+bool template_read(struct load *ld, const struct conf_node *n, struct span word, struct span *name,
+    struct texts *out, struct texts *html);
 
 /* load_people.c: hold.approvals: who they are. */
 void approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, uint64_t approvals);

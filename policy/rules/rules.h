@@ -239,6 +239,7 @@ struct notify_ask {
 	struct span address;	/* NOTIFY_ADDRESS */
 	struct span name;	/* of the template */
 	struct texts text;	/* "Subject: …", an empty line, the text */
+	struct texts html;	/* the same for readers of HTML, without a subject; empty: none */
 };
 
 #define OVERRIDE_HEADER "X-Postern-Override"
@@ -485,6 +486,9 @@ bool expand_check(struct span text, struct span *bad);
 struct span expand_text(struct eval *e, const struct rule *r, struct span text);
 /* Several lines, as the text has them. */
 struct span expand_lines(struct eval *e, const struct rule *r, struct span text);
+/* The same in HTML: what variables hold is escaped. */
+struct span expand_html(struct eval *e, const struct rule *r, struct span text);
+extern const char *const expand_names[];	/* of the variables; NULL-terminated */
 /* The same, in the ASCII an SMTP reply may hold (RFC 5321, 4.2), at most max bytes. */
 struct span expand_reply(struct eval *e, const struct rule *r, struct span code,
     struct span text, size_t max);
@@ -513,6 +517,8 @@ bool override_given(const struct eval *e, const struct rule *r, struct span *rea
 /* The language of the message (Content-Language), else the policy's. */
 enum language language_of(const struct eval *e);
 struct span texts_pick(const struct texts *t, enum language l);
+/* The language that texts_pick takes for this one. */
+enum language texts_language(const struct texts *t, enum language l);
 /* A built-in template, or false. */
 bool template_builtin(struct span name, struct texts *out);
 extern const char *const template_names[];

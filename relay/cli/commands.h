@@ -53,6 +53,7 @@ int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_store(int argc, char **argv, const struct cli *cli);
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
+int cmd_users(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);
 /* `explain ID`: the record the store has of a message that passed. */
 int cmd_explain_id(const char *id, const struct cli *cli);

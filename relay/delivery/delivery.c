@@ -27,6 +27,7 @@
 #include "net/transport.h"
 #include "json.h"
 #include "log.h"
+#include "ipc/principal.h"
 #include "ipc/newest.h"
 #include "master/runtime.h"
 #include "scanner/load_policy.h"
@@ -464,8 +465,11 @@ delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	static const struct span route = { "{\"cmd\":\"route\"", 14 },
 	    alerts = { "{\"cmd\":\"delivery.alerts\"", 24 };
 	struct delivery *d = rt->state;
+	struct err err;
 
-	if (span_starts(request, route))
+	if (principal_may(request, uid, PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR), NULL, &err) == -1)
+		reply_error(rt, fd, err.text);
+	else if (span_starts(request, route))
 		show_route(rt, &d->carrier, d->dispatch, fd, request);
 	else if (span_starts(request, alerts))
 		tell_alerts(d, fd);

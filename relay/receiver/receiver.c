@@ -122,9 +122,12 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 	const struct envelope *env = &m->t->env;
 
 	count_outcomes(m);
-	if (r->code < 400)
+	if (r->code < 400) {
 		counter_add(COUNTER_RECEIVED, 1);
-	else {
+		if (env->direction == DIRECTION_INBOUND)
+			counter_add(COUNTER_RECEIVED_INBOUND, 1);
+		histogram_add(HISTOGRAM_ACCEPT, clock_real() - env->received);
+	} else {
 		counter_add(COUNTER_REFUSED, 1);
 		log_refused(m->id, "END-OF-MESSAGE", env->client_name, env->client, r->code,
 		    r->text, env, NULL);

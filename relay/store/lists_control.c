@@ -6,7 +6,7 @@
  *		"unauthenticated":BOOL}	the entry; with "items":[…] many: behind what is said of each
  *		{"v":1,"item":I,"added":BOOL}
  *	{"cmd":"lists.request", as add}		waits for an operator
- *	{"cmd":"lists.approve","number":N,"expires"}, {"cmd":"lists.deny","number":N,"reason"}
+ *	{"cmd":"lists.approve","number":N,"expires"} (else 90 days), {"cmd":"lists.deny","number":N,"reason"}
  *	{"cmd":"lists.remove","number":N}	or "numbers":[…]
  *	{"cmd":"lists.check","sender","recipient","client","from"}	what decides, when the sender is proved
  *		and when he is not
@@ -32,6 +32,7 @@
 #define ITEMS_MAX 5000
 #define DAY_US (INT64_C(86400) * US_PER_SEC)
 #define BUDGET_US (2 * US_PER_SEC)
+#define APPROVED_FOR (90 * DAY_US)	/* where neither request nor approval says how long */
 
 #define MANAGERS PRINCIPAL_BIT(OPERATOR)
 
@@ -446,8 +447,10 @@ act_approve(struct asked *q, struct list_row *row, int64_t now, struct err *err)
 		return 0;
 	if (ends || jval_bool(q->req, "forever"))
 		is.e.expires = end;
+	else if (is.e.expires == 0 && is.e.side == LIST_ALLOW && is.e.scope != LIST_USER)
+		is.e.expires = now + APPROVED_FOR;
 	is.state = LIST_IN_FORCE;
-	if (!row_is_fit(q, &is, q->req, ends || row->e.expires))
+	if (!row_is_fit(q, &is, q->req, ends))
 		return 0;
 	if (lists_approve(q->s->db, row, is.e.expires, asked_by(q), now, err) == -1)
 		return -1;

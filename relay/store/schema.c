@@ -148,6 +148,23 @@ static const char *const steps[] = {
 	" hash BLOB NOT NULL, key INTEGER NOT NULL, mac BLOB NOT NULL);",
 	/* what the store remembers of itself */
 	"CREATE TABLE setting(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;",
+	/* People of the console, and who of them is signed in (people_db.h) */
+	"CREATE TABLE person("
+	" name TEXT PRIMARY KEY COLLATE NOCASE,"
+	" hash TEXT,"			/* scrypt; NULL: no password */
+	" roles INTEGER NOT NULL,"	/* PRINCIPAL_BIT */
+	" domains TEXT, addresses TEXT,"	/* lines */
+	" language TEXT, totp BLOB, totp_step INTEGER NOT NULL DEFAULT 0, recovery BLOB,"
+	" disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, seen INTEGER NOT NULL DEFAULT 0"
+	") WITHOUT ROWID;"
+	"CREATE TABLE session("
+	" hash TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, principal TEXT, language TEXT,"
+	" ip TEXT, created INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX session_name ON session(name COLLATE NOCASE);",
+	/* The classifier's secret, sealed (sealed.h) as that of approvals cannot be: by a row's number. */
+	"CREATE TABLE bayes_secret(one INTEGER PRIMARY KEY CHECK(one=1), bytes BLOB NOT NULL);"
+	"INSERT INTO bayes_secret(one, bytes) SELECT 1, value FROM secret WHERE name='bayes';"
+	"DELETE FROM secret WHERE name='bayes';",
 	/* lists of senders (lists_db.h); numbers are used once, they stand in verdicts and logs */
 	"CREATE TABLE list_entry("
 	" number INTEGER PRIMARY KEY AUTOINCREMENT,"

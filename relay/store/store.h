@@ -95,6 +95,7 @@ struct store {
 	struct tls_reports *tls;
 	struct store_lists lists;
 	struct bayes_book *bayes;	/* NULL: the classifier is off */
+	struct people *people;
 };
 
 /* store.c */
