@@ -457,7 +457,6 @@ do_delete(struct asked *q, int fd)
 	PRINCIPAL_BIT(AUDITOR))
 #define POLICY SEES_ALL
 #define ITSELF (~0u)		/* it limits what it shows and does */
-#define WHOEVER ~0u	/* the command itself says what is whose */
 #define EDITS PRINCIPAL_BIT(EDITOR)	/* what the role editor asks for them */
 
 static const struct command {
@@ -476,13 +475,13 @@ static const struct command {
 	{ "policy.archive", false, do_policy_archive, EDITS },
 	{ "policy.history", false, do_policy_history, POLICY },
 	{ "policy.hits", false, do_policy_hits, POLICY },
-	{ "lists.list", false, do_lists_list, WHOEVER },
-	{ "lists.add", false, do_lists_add, WHOEVER },
-	{ "lists.request", false, do_lists_request, WHOEVER },
-	{ "lists.remove", false, do_lists_remove, WHOEVER },
-	{ "lists.approve", false, do_lists_approve, WHOEVER },
-	{ "lists.deny", false, do_lists_deny, WHOEVER },
-	{ "lists.check", false, do_lists_check, WHOEVER },
+	{ "lists.list", false, do_lists_list, ITSELF },
+	{ "lists.add", false, do_lists_add, ITSELF },
+	{ "lists.request", false, do_lists_request, ITSELF },
+	{ "lists.remove", false, do_lists_remove, ITSELF },
+	{ "lists.approve", false, do_lists_approve, ITSELF },
+	{ "lists.deny", false, do_lists_deny, ITSELF },
+	{ "lists.check", false, do_lists_check, ITSELF },
 	{ "list", true, do_list },
 	{ "show", true, do_show, EDITS },
 	{ "release", true, do_release },
