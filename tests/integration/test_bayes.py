@@ -119,7 +119,7 @@ rules:
 
     def confirm(self, ids):
         for id_ in ids:
-            self.lab.tool("bayes", "train", "spam", id_)
+            self.lab.tool("quarantine", "confirm", id_)
 
     def files(self, folder, words, n):
         os.makedirs(self.lab.path(folder), exist_ok=True)
