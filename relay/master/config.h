@@ -323,6 +323,7 @@ struct conf_console {
 	size_t nnames;
 	int64_t idle, lasts;		/* of a session: 30m without a request, 12h in all */
 	bool totp_required;		/* of administrators */
+	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
 };

@@ -109,9 +109,9 @@ stop(void)
 	event_free(store->tick);
 	event_free(store->leave);
 	reports_free(&store->tls);
+	lists_end(store);
 	looks_free(store);
 	free(store->digests);
-	lists_end(store);
 	db_close(&store->db);
 	tickets_free(&store->tickets);
 	arena_free(&store->scratch);
