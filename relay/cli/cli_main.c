@@ -28,7 +28,9 @@ explain_either(int argc, char **argv, const struct cli *cli)
 #define KEPT_USAGE(name) \
 	name " list [SELECTOR] [--all] [--limit N]\n" \
 	name " show ID [--raw]\n" \
-	name " release|delete SELECTOR [--yes]\n" \
+	name " preview ID\n" \
+	name " release SELECTOR [--yes] [--anyway]\n" \
+	name " delete|confirm|request|rescan SELECTOR [--yes]\n" \
 	name " reject SELECTOR [--text REASON] [--yes]\n" \
 	"  SELECTOR: an id, all, or queue=NAME,from=WHO,to=WHO,older=2h,newer=7d\n" \
 	"  (WHO: an address or a domain)"
@@ -115,6 +117,16 @@ const struct command commands[] = {
 	{ "held", "messages that wait for somebody's decision", "held approve|deny ID --as ADDRESS [--text REASON]\n"
 	    "held approve|deny --token TOKEN [--text REASON]\n" KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
+	{ "digest", "the mails that tell users of their quarantine",
+	    "digest send [ADDRESS]\n"
+	    "digest preview ADDRESS\n"
+	    "  send without ADDRESS: all of what is new, as at their hours", cmd_digest },
+	{ "incidents", "what rules about content held or refused, and what it was",
+	    "incidents [list] [--state open|closed|all] [--rule RULE] [--search TEXT] [--before NUMBER]\n"
+	    "incidents show NUMBER\n"
+	    "incidents reveal NUMBER --reason TEXT\n"
+	    "incidents close NUMBER true|false|accepted|duplicate|other [--note TEXT]\n"
+	    "incidents rules", cmd_incidents },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN [--from ADDRESS]", cmd_route },
 	{ "send-test", "a real message, and what the other side said to it",
 	    "send-test ADDRESS [--from ADDRESS] [--wait SECONDS]", cmd_send_test },

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -24,6 +25,9 @@
 #include "store/bayes.h"
 #include "store/keyring.h"
 #include "store/people.h"
+#include "store/digest.h"
+#include "store/incident_db.h"
+#include "store/look.h"
 #include "store/reputation_db.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
@@ -127,17 +131,27 @@ read_content(struct store_peer *p, const struct frame *f, const struct spool_ref
 	return 0;
 }
 
+/* Who is to be asked, and what is to be reviewed. */
+static int
+keep_more(struct store *s, const struct msg_keep *m, int64_t kid, struct err *err)
+{
+	const struct approval_words words = { s->rt->conf->hostname, s->rt->conf->approval_url };
+
+	if (incident_kept(s->db, kid, m, clock_real(), s->scratch, err) == -1)
+		return -1;
+	return approval_begin(s->db, kid, m, clock_real(), &words, s->scratch, err);
+}
+
 static int
 keep(struct store *s, const struct msg_keep *m, struct span content, struct err *err)
 {
-	const struct approval_words words = { s->rt->conf->hostname, s->rt->conf->approval_url };
 	int r;
 
 	if (s->keeps.n == sizeof(s->keeps.wait) / sizeof(s->keeps.wait[0]))
 		store_settle(s);
 	r = s->keeps.n ? 0 : db_begin(s->db, true, err);
 	if (r == 0 && (r = kept_put(s->db, m, content, clock_real(), s->scratch, err)) == 1)
-		r = approval_begin(s->db, kept_put_row(s->db), m, clock_real(), &words, s->scratch, err);
+		r = keep_more(s, m, kept_put_row(s->db), err);
 	if (r == -1) {	/* what is in the same transaction goes with it; the queue asks again */
 		db_rollback(s->db);
 		answer_keeps(s, false, err->text);
@@ -284,6 +298,8 @@ batch_write(struct store *s, int64_t *numbers, struct err *err)
 		const struct msg_event *ev = &s->batch.events[i];
 		int r = journal_add(s->db, ev, &numbers[i], err);
 
+		if (r == 1 && incident_refused(s->db, ev, s->batch.arena, err) == -1)
+			r = -1;
 		if (r != 1)
 			numbers[i] = 0;
 		if (r == -1 && err->code == EINVAL) {	/* this row can never be written */
@@ -402,6 +418,7 @@ store_start(struct runtime *rt, struct err *err)
 	}
 	sandbox_allow_write(folder);
 	umask(077);
+	tzset();		/* the hours of digests are local, and the sandbox has no /etc */
 	free(folder);
 	return 0;
 }
@@ -433,6 +450,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	act_tick(s);
 	approve_tick(s);
+	look_tick(s);
+	digest_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	bayes_tick(s);
 	people_tick(s->people);
@@ -475,6 +494,10 @@ store_run(struct runtime *rt, struct err *err)
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
 		return -1;
 	store_keys_begin(s);
+	s->digests = calloc(1, sizeof(*s->digests));
+	ASSERT(s->digests != NULL);
+	if (digest_open(s->digests, rt->conf->store_path, err) == -1)
+		return -1;
 	s->batch.arena = arena_new(1u << 20);
 	s->batch.room = BATCH_EVENTS;
 	s->batch.events = calloc(s->batch.room, sizeof(*s->batch.events));
@@ -511,7 +534,9 @@ store_peer_up(struct runtime *rt, struct link *l)
 	reports_peer_up(s->tls, l);
 	if (link_peer(l) == ROLE_QUEUE) {
 		s->queue = l;
-		s->settle_at = clock_mono() + SETTLE_US;
+		s->settle_at = s->settled_at = clock_mono() + SETTLE_US;
+	} else if (link_peer(l) == ROLE_SCANNER) {
+		look_peer_up(s, l);
 	}
 }
 
@@ -545,6 +570,8 @@ store_peer_down(struct runtime *rt, struct link *l)
 	free(p);
 	reports_peer_down(s->tls, l);
 	people_peer_down(s->people, l);
+	if (link_peer(l) == ROLE_SCANNER)
+		look_peer_down(s, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
@@ -569,6 +596,21 @@ take_segment(struct store *s, struct store_peer *p, struct frame *f)
 	if (f->type == FRAME_SEGMENT) {
 		idtable_put(p->segments, m.number, (void *)((intptr_t)f->fd + 1));
 		f->fd = -1;
+	}
+	return 0;
+}
+
+/* A scanner that retires is let go once it owes us nothing. */
+static int
+take_look(struct runtime *rt, struct link *l, struct frame *f)
+{
+	bool leave;
+
+	if (look_frame(rt->state, l, f, &leave) == -1)
+		return -1;
+	if (leave) {
+		store_peer_down(rt, l);
+		link_close(&l);
 	}
 	return 0;
 }
@@ -603,6 +645,11 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return people_ask(s->people, l, f);
 	case FRAME_SCRYPTED:
 		return people_scrypted(s->people, f);
+	case FRAME_DIGEST_ASK:
+		return digest_link(s, l, f);
+	case FRAME_INSPECTED:
+	case FRAME_RETIRE:
+		return take_look(rt, l, f);
 	case FRAME_TLS_SEEN:
 	case FRAME_RUA:
 	case FRAME_SIGNED:

@@ -90,10 +90,13 @@ struct store {
 	struct errand *errands;		/* approve.c */
 	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
 	int64_t head_at;		/* clock_mono: then the audit log's head is logged */
+	int64_t settled_at;		/* clock_mono: from then on the journal knows what the queue had taken */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
 	struct store_lists lists;
+	struct digests *digests;	/* digest.c */
+	struct looks *looks;		/* look.c; NULL: none yet */
 	struct bayes_book *bayes;	/* NULL: the classifier is off */
 	struct people *people;
 	struct experience *experience;
@@ -107,10 +110,14 @@ void store_event(struct store *s, const struct msg_event *ev);
 int store_told(struct store *s, struct frame *f);	/* an event of the master's */
 
 /* release.c */
-enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE };
+/* ANYWAY: released whatever a scanner would say of it. */
+enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE, ACT_ANYWAY };
 /* Carries out `verb` on each; takes the reply (may be NULL) and ends it. */
 void act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
     struct span text, struct reply *reply);
+/* The same, where so many were done or refused before. */
+void act_start_some(struct store *s, enum act_verb verb, const int64_t *kids, size_t n,
+    struct span by, struct span text, struct reply *reply, size_t done, size_t failed);
 void act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m);
 /* Bytes for the queue or the signer: inline, or in a sealed memfd that the frame takes. */
 int store_payload(struct span content, struct arena *a, struct payload *p, struct err *err);
@@ -150,5 +157,8 @@ void store_expire(struct store *s);		/* called every second */
 void store_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 void store_tell(struct store *s, const struct msg_event *ev, int64_t seq);
 void store_tails_end(struct store *s);
+struct json;
+void store_splice(struct json *j, struct span object);	/* a scanner's members into the object under way */
+struct span store_one_line(struct arena *a, struct span json);	/* JSON that others wrote */
 
 #endif
