@@ -109,7 +109,7 @@ static const char *const conditions[] = {
 	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
 	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
 	"spf: [fail, none]", "arc: pass", "dmarc_policy: [quarantine, reject]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]", "bounce: [untagged, grace]", "bounce: {not: valid}",
-	"spam: [spam, suspected]", "reputation: {under: 50}", "experience: {over: 40}", "bayes: {over: 59, under: 90}", "sign: [no-recipient, html-only, date-old]", "url: {host: [evil.test, .evil.test]}",
+	"spam: [spam, suspected]", "reputation: {under: 50}", "bayes: {over: 59, under: 90}", "experience: {over: 40}", "sign: [no-recipient, html-only, date-old]", "url: {host: [evil.test, .evil.test]}",
 	"url: {host: {not: group:our-domains}, text_mismatch: true}", "url: {lookalike_of: [bank.example]}",
 	"url: {listed: true}",
 };
