@@ -195,6 +195,18 @@ db_stmt(struct db *d, const char *sql, struct err *err)
 	}
 }
 
+sqlite3_stmt *
+db_once(struct db *d, const char *sql, struct err *err)
+{
+	sqlite3_stmt *st;
+
+	if (sqlite3_prepare_v2(d->s, sql, -1, &st, NULL) != SQLITE_OK) {
+		db_error(d, err);
+		return NULL;
+	}
+	return st;
+}
+
 void
 db_text(sqlite3_stmt *st, int i, struct span s)
 {

@@ -13,7 +13,7 @@
 #include "postern/err.h"
 #include "postern/span.h"
 
-#define DB_VERSION 6			/* PRAGMA user_version */
+#define DB_VERSION 7			/* PRAGMA user_version */
 #define DB_APPLICATION 0x50737472	/* PRAGMA application_id: "Pstr" */
 
 struct db;
@@ -25,6 +25,8 @@ void db_close(struct db **d);
 
 /* A statement ready for binding from 1 on; NULL on failure. sql: a literal. */
 sqlite3_stmt *db_stmt(struct db *d, const char *sql, struct err *err);
+/* For a text that is made (the names of tables): the caller finalizes it. */
+sqlite3_stmt *db_once(struct db *d, const char *sql, struct err *err);
 void db_text(sqlite3_stmt *st, int i, struct span s);	/* "" is bound as NULL; not copied */
 void db_text_always(sqlite3_stmt *st, int i, struct span s);	/* "" stays "" */
 void db_int(sqlite3_stmt *st, int i, int64_t v);

@@ -136,6 +136,17 @@ static const char *const steps[DB_VERSION] = {
 	" hash BLOB NOT NULL, key INTEGER NOT NULL, mac BLOB NOT NULL);",
 	[5] =	/* what the store remembers of itself */
 	"CREATE TABLE setting(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;",
+	/* Searches have an index of words (search.h), which is made for what is there little by little;
+	 * indexes over addresses and domains cost more than all else when events are written. */
+	[6] =
+	"CREATE TABLE search_week(week INTEGER PRIMARY KEY,"	/* there are search_N and replies_N */
+	" gone INTEGER NOT NULL DEFAULT 0);"	/* being deleted: not to be searched */
+	"INSERT INTO setting(name, value) SELECT 'search_from', max(id)+1 FROM message HAVING max(id) IS NOT NULL;"
+	"DROP INDEX message_sender; DROP INDEX message_sender_domain; DROP INDEX message_client;"
+	"DROP INDEX message_subject; DROP INDEX recipient_address; DROP INDEX recipient_domain;"
+	"CREATE INDEX recipient_trouble ON recipient(status, id) WHERE status NOT IN ('sent', 'queued');"
+	"CREATE TABLE hour_count(hour INTEGER NOT NULL, what TEXT NOT NULL, n INTEGER NOT NULL,"
+	" PRIMARY KEY(hour, what)) WITHOUT ROWID;",
 };
 
 const char *

@@ -21,13 +21,16 @@
 #include "log.h"
 #include "store/approval_db.h"
 #include "store/audit.h"
+#include "store/hours.h"
 #include "store/keyring.h"
+#include "store/search.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
 #define SETTLE_US (5 * US_PER_SEC)
+#define BACKFILL_ROWS 4000	/* messages, every second */
 #define HEAD_US (3600 * US_PER_SEC)
 
 static struct timeval
@@ -273,23 +276,41 @@ take_basis(struct store *s, struct frame *f)
 static int
 batch_write(struct store *s, int64_t *numbers, struct err *err)
 {
+	struct hour_counts *hours;
+	struct search_batch *index;
+	int r = 0;
+
 	if (db_begin(s->db, false, err) == -1)
 		return -1;
-	for (size_t i = 0; i < s->batch.n; i++) {
+	hours = calloc(1, sizeof(*hours));
+	ASSERT(hours != NULL);
+	index = search_batch_new();
+	for (size_t i = 0; r == 0 && i < s->batch.n; i++) {
 		const struct msg_event *ev = &s->batch.events[i];
-		int r = journal_add(s->db, ev, &numbers[i], err);
+		int added = journal_add(s->db, ev, &numbers[i], err);
 
-		if (r != 1)
-			numbers[i] = 0;
-		if (r == -1 && err->code == EINVAL) {	/* this row can never be written */
+		if (added == 1) {
+			search_note(index, ev);
+			hours_note(hours, ev);
+			continue;
+		}
+		numbers[i] = 0;
+		if (added == -1 && err->code == EINVAL) {	/* this row can never be written */
 			log_msg(LOG_LVL_ERROR, ev->id, "not journalled: %s", err->text);
 			counter_add(COUNTER_EVENTS_LOST, 1);
-		} else if (r == -1) {
-			db_rollback(s->db);
-			return -1;
+		} else if (added == -1) {
+			r = -1;
 		}
 	}
-	if (basis_write(s->db, &s->bases, err) == -1) {
+	if (r == 0)
+		r = search_write(s->db, index, err);
+	if (r == 0)
+		r = hours_write(s->db, hours, err);
+	if (r == 0)
+		r = basis_write(s->db, &s->bases, err);
+	search_batch_free(&index);
+	free(hours);
+	if (r == -1) {
 		db_rollback(s->db);
 		return -1;
 	}
@@ -400,6 +421,22 @@ store_start(struct runtime *rt, struct err *err)
 	return 0;
 }
 
+/* Old messages into the index of words, a little every second. */
+static void
+backfill(struct store *s)
+{
+	struct err err;
+	int r;
+
+	if (s->indexed || s->batch.failing)
+		return;
+	store_settle(s);
+	r = search_backfill(s->db, BACKFILL_ROWS, &err);
+	if (r == -1)
+		log_warn("old messages are not searched for now: %s", err.text);
+	s->indexed = r != 1;
+}
+
 /* What the log of another machine has, nobody cuts off here unseen. */
 static void
 log_head(struct store *s)
@@ -431,6 +468,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_policy_write(s);
 	store_expire(s);
 	store_keys_tick(s);
+	backfill(s);
 	log_head(s);
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);

@@ -77,6 +77,7 @@ struct store {
 	int64_t expiry_at;		/* clock_mono: then holds are looked at */
 	struct errand *errands;		/* approve.c */
 	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
+	bool indexed;			/* there is nothing older than the index of words */
 	int64_t head_at;		/* clock_mono: then the audit log's head is logged */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;

@@ -1,6 +1,7 @@
 /* store_control.c -- what people ask the store; requests and answers are JSON lines.
  *
- *	{"cmd":"trace","q":"TEXT","limit":N}	messages, newest first; last line {"v":1,"found":…}
+ *	{"cmd":"trace","q":"TEXT","limit":N,"before":"ID"}	messages, newest first (search_query.h); last line
+ *		{"v":1,"found":N,"more":BOOL,"partial":BOOL,"next":"ID or null"}; "unindexed" while old ones are missing
  *	{"cmd":"tail"}				events as they come, until the client closes
  *	{"cmd":"explain","id":"ID"}		the verdict record
  *	{"cmd":"journal.stats","hours":N}	recipients by status, kept messages that wait
@@ -24,6 +25,8 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/asked.h"
+#include "store/hours.h"
+#include "store/search.h"
 #include "store/tlsrpt.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
@@ -178,14 +181,20 @@ do_trace(struct asked *q, int fd)
 	struct err err = { 0 };
 	struct json j;
 	int64_t limit = jval_int(q->req, "limit", 20);
-	struct span text = jval_text(q->req, "q");
+	struct span text = jval_text(q->req, "q"), before = jval_text(q->req, "before");
+	uint64_t below = 0;
+	char id[ID_SIZE];
 
 	if (span_trim(text).n == 0) {
 		say_error(q, "trace wants something to look for");
 		return;
 	}
+	if (before.n && !id_parse(before, &below)) {
+		say_error(q, "`before` wants the id of a message");
+		return;
+	}
 	store_flush(q->s);	/* what came a moment ago is asked for most */
-	if (journal_trace(q->s->db, text, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
+	if (journal_trace(q->s->db, text, q->who.local ? NULL : &q->who, below, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
 	    (uint32_t)limit, reply_buf(q->reply), &res, &err) == -1) {
 		say_error(q, err.text);
 		return;
@@ -194,7 +203,21 @@ do_trace(struct asked *q, int fd)
 	json_kuint(&j, "found", res.found);
 	json_kbool(&j, "more", res.more);
 	json_kbool(&j, "partial", res.partial);
+	if (res.unindexed)
+		json_kbool(&j, "unindexed", true);
+	json_kcstr(&j, "next", res.more ? id_format(res.last, id) : NULL);
 	close_line(q->reply, &j);
+}
+
+/* A record names all recipients and what was found: it is the sender's side's, or of whoever sees all of
+ * them. */
+static int
+explain_sees(struct asked *q, uint64_t id, struct err *err)
+{
+	bool sender;
+	int r = search_sees(q->s->db, &q->who, id, &sender, err);
+
+	return r == 1 && !sender ? search_sees_whole(q->s->db, &q->who, id, err) : r;
 }
 
 static void
@@ -210,7 +233,9 @@ do_explain(struct asked *q, int fd)
 		return;
 	}
 	store_flush(q->s);
-	r = journal_record(q->s->db, id, q->arena, &record, &err);
+	r = explain_sees(q, id, &err);
+	if (r == 1)
+		r = journal_record(q->s->db, id, q->arena, &record, &err);
 	if (r != 1) {
 		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
