@@ -15,7 +15,7 @@
 #include "table.h"
 
 #define ATTEMPTS_KEPT 5		/* transcripts of a message */
-#define ZIP_FROM 2048		/* a record below it is stored as it is */
+#define ZIP_FROM 400		/* a record below it is stored as it is */
 
 /* What an event makes of a recipient; NULL: nothing. */
 static const char *
