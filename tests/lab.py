@@ -58,7 +58,7 @@ def wait_for(what, seconds=None, every=0.02, because=None):
             return value
         if time.monotonic() > end:
             logs = "".join("\n---- %s\n%s" % (p, tail(p, 40)) for l in LABS for p in glob.glob(l.path("posternd*.log")))
-            raise LabError("timed out waiting for " + (because or repr(what)) + logs)
+            raise LabError("timed out waiting for %s%s" % (because() if callable(because) else because or what, logs))
         time.sleep(every)
 
 

@@ -65,6 +65,12 @@ const char *auth_result_name(enum auth_result r);
 enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
 	SPAM_SOURCE_HEADER, SPAM_SOURCES };
 
+/* A word and how much it speaks for spam. */
+struct bayes_told {
+	struct span word;	/* "host:shop.example"; of what people wrote "word#1f2e3d4c", its hash */
+	double p;		/* 0 ham, 1 spam */
+};
+
 /* The facts of inbound mail beside the authentication results each say whether they are known:
  * a client that is on no list is not the same as one nobody looked up. A condition on what is
  * not known does not hold, turned by `not` or not. */
@@ -92,6 +98,10 @@ struct facts {
 				 * classes; empty: the policy's `classes` tell it from the score */
 	bool reputation_known;
 	uint8_t reputation;	/* of the client: 0 the worst, 100 the best */
+	bool bayes_known;	/* the classifier (bayes.h) has learnt enough to be asked */
+	uint8_t bayes;		/* per cent, rounded down: 0 ham, 100 spam */
+	const struct bayes_told *bayes_told;	/* why, for people; the strongest first */
+	size_t nbayes_told;
 	struct memberships members;
 };
 

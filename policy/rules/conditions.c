@@ -449,6 +449,7 @@ atom_ask(struct eval *e, const struct atom *a)
 	case ATOM_DNSBL:
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
+	case ATOM_BAYES:
 		return fact_ask(e, a);
 	}
 	return false;
@@ -638,6 +639,7 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_DNSBL:
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
+	case ATOM_BAYES:
 		return fact_why(e, a);
 	default:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": does not hold", SPAN_ARG(a->key)));

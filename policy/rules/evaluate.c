@@ -59,6 +59,8 @@ wake_facts(struct judge *j)
 		wake(p, flags + SIGNAL_SPAM, j->base);
 	if (f->reputation_known)
 		wake(p, flags + SIGNAL_REPUTATION, j->base);
+	if (f->bayes_known)
+		wake(p, flags + SIGNAL_BAYES, j->base);
 }
 
 static void

@@ -3,6 +3,7 @@
 
 #include "id.h"
 #include "json.h"
+#include "postern/bayes.h"
 #include "postern/url.h"
 #include "rules.h"
 
@@ -360,13 +361,36 @@ put_rating(struct json *j, const struct facts *f)
 	json_end_object(j);
 }
 
+static void
+put_bayes(struct json *j, const struct facts *f)
+{
+	json_key(j, "bayes");
+	if (!f->bayes_known) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_kuint(j, "spam", f->bayes);
+	json_kcstr(j, "says", bayes_says(f->bayes));
+	json_key(j, "clues");
+	json_array(j);
+	for (size_t i = 0; i < f->nbayes_told; i++) {
+		json_object(j);
+		json_kstr(j, "word", f->bayes_told[i].word);
+		json_kuint(j, "spam", (uint64_t)(f->bayes_told[i].p * 100 + 0.5));
+		json_end_object(j);
+	}
+	json_end_array(j);
+	json_end_object(j);
+}
+
 void
 facts_identity(const struct facts *f, struct json *j)
 {
 	static const char *const asks[DMARC_ASKS_COUNT] = { "none", "quarantine", "reject" };
 
 	if (!f->spf && !f->dkim && !f->dmarc && !f->arc && !f->dnsbl_known && !f->listed_known &&
-	    !f->spam_known && !f->reputation_known) {
+	    !f->spam_known && !f->reputation_known && !f->bayes_known) {
 		json_null(j);
 		return;
 	}
@@ -382,6 +406,7 @@ facts_identity(const struct facts *f, struct json *j)
 		json_uint(j, f->reputation);
 	else
 		json_null(j);
+	put_bayes(j, f);
 	put_known(j, "links", f->listed_known, f->listed_hosts, f->nlisted_hosts);
 	put_rating(j, f);
 	json_end_object(j);

@@ -135,6 +135,8 @@ fact_known(const struct atom *a, const struct facts *f)
 		return f->spam_known;
 	case ATOM_REPUTATION:
 		return f->reputation_known;
+	case ATOM_BAYES:
+		return f->bayes_known;
 	default:
 		return true;
 	}
@@ -150,6 +152,12 @@ listed(const struct spans *names, const struct facts *f)
 			if (span_eq_nocase(names->v[i], f->dnsbl[k]))
 				return true;
 	return false;
+}
+
+static bool
+in_range(const struct range *r, uint64_t v)
+{
+	return (!r->has_over || v > r->over) && (!r->has_under || v < r->under);
 }
 
 bool
@@ -178,8 +186,9 @@ fact_ask(const struct eval *e, const struct atom *a)
 				return true;
 		return false;
 	case ATOM_REPUTATION:
-		return (!a->reputation.has_over || f->reputation > a->reputation.over) &&
-		    (!a->reputation.has_under || f->reputation < a->reputation.under);
+		return in_range(&a->reputation, f->reputation);
+	case ATOM_BAYES:
+		return in_range(&a->reputation, f->bayes);
 	default:
 		ASSERT(!"a condition on facts");
 		return false;
@@ -209,6 +218,7 @@ fact_why(struct eval *e, const struct atom *a)
 	if (!fact_known(a, f))
 		return span_str(arena_printf(e->arena, SPAN_FMT ": not known: %s", SPAN_ARG(a->key),
 		    e->env->direction == DIRECTION_OUTBOUND ? "only inbound mail is asked for it" :
+		    a->kind == ATOM_BAYES ? "the classifier has not learnt enough" :
 		    "nothing has checked it"));
 	switch (a->kind) {
 	case ATOM_SCHEDULE:
@@ -225,6 +235,6 @@ fact_why(struct eval *e, const struct atom *a)
 		    spam_class_names[spam_class_of(e->p, f)], f->spam_score));
 	default:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": %u", SPAN_ARG(a->key),
-		    f->reputation));
+		    a->kind == ATOM_BAYES ? f->bayes : f->reputation));
 	}
 }

@@ -82,7 +82,8 @@ cancelled(const struct load *ld, const struct rule *r, const struct cond *c)
 static bool
 is_inbound_fact(enum atom_kind k)
 {
-	return k == ATOM_AUTH || k == ATOM_DNSBL || k == ATOM_SPAM || k == ATOM_REPUTATION;
+	return k == ATOM_AUTH || k == ATOM_DNSBL || k == ATOM_SPAM || k == ATOM_REPUTATION ||
+	    k == ATOM_BAYES;
 }
 
 static const char *

@@ -326,8 +326,8 @@ key_fn schedules_read, cond_schedule, test_now;
 /* load_facts.c */
 extern const char *const spam_names[];
 key_fn cond_arc, cond_dmarc_policy, fact_arc, fact_dmarc_policy;
-key_fn cond_spf, cond_dkim, cond_dmarc, cond_dnsbl, cond_spam, cond_reputation;
-key_fn fact_spf, fact_dkim, fact_dmarc, fact_dnsbl, fact_spam, fact_reputation, fact_score,
+key_fn cond_spf, cond_dkim, cond_dmarc, cond_dnsbl, cond_spam, cond_reputation, cond_bayes;
+key_fn fact_spf, fact_dkim, fact_dmarc, fact_dnsbl, fact_spam, fact_reputation, fact_bayes, fact_score,
     fact_symbols, fact_class, test_facts;
 bool parse_score(struct span s, double *v);
 struct cond spam_cond(struct load *ld, unsigned classes, bool negate);

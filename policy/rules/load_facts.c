@@ -220,24 +220,40 @@ cond_spam(struct load *ld, struct conf_node *n, void *obj)
 	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
-void
-cond_reputation(struct load *ld, struct conf_node *n, void *obj)
+/* A number of 0 to 100 that others found. */
+static void
+cond_hundred(struct load *ld, struct conf_node *n, struct conds *c, struct atom atom, unsigned fact,
+    const char *range)
 {
-	struct atom atom = { .kind = ATOM_REPUTATION, .key = SPAN_LIT("reputation") };
+	const char *name = arena_str(ld->a, atom.key);
 	struct range *r = &atom.reputation;
 	struct buf key;
 
 	if (!read_range(ld, n, false, r))
 		return;
 	if (r->over > 100 || r->under > 101) {
-		diag_at(ld->d, DIAG_ERROR, n, NULL, "a reputation is 0, the worst, to 100, the best");
+		diag_at(ld->d, DIAG_ERROR, n, NULL, "%s", range);
 		return;
 	}
-	missing(ld, n, FACT_REPUTATION);
-	key_begin(&key, "reputation");
+	missing(ld, n, fact);
+	key_begin(&key, name);
 	buf_printf(&key, "%d:%u,%d:%u", r->has_over, (unsigned)r->over, r->has_under,
 	    (unsigned)r->under);
-	conds_push(ld, obj, atom_intern(ld, &atom, &key));
+	conds_push(ld, c, atom_intern(ld, &atom, &key));
+}
+
+void
+cond_reputation(struct load *ld, struct conf_node *n, void *obj)
+{
+	cond_hundred(ld, n, obj, (struct atom){ .kind = ATOM_REPUTATION, .key = SPAN_LIT("reputation") },
+	    FACT_REPUTATION, "a reputation is 0, the worst, to 100, the best");
+}
+
+void
+cond_bayes(struct load *ld, struct conf_node *n, void *obj)
+{
+	cond_hundred(ld, n, obj, (struct atom){ .kind = ATOM_BAYES, .key = SPAN_LIT("bayes") },
+	    FACT_BAYES, "the classifier says 0, ham, to 100, spam");
 }
 
 /* --- facts for tests ------------------------------------------------------------------------- */
@@ -333,6 +349,18 @@ fact_reputation(struct load *ld, struct conf_node *n, void *obj)
 		return;
 	f->reputation_known = true;
 	f->reputation = (uint8_t)v;
+}
+
+void
+fact_bayes(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct facts *f = obj;
+	uint64_t v;
+
+	if (!conf_uint(ld->d, n, 0, 100, &v))
+		return;
+	f->bayes_known = true;
+	f->bayes = (uint8_t)v;
 }
 
 void

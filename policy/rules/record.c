@@ -74,7 +74,8 @@ put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 	wire_put(b, (uint64_t)f->spf | (uint64_t)f->dkim << 4 | (uint64_t)f->dmarc << 8 |
 	    (uint64_t)f->dnsbl_known << 12 | (uint64_t)f->spam_known << 13 |
 	    (uint64_t)f->reputation_known << 14 | (uint64_t)f->arc << 15 |
-	    (uint64_t)f->dmarc_asks << 19 | (uint64_t)f->spam_by << 21);
+	    (uint64_t)f->dmarc_asks << 19 | (uint64_t)f->spam_by << 21 |
+	    (uint64_t)f->bayes_known << 24);
 	if (f->dnsbl_known)
 		put_spans(b, f->dnsbl, f->ndnsbl);
 	if (f->spam_known) {
@@ -84,6 +85,8 @@ put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 	}
 	if (f->reputation_known)
 		wire_put(b, f->reputation);
+	if (f->bayes_known)
+		wire_put(b, f->bayes);
 	put_members(b, &f->members);
 }
 

@@ -83,7 +83,7 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->av_name = wire_get_span(w);
 	f->av_engine = wire_get_span(w);
 	f->av_part = wire_get_span(w);
-	packed = wire_get_max(w, 0xffffff);
+	packed = wire_get_max(w, 0x1ffffff);
 	f->spf = (enum auth_result)(packed & 15);
 	f->dkim = (enum auth_result)(packed >> 4 & 15);
 	f->dmarc = (enum auth_result)(packed >> 8 & 15);
@@ -92,6 +92,7 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->dnsbl_known = packed >> 12 & 1;
 	f->spam_known = packed >> 13 & 1;
 	f->reputation_known = packed >> 14 & 1;
+	f->bayes_known = packed >> 24;
 	f->arc = (enum auth_result)(packed >> 15 & 15);
 	f->dmarc_asks = (enum dmarc_asks)(packed >> 19 & 3);
 	f->spam_by = (enum spam_source)(packed >> 21 & 7);
@@ -106,6 +107,8 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	}
 	if (f->reputation_known)
 		f->reputation = (uint8_t)wire_get_max(w, 100);
+	if (f->bayes_known)
+		f->bayes = (uint8_t)wire_get_max(w, 100);
 	get_members(w, a, &f->members);
 }
 

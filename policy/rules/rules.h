@@ -83,7 +83,7 @@ enum atom_kind {
 	ATOM_ADDRESS, ATOM_CLIENT, ATOM_USER, ATOM_TLS, ATOM_LISTENER, ATOM_DIRECTION,
 	ATOM_RANGE, ATOM_TEXT, ATOM_HEADER, ATOM_FINDS, ATOM_FILE, ATOM_VIRUS,
 	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT, ATOM_SCHEDULE, ATOM_AUTH, ATOM_DNSBL,
-	ATOM_SPAM, ATOM_REPUTATION, ATOM_URL
+	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL
 };
 enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC,
 	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */ };
@@ -192,7 +192,7 @@ struct atom {
 		struct { const struct schedule *const *v; size_t n; } schedules;
 		struct { enum auth_fact fact; unsigned results; } auth;	/* 1 << AUTH_… */
 		struct { unsigned classes; struct spans symbols; } spam;	/* 1 << SPAM_… */
-		struct range reputation;
+		struct range reputation;	/* and ATOM_BAYES */
 	};
 };
 
@@ -315,7 +315,7 @@ struct rule {
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
 	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_ARC, SIGNAL_DNSBL, SIGNAL_SPAM,
-	SIGNAL_REPUTATION, SIGNAL_URLS, SIGNAL_FLAGS };
+	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_URLS, SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */

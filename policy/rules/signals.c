@@ -80,6 +80,10 @@ atom_wake(struct load *ld, const struct atom *a, struct wake *w)
 		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_REPUTATION);
 		w->rank = 7;
 		break;
+	case ATOM_BAYES:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_BAYES);
+		w->rank = 7;
+		break;
 	default:
 		break;
 	}

@@ -22,6 +22,10 @@ struct cli {
 	bool quiet;			/* `check`: say nothing when all is well */
 	bool list_files;		/* `check`: name the files the policy refers to */
 	struct config *conf;		/* NULL until loaded */
+	/* Instead of the control socket: a descriptor to read the answer from, or -1. NULL: the socket. */
+	int (*ask)(void *ctx, struct span request);
+	void *ask_ctx;
+	struct span as;			/* JSON, whom a request is made for; "" nobody else */
 };
 
 /* Reads and checks the configuration. Errors go to stderr as `postern check` shows them; NULL

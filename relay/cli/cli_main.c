@@ -52,6 +52,16 @@ const struct command commands[] = {
 	    "         [--discovery psl|tree-walk] [--sample N] [--dns IP:PORT] [-v]\n"
 	    "  the first word is the result; -v shows each question to the DNS. Exit status 0 for\n"
 	    "  `pass`. RESULT: is `pass:` unless given; --sample: 0 to 99, those below pct= count", cmd_auth },
+	{ "bayes", "the classifier that learns spam and ham from decisions",
+	    "bayes [status]\n"
+	    "bayes train spam|ham FILE|FOLDER|ID... [--count] [--yes]\n"
+	    "bayes forget FILE|FOLDER|ID... [--count] [--yes]\n"
+	    "bayes forget --all [--yes]\n"
+	    "bayes test FILE|FOLDER...\n"
+	    "bayes export [FILE]\n"
+	    "bayes import FILE [--yes]\n"
+	    "  FILE: a message or an mbox; FOLDER: a Maildir, or any with messages in it;\n"
+	    "  ID: of a message the store remembers", cmd_bayes },
 	{ "policy", "the rules: how they do, and what became of them when",
 	    "policy list\n"
 	    "policy show RULE|DETECTOR   (detector:NAME where a rule has that name too)\n"

@@ -350,6 +350,21 @@ put_antivirus(struct status_page *p)
 	buf_putc(o, '\n');
 }
 
+/* Until it judges, it says what it waits for. */
+static void
+put_bayes(struct status_page *p)
+{
+	const struct jval *b = jval_get(p->journal.v, "bayes");
+
+	if (!jval_is_object(b))
+		return;
+	buf_printf(&p->out, "  classifier: learnt %lld spam, %lld ham", (long long)jval_int(b, "spam", 0),
+	    (long long)jval_int(b, "ham", 0));
+	if (!jval_bool(b, "ready"))
+		buf_printf(&p->out, "; it judges from %lld each on", (long long)jval_int(b, "minimum", 0));
+	buf_putc(&p->out, '\n');
+}
+
 static void
 put_processes(struct status_page *p)
 {
@@ -454,6 +469,7 @@ cmd_status(int argc, char **argv, const struct cli *cli)
 			put_top(&p);
 			put_mail(&p);
 			put_antivirus(&p);
+			put_bayes(&p);
 			put_processes(&p);
 		}
 		page_flush(&p.out);

@@ -21,6 +21,7 @@ int cli_main(int argc, char **argv);
 
 int cmd_audit(int argc, char **argv, const struct cli *cli);
 int cmd_auth(int argc, char **argv, const struct cli *cli);
+int cmd_bayes(int argc, char **argv, const struct cli *cli);
 int cmd_directory(int argc, char **argv, const struct cli *cli);
 int cmd_diff(int argc, char **argv, const struct cli *cli);
 int cmd_dkim(int argc, char **argv, const struct cli *cli);

@@ -172,9 +172,16 @@ read_lines(struct reading *r, int fd)
 static int
 ask(struct reading *r, struct request *q)
 {
-	int fd = connect_to(r->cli, r->quiet), status;
+	const struct cli *cli = r->cli;
+	int fd, status;
 
+	if (cli->as.n) {
+		json_key(&q->j, "as");
+		json_raw(&q->j, cli->as);
+	}
 	json_end_object(&q->j);
+	fd = cli->ask == NULL ? connect_to(cli, r->quiet) : buf_failed(&q->b) ? -1 :
+	    cli->ask(cli->ask_ctx, buf_data(&q->b));
 	buf_putc(&q->b, '\n');
 	if (fd < 0) {
 		request_release(q);
@@ -183,7 +190,7 @@ ask(struct reading *r, struct request *q)
 	if (buf_failed(&q->b)) {
 		fputs("postern: the request is too long\n", stderr);
 		status = CLI_USAGE;
-	} else if (send_all(fd, buf_data(&q->b)) == -1) {
+	} else if (cli->ask == NULL && send_all(fd, buf_data(&q->b)) == -1) {
 		if (!r->quiet)
 			fputs("postern: posternd went away\n", stderr);
 		status = CLI_UNREACHABLE;

@@ -5,6 +5,7 @@
 #include "postern/policy.h"
 
 #define TEXT_MAX (1u << 20)
+#define CLUES_SHOWN 6
 
 /* "a+b": nothing at all where the list is empty. */
 static void
@@ -37,6 +38,24 @@ put_rating(struct buf *o, const struct jval *spam)
 	buf_puts(o, jval_count(list) ? ")" : "");
 }
 
+/* ", bayes=97% spam (host:shop.example 99, …)": its strongest words. */
+static void
+put_bayes(struct buf *o, const struct jval *bayes)
+{
+	const struct jval *v, *list = jval_get(bayes, "clues");
+
+	if (!jval_is_object(bayes))
+		return;
+	buf_printf(o, ", bayes=%lld%% ", (long long)jval_int(bayes, "spam", 0));
+	page_text(o, jval_text(bayes, "says"));
+	for (size_t i = 0; i < CLUES_SHOWN && (v = jval_at(list, i)) != NULL; i++) {
+		buf_puts(o, i ? ", " : " (");
+		page_text(o, jval_text(v, "word"));
+		buf_printf(o, " %lld", (long long)jval_int(v, "spam", 0));
+	}
+	buf_puts(o, jval_count(list) ? ")" : "");
+}
+
 void
 identity_put(struct buf *o, const struct jval *identity)
 {
@@ -59,6 +78,7 @@ identity_put(struct buf *o, const struct jval *identity)
 	put_names(o, ", dnsbl=", jval_get(identity, "dnsbl"));
 	if (jval_has(identity, "reputation"))
 		buf_printf(o, ", reputation=%lld", (long long)jval_int(identity, "reputation", 0));
+	put_bayes(o, jval_get(identity, "bayes"));
 	put_names(o, ", links=", jval_get(identity, "links"));
 	put_rating(o, jval_get(identity, "spam"));
 	buf_putc(o, '\n');

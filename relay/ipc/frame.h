@@ -15,7 +15,7 @@
 
 #define R(name) (1u << ROLE_##name)
 #define R_ANY (R(RECEIVER) | R(SCANNER) | R(SIGNER) | R(QUEUE) | R(DELIVERY) | R(STORE) | \
-	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY) | R(FETCHER) | R(READER))
+	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY) | R(FETCHER) | R(READER) | R(EDITOR))
 
 #define FRAME_SMALL (64u << 10)
 #define FRAME_BIG (4u << 20)	/* the hard bound of every body */
@@ -33,6 +33,7 @@
 	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \
 	X(POLICY, R(MASTER) | R(SCANNER), R(MASTER) | R(STORE), FRAME_SMALL, 1)	/* the policy in force: its archive */ \
 	X(ANTIVIRUS, R(SCANNER), R(MASTER), FRAME_SMALL, 0)	/* how it is: messages_antivirus.h */ \
+	X(BAYES, R(STORE) | R(MASTER), R(MASTER) | R(SCANNER), FRAME_SMALL, 1)	/* the classifier's model: messages_bayes.h */ \
 	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \
 	/* the way of a message */ \
 	X(IDENTIFY, R(RECEIVER), R(VERIFIER), FRAME_SMALL, 0)	/* messages_verify.h */ \
@@ -62,7 +63,7 @@
 	X(FOUND, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
 	X(MEMBERS, R(RECEIVER) | R(DELIVERY), R(DIRECTORY), FRAME_BIG, 0)	/* which of these are in which groups? */ \
 	X(MEMBERSHIPS, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
-	X(AS, R(CONSOLE), R(MASTER), FRAME_BIG, 1)		/* as CLIENT, for one who signed in: principal.h */ \
+	X(AS, R(CONSOLE) | R(EDITOR), R(MASTER), FRAME_BIG, 1)		/* as CLIENT, for one who signed in: principal.h */ \
 	X(APPROVE_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_approve.h */ \
 	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(EVENT, R(MASTER) | R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \

@@ -326,6 +326,7 @@ ENCODE(verdict)
 	}
 	enc_span(&e, m->record);
 	enc_span(&e, m->basis);
+	enc_span(&e, m->tokens);
 }
 DECODE(verdict)
 	m->unscannable = dec_enum(&d, 2);
@@ -365,7 +366,8 @@ DECODE(verdict)
 	}
 	m->record = dec_span(&d);
 	m->basis = dec_span(&d);
-	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX)
+	m->tokens = dec_span(&d);
+	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX || m->tokens.n > TOKENS_MAX)
 		d.bad = true;
 DECODED
 
@@ -374,13 +376,15 @@ ENCODE(basis)
 	enc_span(&e, m->basis);
 	enc_span(&e, m->limit);
 	enc_span(&e, m->limit_queue);
+	enc_span(&e, m->tokens);
 }
 DECODE(basis)
 	m->id = dec_u64(&d);
 	m->basis = dec_span(&d);
 	m->limit = dec_span(&d);
 	m->limit_queue = dec_span(&d);
-	if (m->id == 0 || m->basis.n == 0 || m->basis.n > BASIS_MAX)
+	m->tokens = dec_span(&d);
+	if (m->id == 0 || m->basis.n == 0 || m->basis.n > BASIS_MAX || m->tokens.n > TOKENS_MAX)
 		d.bad = true;
 DECODED
 

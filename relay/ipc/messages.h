@@ -55,6 +55,7 @@ struct msg_verdict {
 	size_t nnotices;
 	struct span record;	/* the JSON of verdict_explain, at most RECORD_MAX bytes */
 	struct span basis;	/* what it rests on: see postern/record.h; "" none */
+	struct span tokens;	/* what the classifier may learn of it: bayes_pack; "" nothing */
 };
 #define RECORD_MAX (256u << 10)
 
@@ -183,7 +184,9 @@ struct msg_basis {
 	uint64_t id;
 	struct span basis;	/* see postern/record.h */
 	struct span limit, limit_queue;	/* a limit that held it; "" none */
+	struct span tokens;	/* bayes_pack; "" none */
 };
+#define TOKENS_MAX (4 * 1024)
 #define BASIS_MAX ((256u << 10) + 8192)
 /* ---- POLICY: which policy is in force, and why; its archive (scanner/archive.h) comes as a file ---- */
 struct msg_policy {

@@ -51,8 +51,8 @@ principal_read(const struct jval *request, uint32_t uid, struct arena *a, struct
 	const struct jval *as = jval_get(request, "as"), *roles = jval_get(as, "roles");
 
 	*p = (struct principal){ .local = uid != UID_CONSOLE };
-	if (p->local)
-		return as == NULL ? 0 : err_set(err, EPERM, "as: the console alone may speak for others");
+	if (p->local)		/* a text is a command's own: held.approve's address */
+		return !jval_is_object(as) ? 0 : err_set(err, EPERM, "as: the console alone may speak for others");
 	p->name = jval_text(as, "name");
 	if (!jval_is_object(as) || p->name.n == 0)
 		return err_set(err, EINVAL, "as: no name");

@@ -18,7 +18,8 @@
 	X(AUTHENTICATOR, "authenticator", "_postern-authenticator") \
 	X(DIRECTORY, "directory", "_postern-directory") \
 	X(FETCHER, "fetcher", "_postern-fetcher") \
-	X(READER, "reader", "_postern-reader")
+	X(READER, "reader", "_postern-reader") \
+	X(EDITOR, "editor", "_postern-editor")
 
 enum role {
 	ROLE_NONE,

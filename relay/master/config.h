@@ -240,6 +240,14 @@ struct conf_filter {		/* of spam, outside */
 	struct span user;		/* spamd: whose preferences; empty: its own */
 };
 
+struct conf_bayes {		/* the classifier (postern/bayes.h) */
+	bool on;
+	uint32_t minimum;		/* 200: spam and ham each, before it judges */
+	uint32_t tokens;		/* 250,000 */
+	uint32_t delivered;		/* 10: of 100 that are delivered, how many it remembers */
+	int64_t remember;		/* 30d: as long a decision can be learnt or changed */
+};
+
 struct conf_verify {
 	uint32_t processes;		/* 1 */
 	int64_t timeout;		/* 20s for all that one message takes (RFC 7208, 4.6.4) */
@@ -298,6 +306,7 @@ struct conf_console {
 	struct ip ip;
 	uint16_t port;			/* 0: there is none */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
+	bool edits;			/* the policy may be edited in it */
 };
 
 struct config {
@@ -330,6 +339,7 @@ struct config {
 	struct conf_queue queue;
 	struct conf_verify verify;
 	struct conf_filter filter;
+	struct conf_bayes bayes;
 	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;

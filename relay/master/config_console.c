@@ -1,4 +1,4 @@
-/* config_console.c -- `console: {address, certificate, key, tls}`: the page behind links to approve.
+/* config_console.c -- `console: {address, certificate, key, tls, policy}`: the page behind links to approve.
  *
  * A decision goes over TLS. Without it the page is served to this machine alone, where a
  * reverse proxy may stand, and only when `tls: off` says so.
@@ -50,10 +50,11 @@ read_certificate(struct reader *r, const struct conf_node *map)
 void
 read_console(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "address", "certificate", "key", "tls", NULL };
+	static const char *const known[] = { "address", "certificate", "key", "tls", "policy", NULL };
 	static const char *const modes[] = { "off", "required", NULL };
+	static const char *const policies[] = { "show", "edit", NULL };
 	const struct conf_node *n;
-	int v = 1;
+	int v = 1, edits = 0;
 
 	if (map == NULL || (map->kind == CONF_SCALAR && span_is(map->text, "off")) ||
 	    !conf_want(r->d, map, CONF_MAP, "{address, certificate, key}"))
@@ -66,6 +67,10 @@ read_console(struct reader *r, const struct conf_node *map)
 	read_address(r, n);
 	if ((n = conf_get(map, "tls")))
 		conf_enum(r->d, n, modes, &v);
+	if ((n = conf_get(map, "policy")))
+		conf_enum(r->d, n, policies, &edits);
+	r->c->console.edits = edits == 1;
+	n = conf_get(map, "tls");
 	if (v == 1)
 		read_certificate(r, map);
 	else if (!ip_is_loopback(r->c->console.ip))

@@ -1,4 +1,5 @@
-/* config_filter.c -- postern.yaml: `antispam`, the spam filter that verifiers ask.
+/* config_filter.c -- postern.yaml: `antispam`, the spam filter that verifiers ask (for `bayes` see
+ * config_bayes.c).
  *
  *	antispam: {rspamd: "127.0.0.1:11333"}
  *	antispam: {spamd: {address: "127.0.0.1:783", timeout: 10s, max_size: 2MB, user: filter}}
@@ -44,9 +45,10 @@ read_one(struct reader *r, const struct conf_node *n, enum filter_kind kind, uin
 void
 read_filter(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "rspamd", "spamd", NULL };
+	static const char *const known[] = { "rspamd", "spamd", "bayes", NULL };
 	const struct conf_node *rspamd, *spamd;
 
+	read_bayes(r, map && map->kind == CONF_MAP ? conf_get(map, "bayes") : NULL);
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{rspamd: ADDRESS} or {spamd: ADDRESS}"))
 		return;
 	conf_check_keys(r->d, map, "antispam", known);

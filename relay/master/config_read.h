@@ -52,7 +52,8 @@ void read_reports(struct reader *r, const struct conf_node *map, bool postmaster
 void read_antivirus(struct reader *r, const struct conf_node *map);
 
 /* ---- config_verify.c ---- */
-/* `antispam`, in config_filter.c */
+/* `antispam`, in config_filter.c, and its `bayes`, in config_bayes.c */
+void read_bayes(struct reader *r, const struct conf_node *n);
 void read_filter(struct reader *r, const struct conf_node *map);
 void read_verify(struct reader *r, const struct conf_node *map);
 

@@ -49,7 +49,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
 	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 	{ "approval", ROLE_STORE }, { "audit", ROLE_STORE }, { "store", ROLE_STORE },
-	{ "tlsrpt", ROLE_STORE },
+	{ "tlsrpt", ROLE_STORE }, { "editor", ROLE_EDITOR }, { "bayes", ROLE_STORE },
 };
 
 static void
@@ -176,7 +176,7 @@ reload_wait(struct master *m, int fd, uint32_t uid)
 	w->fd = fd;
 	w->next = m->waiting;
 	m->waiting = w;
-	reload_begin(m, "reload", uid);
+	reload_begin(m, uid == UID_CONSOLE ? "console" : "reload", uid == UID_CONSOLE ? (uint32_t)-1 : uid);
 }
 
 void
@@ -242,7 +242,8 @@ hand_over(struct master *m, int fd, uint32_t uid, struct span request)
 		return;
 	}
 	if ((p = answering(m, cmd)) == NULL) {
-		answer_error(fd, span_starts(cmd, directory) && m->now.conf->ndirectories == 0 ?
+		answer_error(fd, span_starts(cmd, SPAN_LIT("editor")) && !m->now.conf->console.edits ?
+		    "policies are not edited here (`console: {policy: edit}` in postern.yaml)" : span_starts(cmd, directory) && m->now.conf->ndirectories == 0 ?
 		    "no directory is configured (`directory` in postern.yaml)" :
 		    "nobody answers this command now");
 		return;

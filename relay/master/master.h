@@ -96,6 +96,7 @@ struct master {
 	char *refused;		/* why the last reload was; NULL: it was not */
 	struct watch *watch;	/* files the policy refers to */
 	struct av_watch *av;	/* signatures of the antivirus */
+	struct { uint64_t generation, size; int fd; } bayes;	/* the classifier's model; fd 0: none */
 };
 
 /* processes.c */
@@ -115,6 +116,11 @@ void generation_listen(struct master *m, const struct generation *g);
 int history_seen(struct master *m, const struct proc *p, struct frame *f);
 void history_tell(struct master *m);	/* the store, if it is there */
 void history_forget(struct generation *g);
+
+/* bayes.c */
+/* The store's BAYES frame. -1: its body breaks the rules. */
+int bayes_published(struct master *m, const struct proc *p, struct frame *f);
+void bayes_tell(const struct master *m, struct proc *p);	/* a worker that became ready */
 
 /* reload.c */
 void reload_begin(struct master *m, const char *how, uint32_t uid);

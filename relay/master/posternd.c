@@ -221,7 +221,7 @@ stop_advance(struct master *m)
 	if (clock_mono() > m->stop_by)
 		for (struct proc *p = m->procs; p; p = p->next)
 			proc_kill(p);
-	retire_roles(m, R(RECEIVER) | R(DELIVERY));
+	retire_roles(m, R(RECEIVER) | R(DELIVERY) | R(CONSOLE) | R(EDITOR));
 	if (any(m, R(RECEIVER)))
 		return;
 	retire_roles(m, R(SCANNER) | R(READER) | R(SIGNER) | R(AUTHENTICATOR) | R(DIRECTORY) | R(VERIFIER));
@@ -230,7 +230,7 @@ stop_advance(struct master *m)
 	retire_roles(m, R(QUEUE));
 	if (any(m, R(QUEUE)))
 		return;
-	retire_roles(m, R(STORE));
+	retire_roles(m, R(STORE) | R(FETCHER));
 	if (m->procs == NULL || !any(m, ~0u))
 		event_base_loopbreak(m->base);
 }
@@ -424,7 +424,7 @@ role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
 		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops,
-		&fetcher_ops, &verifier_ops, &console_ops };
+		&fetcher_ops, &verifier_ops, &console_ops, &editor_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)

@@ -165,6 +165,7 @@ proc_ready(struct master *m, struct proc *p)
 		return;
 	p->state = PROC_READY;
 	log_debug("%s[%d] is ready", role_name(p->role), (int)p->pid);
+	bayes_tell(m, p);
 	if (has_peers(p))
 		proc_wire(m, p);
 	if (p->role == ROLE_STORE)
@@ -244,6 +245,8 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 		return av_watch_heard(m, p, f);
 	case FRAME_POLICY:
 		return history_seen(m, p, f);
+	case FRAME_BAYES:
+		return bayes_published(m, p, f);
 	case FRAME_AS:
 		return control_as(m, f);
 	case FRAME_WORKER:
@@ -485,6 +488,8 @@ wanted(const struct config *c, enum role role)
 		return c->ocr.on;
 	case ROLE_CONSOLE:
 		return c->console.port > 0;
+	case ROLE_EDITOR:
+		return c->console.edits;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

@@ -81,6 +81,7 @@ struct group {			/* recipients that get the same bytes: one entry of the queue *
 	bool notice;		/* a message of our own: */
 	struct span bytes;
 	uint64_t ticket;	/* open request; 0: none */
+	struct link *asked;	/* the signer that has it; NULL: it waits for one */
 	bool sent, accepted;
 };
 
@@ -102,6 +103,7 @@ struct message {
 	struct message *next_done;
 	struct message *prev_wait, *next_wait;	/* for a scanner */
 	enum message_state state;
+	uint8_t signers_gone;		/* while they had it */
 	uint64_t id;
 	uint64_t conn;			/* whose it is; 0: it has gone */
 	struct smtp_transaction *t;	/* from the end of data on */
@@ -169,7 +171,9 @@ int messages_memberships(struct messages *all, struct frame *f, int64_t now);
 /* next: who is asked from now on; NULL: nobody. */
 void messages_directory_down(struct messages *all, const struct link *down, struct link *next,
     int64_t now);
-void messages_signer_down(struct messages *all);
+/* The signer from now on (NULL: none); gone: one that has ended, or NULL. Messages that wait for a signature are
+ * handed on. */
+void messages_signer(struct messages *all, struct link *signer, const struct link *gone);
 void messages_queue_down(struct messages *all);
 void messages_tick(struct messages *all, int64_t now);
 void messages_settle(struct messages *all);

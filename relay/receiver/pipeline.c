@@ -22,6 +22,8 @@
 #include "receiver/verifiers.h"
 
 #define SIGN_TIMEOUT (30 * US_PER_SEC)
+#define SIGNER_TIMEOUT (5 * US_PER_SEC)	/* to be there at all */
+#define SIGNERS_GONE_MAX 2	/* that ended while they had a message */
 #define SUBMIT_TIMEOUT (120 * US_PER_SEC)
 
 /* ---- sending ---- */
@@ -122,6 +124,7 @@ submit(struct message *m, int64_t now)
 			return;
 		}
 		g->ticket = ticket_open(m->all->tickets, m, now + SUBMIT_TIMEOUT);
+		ASSERT(buf_size(&m->all->scratch) == 0);
 		submit_encode(&m->all->scratch, &msg);
 		if (message_send_body(m, m->all->queue, FRAME_SUBMIT, g->ticket, &msg.payload) == -1) {
 			message_finish(m, 452, "4.3.1 the spool cannot take more now");
@@ -147,6 +150,28 @@ leaves(const struct group *g)
 	return false;
 }
 
+/* Hands a group to the signer, or leaves it waiting for the next one. false: the message is answered. */
+static bool
+ask_signer(struct message *m, struct group *g)
+{
+	struct msg_sign msg = { .id = g->id, .domain = g->sign_domain };
+	struct err err;
+
+	g->asked = m->all->signer;
+	if (g->asked == NULL)
+		return true;
+	if (group_payload(m, g, SPAN_LIT(""), &msg.payload, &err) == -1) {
+		message_finish(m, 451, "4.3.0 the message cannot be changed as the policy asks");
+		return false;
+	}
+	sign_encode(&m->all->scratch, &msg);
+	if (message_send_body(m, g->asked, FRAME_SIGN, g->ticket, &msg.payload) == -1) {
+		message_finish(m, 451, "4.3.0 the signer is not available, try again later");
+		return false;
+	}
+	return true;
+}
+
 void
 message_sign(struct message *m, int64_t now)
 {
@@ -154,23 +179,13 @@ message_sign(struct message *m, int64_t now)
 
 	for (size_t i = 0; i < m->ngroups; i++) {
 		struct group *g = &m->groups[i];
-		struct msg_sign msg = { .id = g->id, .domain = g->sign_domain };
-		struct err err;
 
 		if (g->sign_domain.n == 0 || !leaves(g))
 			continue;
-		if (group_payload(m, g, SPAN_LIT(""), &msg.payload, &err) == -1) {
-			message_finish(m, 451, "4.3.0 the message cannot be changed as the policy asks");
-			return;
-		}
-		g->ticket = ticket_open(m->all->tickets, m, now + SIGN_TIMEOUT);
+		g->ticket = ticket_open(m->all->tickets, m, now + (m->all->signer ? SIGN_TIMEOUT : SIGNER_TIMEOUT));
 		any = true;
-		sign_encode(&m->all->scratch, &msg);
-		if (m->all->signer == NULL || message_send_body(m, m->all->signer, FRAME_SIGN, g->ticket,
-		    &msg.payload) == -1) {
-			message_finish(m, 451, "4.3.0 the signer is not available, try again later");
+		if (!ask_signer(m, g))
 			return;
-		}
 	}
 	m->state = MESSAGE_SIGN;
 	if (!any)
@@ -489,11 +504,36 @@ fail_state(struct messages *all, enum message_state state, const char *text)
 	}
 }
 
-void
-messages_signer_down(struct messages *all)
+/* Groups whose signer is `gone` (NULL: that have none) are handed to the one there is now. A message that has
+ * seen two of them end may be what ends them. */
+static void
+sign_again(struct messages *all, const struct link *gone)
 {
-	all->signer = NULL;
-	fail_state(all, MESSAGE_SIGN, "4.3.0 the signer is not available, try again later");
+	struct message *m, *next;
+
+	for (m = all->first; m; m = next) {
+		bool concerned = false;
+
+		next = m->next;
+		if (m->state != MESSAGE_SIGN)
+			continue;
+		for (size_t i = 0; i < m->ngroups; i++)
+			concerned |= m->groups[i].ticket && m->groups[i].asked == gone;
+		if (concerned && gone && ++m->signers_gone == SIGNERS_GONE_MAX) {
+			message_finish(m, 451, "4.3.0 the signer is not available, try again later");
+			continue;
+		}
+		for (size_t i = 0; concerned && i < m->ngroups; i++)
+			if (m->groups[i].ticket && m->groups[i].asked == gone && !ask_signer(m, &m->groups[i]))
+				break;
+	}
+}
+
+void
+messages_signer(struct messages *all, struct link *signer, const struct link *gone)
+{
+	all->signer = signer;
+	sign_again(all, gone);
 }
 
 void

@@ -295,7 +295,8 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 		rx->messages.queue = l;
 		break;
 	case ROLE_SIGNER:
-		rx->messages.signer = l;
+		newest_add(&rx->signers, l);
+		messages_signer(&rx->messages, newest_get(&rx->signers), NULL);
 		break;
 	case ROLE_STORE:
 		rx->store = l;
@@ -337,8 +338,8 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		counter_add(COUNTER_VERIFIER_DEATHS, verifiers_down(rx->messages.verifiers, l, clock_mono()));
 	else if (l == rx->messages.queue)
 		messages_queue_down(&rx->messages);
-	else if (l == rx->messages.signer)
-		messages_signer_down(&rx->messages);
+	else if (newest_remove(&rx->signers, l))
+		messages_signer(&rx->messages, newest_get(&rx->signers), l);
 	else if (l == rx->store)
 		rx->store = NULL;
 	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)

@@ -56,7 +56,7 @@ struct receiver {
 	uint64_t last_conn;
 	struct conn *first, *doomed;
 	struct link *store;
-	struct newest directories;
+	struct newest directories, signers;
 	struct logins *logins;
 	struct asking *asking;
 	size_t nscanners;

@@ -60,6 +60,7 @@ journal_send(struct receiver *rx, const struct msg_event *ev)
 		counter_add(COUNTER_EVENTS_LOST, 1);
 		return;
 	}
+	ASSERT(buf_size(b) == 0);
 	event_encode(b, ev);
 	if (buf_failed(b) || link_send(rx->store, FRAME_EVENT, 0, buf_data(b), -1) == -1)
 		counter_add(COUNTER_EVENTS_LOST, 1);
@@ -100,7 +101,8 @@ journal_refused(struct receiver *rx, const struct envelope *env, const struct re
 void
 journal_basis(struct receiver *rx, const struct message *m)
 {
-	struct msg_basis msg = { m->id, m->verdict.basis, m->t->hold_rule, m->t->hold };
+	struct msg_basis msg = { m->id, m->verdict.basis, m->t->hold_rule, m->t->hold,
+		m->verdict.tokens };
 	struct buf *b = &rx->messages.scratch;
 
 	if (msg.basis.n == 0)

@@ -54,12 +54,37 @@ open_beneath(int dirfd, const char *path)
 	return fd;
 }
 
+/* What the overlay says of a file; NULL: nothing. */
+static const struct overlay_file *
+overlaid(const struct policy_folder *f, const char *path)
+{
+	size_t skip = f->within ? strlen(f->within) : 0;
+
+	for (size_t i = 0; f->over && i < f->over->n; i++) {
+		struct span name = f->over->files[i].name;
+
+		if ((skip == 0 || span_starts(name, span_str(f->within))) && span_is(span_from(name, skip), path))
+			return &f->over->files[i];
+	}
+	return NULL;
+}
+
 static int
 read_beneath(struct policy_folder *f, const char *path, size_t max, struct span *text, struct err *err)
 {
-	int fd = open_beneath(f->fd, path), rc;
+	const struct overlay_file *o = overlaid(f, path);
 	struct stat st;
+	int fd, rc;
 
+	if (o && o->text.n > max)
+		return err_set(err, EFBIG, "%s is longer than %zu bytes", path, max);
+	if (o && !o->gone) {
+		*text = o->text;
+		return 0;
+	}
+	if (o)
+		errno = ENOENT;
+	fd = o ? -1 : open_beneath(f->fd, path);
 	if (fd == -1) {
 		if (errno == EXDEV)
 			return err_set(err, EXDEV, "%s leads out of the policy folder", path);
@@ -150,11 +175,13 @@ read_index(void *ctx, struct span path, struct span key_path, struct policy_inde
 	for (int i = 0; i < 2 && rc == 0; i++) {
 		if (!stays_inside(span_str(names[i])))
 			rc = err_set(err, EXDEV, "%s is not within the policy folder", names[i]);
-		else if ((fds[i] = open_beneath(f->fd, names[i])) == -1)
+		else if ((fds[i] = open_beneath(f->fd, names[i])) == -1 && i == 1 && f->over && errno == EACCES)
+			out->header_only = true;
+		else if (fds[i] == -1)
 			rc = errno == EXDEV ? err_set(err, EXDEV, "%s leads out of the policy folder", names[i]) :
 			    err_errno(err, "%s", names[i]);
 	}
-	if (rc == 0)
+	if (rc == 0 && fds[1] != -1)
 		rc = edm_key_load_fd(fds[1], names[1], out->key, err);
 	if (rc == 0)
 		rc = index_map(fds[0], names[0], &out->bytes, err);
@@ -179,6 +206,38 @@ by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+static int
+by_source_name(const void *a, const void *b)
+{
+	return strcmp(((const struct policy_source *)a)->name, ((const struct policy_source *)b)->name);
+}
+
+/* Files of this folder that the overlay alone has. files: as many more fit. */
+static void
+add_overlay(const struct policy_folder *f, const char *shown, const char *ending,
+    struct policy_source *files, size_t *nfiles)
+{
+	size_t skip = f->within ? strlen(f->within) : 0, was = *nfiles;
+
+	for (size_t i = 0; f->over && i < f->over->n; i++) {
+		const struct overlay_file *o = &f->over->files[i];
+		struct span rest = span_from(o->name, skip);
+		char *name;
+		bool known = false;
+
+		if (o->gone || (skip && !span_starts(o->name, span_str(f->within))) ||
+		    span_find(rest, '/') < rest.n || !span_ends_nocase(rest, span_str(ending)))
+			continue;
+		name = arena_printf(f->arena, "%s/" SPAN_FMT, shown, SPAN_ARG(rest));
+		for (size_t k = 0; k < was && !known; k++)
+			known = strcmp(files[k].name, name) == 0;
+		if (!known)
+			files[(*nfiles)++] = (struct policy_source){ .name = name, .text = o->text };
+	}
+	if (*nfiles > was)
+		qsort(files, *nfiles, sizeof(*files), by_source_name);
+}
+
 bool
 policy_folder_sources(struct policy_folder *f, const char *shown, const char *ending,
     struct diags *d, struct policy_source **files, size_t *nfiles)
@@ -188,7 +247,7 @@ policy_folder_sources(struct policy_folder *f, const char *shown, const char *en
 	bool good = n >= 0 && n <= POLICY_FILES_MAX;
 	struct err err;
 
-	*files = arena_array(f->arena, good ? (size_t)n : 1, sizeof(**files));
+	*files = arena_array(f->arena, (good ? (size_t)n : 1) + (f->over ? f->over->n : 0), sizeof(**files));
 	*nfiles = 0;
 	if (n < 0)
 		diag_at(d, DIAG_ERROR, NULL, NULL, "%s: %s", shown, strerror(errno));
@@ -197,8 +256,9 @@ policy_folder_sources(struct policy_folder *f, const char *shown, const char *en
 		    POLICY_FILES_MAX);
 	for (int i = 0; i < n; i++) {
 		struct policy_source *s = &(*files)[*nfiles];
+		const struct overlay_file *o = overlaid(f, names[i]->d_name);
 
-		if (good && span_ends_nocase(span_str(names[i]->d_name), span_str(ending))) {
+		if (good && !(o && o->gone) && span_ends_nocase(span_str(names[i]->d_name), span_str(ending))) {
 			s->name = arena_printf(f->arena, "%s/%s", shown, names[i]->d_name);
 			if (read_beneath(f, names[i]->d_name, POLICY_FILE_MAX, &s->text, &err) == -1)
 				diag_at(d, DIAG_ERROR, NULL, NULL, "%s: %s", shown, err.text);
@@ -208,6 +268,8 @@ policy_folder_sources(struct policy_folder *f, const char *shown, const char *en
 		free(names[i]);
 	}
 	free(names);
+	if (good)
+		add_overlay(f, shown, ending, *files, nfiles);
 	return good;
 }
 
@@ -258,6 +320,8 @@ missing_facts(const struct config *conf)
 		known |= FACT_LISTED;
 	if (known && conf->filter.kind != FILTER_NONE)
 		known |= FACT_SPAM;
+	if (conf->bayes.on)
+		known |= FACT_BAYES;
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;
@@ -267,9 +331,10 @@ missing_facts(const struct config *conf)
 /* only: a single file of the folder, or NULL for all. */
 static struct policy *
 load_from(const char *dir, const char *shown, const char *only, const struct config *conf,
-    bool limits_only, struct arena *a, struct diags *d, struct policy_parts *parts)
+    bool limits_only, struct arena *a, struct diags *d, struct policy_parts *parts,
+    const struct policy_overlay *over)
 {
-	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts };
+	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts, .over = over };
 	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
 		.read_index = read_index, .release_index = index_unmap,
 		.ctx = &f, .now = clock_real(), .facts_missing = conf ? missing_facts(conf) : FACTS_INBOUND,
@@ -303,7 +368,7 @@ struct policy *
 policy_load_dir(const char *dir, const char *dir_shown, const struct config *conf,
     bool limits_only, struct arena *a, struct diags *d)
 {
-	return load_from(dir, dir_shown, NULL, conf, limits_only, a, d, NULL);
+	return load_from(dir, dir_shown, NULL, conf, limits_only, a, d, NULL, NULL);
 }
 
 struct policy *
@@ -314,7 +379,7 @@ policy_load_file(const char *path, const struct config *conf, struct arena *a, s
 	    arena_str(a, span_make(path, (size_t)(slash - path)));
 
 	return load_from(dir, arena_str(a, span_str(path)), slash ? slash + 1 : path, conf, false, a,
-	    d, NULL);
+	    d, NULL, NULL);
 }
 
 static const char *
@@ -336,5 +401,12 @@ policy_load_parts(const struct config *conf, struct arena *a, struct diags *d,
     struct policy_parts *parts)
 {
 	*parts = (struct policy_parts){ 0 };
-	return load_from(conf->policy_dir, shown(conf), NULL, conf, false, a, d, parts);
+	return load_from(conf->policy_dir, shown(conf), NULL, conf, false, a, d, parts, NULL);
+}
+
+struct policy *
+policy_load_overlay(const struct config *conf, const struct policy_overlay *over, struct arena *a,
+    struct diags *d)
+{
+	return load_from(conf->policy_dir, shown(conf), NULL, conf, false, a, d, NULL, over);
 }

@@ -26,11 +26,27 @@ struct policy *policy_load_file(const char *path, const struct config *conf, str
 struct policy *policy_load_conf(const struct config *conf, bool limits_only, struct arena *a,
     struct diags *d);
 
+/* Texts in the place of files of the folder: a policy as it would be. */
+struct policy_overlay {
+	struct overlay_file {
+		struct span name;	/* relative to the policy's folder */
+		struct span text;
+		bool gone;		/* as if it were not there */
+	} *files;
+	size_t n;
+};
+/* policy_load_conf as it would be with those. A key of an index that may not be read by the caller is no
+ * error: such a detector finds nothing, and says undecided. */
+struct policy *policy_load_overlay(const struct config *conf, const struct policy_overlay *over,
+    struct arena *a, struct diags *d);
+
 /* A folder whose files are read by relative path, and nothing outside it. */
 struct policy_folder {
 	int fd;
 	struct arena *arena;	/* texts lie here */
 	struct policy_parts *parts;	/* each list that is read is noted here; NULL: nowhere */
+	const struct policy_overlay *over;	/* NULL: none */
+	const char *within;	/* of the overlay's names: this folder's own, as "tests/"; NULL: the policy's */
 };
 int policy_folder_open(struct policy_folder *f, const char *dir, struct arena *a, struct err *err);
 void policy_folder_close(struct policy_folder *f);

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "postern/record.h"
 #include "scanner/clamd.h"
+#include "scanner/classify.h"
 #include "scanner/index_map.h"
 #include "scanner/load_policy.h"
 #include "scanner/scan.h"
@@ -121,6 +122,8 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 	if (out->facts.now == 0)
 		out->facts.now = clock_real();
 	anatomy_build(a, raw, &limits, &out->anatomy);
+	if (j->bayes.head && env->direction == DIRECTION_INBOUND)
+		classify(&j->bayes, &out->anatomy, j->words, a, &out->facts, &out->tokens);
 	out->ms.anatomy = ms_since(&at);
 	stamps_look(j->stamps, j->antivirus, env, raw, out->facts.now, a, &seen);
 	out->stamp_accepted = seen.accepted;

@@ -7,6 +7,7 @@
 #define SCANNER_SCAN_H
 
 #include "ipc/messages.h"
+#include "postern/bayes.h"
 #include "postern/policy.h"
 #include "scanner/antivirus.h"
 #include "scanner/archive.h"
@@ -17,6 +18,8 @@ struct judge {
 	struct antivirus_dial dial;	/* how clamd is reached; none: directly */
 	struct stamps *stamps;		/* NULL: none are made or believed */
 	const struct picture_reader *pictures;	/* NULL: text in pictures is not read */
+	struct bayes_model bayes;	/* head NULL: the classifier is off, or not there yet */
+	bool words;			/* its clues may be told in words: the asker has the message */
 	struct arena *arena;		/* of the policy */
 	struct policy_parts parts;	/* what it was made from */
 };
@@ -25,6 +28,7 @@ struct judgement {
 	struct anatomy anatomy;
 	struct facts facts;
 	struct verdict verdict;
+	struct bayes_tokens tokens;	/* inbound, with a model: what it consists of to the classifier */
 	struct explain_times ms;
 	const char *trouble;	/* for the log: why nothing could be judged; "" */
 	bool stamped, stamp_accepted, stamp_refused;

@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -27,8 +28,10 @@
 #include "clock.h"
 #include "fs.h"
 #include "ipc/messages_antivirus.h"
+#include "ipc/messages_bayes.h"
 #include "log.h"
 #include "postern/record.h"
+#include "scanner/classify.h"
 #include "scanner/pictures.h"
 #include "scanner/worker.h"
 
@@ -52,6 +55,7 @@ struct worker {
 	size_t npeers;
 	struct arena *arena;		/* of one message */
 	struct buf answer;
+	size_t model_size;		/* mapped: of the classifier's model */
 	bool ill;			/* the antivirus: the master was told so */
 	struct pictures pictures;
 	struct picture_reader reader;
@@ -232,6 +236,7 @@ encode_answer(struct worker *w, const struct envelope *env, const struct judgeme
 	bool fits = true;
 
 	judgement_message(ju, record, w->arena, &m);
+	m.tokens = classify_remember(&w->env->judge.bayes, env, &ju->verdict, &ju->tokens, w->arena);
 	buf_reset(&w->answer);
 	verdict_encode(&w->answer, &m);
 	for (size_t i = 0; i < m.nvariants && fits; i++)
@@ -334,6 +339,38 @@ on_scan(struct worker *w, struct peer *p, struct frame *f)
 
 /* ---- the master ---- */
 
+/* The classifier's model, in place of the one before. What cannot be mapped leaves that one. */
+static int
+take_model(struct worker *w, struct frame *f)
+{
+	struct bayes_model *now = &w->env->judge.bayes, m;
+	struct msg_bayes msg;
+	struct err err;
+	uint64_t size;
+	void *p;
+
+	if (bayes_decode(f->body, f->fd, w->arena, &msg) == -1)
+		return -1;
+	if (!w->env->conf->bayes.on)
+		return 0;
+	if (fs_memfd_check(f->fd, &size, &err) == -1 || size != msg.size) {
+		log_error("the classifier's model is not as it was announced");
+		return 0;
+	}
+	p = mmap(NULL, size, PROT_READ, MAP_SHARED, f->fd, 0);
+	if (p == MAP_FAILED || !bayes_model_read(span_make(p, size), &m)) {
+		log_error("the classifier's model cannot be read");
+		if (p != MAP_FAILED)
+			munmap(p, size);
+		return 0;
+	}
+	if (now->head)
+		munmap((void *)(uintptr_t)now->head, w->model_size);
+	*now = m;
+	w->model_size = size;
+	return 0;
+}
+
 static int
 on_control(struct worker *w, struct frame *f)
 {
@@ -344,6 +381,8 @@ on_control(struct worker *w, struct frame *f)
 		retiring = 1;
 		return 0;
 	}
+	if (f->type == FRAME_BAYES)
+		return take_model(w, f);
 	if (f->type != FRAME_PEER)
 		return f->type == FRAME_GO ? 0 : -1;
 	if (peer_decode(f->body, f->fd, w->arena, &m) == -1 || f->fd == -1)

@@ -13,7 +13,7 @@
 #include "postern/err.h"
 #include "postern/span.h"
 
-#define DB_VERSION 7			/* PRAGMA user_version */
+#define DB_VERSION 8			/* PRAGMA user_version */
 #define DB_APPLICATION 0x50737472	/* PRAGMA application_id: "Pstr" */
 
 struct db;

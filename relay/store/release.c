@@ -18,6 +18,7 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/audit.h"
+#include "store/bayes.h"
 #include "store/store.h"
 
 #define FLIGHTS_MAX 16			/* of one act, waiting for the queue */
@@ -308,6 +309,8 @@ arrived(struct act *a, const struct kept *k, uint64_t new_id, bool reject, struc
 {
 	if (kept_done(a->s->db, k->kid, err) == -1)
 		return -1;
+	if (!reject)
+		bayes_decided(a->s, k, BAYES_HAM, a->resume ? k->by : a->by);
 	journal(a, k, reject ? EVENT_REJECTED : EVENT_RELEASED, new_id,
 	    reject ? reject_text(a, k, scratch) : (struct span){ 0 });
 	line(a, k->id, reject ? "rejected" : "released", new_id, NULL);

@@ -124,8 +124,24 @@ static const char *const steps[DB_VERSION] = {
 	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
 	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
 	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
+	[4] =	/* what the classifier has learnt, and of which messages (bayes_db.h) */
+	"CREATE TABLE bayes_token("
+	" token INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
+	" day INTEGER NOT NULL);"	/* since 1970, learnt last */
+	"CREATE TABLE bayes_total("
+	" one INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
+	" since INTEGER NOT NULL);"
+	"CREATE TABLE bayes_message("
+	" id INTEGER PRIMARY KEY,"	/* of a message; negative: a hash of a file */
+	" time INTEGER NOT NULL,"
+	" learnt INTEGER NOT NULL,"	/* enum bayes_class */
+	" by TEXT, source TEXT, decided INTEGER,"
+	" tokens BLOB);"		/* bayes_pack; NULL: too long ago to be changed */
+	"CREATE INDEX bayes_message_time ON bayes_message(time);"
+	"CREATE INDEX bayes_message_by ON bayes_message(by, decided) WHERE by IS NOT NULL;"
+	"CREATE INDEX bayes_message_source ON bayes_message(source, decided) WHERE source IS NOT NULL;",
 	/* Who changed what (audit.h). A number is used once, also after rows were deleted at the end. */
-	[4] =
+	[5] =
 	"CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
 	" who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,"
 	" key INTEGER NOT NULL,"	/* keyring_number; 0 none */
@@ -134,11 +150,11 @@ static const char *const steps[DB_VERSION] = {
 	" SELECT RAISE(ABORT, 'the audit log is not changed'); END;"
 	"CREATE TABLE audit_base(one INTEGER PRIMARY KEY CHECK(one=1), seq INTEGER NOT NULL,"
 	" hash BLOB NOT NULL, key INTEGER NOT NULL, mac BLOB NOT NULL);",
-	[5] =	/* what the store remembers of itself */
+	[6] =	/* what the store remembers of itself */
 	"CREATE TABLE setting(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;",
 	/* Searches have an index of words (search.h), which is made for what is there little by little;
 	 * indexes over addresses and domains cost more than all else when events are written. */
-	[6] =
+	[7] =
 	"CREATE TABLE search_week(week INTEGER PRIMARY KEY,"	/* there are search_N and replies_N */
 	" gone INTEGER NOT NULL DEFAULT 0);"	/* being deleted: not to be searched */
 	"INSERT INTO setting(name, value) SELECT 'search_from', max(id)+1 FROM message HAVING max(id) IS NOT NULL;"

@@ -24,6 +24,7 @@
 #include "store/hours.h"
 #include "store/keyring.h"
 #include "store/search.h"
+#include "store/bayes.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
@@ -262,6 +263,8 @@ take_basis(struct store *s, struct frame *f)
 
 	if (basis_decode(f->body, f->fd, s->scratch, &m) == -1)
 		return -1;
+	if (bayes_take(s, m.id, m.tokens) && !s->batch.failing)
+		arm(s->flush, BATCH_US);
 	if (s->rt->conf->journal_records == 0)
 		return 0;
 	if (bases_add(&s->bases, &m) == -1)
@@ -308,6 +311,8 @@ batch_write(struct store *s, int64_t *numbers, struct err *err)
 		r = hours_write(s->db, hours, err);
 	if (r == 0)
 		r = basis_write(s->db, &s->bases, err);
+	if (r == 0)
+		r = bayes_write(s, err);
 	search_batch_free(&index);
 	free(hours);
 	if (r == -1) {
@@ -337,7 +342,7 @@ store_flush(struct store *s)
 	struct err err;
 
 	evtimer_del(s->flush);
-	if (b->n == 0 && s->bases.n == 0)
+	if (b->n == 0 && s->bases.n == 0 && !bayes_waits(s))
 		return 0;
 	store_settle(s);
 	numbers = calloc(b->n + 1, sizeof(*numbers));
@@ -358,6 +363,7 @@ store_flush(struct store *s)
 	if (s->bases.n && basis_tidy(s->db, &err) == -1)
 		log_warn("verdict records cannot be packed: %s", err.text);
 	bases_reset(&s->bases);
+	bayes_written(s);
 	for (size_t i = 0; s->tails && i < b->n; i++)
 		if (numbers[i])
 			store_tell(s, &b->events[i], numbers[i]);
@@ -465,6 +471,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	act_tick(s);
 	approve_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
+	bayes_tick(s);
 	store_policy_write(s);
 	store_expire(s);
 	store_keys_tick(s);
@@ -484,6 +491,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	reports_flush(s->tls);
 	store_policy_write(s);
 	store_tails_end(s);
+	bayes_end(s);
 	db_close(&s->db);
 	keyring_free(&s->keys);
 	runtime_finish(s->rt);
@@ -514,6 +522,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->leave = evtimer_new(rt->base, on_leave, s);
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
+	bayes_begin(s);
 	arm(s->tick, TICK_US);
 	return 0;
 }
@@ -654,5 +663,6 @@ const struct role_ops store_ops = {
 	.frame = store_frame,
 	.client = store_client,
 	.policy = store_policy,
+	.reconfigured = bayes_reconfigured,
 	.retire = store_retire,
 };

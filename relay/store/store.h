@@ -82,6 +82,7 @@ struct store {
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
+	struct bayes_book *bayes;	/* NULL: the classifier is off */
 };
 
 /* store.c */

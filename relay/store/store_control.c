@@ -27,6 +27,7 @@
 #include "store/asked.h"
 #include "store/hours.h"
 #include "store/search.h"
+#include "store/bayes.h"
 #include "store/tlsrpt.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
@@ -278,6 +279,7 @@ do_stats(struct asked *q, int fd)
 	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1) {
 		say_error(q, err.text);
 	} else {
+		bayes_json(q->s, &j);
 		json_end_object(&j);
 		buf_span(reply_buf(q->reply), buf_data(&b));
 		buf_putc(reply_buf(q->reply), '\n');
@@ -543,6 +545,8 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
 		reports_client(q.s->tls, v, q.reply);
 		q.reply = NULL;
+	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
+		bayes_client(&q);
 	} else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
 		say_error(&q, "the store knows no such command");
 	else

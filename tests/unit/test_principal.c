@@ -31,7 +31,8 @@ test_who_may_ask_for_whom(void **state)
 	assert_true(p.local && principal_sees_all(&p) && principal_is(&p, PRINCIPAL_BIT(REVIEWER)));
 	assert_int_equal(from_json("{\"cmd\":\"x\",\"as\":{\"name\":\"a\",\"roles\":[\"admin\"]}}", 0, &p, &err), -1);
 	assert_non_null(strstr(err.text, "the console alone"));
-	assert_int_equal(from_json("{\"cmd\":\"x\",\"as\":null}", 0, &p, &err), -1);
+	assert_int_equal(from_json("{\"cmd\":\"x\",\"as\":\"a@b.example\"}", 0, &p, &err), 0);
+	assert_true(p.local);
 	assert_int_equal(from_json("{\"cmd\":\"x\"}", UID_CONSOLE, &p, &err), -1);
 	assert_int_equal(from_json("{\"as\":{\"roles\":[\"admin\"]}}", UID_CONSOLE, &p, &err), -1);
 	assert_int_equal(from_json("{\"as\":{\"name\":\"a\",\"roles\":[\"root\"]}}", UID_CONSOLE, &p, &err), -1);

@@ -85,6 +85,16 @@ signatures(void **state)
 	t = submitted();
 	mail(&c, "a@example.org", "deliver", "451 4.3.0");
 	assert_true(nothing_submitted());
+	/* While one is being started again, mail waits for it. */
+	say(&c, "MAIL FROM:<a@example.org>\r\nRCPT TO:<deliver@example.net>\r\nDATA\r\n");
+	expect(&c, "250 2.1.0");
+	expect(&c, "250 2.1.5");
+	expect(&c, "354");
+	say(&c, "From: A <a@example.org>\r\nSubject: x\r\n\r\nbody\r\n.\r\n");
+	house.signer = peer(&master, ROLE_SIGNER, 20, -1);
+	expect(&c, "250 2.0.0 accepted as ");
+	t = submitted();
+	assert_memory_equal(t.bytes, "DKIM-Signature: d=example.org\r\nReceived: ", 41);
 	bye(&c);
 }
 

@@ -1,0 +1,49 @@
+/* domains.js -- our domains: what they want, what their DNS should say and what it says, the letter to who runs it. */
+import { html, href, useState } from "../base.js";
+import { seg, useApi } from "../api.js";
+import { language, LANGUAGES, t, word } from "../words.js";
+import { Copy, Empty, Facts, Head, Loaded, Section, State, Table, Text } from "../ui.js";
+import { Select } from "../forms.js";
+
+const flat = (v) => (v === null || v === undefined ? null : Array.isArray(v) ? v.map(flat).join(", ") : typeof v === "object" ? Object.entries(v).map(([k, x]) => `${k} ${flat(x)}`).join(", ") : typeof v === "boolean" ? t(v ? "yes" : "no") : String(v));
+const seen = (r) => r.verdict || r.state || (r.seen === undefined ? "none" : r.seen === r.value ? "ok" : r.seen ? "differs" : r.optional ? "optional" : "missing");
+
+function Plan({ domain }) {
+	const from = useApi(`/domains/${seg(domain)}/dns`);
+	return html`<${Section} title=${t("domains.dns")} acts=${html`<button type="button" class="small" onClick=${from.reload}>${t("domains.look-again")}</button>`}><p class="quiet small">${t("domains.dns.what")}</p>
+	<${Loaded} from=${from}>${(d) => html`<${Table} caption=${t("domains.dns")} rows=${d.items || []} empty=${html`<${Empty} title=${t("domains.dns.none")}/>`} columns=${[
+		{ label: t("state"), tight: true, cell: (r) => html`<${State} state=${seen(r)}/>` }, { label: t("domains.topic"), cell: (r) => html`<span class="strong"><${Text} value=${(r.topic || "").toUpperCase()}/></span>` },
+		{ label: t("name"), wide: true, full: true, cell: (r) => html`<code><${Text} value=${r.name}/></code>` }, { label: t("type"), key: "type" },
+		{ label: t("domains.wanted"), wide: true, full: true, cell: (r) => html`<div class="stack"><code><${Text} value=${r.value}/></code><div><${Copy} text=${String(r.value ?? "")}/></div></div>` },
+		{ label: t("domains.seen"), wide: true, full: true, cell: (r) => html`<code><${Text} value=${flat(r.seen ?? r.detail)}/></code>` },
+	]}/>`}<//><//>`;
+}
+
+function Letter({ domain }) {
+	const [code, set] = useState(language.get()), [open, show] = useState(false);
+	const from = useApi(open ? `/domains/${seg(domain)}/letter` : null, { language: code });
+	return html`<${Section} title=${t("domains.letter")}><p class="quiet small">${t("domains.letter.what")}</p>${!open ? html`<button type="button" onClick=${() => show(true)}>${t("domains.letter.show")}</button>` : html`<div class="stack"><div class="filters"><${Select} label=${t("language")} value=${code} options=${Object.entries(LANGUAGES)} onChange=${set}/></div>
+		<${Loaded} from=${from}>${(d) => html`<div class="stack"><div><${Copy} text=${d.text || d.letter || ""}/></div><div class="safetext" tabindex="0" role="region" aria-label=${t("domains.letter")} lang=${code}><${Text} value=${d.text || d.letter} lines/></div></div>`}<//></div>`}<//>`;
+}
+
+function One({ domain }) {
+	const from = useApi("/domains/" + seg(domain));
+	return html`<${Loaded} from=${from}>${(d) => {
+		const x = d.item || d.domain_profile || d;
+		return html`<section class="card"><${Facts} rows=${Object.entries(x).filter(([k, v]) => k !== "v" && v !== null && v !== "").map(([k, v]) => [word("domain", k).replace(/_/g, " "), flat(v)])}/></section>`;
+	}}<//><${Plan} domain=${domain}/><${Letter} domain=${domain}/>`;
+}
+
+function List() {
+	const from = useApi("/domains");
+	return html`<${Loaded} from=${from}>${(d) => html`<${Table} caption=${t("nav.domains")} rows=${d.items || []} id=${(x) => x.domain || x.name} empty=${html`<${Empty} title=${t("domains.none")}>${t("domains.none.do")}<//>`} columns=${[
+		{ label: t("domain"), wide: true, cell: (x) => html`<a href=${href(["domains", x.domain || x.name])}><${Text} value=${x.domain || x.name}/></a>` },
+		{ label: t("domain.deliver_to"), wide: true, cell: (x) => html`<${Text} value=${flat(x.deliver_to)}/>` },
+		{ label: t("domain.recipients"), cell: (x) => html`<${Text} value=${flat(x.recipients)}/>` },
+		{ label: t("domain.spam"), cell: (x) => html`<${Text} value=${flat(x.spam ?? x.profile)}/>` },
+		{ label: t("domain.dkim"), cell: (x) => html`<${Text} value=${Array.isArray(x.dkim) ? x.dkim.map((k) => k.selector || k).join(", ") : flat(x.dkim)}/>` },
+	]}/>`}<//>`;
+}
+
+export default ({ path }) => html`<${Head} title=${path[1] ? html`<${Text} value=${path[1]}/>` : t("nav.domains")} lead=${t("domains.lead")}>${path[1] && html`<a class="button" href="#/domains">${t("back")}</a>`}<//>
+	${path[1] ? html`<${One} key=${path[1]} domain=${path[1]}/>` : html`<${List}/>`}`;
