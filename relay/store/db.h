@@ -48,6 +48,11 @@ int db_commit(struct db *d, struct err *err);
 void db_rollback(struct db *d);			/* fine when there is no transaction */
 bool db_in_transaction(const struct db *d);
 
+/* Pages that nothing uses: their bytes; and at most `pages` of them back to the file system (of a database
+ * made since version 8; others keep them for what comes). */
+int64_t db_free_bytes(struct db *d);
+void db_give_back(struct db *d, int pages);
+
 /* Reads started after it fail with "interrupted" once they took longer. 0: no limit. */
 void db_budget(struct db *d, int64_t us);
 bool db_interrupted(const struct db *d);	/* since db_budget was set */

@@ -35,7 +35,7 @@ int journal_record(struct db *d, uint64_t id, struct arena *a, struct span *json
 /* Is this message known to have been accepted? 1, 0, -1 */
 int journal_knows(struct db *d, uint64_t id, struct err *err);
 
-/* One object: messages and recipients by status since `since`. */
+/* Member "recipients": what happened how often since the hour of `since`, of hour_count. */
 int journal_stats(struct db *d, int64_t since, struct json *j, struct err *err);
 
 #endif

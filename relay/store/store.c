@@ -31,8 +31,6 @@
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
 #define SETTLE_US (5 * US_PER_SEC)
-#define BACKFILL_ROWS 4000	/* messages, every second */
-#define HEAD_US (3600 * US_PER_SEC)
 
 static struct timeval
 after(int64_t us)
@@ -427,42 +425,6 @@ store_start(struct runtime *rt, struct err *err)
 	return 0;
 }
 
-/* Old messages into the index of words, a little every second. */
-static void
-backfill(struct store *s)
-{
-	struct err err;
-	int r;
-
-	if (s->indexed || s->batch.failing)
-		return;
-	store_settle(s);
-	r = search_backfill(s->db, BACKFILL_ROWS, &err);
-	if (r == -1)
-		log_warn("old messages are not searched for now: %s", err.text);
-	s->indexed = r != 1;
-}
-
-/* What the log of another machine has, nobody cuts off here unseen. */
-static void
-log_head(struct store *s)
-{
-	char hex[2 * AUDIT_HASH + 1];
-	struct audit_head h;
-	struct err err;
-
-	if (clock_mono() < s->head_at)
-		return;
-	s->head_at = clock_mono() + HEAD_US;
-	if (audit_head(s->db, &h, &err) == -1) {
-		log_error("%s", err.text);
-		return;
-	}
-	audit_hex(h.hash, hex);
-	if (h.seq)
-		log_info("audit head %lld:%s", (long long)h.seq, hex);
-}
-
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -475,8 +437,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_policy_write(s);
 	store_expire(s);
 	store_keys_tick(s);
-	backfill(s);
-	log_head(s);
+	store_tend(s);
+	store_retain(s);
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }

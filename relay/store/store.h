@@ -78,6 +78,7 @@ struct store {
 	struct errand *errands;		/* approve.c */
 	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
 	bool indexed;			/* there is nothing older than the index of words */
+	int64_t retain_at;		/* clock_mono: the next slice of what is too old */
 	int64_t head_at;		/* clock_mono: then the audit log's head is logged */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
@@ -120,6 +121,14 @@ int approve_link(struct store *s, struct link *l, struct frame *f);
 /* store_keys.c */
 void store_keys_begin(struct store *s);
 void store_keys_tick(struct store *s);
+
+/* tend.c */
+void store_tend(struct store *s);
+
+/* retention.c */
+void store_retain(struct store *s);
+/* A slice of the journal from before; in the caller's transaction. Rows deleted, -1. */
+int journal_expire(struct db *d, int64_t before, struct err *err);
 
 /* store_policy.c */
 void store_policy_write(struct store *s);	/* what waits, if anything does */

@@ -10,7 +10,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
- *	audit.*, store.*			see audit_control.c, store_keys.c
+ *	audit.*, store.*			see audit_control.c, store_keys.c, retention.c
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -33,6 +33,7 @@
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
 #define TAILS_MAX 32
 #define LIST_LIMIT 1000
+#define HOURS_SHOWN 168
 #define LIST_LIMIT_MAX 20000
 #define ACT_MAX 100000
 #define HEAD_MAX 16384			/* of a message's header, shown */
@@ -257,6 +258,14 @@ put_waiting(struct asked *q, struct json *j, const char *key, enum outcome kind,
 	return 0;
 }
 
+/* No more than a chart shows. */
+static int
+put_hours(struct asked *q, struct json *j, int64_t hours, struct err *err)
+{
+	json_key(j, "by_hour");
+	return hours_json(q->s->db, clock_real(), hours > HOURS_SHOWN ? HOURS_SHOWN : (unsigned)hours, j, err);
+}
+
 static void
 do_stats(struct asked *q, int fd)
 {
@@ -276,7 +285,8 @@ do_stats(struct asked *q, int fd)
 	db_budget(q->s->db, TRACE_BUDGET_US);
 	if (journal_stats(q->s->db, clock_real() - hours * 3600 * US_PER_SEC, &j, &err) == -1 ||
 	    put_waiting(q, &j, "held", OUTCOME_HOLD, &err) == -1 ||
-	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1) {
+	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1 ||
+	    put_hours(q, &j, hours, &err) == -1) {
 		say_error(q, err.text);
 	} else {
 		bayes_json(q->s, &j);
@@ -502,6 +512,7 @@ static const struct command {
 	{ "approval.act", false, do_approval_act },
 	{ "audit.list", false, do_audit_list },
 	{ "store.keys", false, do_store_keys },
+	{ "store.status", false, do_store_status },
 	{ "store.restart", false, do_store_restart },
 	{ "audit.head", false, do_audit_head },
 	{ "audit.verify", false, do_audit_verify },
