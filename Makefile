@@ -79,6 +79,8 @@ SRC_base := $(sort $(wildcard base/*.c))
 SRC_policy := $(sort $(wildcard policy/*/*.c))
 MAIN_relay := relay/master/posternd.c relay/cli/postern.c relay/reader/postern_ocr.c
 SRC_relay := $(filter-out $(MAIN_relay),$(sort $(wildcard relay/*/*.c)))
+# The pages of the console are in the program: relay/console/embed makes a C file of them.
+PAGES := $(shell find relay/console/pages -type f ! -name '.*' ! -name '*.md')
 SRC_unit := $(sort $(wildcard tests/unit/test_*.c))
 SRC_fuzz := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_tool := $(sort $(wildcard tests/tools/*.c))
@@ -116,6 +118,14 @@ $(B)/obj/relay/%.o: relay/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_relay) $(PKG_CFLAGS) -c -o $@ $<
+$(B)/gen/pages.c: relay/console/embed relay/console/pages $(PAGES)
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)relay/console/embed relay/console/pages >$@
+$(B)/obj/relay/console/pages.o: $(B)/gen/pages.c $(PAGES)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)CCACHE_DISABLE=1 $(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_relay) -c -o $@ $<
 $(B)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -123,7 +133,7 @@ $(B)/obj/tests/%.o: tests/%.c
 
 $(B)/lib/libbase.a: $(call OBJ,$(SRC_base))
 $(B)/lib/libpolicy.a: $(call OBJ,$(SRC_policy))
-$(B)/lib/librelay.a: $(call OBJ,$(SRC_relay))
+$(B)/lib/librelay.a: $(call OBJ,$(SRC_relay)) $(B)/obj/relay/console/pages.o
 $(LIBS):
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
@@ -273,6 +283,8 @@ install: all
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
 	install -d $(DESTDIR)$(PREFIX)/share/postern
+	install -d $(DESTDIR)$(PREFIX)/share/postern/templates
+	install -m 644 etc/templates/*.txt $(DESTDIR)$(PREFIX)/share/postern/templates/
 	install -m 644 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json \
 		$(DESTDIR)$(PREFIX)/share/postern/
 	install -D -m 644 $(B)/docs/postern-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern-policy.5

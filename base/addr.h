@@ -42,6 +42,12 @@ int hostport_parse(struct span text, uint16_t default_port, struct span *host,
 bool mailaddr_split(struct span addr, struct span *local, struct span *domain);
 /* Lower-cased domain, IDN A-labels; local part as it is. "" stays "". */
 struct span mailaddr_normalise(struct arena *a, struct span addr);
+/* A local part with its quoting undone: what it means. */
+struct span mailaddr_bare(struct arena *a, struct span local);
+/* And the way back, with quotes only where there must be some; no "@" where the domain is empty. */
+struct span mailaddr_join(struct arena *a, struct span bare, struct span domain);
+bool mailaddr_atext(unsigned char c);		/* RFC 5322, 3.2.3 */
+bool mailaddr_dot_string(struct span local);	/* needs no quotes */
 /* A-label form of a domain in lower case; false when it is no domain name: empty labels
  * (a dot at the end too: DNS callers take it off first), labels above 63, names above 253,
  * anything but letters, digits, hyphen and underscore. */

@@ -5,6 +5,7 @@ writing, and words of 200 letters. A page that ran one of the scripts would set 
 that is asked stands in Mock.asked, for tests to look at. The real API is tested by test_console*.py.
 """
 import http.server
+import itertools
 import json
 import os
 import queue
@@ -92,9 +93,8 @@ def site(name, n, **more):
 
 
 def incident(n, state="open"):
-    return {"v": 1, "id": str(n), "message": ident(n), "rule": "cards-outside", "state": state, "severity": ["critical", "high", "medium"][n % 3], "time": NOW - n * 60 * MINUTE,
-            "sender": sender(n), "recipients": ["x@webmail.example"], "subject": HOSTILE[n % len(HOSTILE)], "outcome": "hold",
-            "snippets": [{"detector": "payment-card", "name": TURNED, "masked": ["card •••• •••• •••• 1111 on arrival", SCRIPT]}]}
+    return {"v": 1, "iid": str(n), "id": ident(n), "kid": str(n), "rules": ["cards-outside", SCRIPT][:1 + n % 2], "state": state, "time": NOW - n * 60 * MINUTE,
+            "sender": sender(n), "recipients": ["x@webmail.example"], "subject": HOSTILE[n % len(HOSTILE)], "outcome": "hold", "resolution": None, "note": None}
 
 
 def rule(n):
@@ -122,7 +122,7 @@ class Mock:
         self.lists = [{"v": 1, "number": n, "scope": "user", "owner": "user@example.org", "list": ["allow", "block"][n % 2], "what": w, "reason": SCRIPT if n else "a friend",
                        "by": "user", "time": NOW, "expires": None, "state": "active"} for n, w in enumerate(["@example.net", SCRIPT + "@evil.example"])]
         self.empty = False
-        self.live = []
+        self.live, self.keys = [], itertools.count()
         mock = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -145,6 +145,7 @@ class Mock:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *a: None      # a browser that hangs up
         self.url = "http://127.0.0.1:%d/" % self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -241,7 +242,7 @@ class Mock:
                 raise Fault(401, "login", "name or password are wrong")
             if name == "totp" and body.get("code") != "123456":
                 raise Fault(401, "totp", "a code is needed")
-        key = "s%d" % len(self.sessions)
+        key = "s%d" % next(self.keys)
         self.sessions[key] = {"v": 1, "name": name, "roles": ROLES[name], "domains": ["example.org"] if name == "domain" else [],
                               "addresses": ["user@example.org"] if name == "user" else [], "language": "en", "csrf": "c" + key, "totp": name == "totp"}
         return self.sessions[key], key
@@ -289,7 +290,7 @@ class Mock:
         if path.startswith("/queue/messages/"):
             return queued(1)
         if path.startswith("/queue/") and method == "POST":
-            return {"v": 1, "count": 812} if body.get("count") else {"v": 1, "count": 812}
+            return {"v": 1, "act": path[7:], "matched": 812, "done": 0 if body.get("count") else 812}
         if path == "/kept":
             state = query.get("state", "waiting")
             return self.page([k for k in (kept(n, query.get("kind", "hold")) for n in range(1, 31)) if (k["kid"] in self.gone) == (state != "waiting")], query)
@@ -321,17 +322,18 @@ class Mock:
             return self.page([incident(n, query.get("state", "open")) for n in range(1, 4)], query)
         m = re.fullmatch(r"/incidents/(\d+)(/\w+)?", path)
         if m and m[2] == "/reveal":
-            return {"v": 1, "snippets": [{"detector": "payment-card", "text": "card 4111 1111 1111 1111 " + SCRIPT}]}
+            return {"v": 1, "iid": m[1], "evidence": {"findings": [{"detector": "payment-card", "part": "2", "values": ["4111 1111 1111 1111", SCRIPT]}]}}
         if m and m[2] == "/close":
             return {**incident(int(m[1]), "closed")}
         if m:
-            return incident(int(m[1]))
+            return {**incident(int(m[1])), "kept": True, "findings": [{"detector": "payment-card", "confidence": "high", "part": "2", "where": "attachment", "name": TURNED, "count": 2,
+                                                                       "masked": ["•••• •••• •••• 1111", SCRIPT]}]}
         if path == "/policy":
             return {"v": 1, "hash": self.hash, "rules": [] if self.empty else [rule(n) for n in range(9)]}
         if path == "/policy/files":
-            return self.page([{"v": 1, "name": "10-base.yaml", "size": 812}, {"v": 1, "name": "20-dlp.yaml", "size": len(RULES_TEXT)}], query)
+            return {"v": 1, "hash": self.hash, "writable": True, "files": [{"name": "10-base.yaml", "size": 812}, {"name": "20-dlp.yaml", "size": len(RULES_TEXT)}]}
         if path.startswith("/policy/files/"):
-            return {"v": 1, "name": path[14:], "text": RULES_TEXT}
+            return {"v": 1, "name": path[14:], "text": RULES_TEXT, "hash": self.hash}
         if path == "/policy/check":
             diags = []
             for name, text in body["files"].items():
@@ -341,16 +343,18 @@ class Mock:
                                       "hint": "did you mean `when`?"})
             return {"v": 1, "ok": not diags, "diags": diags}
         if path == "/policy/test":
-            return {"v": 1, "ok": True, "passed": 12, "failed": 0, "items": []}
+            return {"v": 1, "ok": True, "passed": 12, "failed": 0, "text": "", "diags": []}
         if path == "/policy/diff":
-            return {"v": 1, "messages": 4810, "changed": 1, "items": [{"id": ident(3), "was": "deliver", "now": "hold", "rules": ["cards-outside"]}]}
+            return {"v": 1, "more": False, "items": [{"v": 1, "id": "cards-outside", "mode": "enforce", "was": 3, "would": 2, "newly": 0, "gone": 1, "unknown": 0},
+                                                       {"v": 1, "policy": self.hash, "messages": 4810, "same": 4809, "changed": 1, "cannot_be_replayed": 0,
+                                                        "newly": {"hold": 0, "release": 1}}]}
         if path == "/policy/apply":
             if body["base"] != self.hash:
                 raise Fault(409, "conflict", "another policy is in force")
             self.hash = "a0b1c2d3e4f50617"
             return {"v": 1, "hash": self.hash}
         if path == "/history":
-            return self.page([{"v": 1, "time": NOW, "hash": self.hash, "by": "admin", "message": SCRIPT}], query)
+            return self.page([{"v": 1, "time": NOW, "policy": self.hash, "how": "edit", "by": "admin", "uid": 0, "commit": None, "message": SCRIPT}], query)
         if path == "/domains":
             return self.page([{"v": 1, "domain": "example.org", "deliver_to": ["10.1.2.3:25"], "recipients": "callout", "spam": "normal", "dkim": [{"selector": "gw2026"}]}], query)
         if path.endswith("/dns"):

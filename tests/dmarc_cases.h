@@ -42,8 +42,9 @@ dmarc_case_pair(struct span s, enum auth_result *r)
 }
 
 static inline void
-dmarc_suite_add(struct dmarc_suite *s, struct conf_node *file, struct conf_node *c)
+dmarc_suite_add(void *suite, struct conf_node *file, struct conf_node *c)
 {
+	struct dmarc_suite *s = suite;
 	static const char *const known[] = { "id", "rfc", "why", "want", "record", "zone", "from", "spf", "dkim",
 		"sample", "asks", "tag", "header", "domain", "org", "aligned", "reason", "questions", "spared",
 		"testing", "report", NULL };
@@ -53,6 +54,7 @@ dmarc_suite_add(struct dmarc_suite *s, struct conf_node *file, struct conf_node 
 	struct dmarc_dkim *signatures;
 	struct diags d;
 
+	ASSERT(s->n <= SUITE_MAX);
 	diags_init(&d, s->a);
 	conf_check_keys(&d, c, "case", known);
 	ASSERT(d.errors == 0);
@@ -98,34 +100,12 @@ static inline void
 dmarc_suite_load(struct dmarc_suite *s, const char *pattern)
 {
 	struct err err;
-	glob_t g;
 
 	s->a = arena_new(1 << 16);
-	s->cases = arena_array(s->a, 1000, sizeof(*s->cases));
+	s->cases = arena_array(s->a, SUITE_MAX, sizeof(*s->cases));
 	s->psl = dmarc_psl_new(NULL, &err);
 	ASSERT(s->psl != NULL);
-	ASSERT(glob(pattern, 0, NULL, &g) == 0);
-	for (size_t i = 0; i < g.gl_pathc; i++) {
-		struct conf_node *file;
-		struct span text;
-		struct diags d;
-		struct buf out;
-
-		diags_init(&d, s->a);
-		ASSERT(fs_read(s->a, g.gl_pathv[i], 1 << 20, &text, &err) == 0);
-		file = conf_parse(g.gl_pathv[i], text, &d);
-		if (file == NULL || d.errors) {
-			buf_init(&out, 1 << 16);
-			diags_print(&d, &out, NULL, false);
-			fprintf(stderr, SPAN_FMT "\n", SPAN_ARG(buf_data(&out)));
-			abort();
-		}
-		CONF_EACH(c, conf_get(file, "cases")) {
-			ASSERT(s->n < 1000);
-			dmarc_suite_add(s, file, c);
-		}
-	}
-	globfree(&g);
+	cases_load(s->a, pattern, dmarc_suite_add, s);
 }
 
 /* As spf_case_answer; the case's `record` stands for the zone's at _dmarc.example.com. */

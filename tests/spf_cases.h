@@ -20,6 +20,7 @@
 #include "fs.h"
 #include "verifier/spf.h"
 
+#define SUITE_MAX 1000
 #define SPF_NOW (INT64_C(1700000000) * 1000000)
 
 struct spf_case {
@@ -65,14 +66,16 @@ spf_unescape(struct arena *a, struct span s)
 }
 
 static inline void
-spf_suite_add(struct spf_suite *s, struct conf_node *file, struct conf_node *c)
+spf_suite_add(void *suite, struct conf_node *file, struct conf_node *c)
 {
+	struct spf_suite *s = suite;
 	static const char *const known[] = { "id", "rfc", "why", "want", "spf", "zone", "ip", "helo", "from",
 		"receiver", "helo-only", "exp", "by", "problem", NULL };
 	struct conf_node *want = conf_get(c, "want");
 	struct spf_case *k = &s->cases[s->n++];
 	struct diags d;
 
+	ASSERT(s->n <= SUITE_MAX);
 	diags_init(&d, s->a);
 	conf_check_keys(&d, c, "case", known);
 	ASSERT(d.errors == 0);
@@ -98,15 +101,14 @@ spf_suite_add(struct spf_suite *s, struct conf_node *file, struct conf_node *c)
 	ASSERT(ip_parse(spf_field(c, "ip", "192.0.2.1"), &k->request.ip));
 }
 
-/* All cases of the folder, in the order of the files. Ends the program when a file is wrong. */
+/* Every case of every file of the folder, in their order. Ends the program when a file is wrong. */
 static inline void
-spf_suite_load(struct spf_suite *s, const char *pattern)
+cases_load(struct arena *a, const char *pattern, void (*add)(void *suite, struct conf_node *file, struct conf_node *c),
+    void *suite)
 {
 	struct err err;
 	glob_t g;
 
-	s->a = arena_new(1 << 16);
-	s->cases = arena_array(s->a, 1000, sizeof(*s->cases));
 	ASSERT(glob(pattern, 0, NULL, &g) == 0);
 	for (size_t i = 0; i < g.gl_pathc; i++) {
 		struct conf_node *file;
@@ -114,8 +116,8 @@ spf_suite_load(struct spf_suite *s, const char *pattern)
 		struct diags d;
 		struct buf out;
 
-		diags_init(&d, s->a);
-		ASSERT(fs_read(s->a, g.gl_pathv[i], 1 << 20, &text, &err) == 0);
+		diags_init(&d, a);
+		ASSERT(fs_read(a, g.gl_pathv[i], 1 << 20, &text, &err) == 0);
 		file = conf_parse(g.gl_pathv[i], text, &d);
 		if (file == NULL || d.errors) {
 			buf_init(&out, 1 << 16);
@@ -123,12 +125,18 @@ spf_suite_load(struct spf_suite *s, const char *pattern)
 			fprintf(stderr, SPAN_FMT "\n", SPAN_ARG(buf_data(&out)));
 			abort();
 		}
-		CONF_EACH(c, conf_get(file, "cases")) {
-			ASSERT(s->n < 1000);
-			spf_suite_add(s, file, c);
-		}
+		CONF_EACH(c, conf_get(file, "cases"))
+			add(suite, file, c);
 	}
 	globfree(&g);
+}
+
+static inline void
+spf_suite_load(struct spf_suite *s, const char *pattern)
+{
+	s->a = arena_new(1 << 16);
+	s->cases = arena_array(s->a, SUITE_MAX, sizeof(*s->cases));
+	cases_load(s->a, pattern, spf_suite_add, s);
 }
 
 /* ---- the DNS ---- */

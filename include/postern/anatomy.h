@@ -150,6 +150,8 @@ struct offmap {
 	size_t n;
 };
 size_t offmap_origin(const struct offmap *m, size_t off);
+/* The run that off lies in; NULL: none, the identity. */
+const struct offrun *offmap_run(const struct offmap *m, size_t off);
 
 /* A text to search: valid UTF-8, and the way back to the part's decoded bytes. */
 struct text {

@@ -143,10 +143,10 @@ bool bayes_table_put(struct bayes_table *t, const struct bayes_slot *s);
 void bayes_table_learn(struct bayes_table *t, const uint32_t *hashes, size_t n, bool spam, int sign,
     uint32_t day);
 bool bayes_table_full(const struct bayes_table *t, size_t more);
-/* Who goes: those with spam + ham <= count and day <= day. At least a quarter of max, unless there are
- * fewer. */
+/* Who goes: those with spam + ham <= count that were learnt last before that day, or on it and have a hash
+ * up to `token` (hashes are spread evenly: a share of the day's). About a quarter of max, or all there are. */
 struct bayes_eviction {
-	uint32_t count, day;
+	uint32_t count, day, token;
 	uint32_t n;
 };
 void bayes_table_evict(struct bayes_table *t, struct bayes_eviction *out);

@@ -44,6 +44,12 @@ enum auth_result { AUTH_UNKNOWN, AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL,
  * record, is spared by pct=, or came over a forwarder whose word counts. */
 enum dmarc_asks { DMARC_ASKS_NOTHING, DMARC_ASKS_QUARANTINE, DMARC_ASKS_REJECT, DMARC_ASKS_COUNT };
 
+/* Of mail with the null sender to an address of ours whose mail leaves with a tag (BATV): is it a bounce of
+ * something we sent? GRACE: not for certain, but tags are too new to tell. */
+enum bounce_fact { BOUNCE_UNKNOWN, BOUNCE_VALID, BOUNCE_EXPIRED, BOUNCE_FORGED, BOUNCE_UNTAGGED,
+	BOUNCE_GRACE, BOUNCE_FACTS };
+const char *bounce_fact_name(enum bounce_fact b);	/* NULL for BOUNCE_UNKNOWN */
+
 /* Who is in the groups that stand in a directory and not in the policy (policy_externals). For
  * each address a byte for each group: grid[address * ngroups + group]. What is not here is
  * not known. */
@@ -83,6 +89,7 @@ struct facts {
 	struct span av_part;	/* part number; "" the raw message */
 	enum auth_result spf, dkim, dmarc, arc;	/* dmarc POLICY: it failed, and a trusted ARC chain vouches */
 	enum dmarc_asks dmarc_asks;	/* known when dmarc is */
+	enum bounce_fact bounce;
 	bool dnsbl_known;
 	const struct span *dnsbl;	/* names of the lists the client is on */
 	size_t ndnsbl;

@@ -34,7 +34,8 @@ struct policy_network {		/* a network of postern.yaml, known to the policy by it
 };
 
 enum { FACT_SPF = 1, FACT_DKIM = 2, FACT_DMARC = 4, FACT_DNSBL = 8, FACT_SPAM = 16,
-	FACT_REPUTATION = 32, FACT_ARC = 64, FACT_LISTED = 128, FACT_BAYES = 256, FACTS_INBOUND = 511 };
+	FACT_REPUTATION = 32, FACT_ARC = 64, FACT_LISTED = 128, FACT_BAYES = 256, FACT_BOUNCE = 512,
+	FACTS_INBOUND = 1023 };
 
 struct policy_index {
 	struct span bytes;

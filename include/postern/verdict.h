@@ -109,6 +109,7 @@ struct notice {
 	struct span language;	/* "en", "fr" */
 	struct span subject;
 	struct span text;
+	struct span html;	/* the same for readers of HTML; "" none */
 };
 #define NOTICES_MAX 64		/* of one message */
 #define BCC_MAX 64

@@ -158,24 +158,10 @@ large_code(struct bits *b, struct code *c, const struct code *temporary)
 	return !b->over && code_make(c, lengths, CODES);
 }
 
-/* Repeats what stands `back` before. False: before the beginning, or a budget is spent. */
 static bool
 repeat(struct pour *o, size_t back, size_t n)
 {
-	if (back > o->n || back > WINDOW)
-		return false;
-	while (n) {
-		char piece[256];
-		size_t k = n < back ? n : back;
-
-		/* The room may move: a copy first. */
-		k = k < sizeof(piece) ? k : sizeof(piece);
-		memcpy(piece, o->p + o->n - back, k);
-		if (!pour_put(o, piece, k))
-			return false;
-		n -= k;
-	}
-	return true;
+	return back <= WINDOW && pour_repeat(o, back, n);
 }
 
 static bool

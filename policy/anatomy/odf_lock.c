@@ -45,16 +45,6 @@ base64(struct arena *a, struct span s)
 	return arena_span(a, out);
 }
 
-static uint64_t
-number(struct span s)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++)
-		v = v > UINT64_MAX / 16 ? UINT64_MAX / 16 : v * 10 + (uint64_t)(s.p[i] - '0');
-	return v;
-}
-
 static void
 on_tag(void *arg, const struct xml_tag *t)
 {
@@ -86,7 +76,7 @@ on_tag(void *arg, const struct xml_tag *t)
 		    SPAN_LIT("sha256"));
 	} else if (span_is(t->name, "key-derivation")) {
 		now->pbkdf2 = span_ends_nocase(xml_attribute(t, "key-derivation-name"), SPAN_LIT("PBKDF2"));
-		now->rounds = number(xml_attribute(t, "iteration-count"));
+		now->rounds = xml_number(xml_attribute(t, "iteration-count"));
 		now->salt = base64(m->a, xml_attribute(t, "salt"));
 	}
 }

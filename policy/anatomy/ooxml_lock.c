@@ -179,16 +179,6 @@ hash_named(struct span name)
 	    &nettle_sha384 : span_is_nocase(name, "SHA512") ? &nettle_sha512 : NULL;
 }
 
-static uint64_t
-number(struct span s)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++)
-		v = v > UINT64_MAX / 16 ? UINT64_MAX / 16 : v * 10 + (uint64_t)(s.p[i] - '0');
-	return v;
-}
-
 static bool
 known_cipher(const struct xml_tag *t)
 {
@@ -206,13 +196,13 @@ on_tag(void *arg, const struct xml_tag *t)
 	if (span_is(t->name, "keyData")) {
 		l->data_hash = hash_named(xml_attribute(t, "hashAlgorithm"));
 		l->data_salt = base64(l->a, xml_attribute(t, "saltValue"));
-		l->data_nkey = (size_t)number(xml_attribute(t, "keyBits")) / 8;
+		l->data_nkey = (size_t)xml_number(xml_attribute(t, "keyBits")) / 8;
 		l->seen |= 1;
 	} else if (span_is(t->name, "encryptedKey") && !(l->seen & 2)) {
 		l->hash = hash_named(xml_attribute(t, "hashAlgorithm"));
-		l->spin = number(xml_attribute(t, "spinCount"));
+		l->spin = xml_number(xml_attribute(t, "spinCount"));
 		l->salt = base64(l->a, xml_attribute(t, "saltValue"));
-		l->nkey = (size_t)number(xml_attribute(t, "keyBits")) / 8;
+		l->nkey = (size_t)xml_number(xml_attribute(t, "keyBits")) / 8;
 		l->input = base64(l->a, xml_attribute(t, "encryptedVerifierHashInput"));
 		l->value = base64(l->a, xml_attribute(t, "encryptedVerifierHashValue"));
 		l->key = base64(l->a, xml_attribute(t, "encryptedKeyValue"));

@@ -139,17 +139,8 @@ snappy(struct span s, struct pour *o, size_t base)
 		}
 		if (back == 0 || back > o->n - base)
 			return false;
-		while (n) {
-			char piece[64];
-			size_t k = n < back ? n : back;
-
-			/* The room may move: a copy first. */
-			k = k < sizeof(piece) ? k : sizeof(piece);
-			memcpy(piece, o->p + o->n - back, k);
-			if (!pour_put(o, piece, k))
-				return false;
-			n -= k;
-		}
+		if (!pour_repeat(o, back, n))
+			return false;
 	}
 	return true;
 }

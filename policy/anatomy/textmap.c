@@ -3,8 +3,8 @@
 
 #include "postern/err.h"
 
-size_t
-offmap_origin(const struct offmap *m, size_t off)
+const struct offrun *
+offmap_run(const struct offmap *m, size_t off)
 {
 	size_t lo = 0, hi = m->n;
 
@@ -17,11 +17,15 @@ offmap_origin(const struct offmap *m, size_t off)
 		else
 			hi = mid;
 	}
-	if (lo == 0)
-		return off;
-	if (!m->runs[lo - 1].linear)
-		return m->runs[lo - 1].from;
-	return m->runs[lo - 1].from + (off - m->runs[lo - 1].at);
+	return lo ? &m->runs[lo - 1] : NULL;
+}
+
+size_t
+offmap_origin(const struct offmap *m, size_t off)
+{
+	const struct offrun *r = offmap_run(m, off);
+
+	return r == NULL ? off : r->linear ? r->from + (off - r->at) : r->from;
 }
 
 void

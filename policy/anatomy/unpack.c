@@ -94,6 +94,25 @@ pour_put(struct pour *o, const char *p, size_t n)
 	return true;
 }
 
+bool
+pour_repeat(struct pour *o, size_t back, size_t n)
+{
+	if (back == 0 || back > o->n)
+		return false;
+	while (n) {
+		char piece[256];
+		size_t k = n < back ? n : back;
+
+		/* The room may move: a copy first. */
+		k = k < sizeof(piece) ? k : sizeof(piece);
+		memcpy(piece, o->p + o->n - back, k);
+		if (!pour_put(o, piece, k))
+			return false;
+		n -= k;
+	}
+	return true;
+}
+
 struct span
 pour_end(struct pour *o)
 {

@@ -39,6 +39,8 @@ void pour_begin(struct pour *o, struct builder *b, uint64_t in, uint64_t hint);
 char *pour_room(struct pour *o, size_t *room);
 void pour_took(struct pour *o, size_t n);
 bool pour_put(struct pour *o, const char *p, size_t n);
+/* n bytes of what stands `back` before. False: that is before the beginning, or a budget is spent. */
+bool pour_repeat(struct pour *o, size_t back, size_t n);
 struct span pour_end(struct pour *o);
 
 /* The main text of part `index`. */

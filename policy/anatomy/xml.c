@@ -181,6 +181,16 @@ xml_attribute(const struct xml_tag *t, const char *name)
 	return span_make("", 0);
 }
 
+uint64_t
+xml_number(struct span value)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < value.n && value.p[i] >= '0' && value.p[i] <= '9'; i++)
+		v = v > UINT64_MAX / 16 ? UINT64_MAX / 16 : v * 10 + (uint64_t)(value.p[i] - '0');
+	return v;
+}
+
 struct span
 xml_value(struct arena *a, struct span value)
 {

@@ -31,6 +31,8 @@ struct xml {
 void xml_piece(struct xml *x, const char *p, size_t n);
 /* The value of an attribute by its name without prefix, entities unresolved; "" when absent. */
 struct span xml_attribute(const struct xml_tag *t, const char *name);
+/* The digits it begins with; far above any size where there are more than a number holds. */
+uint64_t xml_number(struct span value);
 /* An attribute's value with entities resolved, in the arena. */
 struct span xml_value(struct arena *a, struct span value);
 

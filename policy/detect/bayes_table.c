@@ -4,9 +4,8 @@
  * bytes. A count that falls to nothing stays as an empty word until the next
  * eviction, since taking it out would break the runs of its neighbours.
  *
- * Eviction (bayes_table_evict) takes whole groups: all with at most `count` sightings and not
- * learnt again after `day`. So whoever keeps the same table elsewhere (the store's database) forgets
- * the same words by the same two numbers.
+ * Eviction (bayes_table_evict) is told in three numbers: sightings, day, and how many of that day's.
+ * So whoever keeps the same table elsewhere (the store's database) forgets the same words.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -119,9 +118,11 @@ youngest(const struct bayes_table *t)
 	return day;
 }
 
-/* Those with at most `count` sightings, up to which day: the first that makes `want` of them, else all. */
-static uint32_t
-up_to(const struct bayes_table *t, uint32_t count, uint32_t last, uint32_t want, uint32_t *n)
+/* Of those with at most `count` sightings the eldest, `want` of them; false: there are not as many, and
+ * all of them go. */
+static bool
+eldest(const struct bayes_table *t, uint32_t count, uint32_t last, uint32_t want,
+    struct bayes_eviction *e)
 {
 	uint32_t of[DAYS] = { 0 }, first = last >= DAYS ? last - DAYS + 1 : 0;
 
@@ -131,11 +132,24 @@ up_to(const struct bayes_table *t, uint32_t count, uint32_t last, uint32_t want,
 		if (s->token && sightings(s) <= count)
 			of[s->day > first ? s->day - first : 0]++;
 	}
-	*n = 0;
-	for (uint32_t d = 0; d < DAYS; d++)
-		if ((*n += of[d]) >= want)
-			return first + d;
-	return last;
+	*e = (struct bayes_eviction){ count, last, UINT32_MAX, 0 };
+	for (uint32_t d = 0; d < DAYS; d++) {
+		uint32_t missing = want - e->n;
+
+		if (of[d] >= missing) {
+			e->day = first + d;
+			e->token = (uint32_t)((uint64_t)UINT32_MAX * missing / of[d]);
+			return true;
+		}
+		e->n += of[d];
+	}
+	return false;
+}
+
+static bool
+goes(const struct bayes_eviction *e, const struct bayes_slot *s)
+{
+	return sightings(s) <= e->count && (s->day < e->day || (s->day == e->day && s->token <= e->token));
 }
 
 /* What stays, in a table without gaps. */
@@ -149,7 +163,7 @@ rebuild(struct bayes_table *t, const struct bayes_eviction *e)
 	ASSERT(t->slots != NULL);
 	t->head.tokens = 0;
 	for (uint32_t i = 0; i < slots; i++)
-		if (old[i].token && !(sightings(&old[i]) <= e->count && old[i].day <= e->day))
+		if (old[i].token && !goes(e, &old[i]))
 			bayes_table_put(t, &old[i]);
 	free(old);
 }
@@ -161,13 +175,8 @@ bayes_table_evict(struct bayes_table *t, struct bayes_eviction *out)
 
 	if (want > had)
 		want = had;
-	*out = (struct bayes_eviction){ .count = 1 };
-	for (;;) {
-		out->day = up_to(t, out->count, last, want, &out->n);
-		if (out->n >= want || out->count > UINT32_MAX / 2)
-			break;
-		out->count *= 2;
-	}
+	for (uint32_t c = 1; !eldest(t, c, last, want, out) && c <= UINT32_MAX / 2; c *= 2)
+		;
 	rebuild(t, out);
 	out->n = had - t->head.tokens;
 }

@@ -3,23 +3,6 @@
 
 #define MASK_CHARS 64		/* shown of a longer match: its end */
 
-/* The run that offset off lies in; NULL: none, the identity. */
-static const struct offrun *
-run_of(const struct offmap *m, size_t off)
-{
-	size_t lo = 0, hi = m->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->runs[mid].at <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo ? &m->runs[lo - 1] : NULL;
-}
-
 size_t
 evidence_offset(const struct text *t, size_t origin)
 {
@@ -49,7 +32,7 @@ struct place
 evidence_place(const struct text *t, size_t from, size_t to)
 {
 	size_t a = offmap_origin(&t->map, from), z = offmap_origin(&t->map, to - 1) + 1;
-	const struct offrun *last = run_of(&t->map, to - 1);
+	const struct offrun *last = offmap_run(&t->map, to - 1);
 
 	if (last && !last->linear) {
 		size_t next = offmap_origin(&t->map, to);

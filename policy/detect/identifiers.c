@@ -257,6 +257,15 @@ digits_number(const char *digits, size_t n)
 	return v;
 }
 
+bool
+digits_vary(const char *digits)
+{
+	for (size_t i = 1; digits[i]; i++)
+		if (digits[i] != digits[0])
+			return true;
+	return false;
+}
+
 unsigned
 weighted(const char *c, const uint8_t *weights, size_t n)
 {

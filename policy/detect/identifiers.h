@@ -102,6 +102,7 @@ unsigned reading_number(const struct reading *r, size_t from, size_t n);	/* at m
 bool luhn(const char *digits, size_t n);
 unsigned digits_mod(const char *digits, size_t n, unsigned m);
 unsigned digits_number(const char *digits, size_t n);	/* at most 9 */
+bool digits_vary(const char *digits);		/* not the same one all along */
 /* Sum of digit times weight; letters count as their digits do (A is 10). */
 unsigned weighted(const char *c, const uint8_t *weights, size_t n);
 /* A day of some year; year counts only for the 29th of February, -1: any. */

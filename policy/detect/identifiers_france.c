@@ -90,22 +90,13 @@ static const char *const siren_keywords[] = { "siren", "n° siren", "rcs", "r.c.
 	"company registration", "trade register", "greffe", NULL };
 
 static bool
-varied(const char *c)
-{
-	for (size_t i = 1; c[i]; i++)
-		if (c[i] != c[0])
-			return true;
-	return false;
-}
-
-static bool
 siren_check(const char *c)
 {
 	return luhn(c, 9);
 }
 
 static const struct number siren_numbers[] = {
-	{ 9, "3-3-3", varied, siren_check, { CONFIDENCE_NONE, CONFIDENCE_HIGH },
+	{ 9, "3-3-3", digits_vary, siren_check, { CONFIDENCE_NONE, CONFIDENCE_HIGH },
 	    { CONFIDENCE_NONE, CONFIDENCE_HIGH } },
 	{ 0 }
 };
@@ -136,7 +127,7 @@ siret_check(const char *c)
 }
 
 static const struct number siret_numbers[] = {
-	{ 14, "3-3-3-5 9-5", varied, siret_check, { CONFIDENCE_MEDIUM, CONFIDENCE_HIGH },
+	{ 14, "3-3-3-5 9-5", digits_vary, siret_check, { CONFIDENCE_MEDIUM, CONFIDENCE_HIGH },
 	    { CONFIDENCE_NONE, CONFIDENCE_HIGH } },
 	{ 0 }
 };
@@ -164,7 +155,7 @@ tva_prove(struct span text, struct identifier *out)
 	unsigned siren, a, b, check;
 
 	if (!reading_compact(span_sub(text, r->from, r->to - r->from), 13, r) ||
-	    !reading_digits(r, 4, 9) || !varied(r->c + 4))
+	    !reading_digits(r, 4, 9) || !digits_vary(r->c + 4))
 		return PROOF_NONE;
 	siren = reading_number(r, 4, 9);
 	if (reading_digits(r, 2, 2)) {
@@ -210,7 +201,7 @@ static const char *const spi_keywords[] = { "numéro fiscal", "n° fiscal", "no 
 static bool
 spi_shape(const char *c)
 {
-	return c[0] <= '3' && varied(c);
+	return c[0] <= '3' && digits_vary(c);
 }
 
 static bool
@@ -270,7 +261,7 @@ static const char *const finess_keywords[] = { "finess", "n° finess", "numéro 
 	"établissement de santé", "health facility", NULL };
 
 static const struct number finess_numbers[] = {
-	{ 9, "2-7 3-3-3 2-1-6", varied, siren_check, { CONFIDENCE_NONE, CONFIDENCE_HIGH },
+	{ 9, "2-7 3-3-3 2-1-6", digits_vary, siren_check, { CONFIDENCE_NONE, CONFIDENCE_HIGH },
 	    { CONFIDENCE_NONE, CONFIDENCE_HIGH } },
 	{ 0 }
 };

@@ -37,15 +37,6 @@
 		.whole = whole_lengths,                                                    \
 		.match = id##_match }
 
-static bool
-varied(const char *c)
-{
-	for (size_t i = 1; c[i]; i++)
-		if (c[i] != c[0])
-			return true;
-	return false;
-}
-
 static unsigned
 two(const char *c)
 {
@@ -87,7 +78,7 @@ nhs_check(const char *c)
 	return k != 10 && k % 11 == digit(c[9]);
 }
 
-NUMBERS(uk_nhs, { 10, "3-3-4", varied, nhs_check, { LOW, HIGH }, { NONE, HIGH } });
+NUMBERS(uk_nhs, { 10, "3-3-4", digits_vary, nhs_check, { LOW, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(uk_nhs, "uk-nhs", "British NHS number (mod 11)", 60, 4);
 
 KEYWORDS(uk_nino, "national insurance", "ni number", "ni no", "nino", "n.i. number", "n.i. no",
@@ -124,7 +115,7 @@ static bool
 ssn_shape(const char *c)
 {
 	return memcmp(c, "000", 3) != 0 && memcmp(c, "666", 3) != 0 && c[0] != '9' &&
-	    memcmp(c + 3, "00", 2) != 0 && memcmp(c + 5, "0000", 4) != 0 && varied(c) &&
+	    memcmp(c + 3, "00", 2) != 0 && memcmp(c + 5, "0000", 4) != 0 && digits_vary(c) &&
 	    memcmp(c, "123456789", 9) != 0;
 }
 
@@ -341,7 +332,7 @@ nif_shape(const char *c)
 	/* 45, 7x and 9x stand for heirs, funds and those who do not live there. */
 	return (strchr("12356", c[0]) || memcmp(c, "45", 2) == 0 || memcmp(c, "80", 2) == 0 ||
 	    (c[0] == '7' && strchr("01245789", c[1])) || (c[0] == '9' && strchr("0189", c[1]))) &&
-	    varied(c);
+	    digits_vary(c);
 }
 
 static bool
@@ -369,7 +360,7 @@ be_shape(const char *c)
 	/* Months of the numbers for those without a register entry are raised by 20 or 40. */
 	unsigned month = two(c + 2) % 20, day = two(c + 4);
 
-	return two(c + 2) < 53 && month <= 12 && day <= 31 && varied(c);
+	return two(c + 2) < 53 && month <= 12 && day <= 31 && digits_vary(c);
 }
 
 static bool
@@ -397,7 +388,7 @@ bsn_check(const char *c)
 	return weighted(c, weights, 8) % 11 == digit(c[8]);
 }
 
-NUMBERS(nl_bsn, { 9, "4-2-3 3-3-3", varied, bsn_check, { NONE, HIGH }, { NONE, HIGH } });
+NUMBERS(nl_bsn, { 9, "4-2-3 3-3-3", digits_vary, bsn_check, { NONE, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(nl_bsn, "nl-bsn", "Dutch citizen number (eleven test, with a keyword)", 50, 3);
 
 /* --- Ireland ------------------------------------------------------------------------ */
@@ -566,7 +557,7 @@ KEYWORDS(ca_sin, "sin", "social insurance", "social insurance number", "sin numb
 static bool
 sin_shape(const char *c)
 {
-	return c[0] != '8' && varied(c);
+	return c[0] != '8' && digits_vary(c);
 }
 
 static bool
@@ -589,7 +580,7 @@ tfn_check(const char *c)
 	return weighted(c, weights, 9) % 11 == 0;
 }
 
-NUMBERS(au_tfn, { 9, "3-3-3", varied, tfn_check, { NONE, HIGH }, { NONE, HIGH } });
+NUMBERS(au_tfn, { 9, "3-3-3", digits_vary, tfn_check, { NONE, HIGH }, { NONE, HIGH } });
 BUILTIN_NUMBERS(au_tfn, "au-tfn", "Australian tax file number (mod 11, with a keyword)", 50, 3);
 
 KEYWORDS(au_medicare, "medicare", "medicare number", "medicare card", "medicare no",
@@ -623,7 +614,7 @@ KEYWORDS(in_aadhaar, "aadhaar", "aadhar", "uidai", "uid", "adhaar", "unique iden
 static bool
 aadhaar_shape(const char *c)
 {
-	return c[0] >= '2' && varied(c);
+	return c[0] >= '2' && digits_vary(c);
 }
 
 /* Verhoeff's dihedral check. */
@@ -702,8 +693,8 @@ cpf_check(const char *c)
 	return (a > 9 ? 0 : a) == digit(c[9]) && (b > 9 ? 0 : b) == digit(c[10]);
 }
 
-NUMBERS(br_cpf, { 11, "3-3-3-2", varied, cpf_check, { MEDIUM, HIGH }, { LOW, HIGH }, ".-" },
-    { 11, "3-3-3-2", varied, cpf_check, { LOW, HIGH }, { NONE, NONE }, " " });
+NUMBERS(br_cpf, { 11, "3-3-3-2", digits_vary, cpf_check, { MEDIUM, HIGH }, { LOW, HIGH }, ".-" },
+    { 11, "3-3-3-2", digits_vary, cpf_check, { LOW, HIGH }, { NONE, NONE }, " " });
 BUILTIN_NUMBERS(br_cpf, "br-cpf", "Brazilian tax number (CPF, two check digits)", 60, 2);
 
 KEYWORDS(kr_rrn, "주민등록번호", "주민번호", "resident registration", "rrn", "korean id",

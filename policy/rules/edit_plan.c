@@ -419,7 +419,7 @@ append_to(struct planner *pl, size_t i, enum append_how how)
 	if (how != APPEND_PART && quoted_already(pl, &pl->e->an->parts[i], ask))
 		return;
 	text = how == APPEND_HTML && texts_pick(&ask->html, l).n ?
-	    expand_lines(pl->e, pl->r, texts_pick(&ask->html, l)) :
+	    expand_html(pl->e, pl->r, texts_pick(&ask->html, l)) :
 	    expand_lines(pl->e, pl->r, texts_pick(&ask->text, l));
 	if (how == APPEND_HTML && !texts_pick(&ask->html, l).n)
 		text = html_of(pl->e->arena, text);
@@ -516,13 +516,10 @@ edit_plan(struct eval *e, const struct rule *r)
 struct span
 strip_notice(struct eval *e, const struct rule *r, uint16_t part)
 {
-	struct texts usual;
-	struct span text = texts_pick(&r->then.strip->notice, language_of(e)), out;
+	struct span out;
 
-	if (!text.n && template_builtin(SPAN_LIT("stripped"), &usual))
-		text = texts_pick(&usual, language_of(e));
 	e->only_file = part;
-	out = expand_lines(e, r, text);
+	out = expand_lines(e, r, texts_pick(&r->then.strip->notice, language_of(e)));
 	e->only_file = PART_NONE;
 	return out.n && out.p[out.n - 1] == '\n' ? out : text_join(e->arena, out, "\n",
 	    (struct span){ 0 });

@@ -53,6 +53,8 @@ wake_facts(struct judge *j)
 		wake(p, flags + SIGNAL_DMARC, j->base);
 	if (f->arc != AUTH_UNKNOWN)
 		wake(p, flags + SIGNAL_ARC, j->base);
+	if (f->bounce != BOUNCE_UNKNOWN)
+		wake(p, flags + SIGNAL_BOUNCE, j->base);
 	if (f->dnsbl_known)
 		wake(p, flags + SIGNAL_DNSBL, j->base);
 	if (f->spam_known)

@@ -17,7 +17,7 @@
 #define TEXT_MAX 8192
 
 enum variable { VAR_REF, VAR_RULE, VAR_SENDER, VAR_FILENAMES, VAR_FINDINGS, VAR_COUNT };
-static const char *const names[VAR_COUNT] = { "ref", "rule", "sender", "filenames", "findings" };
+const char *const expand_names[] = { "ref", "rule", "sender", "filenames", "findings", NULL };
 
 struct span
 text_join(struct arena *a, struct span x, const char *between, struct span y)
@@ -52,7 +52,7 @@ variable_at(struct span s, size_t *len)
 {
 	*len = word_length(s);
 	for (int v = 0; v < VAR_COUNT; v++)
-		if (span_is(span_sub(s, 0, *len), names[v]))
+		if (span_is(span_sub(s, 0, *len), expand_names[v]))
 			return (enum variable)v;
 	return VAR_COUNT;
 }
@@ -207,13 +207,47 @@ put_variable_flat(struct eval *e, const struct rule *r, enum variable v, struct 
 	}
 }
 
-struct span
-expand_lines(struct eval *e, const struct rule *r, struct span text)
+/* What strangers wrote is no markup. */
+static void
+put_variable_html(struct eval *e, const struct rule *r, enum variable v, struct buf *b)
+{
+	struct buf plain;
+	struct span s;
+
+	buf_init(&plain, TEXT_MAX);
+	put_variable_flat(e, r, v, &plain);
+	s = buf_data(&plain);
+	for (size_t i = 0; i < s.n; i++)
+		switch (s.p[i]) {
+		case '<':
+			buf_puts(b, "&lt;");
+			break;
+		case '>':
+			buf_puts(b, "&gt;");
+			break;
+		case '&':
+			buf_puts(b, "&amp;");
+			break;
+		case '"':
+			buf_puts(b, "&quot;");
+			break;
+		case '\'':
+			buf_puts(b, "&#39;");
+			break;
+		default:
+			buf_putc(b, s.p[i]);
+		}
+	buf_release(&plain);
+}
+
+static struct span
+expand(struct eval *e, const struct rule *r, struct span text,
+    void (*put)(struct eval *e, const struct rule *r, enum variable v, struct buf *b))
 {
 	struct span out;
 	struct buf b;
 
-	buf_init(&b, TEXT_MAX + text.n + 1);
+	buf_init(&b, 8 * TEXT_MAX + text.n + 1);
 	for (size_t i = 0; i < text.n; i++) {
 		size_t len;
 		enum variable v;
@@ -233,12 +267,24 @@ expand_lines(struct eval *e, const struct rule *r, struct span text)
 			buf_putc(&b, '$');
 			continue;
 		}
-		put_variable_flat(e, r, v, &b);
+		put(e, r, v, &b);
 		i += len;
 	}
 	out = arena_span(e->arena, buf_data(&b));
 	buf_release(&b);
 	return out;
+}
+
+struct span
+expand_lines(struct eval *e, const struct rule *r, struct span text)
+{
+	return expand(e, r, text, put_variable_flat);
+}
+
+struct span
+expand_html(struct eval *e, const struct rule *r, struct span text)
+{
+	return expand(e, r, text, put_variable_html);
 }
 
 struct span

@@ -390,7 +390,7 @@ facts_identity(const struct facts *f, struct json *j)
 	static const char *const asks[DMARC_ASKS_COUNT] = { "none", "quarantine", "reject" };
 
 	if (!f->spf && !f->dkim && !f->dmarc && !f->arc && !f->dnsbl_known && !f->listed_known &&
-	    !f->spam_known && !f->reputation_known && !f->bayes_known) {
+	    !f->spam_known && !f->reputation_known && !f->bayes_known && !f->bounce) {
 		json_null(j);
 		return;
 	}
@@ -400,6 +400,7 @@ facts_identity(const struct facts *f, struct json *j)
 	json_kcstr(j, "dmarc", auth_result_name(f->dmarc));
 	json_kcstr(j, "dmarc_policy", f->dmarc ? asks[f->dmarc_asks] : NULL);
 	json_kcstr(j, "arc", auth_result_name(f->arc));
+	json_kcstr(j, "bounce", bounce_fact_name(f->bounce));
 	put_known(j, "dnsbl", f->dnsbl_known, f->dnsbl, f->ndnsbl);
 	json_key(j, "reputation");
 	if (f->reputation_known)

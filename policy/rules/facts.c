@@ -104,6 +104,16 @@ policy_spam_source(const struct policy *p)
 	return p->spam.source;
 }
 
+static const char *const bounce_fact_names[BOUNCE_FACTS] = { [BOUNCE_VALID] = "valid",
+	[BOUNCE_EXPIRED] = "expired", [BOUNCE_FORGED] = "forged", [BOUNCE_UNTAGGED] = "untagged",
+	[BOUNCE_GRACE] = "grace" };
+
+const char *
+bounce_fact_name(enum bounce_fact b)
+{
+	return bounce_fact_names[b];
+}
+
 /* --- asking ----------------------------------------------------------------------------------- */
 
 static enum auth_result
@@ -119,6 +129,8 @@ auth_of(const struct atom *a, const struct facts *f)
 		return f->dmarc;
 	case AUTH_FACT_ARC:
 		return f->arc;
+	case AUTH_FACT_BOUNCE:
+		break;
 	}
 	return AUTH_UNKNOWN;
 }
@@ -128,7 +140,8 @@ fact_known(const struct atom *a, const struct facts *f)
 {
 	switch (a->kind) {
 	case ATOM_AUTH:
-		return auth_of(a, f) != AUTH_UNKNOWN;
+		return a->auth.fact == AUTH_FACT_BOUNCE ? f->bounce != BOUNCE_UNKNOWN :
+		    auth_of(a, f) != AUTH_UNKNOWN;
 	case ATOM_DNSBL:
 		return f->dnsbl_known;
 	case ATOM_SPAM:
@@ -175,7 +188,7 @@ fact_ask(const struct eval *e, const struct atom *a)
 		return false;
 	case ATOM_AUTH:
 		return a->auth.results >> (a->auth.fact == AUTH_FACT_ASKS ? (int)f->dmarc_asks :
-		    (int)auth_of(a, f)) & 1;
+		    a->auth.fact == AUTH_FACT_BOUNCE ? (int)f->bounce : (int)auth_of(a, f)) & 1;
 	case ATOM_DNSBL:
 		return listed(&a->names, f);
 	case ATOM_SPAM:
@@ -226,6 +239,7 @@ fact_why(struct eval *e, const struct atom *a)
 	case ATOM_AUTH:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": it is %s", SPAN_ARG(a->key),
 		    a->auth.fact == AUTH_FACT_ASKS ? dmarc_asks_names[f->dmarc_asks] :
+		    a->auth.fact == AUTH_FACT_BOUNCE ? bounce_fact_names[f->bounce] :
 		    auth_result_name(auth_of(a, f))));
 	case ATOM_DNSBL:
 		return span_str(arena_printf(e->arena, "dnsbl: the client is on %zu list%s%s", f->ndnsbl,

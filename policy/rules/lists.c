@@ -448,7 +448,7 @@ lists_resolve(struct load *ld)
 		((struct group *)p->value)->state = 0;
 }
 
-static int
+int
 span_order(const void *a, const void *b)
 {
 	const struct span *x = a, *y = b;

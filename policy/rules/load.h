@@ -326,6 +326,7 @@ key_fn schedules_read, cond_schedule, test_now;
 /* load_facts.c */
 extern const char *const spam_names[];
 key_fn cond_arc, cond_dmarc_policy, fact_arc, fact_dmarc_policy;
+key_fn cond_bounce, fact_bounce;
 key_fn cond_spf, cond_dkim, cond_dmarc, cond_dnsbl, cond_spam, cond_reputation, cond_bayes;
 key_fn fact_spf, fact_dkim, fact_dmarc, fact_dnsbl, fact_spam, fact_reputation, fact_bayes, fact_score,
     fact_symbols, fact_class, test_facts;
@@ -366,8 +367,11 @@ key_fn strip_matching, strip_notice_read, redact_detectors, redact_with, append_
     append_html_read, override_allow, override_justification, override_until, hold_approvals,
     default_language, default_languages;
 /* templates/NAME.LANG.txt of the policy folder, templates/NAME.txt, or the built-in one. */
-bool template_read(struct load *ld, struct conf_node *n, struct span word, struct span *name,
-    struct texts *out);
+/* load_templates.c. file NULL: the text stands at the node. */
+bool text_check(struct load *ld, const struct conf_node *at, const struct conf_file *file, struct span s);
+/* html: NULL where none may stand. */
+bool template_read(struct load *ld, const struct conf_node *n, struct span word, struct span *name,
+    struct texts *out, struct texts *html);
 
 /* load_people.c: hold.approvals: who they are. */
 void approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, uint64_t approvals);

@@ -4,12 +4,8 @@
  * Templates and texts may stand in files of the policy folder; they are read,
  * and their variables checked, when the policy is loaded.
  */
-#include <errno.h>
-
 #include "load.h"
 
-#define TEXT_BYTES (16u << 10)	/* of a text to append, or a template */
-#define TEXT_LINE 900		/* bytes: RFC 5321 ends lines at 998 */
 
 static bool
 is_word(const struct conf_node *n, const char *word)
@@ -22,38 +18,7 @@ is_word(const struct conf_node *n, const char *word)
 static bool
 text_fine(struct load *ld, const struct conf_node *at, struct span s)
 {
-	struct span bad, rest = s;
-
-	if (span_trim(s).n == 0) {
-		diag_at(ld->d, DIAG_ERROR, at, NULL, "an empty text");
-		return false;
-	}
-	if (s.n > TEXT_BYTES) {
-		diag_at(ld->d, DIAG_ERROR, at, NULL, "a text holds %u bytes, this is %zu", TEXT_BYTES,
-		    s.n);
-		return false;
-	}
-	while (rest.n) {
-		size_t line = span_find(rest, '\n');
-
-		if (line > TEXT_LINE) {
-			diag_at(ld->d, DIAG_ERROR, at, NULL, "a line of %zu bytes: at most %d", line,
-			    TEXT_LINE);
-			return false;
-		}
-		rest = span_from(rest, line + 1);
-	}
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' && s.p[i] != '\n' && s.p[i] != '\r' && s.p[i] != '\t') {
-			diag_at(ld->d, DIAG_ERROR, at, NULL, "a control character in a text");
-			return false;
-		}
-	if (expand_check(s, &bad))
-		return true;
-	diag_at(ld->d, DIAG_ERROR, at,
-	    "there are $ref, $rule, $sender, $filenames, $findings; $$ is a dollar sign",
-	    "unknown variable `" SPAN_FMT "`", SPAN_ARG(bad));
-	return false;
+	return text_check(ld, at, NULL, s);
 }
 
 /* A text in the policy, or file:PATH. */
@@ -92,58 +57,6 @@ read_by_language(struct load *ld, struct conf_node *n, struct texts *out)
 		diag_at(ld->d, DIAG_ERROR, n, "as in {en: text, fr: texte}", "an empty text");
 }
 
-static bool
-template_file(struct load *ld, const struct conf_node *at, const char *path, struct span *out)
-{
-	struct err err = { 0 };
-	struct span s;
-
-	if (!ld->env->read_file)
-		return false;
-	if (ld->env->read_file(ld->env->ctx, span_str(path), &s, &err) == -1) {
-		if (err.code != ENOENT)
-			diag_at(ld->d, DIAG_ERROR, at, NULL, "%s",
-			    err.text[0] ? err.text : "cannot read the template");
-		return false;
-	}
-	if (!load_file(ld, at, span_str(path), &s) || !text_fine(ld, at, s))
-		return false;
-	*out = arena_span(ld->a, s);
-	return true;
-}
-
-bool
-template_read(struct load *ld, struct conf_node *n, struct span word, struct span *name,
-    struct texts *out)
-{
-	size_t errors = ld->d->errors;
-	bool any = false;
-
-	if (span_ends_nocase(word, SPAN_LIT(".txt")))
-		word.n -= 4;
-	for (size_t i = 0; i < word.n; i++)
-		if (!((word.p[i] | 32) >= 'a' && (word.p[i] | 32) <= 'z') && word.p[i] != '-' &&
-		    word.p[i] != '_' && !(word.p[i] >= '0' && word.p[i] <= '9')) {
-			diag_at(ld->d, DIAG_ERROR, n, "the name of a file in templates/, without .en.txt",
-			    "`" SPAN_FMT "` is no template", SPAN_ARG(word));
-			return false;
-		}
-	for (int l = 0; l < LANG_COUNT; l++)
-		any |= template_file(ld, n, arena_printf(ld->tmp, "templates/" SPAN_FMT ".%s.txt",
-		    SPAN_ARG(word), language_names[l]), &out->v[l]);
-	if (!any)
-		any = template_file(ld, n, arena_printf(ld->tmp, "templates/" SPAN_FMT ".txt",
-		    SPAN_ARG(word)), &out->v[LANG_EN]);
-	if (!any && ld->d->errors == errors)
-		any = template_builtin(word, out);
-	if (!any && ld->d->errors == errors)
-		diag_at(ld->d, DIAG_ERROR, n, nearest_hint(ld, conf_nearest(word, template_names)),
-		    "no template `" SPAN_FMT "`: neither templates/" SPAN_FMT ".en.txt nor a built-in one",
-		    SPAN_ARG(word), SPAN_ARG(word));
-	*name = arena_span(ld->a, word);
-	return any;
-}
-
 /* --- strip_attachment --------------------------------------------------------------------- */
 
 void
@@ -174,7 +87,7 @@ strip_notice_read(struct load *ld, struct conf_node *n, void *obj)
 	struct span word, name;
 
 	if (conf_text(ld->d, n, "a template", &word))
-		template_read(ld, n, word, &name, &ask->notice);
+		template_read(ld, n, word, &name, &ask->notice, NULL);
 }
 
 void
@@ -182,6 +95,7 @@ then_strip(struct load *ld, struct conf_node *n, void *obj)
 {
 	struct rule_src *src = obj;
 	struct strip_ask *ask = arena_zalloc(ld->a, sizeof(*ask));
+	struct span name;
 
 	if (!is_word(n, "this") && !is_word(n, "true")) {
 		if (n->kind != CONF_MAP) {
@@ -191,6 +105,8 @@ then_strip(struct load *ld, struct conf_node *n, void *obj)
 		}
 		keys_read(ld, n, SECTION_STRIP, ask);
 	}
+	if (!ask->notice.v[LANG_EN].n && !ask->notice.v[LANG_FR].n)
+		template_read(ld, n, SPAN_LIT("stripped"), &name, &ask->notice, NULL);
 	src->strip_node = n;
 	src->rule.then.strip = ask;
 }
@@ -409,7 +325,7 @@ actions_check(struct load *ld, struct rule_src *src)
 		ask->name = t->outcome == OUTCOME_HOLD || t->outcome == OUTCOME_QUARANTINE ?
 		    SPAN_LIT("held") : t->outcome == OUTCOME_UNJUDGED ? SPAN_LIT("changed") :
 		    SPAN_LIT("rejected");
-		template_builtin(ask->name, &ask->text);
+		template_read(ld, src->node, ask->name, &ask->name, &ask->text, &ask->html);
 	}
 }
 

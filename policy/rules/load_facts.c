@@ -104,6 +104,26 @@ cond_dmarc_policy(struct load *ld, struct conf_node *n, void *obj)
 	conds_push(ld, obj, atom_intern(ld, &atom, &key));
 }
 
+static const char *const bounce_names[] = { "valid", "expired", "forged", "untagged", "grace", NULL };
+
+void
+cond_bounce(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct atom atom = { .kind = ATOM_AUTH, .key = SPAN_LIT("bounce") };
+	struct conf_node *list = unwrap_not(ld, n, &atom.negate);
+	unsigned mask;
+	struct buf key;
+
+	if (!list || !read_mask(ld, list, bounce_names, &mask))
+		return;
+	missing(ld, n, FACT_BOUNCE);
+	atom.auth.fact = AUTH_FACT_BOUNCE;
+	atom.auth.results = mask << BOUNCE_VALID;
+	key_begin(&key, "bounce");
+	buf_printf(&key, "%x", mask);
+	conds_push(ld, obj, atom_intern(ld, &atom, &key));
+}
+
 /* A name that no list has: the rule would never hold. */
 static void
 blocklist_known(struct load *ld, const struct conf_node *at)
@@ -324,6 +344,15 @@ fact_dmarc_policy(struct load *ld, struct conf_node *n, void *obj)
 
 	if (conf_enum(ld->d, n, dmarc_asks_names, &i))
 		((struct facts *)obj)->dmarc_asks = (enum dmarc_asks)i;
+}
+
+void
+fact_bounce(struct load *ld, struct conf_node *n, void *obj)
+{
+	int i;
+
+	if (conf_enum(ld->d, n, bounce_names, &i))
+		((struct facts *)obj)->bounce = (enum bounce_fact)(i + BOUNCE_VALID);
 }
 
 void

@@ -121,7 +121,7 @@ notify_one(struct load *ld, struct rule_src *src, struct conf_node *n, struct sp
 	}
 	if (template && !conf_text(ld->d, template, "a template", &word))
 		return;
-	if (word.n && !template_read(ld, template ? template : n, word, &one.name, &one.text))
+	if (word.n && !template_read(ld, template ? template : n, word, &one.name, &one.text, &one.html))
 		return;
 	if (to) {
 		notify_push(ld, src, one);

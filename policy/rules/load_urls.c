@@ -95,16 +95,6 @@ in_sets(const struct setlist *l, const uint32_t *sets, size_t n)
 	return false;
 }
 
-static int
-span_order(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-	size_t n = x->n < y->n ? x->n : y->n;
-	int r = n ? memcmp(x->p, y->p, n) : 0;
-
-	return r ? r : (x->n > y->n) - (x->n < y->n);
-}
-
 /* The hosts and .hosts of these sets, sorted; addresses are left out. */
 static struct spans
 hosts_of(struct load *ld, const uint32_t *sets, size_t nsets)

@@ -119,6 +119,8 @@ notice_add(struct judge *j, const struct rule *r, const struct notify_ask *ask, 
 	}
 	n->subject = expand_text(&j->e, r, n->subject);
 	n->text = expand_lines(&j->e, r, text);
+	text = ask->html.v[texts_language(&ask->text, l)];
+	n->html = text.n ? expand_html(&j->e, r, text) : (struct span){ 0 };
 }
 
 static void

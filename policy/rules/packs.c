@@ -52,7 +52,15 @@ static const char inbound_text[] =
     "    direction: inbound\n"
     "    tags: [identity]\n"
     "    when: {dmarc: temperror}\n"
-    "    then: {defer: \"4.7.0 the sender cannot be checked now, try again later\"}\n";
+    "    then: {defer: \"4.7.0 the sender cannot be checked now, try again later\"}\n"
+    "  - id: bounce-unproved\n"
+    "    title: {en: Bounce of mail we did not send, fr: Retour d'un message que nous n'avons pas envoyé}\n"
+    "    direction: inbound\n"
+    "    tags: [identity]\n"
+    "    when: {bounce: [untagged, forged, expired]}\n"
+    "    # a reader's receipt comes to the address in the header, which has no tag (RFC 8098, 3)\n"
+    "    unless: {header: {Content-Type: {pattern: '(?i)disposition-notification'}}}\n"
+    "    then: {reject: \"5.7.1 nothing was sent from this address that could bounce\"}\n";
 
 static const char empty_text[] = "version: 1\n";
 

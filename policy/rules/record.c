@@ -75,7 +75,7 @@ put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 	    (uint64_t)f->dnsbl_known << 12 | (uint64_t)f->spam_known << 13 |
 	    (uint64_t)f->reputation_known << 14 | (uint64_t)f->arc << 15 |
 	    (uint64_t)f->dmarc_asks << 19 | (uint64_t)f->spam_by << 21 |
-	    (uint64_t)f->bayes_known << 24);
+	    (uint64_t)f->bayes_known << 24 | (uint64_t)f->bounce << 25);
 	if (f->dnsbl_known)
 		put_spans(b, f->dnsbl, f->ndnsbl);
 	if (f->spam_known) {

@@ -83,20 +83,21 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->av_name = wire_get_span(w);
 	f->av_engine = wire_get_span(w);
 	f->av_part = wire_get_span(w);
-	packed = wire_get_max(w, 0x1ffffff);
+	packed = wire_get_max(w, 0xfffffff);
 	f->spf = (enum auth_result)(packed & 15);
 	f->dkim = (enum auth_result)(packed >> 4 & 15);
 	f->dmarc = (enum auth_result)(packed >> 8 & 15);
-	w->bad |= f->spf > AUTH_POLICY || f->dkim > AUTH_POLICY || f->dmarc > AUTH_POLICY ||
-	    f->arc > AUTH_POLICY || f->dmarc_asks >= DMARC_ASKS_COUNT;
 	f->dnsbl_known = packed >> 12 & 1;
 	f->spam_known = packed >> 13 & 1;
 	f->reputation_known = packed >> 14 & 1;
-	f->bayes_known = packed >> 24;
+	f->bayes_known = packed >> 24 & 1;
 	f->arc = (enum auth_result)(packed >> 15 & 15);
 	f->dmarc_asks = (enum dmarc_asks)(packed >> 19 & 3);
 	f->spam_by = (enum spam_source)(packed >> 21 & 7);
-	w->bad |= f->spam_by >= SPAM_SOURCES;
+	f->bounce = (enum bounce_fact)(packed >> 25 & 7);
+	w->bad |= f->spf > AUTH_POLICY || f->dkim > AUTH_POLICY || f->dmarc > AUTH_POLICY ||
+	    f->arc > AUTH_POLICY || f->dmarc_asks >= DMARC_ASKS_COUNT ||
+	    f->spam_by >= SPAM_SOURCES || f->bounce >= BOUNCE_FACTS;
 	if (f->dnsbl_known)
 		f->dnsbl = get_spans(w, a, &f->ndnsbl);
 	if (f->spam_known) {

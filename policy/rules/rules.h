@@ -86,7 +86,8 @@ enum atom_kind {
 	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL
 };
 enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC,
-	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */ };
+	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */,
+	AUTH_FACT_BOUNCE /* 1 << BOUNCE_… */ };
 extern const char *const dmarc_asks_names[];
 enum who { WHO_FROM, WHO_HEADER_FROM, WHO_TO, WHO_TO_ALL };
 enum quantity { QUANTITY_RECIPIENTS, QUANTITY_SIZE, QUANTITY_ATTACHMENTS };
@@ -237,6 +238,7 @@ struct notify_ask {
 	struct span address;	/* NOTIFY_ADDRESS */
 	struct span name;	/* of the template */
 	struct texts text;	/* "Subject: …", an empty line, the text */
+	struct texts html;	/* the same for readers of HTML, without a subject; empty: none */
 };
 
 #define OVERRIDE_HEADER "X-Postern-Override"
@@ -315,7 +317,7 @@ struct rule {
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
 	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_ARC, SIGNAL_DNSBL, SIGNAL_SPAM,
-	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_URLS, SIGNAL_FLAGS };
+	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
@@ -450,6 +452,8 @@ struct span eval_why_not(struct eval *e, const struct cond *c, bool *partly);
 /* --- facts.c: the moment, and what others have found out about inbound mail ---------- */
 
 /* Is what the atom asks for known at all? */
+/* For qsort and bsearch over spans: by their bytes. */
+int span_order(const void *a, const void *b);
 bool fact_known(const struct atom *a, const struct facts *f);
 bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
 struct span fact_why(struct eval *e, const struct atom *a);
@@ -473,6 +477,9 @@ bool expand_check(struct span text, struct span *bad);
 struct span expand_text(struct eval *e, const struct rule *r, struct span text);
 /* Several lines, as the text has them. */
 struct span expand_lines(struct eval *e, const struct rule *r, struct span text);
+/* The same in HTML: what variables hold is escaped. */
+struct span expand_html(struct eval *e, const struct rule *r, struct span text);
+extern const char *const expand_names[];	/* of the variables; NULL-terminated */
 /* The same, in the ASCII an SMTP reply may hold (RFC 5321, 4.2), at most max bytes. */
 struct span expand_reply(struct eval *e, const struct rule *r, struct span code,
     struct span text, size_t max);
@@ -501,6 +508,8 @@ bool override_given(const struct eval *e, const struct rule *r, struct span *rea
 /* The language of the message (Content-Language), else the policy's. */
 enum language language_of(const struct eval *e);
 struct span texts_pick(const struct texts *t, enum language l);
+/* The language that texts_pick takes for this one. */
+enum language texts_language(const struct texts *t, enum language l);
 /* A built-in template, or false. */
 bool template_builtin(struct span name, struct texts *out);
 extern const char *const template_names[];

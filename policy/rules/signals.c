@@ -65,7 +65,8 @@ atom_wake(struct load *ld, const struct atom *a, struct wake *w)
 		break;
 	case ATOM_AUTH:
 		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + (a->auth.fact == AUTH_FACT_ASKS ?
-		    SIGNAL_DMARC : SIGNAL_SPF + a->auth.fact));
+		    SIGNAL_DMARC : a->auth.fact == AUTH_FACT_BOUNCE ? SIGNAL_BOUNCE :
+		    SIGNAL_SPF + a->auth.fact));
 		w->rank = 7;
 		break;
 	case ATOM_DNSBL:

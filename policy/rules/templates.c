@@ -1,8 +1,9 @@
 /* templates.c -- texts for people: the built-in ones, and which language.
  *
  * A template is "Subject: …", an empty line and the text; where it stands in a
- * message (in place of a file) it has no subject. Files of the same name in the
- * policy folder (templates/NAME.en.txt, NAME.fr.txt) take the place of these.
+ * message (in place of a file) it has no subject. Files of the same name
+ * (templates/NAME.en.txt, NAME.fr.txt: load_templates.c) take the place of these. etc/templates has them as
+ * files; tests/unit/test_templates.c holds one against the other.
  */
 #include "rules.h"
 
@@ -64,16 +65,19 @@ template_builtin(struct span name, struct texts *out)
 	return false;
 }
 
+enum language
+texts_language(const struct texts *t, enum language l)
+{
+	for (int i = 0; i < LANG_COUNT; i++)
+		if (t->v[(l + i) % LANG_COUNT].n)
+			return (enum language)((l + i) % LANG_COUNT);
+	return l;
+}
+
 struct span
 texts_pick(const struct texts *t, enum language l)
 {
-	for (int i = 0; i < LANG_COUNT; i++) {
-		int at = (l + i) % LANG_COUNT;
-
-		if (t->v[at].n)
-			return t->v[at];
-	}
-	return (struct span){ 0 };
+	return t->v[texts_language(t, l)];
 }
 
 static bool

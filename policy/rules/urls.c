@@ -84,16 +84,6 @@ host_holds(const struct url_cond *c, const uint64_t *bits)
 
 /* --- blocklists --------------------------------------------------------------------------------- */
 
-static int
-span_order(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-	size_t n = x->n < y->n ? x->n : y->n;
-	int r = n ? memcmp(x->p, y->p, n) : 0;
-
-	return r ? r : (x->n > y->n) - (x->n < y->n);
-}
-
 /* It, or a domain above it. */
 static bool
 host_listed(struct eval *e, struct url_eval *x, struct span host)

@@ -1,7 +1,34 @@
-/* auth_book.c -- the DNS questions of an evaluation, asked and shown by the tool; see auth_book.h. */
+/* auth_book.c -- what the evaluations of `postern auth` share; see auth_book.h. */
+#include <string.h>
+
 #include "addr.h"
 #include "cli/auth_book.h"
 #include "cli/page.h"
+
+bool
+auth_options(int argc, char **argv, bool (*take)(void *ctx, const char *name, const char *value),
+    void *ctx, bool *verbose)
+{
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "-v") == 0)
+			*verbose = true;
+		else if (i + 1 == argc || !take(ctx, argv[i], argv[i + 1]))
+			return false;
+		else
+			i++;
+	}
+	return true;
+}
+
+void
+auth_put_field(struct buf *out, const char *name, struct span value)
+{
+	if (value.n == 0)
+		return;
+	buf_printf(out, AUTH_FIELD, name);
+	page_text(out, value);
+	buf_putc(out, '\n');
+}
 
 void
 auth_pump(struct lookup *l, struct dns_book *b, bool (*step)(void *ctx), void *ctx)

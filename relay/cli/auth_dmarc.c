@@ -40,8 +40,9 @@ read_vouch(const char *text, enum auth_result *result, struct span *domain)
 }
 
 static bool
-read_option(struct asked *q, const char *name, const char *value)
+read_option(void *ctx, const char *name, const char *value)
 {
+	struct asked *q = ctx;
 	uint64_t n;
 
 	if (strcmp(name, "--from") == 0 && q->r.nfrom < FROM_MAX)
@@ -64,43 +65,19 @@ read_option(struct asked *q, const char *name, const char *value)
 	return true;
 }
 
-static bool
-read_args(int argc, char **argv, struct asked *q)
-{
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "-v") == 0)
-			q->verbose = true;
-		else if (i + 1 == argc || !read_option(q, argv[i], argv[i + 1]))
-			return false;
-		else
-			i++;
-	}
-	return q->r.nfrom > 0;
-}
-
-static void
-put_field(struct buf *out, const char *name, struct span value)
-{
-	if (value.n == 0)
-		return;
-	buf_printf(out, "  %-12s ", name);
-	page_text(out, value);
-	buf_putc(out, '\n');
-}
-
 static void
 print_text(struct buf *out, const struct dmarc_result *r, const struct asked *q, const struct dns_book *b)
 {
 	buf_printf(out, "%s: ", auth_result_name(r->result));
 	page_text(out, r->reason);
 	buf_putc(out, '\n');
-	put_field(out, "From:", r->from);
-	put_field(out, "organisation", r->organisation);
+	auth_put_field(out, "From:", r->from);
+	auth_put_field(out, "organisation", r->organisation);
 	if (r->record.n && !span_eq(r->record_domain, r->from))
-		put_field(out, "record of", r->record_domain);
-	put_field(out, "record", r->record);
+		auth_put_field(out, "record of", r->record_domain);
+	auth_put_field(out, "record", r->record);
 	if (r->record.n)
-		buf_printf(out, "  %-12s %s (%s=%s)\n", "asks for", dmarc_policy_name(r->disposition), r->tag,
+		buf_printf(out, AUTH_FIELD "%s (%s=%s)\n", "asks for", dmarc_policy_name(r->disposition), r->tag,
 		    dmarc_policy_name(r->policy));
 	if (q->verbose)
 		auth_put_questions(out, b);
@@ -155,7 +132,7 @@ auth_dmarc(int argc, char **argv, const struct cli *cli, const struct config *co
 	struct err err;
 	int status = CLI_FINDINGS;
 
-	if (!read_args(argc, argv, &q))
+	if (!auth_options(argc, argv, read_option, &q, &q.verbose) || q.r.nfrom == 0)
 		return command_usage("auth");
 	q.r.from = q.from;
 	q.r.dkim = q.dkim;

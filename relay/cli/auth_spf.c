@@ -36,36 +36,26 @@ without_brackets(const char *s)
 }
 
 static bool
-read_args(int argc, char **argv, struct asked *q)
+read_option(void *ctx, const char *name, const char *value)
 {
-	for (int i = 0; i < argc; i++) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+	struct asked *q = ctx;
 
-		if (strcmp(argv[i], "-v") == 0) {
-			q->verbose = true;
-			continue;
-		}
-		if (value == NULL)
-			return false;
-		if (strcmp(argv[i], "--ip") == 0) {
-			if (!ip_parse(span_str(value), &q->r.ip)) {
-				fprintf(stderr, "postern: `%s` is no address\n", value);
-				return false;
-			}
-		} else if (strcmp(argv[i], "--helo") == 0)
-			q->r.helo = span_str(value);
-		else if (strcmp(argv[i], "--from") == 0)
-			q->r.mail_from = without_brackets(value);
-		else if (strcmp(argv[i], "--engine") == 0) {
-			if (!read_engine(value, &q->r.engine)) {
-				fprintf(stderr, "postern: the engine is strict, libspf2 or both\n");
-				return false;
-			}
-		} else
-			return false;
-		i++;
+	if (strcmp(name, "--ip") == 0) {
+		if (ip_parse(span_str(value), &q->r.ip))
+			return true;
+		fprintf(stderr, "postern: `%s` is no address\n", value);
+	} else if (strcmp(name, "--helo") == 0) {
+		q->r.helo = span_str(value);
+		return true;
+	} else if (strcmp(name, "--from") == 0) {
+		q->r.mail_from = without_brackets(value);
+		return true;
+	} else if (strcmp(name, "--engine") == 0) {
+		if (read_engine(value, &q->r.engine))
+			return true;
+		fprintf(stderr, "postern: the engine is strict, libspf2 or both\n");
 	}
-	return q->r.ip.family && (q->r.helo.n || q->r.mail_from.n);
+	return false;
 }
 
 /* "-all of example.com, by include:example.com of example.org" */
@@ -87,16 +77,6 @@ put_path(struct buf *out, const struct spf_result *r)
 }
 
 static void
-put_field(struct buf *out, const char *name, struct span value)
-{
-	if (value.n == 0)
-		return;
-	buf_printf(out, "  %-11s ", name);
-	page_text(out, value);
-	buf_putc(out, '\n');
-}
-
-static void
 print_text(struct buf *out, const struct spf_result *r, const struct asked *q, const struct dns_book *b)
 {
 	buf_printf(out, "%s: ", auth_result_name(r->result));
@@ -105,16 +85,16 @@ print_text(struct buf *out, const struct spf_result *r, const struct asked *q, c
 	else
 		put_path(out, r);
 	buf_putc(out, '\n');
-	put_field(out, r->identity == SPF_HELO ? "HELO" : "MAIL FROM", r->domain);
+	auth_put_field(out, r->identity == SPF_HELO ? "HELO" : "MAIL FROM", r->domain);
 	if (r->record.n && !span_eq(r->record_domain, r->domain))
-		put_field(out, "record of", r->record_domain);
-	put_field(out, "record", r->record);
-	put_field(out, "explanation", r->explanation);
+		auth_put_field(out, "record of", r->record_domain);
+	auth_put_field(out, "record", r->record);
+	auth_put_field(out, "explanation", r->explanation);
 	if (q->r.engine != SPF_LIBSPF2)
-		buf_printf(out, "  %-11s %u of %d terms that ask the DNS, %u of %d void\n", "spent", r->terms,
+		buf_printf(out, AUTH_FIELD "%u of %d terms that ask the DNS, %u of %d void\n", "spent", r->terms,
 		    SPF_TERMS_MAX, r->voids, SPF_VOID_MAX);
 	if (r->compared)
-		buf_printf(out, "  %-11s %s%s\n", "libspf2", auth_result_name(r->second),
+		buf_printf(out, AUTH_FIELD "%s%s\n", "libspf2", auth_result_name(r->second),
 		    r->disagrees ? ": it disagrees" : "");
 	if (q->verbose)
 		auth_put_questions(out, b);
@@ -174,7 +154,8 @@ auth_spf(int argc, char **argv, const struct cli *cli, const struct config *conf
 	struct err err;
 	int status;
 
-	if (!read_args(argc, argv, &q))
+	if (!auth_options(argc, argv, read_option, &q, &q.verbose) || !q.r.ip.family ||
+	    (!q.r.helo.n && !q.r.mail_from.n))
 		return command_usage("auth");
 	if ((l = lookup_new(conf, &err)) == NULL) {
 		fprintf(stderr, "postern: %s\n", err.text);

@@ -169,6 +169,16 @@ const struct command commands[] = {
 	{ "simulate", "the SMTP answers a client would get, without sending",
 	    "simulate --client IP [--helo NAME] --from ADDRESS --to ADDRESS,... [--listener NAME]\n"
 	    "         [--user NAME] [--tls] [--no-antivirus] [FILE.eml]", cmd_simulate },
+	{ "batv", "tags on envelope senders, by which bounces are known",
+	    "batv new FILE [--later]\nbatv tag ADDRESS\nbatv check ADDRESS\n"
+	    "  new: makes the file, or adds a key that signs from the next reload on; --later: that\n"
+	    "  only verifies, for other nodes to learn of it first. check: status 1 unless it is valid",
+	    cmd_batv },
+	{ "users", "accounts of the console; add and password ask for a password",
+	    "users [list]\n"
+	    "users add NAME --role R… [--domain D…] [--address A…] [--language en|fr] [--no-password]\n"
+	    "users set NAME [--role R…] [--domain D…] [--address A…] [--language en|fr] [--disable|--enable]\n"
+	    "users password NAME\nusers remove NAME\nusers totp NAME [--off]", cmd_users },
 	{ "passwd", "a line for the file of users (auth.file); asks for the password",
 	    "passwd USER", cmd_passwd },
 	{ "reload", "read the configuration and policy anew", "reload", cmd_reload },

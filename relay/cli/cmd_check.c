@@ -4,6 +4,7 @@
  * folder. A folder is a policy; a file is a configuration or a policy, told by
  * its keys. `posternd -n` and every reload go through here.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include "directory/directory.h"
 #include "directory/filter.h"
 #include "fs.h"
+#include "net/batv_book.h"
 #include "net/tls_server.h"
 #include "net/transport.h"
 #include "reader/program.h"
@@ -95,6 +97,24 @@ check_keys(struct check *c, const char *shown)
 			dkim_key_free(&key);
 		}
 	}
+}
+
+/* As receivers and delivery will read them; what this user may not read is left out. */
+static void
+check_batv(struct check *c)
+{
+	struct batv_book *book = NULL;
+	struct err err;
+
+	for (size_t i = 0; i < c->conf->ndomains; i++) {
+		const char *key = c->conf->domains[i].batv.key;
+
+		if (key && access(key, R_OK) == -1 && access(key, F_OK) == 0)
+			return;
+	}
+	if (batv_book_load(c->conf, &book, &err) == -1)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
+	batv_book_free(&book);
 }
 
 static void
@@ -252,6 +272,42 @@ check_ocr(struct check *c)
 		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "%s", err.text);
 }
 
+/* A file in `templates` that no rule reads: its name is a slip, or it waits for its rule. */
+static void
+check_templates(struct check *c)
+{
+	static const char *const names[] = { "stripped", "held", "rejected", "changed", "incident", NULL };
+	DIR *dir = opendir(c->conf->templates_dir);
+	struct dirent *e;
+	const struct span *used;
+	size_t n;
+
+	if (dir == NULL) {
+		if (errno != ENOENT || c->conf->templates_line)
+			diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "templates %s: %s", c->conf->templates_dir,
+			    strerror(errno));
+		return;
+	}
+	used = policy_refers_to(c->policy, &n);
+	while ((e = readdir(dir)) != NULL) {
+		struct span name = span_str(e->d_name), stem = span_sub(name, 0, span_find(name, '.'));
+		const char *near = NULL;
+		bool known = e->d_name[0] == '.';
+
+		for (size_t i = 0; names[i]; i++)
+			known |= span_is(stem, names[i]);
+		for (size_t i = 0; i < n && !known; i++)
+			known = span_ends_nocase(used[i], name);
+		if (!known && (near = conf_nearest(stem, names)) != NULL)
+			diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "%s/%s: no rule asks for this template; did you mean `%s`?",
+			    c->conf->templates_dir, e->d_name, near);
+		else if (!known)
+			diag_at(&c->diags, DIAG_WARNING, NULL, NULL, "%s/%s: no rule asks for this template",
+			    c->conf->templates_dir, e->d_name);
+	}
+	closedir(dir);
+}
+
 static void
 check_config(struct check *c, const char *path)
 {
@@ -259,6 +315,7 @@ check_config(struct check *c, const char *path)
 	if (c->conf == NULL)
 		return;
 	check_keys(c, path);
+	check_batv(c);
 	check_antivirus(c);
 	check_tls(c);
 	check_console(c);
@@ -267,9 +324,24 @@ check_config(struct check *c, const char *path)
 	check_directories(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
 	check_groups(c);
+	if (c->policy)
+		check_templates(c);
 }
 
 /* For the master, which looks at them (master/watch.c). */
+/* The policy folder's own templates go before those of `templates`. */
+static const char *
+file_place(const struct check *c, struct span name)
+{
+	static const struct span head = { "templates/", 10 };
+	const char *path = arena_printf(c->arena, "%s/" SPAN_FMT, c->conf->policy_dir, SPAN_ARG(name));
+
+	if (!span_starts(name, head) || access(path, F_OK) == 0)
+		return path;
+	return arena_printf(c->arena, "%s/" SPAN_FMT, c->conf->templates_dir,
+	    SPAN_ARG(span_from(name, head.n)));
+}
+
 static void
 list_files(const struct check *c)
 {
@@ -278,7 +350,7 @@ list_files(const struct check *c)
 
 	v = policy_refers_to(c->policy, &n);
 	for (size_t i = 0; i < n; i++)
-		printf("watch: %s/" SPAN_FMT "\n", c->conf->policy_dir, SPAN_ARG(v[i]));
+		printf("watch: %s\n", file_place(c, v[i]));
 	v = policy_indexes(c->policy, &n);
 	for (size_t i = 0; i < n; i++)
 		printf("watch-print: %s/" SPAN_FMT "\n", c->conf->policy_dir, SPAN_ARG(v[i]));

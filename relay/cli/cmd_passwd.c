@@ -7,38 +7,14 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "authenticator/scrypt.h"
+#include "cli/ask.h"
 #include "cli/commands.h"
 #include "receiver/smtp_auth.h"
 
 #define SHORT 8
-
-static bool
-ask(const char *prompt, char *to, size_t size)
-{
-	bool terminal = isatty(STDIN_FILENO) == 1;
-	struct termios was, unseen;
-	bool ok;
-
-	if (terminal && tcgetattr(STDIN_FILENO, &was) == 0) {
-		fputs(prompt, stderr);
-		unseen = was;
-		unseen.c_lflag &= ~(tcflag_t)ECHO;
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
-	}
-	ok = fgets(to, (int)size, stdin) != NULL;
-	if (terminal) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
-		fputc('\n', stderr);
-	}
-	if (ok && strchr(to, '\n') == NULL && strlen(to) + 1 == size)
-		return false;	/* longer than a password may be */
-	to[ok ? strcspn(to, "\r\n") : 0] = '\0';
-	return ok && to[0] != '\0';
-}
 
 static bool
 name_ok(const char *name)
@@ -67,9 +43,9 @@ cmd_passwd(int argc, char **argv, const struct cli *cli)
 		return CLI_USAGE;
 	}
 	buf_init(&b, 1024);
-	if (!ask("Password: ", password, sizeof(password)))
+	if (!password_ask("Password: ", password, sizeof(password)))
 		fprintf(stderr, "postern: no password, or one of more than %d bytes\n", AUTH_TEXT_MAX);
-	else if (isatty(STDIN_FILENO) == 1 && (!ask("Once more: ", again, sizeof(again)) ||
+	else if (isatty(STDIN_FILENO) == 1 && (!password_ask("Once more: ", again, sizeof(again)) ||
 	    strcmp(password, again) != 0))
 		fputs("postern: these are not the same\n", stderr);
 	else if (scrypt_make(span_str(password), &b, &err) == -1)

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "master/counters.h"
+#include "net/batv_book.h"
 #include "receiver/gate.h"
 #include "receiver/message.h"
 #include "scanner/scan.h"
@@ -146,7 +147,9 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 {
 	struct sim *m = ctx;
 
-	gate_rcpt(&m->gate, s, rcpt, clock_mono(), r, &m->why);
+	gate_bounce(&m->gate, s, rcpt, r, &m->why);
+	if (r->code == 0)
+		gate_rcpt(&m->gate, s, rcpt, clock_mono(), r, &m->why);
 	if (r->code == 0 && m->why.limit == OUTCOME_UNJUDGED)
 		gate_asks(&m->gate, s, rcpt, &m->why);
 	return 0;
@@ -199,7 +202,9 @@ static uint64_t
 op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned flags,
     struct smtp_reply *r)
 {
-	static const struct policy_options opt = { .near_misses = true };
+	const struct facts known = { .bounce = t->bounce };
+	const struct policy_options opt = { .near_misses = true,
+		.known = t->bounce ? &known : NULL };
 	struct sim *m = ctx;
 	struct msg_verdict v;
 	char id[ID_SIZE];
@@ -498,6 +503,7 @@ static int
 prepared(struct sim *m, const struct ask *q)
 {
 	struct access *access = NULL;
+	struct batv_book *batv = NULL;
 	char tmp[] = "/tmp/postern-simulate-XXXXXX";
 	bool engine = q->file && !q->no_antivirus && mkdtemp(tmp) != NULL;
 	struct ip client;
@@ -508,12 +514,14 @@ prepared(struct sim *m, const struct ask *q)
 		err_set(&err, 0, "--client %s is no address", q->client);
 	else if ((m->gate.listener = choose_listener(m->conf, q->listener, client)) == NULL)
 		err_set(&err, 0, "there is no listener %s", q->listener);
-	else if (access_load(m->conf, &access, &err) == 0 && q->file) {
+	else if (access_load(m->conf, &access, &err) == 0 &&
+	    batv_book_load(m->conf, &batv, &err) == 0 && q->file) {
 		if (strcmp(q->file, "-") == 0)
 			fs_read_fd(m->a, 0, MESSAGE_MAX, &m->raw, &err);
 		else
 			fs_read(m->a, q->file, MESSAGE_MAX, &m->raw, &err);
 	}
+	m->gate.batv = batv;
 	if (engine && !*err.text && judge_antivirus(&m->judge, m->conf, tmp, &err) == -1) {
 		fprintf(stderr, "%s; simulated without it\n", err.text);
 		*err.text = '\0';
@@ -524,6 +532,7 @@ prepared(struct sim *m, const struct ask *q)
 	} else
 		status = simulate(m, client, access);
 	access_free(&access);
+	batv_book_free(&batv);
 	if (engine)
 		cli_remove_tree(tmp);
 	return status;

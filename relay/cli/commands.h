@@ -21,6 +21,7 @@ int cli_main(int argc, char **argv);
 
 int cmd_audit(int argc, char **argv, const struct cli *cli);
 int cmd_auth(int argc, char **argv, const struct cli *cli);
+int cmd_batv(int argc, char **argv, const struct cli *cli);
 int cmd_bayes(int argc, char **argv, const struct cli *cli);
 int cmd_directory(int argc, char **argv, const struct cli *cli);
 int cmd_diff(int argc, char **argv, const struct cli *cli);
@@ -51,6 +52,7 @@ int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_store(int argc, char **argv, const struct cli *cli);
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
+int cmd_users(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);
 /* `explain ID`: the record the store has of a message that passed. */
 int cmd_explain_id(const char *id, const struct cli *cli);

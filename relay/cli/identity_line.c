@@ -75,6 +75,10 @@ identity_put(struct buf *o, const struct jval *identity)
 			page_text(o, asks);
 		}
 	}
+	if (jval_text(identity, "bounce").n) {
+		buf_puts(o, ", bounce=");
+		page_text(o, jval_text(identity, "bounce"));
+	}
 	put_names(o, ", dnsbl=", jval_get(identity, "dnsbl"));
 	if (jval_has(identity, "reputation"))
 		buf_printf(o, ", reputation=%lld", (long long)jval_int(identity, "reputation", 0));

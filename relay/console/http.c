@@ -39,8 +39,10 @@ request_line(struct span line, struct http_request *r, int *status)
 		return refuse(status, 400);
 	if (!span_is(line, "HTTP/1.1") && !span_is(line, "HTTP/1.0"))
 		return refuse(status, 505);
-	r->method = span_is(method, "GET") ? HTTP_GET : span_is(method, "HEAD") ? HTTP_HEAD :
-	    span_is(method, "POST") ? HTTP_POST : HTTP_OTHER;
+	r->old = r->close = span_is(line, "HTTP/1.0");
+	r->method = 0;
+	while (r->method < HTTP_OTHER && !span_is(method, http_method_name(r->method)))
+		r->method++;
 	r->path = cut(&target, '?');
 	r->query = target;
 	return 0;
@@ -58,10 +60,77 @@ content_length(struct span v, size_t *length, bool *seen, int *status)
 	for (size_t i = 0; i < v.n; i++) {
 		if (v.p[i] < '0' || v.p[i] > '9')
 			return refuse(status, 400);
-		if ((n = n * 10 + (size_t)(v.p[i] - '0')) > HTTP_BODY_MAX)
+		if ((n = n * 10 + (size_t)(v.p[i] - '0')) > HTTP_POLICY_MAX)
 			return refuse(status, 413);
 	}
 	*length = n;
+	return 0;
+}
+
+/* Two of one name, of which each side could believe another, are none. */
+static int
+once(struct span *to, struct span value, int *status)
+{
+	if (to->n)
+		return refuse(status, 400);
+	*to = value;
+	return 0;
+}
+
+/* "a=b; postern_session=0123…" (RFC 6265, 4.2.1) */
+static int
+cookies(struct span v, struct http_request *r, int *status)
+{
+	while (v.n) {
+		struct span pair = span_trim(cut(&v, ';'));
+		struct span name = cut(&pair, '=');
+		size_t i = 0;
+
+		if (!span_is(name, "postern_session"))
+			continue;
+		while (i < pair.n && ((pair.p[i] >= '0' && pair.p[i] <= '9') ||
+		    (pair.p[i] >= 'a' && pair.p[i] <= 'f')))
+			i++;
+		if (i == HTTP_SESSION_SIZE && i == pair.n && once(&r->session, pair, status) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static bool
+lists(struct span v, const char *word)
+{
+	while (v.n)
+		if (span_is_nocase(span_trim(cut(&v, ',')), word))
+			return true;
+	return false;
+}
+
+/* What the console itself reads of the fields; all others pass by. */
+static int
+known_field(struct span name, struct span value, struct http_request *r, int *status)
+{
+	if (span_is_nocase(name, "Host"))
+		return value.n ? once(&r->host, value, status) : refuse(status, 400);
+	if (span_is_nocase(name, "Cookie"))
+		return cookies(value, r, status);
+	if (span_is_nocase(name, "X-Postern-CSRF"))
+		return once(&r->csrf, value, status);
+	if (span_is_nocase(name, "If-None-Match"))
+		r->etag = value;
+	else if (span_is_nocase(name, "X-Forwarded-For"))
+		r->forwarded = value;
+	else if (span_is_nocase(name, "Sec-Fetch-Site"))
+		r->cross_site = span_is_nocase(value, "cross-site") || span_is_nocase(value, "same-site");
+	else if (span_is_nocase(name, "Connection"))
+		r->close |= lists(value, "close");
+	else if (span_is_nocase(name, "Accept-Language"))
+		r->languages = value;
+	else if (span_is_nocase(name, "Content-Type")) {
+		value = span_trim(span_sub(value, 0, span_find(value, ';')));
+		r->form = span_is_nocase(value, "application/x-www-form-urlencoded");
+		r->json = span_is_nocase(value, "application/json");
+	}
 	return 0;
 }
 
@@ -83,12 +152,16 @@ field(struct span line, struct http_request *r, size_t *length, bool *seen, int 
 		return refuse(status, 501);
 	if (span_is_nocase(name, "Content-Length"))
 		return content_length(value, length, seen, status);
-	if (span_is_nocase(name, "Accept-Language"))
-		r->languages = value;
-	if (span_is_nocase(name, "Content-Type"))
-		r->form = span_is_nocase(span_trim(span_sub(value, 0, span_find(value, ';'))),
-		    "application/x-www-form-urlencoded");
-	return 0;
+	return known_field(name, value, r, status);
+}
+
+size_t
+http_room(const struct http_request *r)
+{
+	static const struct span policy = { "/api/v1/policy/", 15 }, api = { "/api/", 5 };
+
+	return r->session.n && span_starts(r->path, policy) ? HTTP_POLICY_MAX :
+	    span_starts(r->path, api) ? HTTP_BODY_MAX : HTTP_FORM_MAX;
 }
 
 int
@@ -116,11 +189,16 @@ http_read(struct span in, struct http_request *r, int *status)
 	}
 	if (first)
 		return refuse(status, 400);
-	if (r->method == HTTP_POST && !seen)
+	if ((r->method == HTTP_POST || r->method == HTTP_PATCH) && !seen)
 		return refuse(status, 411);
+	if (r->host.n == 0 && !r->old)	/* HTTP/1.1 has one (RFC 9112, 3.2) */
+		return refuse(status, 400);
+	if (length > http_room(r))
+		return refuse(status, 413);
 	if (in.n - head < length)
 		return 0;
 	r->body = span_sub(in, head, length);
+	r->size = head + length;
 	return 1;
 }
 
@@ -133,8 +211,8 @@ hex(char c)
 	    c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static bool
-decode(struct span s, struct arena *a, struct span *out)
+bool
+http_decode(struct span s, struct arena *a, struct span *out)
 {
 	char *p;
 	size_t n = 0;
@@ -153,7 +231,7 @@ decode(struct span s, struct arena *a, struct span *out)
 		}
 	}
 	*out = span_make(p, n);
-	return n <= HTTP_FIELD_MAX;
+	return n <= HTTP_FIELD_MAX && span_find(*out, '\0') == n;
 }
 
 bool
@@ -167,7 +245,7 @@ http_field(struct span form, const char *name, struct arena *a, struct span *out
 
 		if (!span_is(key, name))
 			continue;
-		if (found || !decode(pair, a, out))
+		if (found || !http_decode(pair, a, out))
 			return false;
 		found = true;
 	}
@@ -216,28 +294,34 @@ http_french(struct span languages)
 }
 
 const char *
+http_method_name(enum http_method m)
+{
+	static const char *const names[] = {
+#define X(name, text) [HTTP_##name] = text,
+		HTTP_METHODS(X)
+#undef X
+		[HTTP_OTHER] = "OTHER"
+	};
+
+	return names[m];
+}
+
+const char *
 http_reason(int status)
 {
-	switch (status) {
-	case 200:
-		return "OK";
-	case 400:
-		return "Bad Request";
-	case 404:
-		return "Not Found";
-	case 410:
-		return "Gone";
-	case 411:
-		return "Length Required";
-	case 413:
-		return "Content Too Large";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 501:
-		return "Not Implemented";
-	case 505:
-		return "HTTP Version Not Supported";
-	default:
-		return "Service Unavailable";
-	}
+	static const struct { int status; const char *reason; } reasons[] = {
+		{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" },
+		{ 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
+		{ 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
+		{ 409, "Conflict" }, { 410, "Gone" }, { 411, "Length Required" },
+		{ 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
+		{ 421, "Misdirected Request" }, { 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
+		{ 501, "Not Implemented" }, { 505, "HTTP Version Not Supported" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Service Unavailable";
 }

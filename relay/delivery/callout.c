@@ -109,8 +109,12 @@ callouts_over(struct callouts *c, struct job *job)
 	struct msg_rcpt_told m = { .address = job->d.recipients[0].address, .told = RCPT_DOUBT,
 		.relay = job->relay };
 
-	if (job->handed_back || job->postponed) {
+	if (job->handed_back && c->carrier->retiring) {
+		m.told = RCPT_RETIRING;
 		m.text = SPAN_LIT("this relay is stopping");
+	} else if (job->handed_back || job->postponed) {
+		m.text = job->postponed ? SPAN_LIT("too many wait for these servers") :
+		    SPAN_LIT("given up half-way");
 	} else {
 		m.told = callout_judge(r);
 		m.text = span_sub(r->reply, 0, 600);
@@ -152,7 +156,7 @@ callouts_ask(struct callouts *c, struct link *from, struct frame *f)
 	dom = config_domain(c->carrier->conf, domain);
 	if (c->carrier->retiring || dom == NULL || under_way(c, domain) >= dom->callout.probes) {
 		tell(c, from, f->ticket, &(struct msg_rcpt_told){ .address = m.address,
-			.told = RCPT_DOUBT, .relay = SPAN_LIT("none"),
+			.told = c->carrier->retiring ? RCPT_RETIRING : RCPT_DOUBT, .relay = SPAN_LIT("none"),
 			.text = c->carrier->retiring ? SPAN_LIT("this relay is stopping") :
 			    dom ? SPAN_LIT("as many recipients of the domain are being asked for as "
 			    "`probes` allows") : SPAN_LIT("not a domain of ours") });

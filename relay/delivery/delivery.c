@@ -17,6 +17,7 @@
 #include "delivery/dispatch.h"
 #include "delivery/dkim_watch.h"
 #include "delivery/report.h"
+#include "net/batv_book.h"
 #include "net/resolver.h"
 #include "delivery/route.h"
 #include "delivery/segment.h"
@@ -26,6 +27,7 @@
 #include "net/transport.h"
 #include "json.h"
 #include "log.h"
+#include "ipc/principal.h"
 #include "ipc/newest.h"
 #include "master/runtime.h"
 #include "scanner/load_policy.h"
@@ -42,6 +44,7 @@ struct delivery {
 	struct segments *segments;
 	struct newest directories;
 	struct alerts *alerts;
+	struct batv_book *batv;		/* NULL: no domain tags its senders */
 	struct dkim_watch *watch;	/* NULL: no key is to be watched */
 	struct link *queue, *store;
 	struct event *second;		/* what was seen of TLS goes to the store; time limits */
@@ -196,7 +199,7 @@ delivery_start(struct runtime *rt, struct err *err)
 	buf_init(&d->out, FRAME_BIG);
 	d->segments = segments_new();
 	d->alerts = alerts_new();
-	if (know_thyself(d, err) == -1 || load_groups(d, err) == -1 ||
+	if (know_thyself(d, err) == -1 || batv_book_load(rt->conf, &d->batv, err) == -1 || load_groups(d, err) == -1 ||
 	    dkim_watch_new(rt->conf, &d->watch, err) == -1)
 		return -1;
 	if (rt->conf->ndns == 0)
@@ -237,6 +240,7 @@ delivery_run(struct runtime *rt, struct err *err)
 	c->base = rt->base;
 	c->conf = rt->conf;
 	d->dispatch = dispatch_new(&(struct dispatch_setup){ c, d->groups, job_over, d });
+	c->batv = d->batv;
 	c->done = dispatch_done;
 	c->tls_failed = tls_failed;
 	c->ctx = d->dispatch;
@@ -461,8 +465,11 @@ delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	static const struct span route = { "{\"cmd\":\"route\"", 14 },
 	    alerts = { "{\"cmd\":\"delivery.alerts\"", 24 };
 	struct delivery *d = rt->state;
+	struct err err;
 
-	if (span_starts(request, route))
+	if (principal_may(request, uid, PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR), NULL, &err) == -1)
+		reply_error(rt, fd, err.text);
+	else if (span_starts(request, route))
 		show_route(rt, &d->carrier, d->dispatch, fd, request);
 	else if (span_starts(request, alerts))
 		tell_alerts(d, fd);

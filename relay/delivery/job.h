@@ -11,6 +11,7 @@
 #include "delivery/mx.h"
 #include "delivery/smtp_client.h"
 
+struct batv_book;
 struct event;
 struct event_base;
 struct job_part;
@@ -69,6 +70,7 @@ struct carrier {
 	struct resolver *resolver;
 	struct ssl_ctx_st *tls;			/* NULL: no TLS */
 	struct sts_client *sts;			/* NULL: MTA-STS is not asked for */
+	const struct batv_book *batv;		/* NULL: senders leave as they are */
 	struct tlsrpt *tlsrpt;			/* NULL: nothing is counted */
 	struct plan_world world;
 	struct table *sites;

@@ -87,8 +87,10 @@ report_log(const struct job *job)
 		counts[job->results[i].status]++;
 	}
 	log_tls(job);
-	if (counts[RCPT_SENT])
+	if (counts[RCPT_SENT]) {
 		counter_add(COUNTER_DELIVERED, counts[RCPT_SENT]);
+		histogram_add(HISTOGRAM_DELAY, job->t_end - job->d.received);
+	}
 	if (counts[RCPT_DEFERRED])
 		counter_add(COUNTER_DEFERRED, counts[RCPT_DEFERRED]);
 	if (counts[RCPT_FAILED])

@@ -12,6 +12,7 @@
 #include "delivery/session.h"
 #include "delivery/site.h"
 #include "delivery/tlsrpt.h"
+#include "net/batv_book.h"
 #include "postern/err.h"
 
 /* The session lets go of its job and the job's site. */
@@ -229,7 +230,8 @@ session_begin(struct session *s)
 		n = job->d.nrecipients - job->at;
 		if (n > SMTP_RCPT_MAX)
 			n = SMTP_RCPT_MAX;
-		s->msg = (struct smtp_message){ .arena = job->arena, .sender = job->d.sender,
+		s->msg = (struct smtp_message){ .arena = job->arena, .sender = batv_sender(
+			s->c->batv, job->arena, job->d.sender, job->d.recipients[job->at].address, clock_real()),
 			.envid = job->d.envid, .ret = job->d.ret, .flags = job->d.flags,
 			.recipients = job->d.recipients + job->at, .results = job->results + job->at,
 			.n = n, .bytes = job->bytes, .eightbit = job->eightbit, .utf8_header = job->utf8_header,

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "directory/directory.h"
+#include "ipc/principal.h"
 #include "directory/filter.h"
 #include "json.h"
 #include "log.h"
@@ -213,11 +214,14 @@ directory_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	struct span cmd, name, address = { 0 };
 	struct conf_node *root;
 	struct diags diags;
+	struct err err;
 
 	/* JSON is YAML, and base's reader is bounded. */
 	diags_init(&diags, a);
 	root = conf_parse("request", arena_span(a, request), &diags);
-	if (root == NULL || !conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd)) {
+	if (principal_may(request, uid, 0, NULL, &err) == -1) {
+		reply_error(rt, fd, err.text);
+	} else if (root == NULL || !conf_text(&diags, conf_get(root, "cmd"), "cmd", &cmd)) {
 		reply_error(rt, fd, "unknown command");
 	} else if (span_is(cmd, "directory")) {
 		list(d, fd);

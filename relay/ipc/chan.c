@@ -51,7 +51,8 @@ chan_release(struct chan *c)
 static bool
 is_secret(enum frame_type t)
 {
-	return t == FRAME_LOGIN;
+	return t == FRAME_LOGIN || t == FRAME_PERSON_ASK || t == FRAME_SCRYPT || t == FRAME_AS ||
+	    t == FRAME_CLIENT;
 }
 
 static void

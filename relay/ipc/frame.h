@@ -64,6 +64,10 @@
 	X(MEMBERS, R(RECEIVER) | R(DELIVERY), R(DIRECTORY), FRAME_BIG, 0)	/* which of these are in which groups? */ \
 	X(MEMBERSHIPS, R(DIRECTORY), R(RECEIVER) | R(DELIVERY), FRAME_BIG, 0) \
 	X(AS, R(CONSOLE) | R(EDITOR), R(MASTER), FRAME_BIG, 1)		/* as CLIENT, for one who signed in: principal.h */ \
+	X(PERSON_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* secret; who signs in, who asks: store/people.c */ \
+	X(PERSON_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
+	X(SCRYPT, R(STORE), R(AUTHENTICATOR), FRAME_SMALL, 0)	/* secret; messages_people.h */ \
+	X(SCRYPTED, R(AUTHENTICATOR), R(STORE), FRAME_SMALL, 0) \
 	X(APPROVE_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_approve.h */ \
 	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(EVENT, R(MASTER) | R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
@@ -99,7 +103,7 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) X(DELIVERY, SIGNER) \
 	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(RECEIVER, DELIVERY) X(DELIVERY, DIRECTORY) \
 	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER) \
-	X(RECEIVER, VERIFIER) X(CONSOLE, STORE)
+	X(RECEIVER, VERIFIER) X(CONSOLE, STORE) X(STORE, AUTHENTICATOR)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

@@ -113,3 +113,40 @@ jval_member(const struct jval *object, size_t i, struct span *key)
 	*key = span_str(json_object_iter_key(it));
 	return (const struct jval *)json_object_iter_value(it);
 }
+
+bool
+jval_is_array(const struct jval *v)
+{
+	return json_is_array(js(v));
+}
+
+bool
+jval_is_bool(const struct jval *v)
+{
+	return json_is_boolean(js(v));
+}
+
+bool
+jval_is_int(const struct jval *v)
+{
+	return json_is_integer(js(v));
+}
+
+int64_t
+jval_integer(const struct jval *v)
+{
+	return json_integer_value(js(v));
+}
+
+static int
+take(const char *p, size_t n, void *b)
+{
+	return buf_put(b, p, n);
+}
+
+void
+jval_write(const struct jval *v, struct buf *b)
+{
+	if (v == NULL || json_dump_callback(js(v), take, b, JSON_COMPACT | JSON_ENCODE_ANY) == -1)
+		buf_puts(b, "null");
+}

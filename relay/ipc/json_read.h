@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
+#include "buf.h"
 #include "postern/err.h"
-#include "postern/span.h"
 
 struct jval;
 
@@ -28,9 +28,16 @@ bool jval_bool(const struct jval *object, const char *key);
 bool jval_has(const struct jval *object, const char *key);	/* there, and not null */
 bool jval_is_text(const struct jval *v);
 bool jval_is_object(const struct jval *v);
+bool jval_is_array(const struct jval *v);
+bool jval_is_bool(const struct jval *v);
+bool jval_is_int(const struct jval *v);
+int64_t jval_integer(const struct jval *v);	/* the value itself */
 struct span jval_str(const struct jval *v);		/* the value itself, a text */
 double jval_num(const struct jval *v, double otherwise);	/* the value itself, a number */
 /* The i-th member of an object in the order written; NULL behind the last. */
 const struct jval *jval_member(const struct jval *object, size_t i, struct span *key);
+
+/* The value as text again, on one line. */
+void jval_write(const struct jval *v, struct buf *b);
 
 #endif

@@ -323,6 +323,7 @@ ENCODE(verdict)
 		enc_span(&e, m->notices[i].language);
 		enc_span(&e, m->notices[i].subject);
 		enc_span(&e, m->notices[i].text);
+		enc_span(&e, m->notices[i].html);
 	}
 	enc_span(&e, m->record);
 	enc_span(&e, m->basis);
@@ -354,7 +355,7 @@ DECODE(verdict)
 		m->bcc[i].address = dec_span(&d);
 		m->bcc[i].rule = dec_span(&d);
 	}
-	m->nnotices = dec_count(&d, NOTICES_MAX, 24);
+	m->nnotices = dec_count(&d, NOTICES_MAX, 28);
 	m->notices = arena_array(a, m->nnotices, sizeof(*m->notices));
 	for (size_t i = 0; i < m->nnotices; i++) {
 		m->notices[i].to = dec_span(&d);
@@ -363,6 +364,7 @@ DECODE(verdict)
 		m->notices[i].language = dec_span(&d);
 		m->notices[i].subject = dec_span(&d);
 		m->notices[i].text = dec_span(&d);
+		m->notices[i].html = dec_span(&d);
 	}
 	m->record = dec_span(&d);
 	m->basis = dec_span(&d);

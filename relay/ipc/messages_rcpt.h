@@ -7,7 +7,12 @@
 /* ---- RCPT_ASK: does the server behind us take this address? ticket answers with RCPT_TOLD ---- */
 struct msg_rcpt_ask { struct span address; };
 
-enum rcpt_told { RCPT_KNOWN, RCPT_NO_SUCH, RCPT_DOUBT /* nobody knows now */, RCPT_TOLDS };
+enum rcpt_told {
+	RCPT_KNOWN, RCPT_NO_SUCH,
+	RCPT_DOUBT,		/* nobody knows now */
+	RCPT_RETIRING,		/* not asked, or not to the end: another process is to be asked, this one never again */
+	RCPT_TOLDS
+};
 struct msg_rcpt_told {
 	enum rcpt_told told;
 	struct span address;	/* for who has given up waiting, but not remembering */

@@ -32,6 +32,7 @@ facts_put(struct enc *e, const struct facts *f)
 	enc_u8(e, (uint8_t)f->dmarc);
 	enc_u8(e, (uint8_t)f->arc);
 	enc_u8(e, (uint8_t)f->dmarc_asks);
+	enc_u8(e, (uint8_t)f->bounce);
 	enc_u8(e, f->dnsbl_known);
 	texts_put(e, f->dnsbl, f->ndnsbl);
 	enc_u8(e, f->listed_known);
@@ -56,6 +57,7 @@ facts_get(struct dec *d, struct arena *a, struct facts *f)
 	f->dmarc = (enum auth_result)dec_enum(d, AUTH_POLICY + 1);
 	f->arc = (enum auth_result)dec_enum(d, AUTH_POLICY + 1);
 	f->dmarc_asks = (enum dmarc_asks)dec_enum(d, DMARC_ASKS_COUNT);
+	f->bounce = (enum bounce_fact)dec_enum(d, BOUNCE_FACTS);
 	f->dnsbl_known = dec_enum(d, 2);
 	f->dnsbl = texts_get(d, a, FACTS_LISTS_MAX, &f->ndnsbl);
 	f->listed_known = dec_enum(d, 2);

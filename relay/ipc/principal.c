@@ -1,5 +1,6 @@
 /* principal.c -- on whose behalf a request is made; see principal.h. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "ipc/principal.h"
 
@@ -108,4 +109,28 @@ principal_sees(const struct principal *p, struct span address)
 	    (principal_is(p, PRINCIPAL_BIT(USER)) && among(p->addresses, p->naddresses, address)))
 		return true;
 	return at && principal_sees_domain(p, span_from(address, at));
+}
+
+int
+principal_may(struct span request, uint32_t uid, unsigned roles, char *by, struct err *err)
+{
+	struct arena *a;
+	struct jval *v;
+	struct principal p;
+	int r = -1;
+
+	if (by)
+		snprintf(by, PRINCIPAL_BY, "uid %u", uid);
+	if (uid != UID_CONSOLE)
+		return 0;
+	a = arena_new(0);
+	v = jval_parse(request, err);
+	if (v && principal_read(v, uid, a, &p, err) == 0) {
+		r = roles && principal_is(&p, roles) ? 0 : err_set(err, EPERM, "not allowed");
+		if (by)
+			snprintf(by, PRINCIPAL_BY, SPAN_FMT, SPAN_ARG(span_sub(p.name, 0, PRINCIPAL_BY - 1)));
+	}
+	jval_free(&v);
+	arena_free(&a);
+	return r;
 }

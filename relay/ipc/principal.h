@@ -59,4 +59,9 @@ bool principal_sees_all(const struct principal *p);
 bool principal_sees(const struct principal *p, struct span address);
 bool principal_sees_domain(const struct principal *p, struct span domain);
 
+/* Is this request its to make, where a role shows all or nothing? roles 0: nobody's of the console. by (may
+ * be NULL): "uid N", or the name. -1: err is the answer, "code" forbidden. A local request always may. */
+#define PRINCIPAL_BY 96
+int principal_may(struct span request, uint32_t uid, unsigned roles, char *by, struct err *err);
+
 #endif

@@ -62,7 +62,7 @@ u32_of(struct reader *r, const struct conf_node *map, const char *key, uint64_t 
 #define CREDENTIALS "/run/credentials/postern.service"
 
 /* `credential:NAME` is a file that systemd has put there for us (LoadCredential). */
-static struct span
+struct span
 key_path(struct reader *r, const struct conf_node *n, struct span key)
 {
 	struct span name = span_from(key, 11);
@@ -137,7 +137,7 @@ static void
 read_domains(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "deliver_to", "recipients", "greylist", "dkim", "max_size",
-		NULL };
+		"batv", NULL };
 	struct conf_domain *out;
 	size_t n = 0;
 
@@ -164,6 +164,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 		read_greylist(r, conf_get(node, "greylist"), &dom->greylist);
 		if ((k = conf_get(node, "dkim")))
 			read_dkim(r, k, dom);
+		read_batv(r, conf_get(node, "batv"), &dom->batv);
 		if ((k = conf_get(node, "max_size")))
 			conf_size(r->d, k, &dom->max_size);
 	}
@@ -403,9 +404,8 @@ read_top(struct reader *r, const struct conf_node *root)
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key", "retention",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
-		"auth", "limits", "dkim_missing", "dkim_verify", "public_addresses", "doctor", "approvals",
+		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
 		"directory", "journal", "tls_reports", "verify", "antispam", NULL };
-	static const char *const later[] = { "metrics", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -414,7 +414,6 @@ read_top(struct reader *r, const struct conf_node *root)
 	char host[256] = "";
 
 	conf_check_keys(r->d, root, "postern.yaml", known);
-	refuse_later(r, root, later);
 	if ((n = conf_get(root, "version")) == NULL)
 		error_at(r, root, "version: 1", "`version` is missing");
 	else if (n->kind != CONF_SCALAR || !span_is(n->text, "1"))
@@ -435,6 +434,11 @@ read_top(struct reader *r, const struct conf_node *root)
 	s = SPAN_LIT("policy.d");
 	text_of(r, conf_get(root, "policy"), "a folder", &s);
 	c->policy_dir = path_of(r, s);
+	s = SPAN_LIT("templates");
+	text_of(r, conf_get(root, "templates"), "a folder", &s);
+	c->templates_dir = path_of(r, s);
+	if ((n = conf_get(root, "templates")))
+		c->templates_line = n->line;
 	read_store(r, conf_get(root, "store"));
 	s = SPAN_LIT("keys/store.key");
 	text_of(r, conf_get(root, "store_key"), "a file", &s);

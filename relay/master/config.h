@@ -148,6 +148,18 @@ struct conf_dkim {
 	uint32_t line;
 };
 
+struct conf_batv {		/* envelope senders leave with a tag: net/batv.h */
+	const char *key;	/* file; NULL: they do not */
+	uint32_t line;
+	bool refuse;		/* at RCPT, what is no bounce of ours; else the policy decides */
+	int32_t grace;		/* days from the first tag on in which nothing is held against a bounce */
+	int32_t since;		/* the day of the first tag, since 1970; 0: the day the eldest key was made */
+	const struct span *exempt;	/* recipients whose servers see the sender as it is */
+	size_t nexempt;
+	const struct span *untagged;	/* senders of ours whose mail leaves without a tag */
+	size_t nuntagged;
+};
+
 struct conf_domain {
 	struct span name;	/* A-labels, lower case */
 	uint32_t line;
@@ -161,6 +173,7 @@ struct conf_domain {
 	size_t ndkim;
 	bool dkim_managed;	/* keys/DOMAIN.dkim names more (signer/dkim_ring.h) */
 	bool dkim_check;	/* only what stands in the DNS signs */
+	struct conf_batv batv;
 	uint64_t max_size;	/* 0: the listener's */
 };
 
@@ -301,10 +314,14 @@ struct conf_ocr {
 	int64_t per_message;		/* for all of a message */
 };
 
-/* The page behind links to approve. */
+/* The pages, their API, and the page behind links to approve. */
 struct conf_console {
 	struct ip ip;
 	uint16_t port;			/* 0: there is none */
+	const struct span *names;	/* hosts it answers to, beside `hostname` and addresses */
+	size_t nnames;
+	int64_t idle, lasts;		/* of a session: 30m without a request, 12h in all */
+	bool totp_required;		/* of administrators */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
 };
@@ -337,6 +354,8 @@ struct config {
 	int64_t retention[RETENTION_COUNT];	/* microseconds */
 	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
+	uint32_t templates_line;	/* 0: not written, and need not be there */
+	const char *templates_dir;	/* texts for people, behind policy_dir/templates */
 	const struct conf_net *networks;
 	size_t nnetworks;
 	const struct conf_listener *listeners;
@@ -387,17 +406,24 @@ struct config {
 struct config *config_parse(const char *path, const char *shown, struct span text, struct diags *d);
 void config_free(struct config **c);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
-/* Where there is to be a listening socket: the listeners, and behind them the console. */
+/* Where there is to be a listening socket: the listeners, behind them the console and the metrics. */
 static inline size_t
 config_endpoints(const struct config *c)
 {
-	return c->nlisteners + (c->console.port > 0);
+	return c->nlisteners + (c->console.port > 0) + (c->metrics_port > 0);
+}
+static inline bool
+config_endpoint_is_metrics(const struct config *c, size_t i)
+{
+	return i == c->nlisteners + (c->console.port > 0);
 }
 static inline struct ip
 config_endpoint(const struct config *c, size_t i, uint16_t *port)
 {
-	*port = i < c->nlisteners ? c->listeners[i].port : c->console.port;
-	return i < c->nlisteners ? c->listeners[i].ip : c->console.ip;
+	bool metrics = config_endpoint_is_metrics(c, i);
+
+	*port = i < c->nlisteners ? c->listeners[i].port : metrics ? c->metrics_port : c->console.port;
+	return i < c->nlisteners ? c->listeners[i].ip : metrics ? c->metrics_ip : c->console.ip;
 }
 static inline bool
 config_listens(const struct config *c, struct ip ip, uint16_t port)

@@ -1,6 +1,6 @@
-/* config_console.c -- `console: {address, certificate, key, tls, policy}`: the page behind links to approve.
+/* config_console.c -- `console: {address, certificate, key, tls, names, login, policy}`: the pages for people.
  *
- * A decision goes over TLS. Without it the page is served to this machine alone, where a
+ * What is decided there goes over TLS. Without it the pages are served to this machine alone, where a
  * reverse proxy may stand, and only when `tls: off` says so.
  */
 #include "addr.h"
@@ -47,10 +47,55 @@ read_certificate(struct reader *r, const struct conf_node *map)
 		    "the console needs a certificate and its key, its own or those of `tls`");
 }
 
+/* The host names it answers to; the one that links to approve name is one of them. */
+static void
+read_names(struct reader *r, const struct conf_node *list)
+{
+	struct conf_console *c = &r->c->console;
+	struct span url = r->c->approval_url, *names;
+	size_t at = url.n > 8 ? 8 : url.n;
+
+	if (list && !conf_want(r->d, list, CONF_LIST, "a list of host names"))
+		list = NULL;
+	names = arena_array(r->a, (list ? list->count : 0) + 1, sizeof(*names));
+	if (span_starts_nocase(url, SPAN_LIT("https://"))) {
+		url = span_from(url, at);
+		url.n = span_find(url, '/');
+		names[c->nnames++] = span_sub(url, 0, span_find(url, ':'));
+	}
+	CONF_EACH(n, list)
+		if (text_of(r, n, "a host name", &names[c->nnames]))
+			c->nnames++;
+	c->names = names;
+}
+
+static void
+read_login(struct reader *r, const struct conf_node *map)
+{
+	static const char *const known[] = { "idle", "lasts", "totp", NULL };
+	static const char *const modes[] = { "optional", "required", NULL };
+	struct conf_console *c = &r->c->console;
+	const struct conf_node *n;
+	int v;
+
+	c->idle = 30 * MINUTE;
+	c->lasts = 12 * 60 * MINUTE;
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{idle, lasts, totp}"))
+		return;
+	conf_check_keys(r->d, map, "login", known);
+	duration_of(r, map, "idle", &c->idle);
+	duration_of(r, map, "lasts", &c->lasts);
+	if (c->idle < MINUTE || c->lasts < c->idle || c->lasts > 30 * 24 * 60 * MINUTE)
+		error_at(r, map, NULL, "`idle` is a minute at least, `lasts` no less, and 30 days at most");
+	if ((n = conf_get(map, "totp")) && conf_enum(r->d, n, modes, &v))
+		c->totp_required = v == 1;
+}
+
 void
 read_console(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "address", "certificate", "key", "tls", "policy", NULL };
+	static const char *const known[] = { "address", "certificate", "key", "tls", "names", "login",
+		"policy", NULL };
 	static const char *const modes[] = { "off", "required", NULL };
 	static const char *const policies[] = { "show", "edit", NULL };
 	const struct conf_node *n;
@@ -67,6 +112,8 @@ read_console(struct reader *r, const struct conf_node *map)
 	read_address(r, n);
 	if ((n = conf_get(map, "tls")))
 		conf_enum(r->d, n, modes, &v);
+	read_names(r, conf_get(map, "names"));
+	read_login(r, conf_get(map, "login"));
 	if ((n = conf_get(map, "policy")))
 		conf_enum(r->d, n, policies, &edits);
 	r->c->console.edits = edits == 1;

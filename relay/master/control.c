@@ -27,6 +27,8 @@
 #define REQUEST_MAX (1u << 20)
 #define CLIENT_SECONDS 10	/* to send its line */
 #define CLIENTS_MAX 64
+#define STAFF (PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR) | PRINCIPAL_BIT(REVIEWER) | \
+	PRINCIPAL_BIT(EDITOR) | PRINCIPAL_BIT(DOMAIN_ADMIN))
 
 struct visitor {
 	struct master *m;
@@ -50,6 +52,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "held", ROLE_STORE }, { "explain", ROLE_STORE }, { "journal", ROLE_STORE },
 	{ "approval", ROLE_STORE }, { "audit", ROLE_STORE }, { "store", ROLE_STORE },
 	{ "tlsrpt", ROLE_STORE }, { "editor", ROLE_EDITOR }, { "bayes", ROLE_STORE },
+	{ "users", ROLE_STORE },
 };
 
 static void
@@ -204,13 +207,16 @@ control_reload_done(struct master *m, bool ok, struct span text)
 /* ---- hand over ---- */
 
 static struct proc *
-answering(struct master *m, struct span cmd)
+answering(struct master *m, struct span cmd, bool *known)
 {
 	size_t dot = span_find(cmd, '.');
+
+	*known = false;
 
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		if (!span_is(span_sub(cmd, 0, dot), routes[i].prefix))
 			continue;
+		*known = true;
 		for (struct proc *p = m->procs; p; p = p->next)
 			if (p->role == routes[i].role && p->state == PROC_READY && p->control)
 				return p;
@@ -226,6 +232,8 @@ hand_over(struct master *m, int fd, uint32_t uid, struct span request)
 	struct span cmd;
 	struct proc *p;
 	struct buf b;
+	struct err err;
+	bool known;
 
 	if (!span_starts(request, head)) {
 		answer_error(fd, "a request begins with {\"cmd\":\"…\"");
@@ -234,18 +242,25 @@ hand_over(struct master *m, int fd, uint32_t uid, struct span request)
 	cmd = span_from(request, head.n);
 	cmd.n = span_find(cmd, '"');
 	if (span_is(cmd, "status")) {
-		status(m, fd);
+		if (principal_may(request, uid, STAFF, NULL, &err) == -1)
+			answer_error(fd, err.text);
+		else
+			status(m, fd);
 		return;
 	}
 	if (span_is(cmd, "reload")) {
+		if (principal_may(request, uid, PRINCIPAL_BIT(EDITOR), NULL, &err) == -1) {
+			answer_error(fd, err.text);
+			return;
+		}
 		reload_wait(m, fd, uid);
 		return;
 	}
-	if ((p = answering(m, cmd)) == NULL) {
+	if ((p = answering(m, cmd, &known)) == NULL) {
 		answer_error(fd, span_starts(cmd, SPAN_LIT("editor")) && !m->now.conf->console.edits ?
 		    "policies are not edited here (`console: {policy: edit}` in postern.yaml)" : span_starts(cmd, directory) && m->now.conf->ndirectories == 0 ?
 		    "no directory is configured (`directory` in postern.yaml)" :
-		    "nobody answers this command now");
+		    known ? "nobody answers this command now" : "no such command");
 		return;
 	}
 	msg.uid = uid;

@@ -18,6 +18,16 @@ static const struct { const char *name, *help; } names[COUNTER_COUNT] = {
 #undef X
 };
 
+static const struct { const char *name, *help; } histograms[HISTOGRAM_COUNT] = {
+#define X(name, metric, help) [HISTOGRAM_##name] = { metric, help },
+	HISTOGRAMS(X)
+#undef X
+};
+
+/* From 1 ms, where an accept is, to five days, where a delivery ends. */
+const int64_t histogram_bounds[HISTOGRAM_BUCKETS - 1] = { 1000, 5000, 10000, 25000, 50000, 100000, 250000,
+	1000000, 5000000, 30000000, 120000000, 600000000, 3600000000, 21600000000, 432000000000 };
+
 const char *
 counter_name(enum counter c)
 {
@@ -84,4 +94,39 @@ counter_set(enum counter c, uint64_t n)
 {
 	if (mapped)
 		__atomic_store_n(&mapped->counters[c], n, __ATOMIC_RELAXED);
+}
+
+void
+histogram_add(enum histogram h, int64_t us)
+{
+	int i = 0;
+
+	if (mapped == NULL)
+		return;
+	while (i < HISTOGRAM_BUCKETS - 1 && us > histogram_bounds[i])
+		i++;
+	__atomic_fetch_add(&mapped->histograms[h].n[i], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&mapped->histograms[h].sum, us > 0 ? (uint64_t)us : 0, __ATOMIC_RELAXED);
+}
+
+void
+histogram_get(enum histogram h, uint64_t n[HISTOGRAM_BUCKETS], uint64_t *sum)
+{
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
+		n[i] = mapped ? __atomic_load_n(&mapped->histograms[h].n[i], __ATOMIC_RELAXED) : 0;
+	*sum = mapped ? __atomic_load_n(&mapped->histograms[h].sum, __ATOMIC_RELAXED) : 0;
+}
+
+const char *
+histogram_name(enum histogram h)
+{
+	ASSERT(h < HISTOGRAM_COUNT);
+	return histograms[h].name;
+}
+
+const char *
+histogram_help(enum histogram h)
+{
+	ASSERT(h < HISTOGRAM_COUNT);
+	return histograms[h].help;
 }

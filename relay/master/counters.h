@@ -23,10 +23,13 @@
 	X(MEMORY, "smtpd_memory_bytes", "bytes of mail being received or judged now") \
 	X(REFUSED, "smtpd_rejects", "commands and messages refused with 4xx or 5xx") \
 	X(RECEIVED, "messages_received", "messages acknowledged with 250") \
+	X(RECEIVED_INBOUND, "messages_received_inbound", "of them from the world") \
 	X(RCPT_ASKED, "recipients_asked", "recipients of whom the server behind us or the directory was asked") \
 	X(RCPT_REMEMBERED, "recipients_remembered", "recipients answered for from memory") \
 	X(RCPT_DOUBTS, "recipients_unverified", "recipients of whom nobody could say whether they exist") \
 	X(GREYLISTED, "recipients_greylisted", "recipients a stranger was told to come back for") \
+	X(BOUNCES_PROVED, "bounces_proved", "recipients of bounces with a good tag (BATV)") \
+	X(BOUNCES_UNPROVED, "bounces_unproved", "recipients of bounces with a bad tag or none") \
 	X(LIMIT_HITS, "limit_hits", "times a limit refused something") \
 	X(SCANS, "scans", "messages judged") \
 	X(SCAN_ERRORS, "scan_errors", "scanners that died or did not answer") \
@@ -85,6 +88,19 @@ enum counter {
 #undef X
 	COUNTER_COUNT
 };
+/* Times, in buckets; each with its sum. X(NAME, "metric_name", "help") */
+#define HISTOGRAMS(X) \
+	X(ACCEPT, "accept_seconds", "from the end of DATA to the answer, of messages that were accepted") \
+	X(DELAY, "delivery_delay_seconds", "from the 250 to the delivery of a message")
+enum histogram {
+#define X(name, metric, help) HISTOGRAM_##name,
+	HISTOGRAMS(X)
+#undef X
+	HISTOGRAM_COUNT
+};
+#define HISTOGRAM_BUCKETS 16
+extern const int64_t histogram_bounds[HISTOGRAM_BUCKETS - 1];	/* microseconds; the last bucket has none */
+
 const char *counter_name(enum counter c);
 const char *counter_help(enum counter c);
 
@@ -95,6 +111,7 @@ const char *counter_help(enum counter c);
 struct shared {
 	uint64_t magic;
 	_Alignas(64) uint64_t counters[128];
+	_Alignas(64) struct { uint64_t n[HISTOGRAM_BUCKETS], sum; } histograms[HISTOGRAM_COUNT];
 	_Alignas(4096) unsigned char limits[LIMITS_BYTES];
 	_Alignas(4096) unsigned char transcript[TRANSCRIPT_SHARE];
 	_Alignas(4096) unsigned char recall[RECALL_BYTES];
@@ -107,5 +124,10 @@ struct shared *shared_map(int fd, struct err *err);
 void counter_add(enum counter c, int64_t n);
 void counter_set(enum counter c, uint64_t n);	/* a gauge that is kept elsewhere */
 uint64_t counter_get(enum counter c);
+void histogram_add(enum histogram h, int64_t us);
+/* n: of each bucket alone; sum: microseconds. */
+void histogram_get(enum histogram h, uint64_t n[HISTOGRAM_BUCKETS], uint64_t *sum);
+const char *histogram_name(enum histogram h);
+const char *histogram_help(enum histogram h);
 
 #endif

@@ -130,7 +130,7 @@ send_listeners(struct master *m, struct proc *p, const struct config *conf)
 		struct ip ip = config_endpoint(conf, i, &port);
 		struct msg_listener msg = { (uint32_t)i };
 
-		if ((i == conf->nlisteners) != (p->role == ROLE_CONSOLE))
+		if ((i >= conf->nlisteners) != (p->role == ROLE_CONSOLE))
 			continue;
 		for (struct bound *b = m->bound; b; b = b->next) {
 			struct buf body;
@@ -477,7 +477,7 @@ wanted(const struct config *c, enum role role)
 	case ROLE_DELIVERY:
 		return c->delivery.processes;
 	case ROLE_AUTHENTICATOR:
-		return c->authenticators;
+		return c->authenticators > 0 ? c->authenticators : c->console.port > 0;
 	case ROLE_VERIFIER:
 		return config_verifies(c) ? c->verify.processes : 0;
 	case ROLE_FETCHER:
@@ -487,7 +487,7 @@ wanted(const struct config *c, enum role role)
 	case ROLE_READER:
 		return c->ocr.on;
 	case ROLE_CONSOLE:
-		return c->console.port > 0;
+		return c->console.port > 0 || c->metrics_port > 0;
 	case ROLE_EDITOR:
 		return c->console.edits;
 	case ROLE_SCANNER:

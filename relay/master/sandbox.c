@@ -331,6 +331,8 @@ seccomp_rules(scmp_filter_ctx ctx, unsigned may)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_read);
 	if (r == 0 && may & SANDBOX_FILES_WRITE)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_write);
+	if (r == 0 && may & SANDBOX_PAIR)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 0);
 	if (r == 0 && may & SANDBOX_NET_SERVER)
 		r = calls_add(ctx, SCMP_ACT_ALLOW, calls_server);
 	if (r == 0 && may & SANDBOX_NET_CLIENT)

@@ -20,6 +20,7 @@ enum {
 	SANDBOX_NET_SERVER = 8,		/* accept on sockets handed over */
 	SANDBOX_FORK = 16,		/* fork without exec (the scanner's parent) */
 	SANDBOX_NET_UNIX = 64,		/* socket, connect (UNIX) */
+	SANDBOX_PAIR = 128,		/* socketpair: channels it makes itself */
 	SANDBOX_THREADS = 32,		/* a library insists on threads */
 };
 

@@ -90,6 +90,14 @@ put_quoted(struct buf *b, struct span s)
 		buf_puts(b, "\r\n");
 }
 
+static void
+put_part(struct buf *b, const char *kind, struct span text)
+{
+	buf_printf(b, "Content-Type: text/%s; charset=utf-8\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n", kind);
+	put_quoted(b, text);
+}
+
 void
 note_build(struct buf *b, const struct note *n)
 {
@@ -104,9 +112,16 @@ note_build(struct buf *b, const struct note *n)
 	buf_puts(b, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
 	if (n->language.n)
 		buf_printf(b, "Content-Language: " SPAN_FMT "\r\n", SPAN_ARG(n->language));
-	buf_puts(b, "Content-Type: text/plain; charset=utf-8\r\n"
-	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-	put_quoted(b, n->text);
+	if (n->html.n == 0) {
+		put_part(b, "plain", n->text);
+		return;
+	}
+	/* "=_" stands in no quoted-printable text (RFC 2045, 6.7). The richest comes last (RFC 2046, 5.1.4). */
+	buf_printf(b, "Content-Type: multipart/alternative; boundary=\"=_%s\"\r\n\r\n--=_%s\r\n", id, id);
+	put_part(b, "plain", n->text);
+	buf_printf(b, "\r\n--=_%s\r\n", id);
+	put_part(b, "html", n->html);
+	buf_printf(b, "\r\n--=_%s--\r\n", id);
 }
 
 struct span

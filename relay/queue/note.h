@@ -16,6 +16,7 @@ struct note {
 	struct span hostname, from;	/* our name; the postmaster's address */
 	struct span to;
 	struct span subject, text;	/* UTF-8; lines of the text end in LF */
+	struct span html;		/* beside the text; empty: none */
 	struct span language;		/* "en"; empty: not said */
 	int64_t now;			/* Unix microseconds */
 };

@@ -6,13 +6,14 @@
 #ifndef QUEUE_ACTS_H
 #define QUEUE_ACTS_H
 
+#include "ipc/principal.h"
 #include "json.h"
 #include "queue/queue_select.h"
 
 struct asked {
 	struct queue *q;
 	const struct jval *req;
-	uint32_t uid;
+	char by[PRINCIPAL_BY];		/* who asks */
 	struct buf *out;
 	struct span to;			/* of a reroute: "host:port", or empty */
 	/* What a walk takes over, and sets to NULL here. */

@@ -55,11 +55,9 @@ asked_error(struct asked *k, const char *text)
 static void
 event_by(struct asked *k, uint64_t id, const char *text)
 {
-	char by[32];
 	struct msg_event ev = { .kind = EVENT_OPERATOR, .id = id, .time = clock_real() };
 
-	snprintf(by, sizeof(by), "uid %u", k->uid);
-	ev.by = span_str(by);
+	ev.by = span_str(k->by);
 	ev.reply = span_str(text);
 	queue_event(k->q, &ev);
 }
@@ -77,14 +75,13 @@ asked_event(struct asked *k, const char *verb, uint64_t id, struct span what)
 static void
 audit(struct asked *k, const char *verb, struct span what, size_t n)
 {
-	char by[32], act[64], count[32];
+	char act[64], count[32];
 	struct msg_event ev = { .kind = EVENT_AUDIT, .time = clock_real(),
 		.relay = span_sub(what, 0, 400) };
 
-	snprintf(by, sizeof(by), "uid %u", k->uid);
 	snprintf(act, sizeof(act), "queue.%s", verb);
 	snprintf(count, sizeof(count), "%zu", n);
-	ev.by = span_str(by);
+	ev.by = span_str(k->by);
 	ev.rcpt = span_str(act);
 	ev.reply = span_str(count);
 	queue_event(k->q, &ev);
@@ -97,7 +94,7 @@ asked_journal(struct asked *k, const char *verb, uint64_t id, struct span what, 
 
 	snprintf(text, sizeof(text), "%s " SPAN_FMT ": %zu", verb, SPAN_ARG(span_sub(what, 0, 400)),
 	    n);
-	log_msg(LOG_LVL_INFO, id, "operator uid %u: %s", k->uid, text);
+	log_msg(LOG_LVL_INFO, id, "operator %s: %s", k->by, text);
 	event_by(k, id, text);
 	audit(k, verb, what, n);
 }
@@ -209,7 +206,7 @@ cmd_drain(struct asked *k)
 		if (hop.n)
 			memcpy(q->drain_text, hop.p, hop.n);
 		q->drain = span_make(q->drain_text, hop.n);
-		log_info("operator uid %u: %s " SPAN_FMT, k->uid, off ? "drain off" :
+		log_info("operator %s: %s " SPAN_FMT, k->by, off ? "drain off" :
 		    "the queue is handed over to", SPAN_ARG(hop));
 		walk_act(k, "drain", act_drain);
 	}
@@ -263,13 +260,19 @@ cmd_resume(struct asked *k)
 	pause_or_resume(k, false);
 }
 
-static const struct { const char *name; void (*fn)(struct asked *k); } commands[] = {
-	{ "queue", cmd_list }, { "queue.list", cmd_list }, { "queue.summary", cmd_summary },
-	{ "queue.show", cmd_show }, { "queue.retry", cmd_retry }, { "queue.hold", cmd_hold },
-	{ "queue.release", cmd_release }, { "queue.fail", cmd_fail },
-	{ "queue.reroute", cmd_reroute }, { "queue.drain", cmd_drain },
-	{ "queue.pause", cmd_pause }, { "queue.resume", cmd_resume },
-	{ "queue.reserve", adopt_reserve }, { "queue.adopt", adopt_segment },
+/* Who of those who signed in to the console may. */
+#define READS (PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR))
+#define ACTS PRINCIPAL_BIT(OPERATOR)
+#define LOCAL 0u		/* the tool on this machine alone */
+
+static const struct { const char *name; void (*fn)(struct asked *k); unsigned roles; } commands[] = {
+	{ "queue", cmd_list, READS }, { "queue.list", cmd_list, READS },
+	{ "queue.summary", cmd_summary, READS }, { "queue.show", cmd_show, READS },
+	{ "queue.retry", cmd_retry, ACTS }, { "queue.hold", cmd_hold, ACTS },
+	{ "queue.release", cmd_release, ACTS }, { "queue.fail", cmd_fail, ACTS },
+	{ "queue.reroute", cmd_reroute, LOCAL }, { "queue.drain", cmd_drain, LOCAL },
+	{ "queue.pause", cmd_pause, ACTS }, { "queue.resume", cmd_resume, ACTS },
+	{ "queue.reserve", adopt_reserve, LOCAL }, { "queue.adopt", adopt_segment, LOCAL },
 };
 
 void
@@ -279,8 +282,7 @@ queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	struct reply *r = reply_new(rt, fd);
 	struct err err;
 	struct jval *req = jval_parse(request, &err);
-	struct asked k = { .q = q, .req = req, .uid = uid, .out = reply_buf(r), .owned = &req,
-		.reply = &r };
+	struct asked k = { .q = q, .req = req, .out = reply_buf(r), .owned = &req, .reply = &r };
 	struct span cmd = jval_text(req, "cmd");
 	size_t i, n = sizeof(commands) / sizeof(commands[0]);
 
@@ -293,6 +295,8 @@ queue_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		asked_error(&k, req == NULL ? err.text : "the queue is stopping");
 	else if (i == n)
 		asked_error(&k, "no such command");
+	else if (principal_may(request, uid, commands[i].roles, k.by, &err) == -1)
+		asked_error(&k, err.text);
 	else
 		commands[i].fn(&k);
 	jval_free(&req);

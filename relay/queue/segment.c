@@ -138,15 +138,42 @@ head_read(struct segment *s, struct err *err)
 	return 0;
 }
 
-struct segment *
-segment_create(int dirfd, uint32_t number, struct err *err)
+static struct segment *
+segment_blank(uint32_t number)
 {
-	char name[SEGMENT_NAME_MAX], h[SEGMENT_HEAD];
 	struct segment *s = calloc(1, sizeof(*s));
 
 	ASSERT(s != NULL);
 	s->number = number;
 	s->fd = s->wfd = -1;
+	return s;
+}
+
+/* Its head is on the disk: so is its name, and it can be read. */
+static int
+segment_begin(struct segment *s, int dirfd, const char *name, struct err *err)
+{
+	if (fs_fsync(dirfd, err) == -1 || (s->fd = fs_openat(dirfd, name, O_RDONLY, 0, err)) == -1) {
+		fs_unlinkat(dirfd, name, NULL);
+		return -1;
+	}
+	s->size = SEGMENT_HEAD;
+	return 0;
+}
+
+static void
+segment_failed(struct segment **s, uint32_t number, struct err *err)
+{
+	err_wrap(err, "new spool segment %u", number);
+	segment_free(s);
+}
+
+struct segment *
+segment_create(int dirfd, uint32_t number, struct err *err)
+{
+	char name[SEGMENT_NAME_MAX], h[SEGMENT_HEAD];
+	struct segment *s = segment_blank(number);
+
 	segment_name(number, name);
 	if (getrandom(&s->salt, sizeof(s->salt), 0) != (ssize_t)sizeof(s->salt)) {
 		err_errno(err, "no random bytes");
@@ -155,17 +182,14 @@ segment_create(int dirfd, uint32_t number, struct err *err)
 	if ((s->wfd = fs_openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL, 0600, err)) == -1)
 		goto fail;
 	head_write(h, s);
-	if (fs_pwrite_all(s->wfd, h, sizeof(h), 0, err) == -1 ||
-	    fs_fsync(s->wfd, err) == -1 || fs_fsync(dirfd, err) == -1 ||
-	    (s->fd = fs_openat(dirfd, name, O_RDONLY, 0, err)) == -1) {
+	if (fs_pwrite_all(s->wfd, h, sizeof(h), 0, err) == -1 || fs_fsync(s->wfd, err) == -1) {
 		fs_unlinkat(dirfd, name, NULL);
 		goto fail;
 	}
-	s->size = SEGMENT_HEAD;
-	return s;
+	if (segment_begin(s, dirfd, name, err) == 0)
+		return s;
 fail:
-	err_wrap(err, "new spool segment %u", number);
-	segment_free(&s);
+	segment_failed(&s, number, err);
 	return NULL;
 }
 
@@ -173,12 +197,9 @@ struct segment *
 segment_reuse(int dirfd, uint32_t of, uint32_t number, struct err *err)
 {
 	char from[SEGMENT_NAME_MAX], name[SEGMENT_NAME_MAX], h[SEGMENT_HEAD + RECORD_HEAD];
-	struct segment *s = calloc(1, sizeof(*s));
+	struct segment *s = segment_blank(number);
 	struct stat st;
 
-	ASSERT(s != NULL);
-	s->number = number;
-	s->fd = s->wfd = -1;
 	spare_name(of, from);
 	segment_name(number, name);
 	if ((s->wfd = fs_openat(dirfd, from, O_WRONLY, 0, err)) == -1)
@@ -200,16 +221,10 @@ segment_reuse(int dirfd, uint32_t of, uint32_t number, struct err *err)
 	if (fs_pwrite_all(s->wfd, h, sizeof(h), 0, err) == -1 || fs_fsync(s->wfd, err) == -1 ||
 	    fs_renameat(dirfd, from, name, err) == -1)
 		goto fail;
-	if (fs_fsync(dirfd, err) == -1 ||
-	    (s->fd = fs_openat(dirfd, name, O_RDONLY, 0, err)) == -1) {
-		fs_unlinkat(dirfd, name, NULL);
-		goto fail;
-	}
-	s->size = SEGMENT_HEAD;
-	return s;
+	if (segment_begin(s, dirfd, name, err) == 0)
+		return s;
 fail:
-	err_wrap(err, "new spool segment %u", number);
-	segment_free(&s);
+	segment_failed(&s, number, err);
 	return NULL;
 }
 

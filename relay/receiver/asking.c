@@ -7,7 +7,8 @@
  *
  * What cannot be known is never a refusal: a mailbox that was known to exist within `stale` is
  * taken, for any other the client is told to come back (450). An answer that comes too
- * late is remembered for the next time.
+ * late is remembered for the next time. A delivery process that retires says so of what it has not
+ * asked yet: its successor is asked instead, and nobody notices.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "ipc/ticket.h"
 #include "json.h"
 #include "log.h"
+#include "net/batv.h"
 #include "receiver/asking.h"
 #include "receiver/recall.h"
 
@@ -306,11 +308,14 @@ greylisted(struct asking *as, struct smtp_session *s, const struct conf_domain *
 	char net[IP_TEXT_MAX], buf[KEY_MAX], friend_buf[KEY_MAX];
 	int64_t now = clock_mono(), when;
 	enum recall_kind kind;
-	struct span key, friend;
+	struct span key, friend, sender;
 
 	if (!gate_greylists(as->rx->rt->conf, s, d))
 		return false;
-	key = key_of(buf, 'g', network_of(s->client, net), s->t->env.sender, address);
+	/* A sender with a tag is another every day, and the same to us. */
+	if (!batv_untag(s->t->arena, s->t->env.sender, &sender))
+		sender = s->t->env.sender;
+	key = key_of(buf, 'g', network_of(s->client, net), sender, address);
 	friend = key_of(friend_buf, 'n', span_str(net), d->name, none);
 	if (recall_get(as->recall, friend, now, &kind, &when) && now - when < g->keep) {
 		recall_put(as->recall, friend, RECALL_FRIEND, now);
@@ -382,14 +387,28 @@ asking_rcpt(struct conn_mail *c, struct smtp_session *s, struct recipient *rcpt,
 
 /* ---- what is told ---- */
 
+static void
+ask_no_more(struct asking *as, const struct link *l)
+{
+	for (size_t i = 0; i < DELIVERIES_MAX; i++)
+		if (as->deliveries[i] == l)
+			as->deliveries[i] = NULL;
+}
+
 int
-asking_told(struct asking *as, struct frame *f)
+asking_told(struct asking *as, const struct link *from, struct frame *f)
 {
 	struct question *q = ticket_owner(as->tickets, f->ticket);
 	struct msg_rcpt_told m;
 
 	if (rcpt_told_decode(f->body, f->fd, NULL, &m) == -1)
 		return -1;
+	if (m.told == RCPT_RETIRING) {
+		ask_no_more(as, from);
+		if (q && q->link == from && !ask(as, q))
+			question_over(as, q, RCPT_DOUBT, m.relay, m.text);
+		return 0;
+	}
 	if (m.told != RCPT_DOUBT)
 		remember(as, m.address, m.told == RCPT_KNOWN ? RECALL_KNOWN : RECALL_UNKNOWN);
 	if (q)
@@ -427,9 +446,7 @@ asking_up(struct asking *as, struct link *l)
 void
 asking_down(struct asking *as, const struct link *down)
 {
-	for (size_t i = 0; i < DELIVERIES_MAX; i++)
-		if (as->deliveries[i] == down)
-			as->deliveries[i] = NULL;
+	ask_no_more(as, down);
 	for (struct question *q = as->first, *next; q; q = next) {
 		next = q->next;
 		if (q->link != down)

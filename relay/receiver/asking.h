@@ -16,7 +16,7 @@ void asking_down(struct asking *as, const struct link *l);
  * 0: the recipient may stay. */
 uint64_t asking_rcpt(struct conn_mail *c, struct smtp_session *s, struct recipient *rcpt,
     struct smtp_reply *r);
-int asking_told(struct asking *as, struct frame *f);		/* RCPT_TOLD. -1: nonsense */
+int asking_told(struct asking *as, const struct link *from, struct frame *f);	/* RCPT_TOLD. -1: nonsense */
 /* FOUND. -1: nonsense */
 int asking_found(struct asking *as, struct frame *f);
 void asking_tick(struct asking *as, int64_t now);		/* every second */

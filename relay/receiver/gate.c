@@ -9,8 +9,8 @@
 #include "clock.h"
 #include "receiver/gate.h"
 
-static void __attribute__((format(printf, 4, 5)))
-because(struct gate_why *why, const char *file, uint32_t line, const char *fmt, ...)
+void
+gate_because(struct gate_why *why, const char *file, uint32_t line, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -38,13 +38,13 @@ gate_connect(const struct gate *g, struct ip client, struct gate_client *out, co
 
 	*why = (struct gate_why){ 0 };
 	out->permitted = access_permitted(l, client, &out->name);
-	because(why, g->conf->path, l->line, out->permitted ? out->name.n ?
+	gate_because(why, g->conf->path, l->line, out->permitted ? out->name.n ?
 	    "`allow` of listener %.*s: network %.*s" : "`allow` of listener %.*s%.*s" :
 	    "`allow` of listener %.*s: in none of its networks%.*s", SPAN_ARG(l->name),
 	    SPAN_ARG(out->name));
 	if (!out->permitted && l->upstream.n && !nets_have(&l->upstream, client) && !l->auth &&
 	    !l->client_ca) {
-		because(why, g->conf->path, l->line, "`upstream` of listener %.*s", SPAN_ARG(l->name));
+		gate_because(why, g->conf->path, l->line, "`upstream` of listener %.*s", SPAN_ARG(l->name));
 		*text = "5.7.1 only known relays may send here";
 		return 554;
 	}
@@ -85,7 +85,7 @@ over_limit(struct smtp_session *s, enum outcome o, const struct limits_hit *hit,
 		return;
 	why->limit = o;
 	why->hit = *hit;
-	because(why, rule->file, rule->line, "limit %.*s", SPAN_ARG(rule->id));
+	gate_because(why, rule->file, rule->line, "limit %.*s", SPAN_ARG(rule->id));
 	if (o == OUTCOME_REJECT)
 		smtp_refuse(s, r, 550, "5.7.1 %s the limit %.*s", hit->until ? "locked by" : "over",
 		    SPAN_ARG(rule->id));
@@ -166,7 +166,7 @@ gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp
 
 	*why = (struct gate_why){ 0 };
 	if (g->listener->direction == LISTEN_OUTBOUND && !s->permitted && s->user.n == 0) {
-		because(why, g->conf->path, g->listener->line, "`allow` of listener %.*s",
+		gate_because(why, g->conf->path, g->listener->line, "`allow` of listener %.*s",
 		    SPAN_ARG(g->listener->name));
 		if (g->listener->auth)		/* RFC 4954, 6 */
 			smtp_refuse(s, r, 530, "5.7.0 authentication required");
@@ -175,7 +175,7 @@ gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp
 		return;
 	}
 	if (is_relay(g, s) && !nets_have(&g->listener->upstream, s->client)) {
-		because(why, g->conf->path, g->listener->line, "`upstream` of listener %.*s",
+		gate_because(why, g->conf->path, g->listener->line, "`upstream` of listener %.*s",
 		    SPAN_ARG(g->listener->name));
 		smtp_refuse(s, r, 554, "5.7.1 only known relays may send here");
 		return;
@@ -183,7 +183,7 @@ gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp
 	if (access_permitted(g->listener, s->client, &name))
 		net = config_network(g->conf, name);
 	if (!may_send_as(net, s->t->env.sender)) {
-		because(why, g->conf->path, net->line, "`from` of network %.*s",
+		gate_because(why, g->conf->path, net->line, "`from` of network %.*s",
 		    SPAN_ARG(net->name));
 		smtp_refuse(s, r, 553, "5.7.1 <%.*s>: this client may not send from this domain",
 		    SPAN_ARG(s->t->env.sender));
@@ -213,7 +213,7 @@ gate_unknown(const struct gate *g, struct smtp_session *s, const struct conf_dom
 	take(g, s, LIMIT_INVALID, address, now, r, why);
 	if (r->code)
 		return;
-	because(why, g->conf->path, d->line, "`recipients` of domain %.*s", SPAN_ARG(d->name));
+	gate_because(why, g->conf->path, d->line, "`recipients` of domain %.*s", SPAN_ARG(d->name));
 	smtp_refuse(s, r, 550, "5.1.1 <%.*s>: no such recipient here", SPAN_ARG(address));
 }
 
@@ -230,14 +230,14 @@ gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *
 	    rcpt->address)) {
 	case ACCESS_OUTBOUND:
 		env->direction = DIRECTION_OUTBOUND;
-		because(why, g->conf->path, l->line, "`allow` of listener %.*s", SPAN_ARG(l->name));
+		gate_because(why, g->conf->path, l->line, "`allow` of listener %.*s", SPAN_ARG(l->name));
 		break;
 	case ACCESS_INBOUND:
 		env->direction = DIRECTION_INBOUND;
-		because(why, g->conf->path, d->line, "our domain %.*s", SPAN_ARG(d->name));
+		gate_because(why, g->conf->path, d->line, "our domain %.*s", SPAN_ARG(d->name));
 		break;
 	case ACCESS_NO_RELAY:
-		because(why, g->conf->path, l->line, "`allow` of listener %.*s", SPAN_ARG(l->name));
+		gate_because(why, g->conf->path, l->line, "`allow` of listener %.*s", SPAN_ARG(l->name));
 		smtp_refuse(s, r, 554, "5.7.1 <%.*s>: not permitted to relay",
 		    SPAN_ARG(rcpt->address));
 		return;
@@ -285,7 +285,7 @@ gate_asks(const struct gate *g, const struct smtp_session *s, const struct recip
 		who = d->recipients == RECIPIENTS_CALLOUT ? "the server behind us is asked whether he exists" :
 		    d->recipients == RECIPIENTS_LDAP ? "the directory is asked whether he exists" : NULL;
 	if (*grey || who)
-		because(why, g->conf->path, d->line, "our domain %.*s; %s%s%s", SPAN_ARG(d->name), grey,
+		gate_because(why, g->conf->path, d->line, "our domain %.*s; %s%s%s", SPAN_ARG(d->name), grey,
 		    *grey && who ? "; " : "", who ? who : "");
 }
 
@@ -299,14 +299,14 @@ gate_data(const struct gate *g, struct smtp_session *s, int64_t now, uint64_t *m
 
 	*why = (struct gate_why){ 0 };
 	*max = g->listener->max_size;
-	because(why, g->conf->path, g->listener->line, "`max_size` of listener %.*s",
+	gate_because(why, g->conf->path, g->listener->line, "`max_size` of listener %.*s",
 	    SPAN_ARG(g->listener->name));
 	for (size_t i = 0; env->direction == DIRECTION_INBOUND && i < env->nrecipients; i++) {
 		const struct conf_domain *d = domain_of(g, env->recipients[i].address);
 
 		if (d && d->max_size && d->max_size < *max) {
 			*max = d->max_size;
-			because(why, g->conf->path, d->line, "`max_size` of domain %.*s",
+			gate_because(why, g->conf->path, d->line, "`max_size` of domain %.*s",
 			    SPAN_ARG(d->name));
 		}
 	}

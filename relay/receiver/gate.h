@@ -11,6 +11,8 @@
 #include "receiver/limits.h"
 #include "receiver/smtp_session.h"
 
+struct batv_book;
+
 struct gate {
 	const struct config *conf;
 	const struct conf_listener *listener;
@@ -18,6 +20,7 @@ struct gate {
 	struct limits_table *limits;
 	const struct limit_rule *rules;
 	size_t nrules;
+	const struct batv_book *batv;	/* NULL: no domain tags its senders */
 };
 
 /* What decided, for people. */
@@ -29,6 +32,8 @@ struct gate_why {
 	struct limits_hit hit;	/* … and which it is */
 };
 
+void gate_because(struct gate_why *why, const char *file, uint32_t line, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 bool nets_have(const struct conf_nets *n, struct ip ip);
 
 struct gate_client {
@@ -43,6 +48,10 @@ void gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct
     struct gate_why *why);
 void gate_rcpt(const struct gate *g, struct smtp_session *s, const struct recipient *rcpt,
     int64_t now, struct smtp_reply *r, struct gate_why *why);
+/* In front of gate_rcpt: takes a tag (BATV) off the recipient; s->t->bounce is what the null sender's
+ * mail proves by it. */
+void gate_bounce(const struct gate *g, struct smtp_session *s, struct recipient *rcpt,
+    struct smtp_reply *r, struct gate_why *why);
 /* May a recipient of the domain d be greylisted for this client, if it is a stranger? */
 bool gate_greylists(const struct config *conf, const struct smtp_session *s,
     const struct conf_domain *d);

@@ -93,7 +93,7 @@ notice_group(struct message *m, const struct notice *n)
 	struct arena *a = m->t->arena;
 	struct span to = span_find(n->to, '@') < n->to.n ? n->to : conf->postmaster;
 	struct note note = { .about = m->id, .hostname = conf->hostname, .from = conf->postmaster,
-		.to = to, .subject = n->subject, .text = n->text, .language = n->language,
+		.to = to, .subject = n->subject, .text = n->text, .html = n->html, .language = n->language,
 		.now = clock_real() };
 	struct envelope env = { .direction = DIRECTION_OUTBOUND, .helo = conf->hostname,
 		.received = note.now, .nrecipients = 1 };

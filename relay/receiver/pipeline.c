@@ -53,6 +53,7 @@ message_send_scan(struct message *m, struct link *l, uint64_t ticket)
 	struct msg_scan msg = { .env = m->t->env, .payload = m->payload,
 		.inbound = m->verification.facts };
 
+	msg.inbound.bounce = m->t->bounce;
 	if (m->members.grid)
 		msg.members = m->members;
 	scan_encode(&m->all->scratch, &msg);

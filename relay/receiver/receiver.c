@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "conf.h"
 #include "log.h"
+#include "net/batv_book.h"
 #include "net/tls_server.h"
 #include "receiver/asking.h"
 #include "receiver/login.h"
@@ -90,7 +91,8 @@ receiver_start(struct runtime *rt, struct err *err)
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
 	rx->transcript = transcript_attach(rt->shared->transcript, TRANSCRIPT_SHARE);
 	rx->column = limits_column(rx->limits, rt->instance, clock_mono());
-	if (access_load(rt->conf, &rx->access, err) == -1 || load_limits(rx, err) == -1 ||
+	if (access_load(rt->conf, &rx->access, err) == -1 ||
+	    batv_book_load(rt->conf, &rx->batv, err) == -1 || load_limits(rx, err) == -1 ||
 	    load_tls(rx, err) == -1)
 		return -1;
 	return 0;
@@ -119,9 +121,12 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 	const struct envelope *env = &m->t->env;
 
 	count_outcomes(m);
-	if (r->code < 400)
+	if (r->code < 400) {
 		counter_add(COUNTER_RECEIVED, 1);
-	else {
+		if (env->direction == DIRECTION_INBOUND)
+			counter_add(COUNTER_RECEIVED_INBOUND, 1);
+		histogram_add(HISTOGRAM_ACCEPT, clock_real() - env->received);
+	} else {
 		counter_add(COUNTER_REFUSED, 1);
 		log_refused(m->id, "END-OF-MESSAGE", env->client_name, env->client, r->code,
 		    r->text, env, NULL);
@@ -377,7 +382,7 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_MEMBERSHIPS:
 		return messages_memberships(&rx->messages, f, clock_mono());
 	case FRAME_RCPT_TOLD:
-		return asking_told(rx->asking, f);
+		return asking_told(rx->asking, l, f);
 	case FRAME_FOUND:
 		return asking_found(rx->asking, f);
 	case FRAME_LOGIN_RESULT:

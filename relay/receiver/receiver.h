@@ -45,6 +45,7 @@ struct receiver {
 	const struct limit_rule *rules;
 	size_t nrules;
 	struct limits_table *limits;
+	struct batv_book *batv;	/* NULL: no domain tags its senders */
 	struct transcript *transcript;
 	int column;		/* in the shared counts of sessions */
 	struct table *clients;	/* address -> sessions open in this process */

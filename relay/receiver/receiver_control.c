@@ -4,6 +4,7 @@
  * any one of them answers for all.
  */
 #include "addr.h"
+#include "ipc/principal.h"
 #include "clock.h"
 #include "conf.h"
 #include "json.h"
@@ -249,12 +250,18 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	const struct conf_node *req;
 	struct diags d;
 	struct span cmd;
+	struct err err;
+	bool reads;
 
 	/* A JSON object is a YAML mapping too. */
 	diags_init(&d, a);
 	req = conf_parse("request", arena_span(a, request), &d);
 	cmd = request_text(req, "cmd");
-	if (span_is(cmd, "limits.show") || span_is(cmd, "limits"))
+	reads = span_is(cmd, "limits.show") || span_is(cmd, "limits.locked") || span_is(cmd, "limits.exempt");
+	if (principal_may(request, uid, reads ? PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR) : 0, NULL,
+	    &err) == -1)
+		client_error(out, err.text);
+	else if (span_is(cmd, "limits.show") || span_is(cmd, "limits"))
 		limits_show(rx, false, out);
 	else if (span_is(cmd, "limits.locked"))
 		limits_show(rx, true, out);
@@ -275,7 +282,8 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	else
 		client_error(out, "the receiver knows limits.show, .locked, .exempt, .reset, "
 		    "session.start, .show and .stop, recipients.test and .forget");
-	if (span_is(cmd, "limits.reset") || span_is(cmd, "recipients.forget") || span_starts(cmd, SPAN_LIT("session.st"))) {
+	if (uid != UID_CONSOLE && (span_is(cmd, "limits.reset") || span_is(cmd, "recipients.forget") ||
+	    span_starts(cmd, SPAN_LIT("session.st")))) {
 		struct span key = request_text(req, "key");
 
 		log_info("%.*s by uid %u", SPAN_ARG(cmd), uid);

@@ -17,12 +17,6 @@ struct cursor {
 };
 
 static bool
-is_atext(unsigned char c)
-{
-	return isalnum(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
-}
-
-static bool
 at(const struct cursor *c, char ch)
 {
 	return c->p < c->end && *c->p == ch;
@@ -78,7 +72,7 @@ local_part(struct cursor *c, char *buf, size_t *n, bool *quoted)
 			if (++c->p >= c->end)
 				return PATH_SYNTAX;
 			ch = (unsigned char)*c->p;
-		} else if (!*quoted && !is_atext(ch) && ch != '.')
+		} else if (!*quoted && !mailaddr_atext(ch) && ch != '.')
 			break;
 		if (ch < ' ' || ch >= 0x7f)
 			return wrong_byte(c);
@@ -87,19 +81,6 @@ local_part(struct cursor *c, char *buf, size_t *n, bool *quoted)
 		buf[(*n)++] = (char)ch;
 	}
 	return *n || *quoted ? PATH_OK : wrong_byte(c);
-}
-
-static bool
-is_dot_string(const char *p, size_t n)
-{
-	if (n == 0 || p[0] == '.' || p[n - 1] == '.')
-		return false;
-	/* What is above ASCII was read as whole characters, and is atext (RFC 6531, 3.3). */
-	for (size_t i = 0; i < n; i++)
-		if (!is_atext((unsigned char)p[i]) && (unsigned char)p[i] < 0x80 &&
-		    (p[i] != '.' || p[i + 1] == '.'))
-			return false;
-	return true;
 }
 
 bool
@@ -188,30 +169,6 @@ source_route(struct cursor *c)
 	return PATH_SYNTAX;
 }
 
-/* Local part as it is written when only what must be quoted is. */
-static struct span
-join(struct arena *a, const char *local, size_t n, struct span domain)
-{
-	char *out = arena_alloc(a, 2 * n + 3 + domain.n), *p = out;
-	bool quote = !is_dot_string(local, n);
-
-	if (quote)
-		*p++ = '"';
-	for (size_t i = 0; i < n; i++) {
-		if (quote && (local[i] == '"' || local[i] == '\\'))
-			*p++ = '\\';
-		*p++ = local[i];
-	}
-	if (quote)
-		*p++ = '"';
-	if (domain.n) {
-		*p++ = '@';
-		memcpy(p, domain.p, domain.n);
-		p += domain.n;
-	}
-	return span_make(out, (size_t)(p - out));
-}
-
 enum path_status
 smtp_path(struct arena *a, struct span text, bool utf8, struct span *address, struct span *rest)
 {
@@ -235,7 +192,7 @@ smtp_path(struct arena *a, struct span text, bool utf8, struct span *address, st
 	if ((st = local_part(&c, local, &n, &quoted)) != PATH_OK)
 		return st;
 	local[n] = '\0';
-	if (!quoted && !is_dot_string(local, n))
+	if (!quoted && !mailaddr_dot_string(span_make(local, n)))
 		return PATH_SYNTAX;
 	if (at(&c, '@')) {
 		c.p++;
@@ -250,7 +207,7 @@ smtp_path(struct arena *a, struct span text, bool utf8, struct span *address, st
 	c.p++;
 	if (c.p - text.p > PATH_MAX_SIZE && domain.n + n + 3 > PATH_MAX_SIZE)
 		return PATH_LONG;
-	*address = mailaddr_normalise(a, join(a, local, n, domain));
+	*address = mailaddr_normalise(a, mailaddr_join(a, span_make(local, n), domain));
 	*rest = span_from(text, (size_t)(c.p - text.p));
 	return PATH_OK;
 }

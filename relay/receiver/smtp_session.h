@@ -11,6 +11,7 @@
 #include "buf.h"
 #include "id.h"
 #include "postern/envelope.h"
+#include "postern/facts.h"
 #include "receiver/smtp_auth.h"
 #include "receiver/smtp_data.h"
 #include "receiver/smtp_lines.h"
@@ -80,6 +81,7 @@ struct smtp_transaction {
 	uint64_t declared;		/* SIZE=, 0: not said */
 	struct span hold_rule;		/* the limit that wants it held; empty: none does */
 	struct span hold;		/* who decides then */
+	enum bounce_fact bounce;	/* null sender: what the tag of its recipient says */
 	bool foreign;			/* comes from the world: who sent it is to be found out */
 	bool relayed;			/* by a trusted relay: env.client is whom it had it from, family 0 unknown; */
 	struct ip peer;			/* this is the relay */

@@ -278,6 +278,16 @@ announce(struct conn_mail *c, struct smtp_session *s)
 		s->t->announced = verifiers_announce(all->verifiers, s->t);
 }
 
+static void
+note_bounce(struct smtp_session *s, const struct recipient *rcpt, const struct smtp_reply *r)
+{
+	if (s->t->bounce == BOUNCE_UNKNOWN || r->code == 452)
+		return;
+	counter_add(s->t->bounce == BOUNCE_VALID ? COUNTER_BOUNCES_PROVED : COUNTER_BOUNCES_UNPROVED, 1);
+	log_msg(LOG_LVL_INFO, s->id, "to=<%.*s>, bounce=%s", SPAN_ARG(rcpt->address),
+	    bounce_fact_name(s->t->bounce));
+}
+
 static uint64_t
 op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
@@ -290,6 +300,10 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
 		return 0;
 	}
+	gate_bounce(&c->door->gate, s, rcpt, r, &why);
+	note_bounce(s, rcpt, r);
+	if (r->code)
+		return 0;
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
 	note_limit(c, s, &why);
 	if (r->code == 554)

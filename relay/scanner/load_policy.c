@@ -21,6 +21,7 @@
 #include "verifier/dnsbl.h"
 
 #define ZONEINFO "/usr/share/zoneinfo"
+#define TEMPLATES "templates/"
 #define ZONE_MAX (256u << 10)
 
 static bool
@@ -129,6 +130,25 @@ note_list(struct policy_folder *f, struct span path, struct span text)
 	p->lists[p->nlists++] = (struct archive_list){ arena_span(f->arena, path), text, false };
 }
 
+/* `templates` of postern.yaml. */
+static int
+read_template(struct policy_folder *f, struct span path, struct span *text, struct err *err)
+{
+	struct policy_folder second = { .fd = -1 };
+	int rc;
+
+	if (f->templates == NULL || !span_starts(path, SPAN_LIT(TEMPLATES)))
+		return -1;
+	if (access(f->templates, F_OK) == -1 && errno == ENOENT)
+		return -1;		/* the default need not be there */
+	if (policy_folder_open(&second, f->templates, f->arena, err) == -1)
+		return -1;
+	rc = read_beneath(&second, arena_str(f->arena, span_from(path, sizeof(TEMPLATES) - 1)),
+	    POLICY_LIST_MAX, text, err);
+	policy_folder_close(&second);
+	return rc;
+}
+
 int
 policy_folder_read(void *ctx, struct span path, struct span *text, struct err *err)
 {
@@ -137,7 +157,8 @@ policy_folder_read(void *ctx, struct span path, struct span *text, struct err *e
 	if (!stays_inside(path))
 		return err_set(err, EXDEV, SPAN_FMT " is not within the policy folder",
 		    SPAN_ARG(path));
-	if (read_beneath(f, arena_str(f->arena, path), POLICY_LIST_MAX, text, err) == -1)
+	if (read_beneath(f, arena_str(f->arena, path), POLICY_LIST_MAX, text, err) == -1 &&
+	    (err->code != ENOENT || read_template(f, path, text, err) == -1))
 		return -1;
 	if (f->parts)
 		note_list(f, path, *text);
@@ -325,6 +346,9 @@ missing_facts(const struct config *conf)
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].upstream.n)
 			known |= FACT_SPAM;
+	for (size_t i = 0; i < conf->ndomains; i++)
+		if (conf->domains[i].batv.key)
+			known |= FACT_BOUNCE;
 	return FACTS_INBOUND & ~known;
 }
 
@@ -334,7 +358,8 @@ load_from(const char *dir, const char *shown, const char *only, const struct con
     bool limits_only, struct arena *a, struct diags *d, struct policy_parts *parts,
     const struct policy_overlay *over)
 {
-	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts, .over = over };
+	struct policy_folder f = { .fd = -1, .arena = a, .parts = parts, .over = over,
+		.templates = conf ? conf->templates_dir : NULL };
 	struct policy_env env = { .read_file = policy_folder_read, .read_zone = read_zone,
 		.read_index = read_index, .release_index = index_unmap,
 		.ctx = &f, .now = clock_real(), .facts_missing = conf ? missing_facts(conf) : FACTS_INBOUND,

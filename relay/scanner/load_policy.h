@@ -46,6 +46,7 @@ struct policy_folder {
 	struct arena *arena;	/* texts lie here */
 	struct policy_parts *parts;	/* each list that is read is noted here; NULL: nowhere */
 	const struct policy_overlay *over;	/* NULL: none */
+	const char *templates;	/* a second place for templates/, behind the folder's own; NULL: none */
 	const char *within;	/* of the overlay's names: this folder's own, as "tests/"; NULL: the policy's */
 };
 int policy_folder_open(struct policy_folder *f, const char *dir, struct arena *a, struct err *err);

@@ -15,6 +15,7 @@
 #include "fs.h"
 #include "ipc/messages_bayes.h"
 #include "log.h"
+#include "store/audit.h"
 #include "store/bayes.h"
 
 #define PUBLISH_US (5 * US_PER_SEC)	/* between two models: some MiB each */
@@ -174,9 +175,21 @@ bayes_written(struct store *s)
 
 /* ---- learning ---- */
 
+static int
+audit_lessons(struct store *s, const struct bayes_lesson *l, size_t n, struct span who, struct err *err)
+{
+	char detail[32];
+
+	if (who.n == 0)
+		return 0;
+	snprintf(detail, sizeof(detail), "%zu message%s", n, n == 1 ? "" : "s");
+	return audit_put(s->db, who, l->as == BAYES_NONE ? "bayes.forget" : "bayes.train",
+	    span_str(bayes_class_name(l->as)), span_str(detail), clock_real(), err);
+}
+
 int
-bayes_learn_all(struct store *s, const struct bayes_lesson *l, size_t n, enum bayes_done *done,
-    struct err *err)
+bayes_learn_all(struct store *s, const struct bayes_lesson *l, size_t n, struct span who,
+    enum bayes_done *done, struct err *err)
 {
 	struct bayes_db *b = &s->bayes->db;
 	struct err ignored;
@@ -191,8 +204,9 @@ bayes_learn_all(struct store *s, const struct bayes_lesson *l, size_t n, enum ba
 			bayes_db_reload(b, &ignored);
 			return -1;
 		}
-	if (db_commit(s->db, err) == 0)
+	if (audit_lessons(s, l, n, who, err) == 0 && db_commit(s->db, err) == 0)
 		return 0;
+	db_rollback(s->db);
 	bayes_db_reload(b, &ignored);
 	return -1;
 }
@@ -218,10 +232,10 @@ bayes_decided(struct store *s, const struct kept *k, enum bayes_class as, struct
 
 	if (s->bayes == NULL || k->kind != OUTCOME_QUARANTINE || span_is(by, "expiry"))
 		return;
-	r = bayes_learn_all(s, &l, 1, &done, &err);
+	r = bayes_learn_all(s, &l, 1, (struct span){ 0 }, &done, &err);
 	if (r == 0 && done == BAYES_STRANGER && k->parent) {	/* kept as a copy with edits of its own */
 		l.id = (int64_t)k->parent;
-		r = bayes_learn_all(s, &l, 1, &done, &err);
+		r = bayes_learn_all(s, &l, 1, (struct span){ 0 }, &done, &err);
 	}
 	s->bayes->limited += r == 0 && done == BAYES_LIMIT;
 	if (r == -1)

@@ -40,8 +40,9 @@ void bayes_decided(struct store *s, const struct kept *k, enum bayes_class as, s
 /* bayes_control.c: bayes.*; and a member `bayes` of the journal's figures */
 void bayes_json(const struct store *s, struct json *j);
 void bayes_client(struct asked *q);
-/* Learns one by one, in one transaction. -1: nothing of it was learnt. */
-int bayes_learn_all(struct store *s, const struct bayes_lesson *l, size_t n, enum bayes_done *done,
-    struct err *err);
+/* Learns one by one, in one transaction, with a row of the audit log when somebody teaches; who "": the decision
+ * has its own. -1: nothing of it was learnt. */
+int bayes_learn_all(struct store *s, const struct bayes_lesson *l, size_t n, struct span who,
+    enum bayes_done *done, struct err *err);
 
 #endif

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "id.h"
 #include "store/asked.h"
+#include "store/audit.h"
 #include "store/bayes.h"
 
 #define TRAIN_MAX 200			/* of one request */
@@ -197,7 +198,7 @@ do_train(struct asked *q)
 			return;
 		}
 	}
-	if (bayes_learn_all(q->s, l, n, did, &err) == -1) {
+	if (bayes_learn_all(q->s, l, n, asked_by(q), did, &err) == -1) {
 		say_error(q, err.text);
 		return;
 	}
@@ -221,7 +222,9 @@ do_clear(struct asked *q)
 		say_error(q, err.text);
 		return;
 	}
-	if (bayes_db_clear(&q->s->bayes->db, false, &err) == -1 || db_commit(q->s->db, &err) == -1) {
+	if (bayes_db_clear(&q->s->bayes->db, false, &err) == -1 || audit_put(q->s->db, asked_by(q),
+	    "bayes.clear", (struct span){ 0 }, (struct span){ 0 }, clock_real(), &err) == -1 ||
+	    db_commit(q->s->db, &err) == -1) {
 		db_rollback(q->s->db);
 		say_error(q, err.text);
 		bayes_db_reload(&q->s->bayes->db, &err);
@@ -361,6 +364,10 @@ import_step(struct asked *q, size_t *taken, struct err *err)
 	ham = jval_int(q->req, "ham", -1);
 	if (!span_is(step, "end") || spam < 0 || spam > UINT32_MAX || ham < 0 || ham > UINT32_MAX)
 		return err_set(err, 0, "`step` is begin, tokens, or end with `spam` and `ham`");
+	if (audit_put(b->db, asked_by(q), "bayes.import", (struct span){ 0 }, span_str(arena_printf(q->arena,
+	    "%u tokens, %lld spam, %lld ham", b->table.head.tokens, (long long)spam, (long long)ham)),
+	    clock_real(), err) == -1)
+		return -1;
 	return bayes_db_totals(b, (uint32_t)spam, (uint32_t)ham, jval_int(q->req, "since", 0), err);
 }
 

@@ -5,9 +5,9 @@
 #include <sys/random.h>
 
 #include "store/bayes_db.h"
+#include "store/sealed.h"
 #include "table.h"
 
-#define SECRET "bayes"
 #define EXPIRE_SLICE 500
 
 const char *
@@ -33,33 +33,39 @@ bayes_file_id(const struct bayes_key *key, struct span content)
 
 /* ---- reading it ---- */
 
+/* Sealed: without the ring of keys, which lies elsewhere, the hashes say nothing. */
 static int
 read_key(struct bayes_db *b, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(b->db, "SELECT value FROM secret WHERE name=?", err);
+	sqlite3_stmt *st = db_stmt(b->db, "SELECT bytes FROM bayes_secret WHERE one=1", err);
+	struct arena *a;
+	struct span key;
 	int r;
 
 	if (st == NULL)
 		return -1;
-	db_text(st, 1, SPAN_LIT(SECRET));
+	a = arena_new(0);
 	r = db_step(b->db, st, err);
-	if (r == 1 && db_column(st, 0).n == sizeof(b->table.head.key.bytes))
-		memcpy(b->table.head.key.bytes, db_column(st, 0).p, sizeof(b->table.head.key.bytes));
+	if (r == 1 && sealed_column(b->db, st, 0, SEALED_BAYES, 1, a, &key, err) == -1)
+		r = -1;
+	else if (r == 1 && key.n == sizeof(b->table.head.key.bytes))
+		memcpy(b->table.head.key.bytes, key.p, key.n);
 	else if (r == 1)
 		r = err_set(err, EIO, "the classifier's secret is damaged");
 	sqlite3_reset(st);
+	arena_free(&a);
 	return r;
 }
 
 static int
 write_key(struct bayes_db *b, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(b->db, "INSERT OR REPLACE INTO secret(name, value) VALUES(?,?)", err);
+	sqlite3_stmt *st = db_stmt(b->db, "INSERT OR REPLACE INTO bayes_secret(one, bytes) VALUES(1,?)",
+	    err);
+	const struct span key = { (const char *)b->table.head.key.bytes, sizeof(b->table.head.key.bytes) };
 
-	if (st == NULL)
+	if (st == NULL || sealed_bind(b->db, st, 1, SEALED_BAYES, 1, key, err) == -1)
 		return -1;
-	db_text(st, 1, SPAN_LIT(SECRET));
-	db_blob(st, 2, b->table.head.key.bytes, sizeof(b->table.head.key.bytes));
 	return db_run(b->db, st, err);
 }
 
@@ -94,13 +100,15 @@ static int
 evict(struct bayes_db *b, struct err *err)
 {
 	struct bayes_eviction e;
-	sqlite3_stmt *st = db_stmt(b->db, "DELETE FROM bayes_token WHERE spam+ham<=? AND day<=?", err);
+	sqlite3_stmt *st = db_stmt(b->db, "DELETE FROM bayes_token WHERE spam+ham<=?1 AND"
+	    " (day<?2 OR (day=?2 AND token<=?3))", err);
 
 	if (st == NULL)
 		return -1;
 	bayes_table_evict(&b->table, &e);
 	db_int(st, 1, e.count);
 	db_int(st, 2, e.day);
+	db_int(st, 3, e.token);
 	return db_run(b->db, st, err);
 }
 

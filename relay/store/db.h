@@ -12,8 +12,9 @@
 
 #include "postern/err.h"
 #include "postern/span.h"
+#include "store/schema.h"
 
-#define DB_VERSION 8			/* PRAGMA user_version */
+#define DB_VERSION schema_version()	/* PRAGMA user_version */
 #define DB_APPLICATION 0x50737472	/* PRAGMA application_id: "Pstr" */
 
 struct db;

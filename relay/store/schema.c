@@ -15,8 +15,7 @@
 #include "store/db.h"
 #include "store/schema.h"
 
-static const char *const steps[DB_VERSION] = {
-	[0] =
+static const char *const steps[] = {
 	"PRAGMA application_id=1349743730;"	/* DB_APPLICATION */
 	"CREATE TABLE message("
 	" id INTEGER PRIMARY KEY,"
@@ -67,7 +66,6 @@ static const char *const steps[DB_VERSION] = {
 	" method INTEGER NOT NULL,"	/* 1: zstd */
 	" bytes BLOB NOT NULL);",
 	/* What verdicts rested on (basis.h) and the policies they were judged by (policies.h). */
-	[1] =
 	"CREATE TABLE verdict(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"	/* not packed yet */
 	"CREATE TABLE verdict_pack(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" first INTEGER NOT NULL, last INTEGER NOT NULL,"	/* ids */
@@ -82,7 +80,7 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE TABLE policy_history(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" time INTEGER NOT NULL, manifest INTEGER NOT NULL, hash TEXT NOT NULL,"
 	" how TEXT NOT NULL, uid INTEGER, git TEXT);",
-	[2] =	/* TLS with other servers, day by day (tlsrpt_db.c) */
+	/* TLS with other servers, day by day (tlsrpt_db.c) */
 	"CREATE TABLE tls_policy("
 	" pid INTEGER PRIMARY KEY,"
 	" day INTEGER NOT NULL,"	/* UTC, since 1970 */
@@ -104,7 +102,6 @@ static const char *const steps[DB_VERSION] = {
 	" detail TEXT, PRIMARY KEY(day, domain, uri)) WITHOUT ROWID;"
 	"CREATE INDEX tls_report_next ON tls_report(next) WHERE state=1;",
 	/* Approvals (approval_db.h), and mail of our own on its way to the queue. */
-	[3] =
 	"CREATE TABLE approval("	/* what each rule asks for that holds the row */
 	" kid INTEGER NOT NULL, rule TEXT NOT NULL, decider TEXT, approvals INTEGER NOT NULL,"
 	" PRIMARY KEY(kid, rule)) WITHOUT ROWID;"
@@ -124,7 +121,7 @@ static const char *const steps[DB_VERSION] = {
 	" rcpt TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, language TEXT);"
 	"ALTER TABLE kept ADD COLUMN voted INTEGER;"	/* enum approval_state; NULL: not decided so */
 	"CREATE INDEX kept_voted ON kept(kid) WHERE voted IS NOT NULL AND state=1;",
-	[4] =	/* what the classifier has learnt, and of which messages (bayes_db.h) */
+	/* what the classifier has learnt, and of which messages (bayes_db.h) */
 	"CREATE TABLE bayes_token("
 	" token INTEGER PRIMARY KEY, spam INTEGER NOT NULL, ham INTEGER NOT NULL,"
 	" day INTEGER NOT NULL);"	/* since 1970, learnt last */
@@ -141,7 +138,6 @@ static const char *const steps[DB_VERSION] = {
 	"CREATE INDEX bayes_message_by ON bayes_message(by, decided) WHERE by IS NOT NULL;"
 	"CREATE INDEX bayes_message_source ON bayes_message(source, decided) WHERE source IS NOT NULL;",
 	/* Who changed what (audit.h). A number is used once, also after rows were deleted at the end. */
-	[5] =
 	"CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
 	" who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,"
 	" key INTEGER NOT NULL,"	/* keyring_number; 0 none */
@@ -150,11 +146,27 @@ static const char *const steps[DB_VERSION] = {
 	" SELECT RAISE(ABORT, 'the audit log is not changed'); END;"
 	"CREATE TABLE audit_base(one INTEGER PRIMARY KEY CHECK(one=1), seq INTEGER NOT NULL,"
 	" hash BLOB NOT NULL, key INTEGER NOT NULL, mac BLOB NOT NULL);",
-	[6] =	/* what the store remembers of itself */
+	/* what the store remembers of itself */
 	"CREATE TABLE setting(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;",
+	/* People of the console, and who of them is signed in (people_db.h) */
+	"CREATE TABLE person("
+	" name TEXT PRIMARY KEY COLLATE NOCASE,"
+	" hash TEXT,"			/* scrypt; NULL: no password */
+	" roles INTEGER NOT NULL,"	/* PRINCIPAL_BIT */
+	" domains TEXT, addresses TEXT,"	/* lines */
+	" language TEXT, totp BLOB, totp_step INTEGER NOT NULL DEFAULT 0, recovery BLOB,"
+	" disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, seen INTEGER NOT NULL DEFAULT 0"
+	") WITHOUT ROWID;"
+	"CREATE TABLE session("
+	" hash TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, principal TEXT, language TEXT,"
+	" ip TEXT, created INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX session_name ON session(name COLLATE NOCASE);",
+	/* The classifier's secret, sealed (sealed.h) as that of approvals cannot be: by a row's number. */
+	"CREATE TABLE bayes_secret(one INTEGER PRIMARY KEY CHECK(one=1), bytes BLOB NOT NULL);"
+	"INSERT INTO bayes_secret(one, bytes) SELECT 1, value FROM secret WHERE name='bayes';"
+	"DELETE FROM secret WHERE name='bayes';",
 	/* Searches have an index of words (search.h), which is made for what is there little by little;
 	 * indexes over addresses and domains cost more than all else when events are written. */
-	[7] =
 	"CREATE TABLE search_week(week INTEGER PRIMARY KEY,"	/* there are search_N and replies_N */
 	" gone INTEGER NOT NULL DEFAULT 0);"	/* being deleted: not to be searched */
 	"INSERT INTO setting(name, value) SELECT 'search_from', max(id)+1 FROM message HAVING max(id) IS NOT NULL;"
@@ -165,9 +177,15 @@ static const char *const steps[DB_VERSION] = {
 	" PRIMARY KEY(hour, what)) WITHOUT ROWID;",
 };
 
+int
+schema_version(void)
+{
+	return (int)(sizeof(steps) / sizeof(steps[0]));
+}
+
 const char *
 schema_step(int from)
 {
-	ASSERT(from >= 0 && from < DB_VERSION);
+	ASSERT(from >= 0 && from < schema_version());
 	return steps[from];
 }

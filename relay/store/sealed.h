@@ -18,7 +18,8 @@
 	X(RECORD, "record", "record", "id", "json", "id") \
 	X(VERDICT, "verdict", "verdict", "id", "bytes", "id") \
 	X(PACK, "verdict pack", "verdict_pack", "seq", "bytes", "first") \
-	X(OUTBOX, "outbox", "outbox", "oid", "text", "about")
+	X(OUTBOX, "outbox", "outbox", "oid", "text", "about") \
+	X(BAYES, "bayes secret", "bayes_secret", "one", "bytes", "one")
 enum sealed_kind {
 #define X(name, label, table, row, blob, bound) SEALED_##name,
 	SEALED(X)

@@ -21,10 +21,11 @@
 #include "log.h"
 #include "store/approval_db.h"
 #include "store/audit.h"
+#include "store/bayes.h"
 #include "store/hours.h"
 #include "store/keyring.h"
+#include "store/people.h"
 #include "store/search.h"
-#include "store/bayes.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
@@ -434,6 +435,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	approve_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	bayes_tick(s);
+	people_tick(s->people);
 	store_policy_write(s);
 	store_expire(s);
 	store_keys_tick(s);
@@ -485,6 +487,7 @@ store_run(struct runtime *rt, struct err *err)
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
 	bayes_begin(s);
+	s->people = people_new(s);
 	arm(s->tick, TICK_US);
 	return 0;
 }
@@ -537,6 +540,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	close_segments(p);
 	free(p);
 	reports_peer_down(s->tls, l);
+	people_peer_down(s->people, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
@@ -591,6 +595,10 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return 0;
 	case FRAME_APPROVE_ASK:
 		return approve_link(s, l, f);
+	case FRAME_PERSON_ASK:
+		return people_ask(s->people, l, f);
+	case FRAME_SCRYPTED:
+		return people_scrypted(s->people, f);
 	case FRAME_TLS_SEEN:
 	case FRAME_RUA:
 	case FRAME_SIGNED:

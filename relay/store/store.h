@@ -84,6 +84,7 @@ struct store {
 	struct tail *tails;
 	struct tls_reports *tls;
 	struct bayes_book *bayes;	/* NULL: the classifier is off */
+	struct people *people;
 };
 
 /* store.c */

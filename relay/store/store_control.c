@@ -28,6 +28,7 @@
 #include "store/hours.h"
 #include "store/search.h"
 #include "store/bayes.h"
+#include "store/people.h"
 #include "store/tlsrpt.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
@@ -486,23 +487,30 @@ do_delete(struct asked *q, int fd)
 
 /* ---- which ---- */
 
+#define SEES_ALL (PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(REVIEWER) | PRINCIPAL_BIT(EDITOR) | \
+	PRINCIPAL_BIT(AUDITOR))
+#define POLICY SEES_ALL
+#define ITSELF (~0u)		/* it limits what it shows and does */
+#define EDITS PRINCIPAL_BIT(EDITOR)	/* what the role editor asks for them */
+
 static const struct command {
 	const char *name;	/* behind "held." or "quarantine." when kept */
 	bool kept;
 	void (*run)(struct asked *q, int fd);
+	unsigned roles;		/* who of those who signed in may: a command that does not say it is the tool's */
 } commands[] = {
-	{ "trace", false, do_trace },
-	{ "tail", false, do_tail },
-	{ "explain", false, do_explain },
-	{ "journal.stats", false, do_stats },
-	{ "records.page", false, do_records_page },
-	{ "records.get", false, do_records_get },
-	{ "policy.manifest", false, do_policy_manifest },
-	{ "policy.archive", false, do_policy_archive },
-	{ "policy.history", false, do_policy_history },
-	{ "policy.hits", false, do_policy_hits },
+	{ "trace", false, do_trace, SEES_ALL },
+	{ "tail", false, do_tail, SEES_ALL },
+	{ "explain", false, do_explain, SEES_ALL },
+	{ "journal.stats", false, do_stats, SEES_ALL },
+	{ "records.page", false, do_records_page, EDITS },
+	{ "records.get", false, do_records_get, EDITS },
+	{ "policy.manifest", false, do_policy_manifest, EDITS },
+	{ "policy.archive", false, do_policy_archive, EDITS },
+	{ "policy.history", false, do_policy_history, POLICY },
+	{ "policy.hits", false, do_policy_hits, POLICY },
 	{ "list", true, do_list },
-	{ "show", true, do_show },
+	{ "show", true, do_show, EDITS },
 	{ "release", true, do_release },
 	{ "reject", true, do_reject },
 	{ "delete", true, do_delete },
@@ -510,12 +518,12 @@ static const struct command {
 	{ "deny", true, do_deny },
 	{ "approval.show", false, do_approval_show },
 	{ "approval.act", false, do_approval_act },
-	{ "audit.list", false, do_audit_list },
+	{ "audit.list", false, do_audit_list, ITSELF },
 	{ "store.keys", false, do_store_keys },
 	{ "store.status", false, do_store_status },
 	{ "store.restart", false, do_store_restart },
-	{ "audit.head", false, do_audit_head },
-	{ "audit.verify", false, do_audit_verify },
+	{ "audit.head", false, do_audit_head, ITSELF },
+	{ "audit.verify", false, do_audit_verify, ITSELF },
 };
 
 static const struct command *
@@ -540,6 +548,20 @@ command_find(struct span cmd, enum outcome *kind)
 	return NULL;
 }
 
+/* May it be asked for by who signed in? Whole groups of commands limit themselves; of the others the table
+ * says whose they are. */
+static bool
+may_ask(const struct asked *q, const struct command *c)
+{
+	static const char *const themselves[] = { "lists.", "incidents.", "kept.", "domains." };
+	struct span cmd = jval_text(q->req, "cmd");
+
+	for (size_t i = 0; i < sizeof(themselves) / sizeof(themselves[0]); i++)
+		if (span_starts(cmd, span_str(themselves[i])))
+			return true;
+	return q->who.local || (c->roles && principal_is(&q->who, c->roles));
+}
+
 void
 store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
@@ -553,13 +575,17 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	q.req = v = jval_parse(request, &err);
 	if (v == NULL || principal_read(v, uid, q.arena, &q.who, &err) == -1)
 		say_error(&q, err.text);
-	else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
+	else if (q.who.local && span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
 		reports_client(q.s->tls, v, q.reply);
 		q.reply = NULL;
 	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
 		bayes_client(&q);
+	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("users."))) {
+		users_client(&q, jval_text(v, "cmd"));
 	} else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
 		say_error(&q, "the store knows no such command");
+	else if (!may_ask(&q, c))
+		say_error(&q, "not allowed");
 	else
 		c->run(&q, fd);
 	jval_free(&v);

@@ -46,14 +46,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ASSERT(whole != -1 || status >= 400);
 	fields(in);
 	if (whole != 1) {
-		ASSERT(whole == -1 || size < HTTP_HEAD_MAX + HTTP_BODY_MAX);
+		ASSERT(whole == -1 || size < HTTP_HEAD_MAX + HTTP_POLICY_MAX);
 		return 0;
 	}
 	inside(in, r.path);
 	inside(in, r.query);
 	inside(in, r.languages);
 	inside(in, r.body);
-	ASSERT(r.path.n > 0 && r.path.p[0] == '/' && r.body.n <= HTTP_BODY_MAX);
+	ASSERT(r.path.n > 0 && r.path.p[0] == '/' && r.body.n <= http_room(&r));
+	ASSERT(r.size <= in.n && r.size >= r.body.n && (r.host.n || r.old));
+	ASSERT(r.session.n == 0 || r.session.n == HTTP_SESSION_SIZE);
+	inside(in, r.host);
+	inside(in, r.session);
+	inside(in, r.csrf);
+	inside(in, r.etag);
+	inside(in, r.forwarded);
 	http_french(r.languages);
 	fields(r.query);
 	fields(r.body);

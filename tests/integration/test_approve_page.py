@@ -173,7 +173,7 @@ class Page(test_actions.Lab):
         ident = self.send("b@hold.lab", mixed(exe=False))
         link = self.link("dpo1@example.lab", ident)
         self.assertEqual(self.ask("GET", "/healthz")[::2], (200, "ok\n"))
-        for method, target in (("GET", "/"), ("GET", "/approve"), ("GET", "/approve?token="), ("PUT", link), ("DELETE", link),
+        for method, target in (("POST", "/"), ("GET", "/approve"), ("GET", "/approve?token="), ("PUT", link), ("DELETE", link),
                                ("OPTIONS", "/approve"), ("POST", "/healthz"), ("GET", "/approve/../healthz"), ("GET", "//healthz"),
                                ("GET", "/healthz/"), ("GET", "/../../etc/passwd"), ("GET", "/%61pprove?token=x"),
                                ("GET", "/approve?token=a&token=b"), ("GET", "/metrics"), ("POST", link)):
@@ -194,7 +194,8 @@ class Page(test_actions.Lab):
         return self.tls.wrap_socket(socket.create_connection(("localhost", self.port), 60), server_hostname="localhost")
 
     def test_malformed(self):
-        for request, status in ((b"GET /healthz HTTP/1.1\r\n\r\n", 200), (b"GET /healthz HTTP/2.0\r\n\r\n", 505),
+        for request, status in ((b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200), (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+                                (b"GET /healthz HTTP/2.0\r\n\r\n", 505),
                                 (b"GET http://x/ HTTP/1.1\r\n\r\n", 400), (b"GET /healthz HTTP/1.1\r\n folded: x\r\n\r\n", 400),
                                 (b"POST /approve HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
                                 (b"POST /approve HTTP/1.1\r\n\r\n", 411),

@@ -97,14 +97,14 @@ class Auth(unittest.TestCase):
         self.assertEqual((r["result"], r["disposition"], r["tag"], r["organisation"]), ("fail", "quarantine", "sp", "example.lab"))
 
     def test_second_engine(self):
-        self.spf("joe@example.lab", "pass", "libspf2     pass\n", options=["--engine", "both"])
+        self.spf("joe@example.lab", "pass", "libspf2      pass\n", options=["--engine", "both"])
         self.spf("joe@example.lab", "pass", options=["--engine", "libspf2"])
         self.spf("joe@example.lab", "fail", ip="11.22.33.51", options=["--engine", "libspf2"])
 
     def test_as_postern_yaml_says(self):
         self.lab.config(hostname="gw.example.lab", verify={"spf": {"engine": "both"}, "dmarc": {"discovery": "tree-walk"}})
         out = self.lab.tool("auth", "spf", "--ip", IP, "--from", "joe@example.lab", "--helo", "x.lab")
-        self.assertIn("libspf2     pass", out)
+        self.assertIn("libspf2      pass", out)
         out = self.lab.tool("auth", "dmarc", "--from", "a@own.example.lab", "--dkim", "example.lab")
         self.assertIn("organisation own.example.lab", out)
 

@@ -154,7 +154,8 @@ rules:
         self.lab.tool("bayes", "import", copy, "--yes")
         self.assertEqual(self.counts(), (15, 18))
         self.assertEqual(self.json("bayes", "test", new)[0], said)
-        self.lab.write("broken", open(copy).read() + "nonsense\n")
+        with open(copy) as f:
+            self.lab.write("broken", f.read() + "nonsense\n")
         r = self.lab.tool("bayes", "import", self.lab.path("broken"), "--yes", check=False)
         self.assertEqual(r.returncode, 1)
         self.assertRegex(r.stderr, r"broken:\d+: ")

@@ -20,7 +20,12 @@ class Callout(unittest.TestCase):
         self.addCleanup(self.lab.close)
         self.asked, self.answers, self.gate, self.dead = [], {}, threading.Event(), False
         self.gate.set()
-        self.back = self.lab.mx(reply=self.answer)
+        self.heard, self.back_hook = [], self.answer
+        self.back = self.lab.mx(reply=self.overheard)
+
+    def overheard(self, line, session):
+        self.heard.append(line)
+        return self.back_hook(line, session)
 
     def answer(self, line, session):
         if self.dead:
@@ -35,9 +40,10 @@ class Callout(unittest.TestCase):
             return self.answers.get(who.split("@")[0], None if who.startswith("known") else "550 5.1.1 no such user")
         return None
 
-    def start(self, callout=None, policy=None, **domain):
+    def start(self, callout=None, policy=None, per_site=None, **domain):
         self.lab.policy(policy or "version: 1\nrules:\n  - {id: big, when: {size: {over: 900MB}}, then: {reject: no}}\n")
         self.lab.config(
+            delivery={"per_site": per_site} if per_site else {},
             domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % self.back.port],
                                      "recipients": {"callout": callout} if callout else "callout", **domain}},
             listeners=[{"name": "mx", "address": "127.0.0.1:%d" % self.lab.ports.setdefault("smtp", lab.free_port()),
@@ -147,6 +153,32 @@ class Callout(unittest.TestCase):
                      == "remembered", because="the answer to be remembered")
         self.assertEqual(self.rcpt("known-gone@example.lab")[0], 250)
 
+    def test_asked_over_a_reload(self):
+        """A question that its process had no time for is asked by the next one: the session does not notice."""
+        self.start(callout={"timeout": "120s"}, per_site={"connections": 1})
+        held = threading.Event()
+        answer = self.answer
+        self.back_hook = lambda line, session: (held.wait(100), None)[1] if "known-slow" in line else answer(line, session)
+        first, second = self.lab.smtp(), self.lab.smtp()
+        for s, who in ((first, "known-slow"), (second, "known-next")):
+            self.addCleanup(s.close)
+            s.ehlo()
+            s.mail("x@elsewhere.lab")
+            s.putcmd("RCPT", "TO:<%s@example.lab>" % who)
+            if s is first:
+                lab.wait_for(lambda: self.lines("known-slow"), because="the first question")
+        lab.wait_for(lambda: self.lab.counter("recipients_asked") == 2, because="the second question, which waits for the connection")
+        self.assertFalse(self.lines("known-next"))
+        r = self.lab.tool("reload", check=False)
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        # The old process handed it back while the first is still under way.
+        self.assertEqual(second.getreply()[0], 250)
+        held.set()
+        self.assertEqual(first.getreply()[0], 250)
+
+    def lines(self, word):
+        return [x for x in self.heard if word in x]
+
     def test_probe_cap(self):
         self.start(callout={"probes": 3, "timeout": "60s"})
         self.gate.clear()
@@ -220,7 +252,9 @@ class Callout(unittest.TestCase):
         self.assertRegex(text.decode(), r"greylisted, come back in \d s")
         self.assertEqual(self.asked, [])                    # nobody is asked for a stranger
         self.assertEqual(self.rcpt("known@example.lab")[0], 451)
-        lab.wait_for(lambda: self.rcpt("known@example.lab")[0] == 250, every=0.2, because="`delay` to be over")
+        # His tag is another each time; he is the same.
+        tags = ("prvs=%010d=x@elsewhere.lab" % n for n in range(10000))
+        lab.wait_for(lambda: self.rcpt("known@example.lab", sender=next(tags))[0] == 250, every=0.2, because="`delay` to be over")
         self.assertEqual(self.rcpt("known2@example.lab", sender="y@elsewhere.lab")[0], 250)     # no stranger any more
         self.assertGreater(self.lab.counter("recipients_greylisted"), 1)
 

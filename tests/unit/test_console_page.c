@@ -32,8 +32,9 @@ test_requests(void **state)
 	assert_int_equal(reads("POST /a HTTP/1.0\r\ncontent-length: 3\r\n"
 	    "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\r\nabcd", &r), 1);
 	assert_true(r.form && span_is(r.body, "abc"));
-	assert_int_equal(reads("get / HTTP/1.1\r\n\r\n", &r), 1);
+	assert_int_equal(reads("get / HTTP/1.0\r\n\r\n", &r), 1);
 	assert_int_equal(r.method, HTTP_OTHER);
+	assert_true(r.close);
 	assert_int_equal(reads("\r\n\r\n", &r), 400);
 	assert_int_equal(reads("GET  / HTTP/1.1\r\n\r\n", &r), 400);
 	assert_int_equal(reads("GET x HTTP/1.1\r\n\r\n", &r), 400);
@@ -42,10 +43,64 @@ test_requests(void **state)
 	assert_int_equal(reads("GET / HTTP/1.1\r\nA : b\r\n\r\n", &r), 400);
 	assert_int_equal(reads("GET / HTTP/1.1\r\nA\r\n\r\n", &r), 400);
 	assert_int_equal(reads("GET / HTTP/1.1\r\nA: \x01\r\n\r\n", &r), 400);
-	assert_int_equal(reads("POST / HTTP/1.1\r\nContent-Length: 16385\r\n\r\n", &r), 413);
-	assert_int_equal(reads("POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", &r), 413);
-	assert_int_equal(reads("POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", &r), 400);
 	assert_int_equal(reads("POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", &r), 501);
+}
+
+/* HTTP/1.1 names its host, once; what two sides could understand in two ways is refused. */
+static void
+test_one_meaning(void **state)
+{
+	struct http_request r;
+
+	assert_int_equal(reads("GET / HTTP/1.1\r\n\r\n", &r), 400);
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: \r\n\r\n", &r), 400);
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", &r), 400);
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a:8443\r\n\r\n", &r), 1);
+	assert_true(span_is(r.host, "a:8443") && !r.close && r.size == strlen("GET / HTTP/1.1\r\nHost: a:8443\r\n\r\n"));
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", &r), 400);
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nX-Postern-CSRF: a\r\nX-Postern-CSRF: b\r\n\r\n", &r), 400);
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Close\r\n\r\n", &r), 1);
+	assert_true(r.close);
+	assert_int_equal(reads("PATCH / HTTP/1.1\r\nHost: a\r\n\r\n", &r), 411);
+	assert_int_equal(reads("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", &r), 1);
+	assert_int_equal(r.method, HTTP_DELETE);
+}
+
+#define SESSION "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* The session is 64 hexadecimal digits or nothing; two of them are a trick. */
+static void
+test_cookies(void **state)
+{
+	struct http_request r;
+
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nCookie: a=b; postern_session=" SESSION "; c=d\r\n\r\n", &r), 1);
+	assert_true(span_is(r.session, SESSION));
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nCookie: postern_session=" SESSION "0\r\n\r\n", &r), 1);
+	assert_int_equal(r.session.n, 0);
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nCookie: postern_session=../../../etc\r\n\r\n", &r), 1);
+	assert_int_equal(r.session.n, 0);
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nCookie: xpostern_session=" SESSION "\r\n\r\n", &r), 1);
+	assert_int_equal(r.session.n, 0);
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nCookie: postern_session=" SESSION "; postern_session=" SESSION
+	    "\r\n\r\n", &r), 400);
+}
+
+/* What a body may have hangs on its path, and on somebody who has a session. */
+static void
+test_room(void **state)
+{
+	struct http_request r;
+
+	assert_int_equal(reads("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16384\r\n\r\n", &r), 0);
+	assert_int_equal(reads("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n", &r), 413);
+	assert_int_equal(reads("POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n", &r), 0);
+	assert_int_equal(reads("POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n", &r), 413);
+	assert_int_equal(reads("POST /api/v1/policy/check HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", &r), 413);
+	assert_int_equal(reads("POST /api/v1/policy/check HTTP/1.1\r\nHost: a\r\nCookie: postern_session=" SESSION
+	    "\r\nContent-Length: 1000000\r\n\r\n", &r), 0);
+	assert_int_equal(reads("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", &r), 413);
+	assert_int_equal(reads("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", &r), 400);
 }
 
 /* Too long is known before its end comes. */
@@ -187,6 +242,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_one_meaning),
+		cmocka_unit_test(test_cookies),
+		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_languages),

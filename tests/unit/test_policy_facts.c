@@ -165,6 +165,9 @@ test_inbound_pack(void **state)
 		{ "{dmarc: pass}", "deliver" }, { "{dmarc: none}", "deliver" },
 		{ "{dmarc: temperror}", "defer" }, { "{spf: temperror, dmarc: pass}", "deliver" },
 		{ "{arc: fail}", "deliver" }, { "{arc: pass}", "redirect" },
+		{ "{bounce: valid}", "deliver" }, { "{bounce: grace}", "deliver" },
+		{ "{bounce: untagged}", "reject" }, { "{bounce: forged}", "reject" },
+		{ "{bounce: expired}", "reject" },
 	};
 	struct fixture f;
 
@@ -180,6 +183,10 @@ test_inbound_pack(void **state)
 		fixture_judge(&f, MAIL("x"));
 		assert_outcome(&f, 0, cases[i].outcome);
 	}
+	/* RFC 8098, 3: a receipt goes to the address in the header, which has no tag. */
+	facts(&f, "{bounce: untagged}");
+	fixture_judge(&f, "Content-Type: multipart/report;\r\n report-type=disposition-notification; boundary=b\r\n\r\n");
+	assert_outcome(&f, 0, "deliver");
 	f.env.direction = DIRECTION_OUTBOUND;
 	facts(&f, "{dmarc: fail, dmarc_policy: reject}");
 	fixture_judge(&f, MAIL("x"));

@@ -107,7 +107,7 @@ static const char *const conditions[] = {
 	"encrypted: false", "attachment: {encrypted: [zip, zip-aes, pdf]}", "attachment: {depth: {over: 1}}",
 	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
 	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
-	"spf: [fail, none]", "arc: pass", "dmarc_policy: [quarantine, reject]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]",
+	"spf: [fail, none]", "arc: pass", "dmarc_policy: [quarantine, reject]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]", "bounce: [untagged, grace]", "bounce: {not: valid}",
 	"spam: [spam, suspected]", "reputation: {under: 50}", "url: {host: [evil.test, .evil.test]}",
 	"url: {host: {not: group:our-domains}, text_mismatch: true}", "url: {lookalike_of: [bank.example]}",
 	"url: {listed: true}",
@@ -130,8 +130,8 @@ put_when(struct buf *b, const char *key, size_t n)
 		"attachments", "subject", "body", "text", "header", "finds", "attachment", "virus",
 		"unscannable", "encrypted", "defect", "tls", "direction", "authenticated",
 		"schedule", "spf", "dkim", "dmarc", "dnsbl", "spam", "reputation", "arc", "dmarc_policy",
-		"url" };
-	bool used[30] = { false };
+		"url", "bounce" };
+	bool used[31] = { false };
 
 	buf_printf(b, "    %s:\n", key);
 	for (size_t i = 0; i < n; ) {
@@ -250,7 +250,8 @@ random_session(struct fixture *f)
 		.reputation_known = rnd(2), .reputation = (uint8_t)rnd(101),
 		.spf = (enum auth_result)rnd(9), .dkim = (enum auth_result)rnd(9),
 		.dmarc = (enum auth_result)rnd(9), .arc = (enum auth_result)rnd(9),
-		.dmarc_asks = (enum dmarc_asks)rnd(DMARC_ASKS_COUNT) };
+		.dmarc_asks = (enum dmarc_asks)rnd(DMARC_ASKS_COUNT),
+		.bounce = (enum bounce_fact)rnd(BOUNCE_FACTS) };
 	if (f->facts.av == AV_VIRUS)
 		f->facts.av_kinds |= AV_MALWARE;
 	f->facts.now -= (int64_t)rnd(7 * 86400) * 1000000;

@@ -221,6 +221,31 @@ try_accept(void)
 	return fd == -1 && errno == EPERM ? REFUSED : WORKED;
 }
 
+static int
+try_pair(void)
+{
+	int sv[2];
+
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == -1 && errno == EPERM ? REFUSED : WORKED;
+}
+
+/* And the ends of a pair, of which it gives one away. */
+static void
+test_pair(void **state)
+{
+	const int may = SANDBOX_NET_SERVER | SANDBOX_PAIR;
+
+	assert_int_equal(attempt(may, try_pair), WORKED);
+	assert_int_equal(attempt(may, try_unix_socket), REFUSED);
+	assert_int_equal(attempt(may, try_connect), REFUSED);
+	assert_int_equal(attempt(may, try_open), REFUSED);
+	assert_int_equal(attempt(may, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(SANDBOX_NET_SERVER, try_pair), REFUSED);
+	assert_int_equal(attempt(may, try_fork), REFUSED);
+#endif
+}
+
 static void
 test_server_only(void **state)
 {
@@ -398,6 +423,7 @@ main(void)
 		cmocka_unit_test(test_files_in_one_folder),
 		cmocka_unit_test(test_network_only),
 		cmocka_unit_test(test_server_only),
+		cmocka_unit_test(test_pair),
 		cmocka_unit_test(test_with_clamds_connection),
 		cmocka_unit_test(test_unix_client),
 		cmocka_unit_test(test_network_and_one_folder),

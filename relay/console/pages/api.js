@@ -111,7 +111,7 @@ const MAY = {
 	mine: ["user"],
 	lists: ["user", "domain_admin", "operator", "auditor"],
 	incidents: ["reviewer", "auditor"],
-	policy: ["editor", "auditor"],
+	policy: ["editor", "operator", "reviewer", "auditor"],
 	domains: ["domain_admin", "operator", "auditor"],
 	reputation: ["domain_admin", "operator", "auditor"],
 	health: ["domain_admin", "operator", "editor", "reviewer", "auditor"],
@@ -120,6 +120,7 @@ const MAY = {
 	/* acts */
 	"act:queue": ["operator"],
 	"act:kept": ["operator", "domain_admin"],
+	"act:requests": ["operator"],
 	"act:lists": ["user", "domain_admin", "operator"],
 	"act:incidents": ["reviewer"],
 	"act:policy": ["editor"],

@@ -73,16 +73,19 @@ function Steps({ at, failed }) {
 }
 
 const Tested = ({ r }) => {
-	const rows = r.items || r.tests || r.results || [];
-	const bad = r.failed ?? rows.filter((x) => x.ok === false).length;
-	return html`<div class="stack"><${Notice} kind=${bad ? "bad" : "ok"} title=${t(bad ? "policy.test.bad" : "policy.test.ok", { n: bad || r.passed || rows.length })}/>${rows.filter((x) => x.ok === false).map((x) => html`<p class="quote"><${Text} value=${x.name || x.test}/>: <${Text} value=${x.text || x.error || x.why}/></p>`)}</div>`;
+	const bad = r.failed > 0 || r.ok === false;
+	return html`<div class="stack"><${Notice} kind=${bad ? "bad" : "ok"} title=${t(bad ? "policy.test.bad" : "policy.test.ok", { n: bad ? r.failed : r.passed })}/>${r.text && html`<div class="quote"><${Text} value=${r.text} lines/></div>`}</div>`;
 };
 
 const Diff = ({ r }) => {
-	const rows = r.items || r.changes || [];
-	return html`<div class="stack"><p>${t("policy.diff.sum", { n: r.changed ?? rows.length, of: r.messages ?? r.total ?? 0, days: DAYS })}</p><${Table} caption=${t("policy.step.diff")} rows=${rows.slice(0, 200)} empty=${html`<${Notice} kind="ok" title=${t("policy.diff.none")}/>`} columns=${[
-		{ label: t("id"), cell: (x) => (x.id ? html`<a class="id" href=${href(["messages", x.id])}>${x.id}</a>` : html`<${Text} value=${x.rule}/>`) }, { label: t("policy.diff.was"), cell: (x) => html`<${State} state=${x.was ?? x.before ?? x.old}/>` },
-		{ label: t("policy.diff.would"), cell: (x) => html`<${State} state=${x.now ?? x.after ?? x.new}/>` }, { label: t("policy.diff.n"), num: true, cell: (x) => f.number(x.count ?? x.n ?? 1) }, { label: t("rule"), wide: true, cell: (x) => html`<${Text} value=${[].concat(x.rules ?? x.rule ?? []).join(", ")}/>` }]}/></div>`;
+	const sum = (r.items || []).find((x) => typeof x.messages === "number") || {};
+	const rows = (r.items || []).filter((x) => typeof x.id === "string" && (x.newly || x.gone || x.unknown));
+	const turned = Object.entries(sum.newly || {}).filter(([, n]) => n > 0);
+	return html`<div class="stack"><p>${t("policy.diff.sum", { n: sum.changed ?? 0, of: sum.messages ?? 0, days: DAYS })}${sum.cannot_be_replayed > 0 && html` <span class="quiet">${t("policy.diff.cannot", { n: sum.cannot_be_replayed })}</span>`}</p>
+		${turned.length > 0 && html`<ul class="legend">${turned.map(([o, n]) => html`<li><${State} state=${o === "release" ? "deliver" : o}/> <span class="strong">${f.number(n)}</span></li>`)}</ul>`}
+		<${Table} caption=${t("policy.step.diff")} rows=${rows} id=${(x) => x.id} empty=${html`<${Notice} kind="ok" title=${t("policy.diff.none")}/>`} columns=${[
+		{ label: t("rule"), wide: true, cell: (x) => html`<${Text} value=${x.id}/>` }, { label: t("policy.mode"), tight: true, cell: (x) => html`<${State} state=${x.mode}/>` }, { label: t("policy.diff.was"), num: true, cell: (x) => f.number(x.was) },
+		{ label: t("policy.diff.would"), num: true, cell: (x) => f.number(x.would) }, { label: t("policy.diff.newly"), num: true, cell: (x) => f.number(x.newly) }, { label: t("policy.diff.gone"), num: true, cell: (x) => f.number(x.gone) }]}/></div>`;
 };
 
 function Work({ name, original, hash, line }) {
@@ -186,9 +189,9 @@ function Work({ name, original, hash, line }) {
 }
 
 function File({ name, line }) {
-	const file = useApi("/policy/files/" + seg(name)), policy = useApi("/policy");
-	return html`<${Section} title=${html`<${Text} value=${name}/>`} acts=${html`<a class="button" href=${href(["policy", "files"])}>${t("policy.files.all")}</a>`}><div class="stack"><${Loaded} from=${file}>${(d) => html`<${Loaded} from=${policy}>${(p) =>
-		html`<${Work} key=${name} name=${name} original=${d.text ?? d.content ?? ""} hash=${p.hash} line=${line}/>`}<//>`}<//></div><//>`;
+	const file = useApi("/policy/files/" + seg(name));
+	return html`<${Section} title=${html`<${Text} value=${name}/>`} acts=${html`<a class="button" href=${href(["policy", "files"])}>${t("policy.files.all")}</a>`}><div class="stack"><${Loaded} from=${file}>${(d) =>
+		html`<${Work} key=${name} name=${name} original=${d.text ?? ""} hash=${d.hash} line=${line}/>`}<//></div><//>`;
 }
 
 export function Editor({ name, line }) {
@@ -197,6 +200,6 @@ export function Editor({ name, line }) {
 	if (name)
 		return html`<${File} key=${name + line} name=${name} line=${line}/>`;
 	return html`${kept && html`<${Notice} kind="warn" title=${t("policy.draft")}><p>${Object.keys(kept.files).map((n) => html`<a href=${href(["policy", "files", n])}><${Text} value=${n}/></a> `)}</p><//>`}
-	<${Loaded} from=${from}>${(d) => html`<${Table} caption=${t("policy.files")} rows=${d.items || d.files || []} empty=${html`<${Empty} title=${t("policy.files.none")}/>`} columns=${[
+	<${Loaded} from=${from}>${(d) => html`${d.writable === false && may("act:policy") && html`<${Notice} kind="warn" title=${t("policy.not-writable")}><p>${t("policy.not-writable.do")}</p><//>`}<${Table} caption=${t("policy.files")} rows=${d.items || d.files || []} empty=${html`<${Empty} title=${t("policy.files.none")}/>`} columns=${[
 		{ label: t("name"), wide: true, cell: (x) => html`<a href=${href(["policy", "files", x.name || x])}><${Text} value=${x.name || x}/></a>` }, { label: t("size"), num: true, cell: (x) => f.size(x.size) }]}/>`}<//>`;
 }

@@ -49,9 +49,9 @@ export function Theme() {
 	}}><${Icon} name=${dark ? "sun" : "moon"}/></button>`;
 }
 
-export async function leave() {
+export async function leave(everywhere) {
 	try {
-		await send("DELETE", "/session");
+		await send("DELETE", "/session", everywhere === true ? { everywhere } : undefined);
 	} catch {
 		/* the session is over either way, or the server is: say the door */
 	}
@@ -89,7 +89,7 @@ export function Frame({ at, home, children }) {
 			<div class="end">
 				<a class="me" href="#/me"><${Text} value=${session.get()?.name}/></a>
 				<${Languages}/><${Theme}/>
-				<button type="button" class="plain" aria-label=${t("signout")} title=${t("signout")} onClick=${leave}><${Icon} name="out"/></button>
+				<button type="button" class="plain" aria-label=${t("signout")} title=${t("signout")} onClick=${() => leave()}><${Icon} name="out"/></button>
 			</div>
 		</header>
 		<div id="menu" class=${open ? "side open" : "side"}><nav aria-label=${t("menu")}>${MENU.map(([title, pages]) => {

@@ -68,7 +68,7 @@ const STATES = {
 	sent: "ok", deliver: "ok", delivered: "ok", released: "ok", ok: "ok", enforce: "ok", active: "ok", ready: "ok", same: "ok", applied: "ok", allow: "ok", open: "wait",
 	accepted: "info", operator: "info", note: "info", redirect: "info", off: "dash", discard: "dash", discarded: "dash", deleted: "dash", done: "dash", closed: "dash", none: "dash",
 	deferred: "wait", defer: "wait", attempt: "wait", delayed: "wait", waiting: "wait", releasing: "wait", rejecting: "wait", shadow: "wait", queued: "wait", optional: "wait",
-	held: "pause", hold: "pause", paused: "pause", quarantine: "box", quarantined: "box", confirmed: "box", requested: "wait",
+	held: "pause", hold: "pause", paused: "pause", quarantine: "box", quarantined: "box", confirmed: "box", requested: "wait", over: "dash",
 	failed: "bad", fail: "bad", rejected: "bad", reject: "bad", refused: "bad", bounced: "bad", expired: "bad", locked: "bad", wrong: "bad", "tls-failed": "bad", missing: "bad", block: "bad", down: "bad", error: "bad",
 	spam: "warn", virus: "bad", ham: "ok", denied: "bad", removed: "dash", alarm: "warn", warning: "warn", differs: "warn", other: "warn",
 };
@@ -105,7 +105,7 @@ export function Problem({ error, retry }) {
 	return html`<${Notice} kind=${code === "not-available" ? "info" : "bad"} title=${t("error." + code)}>
 		<p>${t("error." + code + ".do")}</p>
 		${error.message && html`<p class="quote"><${Text} value=${error.message}/></p>`}
-		${retry && html`<p><button type="button" onClick=${retry}>${t("again")}</button></p>`}
+		${retry && code !== "not-available" && html`<p><button type="button" onClick=${retry}>${t("again")}</button></p>`}
 	<//>`;
 }
 

@@ -50,9 +50,13 @@ export default function Lists({ query }) {
 		{ label: t("lists.by"), key: "by" },
 		{ label: t("state"), tight: true, cell: (x) => html`<${State} state=${x.state}/>`, hide: !(d.items || []).some((x) => x.state && x.state !== "active") },
 		{ label: t("expires"), tight: true, cell: (x) => (x.expires ? html`<${Time} value=${x.expires}/>` : t("never")) },
-		may("act:lists") && { label: t("acts"), cell: (x) => html`<${Act} small kind="danger" label=${t("lists.remove.of", { what: x.what })} onAct=${async () => {
+		may("act:lists") && { label: t("acts"), cell: (x) => html`<span class="acts">${x.state === "requested" && may("act:requests") && ["approve", "deny"].map((v) => html`<${Act} small onAct=${async () => {
+			const r = v === "approve" ? {} : await ask({ title: t("lists.deny.ask"), list: [x.what], ok: t("kept.deny"), danger: true, reason: "needed", least: 3 });
+			if (r && await act(() => send("POST", `/lists/${x.number}/${v}`, r), t("lists.answered")))
+				from.reload();
+		}}>${t("kept." + v)}<//>`)}<${Act} small kind="danger" label=${t("lists.remove.of", { what: x.what })} onAct=${async () => {
 			if (await ask({ title: t("lists.ask"), list: [x.what], ok: t("lists.remove"), danger: true }) && await act(() => send("DELETE", "/lists/" + x.number), t("lists.removed")))
 				from.reload();
-		}}>${t("lists.remove")}<//>` },
+		}}>${t("lists.remove")}<//></span>` },
 	]}/><${Pager} data=${d} query=${query} link=${(x) => href(["lists"], x)}/>`}<//>`;
 }

@@ -19,7 +19,8 @@ function Event({ e }) {
 			${e.tls && html`<span class="tag"><${Text} value=${e.tls}/></span>`}
 			${e.by && html`<span>${t("by")} <${Text} value=${e.by}/></span>`}
 			${e.parent && html`<${Id} id=${e.parent}/>`}</div>
-		${e.reply && html`<span class="reply"><${Text} value=${e.reply} lines/></span>`}</li>`;
+		${e.reply && (e.kind === "attempt" ? html`<details><summary>${t("message.dialogue")}</summary><span class="reply"><${Text} value=${e.reply} lines/></span></details>` :
+			html`<span class="reply"><${Text} value=${e.reply} lines/></span>`)}</li>`;
 }
 
 /* Of one recipient: its own events, and those that are of all. */

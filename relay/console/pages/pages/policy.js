@@ -51,7 +51,7 @@ function History() {
 	const from = useApi("/history");
 	return html`<${Loaded} from=${from}>${(d) => html`<${Table} caption=${t("policy.history")} rows=${d.items || []} empty=${html`<${Empty} title=${t("policy.history.none")}/>`} columns=${[
 		{ label: t("time"), tight: true, cell: (x) => html`<${Time} value=${x.time ?? x.since} seconds/>` }, { label: t("explain.policy"), cell: (x) => html`<code><${Text} value=${x.hash ?? x.policy}/></code>` },
-		{ label: t("by"), cell: (x) => html`<${Text} value=${x.by}/>` }, { label: t("policy.message"), wide: true, cell: (x) => html`<${Text} value=${x.message ?? x.text}/>` }]}/>`}<//>`;
+		{ label: t("policy.how"), cell: (x) => word("how", x.how) }, { label: t("by"), cell: (x) => html`<${Text} value=${x.by ?? (typeof x.uid === "number" ? "uid " + x.uid : null)}/>` }, { label: t("policy.message"), wide: true, full: true, cell: (x) => html`<${Text} value=${x.message ?? x.text ?? x.commit}/>` }]}/>`}<//>`;
 }
 
 export default function Policy({ path, query }) {

@@ -15,9 +15,9 @@ async function all(verb, selector, reload) {
 	const counted = await act(() => send("POST", "/queue/" + verb, { selector, count: true }));
 	if (!counted)
 		return;
-	const n = counted.count ?? 0;
+	const n = counted.matched ?? counted.count ?? 0;
 	const r = await ask({ title: t("queue.ask." + verb, { n }), text: t("queue.ask." + verb + ".what"), list: [selector], ok: t("queue." + verb), danger: verb === "fail", warn: verb === "fail" && t("queue.ask.fail.warn") });
-	if (r && await act(() => send("POST", "/queue/" + verb, { selector }), (a) => t("queue.done." + verb, { n: a.count ?? n })))
+	if (r && await act(() => send("POST", "/queue/" + verb, { selector }), (a) => t("queue.done." + verb, { n: a.done ?? a.count ?? n })))
 		reload();
 }
 

@@ -5,7 +5,7 @@ import { t, word } from "../words.js";
 import { Empty, Head, Loaded, Notice, State, Table, Text, Time, problem_text } from "../ui.js";
 import { act, Act, ask, Field } from "../forms.js";
 
-const PASSWORD_MIN = 12;
+const PASSWORD_MIN = 10;
 const words = (s) => s.split(/[\s,]+/).filter(Boolean);
 
 /* user: null for a new one */
@@ -47,9 +47,9 @@ export default function Users() {
 		edit(undefined);
 		saved && from.reload();
 	}}/>`}
-	${secret && html`<${Notice} kind="warn" title=${t("users.totp.new", { name: secret.name })}><p>${t("users.totp.once")}</p><p><code>${secret.secret || secret.uri}</code></p>${secret.uri && html`<p class="small"><code>${secret.uri}</code></p>`}<p><button type="button" onClick=${() => show(null)}>${t("users.totp.noted")}</button></p><//>`}
+	${secret && html`<${Notice} kind="warn" title=${t("users.totp.new", { name: secret.name })}><p>${t("users.totp.once")}</p><p><code>${secret.secret || secret.uri}</code></p>${secret.uri && html`<p class="small"><code>${secret.uri}</code></p>`}${secret.recovery?.length > 0 && html`<p>${t("users.recovery")}</p><p><code>${secret.recovery.join("  ")}</code></p>`}<p><button type="button" onClick=${() => show(null)}>${t("users.totp.noted")}</button></p><//>`}
 	<${Loaded} from=${from}>${(d) => html`<${Table} caption=${t("nav.users")} rows=${d.items || []} id=${(u) => u.name} empty=${html`<${Empty} title=${t("users.none")}>${t("users.none.do")}<//>`} columns=${[
-		{ label: t("users.name"), cell: (u) => html`<span class="strong"><${Text} value=${u.name}/></span>` },
+		{ label: t("users.name"), cell: (u) => html`<span><span class="strong"><${Text} value=${u.name}/></span>${u.disabled && html` <span class="tag">${t("users.disabled")}</span>`}</span>` },
 		{ label: t("users.roles"), wide: true, cell: (u) => html`<span>${(u.roles || []).map((r) => html`<span class="tag">${word("role", r)}</span> `)}</span>` },
 		{ label: t("users.of"), wide: true, cell: (u) => html`<${Text} value=${[...(u.domains || []), ...(u.addresses || [])].join(", ")}/>` },
 		{ label: t("users.totp"), tight: true, cell: (u) => html`<${State} state=${u.totp ? "ok" : "none"} label=${t(u.totp ? "yes" : "no")}/>` },

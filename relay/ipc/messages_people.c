@@ -1,0 +1,20 @@
+/* messages_people.c -- codecs of the frames about people; see messages_people.h. */
+#include "ipc/messages_people.h"
+
+ENCODE(scrypt)
+	enc_span(&e, m->password);
+	enc_span(&e, m->hash);
+}
+DECODE(scrypt)
+	m->password = dec_span(&d);
+	m->hash = dec_span(&d);
+DECODED
+
+ENCODE(scrypted)
+	enc_u8(&e, (uint8_t)m->status);
+	enc_span(&e, m->hash);
+}
+DECODE(scrypted)
+	m->status = (enum login_status)dec_enum(&d, LOGIN_STATUSES);
+	m->hash = dec_span(&d);
+DECODED

@@ -1,0 +1,611 @@
+/* people.c -- PERSON_ASK of the console: who signs in, who asks, who leaves.
+ *
+ *	{"do":"sign-in","name","password","code","new":HASH,"session":OLD HASH,"ip"}
+ *	{"do":"session","session":HASH,"ip"}		whose it is
+ *	{"do":"sign-out","session":HASH,"everywhere":BOOL}
+ *	{"do":"language","session":HASH,"language"}
+ *	{"do":"password","session":HASH,"old","password"}
+ *	{"do":"refused","name","what","subject","ip"}	for the audit log; nothing is answered
+ *
+ * The console never sees a password's hash, and sends of a session only its SHA-256. A name that is not known costs
+ * as much time as one that is. Failures are counted by name and address, by address, and by name
+ * (failures.h); beyond their limits nothing is computed at all. A session is bound to nothing but
+ * its secret; it ends after `idle` without a request and `lasts` in all. Everything that changes
+ * something is written with its row in the audit log in one transaction.
+ */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+#include "addr.h"
+#include "clock.h"
+#include "log.h"
+#include "store/audit.h"
+#include "store/people.h"
+
+#define SCRYPT_TIME (12 * US_PER_SEC)	/* the console waits 15 s */
+#define SEEN_EVERY (60 * US_PER_SEC)
+#define EXPIRE_EVERY (600 * US_PER_SEC)
+/* Failures within a quarter of an hour, which a person with a bad memory does not reach. */
+#define FAILURES_PAIR 8			/* of one name from one address */
+#define FAILURES_ADDRESS 40		/* of one address (IPv6: of a /64) */
+#define FAILURES_NAME 100		/* of one name, from wherever */
+#define FAILURES_CODE 4			/* a wrong code weighs as so many: the password was right */
+
+/* What an unknown name is checked against, with the costs of a new hash. */
+static const char nobody[] = "$scrypt$ln=15,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/* ---- answers ---- */
+
+static void
+tell(struct link *l, uint64_t ticket, struct buf *b)
+{
+	if (l)
+		link_send(l, FRAME_PERSON_TOLD, ticket, buf_data(b), -1);
+	buf_release(b);
+}
+
+static void
+tell_error(struct link *l, uint64_t ticket, const char *code, const char *text)
+{
+	struct buf b;
+	struct json j;
+
+	buf_init(&b, 4096);
+	json_begin(&j, &b);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kcstr(&j, "error", text);
+	json_kcstr(&j, "code", code);
+	json_end_object(&j);
+	tell(l, ticket, &b);
+}
+
+static void
+tell_done(struct link *l, uint64_t ticket)
+{
+	struct buf b;
+
+	buf_init(&b, 64);
+	buf_puts(&b, "{\"v\":1,\"ok\":true}");
+	tell(l, ticket, &b);
+}
+
+static void
+tell_fault(struct link *l, uint64_t ticket, const struct err *err)
+{
+	log_error("people: %s", err->text);
+	tell_error(l, ticket, "busy", "the store cannot say now");
+}
+
+/* principal: of a session that has its own; p: else. */
+static void
+tell_person(struct link *l, uint64_t ticket, const struct person *p, const struct session *s)
+{
+	struct span language = s->language.n ? s->language : p ? p->language : s->language;
+	struct buf b;
+	struct json j;
+
+	buf_init(&b, FRAME_BIG);
+	json_begin(&j, &b);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	if (p)
+		person_principal_json(&j, p);
+	json_kstr(&j, "language", language.n ? language : SPAN_LIT("en"));
+	json_kbool(&j, "totp", p && p->totp.n > 0);
+	json_kstr(&j, "kind", s->kind);
+	json_kint(&j, "since", s->created);
+	json_end_object(&j);
+	tell(l, ticket, &b);
+}
+
+/* ---- waiting for a hash ---- */
+
+struct scrypting *
+scrypting_new(void)
+{
+	struct arena *a = arena_new(0);
+	struct scrypting *w = arena_zalloc(a, sizeof(*w));
+
+	w->arena = a;
+	return w;
+}
+
+void
+scrypting_free(struct scrypting *w)
+{
+	struct arena *a = w->arena;
+
+	if (w->password.n)
+		OPENSSL_cleanse((char *)(uintptr_t)w->password.p, w->password.n);
+	reply_end(&w->reply);
+	arena_free(&a);
+}
+
+static void
+scrypting_over(struct people *p, struct scrypting *w, const struct msg_scrypted *m)
+{
+	for (struct scrypting **pp = &p->waiting; *pp; pp = &(*pp)->next)
+		if (*pp == w) {
+			*pp = w->next;
+			p->n--;
+			break;
+		}
+	w->done(p, w, m);
+}
+
+void
+scrypting_start(struct people *p, struct scrypting *w, struct span password, struct span hash)
+{
+	struct msg_scrypt m = { password, hash };
+	struct link *to = NULL;
+	struct buf b;
+	int r = -1;
+
+	for (struct store_peer *peer = p->s->peers; peer && to == NULL; peer = peer->next)
+		if (link_peer(peer->link) == ROLE_AUTHENTICATOR)
+			to = peer->link;
+	w->next = p->waiting;
+	p->waiting = w;
+	p->n++;
+	buf_init(&b, FRAME_SMALL);
+	scrypt_encode(&b, &m);
+	if (to && p->n <= PEOPLE_WAITING_MAX) {
+		w->scrypt = ticket_open(p->tickets, w, clock_mono() + SCRYPT_TIME);
+		if ((r = link_send(to, FRAME_SCRYPT, w->scrypt, buf_data(&b), -1)) == -1)
+			ticket_close(p->tickets, w->scrypt);
+	}
+	if (b.p)
+		OPENSSL_cleanse(b.p, b.cap);
+	buf_release(&b);
+	if (r == -1)
+		scrypting_over(p, w, NULL);
+}
+
+int
+people_scrypted(struct people *p, struct frame *f)
+{
+	struct msg_scrypted m;
+	struct scrypting *w;
+
+	if (scrypted_decode(f->body, f->fd, p->s->scratch, &m) == -1)
+		return -1;
+	if ((w = ticket_close(p->tickets, f->ticket)) != NULL)
+		scrypting_over(p, w, m.status == LOGIN_FAILED ? NULL : &m);
+	return 0;
+}
+
+void
+people_peer_down(struct people *p, struct link *l)
+{
+	for (struct scrypting *w = p->waiting; w; w = w->next)
+		if (w->link == l)
+			w->link = NULL;
+}
+
+void
+people_tick(struct people *p)
+{
+	const struct conf_console *conf = &p->s->rt->conf->console;
+	int64_t now = clock_mono(), real = clock_real();
+	uint64_t ticket;
+	struct err err;
+
+	while ((ticket = ticket_expired(p->tickets, now)) != 0)
+		scrypting_over(p, ticket_close(p->tickets, ticket), NULL);
+	if (now < p->expire_at)
+		return;
+	p->expire_at = now + EXPIRE_EVERY;
+	if (conf->port && sessions_expire(p->s->db, real - conf->idle, real - conf->lasts, &err) == -1)
+		log_warn("sessions: %s", err.text);
+}
+
+struct people *
+people_new(struct store *s)
+{
+	struct people *p = calloc(1, sizeof(*p));
+
+	ASSERT(p != NULL);
+	p->s = s;
+	p->tickets = tickets_new();
+	ASSERT(RAND_bytes(p->failures.key, sizeof(p->failures.key)) == 1);
+	return p;
+}
+
+/* ---- how often it has failed ---- */
+
+struct keys { struct span pair, address, name; };
+
+static struct keys
+keys_of(struct arena *a, struct span name, struct span ip)
+{
+	struct ip addr;
+	struct span near = ip;
+	char *low = arena_str(a, name);
+
+	for (size_t i = 0; i < name.n; i++)
+		low[i] = ascii_lower(low[i]);
+	if (ip_parse(ip, &addr) && addr.family == 6) {
+		char text[IP_TEXT_MAX];
+
+		memset(addr.b + 8, 0, 8);
+		near = arena_span(a, span_str(ip_format(addr, text)));
+	}
+	return (struct keys){ span_str(arena_printf(a, "p %s " SPAN_FMT, low, SPAN_ARG(near))),
+		span_str(arena_printf(a, "a " SPAN_FMT, SPAN_ARG(near))),
+		span_str(arena_printf(a, "n %s", low)) };
+}
+
+static bool
+too_often(const struct people *p, const struct keys *k)
+{
+	int64_t now = clock_mono();
+
+	return failures_count(&p->failures, k->pair, now) >= FAILURES_PAIR ||
+	    failures_count(&p->failures, k->address, now) >= FAILURES_ADDRESS ||
+	    failures_count(&p->failures, k->name, now) >= FAILURES_NAME;
+}
+
+static void
+failed(struct people *p, struct scrypting *w, const char *why, uint32_t weight)
+{
+	struct keys k = keys_of(w->arena, w->name, w->ip);
+	struct span detail = span_str(arena_printf(w->arena, "from " SPAN_FMT ": %s", SPAN_ARG(w->ip), why));
+	int64_t now = clock_mono();
+	struct err err;
+
+	failures_add(&p->failures, k.pair, weight, now);
+	failures_add(&p->failures, k.address, 1, now);
+	failures_add(&p->failures, k.name, weight, now);
+	store_settle(p->s);
+	if (audit_put(p->s->db, SPAN_LIT("nobody"), "sign-in-failed", w->name, detail, clock_real(), &err) == -1)
+		log_error("audit: %s", err.text);
+}
+
+/* ---- signing in ---- */
+
+/* A code of the device, or one of those for who lost it. false: neither; p is as it was. */
+static bool
+code_right(struct scrypting *w, struct person *p)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE], *left;
+	int64_t step = totp_check((const unsigned char *)p->totp.p, w->code, clock_real(), p->totp_step);
+	unsigned n;
+
+	if (step) {
+		p->totp_step = step;
+		return true;
+	}
+	ASSERT(EVP_Digest(w->code.p, w->code.n, digest, &n, EVP_sha256(), NULL) == 1);
+	for (size_t at = 0; at + 32 <= p->recovery.n; at += 32) {
+		if (CRYPTO_memcmp(p->recovery.p + at, digest, 32) != 0)
+			continue;
+		left = arena_alloc(w->arena, p->recovery.n);
+		memcpy(left, p->recovery.p, at);
+		memcpy(left + at, p->recovery.p + at + 32, p->recovery.n - at - 32);
+		p->recovery = span_make((char *)left, p->recovery.n - 32);
+		return true;
+	}
+	return false;
+}
+
+static int
+enter(struct people *p, struct scrypting *w, struct person *who, struct session *s, struct err *err)
+{
+	struct db *d = p->s->db;
+
+	store_settle(p->s);
+	if (db_begin(d, true, err) == -1)
+		return -1;
+	who->seen = s->created;
+	if (person_put(d, who, err) == -1 || (w->old.n && session_remove(d, w->old, err) == -1) ||
+	    session_put(d, s, err) == -1 ||
+	    audit_put(d, who->name, "sign-in", who->name, span_str(arena_printf(w->arena, "from " SPAN_FMT,
+	    SPAN_ARG(w->ip))), s->created, err) == -1 || db_commit(d, err) == -1) {
+		db_rollback(d);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+sign_in_checked(struct people *p, struct scrypting *w, const struct msg_scrypted *m)
+{
+	bool required = p->s->rt->conf->console.totp_required;
+	struct session s = { .hash = w->session, .kind = SPAN_LIT("local"), .ip = w->ip,
+		.created = clock_real(), .seen = clock_real() };
+	struct keys k = keys_of(w->arena, w->name, w->ip);
+	struct person who;
+	struct err err;
+	int r;
+
+	/* Read again: it may have changed meanwhile, and two with one code shall not both enter. */
+	if (m == NULL || (r = person_get(p->s->db, w->name, w->arena, &who, &err)) == -1) {
+		tell_error(w->link, w->ticket, "busy", "passwords cannot be checked now");
+	} else if (!w->known || m->status != LOGIN_RIGHT || r == 0 || who.disabled) {
+		failed(p, w, r == 1 && who.disabled ? "disabled" : w->known ? "wrong password" : "unknown", 1);
+		tell_error(w->link, w->ticket, "login", "name or password is wrong");
+	} else if (who.totp.n && w->code.n == 0) {
+		tell_error(w->link, w->ticket, "totp", "a code is asked for");
+	} else if (who.totp.n && !code_right(w, &who)) {
+		failed(p, w, "wrong code", FAILURES_CODE);
+		tell_error(w->link, w->ticket, "totp", "the code is wrong");
+	} else if (who.totp.n == 0 && required && who.roles & PRINCIPAL_BIT(ADMIN)) {
+		tell_error(w->link, w->ticket, "forbidden", "administrators need a second factor: "
+		    "`postern users totp NAME` on the machine makes one");
+	} else {
+		s.name = who.name;
+		if (enter(p, w, &who, &s, &err) == -1) {
+			tell_fault(w->link, w->ticket, &err);
+		} else {
+			failures_forget(&p->failures, k.pair);
+			tell_person(w->link, w->ticket, &who, &s);
+		}
+	}
+	scrypting_free(w);
+}
+
+static void
+sign_in(struct people *p, struct scrypting *w, const struct jval *v)
+{
+	struct keys k = keys_of(w->arena, w->name, w->ip);
+	struct person who = { 0 };
+	struct err err;
+	int r;
+
+	w->code = arena_span(w->arena, jval_text(v, "code"));
+	w->session = arena_span(w->arena, jval_text(v, "new"));
+	w->old = arena_span(w->arena, jval_text(v, "session"));
+	if (w->session.n != SESSION_HASH || w->name.n == 0 || w->password.n == 0) {
+		tell_error(w->link, w->ticket, "invalid", "name and password are asked for");
+		scrypting_free(w);
+		return;
+	}
+	if (too_often(p, &k)) {
+		tell_error(w->link, w->ticket, "limit", "too many failures: try again in a quarter of an hour");
+		scrypting_free(w);
+		return;
+	}
+	if ((r = person_get(p->s->db, w->name, w->arena, &who, &err)) == -1) {
+		tell_fault(w->link, w->ticket, &err);
+		scrypting_free(w);
+		return;
+	}
+	w->known = r == 1 && who.hash.n > 0;
+	w->done = sign_in_checked;
+	scrypting_start(p, w, span_sub(w->password, 0, PASSWORD_MAX), w->known ? who.hash : span_str(nobody));
+}
+
+/* ---- who is it? ---- */
+
+/* 1 it lives, 0 there is none, -1. who: of a local account; its name is empty otherwise. */
+static int
+session_alive(struct people *p, struct span hash, struct arena *a, struct session *s, struct person *who,
+    struct err *err)
+{
+	const struct conf_console *conf = &p->s->rt->conf->console;
+	int64_t now = clock_real();
+	int r = hash.n == SESSION_HASH ? session_get(p->s->db, hash, a, s, err) : 0;
+
+	*who = (struct person){ 0 };
+	if (r != 1)
+		return r;
+	if (now - s->seen > conf->idle || now - s->created > conf->lasts)
+		return 0;
+	r = person_get(p->s->db, s->name, a, who, err);
+	return r == 1 && who->disabled ? 0 : r;
+}
+
+static void
+who_is(struct people *p, struct link *l, uint64_t ticket, const struct jval *v, struct arena *a)
+{
+	struct session s;
+	struct person who;
+	struct err err;
+	int r = session_alive(p, jval_text(v, "session"), a, &s, &who, &err);
+
+	if (r == 1 && clock_real() - s.seen > SEEN_EVERY)
+		r = session_seen(p->s->db, s.hash, clock_real(), &err) == -1 ? -1 : 1;
+	if (r == -1)
+		tell_fault(l, ticket, &err);
+	else if (r == 0)
+		tell_error(l, ticket, "login", "nobody is signed in");
+	else
+		tell_person(l, ticket, &who, &s);
+}
+
+static void
+sign_out(struct people *p, struct link *l, uint64_t ticket, const struct jval *v, struct arena *a)
+{
+	bool everywhere = jval_bool(v, "everywhere");
+	struct session s;
+	struct person who;
+	struct err err;
+	int r = session_alive(p, jval_text(v, "session"), a, &s, &who, &err);
+
+	if (r == 1) {
+		store_settle(p->s);
+		r = db_begin(p->s->db, true, &err);
+		if (r == 0 && ((everywhere ? sessions_remove(p->s->db, s.name, (struct span){ 0 }, &err) :
+		    session_remove(p->s->db, s.hash, &err)) == -1 ||
+		    audit_put(p->s->db, s.name, everywhere ? "sign-out-everywhere" : "sign-out", s.name,
+		    jval_text(v, "ip"), clock_real(), &err) == -1 || db_commit(p->s->db, &err) == -1)) {
+			db_rollback(p->s->db);
+			r = -1;
+		}
+	}
+	if (r == -1)
+		tell_fault(l, ticket, &err);
+	else
+		tell_done(l, ticket);
+}
+
+static void
+language(struct people *p, struct link *l, uint64_t ticket, const struct jval *v, struct arena *a)
+{
+	struct span to = jval_text(v, "language");
+	struct session s;
+	struct person who;
+	struct err err;
+	int r;
+
+	if (!span_is(to, "en") && !span_is(to, "fr")) {
+		tell_error(l, ticket, "invalid", "en or fr");
+		return;
+	}
+	if ((r = session_alive(p, jval_text(v, "session"), a, &s, &who, &err)) == 1) {
+		who.language = to;
+		if (session_language(p->s->db, s.hash, to, &err) == -1 || person_put(p->s->db, &who, &err) == -1)
+			r = -1;
+	}
+	if (r == -1)
+		tell_fault(l, ticket, &err);
+	else if (r == 0)
+		tell_error(l, ticket, "login", "nobody is signed in");
+	else
+		tell_done(l, ticket);
+}
+
+/* ---- a new password of one's own ---- */
+
+static void
+password_made(struct people *p, struct scrypting *w, const struct msg_scrypted *m)
+{
+	struct db *d = p->s->db;
+	struct person who;
+	struct err err;
+	int r = m ? person_get(d, w->name, w->arena, &who, &err) : 0;
+
+	if (r == 1) {
+		who.hash = m->hash;
+		store_settle(p->s);
+		r = db_begin(d, true, &err) == -1 ? -1 : 1;
+		if (r == 1 && (person_put(d, &who, &err) == -1 ||
+		    sessions_remove(d, who.name, w->session, &err) == -1 ||
+		    audit_put(d, who.name, "password", who.name, w->ip, clock_real(), &err) == -1 ||
+		    db_commit(d, &err) == -1)) {
+			db_rollback(d);
+			r = -1;
+		}
+	}
+	if (r == 1)
+		tell_done(w->link, w->ticket);
+	else
+		tell_error(w->link, w->ticket, "busy", "the password cannot be changed now");
+	scrypting_free(w);
+}
+
+static void
+password_old_checked(struct people *p, struct scrypting *w, const struct msg_scrypted *m)
+{
+	if (m == NULL) {
+		tell_error(w->link, w->ticket, "busy", "passwords cannot be checked now");
+		scrypting_free(w);
+	} else if (m->status != LOGIN_RIGHT) {
+		failed(p, w, "wrong password, of who is signed in", 1);
+		tell_error(w->link, w->ticket, "forbidden", "the old password is wrong");
+		scrypting_free(w);
+	} else {
+		w->done = password_made;
+		scrypting_start(p, w, w->password, (struct span){ 0 });
+	}
+}
+
+const char *
+password_fault(struct span password)
+{
+	return password.n < PASSWORD_MIN ? "a password has 10 bytes at least" :
+	    password.n > PASSWORD_MAX ? "a password has 512 bytes at most" : NULL;
+}
+
+static void
+password(struct people *p, struct scrypting *w, const struct jval *v)
+{
+	const char *fault = password_fault(w->password);
+	struct session s;
+	struct person who;
+	struct err err;
+	int r = session_alive(p, jval_text(v, "session"), w->arena, &s, &who, &err);
+	struct keys k;
+
+	if (r == 1) {
+		w->name = who.name;
+		w->session = arena_span(w->arena, s.hash);
+		k = keys_of(w->arena, w->name, w->ip);
+		if (fault == NULL && who.hash.n && !too_often(p, &k)) {
+			w->done = password_old_checked;
+			scrypting_start(p, w, span_sub(jval_text(v, "old"), 0, PASSWORD_MAX), who.hash);
+			return;
+		}
+	}
+	if (r == -1)
+		tell_fault(w->link, w->ticket, &err);
+	else if (r == 0)
+		tell_error(w->link, w->ticket, "login", "nobody is signed in");
+	else if (fault)
+		tell_error(w->link, w->ticket, "invalid", fault);
+	else
+		tell_error(w->link, w->ticket, "limit", "too many failures: try again in a quarter of an hour");
+	scrypting_free(w);
+}
+
+/* ---- which ---- */
+
+static void
+refused(struct people *p, const struct jval *v, struct arena *a)
+{
+	struct span detail = span_str(arena_printf(a, SPAN_FMT " from " SPAN_FMT,
+	    SPAN_ARG(jval_text(v, "what")), SPAN_ARG(jval_text(v, "ip"))));
+	struct err err;
+
+	store_settle(p->s);
+	if (audit_put(p->s->db, jval_text(v, "name"), "refused", jval_text(v, "subject"), detail, clock_real(),
+	    &err) == -1)
+		log_error("audit: %s", err.text);
+}
+
+static struct scrypting *
+of_frame(struct link *l, uint64_t ticket, const struct jval *v)
+{
+	struct scrypting *w = scrypting_new();
+
+	w->link = l;
+	w->ticket = ticket;
+	w->name = arena_span(w->arena, jval_text(v, "name"));
+	w->password = arena_span(w->arena, jval_text(v, "password"));
+	w->ip = arena_span(w->arena, jval_text(v, "ip"));
+	return w;
+}
+
+int
+people_ask(struct people *p, struct link *l, struct frame *f)
+{
+	struct arena *a = arena_new(0);
+	struct err err;
+	struct jval *v = jval_parse(f->body, &err);
+	struct span what = jval_text(v, "do");
+	int r = 0;
+
+	if (span_is(what, "session"))
+		who_is(p, l, f->ticket, v, a);
+	else if (span_is(what, "sign-in"))
+		sign_in(p, of_frame(l, f->ticket, v), v);
+	else if (span_is(what, "sign-out"))
+		sign_out(p, l, f->ticket, v, a);
+	else if (span_is(what, "language"))
+		language(p, l, f->ticket, v, a);
+	else if (span_is(what, "password"))
+		password(p, of_frame(l, f->ticket, v), v);
+	else if (span_is(what, "refused"))
+		refused(p, v, a);
+	else if (v)
+		tell_error(l, f->ticket, "not-available", "not in this version");
+	else
+		r = -1;
+	jval_free(&v);
+	arena_free(&a);
+	return r;
+}

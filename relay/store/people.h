@@ -1,0 +1,62 @@
+/* people.h -- who signs in to the console, and the accounts of those who do.
+ *
+ * people.c answers the console (PERSON_ASK), users_control.c the commands users.*; both wait for the
+ * authenticator where a password is to be hashed.
+ */
+#ifndef STORE_PEOPLE_H
+#define STORE_PEOPLE_H
+
+#include "ipc/messages_people.h"
+#include "store/asked.h"
+#include "store/failures.h"
+#include "store/people_db.h"
+
+#define PEOPLE_WAITING_MAX 64		/* passwords under way; who comes then is told to come again */
+#define PASSWORD_MIN 10
+#define PASSWORD_MAX 512
+
+struct people {
+	struct store *s;
+	struct tickets *tickets;	/* of SCRYPT; owner: struct scrypting */
+	struct scrypting *waiting;
+	size_t n;
+	struct failures failures;
+	int64_t expire_at;
+};
+
+/* Something that goes on when a password is hashed. */
+struct scrypting {
+	struct arena *arena;		/* it lies in there itself */
+	uint64_t scrypt;		/* the ticket */
+	struct link *link;		/* the console's; NULL: it is gone, or a control client asks */
+	uint64_t ticket;		/* … and its ticket */
+	struct reply *reply;		/* a control client's */
+	struct span by;			/* who asks, for the audit log */
+	/* m NULL: the authenticator does not answer. */
+	void (*done)(struct people *p, struct scrypting *w, const struct msg_scrypted *m);
+	/* people.c: signing in, a new password of one's own */
+	struct span name, code, session, old, ip, password;
+	bool known;
+	/* users_control.c */
+	struct person person;
+	bool fresh;
+	struct scrypting *next;
+};
+
+struct people *people_new(struct store *s);
+int people_ask(struct people *p, struct link *l, struct frame *f);
+int people_scrypted(struct people *p, struct frame *f);
+void people_peer_down(struct people *p, struct link *l);
+void people_tick(struct people *p);
+
+struct scrypting *scrypting_new(void);
+void scrypting_free(struct scrypting *w);
+/* Takes w: done is called once, perhaps before this returns. hash "": one is made. */
+void scrypting_start(struct people *p, struct scrypting *w, struct span password, struct span hash);
+
+/* Commands users.*; q->reply is kept where it waits. */
+void users_client(struct asked *q, struct span cmd);
+/* NULL: it may be one; else what is wrong with it. */
+const char *password_fault(struct span password);
+
+#endif
