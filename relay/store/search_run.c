@@ -10,7 +10,7 @@
 #include "store/search_private.h"
 
 #define IDS_MAX ((uint64_t)INT64_MAX)
-#define REPLIES_MAX 20000		/* of a week, beside other words */
+#define LOOKED_AT_MAX 20000		/* of a week, for a status */
 #define MATCH_MAX (64u << 10)
 
 struct running {
@@ -151,11 +151,7 @@ week_sql(const struct running *x, uint64_t week, char *sql, size_t size)
 	unsigned long long w = week;
 
 #define RANGE "rowid>=?3 AND rowid<?4"
-	if (x->has_words && x->has_replies)
-		snprintf(sql, size, "SELECT rowid FROM search_%llu(?1) WHERE " RANGE " AND rowid IN (SELECT rowid"
-		    " FROM replies_%llu(?2) WHERE " RANGE " ORDER BY rowid DESC LIMIT %d) ORDER BY rowid DESC",
-		    w, w, REPLIES_MAX);
-	else if (x->has_words && x->anywhere)
+	if (x->has_words && x->anywhere)
 		snprintf(sql, size, "SELECT rowid FROM (SELECT rowid FROM (SELECT rowid FROM search_%llu(?1)"
 		    " WHERE " RANGE " ORDER BY rowid DESC LIMIT ?5) UNION SELECT rowid FROM (SELECT rowid FROM"
 		    " replies_%llu(?2) WHERE " RANGE " ORDER BY rowid DESC LIMIT ?5)) ORDER BY rowid DESC", w, w);
@@ -166,6 +162,50 @@ week_sql(const struct running *x, uint64_t week, char *sql, size_t size)
 #undef RANGE
 }
 
+static sqlite3_stmt *
+week_open(struct running *x, const char *sql)
+{
+	sqlite3_stmt *st = db_once(x->d, sql, x->err);
+
+	if (st == NULL)
+		return NULL;
+	db_text(st, 1, buf_data(&x->words));
+	db_text(st, 2, buf_data(&x->replies));
+	db_int(st, 3, (int64_t)x->from);
+	db_int(st, 4, (int64_t)x->below);
+	return st;
+}
+
+/* Words and replies: both lists run from the newest on, and the one that is ahead waits. */
+static int
+search_both(struct running *x, uint64_t week)
+{
+	char sql[2][SEARCH_SQL_MAX];
+	sqlite3_stmt *st[2] = { NULL, NULL };
+	uint64_t id[2] = { 0, 0 };
+	int r = 1;
+
+	for (int i = 0; i < 2; i++)
+		snprintf(sql[i], sizeof(sql[i]), "SELECT rowid FROM %s_%llu(%s) WHERE rowid>=?3 AND rowid<?4"
+		    " ORDER BY rowid DESC", i ? "replies" : "search", (unsigned long long)week, i ? "?2" : "?1");
+	if ((st[0] = week_open(x, sql[0])) == NULL || (st[1] = week_open(x, sql[1])) == NULL)
+		r = -1;
+	for (int i = 0; r == 1 && i < 2; i++)
+		if ((r = db_step(x->d, st[i], x->err)) == 1)
+			id[i] = db_column_id(st[i], 0);
+	while (r == 1 && x->out->n <= x->out->limit) {
+		int behind = id[0] > id[1] ? 0 : 1;
+
+		if (id[0] == id[1] && offer(x, id[0]) == -1)
+			r = -1;
+		else if ((r = db_step(x->d, st[behind], x->err)) == 1)
+			id[behind] = db_column_id(st[behind], 0);
+	}
+	sqlite3_finalize(st[0]);
+	sqlite3_finalize(st[1]);
+	return r == -1 ? -1 : 0;
+}
+
 static int
 search_week(struct running *x, uint64_t week)
 {
@@ -173,16 +213,14 @@ search_week(struct running *x, uint64_t week)
 	sqlite3_stmt *st;
 	int r;
 
+	if (x->has_words && x->has_replies)
+		return search_both(x, week);
 	week_sql(x, week, sql, sizeof(sql));
-	if ((st = db_once(x->d, sql, x->err)) == NULL)
+	if ((st = week_open(x, sql)) == NULL)
 		return -1;
-	db_text(st, 1, buf_data(&x->words));
-	db_text(st, 2, buf_data(&x->replies));
-	db_int(st, 3, (int64_t)x->from);
-	db_int(st, 4, (int64_t)x->below);
 	if (sqlite3_bind_parameter_count(st) >= 5)
 		/* With a status many are looked at for each that is taken. */
-		db_int(st, 5, x->q->status.n ? REPLIES_MAX : (int64_t)(x->out->limit + 1 - x->out->n));
+		db_int(st, 5, x->q->status.n ? LOOKED_AT_MAX : (int64_t)(x->out->limit + 1 - x->out->n));
 	r = take_all(x, st);
 	sqlite3_finalize(st);
 	return r;
