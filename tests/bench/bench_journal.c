@@ -150,7 +150,8 @@ add_message(struct made *m, uint64_t row, uint64_t rows)
 	add(m, &ev);
 }
 
-static void
+/* How many there are then. */
+static uint64_t
 fill(struct db *d, uint64_t rows)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT count(*) FROM message", &err);
@@ -183,6 +184,7 @@ fill(struct db *d, uint64_t rows)
 	if (rows > from)
 		printf("%" PRIu64 " messages in %.0f s: %.0f/s\n", rows - from, (double)(clock_mono() - begun) / 1e6,
 		    (double)(rows - from) * 1e6 / (double)(clock_mono() - begun));
+	return at;
 }
 
 /* ---- questions ---- */
@@ -280,6 +282,7 @@ main(int argc, char **argv)
 	struct keyring *ring;
 	struct stat st;
 	struct db *d;
+	uint64_t rows;
 	unsigned n;
 	bool made;
 
@@ -296,9 +299,10 @@ main(int argc, char **argv)
 	d = db_open(argv[1], &err);
 	need(d ? 0 : -1, argv[1]);
 	db_use_keys(d, ring);
-	fill(d, strtoull(argv[2], NULL, 10));
+	rows = fill(d, strtoull(argv[2], NULL, 10));
 	stat(argv[1], &st);
-	printf("%.1f GB, %.0f bytes a message\n", (double)st.st_size / 1e9, (double)st.st_size / strtod(argv[2], NULL));
+	printf("%" PRIu64 " messages, %.1f GB, %.0f bytes each\n", rows, (double)st.st_size / 1e9,
+	    (double)st.st_size / (double)(rows ? rows : 1));
 	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++)
 		ask(d, asks[i].name, asks[i].make, n, NULL);
 	ask(d, "a word, one domain's administrator", q_word, n, &admin);
