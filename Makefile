@@ -283,6 +283,8 @@ install: all
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
 	install -d $(DESTDIR)$(PREFIX)/share/postern
+	install -D -m 644 etc/grafana/postern.json $(DESTDIR)$(PREFIX)/share/postern/grafana/postern.json
+	install -D -m 644 etc/prometheus/postern.rules.yaml $(DESTDIR)$(PREFIX)/share/postern/prometheus/postern.rules.yaml
 	install -d $(DESTDIR)$(PREFIX)/share/postern/templates
 	install -m 644 etc/templates/*.txt $(DESTDIR)$(PREFIX)/share/postern/templates/
 	install -m 644 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json \

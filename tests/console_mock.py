@@ -93,8 +93,9 @@ def site(name, n, **more):
 
 
 def incident(n, state="open"):
-    return {"v": 1, "iid": str(n), "id": ident(n), "kid": str(n), "rules": ["cards-outside", SCRIPT][:1 + n % 2], "state": state, "time": NOW - n * 60 * MINUTE,
-            "sender": sender(n), "recipients": ["x@webmail.example"], "subject": HOSTILE[n % len(HOSTILE)], "outcome": "hold", "resolution": None, "note": None}
+    return {"v": 1, "id": str(n), "message": ident(n), "kid": str(n), "rule": "cards-outside", "rules": ["cards-outside", SCRIPT][:1 + n % 2], "state": state, "time": NOW - n * 60 * MINUTE,
+            "sender": sender(n), "recipients": ["x@webmail.example"], "subject": HOSTILE[n % len(HOSTILE)], "outcome": "hold", "resolution": None, "note": None, "by": None, "kept": True,
+            "findings": [{"detector": "payment-card", "confidence": "high", "part": "2", "where": "attachment", "name": TURNED, "count": 2, "masked": ["•••• •••• •••• 1111", SCRIPT]}]}
 
 
 def rule(n):
@@ -248,7 +249,7 @@ class Mock:
         return self.sessions[key], key
 
     # -- answers -------------------------------------------------------------------
-    def page(self, items, query, size=20):
+    def page(self, items, query, size=8):
         if self.empty:
             items = []
         start = int(query.get("before") or 0)
@@ -322,12 +323,11 @@ class Mock:
             return self.page([incident(n, query.get("state", "open")) for n in range(1, 4)], query)
         m = re.fullmatch(r"/incidents/(\d+)(/\w+)?", path)
         if m and m[2] == "/reveal":
-            return {"v": 1, "iid": m[1], "evidence": {"findings": [{"detector": "payment-card", "part": "2", "values": ["4111 1111 1111 1111", SCRIPT]}]}}
+            return {"v": 1, "id": m[1], "findings": [{"detector": "payment-card", "part": "2", "values": ["4111 1111 1111 1111", SCRIPT]}]}
         if m and m[2] == "/close":
             return {**incident(int(m[1]), "closed")}
         if m:
-            return {**incident(int(m[1])), "kept": True, "findings": [{"detector": "payment-card", "confidence": "high", "part": "2", "where": "attachment", "name": TURNED, "count": 2,
-                                                                       "masked": ["•••• •••• •••• 1111", SCRIPT]}]}
+            return incident(int(m[1]))
         if path == "/policy":
             return {"v": 1, "hash": self.hash, "rules": [] if self.empty else [rule(n) for n in range(9)]}
         if path == "/policy/files":

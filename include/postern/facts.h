@@ -67,6 +67,25 @@ struct memberships {
 /* NULL for AUTH_UNKNOWN: nobody has checked. */
 const char *auth_result_name(enum auth_result r);
 
+/* Whose list of senders it is, and which: of the administrators, of a domain, of one recipient. */
+enum list_scope { LIST_ALL, LIST_DOMAIN, LIST_USER, LIST_SCOPES };
+enum list_side { LIST_ALLOW, LIST_BLOCK, LIST_SIDES };
+enum list_by { LIST_BY_SENDER, LIST_BY_FROM, LIST_BY_CLIENT, LIST_BYS };	/* what of it was found there */
+extern const char *const list_scope_names[];	/* "all", "domain", "user", NULL */
+extern const char *const list_side_names[];	/* "allow", "block", NULL */
+extern const char *const list_by_names[];	/* "sender", "header_from", "client", NULL */
+#define LISTED_BIT(scope, side) (1u << ((unsigned)(scope) * LIST_SIDES + (unsigned)(side)))
+#define LISTED_MASKS (1u << (LIST_SCOPES * LIST_SIDES))
+#define LISTINGS_PER_RECIPIENT (LIST_SCOPES * LIST_SIDES)
+#define LISTING_EVERYONE UINT16_MAX
+struct listed {		/* an entry of a list that speaks of this message */
+	uint16_t recipient;	/* index in the envelope, or LISTING_EVERYONE */
+	uint8_t scope, side, by;
+	bool counts;		/* false: it allows somebody whom nothing proves to be him */
+	uint64_t number;
+	struct span owner, what, reason;
+};
+
 /* Who rates mail as spam. NONE in facts: whoever said it, it counts. */
 enum spam_source { SPAM_SOURCE_NONE, SPAM_SOURCE_BUILT_IN, SPAM_SOURCE_RSPAMD, SPAM_SOURCE_SPAMD,
 	SPAM_SOURCE_HEADER, SPAM_SOURCES };
@@ -105,6 +124,9 @@ struct facts {
 				 * classes; empty: the policy's `classes` tell it from the score */
 	bool reputation_known;
 	uint8_t reputation;	/* of the client: 0 the worst, 100 the best */
+	bool lists_known;	/* the lists of senders were looked into */
+	const struct listed *listings;
+	size_t nlistings;
 	bool bayes_known;	/* the classifier (bayes.h) has learnt enough to be asked */
 	uint8_t bayes;		/* per cent, rounded down: 0 ham, 100 spam */
 	const struct bayes_told *bayes_told;	/* why, for people; the strongest first */

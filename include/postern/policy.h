@@ -134,6 +134,8 @@ const char *policy_spam_class(const struct policy *p, const struct facts *f);
 /* Facts as people write them, for tests and `explain --facts`: a map such as
  * {spf: fail, dnsbl: [list.example], spam: {score: 7.5, symbols: [BULK]}}. What is written is
  * set in f; false with errors in d. Texts live in d's arena. */
+/* Entries of lists (`lists:`) that name a recipient are only for him: once the envelope is known. */
+void listings_resolve(struct facts *f, const struct envelope *env);
 bool policy_facts_read(const char *name, struct span yaml, struct diags *d, struct facts *f);
 /* "2026-11-22", "2026-11-22 14:30" (UTC) to microseconds; false when it is none. */
 bool policy_moment_parse(struct span text, int64_t *us);

@@ -210,11 +210,73 @@ word_parse(struct span s, size_t at, struct word *w, bool *closed)
 	return true;
 }
 
+/* Where the bytes of joined words stand: asked for rising places only. */
+#define PIECES_MAX 64		/* words of one run; and … */
+#define FINE_MAX 4096		/* … bytes of text: what is longer is one place, its beginning */
+
+struct pieces {
+	struct piece {
+		size_t byte, src, n;	/* its first byte, its text in the source, and how long that is */
+		char encoding;
+	} v[PIECES_MAX];
+	size_t n, at;
+	size_t byte, src;	/* of a word in Q: read so far */
+};
+
+static void
+pieces_add(struct pieces *p, const struct word *w, struct span s, size_t byte)
+{
+	if (p->n < PIECES_MAX)
+		p->v[p->n] = (struct piece){ byte, (size_t)(w->text.p - s.p), w->text.n, w->encoding };
+	p->n++;
+}
+
+/* In base64 three bytes are four letters; in Q a byte is one, or three. */
+static size_t
+piece_origin(struct pieces *p, struct span s, size_t byte)
+{
+	const struct piece *k;
+	size_t off;
+
+	while (p->at + 1 < p->n && p->v[p->at + 1].byte <= byte) {
+		p->at++;
+		p->byte = p->src = 0;
+	}
+	k = &p->v[p->at];
+	off = byte - k->byte;
+	if (k->encoding == 'b') {
+		off = off / 3 * 4 + off % 3;
+	} else {
+		while (p->byte < off && p->src < k->n) {
+			p->src += s.p[k->src + p->src] == '=' ? 3 : 1;
+			p->byte++;
+		}
+		off = p->src;
+	}
+	return k->src + (off < k->n ? off : k->n ? k->n - 1 : 0);
+}
+
+/* The words' text, each character from its letters. */
+static void
+words_map(struct textmake *t, struct span s, size_t at, const struct text *utf8, struct pieces *p)
+{
+	if (p->n > PIECES_MAX || utf8->s.n > FINE_MAX) {
+		textmap_point(&t->map, t->n, at);
+		return;
+	}
+	for (size_t i = 0; i < utf8->s.n; i++)
+		if (i == 0)
+			textmap_point(&t->map, t->n, at);
+		else if (((unsigned char)utf8->s.p[i] & 0xc0) != 0x80)
+			textmap_point(&t->map, t->n + i, piece_origin(p, s, offmap_origin(&utf8->map, i)));
+}
+
 uint32_t
 words_decode(struct arena *a, const struct text *in, bool want_map, struct text *out)
 {
 	struct span s = in->s;
 	struct textmake t;
+	struct pieces pieces;
 	uint32_t defects = 0;
 	bool closed = true;
 	size_t i = 0;
@@ -225,7 +287,7 @@ words_decode(struct arena *a, const struct text *in, bool want_map, struct text 
 		const char *q = memmem(s.p + i, s.n - i, "=?", 2);
 		size_t at = q ? (size_t)(q - s.p) : s.n, n = 0, next;
 		struct word w, more;
-		struct text joined = { 0 }, utf8;
+		struct text joined = { 0 }, utf8 = { 0 };
 
 		textmake_copy(&t, i, at - i);
 		if (q == NULL)
@@ -239,7 +301,9 @@ words_decode(struct arena *a, const struct text *in, bool want_map, struct text 
 		if (bytes == NULL)
 			bytes = arena_alloc(a, s.n);
 		more = w;
+		pieces.n = pieces.at = pieces.byte = pieces.src = 0;
 		for (;;) {
+			pieces_add(&pieces, &more, s, n);
 			n += more.encoding == 'b' ? decode_base64(more.text, bytes + n, NULL) :
 			    decode_q(more.text, bytes + n);
 			for (next = more.end; next < s.n && ascii_is_wsp(s.p[next]); next++)
@@ -258,9 +322,9 @@ words_decode(struct arena *a, const struct text *in, bool want_map, struct text 
 			}
 		}
 		joined.s = span_make(bytes, n);
-		defects |= charset_decode(a, w.charset, &joined, false, &utf8);
+		defects |= charset_decode(a, w.charset, &joined, want_map && n <= FINE_MAX, &utf8);
 		textmake_room(&t, utf8.s.n);
-		textmap_point(&t.map, t.n, at);
+		words_map(&t, s, at, &utf8, &pieces);
 		if (utf8.s.n) {
 			memcpy(t.p + t.n, utf8.s.p, utf8.s.n);
 			t.n += utf8.s.n;

@@ -451,8 +451,18 @@ atom_ask(struct eval *e, const struct atom *a)
 	case ATOM_REPUTATION:
 	case ATOM_BAYES:
 		return fact_ask(e, a);
+	case ATOM_LISTED:
+		break;		/* eval_atom's */
 	}
 	return false;
+}
+
+/* Of the recipient in hand, so it is not kept. What is not known holds neither way. */
+static bool
+listed_ask(const struct eval *e, const struct atom *a)
+{
+	return e->facts->lists_known && e->to &&
+	    ((e->to[LISTED_WORD(e)] & a->listed) != 0) != a->negate;
 }
 
 static bool
@@ -464,6 +474,8 @@ eval_atom(struct eval *e, uint32_t index)
 
 	if (!eval_spend(e, address ? a->address.n + 1 : 1))
 		return false;
+	if (a->kind == ATOM_LISTED)
+		return listed_ask(e, a);
 	if (!(address && a->address.who == WHO_TO) && e->recorded &&
 	    recorded_atom(e, index, &known))
 		return known;
@@ -641,6 +653,8 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_REPUTATION:
 	case ATOM_BAYES:
 		return fact_why(e, a);
+	case ATOM_LISTED:
+		return listed_why(e, a);
 	default:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": does not hold", SPAN_ARG(a->key)));
 	}

@@ -239,20 +239,26 @@ who_cleans(const struct rule *const *rules, size_t nrules)
 	return NULL;
 }
 
-/* The subject without the words of an override, and with the prefix. */
-static void
-clean_subject(struct edits *x, const struct header *h, struct span token, struct span text,
-    struct span who)
+/* The value without the words of an override. */
+static struct span
+without(struct arena *a, struct span value, struct span token)
 {
-	struct arena *a = x->e->arena;
-	struct span before = span_trim(span_make(h->value.p, (size_t)(token.p - h->value.p)));
-	struct span after = span_trim(span_from(h->value, (size_t)(token.p - h->value.p) + token.n));
-	struct span value = after.n ? text_join(a, before, " ", after) : before;
+	struct span before = span_trim(span_make(value.p, (size_t)(token.p - value.p)));
+	struct span after = span_trim(span_from(value, (size_t)(token.p - value.p) + token.n));
 
-	if (text.n)
-		value = value.n ? text_join(a, text, " ", value) : text;
-	edit_push(x, (struct edit){ .offset = h->offset, .size = h->size, .rule = who,
-	    .with = edit_field(x, SPAN_LIT("Subject"), value), .action = "override" });
+	return after.n ? text_join(a, before, " ", after) : before;
+}
+
+/* The subject written anew, with the prefix on top. */
+static void
+new_subject(struct edits *x, const struct header *h, struct span value, struct span prefix, struct edit like)
+{
+	if (prefix.n)
+		value = value.n ? text_join(x->e->arena, prefix, " ", value) : prefix;
+	like.offset = h->offset;
+	like.size = h->size;
+	like.with = edit_field(x, SPAN_LIT("Subject"), value);
+	edit_push(x, like);
 }
 
 static void
@@ -260,7 +266,9 @@ edit_one(struct edits *x, const struct header *h, const struct rule *const *rule
     bool prefix)
 {
 	const struct rule *r = who_removes(h, rules, nrules), *clean = who_cleans(rules, nrules);
-	struct span who = { 0 }, text = { 0 }, token, reason;
+	struct span who = { 0 }, text = { 0 }, value = h->value, redacts = { 0 }, token, reason;
+	struct arena *a = x->e->arena;
+	bool black, cleaned;
 
 	if (!r && clean && span_is_nocase(h->name, OVERRIDE_HEADER))
 		r = clean;
@@ -273,9 +281,17 @@ edit_one(struct edits *x, const struct header *h, const struct rule *const *rule
 		return;
 	if (prefix)
 		text = prefix_for(x, rules, nrules, h->value, &who);
-	if (clean && override_find(h->value, &token, &reason))
-		clean_subject(x, h, token, text, text_join(x->e->arena, clean->id,
-		    who.n ? "," : "", who));
+	black = subject_blackened(x, h, rules, nrules, &value, &redacts);
+	cleaned = clean && override_find(value, &token, &reason);
+	if (cleaned) {
+		value = without(a, value, token);
+		who = text_join(a, clean->id, who.n ? "," : "", who);
+	}
+	if (black)
+		new_subject(x, h, value, text, (struct edit){ .rule = text_join(a, redacts,
+		    who.n ? "," : "", who), .action = "redact", .opaque = true });
+	else if (cleaned)
+		new_subject(x, h, value, text, (struct edit){ .rule = who, .action = "override" });
 	else if (text.n)
 		prefix_header(x, h, text, who);
 }

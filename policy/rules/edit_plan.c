@@ -149,6 +149,8 @@ text_refused(struct arena *a, const struct anatomy *an, size_t i)
 		return why;
 	if (p->unpacked)
 		return "lies within a file";
+	if (p->text.s.p && part_type_class(p->type) == CLASS_DOCUMENT)
+		return "a document cannot be blackened";
 	if (p->text.s.p == NULL || !is_text(p->type))
 		return "no text part";
 	if (p->reading)
@@ -176,7 +178,7 @@ struct planner {
 	struct eval *e;
 	const struct rule *r;
 	struct edit_plan *plan;
-	size_t cap_strips, cap_redactions, cap_refused;
+	size_t cap_strips, cap_redactions, cap_subjects, cap_refused;
 };
 
 #define GROW(pl, v, n, cap) do { \
@@ -245,6 +247,22 @@ plan_strip(struct planner *pl)
 /* --- redact ---------------------------------------------------------------------------------------- */
 
 static void
+redact_subject(struct planner *pl, const struct surface *s, const struct match *m)
+{
+	struct edit_plan *p = pl->plan;
+	struct subject_redaction one = { .with = pl->r->then.redact->evidence ? m->masked :
+		pl->r->then.redact->with };
+	const char *why = subject_redaction(pl->e->an, s, m->place, &one);
+
+	if (why) {
+		refuse(pl, pl->e->an->parts[s->part].number, "redact", why);
+		return;
+	}
+	GROW(pl, p->subjects, p->nsubjects, pl->cap_subjects);
+	p->subjects[p->nsubjects++] = one;
+}
+
+static void
 redact_match(struct planner *pl, const struct match *m)
 {
 	const struct anatomy *an = pl->e->an;
@@ -253,9 +271,11 @@ redact_match(struct planner *pl, const struct match *m)
 	struct edit_plan *p = pl->plan;
 
 	if (s->text != &part->text && s->text != &part->hidden) {
-		refuse(pl, part->number, "redact", s->origin.n ? "stands apart from the text" :
-		    s->where == WHERE_SUBJECT || s->where == WHERE_HEADER ?
-		    "stands in a header field" : "no text part");
+		if (s->where == WHERE_SUBJECT || s->where == WHERE_HEADER)
+			redact_subject(pl, s, m);
+		else
+			refuse(pl, part->number, "redact", s->origin.n ? "stands apart from the text" :
+			    "no text part");
 		return;
 	}
 	if (pl->asked != s->part) {

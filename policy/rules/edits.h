@@ -25,6 +25,14 @@ struct redaction {
 	struct span rule;
 };
 
+/* In a subject of the message itself: edit_subject.c. */
+struct subject_redaction {
+	const struct header *header;
+	const struct text *text;	/* the value as people read it */
+	uint32_t from, to;		/* bytes of that */
+	struct span with;		/* as above */
+};
+
 enum append_how { APPEND_TEXT, APPEND_HTML, APPEND_PART /* before the part */ };
 struct append {
 	uint16_t part;
@@ -39,6 +47,8 @@ struct edit_plan {
 	size_t nstrips;
 	struct redaction *redactions;
 	size_t nredactions;
+	struct subject_redaction *subjects;
+	size_t nsubjects;
 	struct append *appends;
 	size_t nappends;
 	struct refused_edit *refused;
@@ -71,6 +81,13 @@ struct span edit_field(struct edits *x, struct span name, struct span value);
 void edit_headers(struct edits *x, const struct rule *const *rules, size_t nrules, size_t *top);
 /* Does the root have a field of that name? */
 bool root_has(const struct anatomy *an, const char *name);
+
+/* Why a match in a header field cannot be blackened; NULL: *out is filled but for `with`. */
+const char *subject_redaction(const struct anatomy *an, const struct surface *s, struct place place,
+    struct subject_redaction *out);
+/* The value of that field without what these rules blacken; false: nothing of it. */
+bool subject_blackened(struct edits *x, const struct header *h, const struct rule *const *rules,
+    size_t nrules, struct span *value, struct span *who);
 
 /* --- texts of a part ------------------------------------------------------------------ */
 

@@ -61,6 +61,8 @@ wake_facts(struct judge *j)
 		wake(p, flags + SIGNAL_SPAM, j->base);
 	if (f->reputation_known)
 		wake(p, flags + SIGNAL_REPUTATION, j->base);
+	if (f->lists_known && f->nlistings)
+		wake(p, flags + SIGNAL_LISTED, j->base);
 	if (f->bayes_known)
 		wake(p, flags + SIGNAL_BAYES, j->base);
 }
@@ -454,6 +456,7 @@ classify(struct judge *j, struct class *classes, uint32_t *of)
 		size_t at;
 
 		eval_sets(&j->e, env->recipients[i].address, i + 1, bits);
+		bits[LISTED_WORD(&j->e)] = listed_mask(j->e.facts, i);
 		at = env->nrecipients == 1 ? 0 :
 		    (size_t)siphash(key, bits, words * sizeof(*bits)) & (cap - 1);
 		while (slots[at] && memcmp(classes[slots[at] - 1].bits, bits,

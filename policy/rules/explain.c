@@ -361,6 +361,33 @@ put_rating(struct json *j, const struct facts *f)
 	json_end_object(j);
 }
 
+/* The entries of the lists of senders that speak of it, those too that do not count. */
+static void
+put_listings(struct json *j, const struct facts *f)
+{
+	json_key(j, "lists");
+	if (!f->lists_known) {
+		json_null(j);
+		return;
+	}
+	json_array(j);
+	for (size_t i = 0; i < f->nlistings && i < IDENTITY_LIST_MAX; i++) {
+		const struct listed *l = &f->listings[i];
+
+		json_object(j);
+		json_kuint(j, "number", l->number);
+		json_kcstr(j, "scope", list_scope_names[l->scope]);
+		json_kstr(j, "owner", l->owner);
+		json_kcstr(j, "list", list_side_names[l->side]);
+		json_kstr(j, "what", l->what);
+		json_kcstr(j, "by", list_by_names[l->by]);
+		json_kbool(j, "counts", l->counts);
+		json_kstr(j, "reason", l->reason);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
 static void
 put_bayes(struct json *j, const struct facts *f)
 {
@@ -390,7 +417,7 @@ facts_identity(const struct facts *f, struct json *j)
 	static const char *const asks[DMARC_ASKS_COUNT] = { "none", "quarantine", "reject" };
 
 	if (!f->spf && !f->dkim && !f->dmarc && !f->arc && !f->dnsbl_known && !f->listed_known &&
-	    !f->spam_known && !f->reputation_known && !f->bayes_known && !f->bounce) {
+	    !f->spam_known && !f->reputation_known && !f->bayes_known && !f->bounce && !f->lists_known) {
 		json_null(j);
 		return;
 	}
@@ -410,6 +437,7 @@ facts_identity(const struct facts *f, struct json *j)
 	put_bayes(j, f);
 	put_known(j, "links", f->listed_known, f->listed_hosts, f->nlisted_hosts);
 	put_rating(j, f);
+	put_listings(j, f);
 	json_end_object(j);
 }
 

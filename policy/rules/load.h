@@ -60,6 +60,7 @@ struct rule_src {
 struct exception_src {
 	struct exception ex;
 	struct conf_node *node, *rules, *tags, *until;
+	bool pack;		/* of a pack: a tag that no rule has is no mistake */
 };
 
 struct check_src {
@@ -97,7 +98,7 @@ enum section {
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
 	SECTION_TAG, SECTION_PROFILE, SECTION_CHECK, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
 	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
-	SECTION_TEST, SECTION_FACTS, SECTION_FACT_SPAM, SECTION_MESSAGE, SECTION_FILE,
+	SECTION_TEST, SECTION_FACTS, SECTION_FACT_SPAM, SECTION_LISTED, SECTION_FACT_LISTING, SECTION_MESSAGE, SECTION_FILE,
 	SECTION_EXPECT, SECTION_COUNT
 };
 enum key_type {
@@ -214,6 +215,11 @@ struct test_src {
 	struct facts facts;
 	struct conf_node *message, *as_if, *groups, *expect;
 };
+struct listing_src {		/* an entry of a list of senders, in the facts of a test */
+	int scope, side;
+	struct span to, what;
+	bool counts;
+};
 struct message_src {
 	struct conf_node *subject, *body, *html, *headers, *attachments, *eml, *same_as;
 };
@@ -326,6 +332,7 @@ key_fn schedules_read, cond_schedule, test_now;
 /* load_facts.c */
 extern const char *const spam_names[];
 key_fn cond_arc, cond_dmarc_policy, fact_arc, fact_dmarc_policy;
+key_fn cond_listed, listed_scope, listed_side, fact_lists;
 key_fn cond_bounce, fact_bounce;
 key_fn cond_spf, cond_dkim, cond_dmarc, cond_dnsbl, cond_spam, cond_reputation, cond_bayes;
 key_fn fact_spf, fact_dkim, fact_dmarc, fact_dnsbl, fact_spam, fact_reputation, fact_bayes, fact_score,

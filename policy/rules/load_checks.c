@@ -26,6 +26,11 @@ asks_more_than_the_message(struct load *ld, const struct conf_node *n, const str
 			    "`to_all`, or a rule",
 			    "a check is asked once for the message: `to` is about each recipient");
 			return true;
+		} else if (a->kind == ATOM_LISTED) {
+			diag_at(ld->d, DIAG_ERROR, conf_get(n, "listed") ? conf_get(n, "listed") : n,
+			    "a rule, or an exception", "a check is asked once for the message: "
+			    "`listed` is about each recipient");
+			return true;
 		} else if (a->kind == ATOM_SPAM) {
 			diag_at(ld->d, DIAG_ERROR, conf_get(n, "spam") ? conf_get(n, "spam") : n,
 			    NULL, "`spam` is what the checks say together: no check can ask for it");

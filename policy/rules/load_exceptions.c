@@ -33,7 +33,10 @@ exceptions_read(struct load *ld, struct conf_node *n, void *obj)
 			diag_at(ld->d, DIAG_ERROR, c, NULL, "an exception needs an `id`");
 		if (!src->rules && !src->tags)
 			diag_at(ld->d, DIAG_ERROR, c, NULL, "an exception needs `rules` or `tags`");
-		if (!src->until) {
+		/* A pack's stand as long as the pack is used: what they let through has dates of its own. */
+		if (!src->until && ld->pack.n) {
+			src->pack = true;
+		} else if (!src->until) {
 			diag_at(ld->d, DIAG_ERROR, c, "as in until: 2027-12-31",
 			    "an exception needs `until`: the last day on which it holds");
 		} else if (read_date(ld, src->until, &src->ex.until)) {
@@ -44,6 +47,8 @@ exceptions_read(struct load *ld, struct conf_node *n, void *obj)
 				    "exception `" SPAN_FMT "` has expired: it has no effect",
 				    SPAN_ARG(src->ex.id));
 		}
+		if (src->ex.id.n && ld->pack.n && pendings_get(&ld->exceptions, src->ex.id))
+			continue;	/* the policy's own takes its place */
 		if (src->ex.id.n)
 			pendings_add(ld, &ld->exceptions, "exception", src->ex.id, conf_get(c, "id"), src);
 	}
@@ -91,7 +96,7 @@ exception_resolve(struct load *ld, struct exception_src *x, uint32_t e)
 						any = true;
 					}
 			}
-			if (!any)
+			if (!any && !x->pack)
 				diag_at(ld->d, DIAG_ERROR, at, NULL, "no rule has the tag `" SPAN_FMT "`",
 				    SPAN_ARG(tags.v[i]));
 		}

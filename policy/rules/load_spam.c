@@ -427,6 +427,7 @@ forged_rule(struct load *ld, const struct conf_node *n)
 			conds_push(ld, &c, header_present_cond(ld, name));
 		}
 	src = rule_new(ld, n, SPAN_LIT("spam/forged"), "forged spam tags");
+	src->rule.tags.n = 0;	/* whoever is spared being rated may not rate himself */
 	if (count > 1) {
 		struct cond *one = arena_array(ld->a, 1, sizeof(*one));
 

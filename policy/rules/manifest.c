@@ -65,6 +65,7 @@ atom_is_text(const struct atom *a)
 	case ATOM_DNSBL:
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
+	case ATOM_LISTED:
 	case ATOM_BAYES:
 		return false;
 	}

@@ -31,7 +31,8 @@ static const char base_text[] =
 /* RFC 7489, 6.6.4 and 10.3: the wish is the domain owner's, to grant it is ours. What the DNS does not
  * tell now may be told later, and a forger must not profit from its silence. */
 static const char inbound_text[] =
-    "# postern/inbound: forged mail is treated as the domain it claims to come from asks (DMARC).\n"
+    "# postern/inbound: forged mail is treated as the domain it claims to come from asks (DMARC),\n"
+    "# and lists of senders have the order of docs/LISTS.md.\n"
     "version: 1\n"
     "rules:\n"
     "  - id: dmarc-reject\n"
@@ -60,7 +61,35 @@ static const char inbound_text[] =
     "    when: {bounce: [untagged, forged, expired]}\n"
     "    # a reader's receipt comes to the address in the header, which has no tag (RFC 8098, 3)\n"
     "    unless: {header: {Content-Type: {pattern: '(?i)disposition-notification'}}}\n"
-    "    then: {reject: \"5.7.1 nothing was sent from this address that could bounce\"}\n";
+    "    then: {reject: \"5.7.1 nothing was sent from this address that could bounce\"}\n"
+    /* docs/LISTS.md, the table: who stands above comes first, and of one owner the block */
+    "  - id: lists-block\n"
+    "    title: {en: The administrators block this sender, fr: Expéditeur bloqué par les administrateurs}\n"
+    "    direction: inbound\n"
+    "    severity: critical\n"
+    "    tags: [lists]\n"
+    "    when: {listed: {scope: all, list: block}}\n"
+    "    then: {reject: \"5.7.1 the sender is blocked here\"}\n"
+    "  - id: lists-domain-block\n"
+    "    title: {en: The domain blocks this sender, fr: Expéditeur bloqué par le domaine}\n"
+    "    direction: inbound\n"
+    "    severity: high\n"
+    "    tags: [lists]\n"
+    "    when: {listed: {scope: domain, list: block}}\n"
+    "    unless: {listed: {scope: all, list: allow}}\n"
+    "    then: {reject: \"5.7.1 the sender is blocked here\"}\n"
+    "  - id: lists-user-block\n"
+    "    title: {en: The recipient blocks this sender, fr: Expéditeur bloqué par le destinataire}\n"
+    "    direction: inbound\n"
+    "    tags: [lists]\n"
+    "    when: {listed: {scope: user, list: block}}\n"
+    "    unless: {listed: {scope: [all, domain], list: allow}}\n"
+    "    then: {quarantine: blocked}\n"
+    "exceptions:\n"
+    "  - id: lists-allow\n"
+    "    tags: [spam, marketing, reputation]\n"
+    "    when: {listed: {list: allow}}\n"
+    "    reason: an allow list speaks for the sender, and the sender is proved\n";
 
 static const char empty_text[] = "version: 1\n";
 

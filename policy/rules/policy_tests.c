@@ -537,6 +537,7 @@ test_run(struct run *r, struct conf_node *n)
 	else
 		anatomy_build(r->a, raw, NULL, &an);
 	facts.members = members;
+	listings_resolve(&facts, &env);
 	if (t.virus.n) {
 		enum av_kind kind;
 

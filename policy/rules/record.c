@@ -439,6 +439,35 @@ put_actions(struct buf *record, const struct eval *e, const struct verdict *v)
 	buf_release(&b);
 }
 
+/* Which entries of lists spoke of it. Without the extension nobody looked. The texts are for people: what
+ * is too large goes without. */
+static void
+put_lists(struct buf *record, const struct facts *f, enum depth depth)
+{
+	const struct span none = { 0 };
+	struct buf b;
+
+	if (!f->lists_known)
+		return;
+	buf_init(&b, RECORD_BYTES_MAX);
+	wire_put(&b, f->nlistings);
+	for (size_t i = 0; i < f->nlistings; i++) {
+		const struct listed *l = &f->listings[i];
+
+		wire_put(&b, l->recipient);
+		wire_put(&b, (uint64_t)l->scope | (uint64_t)l->side << 2 | (uint64_t)l->by << 4 |
+		    (uint64_t)l->counts << 6);
+		wire_put(&b, l->number);
+		wire_put_span(&b, depth == WHOLE ? l->owner : none);
+		wire_put_span(&b, depth == WHOLE ? l->what : none);
+		wire_put_span(&b, depth == WHOLE ? l->reason : none);
+	}
+	record->failed |= buf_failed(&b);	/* it would not fit either */
+	wire_put(record, EXTENSION_LISTS);
+	wire_put_span(record, buf_data(&b));
+	buf_release(&b);
+}
+
 /* --- the whole ------------------------------------------------------------------------------------- */
 
 static struct span
@@ -472,6 +501,7 @@ put_record(const struct eval *e, const struct verdict *v, const struct span *rea
 			put_actions(&b, e, v);
 			put_grades(&b, e);
 		}
+		put_lists(&b, e->given, depth);
 		if (!buf_failed(&b)) {
 			out = arena_span(a, buf_data(&b));
 			break;

@@ -302,6 +302,35 @@ get_found(struct wire *w, struct record *r)
 	w->at += f.w.at;
 }
 
+static bool
+get_lists(struct wire *w, struct arena *a, struct facts *f)
+{
+	size_t n = wire_get_count(w, RECORD_BYTES_MAX);
+	struct listed *v = arena_array(a, n + 1, sizeof(*v));
+
+	for (size_t i = 0; i < n && !w->bad; i++) {
+		uint64_t packed;
+
+		v[i].recipient = (uint16_t)wire_get_max(w, UINT16_MAX);
+		packed = wire_get_max(w, 127);
+		v[i].scope = packed & 3;
+		v[i].side = packed >> 2 & 3;
+		v[i].by = packed >> 4 & 3;
+		v[i].counts = packed >> 6;
+		v[i].number = wire_get(w);
+		v[i].owner = wire_get_span(w);
+		v[i].what = wire_get_span(w);
+		v[i].reason = wire_get_span(w);
+		w->bad |= v[i].scope >= LIST_SCOPES || v[i].side >= LIST_SIDES || v[i].by >= LIST_BYS;
+	}
+	if (w->bad)
+		return false;
+	f->lists_known = true;
+	f->listings = v;
+	f->nlistings = n;
+	return true;
+}
+
 static void
 get_extensions(struct wire *w, struct arena *a, struct record *r)
 {
@@ -325,6 +354,10 @@ get_extensions(struct wire *w, struct arena *a, struct record *r)
 			while (record_next_grade(&g, &one))
 				;
 			w->bad |= g.w.bad || g.left > 0;
+			continue;
+		}
+		if (tag == EXTENSION_LISTS) {
+			w->bad |= !get_lists(&body, a, &r->facts);
 			continue;
 		}
 		if (tag != EXTENSION_LIMIT)	/* of a newer version: it may stay unread */

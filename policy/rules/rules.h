@@ -83,7 +83,7 @@ enum atom_kind {
 	ATOM_ADDRESS, ATOM_CLIENT, ATOM_USER, ATOM_TLS, ATOM_LISTENER, ATOM_DIRECTION,
 	ATOM_RANGE, ATOM_TEXT, ATOM_HEADER, ATOM_FINDS, ATOM_FILE, ATOM_VIRUS,
 	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT, ATOM_SCHEDULE, ATOM_AUTH, ATOM_DNSBL,
-	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL
+	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL, ATOM_LISTED
 };
 enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC,
 	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */,
@@ -194,6 +194,7 @@ struct atom {
 		struct { enum auth_fact fact; unsigned results; } auth;	/* 1 << AUTH_… */
 		struct { unsigned classes; struct spans symbols; } spam;	/* 1 << SPAM_… */
 		struct range reputation;	/* and ATOM_BAYES */
+		unsigned listed;	/* LISTED_BIT, or-ed */
 	};
 };
 
@@ -317,7 +318,7 @@ struct rule {
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
 	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_ARC, SIGNAL_DNSBL, SIGNAL_SPAM,
-	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_FLAGS };
+	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_LISTED, SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
@@ -457,6 +458,14 @@ int span_order(const void *a, const void *b);
 bool fact_known(const struct atom *a, const struct facts *f);
 bool fact_ask(const struct eval *e, const struct atom *a);	/* before `negate` */
 struct span fact_why(struct eval *e, const struct atom *a);
+
+/* --- lists_of_senders.c: the entries that speak of a recipient ---------------------------- */
+
+/* LISTED_BIT of those that count, for recipient i of the envelope. */
+unsigned listed_mask(const struct facts *f, size_t i);
+/* Where a class of recipients keeps it: the last word of its sets, which no set reaches. */
+#define LISTED_WORD(e) ((e)->words - 1)
+struct span listed_why(struct eval *e, const struct atom *a);
 
 /* --- urls.c ------------------------------------------------------------------------- */
 

@@ -58,6 +58,8 @@ static const struct {
 	{ SECTION_WHEN, "dmarc_policy", "$turned" }, { SECTION_WHEN, "arc", "$turned" },
 	{ SECTION_WHEN, "bounce", "$turned" },
 	{ SECTION_WHEN, "dnsbl", "b/$turned" }, { SECTION_WHEN, "spam", "$turned" },
+	{ SECTION_WHEN, "listed", "@LISTED" }, { SECTION_LISTED, "scope", "T" },
+	{ SECTION_LISTED, "list", "T" }, { SECTION_FACTS, "lists", "[@FACT_LISTING]" },
 	{ SECTION_WHEN, "bayes", "@RANGE" },
 	{ SECTION_WHEN, "reputation", "@RANGE" }, { SECTION_WHEN, "schedule", "$turned" },
 	{ SECTION_WHEN, "url", "@URL" }, { SECTION_URL, "host", "$turned" },
@@ -157,7 +159,7 @@ static const char *const definition_names[SECTION_COUNT] = {
 	S(RANGE), S(TEXT), S(HEADER_TEXT), S(VIRUS), S(FINDS), S(ATTACHMENT), S(URL), S(THEN), S(HOLD),
 	S(EXCEPTION), S(SCHEDULE), S(SPAM), S(CLASSES), S(TAGGING), S(TAG), S(PROFILE), S(CHECK), S(STRIP),
 	S(REDACT), S(APPEND), S(OVERRIDE), S(LIMIT), S(LIMIT_THEN), S(LIMIT_EXEMPT), S(TESTS),
-	S(TEST), S(FACTS), S(FACT_SPAM), S(MESSAGE), S(FILE), S(EXPECT),
+	S(TEST), S(FACTS), S(FACT_SPAM), S(LISTED), S(FACT_LISTING), S(MESSAGE), S(FILE), S(EXPECT),
 #undef S
 };
 

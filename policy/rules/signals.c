@@ -81,6 +81,10 @@ atom_wake(struct load *ld, const struct atom *a, struct wake *w)
 		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_REPUTATION);
 		w->rank = 7;
 		break;
+	case ATOM_LISTED:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_LISTED);
+		w->rank = 2;
+		break;
 	case ATOM_BAYES:
 		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_BAYES);
 		w->rank = 7;

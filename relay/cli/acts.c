@@ -57,17 +57,27 @@ act_line(void *ctx, const struct jval *v, struct span text)
 		a->count = (uint64_t)jval_int(v, "matched", (int64_t)a->count);
 		return;
 	}
-	if (!jval_has(v, "id"))
+	if (!jval_has(v, "id") && !jval_has(v, "kid"))
 		return;
 	error.n ? a->failed++ : a->done++;
 	if (a->progress && error.n == 0) {
 		show_progress(a, false);
 		return;
 	}
-	page_text(&a->out, jval_text(v, "id"));
+	page_text(&a->out, jval_text(v, jval_has(v, "id") ? "id" : "kid"));
 	if (error.n) {
 		buf_puts(&a->out, ": ");
 		page_text(&a->out, error);
+	} else if (jval_has(v, "antivirus")) {
+		buf_puts(&a->out, ": ");
+		page_text(&a->out, jval_text(v, "antivirus"));
+		if (jval_text(v, "virus").n) {
+			buf_puts(&a->out, ", ");
+			page_text(&a->out, jval_text(v, "virus"));
+		}
+	} else if (jval_has(v, "needed")) {
+		buf_printf(&a->out, ": %lld of %lld persons release it", (long long)jval_int(v, "approvals", 0),
+		    (long long)jval_int(v, "needed", 0));
 	} else {
 		buf_printf(&a->out, ": %s", a->words->done);
 		if (jval_text(v, "new_id").n) {
@@ -81,7 +91,7 @@ act_line(void *ctx, const struct jval *v, struct span text)
 
 static void
 ask_begin(struct request *r, const char *noun, const char *verb, const char *selector,
-    const char *text, const char *to, bool silent, bool count)
+    const char *text, const char *to, bool silent, bool anyway, bool count)
 {
 	char cmd[64];
 
@@ -94,6 +104,8 @@ ask_begin(struct request *r, const char *noun, const char *verb, const char *sel
 		json_kcstr(&r->j, "to", to);
 	if (silent)
 		json_kbool(&r->j, "silent", true);
+	if (anyway)
+		json_kbool(&r->j, "anyway", true);
 	if (count)
 		json_kbool(&r->j, "count", true);
 }
@@ -106,7 +118,7 @@ count_first(struct acting *a, const char *noun, const char *selector, const char
 	struct request r;
 	int status;
 
-	ask_begin(&r, noun, a->words->verb, selector, NULL, to, silent, true);
+	ask_begin(&r, noun, a->words->verb, selector, NULL, to, silent, false, true);
 	status = control_ask(a->cli, &r, CONTROL_READ, count_line, a);
 	if (status != CLI_OK)
 		return status;
@@ -127,7 +139,7 @@ act_on(int argc, char **argv, const struct cli *cli, const char *noun,
 	struct acting a = { .cli = cli, .words = words };
 	const char *selector = NULL, *text = NULL, *to = NULL;
 	bool reroute = strcmp(words->verb, "reroute") == 0;
-	bool yes = false, silent = false;
+	bool yes = false, silent = false, anyway = false;
 	struct request r;
 	uint64_t id;
 	int status;
@@ -140,6 +152,8 @@ act_on(int argc, char **argv, const struct cli *cli, const char *noun,
 			text = argv[++i];
 		else if (strcmp(argv[i], "--silent") == 0 && strcmp(words->verb, "fail") == 0)
 			silent = true;
+		else if (strcmp(argv[i], "--anyway") == 0 && words->each && strcmp(words->verb, "release") == 0)
+			anyway = true;
 		else if (reroute && selector && to == NULL && argv[i][0] != '-')
 			to = argv[i];
 		else if (argv[i][0] == '-' || selector)
@@ -155,7 +169,7 @@ act_on(int argc, char **argv, const struct cli *cli, const char *noun,
 	a.progress = a.count > 20 && isatty(STDERR_FILENO) && !cli->json;
 	a.begun = clock_mono();
 	buf_init(&a.out, 1u << 20);
-	ask_begin(&r, noun, words->verb, selector, text, to, silent, false);
+	ask_begin(&r, noun, words->verb, selector, text, to, silent, anyway, false);
 	status = control_ask(cli, &r, CONTROL_SHOW, act_line, &a);
 	show_progress(&a, true);
 	if (!cli->json && status != CLI_UNREACHABLE && (a.count > 1 || !words->each))

@@ -28,7 +28,9 @@ explain_either(int argc, char **argv, const struct cli *cli)
 #define KEPT_USAGE(name) \
 	name " list [SELECTOR] [--all] [--limit N]\n" \
 	name " show ID [--raw]\n" \
-	name " release|delete SELECTOR [--yes]\n" \
+	name " preview ID\n" \
+	name " release SELECTOR [--yes] [--anyway]\n" \
+	name " delete|confirm|request|rescan SELECTOR [--yes]\n" \
 	name " reject SELECTOR [--text REASON] [--yes]\n" \
 	"  SELECTOR: an id, all, or queue=NAME,from=WHO,to=WHO,older=2h,newer=7d\n" \
 	"  (WHO: an address or a domain)"
@@ -118,6 +120,16 @@ const struct command commands[] = {
 	{ "held", "messages that wait for somebody's decision", "held approve|deny ID --as ADDRESS [--text REASON]\n"
 	    "held approve|deny --token TOKEN [--text REASON]\n" KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
+	{ "digest", "the mails that tell users of their quarantine",
+	    "digest send [ADDRESS]\n"
+	    "digest preview ADDRESS\n"
+	    "  send without ADDRESS: all of what is new, as at their hours", cmd_digest },
+	{ "incidents", "what rules about content held or refused, and what it was",
+	    "incidents [list] [--state open|closed|all] [--rule RULE] [--search TEXT] [--before NUMBER]\n"
+	    "incidents show NUMBER\n"
+	    "incidents reveal NUMBER --reason TEXT\n"
+	    "incidents close NUMBER true|false|accepted|duplicate|other [--note TEXT]\n"
+	    "incidents rules", cmd_incidents },
 	{ "route", "where mail for an address would go", "route ADDRESS|DOMAIN [--from ADDRESS]", cmd_route },
 	{ "send-test", "a real message, and what the other side said to it",
 	    "send-test ADDRESS [--from ADDRESS] [--wait SECONDS]", cmd_send_test },
@@ -153,6 +165,16 @@ const struct command commands[] = {
 	    "  status 1 when it is on a blocklist, or locked", cmd_reputation },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
+	{ "lists", "allow and block lists of senders: for all, a domain, a user",
+	    "lists [list] [OWNER|all] [--allow|--block] [--requests] [--find TEXT] [--limit N]\n"
+	    "lists add allow|block WHAT [--for ADDRESS|DOMAIN] [--expires 30d|DATE|--forever]\n"
+	    "          [--reason TEXT] [--owner WHO] [--unauthenticated]\n"
+	    "lists remove NUMBER...\n"
+	    "lists check SENDER RECIPIENT [IP] [--from AUTHOR]\n"
+	    "lists request allow|block WHAT [--for ADDRESS|DOMAIN] [--expires WHEN] [--reason TEXT]\n"
+	    "lists approve NUMBER [--expires WHEN|--forever]\nlists deny NUMBER\n"
+	    "lists import FILE\nlists export [OWNER|all]\n"
+	    "  WHAT: an address, @domain (and those below it), a network; without --for: for all", cmd_lists },
 	{ "audit", "who changed what, and whether that log is whole",
 	    "audit list [WORD...] [--limit N] [--before NUMBER]\n"
 	    "audit verify [--head NUMBER:HASH]\n"

@@ -65,7 +65,7 @@ status_line(void *ctx, const struct jval *v, struct span text)
 	int64_t now = clock_real();
 
 	if (!jval_bool(v, "on")) {
-		buf_puts(o, "off: `antispam: {bayes: off}` in postern.yaml\n");
+		buf_puts(o, "off: `antispam: {bayes: off}` in postern.yaml, or its table cannot be read (the log says)\n");
 		return;
 	}
 	buf_printf(o, "learnt      %lld spam, %lld ham", (long long)jval_int(v, "spam", 0),

@@ -549,6 +549,7 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
 	}
 	if (!read_facts(q, cli, a, &facts))
 		return CLI_USAGE;
+	listings_resolve(&facts, &env);
 	open_antivirus(j, q, conf, tmp);
 	if (conf && conf->ocr.on)
 		j->pictures = &reader;

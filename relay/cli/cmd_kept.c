@@ -280,6 +280,64 @@ kept_show(int argc, char **argv, const struct cli *cli, const char *noun)
 	return s.broken ? CLI_FINDINGS : status;
 }
 
+/* ---- preview: text alone, as a scanner made it ---- */
+
+static void
+preview_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct showing *s = ctx;
+	const struct jval *p = v, *h;
+
+	for (size_t i = 0; (h = jval_at(jval_get(p, "headers"), i)) != NULL; i++) {
+		page_text(&s->out, jval_text(h, "name"));
+		buf_puts(&s->out, ": ");
+		page_text(&s->out, jval_text(h, "value"));
+		buf_putc(&s->out, '\n');
+	}
+	buf_putc(&s->out, '\n');
+	page_lines(&s->out, "  | ", jval_text(p, "text"));
+	if (jval_bool(p, "truncated"))
+		buf_puts(&s->out, "  (there is more)\n");
+	for (size_t i = 0; (h = jval_at(jval_get(p, "parts"), i)) != NULL; i++) {
+		buf_puts(&s->out, i ? "        " : "parts   ");
+		page_text(&s->out, jval_text(h, "part").n ? jval_text(h, "part") : SPAN_LIT("1"));
+		buf_puts(&s->out, "  ");
+		page_text(&s->out, jval_text(h, "type"));
+		buf_puts(&s->out, "  ");
+		page_size(&s->out, (uint64_t)jval_int(h, "size", 0));
+		if (jval_text(h, "name").n) {
+			buf_puts(&s->out, "  ");
+			page_text(&s->out, jval_text(h, "name"));
+		}
+		buf_putc(&s->out, '\n');
+	}
+}
+
+static int
+kept_preview(int argc, char **argv, const struct cli *cli, const char *noun)
+{
+	struct showing s = { .cli = cli };
+	struct request r;
+	char cmd[32];
+	uint64_t n;
+	int status;
+
+	if (argc != 1 || argv[0][0] == '-')
+		return command_usage(noun);
+	if (!id_parse(span_str(argv[0]), &n)) {
+		fprintf(stderr, "postern: %s is no message id: 11 letters and digits\n", argv[0]);
+		return CLI_USAGE;
+	}
+	snprintf(cmd, sizeof(cmd), "%s.preview", noun);
+	request_begin(&r, cmd);
+	json_kcstr(&r.j, "id", argv[0]);
+	buf_init(&s.out, PAGE_MAX);
+	status = control_ask(cli, &r, CONTROL_SHOW, preview_line, &s);
+	page_flush(&s.out);
+	buf_release(&s.out);
+	return status;
+}
+
 /* ---- verbs ---- */
 
 struct voicing {
@@ -354,6 +412,9 @@ kept_main(int argc, char **argv, const struct cli *cli, const char *noun)
 		{ "release", "released", true },
 		{ "reject", "rejected", true },
 		{ "delete", "deleted", true },
+		{ "confirm", "confirmed as spam", true },
+		{ "request", "asked for", true },
+		{ "rescan", "looked at", true },
 	};
 	const char *verb = argc > 1 ? argv[1] : "list";
 
@@ -361,6 +422,8 @@ kept_main(int argc, char **argv, const struct cli *cli, const char *noun)
 		return kept_list(argc > 2 ? argc - 2 : 0, argv + 2, cli, noun);
 	if (strcmp(verb, "show") == 0)
 		return kept_show(argc - 2, argv + 2, cli, noun);
+	if (strcmp(verb, "preview") == 0)
+		return kept_preview(argc - 2, argv + 2, cli, noun);
 	if (strcmp(noun, "held") == 0 && (strcmp(verb, "approve") == 0 || strcmp(verb, "deny") == 0))
 		return kept_voice(argc - 2, argv + 2, cli, noun, verb);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

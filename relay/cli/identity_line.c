@@ -38,6 +38,33 @@ put_rating(struct buf *o, const struct jval *spam)
 	buf_puts(o, jval_count(list) ? ")" : "");
 }
 
+/* "list entry 17: user a@example.org allow @partner.example, does not count: nothing proves the sender" */
+static void
+put_lists(struct buf *o, const struct jval *list)
+{
+	const struct jval *v;
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		struct span owner = jval_text(v, "owner"), reason = jval_text(v, "reason");
+
+		buf_printf(o, "list entry %lld: ", (long long)jval_int(v, "number", 0));
+		page_text(o, jval_text(v, "scope"));
+		buf_putc(o, ' ');
+		page_text(o, owner);
+		buf_puts(o, owner.n ? " " : "");
+		page_text(o, jval_text(v, "list"));
+		buf_putc(o, ' ');
+		page_text(o, jval_text(v, "what"));
+		if (!jval_bool(v, "counts"))
+			buf_puts(o, ", does not count: nothing proves the sender");
+		if (reason.n) {
+			buf_puts(o, " -- ");
+			page_text(o, reason);
+		}
+		buf_putc(o, '\n');
+	}
+}
+
 /* ", bayes=97% spam (host:shop.example 99, …)": its strongest words. */
 static void
 put_bayes(struct buf *o, const struct jval *bayes)
@@ -86,6 +113,7 @@ identity_put(struct buf *o, const struct jval *identity)
 	put_names(o, ", links=", jval_get(identity, "links"));
 	put_rating(o, jval_get(identity, "spam"));
 	buf_putc(o, '\n');
+	put_lists(o, jval_get(identity, "lists"));
 }
 
 void

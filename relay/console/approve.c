@@ -6,8 +6,8 @@
 #include "console/page.h"
 #include "log.h"
 
-static void
-answer_page(struct client *k, int status, const struct buf *page)
+void
+approve_page(struct client *k, int status, const struct buf *page)
 {
 	buf_printf(&k->fields, "Vary: Accept-Language\r\nContent-Security-Policy: %s\r\n",
 	    console_page_security());
@@ -21,7 +21,7 @@ approve_status(struct client *k, int status)
 
 	buf_init(&b, PAGE_MAX);
 	console_page_status(&b, status, k->french);
-	answer_page(k, status, &b);
+	approve_page(k, status, &b);
 	buf_release(&b);
 }
 
@@ -58,7 +58,7 @@ told(struct client *k, struct frame *f)
 		refused(k, SPAN_LIT("the page is too long"));
 		approve_status(k, 503);
 	} else {
-		answer_page(k, m.told == APPROVE_OVER ? 410 : 200, &b);
+		approve_page(k, m.told == APPROVE_OVER ? 410 : 200, &b);
 	}
 	buf_release(&b);
 }

@@ -111,7 +111,7 @@ console_frame(struct runtime *rt, struct link *l, struct frame *f)
 	struct console *c = rt->state;
 	struct client *k;
 
-	if (f->type != FRAME_APPROVE_TOLD && f->type != FRAME_PERSON_TOLD)
+	if (f->type != FRAME_APPROVE_TOLD && f->type != FRAME_PERSON_TOLD && f->type != FRAME_DIGEST_TOLD)
 		return -1;
 	if ((k = ticket_close(c->tickets, f->ticket)) == NULL)
 		return 0;

@@ -1,7 +1,7 @@
 /* console.h -- what the console's own files share.
  *
  * console.c is the role: sockets and peers. client.c is a connection: it reads requests and writes
- * answers. What a request is answered is decided in serve.c and the files behind it: approve.c (links
+ * answers. What a request is answered is decided in serve.c and the files behind it: approve.c and digest.c (links
  * of mails), files.c (pages), api.c (JSON), session.c (who asks), live.c (events).
  */
 #ifndef CONSOLE_CONSOLE_H
@@ -100,7 +100,12 @@ void serve(struct client *k);
 /* approve.c */
 void approve_show(struct client *k);
 void approve_act(struct client *k);
+struct buf;
+void approve_page(struct client *k, int status, const struct buf *page);
 void approve_status(struct client *k, int status);	/* a page that says so */
+
+/* digest.c: GET and POST /digest */
+void digest_serve(struct client *k);
 
 /* files.c */
 void files_start(void);			/* before the sandbox */

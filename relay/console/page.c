@@ -62,8 +62,8 @@ console_escape(struct buf *b, struct span s)
 	}
 }
 
-static void
-begin(struct buf *b, const char *title, bool fr)
+void
+console_page_begin(struct buf *b, const char *title, bool fr)
 {
 	buf_printf(b, "<!DOCTYPE html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n"
 	    "<meta name=\"viewport\" content=\"width=device-width\">\n"
@@ -72,8 +72,8 @@ begin(struct buf *b, const char *title, bool fr)
 	    fr ? "fr" : "en", title, style, title);
 }
 
-static void
-end(struct buf *b)
+void
+console_page_end(struct buf *b)
 {
 	buf_puts(b, "</body>\n</html>\n");
 }
@@ -210,7 +210,7 @@ console_page_open(struct buf *b, const struct msg_approve_told *m, struct span t
 	char id[ID_SIZE], date[CLOCK_DATE_MAX], until[CLOCK_DATE_MAX + 64];
 
 	snprintf(until, sizeof(until), "%s (%s)", clock_date(m->until, date), expiry(m->on_expire, fr));
-	begin(b, fr ? "Un message attend votre décision" : "A message waits for your decision", fr);
+	console_page_begin(b, fr ? "Un message attend votre décision" : "A message waits for your decision", fr);
 	buf_puts(b, "<table>\n");
 	row(b, fr ? "Référence" : "Reference", span_str(id_format(m->id, id)));
 	row(b, fr ? "De" : "From", m->sender.n ? m->sender : SPAN_LIT("<>"));
@@ -227,7 +227,7 @@ console_page_open(struct buf *b, const struct msg_approve_told *m, struct span t
 	    "Remark (optional, journalled)", fr ? "Approuver" : "Approve");
 	form(b, token, "deny", fr ? "Motif (l'expéditeur le lit)" : "Reason (the sender reads it)",
 	    fr ? "Refuser" : "Deny");
-	end(b);
+	console_page_end(b);
 	jval_free(&record);
 	jval_free(&ap);
 }
@@ -263,30 +263,30 @@ console_page_over(struct buf *b, const struct msg_approve_told *m, bool fr)
 	bool spoken = m->told == APPROVE_SPOKEN, yes = span_is(m->text, "approve");
 	char id[ID_SIZE];
 
-	begin(b, !spoken ? fr ? "Ce message est déjà décidé" : "This message is decided already" :
+	console_page_begin(b, !spoken ? fr ? "Ce message est déjà décidé" : "This message is decided already" :
 	    yes ? fr ? "Vous avez approuvé ce message" : "You have approved this message" :
 	    fr ? "Vous avez refusé ce message" : "You have denied this message", fr);
 	buf_printf(b, fr ? "<p>Référence : %s</p>\n<p>%s</p>\n" : "<p>Reference: %s</p>\n<p>%s</p>\n",
 	    id_format(m->id, id), state_text(m->state, fr));
-	end(b);
+	console_page_end(b);
 }
 
 void
 console_page_status(struct buf *b, int status, bool fr)
 {
 	if (status == 404) {
-		begin(b, fr ? "Rien ici" : "Nothing here", fr);
+		console_page_begin(b, fr ? "Rien ici" : "Nothing here", fr);
 		buf_puts(b, fr ? "<p>Le lien n'est pas complet, n'est plus valable, ou n'est pas d'ici. "
 		    "La référence dans le courriel aide votre administrateur.</p>\n" :
 		    "<p>The link is not whole, is not valid any more, or is not from here. The reference "
 		    "in the mail helps your administrator.</p>\n");
 	} else if (status == 503) {
-		begin(b, fr ? "Réessayez plus tard" : "Try again later", fr);
+		console_page_begin(b, fr ? "Réessayez plus tard" : "Try again later", fr);
 		buf_puts(b, fr ? "<p>La passerelle ne peut pas répondre maintenant. Ouvrez le lien de nouveau : "
 		    "il dira ce qui est décidé.</p>\n" : "<p>The gateway cannot answer now. Open the link "
 		    "again: it will say what is decided.</p>\n");
 	} else {
-		begin(b, http_reason(status), fr);
+		console_page_begin(b, http_reason(status), fr);
 	}
-	end(b);
+	console_page_end(b);
 }

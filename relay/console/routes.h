@@ -31,6 +31,7 @@ enum shape {
 #define BY_OPERATOR R_(OPERATOR)
 #define BY_READERS (R_(OPERATOR) | R_(AUDITOR))
 #define BY_STAFF (R_(DOMAIN_ADMIN) | R_(OPERATOR) | R_(EDITOR) | R_(REVIEWER) | R_(AUDITOR))
+#define BY_TRACE (R_(OPERATOR) | R_(EDITOR) | R_(REVIEWER) | R_(AUDITOR))
 #define BY_KEEPERS (R_(USER) | R_(DOMAIN_ADMIN) | R_(OPERATOR))	/* of quarantine and lists */
 #define BY_KEPT (BY_KEEPERS | R_(REVIEWER) | R_(AUDITOR))
 #define BY_POLICY (R_(EDITOR) | R_(OPERATOR) | R_(AUDITOR) | R_(REVIEWER))
@@ -48,8 +49,8 @@ enum shape {
 	X(POST, "/session/link", OWN, "link", "address:s!", BY_ANYBODY, "mail me a link to sign in") \
 	X(POST, "/session/link/use", OWN, "link-use", "token:s!", BY_ANYBODY, "sign in by that link") \
 	X(GET, "/overview", OBJECT, "overview", "", BY_STAFF, "what needs somebody, and the last 24 hours") \
-	X(GET, "/trace", ITEMS, "trace", "q:s! limit:i before:s", BY_STAFF, "search the journal") \
-	X(GET, "/messages/{id}", MESSAGE, "trace", "", BY_STAFF, "a message, its events and its verdict") \
+	X(GET, "/trace", ITEMS, "trace", "q:s! limit:i before:s", BY_TRACE, "search the journal") \
+	X(GET, "/messages/{id}", MESSAGE, "trace", "", BY_TRACE, "a message, its events and its verdict") \
 	X(GET, "/queue", ITEMS, "queue.list", "by:s limit:i", BY_READERS, "the queue by site, sender or reason") \
 	X(GET, "/queue/summary", OBJECT, "queue.summary", "", BY_READERS, "the queue in figures") \
 	X(GET, "/queue/messages", ITEMS, "queue.list", "selector:s limit:i", BY_READERS, "messages in the queue") \
@@ -93,7 +94,7 @@ enum shape {
 	X(GET, "/live", LIVE, "tail", "", BY_READERS, "events as they come") \
 	X(GET, "/domains", ITEMS, "domains.list", "", BY_DOMAINS, "our domains") \
 	X(GET, "/domains/{domain}", OBJECT, "domains.show", "", BY_DOMAINS, "one of them") \
-	X(GET, "/domains/{domain}/dns", OBJECT, "domains.dns", "", BY_DOMAINS, "what its zone should say, and does") \
+	X(GET, "/domains/{domain}/dns", ITEMS, "domains.dns", "", BY_DOMAINS, "what its zone should say, and does") \
 	X(GET, "/domains/{domain}/letter", OBJECT, "domains.letter", "language:s", BY_DOMAINS, "a letter to its DNS operator") \
 	X(GET, "/health", OBJECT, "status", "", BY_STAFF, "processes, listeners, counters") \
 	X(GET, "/reputation/{address}", OBJECT, "reputation", "", BY_READERS, "what is known of a client") \

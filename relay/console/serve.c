@@ -2,6 +2,7 @@
  *
  *	GET /approve?token=T, GET /approve/T	shows what waits; decides nothing
  *	POST /approve		token, decision (approve, deny), reason: acts
+ *	GET /digest?token=T	a message in quarantine; POST /digest acts
  *	/api/v1/…		JSON: api.c
  *	GET /healthz		"ok" while this process lives
  *	GET /readyz		"ok" while the store is there
@@ -84,6 +85,8 @@ serve(struct client *k)
 		approve_show(k);
 	else if (r->method == HTTP_POST && span_is(r->path, "/approve"))
 		approve_act(k);
+	else if ((looks || r->method == HTTP_POST) && span_is(r->path, "/digest"))
+		digest_serve(k);
 	else if (span_starts(r->path, api)) {
 		read_forwarded(k);
 		api_serve(k);

@@ -75,6 +75,7 @@ question(struct client *k, struct json *j, struct buf *b, const char *what)
 	json_object(j);
 	json_kcstr(j, "do", what);
 	json_kcstr(j, "ip", ip_format(k->ip, ip));
+	json_kcstr(j, "seen", k->french ? "fr" : "en");
 	if (k->r.session.n)
 		json_kstr(j, "session", session_hash(k->arena, k->r.session));
 }

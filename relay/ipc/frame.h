@@ -32,6 +32,7 @@
 	X(WORKER, R(SCANNER), R(MASTER), FRAME_SMALL, 1)	/* the parent forked a worker: its control channel */ \
 	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \
 	X(POLICY, R(MASTER) | R(SCANNER), R(MASTER) | R(STORE), FRAME_SMALL, 1)	/* the policy in force: its archive */ \
+	X(LISTS, R(STORE) | R(MASTER), R(MASTER) | R(RECEIVER), FRAME_SMALL, 1)	/* messages_lists.h */ \
 	X(ANTIVIRUS, R(SCANNER), R(MASTER), FRAME_SMALL, 0)	/* how it is: messages_antivirus.h */ \
 	X(BAYES, R(STORE) | R(MASTER), R(MASTER) | R(SCANNER), FRAME_SMALL, 1)	/* the classifier's model: messages_bayes.h */ \
 	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \
@@ -41,6 +42,8 @@
 	X(FACTS, R(VERIFIER), R(RECEIVER), FRAME_BIG, 0) \
 	X(SCAN, R(RECEIVER), R(SCANNER), FRAME_BIG, 1) \
 	X(VERDICT, R(SCANNER), R(RECEIVER), FRAME_BIG, 0) \
+	X(INSPECT, R(STORE), R(SCANNER), FRAME_BIG, 1)		/* messages_inspect.h */ \
+	X(INSPECTED, R(SCANNER), R(STORE), FRAME_BIG, 0) \
 	X(PICTURE, R(SCANNER), R(READER), FRAME_SMALL, 1)	/* text in it is to be read */ \
 	X(PICTURE_TEXT, R(READER), R(SCANNER), FRAME_BIG, 0) \
 	X(SIGN, R(RECEIVER) | R(QUEUE) | R(STORE), R(SIGNER), FRAME_BIG, 1) \
@@ -70,6 +73,8 @@
 	X(SCRYPTED, R(AUTHENTICATOR), R(STORE), FRAME_SMALL, 0) \
 	X(APPROVE_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_approve.h */ \
 	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
+	X(DIGEST_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_digest.h */ \
+	X(DIGEST_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(EVENT, R(MASTER) | R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
 	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
 	/* MTA-STS and TLS reports: messages_tls.h */ \
@@ -103,7 +108,7 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) X(DELIVERY, SIGNER) \
 	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(RECEIVER, DELIVERY) X(DELIVERY, DIRECTORY) \
 	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER) \
-	X(RECEIVER, VERIFIER) X(CONSOLE, STORE) X(STORE, AUTHENTICATOR)
+	X(RECEIVER, VERIFIER) X(CONSOLE, STORE) X(STORE, AUTHENTICATOR) X(STORE, SCANNER)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

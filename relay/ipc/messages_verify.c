@@ -44,6 +44,42 @@ facts_put(struct enc *e, const struct facts *f)
 	enc_u64(e, score);
 	texts_put(e, f->spam_symbols, f->nspam_symbols);
 	enc_span(e, f->spam_class);
+	enc_u8(e, f->lists_known);
+	enc_u32(e, (uint32_t)f->nlistings);
+	for (size_t i = 0; i < f->nlistings; i++) {
+		const struct listed *l = &f->listings[i];
+
+		enc_u16(e, l->recipient);
+		enc_u8(e, l->scope);
+		enc_u8(e, l->side);
+		enc_u8(e, l->by);
+		enc_u8(e, l->counts);
+		enc_u64(e, l->number);
+		enc_span(e, l->owner);
+		enc_span(e, l->what);
+		enc_span(e, l->reason);
+	}
+}
+
+static void
+listings_get(struct dec *d, struct arena *a, struct facts *f)
+{
+	struct listed *v;
+
+	f->lists_known = dec_enum(d, 2);
+	f->nlistings = dec_count(d, LISTINGS_MAX, 26);
+	f->listings = v = arena_array(a, f->nlistings, sizeof(*v));
+	for (size_t i = 0; i < f->nlistings; i++) {
+		v[i].recipient = dec_u16(d);
+		v[i].scope = (uint8_t)dec_enum(d, LIST_SCOPES);
+		v[i].side = (uint8_t)dec_enum(d, LIST_SIDES);
+		v[i].by = (uint8_t)dec_enum(d, LIST_BYS);
+		v[i].counts = dec_enum(d, 2);
+		v[i].number = dec_u64(d);
+		v[i].owner = dec_span(d);
+		v[i].what = dec_span(d);
+		v[i].reason = dec_span(d);
+	}
 }
 
 void
@@ -72,6 +108,7 @@ facts_get(struct dec *d, struct arena *a, struct facts *f)
 		d->bad = true;
 	f->spam_symbols = texts_get(d, a, FACTS_SYMBOLS_MAX, &f->nspam_symbols);
 	f->spam_class = dec_span(d);
+	listings_get(d, a, f);
 }
 
 static void
@@ -115,6 +152,7 @@ DECODED
 ENCODE(facts)
 	facts_put(&e, &m->facts);
 	enc_span(&e, m->header);
+	texts_put(&e, m->signed_by, m->nsigned_by);
 	enc_span(&e, m->summary);
 	enc_u8(&e, m->refuse);
 	enc_span(&e, m->text);
@@ -151,6 +189,7 @@ DECODE(facts)
 
 	facts_get(&d, a, &m->facts);
 	m->header = dec_span(&d);
+	m->signed_by = texts_get(&d, a, FACTS_SIGNED_MAX, &m->nsigned_by);
 	m->summary = dec_span(&d);
 	m->refuse = dec_enum(&d, 2);
 	m->text = dec_span(&d);

@@ -31,6 +31,8 @@ struct removal {		/* bytes of the message that must not go on: forged results */
 struct msg_facts {
 	struct facts facts;	/* those of inbound mail */
 	struct span header;	/* Authentication-Results, a whole field with its CRLF */
+	const struct span *signed_by;	/* domains of signatures that fit */
+	size_t nsigned_by;
 	struct span summary;	/* one line for the log */
 	bool refuse;		/* it cannot be made safe; text: "5.6.0 why" */
 	struct span text;
@@ -42,6 +44,8 @@ struct msg_facts {
 #define FACTS_LISTS_MAX 64		/* blocklists a client may be on */
 #define FACTS_SYMBOLS_MAX 256
 #define FACTS_LINKS_MAX 64
+#define FACTS_SIGNED_MAX 32
+#define LISTINGS_MAX (2 * LIST_SIDES + ENVELOPE_RECIPIENTS_MAX * LISTINGS_PER_RECIPIENT)
 
 /* Of inbound mail: in FACTS, and on to the scanner in SCAN. */
 void facts_put(struct enc *e, const struct facts *f);

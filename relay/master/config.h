@@ -10,6 +10,7 @@
 #include "addr.h"
 #include "conf.h"
 #include "log.h"
+#include "master/conf_quarantine.h"
 #include "postern/envelope.h"
 #include "queue/retry.h"
 
@@ -322,6 +323,7 @@ struct conf_console {
 	size_t nnames;
 	int64_t idle, lasts;		/* of a session: 30m without a request, 12h in all */
 	bool totp_required;		/* of administrators */
+	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
 };
@@ -398,6 +400,8 @@ struct config {
 	struct span log_to;
 	enum log_format log_format;
 	struct conf_console console;
+	struct conf_quarantine quarantine;
+	struct conf_digests digests;
 	struct span approval_url;	/* what links to approve begin with; empty: none are sent */
 	struct span postmaster;		/* address; default postmaster@HOSTNAME */
 };
@@ -405,6 +409,8 @@ struct config {
 /* Reads and checks `text` as the file `path` (shown as `shown`). NULL when d has errors. */
 struct config *config_parse(const char *path, const char *shown, struct span text, struct diags *d);
 void config_free(struct config **c);
+/* What those of the address's domain are told, and in which language; never NULL. */
+const struct conf_digest *config_digest(const struct config *c, struct span address);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
 /* Where there is to be a listening socket: the listeners, behind them the console and the metrics. */
 static inline size_t

@@ -72,7 +72,7 @@ read_names(struct reader *r, const struct conf_node *list)
 static void
 read_login(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "idle", "lasts", "totp", NULL };
+	static const char *const known[] = { "idle", "lasts", "totp", "links", NULL };
 	static const char *const modes[] = { "optional", "required", NULL };
 	struct conf_console *c = &r->c->console;
 	const struct conf_node *n;
@@ -87,6 +87,8 @@ read_login(struct reader *r, const struct conf_node *map)
 	duration_of(r, map, "lasts", &c->lasts);
 	if (c->idle < MINUTE || c->lasts < c->idle || c->lasts > 30 * 24 * 60 * MINUTE)
 		error_at(r, map, NULL, "`idle` is a minute at least, `lasts` no less, and 30 days at most");
+	if ((n = conf_get(map, "links")))
+		conf_bool(r->d, n, &c->links);
 	if ((n = conf_get(map, "totp")) && conf_enum(r->d, n, modes, &v))
 		c->totp_required = v == 1;
 }

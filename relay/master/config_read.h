@@ -69,6 +69,10 @@ void read_ocr(struct reader *r, const struct conf_node *map);
 /* ---- config_console.c; tls, listeners and approvals are read before ---- */
 void read_console(struct reader *r, const struct conf_node *map);
 
+/* ---- config_quarantine.c; console is read before ---- */
+void read_quarantine(struct reader *r, const struct conf_node *map);
+void read_digest(struct reader *r, const struct conf_node *map);
+
 /* ---- config_directory.c ---- */
 void read_directories(struct reader *r, const struct conf_node *map);
 /* {directory, filter, attribute}; attribute: whether there has to be one. */

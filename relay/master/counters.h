@@ -77,6 +77,14 @@
 	X(VERIFIED_LATE, "inbound_unverified", "of them that could not be checked: the DNS failed or was late") \
 	X(DMARC_FAILED, "inbound_dmarc_failed", "of them that failed DMARC") \
 	X(UNRATED, "inbound_unrated", "of them that the spam filter should have rated and did not") \
+	X(LISTS_ENTRIES, "lists_entries", "entries in the lists of senders") \
+	X(LISTS_GENERATION, "lists_generation", "of the lists of senders that a receiver took last") \
+	X(LISTS_REFUSED, "lists_refused", "recipients refused because the sender or client is blocked") \
+	X(LISTS_BLOCKED, "lists_blocked", "messages a block list speaks of for somebody") \
+	X(LISTS_ALLOWED, "lists_allowed", "messages an allow list speaks of for somebody") \
+	X(LISTS_UNPROVED, "lists_unproved", "of them that nothing proves to come from who is allowed") \
+	X(LISTS_EXPIRED, "lists_expired", "entries of lists that ran out") \
+	X(LISTS_ABSENT, "lists_absent", "messages from the world judged before there were lists") \
 	X(VERIFIER_DEATHS, "verifier_deaths", "verifiers that died or hung with messages under way") \
 	X(SPF_COMPARED, "spf_compared", "senders that libspf2 judged beside the strict engine (spf engine: both)") \
 	X(SPF_DISAGREEMENTS, "spf_disagreements", "of them judged otherwise; the strict result stood") \

@@ -94,6 +94,7 @@ struct master {
 	struct arena *scratch;
 	struct waiting *waiting;	/* control clients that wait for the end of a reload */
 	char *refused;		/* why the last reload was; NULL: it was not */
+	struct { int fd; uint64_t generation, size; uint32_t entries; } lists;	/* of senders; fd 0: none yet */
 	struct watch *watch;	/* files the policy refers to */
 	struct av_watch *av;	/* signatures of the antivirus */
 	struct { uint64_t generation, size; int fd; } bayes;	/* the classifier's model; fd 0: none */
@@ -116,6 +117,10 @@ void generation_listen(struct master *m, const struct generation *g);
 int history_seen(struct master *m, const struct proc *p, struct frame *f);
 void history_tell(struct master *m);	/* the store, if it is there */
 void history_forget(struct generation *g);
+
+/* lists.c */
+int lists_seen(struct master *m, const struct proc *p, struct frame *f);	/* the store's LISTS frame */
+void lists_tell(struct master *m, struct proc *p);	/* a receiver; NULL: all */
 
 /* bayes.c */
 /* The store's BAYES frame. -1: its body breaks the rules. */

@@ -170,6 +170,7 @@ proc_ready(struct master *m, struct proc *p)
 		proc_wire(m, p);
 	if (p->role == ROLE_STORE)
 		history_tell(m);
+	lists_tell(m, p);
 	if (p->worker)
 		av_watch_worker(m, p);
 	if (m->next.conf && p->generation == m->next.number) {
@@ -245,6 +246,8 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 		return av_watch_heard(m, p, f);
 	case FRAME_POLICY:
 		return history_seen(m, p, f);
+	case FRAME_LISTS:
+		return lists_seen(m, p, f);
 	case FRAME_BAYES:
 		return bayes_published(m, p, f);
 	case FRAME_AS:

@@ -201,6 +201,8 @@ control_frame(struct runtime *rt, struct frame *f, struct arena *a)
 	case FRAME_POLICY:
 	case FRAME_EVENT:
 		return ops->policy ? ops->policy(rt, f) : -1;
+	case FRAME_LISTS:
+		return ops->lists ? ops->lists(rt, f) : -1;
 	case FRAME_RETIRE:
 		m.retire.seconds = 0;
 		if (f->body.n && retire_decode(f->body, f->fd, a, &m.retire) == -1)

@@ -62,6 +62,8 @@ struct role_ops {
 	void (*hurry)(struct runtime *rt);
 	/* The policy in force, a POLICY frame, or an EVENT of the master's (the store only). -1: its body breaks the rules. */
 	int (*policy)(struct runtime *rt, struct frame *f);
+	/* The lists of senders, a LISTS frame (receivers only). -1: its body breaks the rules. */
+	int (*lists)(struct runtime *rt, struct frame *f);
 	/* rt->conf is new (queue and store only, the others are started anew); may be NULL. */
 	void (*reconfigured)(struct runtime *rt);
 };

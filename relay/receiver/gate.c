@@ -210,7 +210,8 @@ gate_unknown(const struct gate *g, struct smtp_session *s, const struct conf_dom
     struct span address, int64_t now, struct smtp_reply *r, struct gate_why *why)
 {
 	*why = (struct gate_why){ 0 };
-	take(g, s, LIMIT_INVALID, address, now, r, why);
+	if (!s->vouched)
+		take(g, s, LIMIT_INVALID, address, now, r, why);
 	if (r->code)
 		return;
 	gate_because(why, g->conf->path, d->line, "`recipients` of domain %.*s", SPAN_ARG(d->name));
@@ -262,7 +263,7 @@ from_upstream(const struct config *conf, const struct smtp_session *s)
 bool
 gate_greylists(const struct config *conf, const struct smtp_session *s, const struct conf_domain *d)
 {
-	return d->greylist.delay && !s->permitted && s->user.n == 0 &&
+	return d->greylist.delay && !s->permitted && !s->vouched && s->user.n == 0 &&
 	    !nets_have(&d->greylist.exempt, s->client) && !from_upstream(conf, s);
 }
 

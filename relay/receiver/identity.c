@@ -26,6 +26,7 @@ message_to_scanner(struct message *m, int64_t now)
 		return;
 	}
 	m->state = MESSAGE_SCAN;
+	message_lists(m);
 	if (scanners_judge(m->all->scanners, m, now) == -1)
 		message_finish(m, 451, "4.7.1 too many messages wait for a scanner, try again later");
 }
@@ -52,6 +53,8 @@ message_identified(struct message *m, const struct msg_facts *f, int64_t now)
 
 	m->verification.facts = f->facts;
 	m->verification.header = f->header;
+	m->verification.signed_by = f->signed_by;
+	m->verification.nsigned_by = f->nsigned_by;
 	if (f->summary.n)
 		log_msg(LOG_LVL_INFO, m->id, SPAN_FMT, SPAN_ARG(f->summary));
 	if (f->refuse) {

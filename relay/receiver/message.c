@@ -345,6 +345,7 @@ message_end(struct message *m, struct smtp_transaction *t, int64_t now, struct s
 		return 0;
 	}
 	m->state = MESSAGE_SCAN;
+	message_lists(m);
 	if (scanners_judge(m->all->scanners, m, now) == -1) {
 		m->state = MESSAGE_COLLECT;
 		reply_now(r, 451, "4.7.1 too many messages wait for a scanner, try again later");

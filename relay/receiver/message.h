@@ -30,6 +30,7 @@ enum message_state {
 };
 const char *message_state_name(enum message_state s);
 
+struct book;
 struct message;
 struct scanners;
 struct verifiers;
@@ -42,6 +43,7 @@ struct messages {
 	struct scanners *scanners;
 	struct verifiers *verifiers;	/* NULL: nothing comes from the world */
 	struct link *queue, *signer;	/* NULL: down */
+	const struct book *book;	/* lists of senders; NULL: none came yet */
 	struct link *directory;		/* the newest; NULL: down, or there is none */
 	const struct span *externals;	/* groups of directories that the policy needs */
 	size_t nexternals;
@@ -94,6 +96,8 @@ struct verification {		/* of who sent it: verifiers.c */
 	int64_t until;			/* clock_mono */
 	struct message *prev, *next;	/* waiting */
 	struct facts facts;
+	const struct span *signed_by;	/* domains of signatures that fit */
+	size_t nsigned_by;
 	struct span header;		/* Authentication-Results */
 };
 
@@ -199,6 +203,9 @@ int message_send_body(struct message *m, struct link *l, enum frame_type type, u
 bool message_is_foreign(const struct message *m);	/* who sent it is to be found out */
 void message_identified(struct message *m, const struct msg_facts *f, int64_t now);
 void message_to_scanner(struct message *m, int64_t now);	/* the directory has answered */
+
+/* ---- listed.c ---- */
+void message_lists(struct message *m);		/* what the lists of senders say of it, as facts */
 
 /* What the decisions make of the message as a whole: 550 when all reject, 451 when any defers, else 0:
  * it is taken. text: of the refusal. */

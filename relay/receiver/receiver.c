@@ -18,6 +18,7 @@
 #include "net/batv_book.h"
 #include "net/tls_server.h"
 #include "receiver/asking.h"
+#include "receiver/listed.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/scanners.h"
@@ -392,6 +393,12 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 	}
 }
 
+static int
+receiver_lists(struct runtime *rt, struct frame *f)
+{
+	return listed_take(state(rt), f);
+}
+
 static const struct sandbox receiver_sandbox = { .may = SANDBOX_NET_SERVER };
 
 const struct role_ops receiver_ops = {
@@ -404,6 +411,7 @@ const struct role_ops receiver_ops = {
 	.frame = receiver_frame,
 	.listener = receiver_listener,
 	.client = receiver_client,
+	.lists = receiver_lists,
 	.retire = receiver_retire,
 	.hurry = receiver_hurry,
 };

@@ -57,6 +57,7 @@ struct receiver {
 	uint64_t last_conn;
 	struct conn *first, *doomed;
 	struct link *store;
+	struct lists_held *lists;	/* listed.c; NULL: none came yet */
 	struct newest directories, signers;
 	struct logins *logins;
 	struct asking *asking;

@@ -165,6 +165,7 @@ struct smtp_session {
 	uint16_t client_port;
 	struct span client_name;
 	bool permitted;			/* the client may relay */
+	bool vouched;			/* the administrators' allow list names its network */
 	bool after_auth;		/* for transcripts: no command since AUTH */
 	bool may_xclient;		/* the client may speak for others */
 	struct arena *claims;		/* XCLIENT's texts */

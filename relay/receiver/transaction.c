@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "log.h"
 #include "receiver/asking.h"
+#include "receiver/listed.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 #include "receiver/upstream.h"
@@ -304,8 +305,11 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	note_bounce(s, rcpt, r);
 	if (r->code)
 		return 0;
+	listed_client(c, s);
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
 	note_limit(c, s, &why);
+	if (r->code == 0 && is_foreign(s, env))
+		listed_rcpt(c, s, rcpt->address, r);
 	if (r->code == 554)
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
 	if (r->code == 0 && env->nrecipients == 0)

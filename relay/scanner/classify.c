@@ -1,9 +1,8 @@
 /* classify.c -- the classifier in a scanner; see classify.h. */
 #include "scanner/classify.h"
 
-void
-classify_told(const struct bayes_rating *r, const struct bayes_tokens *t, bool words,
-    struct arena *a, struct facts *f)
+static void
+tell(const struct bayes_rating *r, const struct bayes_tokens *t, struct arena *a, struct facts *f)
 {
 	struct bayes_told *v = arena_array(a, r->nclues, sizeof(*v));
 
@@ -12,7 +11,7 @@ classify_told(const struct bayes_rating *r, const struct bayes_tokens *t, bool w
 		const char *kind = bayes_kind_name(token->kind);
 
 		v[i].p = r->clues[i].p;
-		if (!words && bayes_kind_is_content(token->kind))
+		if (bayes_kind_is_content(token->kind))
 			v[i].word = span_str(arena_printf(a, "%s#%08x", kind, token->hash));
 		else
 			v[i].word = span_str(arena_printf(a, "%s:" SPAN_FMT, kind, SPAN_ARG(token->text)));
@@ -22,8 +21,8 @@ classify_told(const struct bayes_rating *r, const struct bayes_tokens *t, bool w
 }
 
 void
-classify(const struct bayes_model *m, const struct anatomy *an, bool words, struct arena *a,
-    struct facts *f, struct bayes_tokens *tokens)
+classify(const struct bayes_model *m, const struct anatomy *an, struct arena *a, struct facts *f,
+    struct bayes_tokens *tokens)
 {
 	uint32_t hashes[BAYES_TOKENS];
 	struct bayes_rating r;
@@ -35,7 +34,7 @@ classify(const struct bayes_model *m, const struct anatomy *an, bool words, stru
 	f->bayes_known = r.known;
 	f->bayes = r.percent;
 	if (r.known)
-		classify_told(&r, tokens, words, a, f);
+		tell(&r, tokens, a, f);
 }
 
 struct span

@@ -123,7 +123,7 @@ judge_message(const struct judge *j, const struct envelope *env, struct span raw
 		out->facts.now = clock_real();
 	anatomy_build(a, raw, &limits, &out->anatomy);
 	if (j->bayes.head && env->direction == DIRECTION_INBOUND)
-		classify(&j->bayes, &out->anatomy, j->words, a, &out->facts, &out->tokens);
+		classify(&j->bayes, &out->anatomy, a, &out->facts, &out->tokens);
 	out->ms.anatomy = ms_since(&at);
 	stamps_look(j->stamps, j->antivirus, env, raw, out->facts.now, a, &seen);
 	out->stamp_accepted = seen.accepted;

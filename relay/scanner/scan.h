@@ -19,7 +19,6 @@ struct judge {
 	struct stamps *stamps;		/* NULL: none are made or believed */
 	const struct picture_reader *pictures;	/* NULL: text in pictures is not read */
 	struct bayes_model bayes;	/* head NULL: the classifier is off, or not there yet */
-	bool words;			/* its clues may be told in words: the asker has the message */
 	struct arena *arena;		/* of the policy */
 	struct policy_parts parts;	/* what it was made from */
 };

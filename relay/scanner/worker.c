@@ -32,6 +32,7 @@
 #include "log.h"
 #include "postern/record.h"
 #include "scanner/classify.h"
+#include "scanner/inspect.h"
 #include "scanner/pictures.h"
 #include "scanner/worker.h"
 
@@ -337,6 +338,42 @@ on_scan(struct worker *w, struct peer *p, struct frame *f)
 	return 0;
 }
 
+/* What is kept, looked at for those who decide about it. -1: the frame breaks the rules. */
+static int
+on_inspect(struct worker *w, struct peer *p, struct frame *f)
+{
+	struct msg_inspected told;
+	struct msg_inspect m;
+	struct err err;
+
+	if (inspect_decode(f->body, f->fd, w->arena, &m) == -1)
+		return -1;
+	set_alarm(w->env->conf->scan_timeout);
+	if (payload_map(&m.payload, &err) == -1) {
+		log_msg(LOG_LVL_ERROR, m.env.id, "%s", err.text);
+		told = (struct msg_inspected){ .status = INSPECT_FAILED, .why = span_str(err.text) };
+	} else {
+		pictures_begin(&w->pictures);
+		inspect_message(&w->env->judge, m.what, &m.env, payload_flat(&m.payload, w->arena),
+		    w->arena, &told);
+	}
+	buf_reset(&w->answer);
+	inspected_encode(&w->answer, &told);
+	ASSERT(!buf_failed(&w->answer));
+	payload_unmap(&m.payload);
+	set_alarm(0);
+	if (chan_push(&p->chan, FRAME_INSPECTED, f->ticket, buf_data(&w->answer), -1) == -1 ||
+	    flush_all(&p->chan, &err) == -1)
+		drop_peer(w, p, false, "");
+	return 0;
+}
+
+static int
+on_frame(struct worker *w, struct peer *p, struct frame *f)
+{
+	return f->type == FRAME_INSPECT ? on_inspect(w, p, f) : on_scan(w, p, f);
+}
+
 /* ---- the master ---- */
 
 /* The classifier's model, in place of the one before. What cannot be mapped leaves that one. */
@@ -392,7 +429,7 @@ on_control(struct worker *w, struct frame *f)
 		f->fd = -1;
 		return 0;
 	}
-	if (m.role != ROLE_RECEIVER || w->npeers == PEERS_MAX)
+	if ((m.role != ROLE_RECEIVER && m.role != ROLE_STORE) || w->npeers == PEERS_MAX)
 		return -1;
 	p = calloc(1, sizeof(*p));
 	ASSERT(p != NULL);
@@ -444,7 +481,7 @@ serve_once(struct worker *w)
 			continue;
 		arena_reset(w->arena);
 		rc = chan_next(&p->chan, &f, &err);
-		if (rc == 1 && on_scan(w, p, &f) == -1)
+		if (rc == 1 && on_frame(w, p, &f) == -1)
 			drop_peer(w, p, true, frame_name(f.type));
 		else if (rc == -1)
 			drop_peer(w, p, true, err.text);

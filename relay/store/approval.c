@@ -9,7 +9,7 @@
 #define MAC_SIZE 20
 #define SIGNED_SIZE (1 + 8 + 8 + 8 + APPROVAL_NONCE + 8)
 #define TOKEN_SIZE (SIGNED_SIZE + MAC_SIZE)
-static const char purpose[] = "postern approval";
+#define PURPOSE_MAX 32
 
 /* ---- tokens ---- */
 
@@ -44,18 +44,28 @@ get64(const unsigned char *p)
 }
 
 static void
-mac(const unsigned char *body, const unsigned char key[APPROVAL_KEY], unsigned char out[32])
+mac(const char *purpose, const unsigned char *body, const unsigned char key[APPROVAL_KEY],
+    unsigned char out[32])
 {
-	unsigned char text[sizeof(purpose) + SIGNED_SIZE];
+	unsigned char text[PURPOSE_MAX + SIGNED_SIZE];
+	size_t head = strlen(purpose) + 1;
 	unsigned n = 32;
 
-	memcpy(text, purpose, sizeof(purpose));
-	memcpy(text + sizeof(purpose), body, SIGNED_SIZE);
-	ASSERT(HMAC(EVP_sha256(), key, APPROVAL_KEY, text, sizeof(text), out, &n) != NULL);
+	ASSERT(head <= PURPOSE_MAX);
+	memcpy(text, purpose, head);
+	memcpy(text + head, body, SIGNED_SIZE);
+	ASSERT(HMAC(EVP_sha256(), key, APPROVAL_KEY, text, head + SIGNED_SIZE, out, &n) != NULL);
 }
 
 void
 token_write(const struct token *t, const unsigned char key[APPROVAL_KEY],
+    char out[APPROVAL_TOKEN_TEXT])
+{
+	token_write_as(TOKEN_APPROVAL, t, key, out);
+}
+
+void
+token_write_as(const char *purpose, const struct token *t, const unsigned char key[APPROVAL_KEY],
     char out[APPROVAL_TOKEN_TEXT])
 {
 	unsigned char b[SIGNED_SIZE + 32];
@@ -68,7 +78,7 @@ token_write(const struct token *t, const unsigned char key[APPROVAL_KEY],
 	put64(b + 17, (uint64_t)t->expires);
 	memcpy(b + 25, t->nonce, APPROVAL_NONCE);
 	memcpy(b + 25 + APPROVAL_NONCE, t->person, 8);
-	mac(b, key, b + SIGNED_SIZE);
+	mac(purpose, b, key, b + SIGNED_SIZE);
 	buf_init(&o, 256);
 	base64_encode(&o, span_make((const char *)b, TOKEN_SIZE), false);
 	text = buf_data(&o);
@@ -82,6 +92,13 @@ token_write(const struct token *t, const unsigned char key[APPROVAL_KEY],
 bool
 token_read(struct span text, const unsigned char key[APPROVAL_KEY], int64_t now, struct token *t,
     const char **why)
+{
+	return token_read_as(TOKEN_APPROVAL, text, key, now, t, why);
+}
+
+bool
+token_read_as(const char *purpose, struct span text, const unsigned char key[APPROVAL_KEY],
+    int64_t now, struct token *t, const char **why)
 {
 	char plain[APPROVAL_TOKEN_TEXT];
 	unsigned char want[32];
@@ -99,7 +116,7 @@ token_read(struct span text, const unsigned char key[APPROVAL_KEY], int64_t now,
 	buf_init(&o, 256);
 	if (base64_decode_bare(&o, span_make(plain, text.n)) == 0 && buf_size(&o) == TOKEN_SIZE) {
 		b = (const unsigned char *)buf_data(&o).p;
-		mac(b, key, want);
+		mac(purpose, b, key, want);
 		if (b[0] == 1 && CRYPTO_memcmp(want, b + SIGNED_SIZE, MAC_SIZE) == 0) {
 			*t = (struct token){ .kid = (int64_t)get64(b + 1), .id = get64(b + 9),
 				.expires = (int64_t)get64(b + 17) };
@@ -130,11 +147,13 @@ pattern_has(struct span pattern, struct span address)
 bool
 approver_may(const struct need *n, struct span sender, struct span address)
 {
-	if (address.n == 0 || span_find(address, '@') == address.n ||
-	    span_eq_nocase(address, sender))
+	bool named = span_find(address, '@') < address.n;
+
+	if (address.n == 0 || span_eq_nocase(address, sender))
 		return false;
 	for (size_t i = 0; i < n->napprovers; i++)
-		if (pattern_has(n->approvers[i], address))
+		if (span_is(n->approvers[i], APPROVER_ANYBODY) ||
+		    (named && pattern_has(n->approvers[i], address)))
 			return true;
 	return false;
 }

@@ -24,6 +24,7 @@
 #define APPROVAL_NONCE 12
 #define APPROVAL_TOKEN_TEXT 88		/* characters and the NUL */
 #define APPROVAL_REASON_MAX 200
+#define APPROVER_ANYBODY "anybody here"	/* a pattern that is no address: whoever may release, see two_persons.h */
 
 struct token {
 	int64_t kid;
@@ -32,6 +33,14 @@ struct token {
 	unsigned char nonce[APPROVAL_NONCE];
 	unsigned char person[8];
 };
+
+/* For another purpose than approvals: the text before what is signed. */
+#define TOKEN_APPROVAL "postern approval"
+#define TOKEN_DIGEST "postern digest"
+void token_write_as(const char *purpose, const struct token *t, const unsigned char key[APPROVAL_KEY],
+    char out[APPROVAL_TOKEN_TEXT]);
+bool token_read_as(const char *purpose, struct span text, const unsigned char key[APPROVAL_KEY],
+    int64_t now, struct token *t, const char **why);
 
 void token_person(struct span address, unsigned char out[8]);
 void token_write(const struct token *t, const unsigned char key[APPROVAL_KEY],
@@ -50,7 +59,7 @@ struct vote {
 	struct span address;
 	bool approve;
 };
-enum approval_state { APPROVAL_WAITS, APPROVAL_GIVEN, APPROVAL_DENIED };
+enum approval_state { APPROVAL_WAITS, APPROVAL_GIVEN, APPROVAL_DENIED };	/* numbers stand in the database */
 
 bool approver_may(const struct need *n, struct span sender, struct span address);
 /* So many of the voices count for it. */

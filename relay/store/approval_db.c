@@ -68,7 +68,7 @@ outbox_put(struct db *d, uint64_t about, int64_t kid, struct span rcpt, struct s
 int
 outbox_next(struct db *d, int64_t after, struct arena *a, struct outgoing *o, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT oid, about, rcpt, subject, text, language FROM outbox"
+	sqlite3_stmt *st = db_stmt(d, "SELECT oid, about, rcpt, subject, text, language, html, mid FROM outbox"
 	    " WHERE oid>? ORDER BY oid LIMIT 1", err);
 	int r;
 
@@ -83,10 +83,51 @@ outbox_next(struct db *d, int64_t after, struct arena *a, struct outgoing *o, st
 		o->language = arena_span(a, db_column(st, 5));
 		r = sealed_column(d, st, 4, SEALED_OUTBOX, (int64_t)o->about, a, &o->text, err);
 		o->text = arena_span(a, o->text);
+		if (r != -1)
+			r = sealed_column(d, st, 6, SEALED_OUTBOX_HTML, (int64_t)o->about, a, &o->html, err);
+		o->html = arena_span(a, o->html);
+		o->mid = db_column_id(st, 7);
 		r = r == -1 ? -1 : 1;
 		sqlite3_reset(st);
 	}
 	return r;
+}
+
+int
+outbox_html(struct db *d, uint64_t about, struct span html, struct err *err)
+{
+	int64_t oid = db_last_rowid(d);
+	sqlite3_stmt *st = db_stmt(d, "UPDATE outbox SET html=? WHERE oid=?", err);
+
+	if (st == NULL || sealed_bind(d, st, 1, SEALED_OUTBOX_HTML, (int64_t)about, html, err) == -1)
+		return -1;
+	db_int(st, 2, oid);
+	return db_run(d, st, err);
+}
+
+int
+outbox_offer(struct db *d, int64_t oid, uint64_t mid, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "UPDATE outbox SET mid=? WHERE oid=?", err);
+
+	if (st == NULL)
+		return -1;
+	db_id(st, 1, mid);
+	db_int(st, 2, oid);
+	return db_run(d, st, err);
+}
+
+int
+outbox_count(struct db *d, size_t *n, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT count(*) FROM outbox", err);
+	int r = st ? db_step(d, st, err) : -1;
+
+	if (r == 1) {
+		*n = (size_t)sqlite3_column_int64(st, 0);
+		sqlite3_reset(st);
+	}
+	return r == 1 ? 0 : -1;
 }
 
 int
@@ -432,7 +473,7 @@ set_voted(struct db *d, int64_t kid, enum approval_state state, struct err *err)
 static int
 tell_sender(struct db *d, int64_t kid, struct span sender, struct arena *a, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT id, record FROM kept WHERE kid=?", err);
+	sqlite3_stmt *st = db_stmt(d, "SELECT id, record FROM kept WHERE kid=? AND kind='hold'", err);
 	struct span text = { 0 };
 	struct jval *record;
 	char id[ID_SIZE];
@@ -575,7 +616,7 @@ approval_decided(struct db *d, enum approval_state which, size_t max, struct are
     int64_t **kids, size_t *n, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT kid FROM kept WHERE voted=? AND voted IS NOT NULL"
-	    " AND state=1 ORDER BY kid", err);
+	    " AND state=1 AND (voted<>1 OR virus IS NULL) ORDER BY kid", err);
 	int r = 0;
 
 	*n = 0;

@@ -52,10 +52,16 @@ int approvals_json(struct db *d, int64_t kid, struct span sender, struct json *j
 struct outgoing {
 	int64_t oid;
 	uint64_t about;
-	struct span rcpt, subject, text, language;
+	struct span rcpt, subject, text, language, html;
+	uint64_t mid;		/* under which id it was offered to the queue; 0: not yet */
 };
 int outbox_put(struct db *d, uint64_t about, int64_t kid, struct span rcpt, struct span subject,
     struct span text, struct span language, struct err *err);
+/* Of the last one put: the same as HTML. */
+int outbox_html(struct db *d, uint64_t about, struct span html, struct err *err);
+/* It is about to be offered under this id: after a crash under the same. */
+int outbox_offer(struct db *d, int64_t oid, uint64_t mid, struct err *err);
+int outbox_count(struct db *d, size_t *n, struct err *err);
 /* The ones behind `after`, oldest first. */
 int outbox_next(struct db *d, int64_t after, struct arena *a, struct outgoing *o, struct err *err);
 int outbox_done(struct db *d, int64_t oid, struct err *err);

@@ -1,12 +1,14 @@
 /* approve.c -- approvals carried out: who is asked, who answers, what then happens.
  *
  * Mails of the store's own (to approvers, to senders) stand in the outbox of the
- * database and leave it when the queue has them; the queue has them signed. One
- * may be sent twice after a crash, none is lost. What voices have decided stands in
+ * database and leave it when the queue has them; the queue has them signed. Each is
+ * offered under an id that is written down first: after a crash under the same, which the
+ * journal or the queue may know already. So none is lost and none is sent twice. What voices have decided stands in
  * the row and is carried out by the clock as long as it is not, like everything
  * else that waits for the queue.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "json.h"
@@ -36,12 +38,13 @@ send_note(struct store *s, const struct outgoing *o, uint64_t ticket, struct are
 	struct recipient rcpt = { .address = o->rcpt };
 	struct msg_decision d = { .outcome = OUTCOME_DELIVER, .rule = SPAN_LIT("notice") };
 	struct msg_submit m = { .parent = o->about, .decisions = &d, .ndecisions = 1,
-		.env = { .id = id_new(&s->ids, clock_real()), .received = clock_real(),
+		.env = { .id = o->mid, .received = clock_real(),
 		.direction = DIRECTION_OUTBOUND, .helo = c->hostname, .recipients = &rcpt,
 		.nrecipients = 1 } };
 	struct note n = { .id = m.env.id, .about = o->about, .hostname = c->hostname,
 		.from = c->postmaster, .to = o->rcpt, .subject = o->subject, .text = o->text,
-		.language = o->language, .now = clock_real() };
+		.html = o->html, .language = o->language, .now = clock_real() };
+	struct err err;
 	struct buf b;
 	int r;
 
@@ -50,12 +53,15 @@ send_note(struct store *s, const struct outgoing *o, uint64_t ticket, struct are
 			m.env.flags = ENVELOPE_SMTPUTF8 | ENVELOPE_8BITMIME;
 	buf_init(&b, NOTE_MAX);
 	note_build(&b, &n);
-	/* Inside the frame whatever its size: there is no memfd behind it, and it is bounded. */
-	payload_from_span(&m.payload, arena_span(a, span_sub(buf_data(&b), 0, PAYLOAD_INLINE_MAX)), a);
+	r = buf_failed(&b) ? -1 : store_payload(arena_span(a, buf_data(&b)), a, &m.payload, &err);
 	buf_release(&b);
+	if (r == -1)
+		return -1;
 	buf_init(&b, FRAME_BIG);
 	submit_encode(&b, &m);
-	r = buf_failed(&b) ? -1 : link_send(s->queue, FRAME_SUBMIT, ticket, buf_data(&b), -1);
+	if (buf_failed(&b) && m.payload.fd != -1)
+		close(m.payload.fd);
+	r = buf_failed(&b) ? -1 : link_send(s->queue, FRAME_SUBMIT, ticket, buf_data(&b), m.payload.fd);
 	buf_release(&b);
 	return r;
 }
@@ -67,6 +73,29 @@ is_out(const struct store *s, int64_t oid)
 		if (e->oid == oid)
 			return true;
 	return false;
+}
+
+/* Its id, in the database before the queue hears it. 1 send it, 0 not now or no more, -1. */
+static int
+name_it(struct store *s, struct outgoing *o, struct err *err)
+{
+	if (o->mid == 0) {
+		o->mid = id_new(&s->ids, clock_real());
+		return outbox_offer(s->db, o->oid, o->mid, err) == -1 ? -1 : 1;
+	}
+	/* Offered before we ended, or the queue: what it took it tells in its events by and by. */
+	if (clock_mono() < s->settled_at)
+		return 0;
+	if (store_flush(s) == -1)
+		return 0;
+	switch (journal_knows(s->db, o->mid, err)) {
+	case -1:
+		return -1;
+	case 1:
+		return outbox_done(s->db, o->oid, err);
+	default:
+		return 1;
+	}
 }
 
 static void
@@ -85,6 +114,10 @@ outbox_pump(struct store *s)
 		struct errand *e;
 
 		if (is_out(s, o.oid))
+			continue;
+		if ((r = name_it(s, &o, &err)) == -1)
+			break;
+		if (r == 0)
 			continue;
 		e = calloc(1, sizeof(*e));
 		ASSERT(e != NULL);
@@ -127,6 +160,10 @@ errand_over(struct store *s, void *owner, const struct msg_accepted *m)
 		if (outbox_done(s->db, e->oid, &err) == -1)
 			log_msg(LOG_LVL_ERROR, e->about, "a notice may be sent again: %s", err.text);
 		s->outbox_at = 0;
+		free(e);
+		if (s->queue && !s->rt->retiring)
+			outbox_pump(s);
+		return;
 	} else {	/* later again */
 		s->outbox_at = clock_mono() + 5 * US_PER_SEC;
 	}

@@ -42,6 +42,15 @@ void do_deny(struct asked *q, int fd);
 void do_approval_show(struct asked *q, int fd);	/* approval.show, approval.act */
 void do_approval_act(struct asked *q, int fd);
 
+/* lists_control.c */
+void do_lists_list(struct asked *q, int fd);
+void do_lists_add(struct asked *q, int fd);
+void do_lists_request(struct asked *q, int fd);
+void do_lists_remove(struct asked *q, int fd);
+void do_lists_approve(struct asked *q, int fd);
+void do_lists_deny(struct asked *q, int fd);
+void do_lists_check(struct asked *q, int fd);
+
 /* store_policy.c */
 /* The bytes themselves, {"v":1,"raw":"base64"} line after line. */
 void say_bytes(struct asked *q, struct span bytes);

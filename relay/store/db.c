@@ -12,7 +12,7 @@
 #include "store/keyring.h"
 #include "store/schema.h"
 
-#define STMTS_MAX 256		/* a power of two, more than there are literals */
+#define STMTS_MAX 512		/* a power of two, more than there are literals */
 #define BUSY_MS 5000		/* a backup program may hold a lock for a moment */
 #define PROGRESS_STEPS 4000
 #define GIVE_BACK_FROM ((int64_t)64 << 20)	/* free bytes; less is soon used again */

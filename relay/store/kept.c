@@ -5,12 +5,11 @@
 #include "conf.h"
 #include "id.h"
 #include "ipc/json_read.h"
-#include "json.h"
-#include "store/approval_db.h"
 #include "store/kept.h"
 #include "store/sealed.h"
 
 #define SUBJECT_MAX 1000
+#define WORDS_RECIPIENTS 100
 #define SELECTORS "an id, all, or queue=, from=, to=, older=, newer= joined by commas"
 
 const char *
@@ -55,15 +54,40 @@ raw_subject(struct span content, struct arena *a)
 	return (struct span){ 0 };
 }
 
-/* The scanner's record may have it decoded. */
-static struct span
-subject_of(const struct msg_keep *m, struct span content, struct arena *a)
+/* What the scanner's record says of it. */
+struct summary {
+	struct span subject;	/* decoded there; else as it stands */
+	struct span class, virus;
+};
+
+static struct summary
+summary_of(const struct msg_keep *m, struct span content, struct arena *a)
 {
 	struct jval *v = m->record.n ? jval_parse(m->record, NULL) : NULL;
-	struct span s = arena_span(a, span_sub(jval_text(v, "subject"), 0, SUBJECT_MAX));
+	struct span spam = jval_text(jval_get(v, "spam"), "class");
+	struct summary s = {
+		.subject = arena_span(a, span_sub(jval_text(v, "subject"), 0, SUBJECT_MAX)),
+		.virus = arena_span(a, jval_text(jval_get(v, "virus"), "name")),
+	};
 
+	s.class = jval_get(v, "virus") && jval_is_object(jval_get(v, "virus")) ? SPAN_LIT("virus") :
+	    jval_bool(v, "unscannable") ? SPAN_LIT("unscannable") : spam.n ? arena_span(a, spam) :
+	    SPAN_LIT("policy");
 	jval_free(&v);
-	return s.n ? s : raw_subject(content, a);
+	if (s.subject.n == 0)
+		s.subject = raw_subject(content, a);
+	return s;
+}
+
+static struct span
+domain_of(struct span address, struct arena *a)
+{
+	size_t at = span_find(address, '@');
+	struct span d = arena_span(a, span_from(address, at + 1));
+
+	for (size_t i = 0; i < d.n; i++)
+		((char *)(uintptr_t)d.p)[i] = ascii_lower(d.p[i]);
+	return d;
 }
 
 static int
@@ -85,15 +109,15 @@ is_kept(struct db *d, const struct msg_keep *m, struct span address, struct err 
 }
 
 static int
-put_row(struct db *d, const struct msg_keep *m, const struct envelope *env, struct span content,
-    int64_t now, struct arena *a, struct err *err)
+put_row(struct db *d, const struct msg_keep *m, const struct envelope *env,
+    const struct summary *s, struct span content, int64_t now, struct arena *a, struct err *err)
 {
 	char client[IP_TEXT_MAX];
 	struct buf blob;
 	struct enc e = { &blob };
 	sqlite3_stmt *st = db_stmt(d, "INSERT INTO kept(id, parent, kind, queue, time, expires,"
-	    " on_expire, sender, client, subject, size, state, envelope, record)"
-	    " VALUES(?,?,?,?,?,?,?,?,?,?,?,1,?,?)", err);
+	    " on_expire, sender, client, subject, size, state, envelope, record, direction, class,"
+	    " sender_domain, virus) VALUES(?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?)", err);
 	int r;
 
 	if (st == NULL)
@@ -112,9 +136,13 @@ put_row(struct db *d, const struct msg_keep *m, const struct envelope *env, stru
 	db_text_always(st, 8, env->sender);
 	if (env->client.family)
 		db_text(st, 9, span_str(ip_format(env->client, client)));
-	db_text(st, 10, subject_of(m, content, a));
+	db_text(st, 10, s->subject);
 	db_int(st, 11, (int64_t)content.n);
 	db_blob(st, 12, buf_data(&blob).p, buf_size(&blob));
+	db_int(st, 14, env->direction);
+	db_text(st, 15, s->class);
+	db_text(st, 16, domain_of(env->sender, a));
+	db_text(st, 17, s->virus);
 	r = buf_failed(&blob) ? err_set(err, E2BIG, "the envelope is too large") : 0;
 	if (r == 0 && m->record.n)
 		r = sealed_bind_zip(d, st, 13, SEALED_KEPT_RECORD, (int64_t)env->id, m->record, err);
@@ -140,20 +168,47 @@ put_content(struct db *d, int64_t kid, struct span content, struct err *err)
 }
 
 static int
-put_rcpts(struct db *d, int64_t kid, const struct envelope *env, struct err *err)
+put_rcpts(struct db *d, int64_t kid, const struct envelope *env, struct arena *a, struct err *err)
 {
 	for (size_t i = 0; i < env->nrecipients; i++) {
-		sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO kept_rcpt(kid, address)"
-		    " VALUES(?,?)", err);
+		sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO kept_rcpt(kid, address, domain)"
+		    " VALUES(?,?,?)", err);
 
 		if (st == NULL)
 			return -1;
 		db_int(st, 1, kid);
 		db_text_always(st, 2, env->recipients[i].address);
+		db_text(st, 3, domain_of(env->recipients[i].address, a));
 		if (db_run(d, st, err) == -1)
 			return -1;
 	}
 	return 0;
+}
+
+/* What is searched: its kind, so that a search in one need not pass the others; sender, subject, the
+ * first recipients. */
+static int
+put_words(struct db *d, int64_t kid, enum outcome kind, const struct envelope *env,
+    struct span subject, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "INSERT INTO kept_words(rowid, words) VALUES(?,?)", err);
+	struct buf b;
+	int r;
+
+	if (st == NULL)
+		return -1;
+	buf_init(&b, FRAME_BIG);
+	buf_printf(&b, "#%s " SPAN_FMT " ", outcome_name(kind), SPAN_ARG(env->sender));
+	buf_span(&b, subject);
+	for (size_t i = 0; i < env->nrecipients && i < WORDS_RECIPIENTS; i++) {
+		buf_putc(&b, ' ');
+		buf_span(&b, env->recipients[i].address);
+	}
+	db_int(st, 1, kid);
+	db_text_always(st, 2, buf_data(&b));
+	r = db_run(d, st, err);
+	buf_release(&b);
+	return r;
 }
 
 int
@@ -161,6 +216,7 @@ kept_put(struct db *d, const struct msg_keep *m, struct span content, int64_t no
     struct arena *a, struct err *err)
 {
 	struct envelope env = m->env;
+	struct summary s;
 	int64_t kid;
 
 	env.recipients = arena_array(a, m->env.nrecipients, sizeof(*env.recipients));
@@ -174,10 +230,12 @@ kept_put(struct db *d, const struct msg_keep *m, struct span content, int64_t no
 		}
 	if (env.nrecipients == 0)
 		return 0;
-	if (put_row(d, m, &env, content, now, a, err) == -1)
+	s = summary_of(m, content, a);
+	if (put_row(d, m, &env, &s, content, now, a, err) == -1)
 		return -1;
 	kid = db_last_rowid(d);
-	if (put_content(d, kid, content, err) == -1 || put_rcpts(d, kid, &env, err) == -1)
+	if (put_words(d, kid, m->kind, &env, s.subject, err) == -1 || put_rcpts(d, kid, &env, a, err) == -1 ||
+	    put_content(d, kid, content, err) == -1)
 		return -1;
 	return 1;
 }
@@ -325,6 +383,15 @@ kept_select(struct db *d, const struct kept_filter *f, size_t max, struct arena 
 }
 
 int
+kept_select_newest(struct db *d, const struct kept_filter *f, size_t max, struct arena *a,
+    int64_t **kids, size_t *n, struct err *err)
+{
+	static const char *const ways[] = WAYS("SELECT k.kid", " ORDER BY k.kid DESC");
+
+	return numbers(d, filtered(d, ways, f, a, err), max, a, kids, n, err);
+}
+
+int
 kept_count(struct db *d, const struct kept_filter *f, uint64_t *n, struct err *err)
 {
 	static const char *const ways[] = WAYS("SELECT count(*)", "");
@@ -376,6 +443,8 @@ load_row(struct db *d, sqlite3_stmt *st, struct arena *a, struct kept *k, struct
 	k->size = (uint64_t)sqlite3_column_int64(st, 7);
 	k->by = arena_span(a, db_column(st, 9));
 	k->voted = sqlite3_column_int(st, 12);
+	k->class = arena_span(a, db_column(st, 13));
+	k->virus = arena_span(a, db_column(st, 14));
 	dec_init(&dec, arena_span(a, db_column(st, 10)));
 	envelope_decode(&dec, a, &k->env);
 	if (!dec_done(&dec) || !outcome_from_name(db_column(st, 3), &k->kind) ||
@@ -411,7 +480,7 @@ kept_load(struct db *d, int64_t kid, bool with_content, struct arena *a, struct 
     struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT kid, id, parent, kind, queue, state, new_id, size,"
-	    " on_expire, by, envelope, record, voted FROM kept WHERE kid=?", err);
+	    " on_expire, by, envelope, record, voted, class, virus FROM kept WHERE kid=?", err);
 	int r;
 
 	if (st == NULL)
@@ -493,85 +562,100 @@ kept_stay(struct db *d, int64_t kid, struct err *err)
 	return one_number(d, "UPDATE kept SET expires=NULL WHERE kid=?", kid, err);
 }
 
-/* ---- shown to people ---- */
-
-static void
-knumber(struct json *j, const char *key, sqlite3_stmt *st, int i)
+int
+kept_virus(struct db *d, int64_t kid, struct span name, struct err *err)
 {
-	json_key(j, key);
-	if (sqlite3_column_type(st, i) == SQLITE_NULL)
-		json_null(j);
-	else
-		json_int(j, sqlite3_column_int64(st, i));
+	sqlite3_stmt *st = db_stmt(d, "UPDATE kept SET virus=?, class='virus' WHERE kid=?", err);
+
+	if (st == NULL)
+		return -1;
+	db_text(st, 1, name.n ? name : SPAN_LIT("unnamed"));
+	db_int(st, 2, kid);
+	return db_run(d, st, err);
 }
 
-static void
-ktext(struct json *j, const char *key, sqlite3_stmt *st, int i)
-{
-	json_key(j, key);
-	if (sqlite3_column_type(st, i) == SQLITE_NULL)
-		json_null(j);
-	else
-		json_str(j, db_column(st, i));
-}
+/* ---- a row for some of the recipients ---- */
 
 static int
-put_recipients(struct db *d, int64_t kid, struct json *j, struct err *err)
+set_envelope(struct db *d, int64_t kid, const struct envelope *env, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT address FROM kept_rcpt WHERE kid=?", err);
+	sqlite3_stmt *st = db_stmt(d, "UPDATE kept SET envelope=? WHERE kid=?", err);
+	struct buf blob;
+	struct enc e = { &blob };
 	int r;
 
 	if (st == NULL)
 		return -1;
-	db_int(st, 1, kid);
-	json_key(j, "recipients");
-	json_array(j);
-	while ((r = db_step(d, st, err)) == 1)
-		json_str(j, db_column(st, 0));
-	json_end_array(j);
+	buf_init(&blob, FRAME_BIG);
+	envelope_encode(&e, env);
+	db_blob(st, 1, buf_data(&blob).p, buf_size(&blob));
+	db_int(st, 2, kid);
+	r = buf_failed(&blob) ? err_set(err, E2BIG, "the envelope is too large") : db_run(d, st, err);
+	buf_release(&blob);
 	return r;
 }
 
-int
-kept_list(struct db *d, const struct kept_filter *f, size_t limit, struct buf *out,
-    size_t *found, struct err *err)
+static int
+two_numbers(struct db *d, const char *sql, int64_t one, int64_t other, struct span text,
+    struct err *err)
 {
-	static const char *const ways[] = WAYS("SELECT k.kid, k.id, k.new_id, k.kind, k.queue, k.sender,"
-	    " k.client, k.subject, k.by, k.on_expire, k.time, k.expires, k.decided, k.size, k.state",
-	    " ORDER BY k.kid DESC");
-	static const char *const names[] = { "kind", "queue", "sender", "client", "subject", "by",
-		"on_expire", "time", "expires", "decided", "size" };
-	struct arena *a = arena_new(0);
-	sqlite3_stmt *st = filtered(d, ways, f, a, err);
-	char id[ID_SIZE];
-	int r = st ? 0 : -1;
+	sqlite3_stmt *st = db_stmt(d, sql, err);
 
-	*found = 0;
-	while (r != -1 && *found < limit && (r = db_step(d, st, err)) == 1) {
-		struct json j;
+	if (st == NULL)
+		return -1;
+	db_int(st, 1, one);
+	db_int(st, 2, other);
+	db_text(st, 3, text);
+	return db_run(d, st, err);
+}
 
-		json_begin(&j, out);
-		json_object(&j);
-		json_kint(&j, "v", 1);
-		json_kcstr(&j, "id", id_format(db_column_id(st, 1), id));
-		json_kcstr(&j, "new_id", db_column_id(st, 2) ?
-		    id_format(db_column_id(st, 2), id) : NULL);
-		json_kcstr(&j, "state", kept_state_name((enum kept_state)sqlite3_column_int(st, 14)));
-		for (int i = 0; i < 11; i++)
-			if (i < 7)
-				ktext(&j, names[i], st, i + 3);
-			else
-				knumber(&j, names[i], st, i + 3);
-		if (put_recipients(d, sqlite3_column_int64(st, 0), &j, err) == -1 ||
-		    (f->kind == OUTCOME_HOLD && approvals_json(d, sqlite3_column_int64(st, 0),
-		    db_column(st, 5), &j, err) == -1))
-			r = -1;
-		json_end_object(&j);
-		buf_putc(out, '\n');
-		++*found;
-	}
-	if (st)
-		sqlite3_reset(st);
-	arena_free(&a);
-	return r == -1 ? -1 : 0;
+int
+kept_split(struct db *d, const struct kept *k, const bool *mine, struct arena *a, int64_t *kid,
+    struct err *err)
+{
+	struct envelope moved = k->env, left = k->env;
+	struct span subject = { 0 };
+	sqlite3_stmt *st;
+
+	*kid = k->kid;
+	moved.recipients = arena_array(a, k->env.nrecipients, sizeof(*moved.recipients));
+	left.recipients = arena_array(a, k->env.nrecipients, sizeof(*left.recipients));
+	moved.nrecipients = left.nrecipients = 0;
+	for (size_t i = 0; i < k->env.nrecipients; i++)
+		if (mine[i])
+			moved.recipients[moved.nrecipients++] = k->env.recipients[i];
+		else
+			left.recipients[left.nrecipients++] = k->env.recipients[i];
+	if (left.nrecipients == 0)
+		return 0;
+	if (two_numbers(d, "INSERT INTO kept(id, parent, kind, queue, time, expires, on_expire, sender,"
+	    " client, subject, size, state, envelope, record, voted, direction, class, sender_domain, virus)"
+	    " SELECT id, parent, kind, queue, time, expires, on_expire, sender, client, subject, size,"
+	    " state, envelope, record, voted, direction, class, sender_domain, virus FROM kept"
+	    " WHERE kid=?1 AND ?2=?2", k->kid, 0, (struct span){ 0 }, err) == -1)
+		return -1;
+	*kid = db_last_rowid(d);
+	if ((st = db_stmt(d, "SELECT subject FROM kept WHERE kid=?", err)) == NULL)
+		return -1;
+	db_int(st, 1, *kid);
+	if (db_step(d, st, err) == 1)
+		subject = arena_span(a, db_column(st, 0));
+	sqlite3_reset(st);
+	if (set_envelope(d, *kid, &moved, err) == -1 || set_envelope(d, k->kid, &left, err) == -1 ||
+	    put_words(d, *kid, k->kind, &moved, subject, err) == -1 ||
+	    put_content(d, *kid, k->content, err) == -1)
+		return -1;
+	for (size_t i = 0; i < moved.nrecipients; i++)
+		if (two_numbers(d, "UPDATE kept_rcpt SET kid=?1 WHERE kid=?2 AND address=?3", *kid, k->kid,
+		    moved.recipients[i].address, err) == -1 ||
+		    two_numbers(d, "UPDATE kept_request SET kid=?1 WHERE kid=?2 AND address=?3", *kid,
+		    k->kid, moved.recipients[i].address, err) == -1)
+			return -1;
+	if (two_numbers(d, "INSERT INTO approval(kid, rule, decider, approvals) SELECT ?1, rule, decider,"
+	    " approvals FROM approval WHERE kid=?2", *kid, k->kid, (struct span){ 0 }, err) == -1 ||
+	    two_numbers(d, "INSERT INTO approver(kid, rule, pattern) SELECT ?1, rule, pattern"
+	    " FROM approver WHERE kid=?2", *kid, k->kid, (struct span){ 0 }, err) == -1)
+		return -1;
+	return two_numbers(d, "INSERT INTO vote(kid, address, approve, time, via, reason) SELECT ?1, address,"
+	    " approve, time, via, reason FROM vote WHERE kid=?2", *kid, k->kid, (struct span){ 0 }, err);
 }

@@ -35,6 +35,8 @@ struct kept {
 	enum outcome on_expire;
 	int voted;		/* enum approval_state; 0: voices have not decided it */
 	struct span by;
+	struct span class;	/* "virus", "spam", "policy", …; "" kept before it was written */
+	struct span virus;	/* its name, found when it came or when it was to be released */
 	struct envelope env;
 	struct span record;	/* JSON; "" none */
 	struct span content;	/* kept_load with content only */
@@ -61,6 +63,8 @@ int64_t kept_put_row(const struct db *d);	/* the row of the kept_put before that
 /* Row numbers, oldest first, at most max; *n of them in the arena. */
 int kept_select(struct db *d, const struct kept_filter *f, size_t max, struct arena *a,
     int64_t **kids, size_t *n, struct err *err);
+int kept_select_newest(struct db *d, const struct kept_filter *f, size_t max, struct arena *a,
+    int64_t **kids, size_t *n, struct err *err);	/* newest first */
 int kept_count(struct db *d, const struct kept_filter *f, uint64_t *n, struct err *err);
 /* 1 there, 0 no such row, -1. */
 int kept_load(struct db *d, int64_t kid, bool with_content, struct arena *a, struct kept *k,
@@ -77,10 +81,16 @@ int kept_due(struct db *d, int64_t now, size_t max, struct arena *a, int64_t **k
     struct err *err);
 int kept_unfinished(struct db *d, size_t max, struct arena *a, int64_t **kids, size_t *n,
     struct err *err);
+/* Some of its recipients into a row of their own, which *kid then is: within a transaction. mine: one
+ * for each recipient; content must be loaded. All of them: nothing is done. */
+int kept_split(struct db *d, const struct kept *k, const bool *mine, struct arena *a, int64_t *kid,
+    struct err *err);
+/* A virus is in it, which was not known when it came. */
+int kept_virus(struct db *d, int64_t kid, struct span name, struct err *err);
 /* It stays until somebody decides. */
 int kept_stay(struct db *d, int64_t kid, struct err *err);
 
-/* One JSON line for each, newest first. */
+/* kept_page.c: one JSON line for each, newest first. */
 int kept_list(struct db *d, const struct kept_filter *f, size_t limit, struct buf *out,
     size_t *found, struct err *err);
 #endif

@@ -5,6 +5,7 @@
  *	{"do":"sign-out","session":HASH,"everywhere":BOOL}
  *	{"do":"language","session":HASH,"language"}
  *	{"do":"password","session":HASH,"old","password"}
+ *	{"do":"link","address","language"}, {"do":"link-use","token","new":HASH}	people_link.c
  *	{"do":"refused","name","what","subject","ip"}	for the audit log; nothing is answered
  *
  * The console never sees a password's hash, and sends of a session only its SHA-256. A name that is not known costs
@@ -47,8 +48,8 @@ tell(struct link *l, uint64_t ticket, struct buf *b)
 	buf_release(b);
 }
 
-static void
-tell_error(struct link *l, uint64_t ticket, const char *code, const char *text)
+void
+people_tell_error(struct link *l, uint64_t ticket, const char *code, const char *text)
 {
 	struct buf b;
 	struct json j;
@@ -63,8 +64,8 @@ tell_error(struct link *l, uint64_t ticket, const char *code, const char *text)
 	tell(l, ticket, &b);
 }
 
-static void
-tell_done(struct link *l, uint64_t ticket)
+void
+people_tell_done(struct link *l, uint64_t ticket)
 {
 	struct buf b;
 
@@ -77,12 +78,12 @@ static void
 tell_fault(struct link *l, uint64_t ticket, const struct err *err)
 {
 	log_error("people: %s", err->text);
-	tell_error(l, ticket, "busy", "the store cannot say now");
+	people_tell_error(l, ticket, "busy", "the store cannot say now");
 }
 
 /* principal: of a session that has its own; p: else. */
-static void
-tell_person(struct link *l, uint64_t ticket, const struct person *p, const struct session *s)
+void
+people_tell_person(struct link *l, uint64_t ticket, const struct person *p, const struct session *s)
 {
 	struct span language = s->language.n ? s->language : p ? p->language : s->language;
 	struct buf b;
@@ -324,17 +325,17 @@ sign_in_checked(struct people *p, struct scrypting *w, const struct msg_scrypted
 
 	/* Read again: it may have changed meanwhile, and two with one code shall not both enter. */
 	if (m == NULL || (r = person_get(p->s->db, w->name, w->arena, &who, &err)) == -1) {
-		tell_error(w->link, w->ticket, "busy", "passwords cannot be checked now");
+		people_tell_error(w->link, w->ticket, "busy", "passwords cannot be checked now");
 	} else if (!w->known || m->status != LOGIN_RIGHT || r == 0 || who.disabled) {
 		failed(p, w, r == 1 && who.disabled ? "disabled" : w->known ? "wrong password" : "unknown", 1);
-		tell_error(w->link, w->ticket, "login", "name or password is wrong");
+		people_tell_error(w->link, w->ticket, "login", "name or password is wrong");
 	} else if (who.totp.n && w->code.n == 0) {
-		tell_error(w->link, w->ticket, "totp", "a code is asked for");
+		people_tell_error(w->link, w->ticket, "totp", "a code is asked for");
 	} else if (who.totp.n && !code_right(w, &who)) {
 		failed(p, w, "wrong code", FAILURES_CODE);
-		tell_error(w->link, w->ticket, "totp", "the code is wrong");
+		people_tell_error(w->link, w->ticket, "totp", "the code is wrong");
 	} else if (who.totp.n == 0 && required && who.roles & PRINCIPAL_BIT(ADMIN)) {
-		tell_error(w->link, w->ticket, "forbidden", "administrators need a second factor: "
+		people_tell_error(w->link, w->ticket, "forbidden", "administrators need a second factor: "
 		    "`postern users totp NAME` on the machine makes one");
 	} else {
 		s.name = who.name;
@@ -342,7 +343,7 @@ sign_in_checked(struct people *p, struct scrypting *w, const struct msg_scrypted
 			tell_fault(w->link, w->ticket, &err);
 		} else {
 			failures_forget(&p->failures, k.pair);
-			tell_person(w->link, w->ticket, &who, &s);
+			people_tell_person(w->link, w->ticket, &who, &s);
 		}
 	}
 	scrypting_free(w);
@@ -360,12 +361,12 @@ sign_in(struct people *p, struct scrypting *w, const struct jval *v)
 	w->session = arena_span(w->arena, jval_text(v, "new"));
 	w->old = arena_span(w->arena, jval_text(v, "session"));
 	if (w->session.n != SESSION_HASH || w->name.n == 0 || w->password.n == 0) {
-		tell_error(w->link, w->ticket, "invalid", "name and password are asked for");
+		people_tell_error(w->link, w->ticket, "invalid", "name and password are asked for");
 		scrypting_free(w);
 		return;
 	}
 	if (too_often(p, &k)) {
-		tell_error(w->link, w->ticket, "limit", "too many failures: try again in a quarter of an hour");
+		people_tell_error(w->link, w->ticket, "limit", "too many failures: try again in a quarter of an hour");
 		scrypting_free(w);
 		return;
 	}
@@ -393,10 +394,18 @@ session_alive(struct people *p, struct span hash, struct arena *a, struct sessio
 	*who = (struct person){ 0 };
 	if (r != 1)
 		return r;
+	if (span_is(s->kind, "token"))	/* a link that nobody has used is no session */
+		return 0;
 	if (now - s->seen > conf->idle || now - s->created > conf->lasts)
 		return 0;
 	r = person_get(p->s->db, s->name, a, who, err);
-	return r == 1 && who->disabled ? 0 : r;
+	if (r == 1 && who->disabled)
+		return 0;
+	if (r != -1 && span_is(s->kind, "link")) {
+		*who = people_by_link(s->name);
+		return 1;
+	}
+	return r;
 }
 
 static void
@@ -412,9 +421,9 @@ who_is(struct people *p, struct link *l, uint64_t ticket, const struct jval *v, 
 	if (r == -1)
 		tell_fault(l, ticket, &err);
 	else if (r == 0)
-		tell_error(l, ticket, "login", "nobody is signed in");
+		people_tell_error(l, ticket, "login", "nobody is signed in");
 	else
-		tell_person(l, ticket, &who, &s);
+		people_tell_person(l, ticket, &who, &s);
 }
 
 static void
@@ -440,7 +449,7 @@ sign_out(struct people *p, struct link *l, uint64_t ticket, const struct jval *v
 	if (r == -1)
 		tell_fault(l, ticket, &err);
 	else
-		tell_done(l, ticket);
+		people_tell_done(l, ticket);
 }
 
 static void
@@ -453,20 +462,21 @@ language(struct people *p, struct link *l, uint64_t ticket, const struct jval *v
 	int r;
 
 	if (!span_is(to, "en") && !span_is(to, "fr")) {
-		tell_error(l, ticket, "invalid", "en or fr");
+		people_tell_error(l, ticket, "invalid", "en or fr");
 		return;
 	}
 	if ((r = session_alive(p, jval_text(v, "session"), a, &s, &who, &err)) == 1) {
 		who.language = to;
-		if (session_language(p->s->db, s.hash, to, &err) == -1 || person_put(p->s->db, &who, &err) == -1)
+		if (session_language(p->s->db, s.hash, to, &err) == -1 ||
+		    (!span_is(s.kind, "link") && person_put(p->s->db, &who, &err) == -1))
 			r = -1;
 	}
 	if (r == -1)
 		tell_fault(l, ticket, &err);
 	else if (r == 0)
-		tell_error(l, ticket, "login", "nobody is signed in");
+		people_tell_error(l, ticket, "login", "nobody is signed in");
 	else
-		tell_done(l, ticket);
+		people_tell_done(l, ticket);
 }
 
 /* ---- a new password of one's own ---- */
@@ -492,9 +502,9 @@ password_made(struct people *p, struct scrypting *w, const struct msg_scrypted *
 		}
 	}
 	if (r == 1)
-		tell_done(w->link, w->ticket);
+		people_tell_done(w->link, w->ticket);
 	else
-		tell_error(w->link, w->ticket, "busy", "the password cannot be changed now");
+		people_tell_error(w->link, w->ticket, "busy", "the password cannot be changed now");
 	scrypting_free(w);
 }
 
@@ -502,11 +512,11 @@ static void
 password_old_checked(struct people *p, struct scrypting *w, const struct msg_scrypted *m)
 {
 	if (m == NULL) {
-		tell_error(w->link, w->ticket, "busy", "passwords cannot be checked now");
+		people_tell_error(w->link, w->ticket, "busy", "passwords cannot be checked now");
 		scrypting_free(w);
 	} else if (m->status != LOGIN_RIGHT) {
 		failed(p, w, "wrong password, of who is signed in", 1);
-		tell_error(w->link, w->ticket, "forbidden", "the old password is wrong");
+		people_tell_error(w->link, w->ticket, "forbidden", "the old password is wrong");
 		scrypting_free(w);
 	} else {
 		w->done = password_made;
@@ -535,7 +545,9 @@ password(struct people *p, struct scrypting *w, const struct jval *v)
 		w->name = who.name;
 		w->session = arena_span(w->arena, s.hash);
 		k = keys_of(w->arena, w->name, w->ip);
-		if (fault == NULL && who.hash.n && !too_often(p, &k)) {
+		if (who.hash.n == 0)
+			fault = "this session has no password";
+		if (fault == NULL && !too_often(p, &k)) {
 			w->done = password_old_checked;
 			scrypting_start(p, w, span_sub(jval_text(v, "old"), 0, PASSWORD_MAX), who.hash);
 			return;
@@ -544,11 +556,11 @@ password(struct people *p, struct scrypting *w, const struct jval *v)
 	if (r == -1)
 		tell_fault(w->link, w->ticket, &err);
 	else if (r == 0)
-		tell_error(w->link, w->ticket, "login", "nobody is signed in");
+		people_tell_error(w->link, w->ticket, "login", "nobody is signed in");
 	else if (fault)
-		tell_error(w->link, w->ticket, "invalid", fault);
+		people_tell_error(w->link, w->ticket, "invalid", fault);
 	else
-		tell_error(w->link, w->ticket, "limit", "too many failures: try again in a quarter of an hour");
+		people_tell_error(w->link, w->ticket, "limit", "too many failures: try again in a quarter of an hour");
 	scrypting_free(w);
 }
 
@@ -599,10 +611,14 @@ people_ask(struct people *p, struct link *l, struct frame *f)
 		language(p, l, f->ticket, v, a);
 	else if (span_is(what, "password"))
 		password(p, of_frame(l, f->ticket, v), v);
+	else if (span_is(what, "link"))
+		people_link(p, l, f->ticket, v);
+	else if (span_is(what, "link-use"))
+		people_link_use(p, l, f->ticket, v);
 	else if (span_is(what, "refused"))
 		refused(p, v, a);
 	else if (v)
-		tell_error(l, f->ticket, "not-available", "not in this version");
+		people_tell_error(l, f->ticket, "not-available", "not in this version");
 	else
 		r = -1;
 	jval_free(&v);

@@ -43,6 +43,16 @@ struct scrypting {
 	struct scrypting *next;
 };
 
+/* people_link.c: signing in by a mail, for addresses of ours. */
+void people_link(struct people *p, struct link *l, uint64_t ticket, const struct jval *v);
+void people_link_use(struct people *p, struct link *l, uint64_t ticket, const struct jval *v);
+/* What such a session may: its address's own. */
+struct person people_by_link(struct span address);
+
+/* people.c */
+void people_tell_error(struct link *l, uint64_t ticket, const char *code, const char *text);
+void people_tell_done(struct link *l, uint64_t ticket);
+void people_tell_person(struct link *l, uint64_t ticket, const struct person *p, const struct session *s);
 struct people *people_new(struct store *s);
 int people_ask(struct people *p, struct link *l, struct frame *f);
 int people_scrypted(struct people *p, struct frame *f);

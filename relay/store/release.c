@@ -7,8 +7,9 @@
  * between the queue or this process may die. Then the message is offered
  * again under the same id, unless the journal knows that id already.
  *
- * The message is not judged again: whoever releases it has decided, and what other
- * rules asked for is in its record.
+ * Before a release a scanner looks at it once more, with today's signatures: what came before its
+ * virus was known is not handed on (look.h). The policy's other rules do not hold it again: whoever
+ * releases it has decided, and what else they asked for is in its record.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/audit.h"
+#include "store/look.h"
+#include "store/request_db.h"
 #include "store/bayes.h"
 #include "store/store.h"
 
@@ -47,12 +50,18 @@ struct flight {
 	struct flight *next;
 };
 
+struct looking {		/* by a scanner */
+	struct act *act;
+	int64_t kid;
+	uint64_t id;
+};
+
 /* ---- what the asker reads ---- */
 
 static void
-line(struct act *a, uint64_t id, const char *state, uint64_t new_id, const char *error)
+line(struct act *a, int64_t kid, uint64_t id, const char *state, uint64_t new_id, const char *error)
 {
-	char text[ID_SIZE];
+	char text[ID_SIZE], number[24];
 	struct json j;
 
 	if (error)
@@ -62,8 +71,11 @@ line(struct act *a, uint64_t id, const char *state, uint64_t new_id, const char 
 	json_begin(&j, reply_buf(a->reply));
 	json_object(&j);
 	json_kint(&j, "v", 1);
+	snprintf(number, sizeof(number), "%lld", (long long)kid);
+	json_kcstr(&j, "kid", number);
 	if (id)
 		json_kcstr(&j, "id", id_format(id, text));
+	json_kbool(&j, "ok", error == NULL);
 	if (state)
 		json_kcstr(&j, "state", state);
 	if (new_id)
@@ -233,29 +245,35 @@ submit(struct act *a, const struct kept *k, uint64_t new_id, bool reject, uint64
 	return r;
 }
 
-/* The decision and its row in the audit log: both or none. kept_decide's answer. */
+/* The decision in one transaction: what it is, who made it, and what those are told who asked for the
+ * message. 1, 0 somebody was faster, -1. */
 static int
-decide(struct act *a, const struct kept *k, enum kept_state to, uint64_t new_id, struct err *err)
+decide(struct act *a, const struct kept *k, enum kept_state to, uint64_t new_id,
+    struct arena *scratch, struct err *err)
 {
 	static const char *const what[] = { [ACT_RELEASE] = "release", [ACT_REJECT] = "reject",
-		[ACT_DELETE] = "delete", [ACT_EXPIRE] = "expire", [ACT_APPROVE] = "release" };
+		[ACT_DELETE] = "delete", [ACT_EXPIRE] = "expire", [ACT_APPROVE] = "release",
+		[ACT_ANYWAY] = "release-anyway" };
 	char verb[40], id[ID_SIZE];
 	struct db *d = a->s->db;
 	int r;
 
 	snprintf(verb, sizeof(verb), "%s.%s", k->kind == OUTCOME_HOLD ? "held" : "quarantine",
 	    what[a->verb]);
-	if (db_begin(d, false, err) == -1)
+	if (db_begin(d, true, err) == -1)
 		return -1;
 	r = kept_decide(d, k->kid, to, new_id, a->by, clock_real(), err);
-	if (r == 1 && !span_is(a->by, "expiry") && !span_is(a->by, "retention") && audit_put(d, a->by, verb, span_str(id_format(k->id, id)), a->text, clock_real(),
-	    err) == -1)
+	if (r == 1 && (((!span_is(a->by, "expiry") && !span_is(a->by, "retention")) &&
+	    audit_put(d, a->by, verb, span_str(id_format(k->id, id)), a->text, clock_real(), err) == -1) ||
+	    requests_decide(d, k, to == KEPT_RELEASING, a->by, a->text, a->s->rt->conf, clock_real(),
+	    scratch, err) == -1))
 		r = -1;
-	if (r == -1) {
-		db_rollback(d);
+	if (r == 1 && db_commit(d, err) == -1)
 		return -1;
-	}
-	return db_commit(d, err) == -1 ? -1 : r;
+	if (r != 1)
+		db_rollback(d);
+	a->s->outbox_at = 0;
+	return r;
 }
 
 static int
@@ -269,7 +287,7 @@ take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch
 	if (s->queue == NULL)
 		return err_set(err, 0, "the queue is away; try again in a moment");
 	if (!a->resume) {
-		r = decide(a, k, reject ? KEPT_REJECTING : KEPT_RELEASING, new_id, err);
+		r = decide(a, k, reject ? KEPT_REJECTING : KEPT_RELEASING, new_id, scratch, err);
 		if (r != 1)
 			return r == 0 ? err_set(err, 0, "somebody was faster") : -1;
 	}
@@ -290,14 +308,14 @@ take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch
 }
 
 static int
-delete_one(struct act *a, const struct kept *k, struct err *err)
+delete_one(struct act *a, const struct kept *k, struct arena *scratch, struct err *err)
 {
-	int r = decide(a, k, KEPT_DELETED, 0, err);
+	int r = decide(a, k, KEPT_DELETED, 0, scratch, err);
 
 	if (r != 1)
 		return r == 0 ? err_set(err, 0, "somebody was faster") : -1;
 	journal(a, k, EVENT_DISCARDED, 0, (struct span){ 0 });
-	line(a, k->id, "deleted", 0, NULL);
+	line(a, k->kid, k->id, "deleted", 0, NULL);
 	a->done++;
 	return 0;
 }
@@ -313,7 +331,7 @@ arrived(struct act *a, const struct kept *k, uint64_t new_id, bool reject, struc
 		bayes_decided(a->s, k, BAYES_HAM, a->resume ? k->by : a->by);
 	journal(a, k, reject ? EVENT_REJECTED : EVENT_RELEASED, new_id,
 	    reject ? reject_text(a, k, scratch) : (struct span){ 0 });
-	line(a, k->id, reject ? "rejected" : "released", new_id, NULL);
+	line(a, k->kid, k->id, reject ? "rejected" : "released", new_id, NULL);
 	a->done++;
 	return 0;
 }
@@ -334,16 +352,96 @@ resume_one(struct act *a, const struct kept *k, struct arena *scratch, struct er
 	}
 }
 
+/* ---- a last look before it goes ---- */
+
+static void act_pump(struct act *a);
+
+/* It is known now: it stays, and says why. */
+static int
+virus_found(struct act *a, const struct kept *k, struct span name, struct arena *scratch,
+    struct err *err)
+{
+	struct msg_event ev = { .kind = EVENT_OPERATOR, .id = k->id, .time = clock_real(), .size = k->size,
+		.by = a->by, .reply = span_str(arena_printf(scratch, "not released: today's signatures "
+		"find a virus in it: " SPAN_FMT, SPAN_ARG(name.n ? name : SPAN_LIT("without a name")))) };
+
+	if (kept_virus(a->s->db, k->kid, name, err) == -1 ||
+	    (a->verb == ACT_EXPIRE && kept_stay(a->s->db, k->kid, err) == -1))
+		return -1;
+	store_event(a->s, &ev);
+	return err_set(err, 0, "a virus is found in it by today's signatures: " SPAN_FMT "; it stays",
+	    SPAN_ARG(name.n ? name : SPAN_LIT("one without a name")));
+}
+
+static int
+seen(struct act *a, struct looking *g, const struct msg_inspected *m, const char *why,
+    struct arena *scratch, struct err *err)
+{
+	struct kept k;
+	int r;
+
+	if (m == NULL)
+		return err_set(err, 0, "not released, for it cannot be looked at now: %s", why);
+	store_settle(a->s);
+	r = kept_load(a->s->db, g->kid, true, scratch, &k, err);
+	if (r != 1)
+		return r == 0 ? err_set(err, 0, "it is gone") : -1;
+	if (k.state != KEPT_WAITING)
+		return err_set(err, 0, "it is %s already", kept_state_name(k.state));
+	if (m->av == AV_VIRUS)
+		return virus_found(a, &k, m->virus, scratch, err);
+	return take_off(a, &k, false, scratch, err);
+}
+
+static void
+on_seen(void *ctx, const struct msg_inspected *m, const char *why)
+{
+	struct looking *g = ctx;
+	struct act *a = g->act;
+	struct arena *scratch = arena_new(0);
+	struct err err = { 0 };
+
+	a->flying--;
+	if (seen(a, g, m, why, scratch, &err) == -1) {
+		a->failed++;
+		line(a, g->kid, g->id, NULL, 0, err.text);
+	}
+	arena_free(&scratch);
+	free(g);
+	if (!a->pumping)
+		act_pump(a);
+}
+
+static int
+release_one(struct act *a, const struct kept *k, struct arena *scratch, struct err *err)
+{
+	struct looking *g;
+
+	if (a->s->rt->conf->antivirus.engine == AV_OFF || a->verb == ACT_ANYWAY)
+		return take_off(a, k, false, scratch, err);
+	if (a->s->queue == NULL)
+		return err_set(err, 0, "the queue is away; try again in a moment");
+	if (look_pending(a->s, k->kid))
+		return a->reply ? err_set(err, 0, "somebody is releasing it") : 0;
+	g = calloc(1, sizeof(*g));
+	ASSERT(g != NULL);
+	*g = (struct looking){ a, k->kid, k->id };
+	a->flying++;
+	look_start(a->s, INSPECT_JUDGE, k->kid, on_seen, g);
+	return 0;
+}
+
 static int
 expire_one(struct act *a, const struct kept *k, struct arena *scratch, struct err *err)
 {
 	switch (k->on_expire) {
 	case OUTCOME_DELIVER:
+		return release_one(a, k, scratch, err);
 	case OUTCOME_REJECT:
 	case OUTCOME_QUARANTINE:
 		return take_off(a, k, k->on_expire == OUTCOME_REJECT, scratch, err);
 	case OUTCOME_DISCARD:
-		return delete_one(a, k, err);
+		return delete_one(a, k, scratch, err);
 	default:	/* what else a policy may say: it waits for a person */
 		return kept_stay(a->s->db, k->kid, err);
 	}
@@ -367,10 +465,12 @@ act_one(struct act *a, int64_t kid, struct arena *scratch, uint64_t *id, struct 
 	switch (a->verb) {
 	case ACT_RELEASE:
 	case ACT_APPROVE:
+	case ACT_ANYWAY:
+		return release_one(a, &k, scratch, err);
 	case ACT_REJECT:
-		return take_off(a, &k, a->verb == ACT_REJECT, scratch, err);
+		return take_off(a, &k, true, scratch, err);
 	case ACT_DELETE:
-		return delete_one(a, &k, err);
+		return delete_one(a, &k, scratch, err);
 	case ACT_EXPIRE:
 		return expire_one(a, &k, scratch, err);
 	}
@@ -390,7 +490,7 @@ act_pump(struct act *a)
 
 		if (act_one(a, a->kids[a->next++], scratch, &id, &err) == -1) {
 			a->failed++;
-			line(a, id, NULL, 0, err.text);
+			line(a, a->kids[a->next - 1], id, NULL, 0, err.text);
 		}
 		arena_free(&scratch);
 	}
@@ -401,7 +501,7 @@ act_pump(struct act *a)
 
 static void
 act_new(struct store *s, enum act_verb verb, bool resume, const int64_t *kids, size_t n,
-    struct span by, struct span text, struct reply *reply)
+    struct span by, struct span text, struct reply *reply, size_t done, size_t failed)
 {
 	struct act *a = calloc(1, sizeof(*a));
 	int64_t *own;
@@ -414,6 +514,8 @@ act_new(struct store *s, enum act_verb verb, bool resume, const int64_t *kids, s
 	a->by = arena_span(a->arena, by);
 	a->text = arena_span(a->arena, text);
 	a->reply = reply;
+	a->done = done;
+	a->failed = failed;
 	own = arena_array(a->arena, n, sizeof(*own));
 	if (n)
 		memcpy(own, kids, n * sizeof(*own));
@@ -426,7 +528,14 @@ void
 act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
     struct span text, struct reply *reply)
 {
-	act_new(s, verb, false, kids, n, by, text, reply);
+	act_new(s, verb, false, kids, n, by, text, reply, 0, 0);
+}
+
+void
+act_start_some(struct store *s, enum act_verb verb, const int64_t *kids, size_t n,
+    struct span by, struct span text, struct reply *reply, size_t done, size_t failed)
+{
+	act_new(s, verb, false, kids, n, by, text, reply, done, failed);
 }
 
 /* ---- answers, and none ---- */
@@ -482,7 +591,7 @@ act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m)
 	flight_remove(s, f);
 	if (landed(f, m, scratch, &err) == -1) {
 		a->failed++;
-		line(a, f->id, NULL, 0, err.text);
+		line(a, f->kid, f->id, NULL, 0, err.text);
 	}
 	arena_free(&scratch);
 	free(f);
@@ -497,7 +606,7 @@ flight_lost(struct store *s, struct flight *f, const char *why)
 	ticket_close(s->tickets, f->ticket);
 	flight_remove(s, f);
 	a->failed++;
-	line(a, f->id, NULL, 0, why);
+	line(a, f->kid, f->id, NULL, 0, why);
 	free(f);
 	if (!a->pumping)
 		act_pump(a);
@@ -522,7 +631,7 @@ resume_unfinished(struct store *s)
 	if (kept_unfinished(s->db, DUE_MAX, a, &kids, &n, &err) == -1)
 		log_error("unfinished decisions: %s", err.text);
 	else if (n > 0 && s->flights == NULL)
-		act_new(s, ACT_RELEASE, true, kids, n, (struct span){ 0 }, (struct span){ 0 }, NULL);
+		act_new(s, ACT_RELEASE, true, kids, n, (struct span){ 0 }, (struct span){ 0 }, NULL, 0, 0);
 	arena_free(&a);
 }
 

@@ -165,6 +165,65 @@ static const char *const steps[] = {
 	"CREATE TABLE bayes_secret(one INTEGER PRIMARY KEY CHECK(one=1), bytes BLOB NOT NULL);"
 	"INSERT INTO bayes_secret(one, bytes) SELECT 1, value FROM secret WHERE name='bayes';"
 	"DELETE FROM secret WHERE name='bayes';",
+	/* lists of senders (lists_db.h); numbers are used once, they stand in verdicts and logs */
+	"CREATE TABLE list_entry("
+	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" scope INTEGER NOT NULL,"	/* enum list_scope */
+	" owner TEXT NOT NULL,"		/* domain or address, folded; '' for all */
+	" domain TEXT NOT NULL,"	/* the owner's */
+	" side INTEGER NOT NULL, kind INTEGER NOT NULL,"	/* enum list_side, entry_kind */
+	" what TEXT NOT NULL,"		/* in its one spelling */
+	" who TEXT NOT NULL, reason TEXT NOT NULL, time INTEGER NOT NULL, by TEXT NOT NULL,"
+	" expires INTEGER, unauthenticated INTEGER NOT NULL, state INTEGER NOT NULL);"	/* enum list_state */
+	"CREATE UNIQUE INDEX list_entry_once ON list_entry(scope, owner, what);"
+	"CREATE INDEX list_entry_owner ON list_entry(owner) WHERE owner<>'';"
+	"CREATE INDEX list_entry_domain ON list_entry(domain) WHERE domain<>'';"
+	"CREATE INDEX list_entry_expires ON list_entry(expires) WHERE expires IS NOT NULL;",
+	/* Kept messages by whom they concern (kept_page.c), asked for (request_db.c), told of (digest_db.c). */
+	"ALTER TABLE kept ADD COLUMN direction INTEGER;"	/* enum direction; NULL: kept before it was written */
+	"ALTER TABLE kept ADD COLUMN class TEXT;"	/* of the record: virus, spam, suspected, … */
+	"ALTER TABLE kept ADD COLUMN sender_domain TEXT;"
+	"ALTER TABLE kept ADD COLUMN virus TEXT;"	/* found when it came, or when it was to be released */
+	"ALTER TABLE kept ADD COLUMN confirmed INTEGER;"	/* somebody says it is spam indeed: when */
+	"ALTER TABLE kept_rcpt ADD COLUMN domain TEXT;"
+	"UPDATE kept SET sender_domain=lower(substr(sender, instr(sender,'@')+1)) WHERE instr(sender,'@')>0;"
+	"UPDATE kept_rcpt SET domain=lower(substr(address, instr(address,'@')+1));"
+	"CREATE INDEX kept_kind ON kept(kind, kid);"
+	"CREATE INDEX kept_queue ON kept(queue, kind, kid);"
+	"CREATE INDEX kept_class ON kept(class, kind, kid);"
+	"CREATE INDEX kept_sender ON kept(sender COLLATE NOCASE, kind, kid);"
+	"CREATE INDEX kept_sender_domain ON kept(sender_domain, kind, kid);"
+	"CREATE INDEX kept_rcpt_address ON kept_rcpt(address COLLATE NOCASE, kid);"
+	"CREATE INDEX kept_rcpt_domain ON kept_rcpt(domain, kid);"
+	"CREATE VIRTUAL TABLE kept_words USING fts5(words, tokenize='trigram');"	/* rowid: kid */
+	"INSERT INTO kept_words(rowid, words) SELECT kid, '#'||kind||' '||coalesce(sender,'')||' '||coalesce(subject,'')"
+	"||' '||coalesce((SELECT group_concat(address,' ') FROM kept_rcpt r WHERE r.kid=k.kid),'') FROM kept k;"
+	"CREATE TRIGGER kept_gone AFTER DELETE ON kept BEGIN"
+	" DELETE FROM kept_words WHERE rowid=old.kid; END;"
+	"CREATE TABLE kept_request("	/* a recipient asks for his message */
+	" kid INTEGER NOT NULL, address TEXT NOT NULL COLLATE NOCASE, time INTEGER NOT NULL,"
+	" reason TEXT, state INTEGER NOT NULL,"	/* enum request_state */
+	" by TEXT, decided INTEGER, PRIMARY KEY(kid, address)) WITHOUT ROWID;"
+	"CREATE INDEX kept_request_open ON kept_request(kid) WHERE state=1;"
+	"CREATE TABLE digest_domain(domain TEXT PRIMARY KEY, slot INTEGER NOT NULL,"	/* the hour told of last */
+	" upto INTEGER NOT NULL) WITHOUT ROWID;"	/* kid */
+	"CREATE TABLE digest_todo("	/* who is to be told, of what lies between */
+	" address TEXT PRIMARY KEY COLLATE NOCASE, after INTEGER NOT NULL, upto INTEGER NOT NULL,"
+	" time INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE digest_used(nonce BLOB PRIMARY KEY, what TEXT NOT NULL,"
+	" expires INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX digest_used_expires ON digest_used(expires);"
+	"ALTER TABLE outbox ADD COLUMN html TEXT;"
+	"ALTER TABLE outbox ADD COLUMN mid INTEGER;"	/* under which id it was offered to the queue; NULL not yet */
+	"CREATE TABLE incident("	/* what DLP rules held or refused (incident_db.c) */
+	" iid INTEGER PRIMARY KEY, id INTEGER NOT NULL, kid INTEGER, time INTEGER NOT NULL,"
+	" outcome TEXT NOT NULL, rules TEXT NOT NULL, sender TEXT, sender_domain TEXT,"
+	" recipients TEXT, subject TEXT, state INTEGER NOT NULL,"	/* 1 open, 2 closed */
+	" resolution TEXT, note TEXT, by TEXT, decided INTEGER);"
+	"CREATE UNIQUE INDEX incident_once ON incident(id, outcome);"
+	"CREATE INDEX incident_state ON incident(state, iid);"
+	"CREATE TABLE incident_rule(rule TEXT NOT NULL, iid INTEGER NOT NULL,"
+	" PRIMARY KEY(rule, iid)) WITHOUT ROWID;",
 	/* Searches have an index of words (search.h), which is made for what is there little by little;
 	 * indexes over addresses and domains cost more than all else when events are written. */
 	"CREATE TABLE search_week(week INTEGER PRIMARY KEY,"	/* there are search_N and replies_N */

@@ -19,7 +19,8 @@
 	X(VERDICT, "verdict", "verdict", "id", "bytes", "id") \
 	X(PACK, "verdict pack", "verdict_pack", "seq", "bytes", "first") \
 	X(OUTBOX, "outbox", "outbox", "oid", "text", "about") \
-	X(BAYES, "bayes secret", "bayes_secret", "one", "bytes", "one")
+	X(BAYES, "bayes secret", "bayes_secret", "one", "bytes", "one") \
+	X(OUTBOX_HTML, "outbox html", "outbox", "oid", "html", "about")
 enum sealed_kind {
 #define X(name, label, table, row, blob, bound) SEALED_##name,
 	SEALED(X)

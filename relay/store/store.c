@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -26,6 +27,9 @@
 #include "store/keyring.h"
 #include "store/people.h"
 #include "store/search.h"
+#include "store/digest.h"
+#include "store/incident_db.h"
+#include "store/look.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
@@ -127,17 +131,27 @@ read_content(struct store_peer *p, const struct frame *f, const struct spool_ref
 	return 0;
 }
 
+/* Who is to be asked, and what is to be reviewed. */
+static int
+keep_more(struct store *s, const struct msg_keep *m, int64_t kid, struct err *err)
+{
+	const struct approval_words words = { s->rt->conf->hostname, s->rt->conf->approval_url };
+
+	if (incident_kept(s->db, kid, m, clock_real(), s->scratch, err) == -1)
+		return -1;
+	return approval_begin(s->db, kid, m, clock_real(), &words, s->scratch, err);
+}
+
 static int
 keep(struct store *s, const struct msg_keep *m, struct span content, struct err *err)
 {
-	const struct approval_words words = { s->rt->conf->hostname, s->rt->conf->approval_url };
 	int r;
 
 	if (s->keeps.n == sizeof(s->keeps.wait) / sizeof(s->keeps.wait[0]))
 		store_settle(s);
 	r = s->keeps.n ? 0 : db_begin(s->db, true, err);
 	if (r == 0 && (r = kept_put(s->db, m, content, clock_real(), s->scratch, err)) == 1)
-		r = approval_begin(s->db, kept_put_row(s->db), m, clock_real(), &words, s->scratch, err);
+		r = keep_more(s, m, kept_put_row(s->db), err);
 	if (r == -1) {	/* what is in the same transaction goes with it; the queue asks again */
 		db_rollback(s->db);
 		answer_keeps(s, false, err->text);
@@ -291,6 +305,8 @@ batch_write(struct store *s, int64_t *numbers, struct err *err)
 		const struct msg_event *ev = &s->batch.events[i];
 		int added = journal_add(s->db, ev, &numbers[i], err);
 
+		if (added == 1 && incident_refused(s->db, ev, s->batch.arena, err) == -1)
+			added = -1;
 		if (added == 1) {
 			search_note(index, ev);
 			hours_note(hours, ev);
@@ -422,6 +438,7 @@ store_start(struct runtime *rt, struct err *err)
 	}
 	sandbox_allow_write(folder);
 	umask(077);
+	tzset();		/* the hours of digests are local, and the sandbox has no /etc */
 	free(folder);
 	return 0;
 }
@@ -433,6 +450,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	act_tick(s);
 	approve_tick(s);
+	look_tick(s);
+	digest_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	bayes_tick(s);
 	people_tick(s->people);
@@ -441,6 +460,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_keys_tick(s);
 	store_tend(s);
 	store_retain(s);
+	lists_tick(s, clock_real());
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }
@@ -455,6 +475,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	reports_flush(s->tls);
 	store_policy_write(s);
 	store_tails_end(s);
+	lists_end(s);
 	bayes_end(s);
 	db_close(&s->db);
 	keyring_free(&s->keys);
@@ -472,6 +493,10 @@ store_run(struct runtime *rt, struct err *err)
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
 		return -1;
 	store_keys_begin(s);
+	s->digests = calloc(1, sizeof(*s->digests));
+	ASSERT(s->digests != NULL);
+	if (digest_open(s->digests, rt->conf->store_path, err) == -1)
+		return -1;
 	s->batch.arena = arena_new(1u << 20);
 	s->batch.room = BATCH_EVENTS;
 	s->batch.events = calloc(s->batch.room, sizeof(*s->batch.events));
@@ -489,7 +514,7 @@ store_run(struct runtime *rt, struct err *err)
 	bayes_begin(s);
 	s->people = people_new(s);
 	arm(s->tick, TICK_US);
-	return 0;
+	return lists_start(s, err);
 }
 
 static void
@@ -507,7 +532,9 @@ store_peer_up(struct runtime *rt, struct link *l)
 	reports_peer_up(s->tls, l);
 	if (link_peer(l) == ROLE_QUEUE) {
 		s->queue = l;
-		s->settle_at = clock_mono() + SETTLE_US;
+		s->settle_at = s->settled_at = clock_mono() + SETTLE_US;
+	} else if (link_peer(l) == ROLE_SCANNER) {
+		look_peer_up(s, l);
 	}
 }
 
@@ -541,6 +568,8 @@ store_peer_down(struct runtime *rt, struct link *l)
 	free(p);
 	reports_peer_down(s->tls, l);
 	people_peer_down(s->people, l);
+	if (link_peer(l) == ROLE_SCANNER)
+		look_peer_down(s, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
@@ -565,6 +594,21 @@ take_segment(struct store *s, struct store_peer *p, struct frame *f)
 	if (f->type == FRAME_SEGMENT) {
 		idtable_put(p->segments, m.number, (void *)((intptr_t)f->fd + 1));
 		f->fd = -1;
+	}
+	return 0;
+}
+
+/* A scanner that retires is let go once it owes us nothing. */
+static int
+take_look(struct runtime *rt, struct link *l, struct frame *f)
+{
+	bool leave;
+
+	if (look_frame(rt->state, l, f, &leave) == -1)
+		return -1;
+	if (leave) {
+		store_peer_down(rt, l);
+		link_close(&l);
 	}
 	return 0;
 }
@@ -599,6 +643,11 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return people_ask(s->people, l, f);
 	case FRAME_SCRYPTED:
 		return people_scrypted(s->people, f);
+	case FRAME_DIGEST_ASK:
+		return digest_link(s, l, f);
+	case FRAME_INSPECTED:
+	case FRAME_RETIRE:
+		return take_look(rt, l, f);
 	case FRAME_TLS_SEEN:
 	case FRAME_RUA:
 	case FRAME_SIGNED:

@@ -9,6 +9,7 @@
 
 #include "id.h"
 #include "ipc/ticket.h"
+#include "lists/book.h"
 #include "master/runtime.h"
 #include "store/approval.h"
 #include "store/basis.h"
@@ -48,6 +49,17 @@ struct ticket_kind {		/* what a ticket's owner begins with */
 	bool errand;		/* else a flight of release.c */
 };
 
+struct store_lists {		/* lists_book.c */
+	struct event *timer;	/* a change waits to be handed out */
+	bool dirty;
+	int64_t took, done;	/* the last time: microseconds, and clock_mono at its end */
+	int64_t next_end;	/* clock_real: then entries run out; 0: none does */
+	uint64_t generation;
+	void *map;		/* the book that was handed out last */
+	size_t size;
+	struct book book;
+};
+
 struct store {
 	struct runtime *rt;
 	struct db *db;
@@ -80,9 +92,13 @@ struct store {
 	bool indexed;			/* there is nothing older than the index of words */
 	int64_t retain_at;		/* clock_mono: the next slice of what is too old */
 	int64_t head_at;		/* clock_mono: then the audit log's head is logged */
+	int64_t settled_at;		/* clock_mono: from then on the journal knows what the queue had taken */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
+	struct store_lists lists;
+	struct digests *digests;	/* digest.c */
+	struct looks *looks;		/* look.c; NULL: none yet */
 	struct bayes_book *bayes;	/* NULL: the classifier is off */
 	struct people *people;
 };
@@ -95,10 +111,14 @@ void store_event(struct store *s, const struct msg_event *ev);
 int store_told(struct store *s, struct frame *f);	/* an event of the master's */
 
 /* release.c */
-enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE };
+/* ANYWAY: released whatever a scanner would say of it. */
+enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE, ACT_ANYWAY };
 /* Carries out `verb` on each; takes the reply (may be NULL) and ends it. */
 void act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,
     struct span text, struct reply *reply);
+/* The same, where so many were done or refused before. */
+void act_start_some(struct store *s, enum act_verb verb, const int64_t *kids, size_t n,
+    struct span by, struct span text, struct reply *reply, size_t done, size_t failed);
 void act_accepted(struct store *s, uint64_t ticket, const struct msg_accepted *m);
 /* Bytes for the queue or the signer: inline, or in a sealed memfd that the frame takes. */
 int store_payload(struct span content, struct arena *a, struct payload *p, struct err *err);
@@ -119,6 +139,12 @@ bool span_is_plain(struct span s);		/* one line of printable ASCII: fit for an S
 /* approve_link.c */
 int approve_link(struct store *s, struct link *l, struct frame *f);
 
+/* lists_book.c: the lists of senders for the receivers */
+int lists_start(struct store *s, struct err *err);	/* hands out the first book */
+void lists_changed(struct store *s);		/* soon handed out anew */
+void lists_tick(struct store *s, int64_t now);	/* clock_real: what ran out goes */
+void lists_now(struct store *s);		/* what waits is handed out at once */
+void lists_end(struct store *s);
 /* store_keys.c */
 void store_keys_begin(struct store *s);
 void store_keys_tick(struct store *s);
@@ -140,5 +166,8 @@ void store_expire(struct store *s);		/* called every second */
 void store_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 void store_tell(struct store *s, const struct msg_event *ev, int64_t seq);
 void store_tails_end(struct store *s);
+struct json;
+void store_splice(struct json *j, struct span object);	/* a scanner's members into the object under way */
+struct span store_one_line(struct arena *a, struct span json);	/* JSON that others wrote */
 
 #endif

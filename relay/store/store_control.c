@@ -10,7 +10,9 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
+ *	lists.*					see lists_control.c
  *	audit.*, store.*			see audit_control.c, store_keys.c, retention.c
+ *	kept.*					see kept_control.c; held.* and quarantine.* too, for who signed in
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
@@ -29,6 +31,10 @@
 #include "store/search.h"
 #include "store/bayes.h"
 #include "store/people.h"
+#include "store/digest.h"
+#include "store/incident_control.h"
+#include "store/kept_control.h"
+#include "store/request_db.h"
 #include "store/tlsrpt.h"
 
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
@@ -81,8 +87,8 @@ asked_by(const struct asked *q)
 }
 
 /* JSON that others wrote: one answer stays one line. */
-static struct span
-one_line(struct arena *a, struct span record)
+struct span
+store_one_line(struct arena *a, struct span record)
 {
 	char *p = arena_str(a, record);
 
@@ -243,7 +249,7 @@ do_explain(struct asked *q, int fd)
 		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
 	}
-	buf_span(reply_buf(q->reply), one_line(q->arena, record));
+	buf_span(reply_buf(q->reply), store_one_line(q->arena, record));
 	buf_putc(reply_buf(q->reply), '\n');
 }
 
@@ -267,6 +273,17 @@ put_hours(struct asked *q, struct json *j, int64_t hours, struct err *err)
 	return hours_json(q->s->db, clock_real(), hours > HOURS_SHOWN ? HOURS_SHOWN : (unsigned)hours, j, err);
 }
 
+static int
+put_requested(struct asked *q, struct json *j, struct err *err)
+{
+	uint64_t n;
+
+	if (requests_count(q->s->db, &n, err) == -1)
+		return -1;
+	json_kuint(j, "requested", n);
+	return 0;
+}
+
 static void
 do_stats(struct asked *q, int fd)
 {
@@ -287,6 +304,7 @@ do_stats(struct asked *q, int fd)
 	if (journal_stats(q->s->db, clock_real() - hours * 3600 * US_PER_SEC, &j, &err) == -1 ||
 	    put_waiting(q, &j, "held", OUTCOME_HOLD, &err) == -1 ||
 	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1 ||
+	    put_requested(q, &j, &err) == -1 ||
 	    put_hours(q, &j, hours, &err) == -1) {
 		say_error(q, err.text);
 	} else {
@@ -365,7 +383,7 @@ put_head(struct asked *q, const struct kept *k)
 	if (k->record.n) {
 		j = open_line(q->reply);
 		json_key(&j, "record");
-		json_raw(&j, one_line(q->arena, k->record));
+		json_raw(&j, store_one_line(q->arena, k->record));
 		close_line(q->reply, &j);
 	}
 }
@@ -450,7 +468,7 @@ do_act(struct asked *q, enum act_verb verb)
 static void
 do_release(struct asked *q, int fd)
 {
-	do_act(q, ACT_RELEASE);
+	do_act(q, jval_bool(q->req, "anyway") ? ACT_ANYWAY : ACT_RELEASE);
 }
 
 bool
@@ -509,6 +527,13 @@ static const struct command {
 	{ "policy.archive", false, do_policy_archive, EDITS },
 	{ "policy.history", false, do_policy_history, POLICY },
 	{ "policy.hits", false, do_policy_hits, POLICY },
+	{ "lists.list", false, do_lists_list, ITSELF },
+	{ "lists.add", false, do_lists_add, ITSELF },
+	{ "lists.request", false, do_lists_request, ITSELF },
+	{ "lists.remove", false, do_lists_remove, ITSELF },
+	{ "lists.approve", false, do_lists_approve, ITSELF },
+	{ "lists.deny", false, do_lists_deny, ITSELF },
+	{ "lists.check", false, do_lists_check, ITSELF },
 	{ "list", true, do_list },
 	{ "show", true, do_show, EDITS },
 	{ "release", true, do_release },
@@ -562,6 +587,33 @@ may_ask(const struct asked *q, const struct command *c)
 	return q->who.local || (c->roles && principal_is(&q->who, c->roles));
 }
 
+/* kept.*, and all that is asked of kept messages for somebody who signed in, or by a kid: limited
+ * to what he may (kept_control.c). */
+static bool
+kept_first(struct asked *q)
+{
+	static const struct { struct span prefix; enum outcome kind; } prefixes[] = {
+		{ { "kept.", 5 }, OUTCOME_UNJUDGED }, { { "held.", 5 }, OUTCOME_HOLD },
+		{ { "quarantine.", 11 }, OUTCOME_QUARANTINE } };
+	struct span cmd = jval_text(q->req, "cmd");
+
+	for (size_t i = 0; i < 3; i++) {
+		if (!span_starts(cmd, prefixes[i].prefix))
+			continue;
+		q->kind = prefixes[i].kind;
+		cmd = span_from(cmd, prefixes[i].prefix.n);
+		/* The administrator's of this machine have selectors, and texts of their own. */
+		if (q->kind != OUTCOME_UNJUDGED && q->who.local && !jval_has(q->req, "kid") &&
+		    !jval_has(q->req, "kids") && (span_is(cmd, "list") || span_is(cmd, "show") ||
+		    span_is(cmd, "reject") || span_is(cmd, "delete") || span_is(cmd, "approve") ||
+		    span_is(cmd, "deny") || (span_is(cmd, "release") && (q->kind == OUTCOME_HOLD ||
+		    q->s->rt->conf->quarantine.ntwo_persons == 0))))
+			return false;
+		return kept_command(q, cmd);
+	}
+	return false;
+}
+
 void
 store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
@@ -582,7 +634,11 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		bayes_client(&q);
 	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("users."))) {
 		users_client(&q, jval_text(v, "cmd"));
-	} else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
+	} else if (kept_first(&q) || digest_command(&q) || incident_command(&q))
+		;
+	else if (!q.who.local && q.kind != OUTCOME_UNJUDGED)
+		say_error(&q, "the store knows no such command");
+	else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
 		say_error(&q, "the store knows no such command");
 	else if (!may_ask(&q, c))
 		say_error(&q, "not allowed");

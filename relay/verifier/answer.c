@@ -114,6 +114,18 @@ set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 	}
 }
 
+/* Who vouches for it with a key: what lists of senders ask (lists/), beside alignment. */
+static void
+set_signed(const struct check_found *f, struct arena *a, struct msg_facts *out)
+{
+	struct span *v = arena_array(a, FACTS_SIGNED_MAX, sizeof(*v));
+
+	out->signed_by = v;
+	for (size_t i = 0; i < f->nsignatures && out->nsigned_by < FACTS_SIGNED_MAX; i++)
+		if (f->signatures[i].result == AUTH_PASS)
+			v[out->nsigned_by++] = f->signatures[i].domain;
+}
+
 /* ---- the field ---- */
 
 static void
@@ -247,6 +259,7 @@ answer_make(const struct check_found *f, struct arena *a, struct msg_facts *out)
 	*out = (struct msg_facts){ 0 };
 	find_forged(f, a, out);
 	set_facts(f, a, &out->facts);
+	set_signed(f, a, out);
 	write_field(f, a, out);
 	write_summary(f, a, out);
 }

@@ -188,7 +188,7 @@ class Actions(Lab):
         lab.wait_for(lambda: [l for l in self.lab.control({"cmd": "held.list", "selector": ident}) if "id" in l],
                      because="the hold")
         self.assertEqual(self.explain(ident)["refused_edits"],
-                         [{"action": "redact", "part": "2", "rule": "redact", "why": "no text part"}])
+                         [{"action": "redact", "part": "2", "rule": "redact", "why": "a document cannot be blackened"}])
 
     def test_archive_goes(self):
         """A program in an archive in an attached message: the archive is replaced, the message around it stays."""

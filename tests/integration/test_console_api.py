@@ -5,6 +5,8 @@ program's; every route is asked in every role. Then signing in, sessions, codes,
 itself, and the description (OpenAPI).
 """
 import base64
+import email
+import email.policy
 import hashlib
 import hmac
 import http.client
@@ -26,6 +28,7 @@ from console import PASSWORD, Browser, add_user
 
 ROLES = ["user", "domain_admin", "operator", "editor", "reviewer", "auditor", "admin"]
 STAFF = {"domain_admin", "operator", "editor", "reviewer", "auditor"}
+TRACE = {"operator", "editor", "reviewer", "auditor"}
 READERS = {"operator", "auditor"}
 KEEPERS = {"user", "domain_admin", "operator"}
 POLICY = {"editor", "operator", "auditor", "reviewer"}
@@ -41,8 +44,8 @@ ROUTES = [
     ("PATCH", "/session", None, {"language": "fr"}, set(ROLES)),
     ("POST", "/session/password", None, {"old": "not it at all", "password": "whatever it may be"}, set(ROLES)),
     ("GET", "/overview", None, None, STAFF),
-    ("GET", "/trace", "/trace?q=nothing", None, STAFF),
-    ("GET", "/messages/{id}", "/messages/" + ID, None, STAFF),
+    ("GET", "/trace", "/trace?q=nothing", None, TRACE),
+    ("GET", "/messages/{id}", "/messages/" + ID, None, TRACE),
     ("GET", "/queue", "/queue?by=reason", None, READERS),
     ("GET", "/queue/summary", None, None, READERS),
     ("GET", "/queue/messages", None, None, READERS),
@@ -123,7 +126,8 @@ class Api(unittest.TestCase):
         console.certificate(cls.lab)
         cls.port, cls.metrics = lab.free_port(), lab.free_port()
         cls.lab.config(delivery={"port": cls.mx.port, "retry": ["1s"]}, tls={"certificate": "gw.pem", "key": "gw.key"},
-                       console={"address": "127.0.0.1:%d" % cls.port}, metrics={"address": "127.0.0.1:%d" % cls.metrics},
+                       console={"address": "127.0.0.1:%d" % cls.port, "login": {"links": "true"}},
+                       domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port]}}, metrics={"address": "127.0.0.1:%d" % cls.metrics},
                        approvals={"url": "https://localhost:%d/approve?token=" % cls.port})
         cls.lab.start_postern()
         for role in ROLES:
@@ -316,6 +320,38 @@ class Api(unittest.TestCase):
         lab.wait_for(lambda: not set(old) & set(self.lab.pids("console")), because="the old one's end")
         self.assertEqual(b.ask("GET", "/session")[1]["name"], "stays")
         self.assertEqual(b.ask("POST", "/queue/retry", {"selector": "all", "count": True})[0], 200)
+
+    def test_link(self):
+        """A link in a mail signs its address in, once; to ask for one says nothing of anybody."""
+        b = self.browser()
+        answers = [b.ask("POST", "/session/link", {"address": a})
+                   for a in ("Z.Lab@example.lab", "nobody@partner.lab", "not an address", "x@example.lab\r\nBcc: y@z.lab")]
+        self.assertEqual(answers, [answers[0]] * 4)
+        self.assertEqual(answers[0][0], 202)
+
+        def mails():
+            with self.mx.lock:
+                return [m for m in self.mx.messages if m[1] == ["z.lab@example.lab"]]
+        text = lab.wait_for(mails, because="the mail with the link")[0][2].decode()
+        text = email.message_from_string(text, policy=email.policy.default).get_content()
+        link = re.search(r"https://localhost:%d/#/signin\?token=([0-9a-f]{64})" % self.port, text)
+        self.assertTrue(link, text)
+        self.assertEqual(b.ask("POST", "/session/link/use", {"token": "0" * 64})[0], 401)
+        status, me = b.ask("POST", "/session/link/use", {"token": link.group(1)})
+        self.assertEqual((status, me["name"], me["roles"], me["addresses"]), (200, "z.lab@example.lab", ["user"],
+                                                                              ["z.lab@example.lab"]))
+        b.csrf = me["csrf"]
+        self.assertEqual(b.ask("GET", "/session")[1]["name"], "z.lab@example.lab")
+        self.assertEqual(b.ask("PATCH", "/session", {"language": "fr"})[0], 200)
+        self.assertEqual(b.ask("GET", "/session")[1]["language"], "fr")
+        self.assertEqual(b.ask("GET", "/queue")[0], 403)
+        self.assertEqual(self.browser().ask("POST", "/session/link/use", {"token": link.group(1)})[0], 401)
+        token = self.browser()      # the token is no session either
+        token.cookie = link.group(1)
+        self.assertEqual(token.ask("GET", "/session")[0], 401)
+        self.assertNotIn(link.group(1), self.lab.log())
+        with self.mx.lock:
+            self.assertFalse([m for m in self.mx.messages if "z.lab" in "".join(m[1]) and "y@" in "".join(m[1])])
 
     # -- forged requests ---------------------------------------------------------------
     def test_csrf(self):
@@ -529,6 +565,25 @@ class Api(unittest.TestCase):
         c.close()
         r = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
         self.assertEqual((r.returncode, r.stdout + r.stderr), (0, ""))
+
+    def test_alerts_and_dashboard(self):
+        """The rules are sound, fire when they should, and ask for figures that there are."""
+        folder = os.path.join(lab.ROOT, "etc", "prometheus")
+        for argv in (["check", "rules", "postern.rules.yaml"], ["test", "rules", "postern.test.yaml"]):
+            r = subprocess.run(["promtool", *argv], cwd=folder, capture_output=True, text=True)
+            self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        c = http.client.HTTPConnection("127.0.0.1", self.metrics, timeout=60)
+        c.request("GET", "/metrics")
+        there = set(re.findall(r"^(postern_\w+)", c.getresponse().read().decode(), re.M))
+        c.close()
+        for path in ("prometheus/postern.rules.yaml", "grafana/postern.json"):
+            with open(os.path.join(lab.ROOT, "etc", path)) as f:
+                text = f.read()
+            if path.endswith(".json"):
+                text = json.dumps([t["expr"] for p in json.loads(text)["panels"] for t in p["targets"]])
+            asked = set(re.findall(r"postern_\w+", re.sub(r"job=\S+", "", text)))
+            self.assertTrue(asked)
+            self.assertLessEqual(asked - {"postern_"}, there, path)
 
 
 if __name__ == "__main__":

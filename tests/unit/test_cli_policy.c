@@ -193,9 +193,9 @@ explain_facts(void **state)
 	says(out, "forged");
 	says(out, "identity: spf=unknown, dkim=unknown, dmarc=fail, arc=unknown, spam=13.0\n");
 	assert_int_equal(run(cmd_explain, path("m.eml"), "--facts={spf: pass, dmarc: fail, "
-	    "dmarc_policy: reject, dnsbl: [zen, evil], reputation: 20}", "--direction=inbound"), CLI_OK);
+	    "dmarc_policy: reject, dnsbl: [zen, evil], reputation: 20, bayes: 91}", "--direction=inbound"), CLI_OK);
 	says(out, "identity: spf=pass, dkim=unknown, dmarc=fail p=reject, arc=unknown, dnsbl=zen+evil, "
-	    "reputation=20\n");
+	    "reputation=20, bayes=91% spam\n");
 	assert_int_equal(run(cmd_explain, path("m.eml"), "--at=2026-11-20 10:00", NULL), CLI_OK);
 	says(out, "b@example.org: deliver");
 	assert_int_equal(run(cmd_explain, path("m.eml"), "--at=2026-11-20 17:30", NULL), CLI_OK);

@@ -63,8 +63,17 @@ test_word_map(void **state)
 	header_decode(arena, raw, 100, &value, &map);
 	assert_span(value, "Re:  Caf\xc3\xa9 noir");
 	assert_int_equal(offmap_origin(&map, 0), 101);
-	assert_memory_equal(raw.p + offmap_origin(&map, 6) - 100, "=?utf-8", 7);
+	/* the first character is the word, all others their letters */
+	assert_memory_equal(raw.p + offmap_origin(&map, 4) - 100, "=?utf-8", 7);
+	assert_memory_equal(raw.p + offmap_origin(&map, 6) - 100, "af=C3=A9", 8);
+	assert_memory_equal(raw.p + offmap_origin(&map, 8) - 100, "=C3=A9?=", 8);
 	assert_memory_equal(raw.p + offmap_origin(&map, 11) - 100, "noir", 4);
+	/* "abcdef" in two words: c is made of the third letter, e of the second of its own */
+	raw = SPAN_LIT("=?utf-8?B?YWJj?= =?utf-8?B?ZGVm?=");
+	header_decode(arena, raw, 0, &value, &map);
+	assert_span(value, "abcdef");
+	assert_memory_equal(raw.p + offmap_origin(&map, 2), "Jj?=", 4);
+	assert_memory_equal(raw.p + offmap_origin(&map, 4), "GVm?=", 5);
 }
 
 static void

@@ -113,6 +113,7 @@ test_inbound(void **state)
 	    "  - {id: bl-none, when: {dnsbl: false, to: example.org}, then: deliver}\n"
 	    "  - {id: bl-one, when: {dnsbl: [Zen.List.example, other.example], to: example.org}, then: deliver}\n"
 	    "  - {id: rep, when: {reputation: {under: 20}, to: example.org}, then: deliver}\n"
+	    "  - {id: by, when: {bayes: {over: 94, under: 99}, to: example.org}, then: deliver}\n"
 	    "  - {id: sp, when: {spam: [spam, suspected], to: example.org}, then: deliver}\n"
 	    "  - {id: sp-not, when: {spam: {not: spam}, to: example.org}, then: deliver}\n"
 	    "  - {id: ham, when: {spam: ham, to: example.org}, then: deliver}\n");
@@ -122,6 +123,7 @@ test_inbound(void **state)
 	assert_int_equal(f.v.decisions[0].nrules, 0);
 	assert_true(near(&f, "spf", "spf: not known: nothing has checked it"));
 	assert_true(near(&f, "spf-not", "spf: not known: nothing has checked it"));
+	assert_true(near(&f, "by", "bayes: not known: the classifier has not learnt enough"));
 	f.env.direction = DIRECTION_OUTBOUND;
 	fixture_judge(&f, MAIL("x"));
 	assert_true(near(&f, "dmarc", "dmarc: not known: only inbound mail is asked for it"));
@@ -144,6 +146,17 @@ test_inbound(void **state)
 	assert_int_equal(f.v.decisions[0].nrules, 4);
 	assert_true(near(&f, "bl-any", "dnsbl: the client is on 0 lists"));
 	assert_true(near(&f, "rep", "reputation: 20"));
+
+	facts(&f, "{bayes: 98}");
+	fixture_judge(&f, MAIL("x"));
+	assert_true(HIT(&f, 0, "by"));
+	assert_int_equal(f.v.decisions[0].nrules, 1);
+	facts(&f, "{bayes: 99}");
+	fixture_judge(&f, MAIL("x"));
+	assert_true(near(&f, "by", "bayes: 99"));
+	facts(&f, "{bayes: 94}");
+	fixture_judge(&f, MAIL("x"));
+	assert_true(near(&f, "by", "bayes: 94"));
 
 	facts(&f, "{spf: none, dnsbl: other.example, spam: {score: 12}}");
 	fixture_judge(&f, MAIL("x"));

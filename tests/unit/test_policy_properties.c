@@ -34,7 +34,7 @@ static const char *const conditions[] = {
 	"finds: {all: [names, number]}", "finds: {any: [{number: {min: 2, count: all}}, iban]}",
 	"attachment: {extension: [pdf, exe]}", "encrypted: false", "virus: false", "virus: {kind: [pua, macro]}", "unscannable: false",
 	"schedule: office", "schedule: {not: office}", "spam: suspected", "spam: {not: spam}",
-	"dmarc: fail", "spf: {not: pass}", "reputation: {under: 50}", "dnsbl: true",
+	"dmarc: fail", "spf: {not: pass}", "reputation: {under: 50}", "bayes: {over: 89}", "dnsbl: true",
 	"url: {host: evil.test}", "url: {lookalike_of: partner.example, host: {not: other.example}}",
 	"url: {text_mismatch: false}", "url: {listed: true}",
 };
@@ -177,6 +177,8 @@ make_facts(struct fixture *f)
 		f->facts.dnsbl_known = f->facts.spam_known = f->facts.reputation_known = true;
 		f->facts.spam_score = (double)rnd(20);
 		f->facts.reputation = (uint8_t)rnd(101);
+		f->facts.bayes_known = rnd(2);
+		f->facts.bayes = (uint8_t)rnd(101);
 	}
 }
 

@@ -102,6 +102,50 @@ replay(const struct fixture *f, const struct policy *p, struct replay *out)
 	record_plan_free(&plan);
 }
 
+/* What the classifier says hits one check of the pack, or none between 20 and 59 per cent; a replay of the
+ * record hits the same. */
+static void
+test_classifier(void **state)
+{
+	static const struct { unsigned from; const char *name; } steps[] = { { 0, "BAYES_00" }, { 1, "BAYES_05" },
+		{ 5, "BAYES_20" }, { 20, NULL }, { 60, "BAYES_60" }, { 80, "BAYES_80" }, { 95, "BAYES_95" },
+		{ 99, "BAYES_99" } };
+	struct replay again;
+	struct fixture f;
+	double last = -100;
+
+	fixture_begin(&f);
+	rate(&f, "version: 1\nuse: [postern/antispam]\nspam: {source: built-in}\n");
+	f.facts.bayes_known = true;
+	for (unsigned p = 0; p <= 100; p++) {
+		const char *want = NULL, *got = NULL;
+		size_t n = 0;
+
+		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && p >= steps[i].from; i++)
+			want = steps[i].name;
+		f.facts.bayes = (uint8_t)p;
+		fixture_judge(&f, MAIL("win big"));
+		for (size_t i = 0; i < f.v.spam.nsymbols; i++)
+			if (span_starts(f.v.spam.symbols[i].name, SPAN_LIT("BAYES_"))) {
+				got = arena_str(f.arena, f.v.spam.symbols[i].name);
+				n++;
+			}
+		assert_int_equal(n, want != NULL);
+		if (want)
+			assert_string_equal(got, want);
+		assert_true(f.v.spam.score >= last);	/* never less for more */
+		last = f.v.spam.score;
+		replay(&f, f.p, &again);
+		assert_false(again.touched || again.unsure);
+		assert_true(again.verdict.spam.score == f.v.spam.score);
+	}
+	f.facts.bayes_known = false;		/* it has not learnt enough: nothing of it counts */
+	fixture_judge(&f, MAIL("win big"));
+	for (size_t i = 0; i < f.v.spam.nsymbols; i++)
+		assert_false(span_starts(f.v.spam.symbols[i].name, SPAN_LIT("BAYES_")));
+	fixture_end(&f);
+}
+
 /* The record keeps what the checks rest on, not what they said: other weights and other checks over the
  * same conditions give another verdict, without the message. */
 static void
@@ -143,6 +187,7 @@ main(void)
 		cmocka_unit_test(test_condition_on_symbols),
 		cmocka_unit_test(test_pack),
 		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_classifier),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

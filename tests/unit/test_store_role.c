@@ -8,6 +8,7 @@
 
 #include "fs.h"
 #include "log.h"
+#include "store/look.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
@@ -84,6 +85,7 @@ start(void)
 	world.rt = (struct runtime){ .role = ROLE_STORE, .instance = 5, .conf = &conf };
 	conf.store = SPAN_LIT("sqlite:");
 	conf.store_path = test_path;
+	conf.antivirus.engine = AV_OFF;
 	rt->base = event_base_new();
 	OK(store_ops.run(rt, &test_err));
 	store = rt->state;
@@ -107,6 +109,9 @@ stop(void)
 	event_free(store->tick);
 	event_free(store->leave);
 	reports_free(&store->tls);
+	lists_end(store);
+	looks_free(store);
+	free(store->digests);
 	db_close(&store->db);
 	tickets_free(&store->tickets);
 	arena_free(&store->scratch);

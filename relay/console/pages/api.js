@@ -5,7 +5,7 @@
  * means that nobody is signed in any more: `session` becomes null and the door is shown,
  * with the address kept for afterwards.
  */
-import { store, useState, useEffect, useRef, useCallback } from "./base.js";
+import { store, useState, useEffect, useCallback } from "./base.js";
 
 export const session = store(undefined);	/* undefined: not asked yet; null: nobody */
 const ROOT = "api/v1";
@@ -60,6 +60,8 @@ async function ask(method, path, { query, body, signal, door, patience } = {}) {
 
 export const get = (path, query, options) => ask("GET", path, { query, ...options });
 export const send = (method, path, body, options) => ask(method, path, { body, ...options });
+/* What a command said in several lines, as one. */
+export const joined = (d) => (Array.isArray(d.items) ? Object.assign({}, ...d.items) : d);
 /* A part of a path that is somebody's text. */
 export const seg = (text) => encodeURIComponent(text);
 
@@ -69,7 +71,6 @@ export function useApi(path, query, { every } = {}) {
 	const key = path === null ? null : path + "?" + JSON.stringify(query || {});
 	const [state, set] = useState({ key: null });
 	const [round, again] = useState(0);
-	const quiet = useRef(false);
 
 	useEffect(() => {
 		if (key === null)
@@ -85,7 +86,7 @@ export function useApi(path, query, { every } = {}) {
 	useEffect(() => {
 		if (!every || key === null)
 			return undefined;
-		const tick = () => document.hidden || quiet.current || again((n) => n + 1);
+		const tick = () => document.hidden || again((n) => n + 1);
 		const timer = setInterval(tick, every * 1000);
 		document.addEventListener("visibilitychange", tick);
 		return () => {

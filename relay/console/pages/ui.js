@@ -122,11 +122,12 @@ export function Loaded({ from, children }) {
 
 /* ---- a page's head ---- */
 
-export function Head({ title, lead, children }) {
+/* plain: the title as a text, where it is more than one. */
+export function Head({ title, plain, lead, children }) {
 	const name = useRef();
 	useEffect(() => {
-		document.title = (typeof title === "string" ? title : "") + " · Postern";
-	}, [title]);
+		document.title = (plain ?? title) + " · Postern";
+	}, [plain ?? title]);
 	useEffect(() => {
 		if (document.body.dataset.moved)
 			name.current?.focus();

@@ -45,5 +45,5 @@ function List() {
 	]}/>`}<//>`;
 }
 
-export default ({ path }) => html`<${Head} title=${path[1] ? html`<${Text} value=${path[1]}/>` : t("nav.domains")} lead=${t("domains.lead")}>${path[1] && html`<a class="button" href="#/domains">${t("back")}</a>`}<//>
+export default ({ path }) => html`<${Head} plain=${path[1] || t("nav.domains")} title=${path[1] ? html`<${Text} value=${path[1]}/>` : t("nav.domains")} lead=${t("domains.lead")}>${path[1] && html`<a class="button" href="#/domains">${t("back")}</a>`}<//>
 	${path[1] ? html`<${One} key=${path[1]} domain=${path[1]}/>` : html`<${List}/>`}`;

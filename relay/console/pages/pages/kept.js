@@ -6,7 +6,7 @@
  * and counted before.
  */
 import { html, go, href, useEffect, useState } from "../base.js";
-import { may, seg, send, useApi } from "../api.js";
+import { joined, may, seg, send, useApi } from "../api.js";
 import { t, word } from "../words.js";
 import { Addresses, Empty, Facts, Head, Id, Loaded, Notice, Section, State, Table, Text, Time, say } from "../ui.js";
 import { act, Act, ask, Pager, Search, Select } from "../forms.js";
@@ -56,7 +56,8 @@ function List({ query, mine, base }) {
 	const items = from.data?.items || [];
 	const picked = items.filter((x) => chosen.has(x.kid));
 	const can = verbs(mine, kind);
-	const over = (left) => {
+	const over = (left) => {		/* the button that was pressed goes with its bar */
+		document.querySelector("#main h1")?.focus();
 		choose(left);
 		from.reload();
 	};
@@ -96,7 +97,7 @@ function One({ kid, mine, base }) {
 	const from = useApi("/kept/" + seg(kid));
 	const [seen, see] = useState(false);
 	return html`<${Loaded} from=${from}>${(d) => {
-		const x = { kid, ...(d.item || d.message || d) };
+		const x = { kid, ...joined(d) };
 		const can = open(x) ? verbs(mine, x.kind) : [];
 		return html`<section class="card stack"><div class="head2"><h2><${Text} value=${x.subject}/></h2><${State} state=${x.state}/></div>
 			<${Facts} rows=${[[t("from"), x.sender === "" ? t("null-sender") : x.sender], [t("to"), html`<${Addresses} list=${x.recipients} max=${20}/>`], [t("received"), html`<${Time} value=${x.time} seconds/>`], [t("kept.queue"), x.queue], [t("explain.virus"), x.virus], [t("kept.class"), x.class && word("state", x.class)],
@@ -107,7 +108,7 @@ function One({ kid, mine, base }) {
 			${(x.votes || []).length > 0 && html`<ul class="plainlist">${x.votes.map((v) => html`<li><${Text} value=${v.by || v.address}/>: ${word("state", v.decision || (v.yes ? "released" : "rejected"))} <${Text} value=${v.reason}/></li>`)}</ul>`}
 			${can.length > 0 && html`<div class="acts">${can.map((v) => html`<${Act} kind=${v === "release" ? "main" : v === "delete" || v === "reject" ? "danger" : undefined} onAct=${() => decide(v, [x], from.reload)}>${t("kept." + v)}<//>`)}</div>`}</section>
 		${may("see:contents") && html`<${Section} title=${t("kept.preview")}>${seen ? html`<${Preview} kid=${kid}/>` : html`<button type="button" onClick=${() => see(true)}>${t("kept.preview.show")}</button>`}<//>`}
-		${(d.record || x.record) && html`<${Section} title=${t("explain.why")}><${Explain} record=${d.record || x.record}/><//>`}`;
+		${x.record && html`<${Section} title=${t("explain.why")}><${Explain} record=${x.record}/><//>`}`;
 	}}<//>`;
 }
 

@@ -33,7 +33,7 @@ function Recipient({ r, events }) {
 
 export default function Message({ path }) {
 	const from = useApi("/messages/" + seg(path[1] || ""));
-	return html`<${Head} title=${html`${t("message")} <span class="id">${path[1]}</span>`}><${Copy} text=${path[1] || ""}/>
+	return html`<${Head} plain=${t("message") + " " + path[1]} title=${html`${t("message")} <span class="id">${path[1]}</span>`}><${Copy} text=${path[1] || ""}/>
 		${may("queue") && html`<a class="button" href=${href(["queue"], { show: path[1] })}>${t("message.queue")}</a>`}<//>
 	<${Loaded} from=${from}>${(d) => {
 		const m = d.message || d, events = d.events || m.events || [], list = m.recipients || [];

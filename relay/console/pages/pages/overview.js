@@ -1,15 +1,15 @@
 /* overview.js -- what needs somebody, then the last 24 hours. */
 import { html, inward } from "../base.js";
 import { may, useApi } from "../api.js";
-import { t, word } from "../words.js";
-import { Empty, Facts, Head, Icon, Loaded, Notice, Section, Table, Text, Time } from "../ui.js";
+import { t } from "../words.js";
+import { Empty, Head, Icon, Loaded, Notice, Section, Table, Text, Time } from "../ui.js";
 import { Chart, Legend } from "../chart.js";
 import * as f from "../format.js";
 
 const MOVED = [["received", 1], ["delivered", 2]];
 const STOPPED = [["deferred", 3], ["held", 4], ["quarantined", 5], ["rejected", 6]];
 /* Words where the server says what it needs by kind; otherwise its own. */
-const KINDS = ["held", "quarantine", "requests", "incidents", "deferred", "paused", "certificate", "signatures", "doctor", "alarm", "spool"];
+const KINDS = ["held", "quarantine", "requests", "incidents", "deferred", "paused"];
 
 function Needs({ list }) {
 	if (!list.length)
@@ -17,7 +17,7 @@ function Needs({ list }) {
 	return html`<ul class="needs">${list.map((n) => {
 		const to = inward(n.href);
 		const text = html`${n.bad ? html`<span class="bad"><${Icon} name="warn"/></span>` : ""}<span class="count">${typeof n.count === "number" ? f.number(n.count) : html`<${Icon} name="warn"/>`}</span>
-			<span>${KINDS.includes(n.kind) && typeof n.count === "number" && word("needs", n.kind) !== n.kind ? word("needs", n.kind) : html`<${Text} value=${n.text || n.kind}/>`}</span>`;
+			<span>${KINDS.includes(n.kind) && typeof n.count === "number" ? t("needs." + n.kind, { n: n.count }) : html`<${Text} value=${n.text || n.kind}/>`}</span>`;
 		return html`<li>${to ? html`<a href=${to}>${text}<span class="go">${t("open")} →</span></a>` : html`<span class="row">${text}</span>`}</li>`;
 	})}</ul>`;
 }

@@ -78,7 +78,7 @@ function One({ id, back }) {
 	const from = useApi("/queue/messages/" + seg(id));
 	return html`<${Section} title=${html`<span class="id">${id}</span>`} acts=${html`<span class="acts"><a class="button" href=${back}>${t("back")}</a><a class="button" href=${href(["messages", id])}>${t("queue.journal")}</a><${Verbs} selector=${id} reload=${from.reload}/></span>`}>
 	<${Loaded} from=${from}>${(d) => {
-		const m = d.message || d.items?.[0] || d;
+		const m = d;
 		return html`<div class="stack"><section class="card"><${Facts} rows=${[[t("from"), m.sender === "" ? t("null-sender") : m.sender], [t("received"), html`<${Time} value=${m.received} seconds/>`], [t("expires"), m.expires && html`<${Time} value=${m.expires}/>`],
 			[t("size"), f.size(m.size)], [t("queue.held"), t(m.held ? "yes" : "no")], [t("parent"), m.parent && html`<${Id} id=${m.parent}/>`]]}/></section>
 			<div class="two">${(m.legs || []).map((l) => html`<${Leg} l=${l}/>`)}</div></div>`;

@@ -3,10 +3,10 @@
  * #/signin?token=… is such a link: its token is behind the # and so in no server's log. Opening it does
  * nothing yet, for mail servers open links too: the button does.
  */
-import { html, go, useEffect, useRef, useState } from "../base.js";
+import { html, useEffect, useRef, useState } from "../base.js";
 import { send } from "../api.js";
 import { t } from "../words.js";
-import { Icon, Notice, Text } from "../ui.js";
+import { Notice } from "../ui.js";
 import { Field } from "../forms.js";
 import { Languages, Theme } from "../shell.js";
 import { enter } from "../app.js";

@@ -1,0 +1,736 @@
+/* kept_control.c -- what people ask of kept messages, each as far as he may (kept_view.h).
+ *
+ *	{"cmd":"kept.list","kind":"hold|quarantine","queue","class","state","from","to","q","asked":BOOL,
+ *	    "limit":N,"before":"CURSOR"}	items, then {"v":1,"found":N,"more":BOOL,"next":"CURSOR"}
+ *	{"cmd":"kept.show","kid":"N"}		the item; with "record", the verdict's, for who sees all
+ *	{"cmd":"kept.preview","kid":"N"}	{"headers","text","truncated","parts"}: text alone
+ *	{"cmd":"kept.release","kids":["N",…],"reason":"…"}	a line for each, then {"v":1,"done","failed"};
+ *	    also reject, delete, confirm (it is spam indeed), request (its recipient asks for it), rescan
+ *	{"cmd":"kept.approve","kid":"N","reason":"…"}		also deny
+ *
+ * "kids" may be "selector" (kept_filter_parse) where "kind" is said and the asker sees all. What
+ * somebody may not see does not exist for him: "not-found", and a line in the audit log. Of a
+ * message for several a recipient decides about his own: the row is split, the others' stays.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "addr.h"
+#include "clock.h"
+#include "log.h"
+#include "store/approval_db.h"
+#include "store/audit.h"
+#include "store/bayes.h"
+#include "store/kept_control.h"
+#include "store/kept_page.h"
+#include "store/request_db.h"
+#include "store/two_persons.h"
+
+#define LIMIT 100
+#define KIDS_MAX 10000
+#define REASON_MAX 200
+
+/* ---- words ---- */
+
+void
+say_coded(struct asked *q, const char *code, const char *text)
+{
+	struct json j = open_line(q->reply);
+
+	json_kcstr(&j, "error", text);
+	json_kcstr(&j, "code", code);
+	close_line(q->reply, &j);
+}
+
+void
+audit_refused(struct asked *q, const char *what, struct span subject)
+{
+	struct err err;
+
+	if (q->who.local)
+		return;
+	store_settle(q->s);
+	if (audit_put(q->s->db, asked_by(q), "refused", subject, span_str(what), clock_real(), &err) == -1)
+		log_error("audit: %s", err.text);
+}
+
+void
+say_refused(struct asked *q, int64_t kid, const char *code, const char *text)
+{
+	struct json j = open_line(q->reply);
+	char number[24];
+
+	snprintf(number, sizeof(number), "%lld", (long long)kid);
+	json_kcstr(&j, "kid", number);
+	json_kbool(&j, "ok", false);
+	json_kcstr(&j, "error", text);
+	json_kcstr(&j, "code", code);
+	close_line(q->reply, &j);
+}
+
+bool
+kept_kid(struct span text, int64_t *kid)
+{
+	uint64_t n;
+
+	if (!parse_uint(text, INT64_MAX, &n) || n == 0)
+		return false;
+	*kid = (int64_t)n;
+	return true;
+}
+
+struct span
+kept_reason(struct asked *q)
+{
+	struct span s = jval_text(q->req, "reason");
+	char *p;
+
+	if (s.n == 0)
+		s = jval_text(q->req, "text");
+	s = span_sub(s, 0, REASON_MAX);
+	while (s.n && s.n == REASON_MAX && ((unsigned char)s.p[s.n - 1] & 0x80))
+		s.n--;		/* not within a character */
+	p = arena_str(q->arena, s);
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)p[i] < ' ' || p[i] == 0x7f)
+			p[i] = ' ';
+	return span_trim(span_make(p, s.n));
+}
+
+/* ---- what may be asked for ---- */
+
+int
+kept_asked(struct asked *q, int64_t kid, enum kept_right right, struct kept *k, bool *mine, size_t *n)
+{
+	char what[64], number[24];
+	struct err err = { 0 };
+	int r;
+
+	snprintf(what, sizeof(what), "kept.%s", kept_right_name(right));
+	snprintf(number, sizeof(number), "%lld", (long long)kid);
+	store_settle(q->s);
+	r = kept_load(q->s->db, kid, false, q->arena, k, &err);
+	if (r == 1 && ((q->kind != OUTCOME_UNJUDGED && q->kind != k->kind) ||
+	    kept_reach(&q->who, k, KEPT_MAY_SEE, NULL) == 0)) {
+		audit_refused(q, what, span_str(number));
+		r = 0;
+	}
+	if (r != 1) {
+		say_refused(q, kid, r == 0 ? "not-found" : "busy", r == 0 ?
+		    "no message with this number is kept here" : err.text);
+		return 0;
+	}
+	if ((*n = kept_reach(&q->who, k, right, mine)) == 0) {
+		audit_refused(q, what, span_str(number));
+		say_refused(q, kid, "forbidden", "your roles do not allow it");
+		return 0;
+	}
+	return 1;
+}
+
+/* With "count" a verb only says how many: -1. */
+static int
+count_only(struct asked *q, size_t n)
+{
+	struct json j;
+
+	if (!jval_bool(q->req, "count"))
+		return 0;
+	j = open_line(q->reply);
+	json_kuint(&j, "count", n);
+	close_line(q->reply, &j);
+	return -1;
+}
+
+/* Parts of a message that are decided already are no matter, where another waits. */
+static void
+waiting_only(struct asked *q, int64_t *kids, size_t *n)
+{
+	size_t k = 0;
+	struct kept kept;
+	struct err err;
+
+	for (size_t i = 0; i < *n && *n > 1; i++)
+		if (kept_load(q->s->db, kids[i], false, q->arena, &kept, &err) == 1 &&
+		    kept.state == KEPT_WAITING)
+			kids[k++] = kids[i];
+	if (k)
+		*n = k;
+}
+
+/* The rows that a request names, as they are given. -1: said what there is to say. */
+static int
+kids_of(struct asked *q, int64_t **kids, size_t *n)
+{
+	const struct jval *list = jval_get(q->req, "kids");
+	struct span one = jval_text(q->req, "kid"), selector = jval_text(q->req, "selector");
+	struct kept_filter f = { .kind = q->kind };
+	struct err err = { 0 };
+
+	*n = jval_count(list);
+	if (selector.n == 0)
+		selector = jval_text(q->req, "id");
+	if (*n == 0 && one.n == 0 && selector.n && q->kind != OUTCOME_UNJUDGED &&
+	    principal_sees_all(&q->who)) {
+		if (kept_filter_parse(selector, clock_real(), q->arena, &f, &err) == -1 ||
+		    kept_select(q->s->db, &f, KIDS_MAX, q->arena, kids, n, &err) == -1) {
+			say_coded(q, "invalid", err.text);
+			return -1;
+		}
+		if (f.id)
+			waiting_only(q, *kids, n);
+		if (*n == KIDS_MAX) {
+			say_coded(q, "limit", "too many at once: 10000 at most");
+			return -1;
+		}
+		if (*n == 0 && f.id)
+			say_coded(q, "not-found", "no message with this id is kept here");
+		return *n == 0 && f.id ? -1 : count_only(q, *n);
+	}
+	if (*n > KIDS_MAX) {
+		say_coded(q, "limit", "too many at once: 10000 at most");
+		return -1;
+	}
+	*kids = arena_array(q->arena, *n + 1, sizeof(**kids));
+	for (size_t i = 0; i < *n; i++)
+		if (!kept_kid(jval_str(jval_at(list, i)), &(*kids)[i])) {
+			say_coded(q, "invalid", "`kids` are numbers, as texts");
+			return -1;
+		}
+	if (*n == 0 && kept_kid(one, &(*kids)[0]))
+		*n = 1;
+	if (*n == 0) {
+		say_coded(q, "invalid", "which ones? `kids` is missing");
+		return -1;
+	}
+	return count_only(q, *n);
+}
+
+/* ---- list, show ---- */
+
+static bool
+state_of(struct span text, int *state)
+{
+	*state = KEPT_WAITING;
+	if (text.n == 0)
+		return true;
+	if (span_is(text, "all")) {
+		*state = 0;
+		return true;
+	}
+#define X(name, number, word) \
+	if (span_is(text, word)) { \
+		*state = number; \
+		return true; \
+	}
+	KEPT_STATES(X)
+#undef X
+	return false;
+}
+
+static void
+do_list(struct asked *q)
+{
+	int64_t limit = jval_int(q->req, "limit", LIMIT), *kids;
+	struct span kind = jval_text(q->req, "kind"), before = jval_text(q->req, "before");
+	struct kept_ask ask = { .kind = q->kind, .queue = jval_text(q->req, "queue"),
+		.class = jval_text(q->req, "class"), .from = jval_text(q->req, "from"),
+		.to = jval_text(q->req, "to"), .q = span_trim(jval_text(q->req, "q")),
+		.asked = jval_bool(q->req, "asked") };
+	struct err err = { 0 };
+	char next[24] = "";
+	size_t n, found = 0;
+	struct json j;
+	bool more;
+
+	ask.limit = limit < 1 || limit > KEPT_PAGE_MAX ? KEPT_PAGE_MAX : (size_t)limit;
+	if ((kind.n && (!outcome_from_name(kind, &ask.kind) || (ask.kind != OUTCOME_HOLD &&
+	    ask.kind != OUTCOME_QUARANTINE))) || !state_of(jval_text(q->req, "state"), &ask.state) ||
+	    (before.n && !kept_kid(before, &ask.before))) {
+		say_coded(q, "invalid", "`kind` is hold or quarantine, `state` waiting, released, rejected, "
+		    "deleted or all, `before` what `next` said");
+		return;
+	}
+	if (id_parse(ask.q, &ask.id)) {
+		ask.q = (struct span){ 0 };
+		ask.state = 0;
+	}
+	store_settle(q->s);
+	if (kept_page(q->s->db, &ask, &q->who, q->arena, &kids, &n, &more, &err) == -1) {
+		say_coded(q, err.code == EINVAL ? "invalid" : "busy", err.text);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		switch (kept_item(q->s->db, kids[i], &q->who, reply_buf(q->reply), &err)) {
+		case -1:
+			say_coded(q, "busy", err.text);
+			return;
+		case 1:
+			found++;
+		}
+	j = open_line(q->reply);
+	json_kuint(&j, "found", found);
+	json_kbool(&j, "more", more);
+	if (more && n)
+		snprintf(next, sizeof(next), "%lld", (long long)kids[n - 1]);
+	json_kcstr(&j, "next", more ? next : NULL);
+	close_line(q->reply, &j);
+}
+
+static bool *
+mask_of(struct asked *q)
+{
+	return arena_array(q->arena, ENVELOPE_RECIPIENTS_MAX, sizeof(bool));
+}
+
+static bool
+one_kid(struct asked *q, int64_t *kid)
+{
+	struct kept_filter f = { .kind = q->kind };
+	struct err err;
+	int64_t *kids;
+	size_t n;
+
+	if (kept_kid(jval_text(q->req, "kid"), kid))
+		return true;
+	if (q->kind != OUTCOME_UNJUDGED && principal_sees_all(&q->who) &&
+	    id_parse(jval_text(q->req, "id"), &f.id)) {
+		if (kept_select_newest(q->s->db, &f, 1, q->arena, &kids, &n, &err) == 0 && n == 1) {
+			*kid = kids[0];
+			return true;
+		}
+		say_coded(q, "not-found", "no message with this id is kept here");
+		return false;
+	}
+	say_coded(q, "invalid", "which one? `kid` is a number, as a text");
+	return false;
+}
+
+static void
+do_show(struct asked *q)
+{
+	struct buf *out = reply_buf(q->reply);
+	struct err err = { 0 };
+	struct kept k;
+	struct buf b;
+	int64_t kid;
+	size_t n;
+
+	if (!one_kid(q, &kid) || !kept_asked(q, kid, KEPT_MAY_SEE, &k, NULL, &n))
+		return;
+	buf_init(&b, FRAME_BIG);
+	if (kept_item(q->s->db, kid, &q->who, &b, &err) == -1) {
+		say_coded(q, "busy", err.text);
+	} else if (k.record.n && principal_sees_all(&q->who)) {	/* it names all recipients */
+		struct span item = span_trim(buf_data(&b));
+
+		buf_span(out, span_sub(item, 0, item.n - 1));
+		buf_puts(out, ",\"record\":");
+		buf_span(out, store_one_line(q->arena, k.record));
+		buf_puts(out, "}\n");
+	} else {
+		buf_span(out, buf_data(&b));
+	}
+	buf_release(&b);
+}
+
+static void
+do_preview(struct asked *q)
+{
+	bool *mine = mask_of(q);
+	struct kept k;
+	int64_t kid;
+	size_t n;
+
+	if (!one_kid(q, &kid) || !kept_asked(q, kid, KEPT_MAY_READ, &k, mine, &n))
+		return;
+	if (k.state != KEPT_WAITING)
+		say_refused(q, kid, "conflict", "its content is no longer stored");
+	else
+		kept_preview(q, &k, mine);
+}
+
+/* ---- verbs that decide ---- */
+
+/* Beside what its recipient may do as such: is there another reason to let him decide? */
+static size_t
+reach_of_office(const struct principal *who, const struct kept *k, enum kept_right right, bool *mine)
+{
+	struct principal p = *who;
+
+	p.roles &= ~PRINCIPAL_BIT(USER);
+	return kept_reach(&p, k, right, mine);
+}
+
+/* The row that holds just the recipients one decides for. -1: said why not. */
+static int
+own_row(struct asked *q, const struct kept *row, const bool *mine, int64_t *kid)
+{
+	struct err err = { 0 };
+	struct kept whole, *k = &whole;
+	int r;
+
+	if (kept_load(q->s->db, row->kid, true, q->arena, k, &err) == 1 && db_begin(q->s->db, true, &err) == 0) {
+		r = kept_split(q->s->db, k, mine, q->arena, kid, &err);
+		if (r == 0 && db_commit(q->s->db, &err) == 0)
+			return 0;
+		db_rollback(q->s->db);
+	}
+	say_refused(q, row->kid, "busy", err.text);
+	return -1;
+}
+
+/* A voice where two are wanted; false: refused. */
+static bool
+voice(struct asked *q, const struct kept *k)
+{
+	struct err err = { 0 };
+	char number[24];
+	struct json j;
+	bool given;
+
+	if (two_persons_voice(q->s, k, &q->who, asked_by(q), kept_reason(q), q->arena, &given, &err) == -1) {
+		say_refused(q, k->kid, err.code ? "busy" : "conflict", err.text);
+		return false;
+	}
+	j = open_line(q->reply);
+	snprintf(number, sizeof(number), "%lld", (long long)k->kid);
+	json_kcstr(&j, "kid", number);
+	json_kbool(&j, "ok", true);
+	json_kcstr(&j, "state", given ? "releasing" : "waiting");
+	json_kuint(&j, "approvals", given ? 2 : 1);
+	json_kuint(&j, "needed", 2);
+	close_line(q->reply, &j);
+	return true;
+}
+
+/* 1: to be acted on as *kid; 0: refused; 2: a voice that counts, and no more yet. */
+static int
+sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
+{
+	bool *mine = mask_of(q), office;
+	struct kept k;
+	size_t n;
+
+	if (!kept_asked(q, *kid, right, &k, mine, &n))
+		return 0;
+	if (k.state != KEPT_WAITING) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "it is %s already", kept_state_name(k.state));
+		say_refused(q, *kid, "conflict", text);
+		return 0;
+	}
+	office = reach_of_office(&q->who, &k, right, NULL) > 0;
+	if (office)
+		n = reach_of_office(&q->who, &k, right, mine);
+	if (right == KEPT_MAY_RELEASE && !office && !kept_own_release(q->s->rt->conf, &k)) {
+		audit_refused(q, "kept.release", span_str("of a quarantine that recipients may not release from"));
+		say_refused(q, *kid, "forbidden", "you cannot release it yourself: ask for it");
+		return 0;
+	}
+	if (n < k.env.nrecipients && own_row(q, &k, mine, kid) == -1)
+		return 0;
+	if (*kid != k.kid && kept_load(q->s->db, *kid, false, q->arena, &k, &(struct err){ 0 }) != 1)
+		return 0;
+	if (right != KEPT_MAY_RELEASE || anyway || !two_persons_wanted(q->s->rt->conf, &k))
+		return 1;
+	return voice(q, &k) ? 2 : 0;
+}
+
+static void
+act_on(struct asked *q, enum act_verb verb, enum kept_right right)
+{
+	bool anyway = verb == ACT_RELEASE && jval_bool(q->req, "anyway");
+	int64_t *kids;
+	size_t n, k = 0, voices = 0;
+
+	if (anyway && !principal_is(&q->who, 0)) {
+		audit_refused(q, "kept.release", span_str("anyway"));
+		say_coded(q, "forbidden", "`anyway` is for administrators");
+		return;
+	}
+	if (kids_of(q, &kids, &n) == -1)
+		return;
+	for (size_t i = 0; i < n; i++)
+		switch (sieve(q, &kids[i], right, anyway)) {
+		case 1:
+			kids[k++] = kids[i];
+			break;
+		case 2:
+			voices++;
+		}
+	act_start_some(q->s, anyway ? ACT_ANYWAY : verb, kids, k, asked_by(q), kept_reason(q), q->reply,
+	    voices, n - k - voices);
+	q->reply = NULL;
+}
+
+static void
+do_release(struct asked *q)
+{
+	act_on(q, ACT_RELEASE, KEPT_MAY_RELEASE);
+}
+
+static void
+do_reject(struct asked *q)
+{
+	if (!span_is_plain(kept_reason(q)))
+		say_coded(q, "invalid", "the reason stands in an SMTP reply: plain ASCII only");
+	else
+		act_on(q, ACT_REJECT, KEPT_MAY_REJECT);
+}
+
+static void
+do_delete(struct asked *q)
+{
+	act_on(q, ACT_DELETE, KEPT_MAY_DELETE);
+}
+
+/* ---- verbs that only say something ---- */
+
+static void
+done_line(struct asked *q, const struct kept *k, const char *state)
+{
+	struct json j = open_line(q->reply);
+	char id[ID_SIZE], number[24];
+
+	snprintf(number, sizeof(number), "%lld", (long long)k->kid);
+	json_kcstr(&j, "kid", number);
+	json_kcstr(&j, "id", id_format(k->id, id));
+	json_kbool(&j, "ok", true);
+	json_kcstr(&j, "state", state);
+	close_line(q->reply, &j);
+}
+
+static void
+end_line(struct asked *q, size_t done, size_t failed)
+{
+	struct json j = open_line(q->reply);
+
+	json_kuint(&j, "done", done);
+	json_kuint(&j, "failed", failed);
+	close_line(q->reply, &j);
+}
+
+static int
+confirm(struct asked *q, const struct kept *k, struct err *err)
+{
+	sqlite3_stmt *st;
+	char id[ID_SIZE];
+
+	if (db_begin(q->s->db, true, err) == -1)
+		return -1;
+	st = db_stmt(q->s->db, "UPDATE kept SET confirmed=? WHERE kid=?", err);
+	if (st) {
+		db_int(st, 1, clock_real());
+		db_int(st, 2, k->kid);
+	}
+	if (st == NULL || db_run(q->s->db, st, err) == -1 || audit_put(q->s->db, asked_by(q), "confirm",
+	    span_str(id_format(k->id, id)), kept_reason(q), clock_real(), err) == -1) {
+		db_rollback(q->s->db);
+		return -1;
+	}
+	if (db_commit(q->s->db, err) == -1)
+		return -1;
+	bayes_decided(q->s, k, BAYES_SPAM, asked_by(q));
+	return 0;
+}
+
+/* Each recipient of the asker's own that is in it. */
+static int
+request(struct asked *q, const struct kept *k, const bool *mine, struct err *err)
+{
+	struct principal own = q->who;
+	char id[ID_SIZE];
+
+	own.roles &= PRINCIPAL_BIT(USER);
+	if (db_begin(q->s->db, true, err) == -1)
+		return -1;
+	for (size_t i = 0; i < k->env.nrecipients; i++) {
+		struct span to = k->env.recipients[i].address;
+
+		if (!mine[i] || (!own.local && !principal_sees(&own, to)))
+			continue;
+		if (request_put(q->s->db, k->kid, to, kept_reason(q), clock_real(), err) == -1 ||
+		    audit_put(q->s->db, asked_by(q), "request", span_str(id_format(k->id, id)), to,
+		    clock_real(), err) == -1) {
+			db_rollback(q->s->db);
+			return -1;
+		}
+	}
+	return db_commit(q->s->db, err);
+}
+
+static void
+say_each(struct asked *q, enum kept_right right,
+    int (*run)(struct asked *q, const struct kept *k, const bool *mine, struct err *err))
+{
+	bool *mine = mask_of(q);
+	size_t n, reach, done = 0;
+	int64_t *kids;
+
+	if (kids_of(q, &kids, &n) == -1)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct err err = { 0 };
+		struct kept k;
+
+		if (!kept_asked(q, kids[i], right, &k, mine, &reach))
+			continue;
+		if (k.state != KEPT_WAITING) {
+			say_refused(q, kids[i], "conflict", "it is decided already");
+		} else if (run(q, &k, mine, &err) == -1) {
+			say_refused(q, kids[i], "busy", err.text);
+		} else {
+			done_line(q, &k, right == KEPT_MAY_REQUEST ? "requested" : "confirmed");
+			done++;
+		}
+	}
+	end_line(q, done, n - done);
+}
+
+static int
+run_confirm(struct asked *q, const struct kept *k, const bool *mine, struct err *err)
+{
+	return confirm(q, k, err);
+}
+
+static void
+do_confirm(struct asked *q)
+{
+	say_each(q, KEPT_MAY_CONFIRM, run_confirm);
+}
+
+static void
+do_request(struct asked *q)
+{
+	say_each(q, KEPT_MAY_REQUEST, request);
+}
+
+static void
+do_rescan(struct asked *q)
+{
+	int64_t *kids;
+	size_t n, k = 0, reach;
+	struct kept kept;
+
+	if (kids_of(q, &kids, &n) == -1)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!kept_asked(q, kids[i], KEPT_MAY_RESCAN, &kept, NULL, &reach))
+			continue;
+		if (kept.state == KEPT_WAITING)
+			kids[k++] = kids[i];
+		else
+			say_refused(q, kids[i], "conflict", "its content is no longer stored");
+	}
+	kept_rescan(q, kids, k);
+}
+
+/* ---- voices ---- */
+
+/* Where a rule asks for persons: as one of his addresses. */
+static int
+vote(struct asked *q, const struct kept *k, bool yes, enum approval_state *state, struct err *err)
+{
+	struct approval ap;
+
+	err_set(err, 0, "you are not among those who may decide about it");
+	if (approval_load(q->s->db, k->kid, q->arena, &ap, err) == -1)
+		return -1;
+	for (size_t i = 0; i <= q->who.naddresses; i++) {
+		struct span as = i < q->who.naddresses ? q->who.addresses[i] : q->who.name;
+
+		for (size_t n = 0; n < ap.nneeds; n++)
+			if (ap.needs[n].approvals && approver_may(&ap.needs[n], k->env.sender, as))
+				return approve_vote(q->s, k, as, yes, SPAN_LIT("console"), kept_reason(q),
+				    NULL, q->arena, state, err);
+	}
+	return -1;
+}
+
+static void
+decide(struct asked *q, bool yes)
+{
+	static const char *const states[] = { "waiting", "approved", "denied" };
+	enum approval_state state = APPROVAL_WAITS;
+	struct err err = { 0 };
+	struct kept k;
+	int64_t kid;
+	int r;
+
+	if (!one_kid(q, &kid))
+		return;
+	store_settle(q->s);
+	r = kept_load(q->s->db, kid, false, q->arena, &k, &err);
+	if (r == 1 && k.state != KEPT_WAITING) {
+		say_refused(q, kid, "conflict", "it is decided already");
+		return;
+	}
+	if (r == 1 && two_persons_wanted(q->s->rt->conf, &k)) {
+		if (yes) {	/* one line, as of every voice */
+			if (sieve(q, &kid, KEPT_MAY_RELEASE, false) == 1)
+				say_refused(q, kid, "conflict", "it is changing: try again");
+		} else if (kept_asked(q, kid, KEPT_MAY_REJECT, &k, NULL, &(size_t){ 0 })) {
+			if (two_persons_deny(q->s, &k, &err) == -1)
+				say_refused(q, kid, "busy", err.text);
+			else
+				done_line(q, &k, "waiting");
+		}
+		return;
+	}
+	/* Who may decide may be somebody who sees nothing else of what is held. */
+	if (r == 1)
+		r = vote(q, &k, yes, &state, &err);
+	if (r == 0 && state != APPROVAL_WAITS)
+		done_line(q, &k, states[state]);
+	else if (r == 0)
+		done_line(q, &k, kept_state_name(KEPT_WAITING));
+	else if (kept_reach(&q->who, &k, KEPT_MAY_SEE, NULL)) {
+		audit_refused(q, yes ? "kept.approve" : "kept.deny", jval_text(q->req, "kid"));
+		say_refused(q, kid, "forbidden", err.text);
+	} else {
+		audit_refused(q, yes ? "kept.approve" : "kept.deny", jval_text(q->req, "kid"));
+		say_refused(q, kid, "not-found", "no message with this number is kept here");
+	}
+}
+
+static void
+do_approve_kid(struct asked *q)
+{
+	decide(q, true);
+}
+
+static void
+do_deny_kid(struct asked *q)
+{
+	decide(q, false);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct asked *q);
+} verbs[] = {
+	{ "list", do_list },
+	{ "show", do_show },
+	{ "preview", do_preview },
+	{ "release", do_release },
+	{ "reject", do_reject },
+	{ "delete", do_delete },
+	{ "confirm", do_confirm },
+	{ "request", do_request },
+	{ "rescan", do_rescan },
+	{ "approve", do_approve_kid },
+	{ "deny", do_deny_kid },
+};
+
+bool
+kept_command(struct asked *q, struct span verb)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (span_is(verb, verbs[i].name)) {
+			verbs[i].run(q);
+			return true;
+		}
+	return false;
+}
