@@ -22,6 +22,7 @@
 #include "receiver/reputation.h"
 #include "store/journal.h"
 #include "store/kept.h"
+#include "store/search.h"
 
 #define T0 (INT64_C(1795344099) * US_PER_SEC)
 #define OK(call) do { \
@@ -133,14 +134,27 @@ test_result(unsigned n, enum event_kind kind, const char *rcpt, int64_t time)
 		.reply = SPAN_LIT("250 2.0.0 OK queued as 9F") };
 }
 
-/* 1 new, 0 known. */
+/* 1 new, 0 known. Into the index of words with the others of the batch. */
 static inline int
-test_add(struct db *d, struct msg_event ev)
+test_add_to(struct db *d, struct search_batch *b, struct msg_event ev)
 {
 	int64_t seq;
 	int r = journal_add(d, &ev, &seq, &test_err);
 
 	OK(r);
+	if (r == 1)
+		search_note(b, &ev);
+	return r;
+}
+
+static inline int
+test_add(struct db *d, struct msg_event ev)
+{
+	struct search_batch *b = search_batch_new();
+	int r = test_add_to(d, b, ev);
+
+	OK(search_write(d, b, &test_err));
+	search_batch_free(&b);
 	return r;
 }
 

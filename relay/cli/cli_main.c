@@ -88,8 +88,11 @@ const struct command commands[] = {
 	    "  TYPE: digits, code, nir, phone, name, date, date-mdy, email, text. The key stands beside\n"
 	    "  the index (INDEX.key) and is made when there is none; rekey makes a new one. check reads\n"
 	    "  values, or COLUMN=VALUE of one row, from its standard input", cmd_edm },
-	{ "trace", "find messages: by id, address, domain, client or a word",
-	    "trace QUERY [--limit N] [--events]", cmd_trace },
+	{ "trace", "find messages: by id, address, domain, client or words",
+	    "trace QUERY... [--limit N] [--before ID] [--events]\n"
+	    "  all must hold: words anywhere, wor*, \"several words\", from:A|@DOMAIN, to:A|@DOMAIN, subject:W,\n"
+	    "    file:W, client:W, ip:ADDRESS, rule:ID, reply:W, status:failed, id:ID, since:7d|2026-11-20,\n"
+	    "    before:2026-11-22T14:30 (UTC)", cmd_trace },
 	{ "tail", "the journal as it happens, until Ctrl-C", "tail", cmd_tail },
 	{ "queue", "the queue, and the operator's hand on it",
 	    "queue [--by site|sender|reason]\n"
@@ -179,8 +182,8 @@ const struct command commands[] = {
 	    "audit verify [--head NUMBER:HASH]\n"
 	    "  status 1 when a row was changed or is missing. Each row's hash is in the log, the\n"
 	    "  head's once an hour: --head finds out whether the latest rows were cut off", cmd_audit },
-	{ "store", "the database of journal and kept messages: its keys",
-	    "store keys\nstore rekey\n"
+	{ "store", "the database of journal and kept messages: how old, how large, its keys",
+	    "store status\nstore keys\nstore rekey\n"
 	    "  contents and verdict records are sealed with a key outside the database (store_key).\n"
 	    "  rekey adds a new one; an older line may leave the file once `store keys` needs it no more,\n"
 	    "  but what the audit log has of its time is then no longer verified", cmd_store },

@@ -194,10 +194,15 @@ trace_line(void *ctx, const struct jval *v, struct span text)
 	}
 	if (t->n == 0)
 		buf_printf(&t->out, "nothing in the journal about %s\n", t->query);
-	if (jval_bool(v, "more"))
-		buf_puts(&t->out, "\nthere are older ones: --limit N shows more\n");
+	if (jval_bool(v, "more")) {
+		buf_puts(&t->out, "\nthere are older ones: --before ");
+		page_text(&t->out, jval_text(v, "next"));
+		buf_putc(&t->out, '\n');
+	}
 	if (jval_bool(v, "partial"))
-		buf_puts(&t->out, "\nthe search was cut short: ask for an address, a domain or an id\n");
+		buf_puts(&t->out, "\nthe search was stopped after a second: narrow it (since:, from:, an address, an id)\n");
+	if (jval_bool(v, "unindexed"))
+		buf_puts(&t->out, "\nolder messages are still being indexed: later they are found, too\n");
 }
 
 int
@@ -205,8 +210,12 @@ cmd_trace(int argc, char **argv, const struct cli *cli)
 {
 	struct tracing t = { .cli = cli };
 	struct request r;
+	const char *before = NULL;
 	uint64_t limit = 20, id;
+	struct buf words;
 	int status;
+
+	buf_init(&words, 4096);
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--events") == 0)
@@ -214,25 +223,36 @@ cmd_trace(int argc, char **argv, const struct cli *cli)
 		else if (strcmp(argv[i], "--limit") == 0 && i + 1 < argc &&
 		    parse_uint(span_str(argv[i + 1]), 1000, &limit) && limit > 0)
 			i++;
-		else if (argv[i][0] == '-' || t.query)
-			return command_usage("trace");
+		else if (strcmp(argv[i], "--before") == 0 && i + 1 < argc &&
+		    id_parse(span_str(argv[i + 1]), &id))
+			before = argv[++i];
+		else if (argv[i][0] == '-')
+			goto usage;
 		else
-			t.query = argv[i];
+			buf_printf(&words, "%s%s", buf_size(&words) ? " " : "", argv[i]);
 	}
-	if (t.query == NULL)
-		return command_usage("trace");
+	if (buf_size(&words) == 0 || buf_failed(&words))
+		goto usage;
+	buf_putc(&words, '\0');
+	t.query = buf_data(&words).p;
 	/* One message: its whole life. */
 	t.events |= id_parse(span_str(t.query), &id);
 	buf_init(&t.out, PAGE_MAX);
 	request_begin(&r, "trace");
 	json_kcstr(&r.j, "q", t.query);
 	json_kuint(&r.j, "limit", limit);
+	if (before)
+		json_kcstr(&r.j, "before", before);
 	status = control_ask(cli, &r, CONTROL_SHOW, trace_line, &t);
 	page_flush(&t.out);
 	buf_release(&t.out);
+	buf_release(&words);
 	if (status == CLI_OK && t.n == 0 && !cli->json)
 		status = CLI_FINDINGS;
 	return status;
+usage:
+	buf_release(&words);
+	return command_usage("trace");
 }
 
 /* ---- tail ---- */

@@ -1,4 +1,4 @@
-/* cmd_store.c -- `postern store`: the keys of what it seals; whether its database is whole; a copy of it. */
+/* cmd_store.c -- `postern store`: what it has and since when, and the keys of what it seals. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/page.h"
+#include "clock.h"
 #include "store/keyring.h"
 
 struct keys {
@@ -53,6 +54,52 @@ keys(const struct cli *cli)
 	return status;
 }
 
+/* ---- what it has ---- */
+
+static void
+status_line(void *ctx, const struct jval *v, struct span text)
+{
+	static const char *const titles[] = { "kind", "kept for", "oldest", NULL };
+	const struct cli *cli = ctx;
+	const struct jval *list = jval_get(v, "kinds"), *k;
+	struct grid g;
+	struct buf out;
+
+	buf_init(&out, 64u << 10);
+	grid_init(&g, cli, titles, "lll");
+	for (size_t i = 0; (k = jval_at(list, i)) != NULL; i++) {
+		grid_text(&g, jval_text(k, "kind"));
+		if (jval_int(k, "keep", 0))
+			page_age(grid_cell(&g), jval_int(k, "keep", 0) * US_PER_SEC);
+		else
+			buf_puts(grid_cell(&g), "ever");
+		grid_done(&g, PLAIN);
+		if (jval_int(k, "oldest", 0))
+			page_stamp(grid_cell(&g), jval_int(k, "oldest", 0));
+		else
+			buf_putc(grid_cell(&g), '-');
+		grid_done(&g, PLAIN);
+	}
+	page_size(&out, (uint64_t)jval_int(v, "bytes", 0));
+	buf_puts(&out, ", of which free ");
+	page_size(&out, (uint64_t)jval_int(v, "free", 0));
+	buf_puts(&out, jval_bool(v, "indexing") ? "; old messages are being indexed\n" :
+	    jval_bool(v, "sealing") ? "; older keys are being replaced\n" : "\n");
+	grid_print(&g, &out, "");
+	page_flush(&out);
+	grid_release(&g);
+	buf_release(&out);
+}
+
+static int
+status(const struct cli *cli)
+{
+	struct request r;
+
+	request_begin(&r, "store.status");
+	return control_ask(cli, &r, CONTROL_SHOW, status_line, (void *)(uintptr_t)cli);
+}
+
 static void
 ok_line(void *ctx, const struct jval *v, struct span text)
 {
@@ -96,5 +143,7 @@ cmd_store(int argc, char **argv, const struct cli *cli)
 		return keys(cli);
 	if (argc == 2 && strcmp(argv[1], "rekey") == 0)
 		return rekey(cli);
+	if (argc == 2 && strcmp(argv[1], "status") == 0)
+		return status(cli);
 	return command_usage("store");
 }

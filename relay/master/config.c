@@ -401,7 +401,7 @@ read_limits(struct reader *r, const struct conf_node *map)
 static void
 read_top(struct reader *r, const struct conf_node *root)
 {
-	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key",
+	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key", "retention",
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
@@ -489,6 +489,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_filter(&r, conf_get(root, "antispam"));
 		read_dns(&r, conf_get(root, "dns"));
 		read_antivirus(&r, conf_get(root, "antivirus"));
+		read_retention(&r, conf_get(root, "retention"));
 		read_scanners(&r, conf_get(root, "scanners"));
 		read_journal(&r, conf_get(root, "journal"));
 		read_metrics(&r, conf_get(root, "metrics"));

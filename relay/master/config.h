@@ -334,6 +334,23 @@ struct conf_console {
 	bool edits;			/* the policy may be edited in it */
 };
 
+/* `retention`: how long each kind is kept; 0: for ever. X(NAME, "name", days unless said). Verdict records
+ * (journal.records) and TLS reports have terms of their own. */
+#define RETENTIONS(X) \
+	X(JOURNAL, "journal", 90)	/* who wrote to whom when, and what became of it */ \
+	X(EVIDENCE, "evidence", 90)	/* why: what `postern explain ID` shows, findings masked */ \
+	X(HOLDS, "holds", 0)		/* held messages that nobody decides */ \
+	X(QUARANTINE, "quarantine", 30)	/* quarantined messages */ \
+	X(AUDIT, "audit", 1095)		/* who changed what */ \
+	X(STATISTICS, "statistics", 730)	/* counts by hour: nobody is in them */
+enum retention {
+#define X(name, text, days) RETENTION_##name,
+	RETENTIONS(X)
+#undef X
+	RETENTION_COUNT
+};
+const char *retention_name(enum retention r);
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
@@ -342,6 +359,7 @@ struct config {
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */
 	const char *store_key;		/* absolute: the keys of what the store seals */
+	int64_t retention[RETENTION_COUNT];	/* microseconds */
 	int64_t journal_records;	/* how long verdict records are kept, 30d; 0: none are */
 	const char *policy_dir;		/* absolute */
 	uint32_t templates_line;	/* 0: not written, and need not be there */

@@ -54,6 +54,7 @@ void read_public(struct reader *r, const struct conf_node *list);
 void read_reports(struct reader *r, const struct conf_node *map, bool postmaster);
 
 /* ---- config_antivirus.c ---- */
+void read_retention(struct reader *r, const struct conf_node *map);
 void read_antivirus(struct reader *r, const struct conf_node *map);
 
 /* ---- config_verify.c ---- */

@@ -29,6 +29,9 @@ void do_audit_list(struct asked *q, int fd);
 void do_audit_head(struct asked *q, int fd);
 void do_audit_verify(struct asked *q, int fd);
 
+/* retention.c */
+void do_store_status(struct asked *q, int fd);
+
 /* store_keys.c */
 void do_store_keys(struct asked *q, int fd);
 void do_store_restart(struct asked *q, int fd);

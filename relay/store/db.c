@@ -15,6 +15,7 @@
 #define STMTS_MAX 512		/* a power of two, more than there are literals */
 #define BUSY_MS 5000		/* a backup program may hold a lock for a moment */
 #define PROGRESS_STEPS 4000
+#define GIVE_BACK_FROM ((int64_t)64 << 20)	/* free bytes; less is soon used again */
 
 struct stmt {
 	const char *sql;
@@ -147,7 +148,8 @@ db_open(const char *path, struct err *err)
 	}
 	sqlite3_busy_timeout(d->s, BUSY_MS);
 	/* secure_delete: what was rejected or deleted does not stay readable in free pages. */
-	if (db_exec(d, "PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; "
+	/* auto_vacuum: of a new file; it says nothing to one that has tables. */
+	if (db_exec(d, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; "
 	    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32768; "
 	    "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864", err) == -1 ||
 	    migrate(d, err) == -1)
@@ -193,6 +195,18 @@ db_stmt(struct db *d, const char *sql, struct err *err)
 		s->sql = sql;
 		return s->st;
 	}
+}
+
+sqlite3_stmt *
+db_once(struct db *d, const char *sql, struct err *err)
+{
+	sqlite3_stmt *st;
+
+	if (sqlite3_prepare_v2(d->s, sql, -1, &st, NULL) != SQLITE_OK) {
+		db_error(d, err);
+		return NULL;
+	}
+	return st;
 }
 
 void
@@ -335,6 +349,30 @@ bool
 db_interrupted(const struct db *d)
 {
 	return d->interrupted;
+}
+
+/* ---- free pages ---- */
+
+int64_t
+db_free_bytes(struct db *d)
+{
+	int64_t pages = 0, size = 0;
+
+	if (db_number(d, "PRAGMA freelist_count", &pages, NULL) == -1 ||
+	    db_number(d, "PRAGMA page_size", &size, NULL) == -1)
+		return 0;
+	return pages * size;
+}
+
+void
+db_give_back(struct db *d, int pages)
+{
+	char sql[64];
+
+	if (db_free_bytes(d) < GIVE_BACK_FROM)
+		return;
+	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)", pages);
+	db_exec(d, sql, NULL);
 }
 
 /* ---- keys ---- */

@@ -26,6 +26,8 @@ void db_close(struct db **d);
 
 /* A statement ready for binding from 1 on; NULL on failure. sql: a literal. */
 sqlite3_stmt *db_stmt(struct db *d, const char *sql, struct err *err);
+/* For a text that is made (the names of tables): the caller finalizes it. */
+sqlite3_stmt *db_once(struct db *d, const char *sql, struct err *err);
 void db_text(sqlite3_stmt *st, int i, struct span s);	/* "" is bound as NULL; not copied */
 void db_text_always(sqlite3_stmt *st, int i, struct span s);	/* "" stays "" */
 void db_int(sqlite3_stmt *st, int i, int64_t v);
@@ -46,6 +48,11 @@ int db_begin(struct db *d, bool durable, struct err *err);
 int db_commit(struct db *d, struct err *err);
 void db_rollback(struct db *d);			/* fine when there is no transaction */
 bool db_in_transaction(const struct db *d);
+
+/* Pages that nothing uses: their bytes; and at most `pages` of them back to the file system (of a database
+ * made since version 8; others keep them for what comes). */
+int64_t db_free_bytes(struct db *d);
+void db_give_back(struct db *d, int pages);
 
 /* Reads started after it fail with "interrupted" once they took longer. 0: no limit. */
 void db_budget(struct db *d, int64_t us);

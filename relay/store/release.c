@@ -264,8 +264,8 @@ decide(struct act *a, const struct kept *k, enum kept_state to, uint64_t new_id,
 	if (db_begin(d, true, err) == -1)
 		return -1;
 	r = kept_decide(d, k->kid, to, new_id, a->by, clock_real(), err);
-	if (r == 1 && (audit_put(d, a->by, verb, span_str(id_format(k->id, id)), a->text, clock_real(),
-	    err) == -1 ||
+	if (r == 1 && (((!span_is(a->by, "expiry") && !span_is(a->by, "retention")) &&
+	    audit_put(d, a->by, verb, span_str(id_format(k->id, id)), a->text, clock_real(), err) == -1) ||
 	    requests_decide(d, k, to == KEPT_RELEASING, a->by, a->text, a->s->rt->conf, clock_real(),
 	    scratch, err) == -1))
 		r = -1;

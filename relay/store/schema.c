@@ -230,6 +230,16 @@ static const char *const steps[] = {
 	" at INTEGER NOT NULL, since INTEGER NOT NULL,"	/* Unix seconds; the counts are of `at` */
 	" counts BLOB NOT NULL) WITHOUT ROWID;"		/* enum reputation_event, floats */
 	"CREATE INDEX reputation_at ON reputation(at);",
+	/* Searches have an index of words (search.h), which is made for what is there little by little;
+	 * indexes over addresses and domains cost more than all else when events are written. */
+	"CREATE TABLE search_week(week INTEGER PRIMARY KEY,"	/* there are search_N and replies_N */
+	" gone INTEGER NOT NULL DEFAULT 0);"	/* being deleted: not to be searched */
+	"INSERT INTO setting(name, value) SELECT 'search_from', max(id)+1 FROM message HAVING max(id) IS NOT NULL;"
+	"DROP INDEX message_sender; DROP INDEX message_sender_domain; DROP INDEX message_client;"
+	"DROP INDEX message_subject; DROP INDEX recipient_address; DROP INDEX recipient_domain;"
+	"CREATE INDEX recipient_trouble ON recipient(status, id) WHERE status NOT IN ('sent', 'queued');"
+	"CREATE TABLE hour_count(hour INTEGER NOT NULL, what TEXT NOT NULL, n INTEGER NOT NULL,"
+	" PRIMARY KEY(hour, what)) WITHOUT ROWID;",
 };
 
 int

@@ -23,8 +23,10 @@
 #include "store/approval_db.h"
 #include "store/audit.h"
 #include "store/bayes.h"
+#include "store/hours.h"
 #include "store/keyring.h"
 #include "store/people.h"
+#include "store/search.h"
 #include "store/digest.h"
 #include "store/incident_db.h"
 #include "store/look.h"
@@ -35,7 +37,6 @@
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
 #define SETTLE_US (5 * US_PER_SEC)
-#define HEAD_US (3600 * US_PER_SEC)
 
 static struct timeval
 after(int64_t us)
@@ -292,25 +293,45 @@ take_basis(struct store *s, struct frame *f)
 static int
 batch_write(struct store *s, int64_t *numbers, struct err *err)
 {
+	struct hour_counts *hours;
+	struct search_batch *index;
+	int r = 0;
+
 	if (db_begin(s->db, false, err) == -1)
 		return -1;
-	for (size_t i = 0; i < s->batch.n; i++) {
+	hours = calloc(1, sizeof(*hours));
+	ASSERT(hours != NULL);
+	index = search_batch_new();
+	for (size_t i = 0; r == 0 && i < s->batch.n; i++) {
 		const struct msg_event *ev = &s->batch.events[i];
-		int r = journal_add(s->db, ev, &numbers[i], err);
+		int added = journal_add(s->db, ev, &numbers[i], err);
 
-		if (r == 1 && incident_refused(s->db, ev, s->batch.arena, err) == -1)
-			r = -1;
-		if (r != 1)
-			numbers[i] = 0;
-		if (r == -1 && err->code == EINVAL) {	/* this row can never be written */
+		if (added == 1 && incident_refused(s->db, ev, s->batch.arena, err) == -1)
+			added = -1;
+		if (added == 1) {
+			search_note(index, ev);
+			hours_note(hours, ev);
+			continue;
+		}
+		numbers[i] = 0;
+		if (added == -1 && err->code == EINVAL) {	/* this row can never be written */
 			log_msg(LOG_LVL_ERROR, ev->id, "not journalled: %s", err->text);
 			counter_add(COUNTER_EVENTS_LOST, 1);
-		} else if (r == -1) {
-			db_rollback(s->db);
-			return -1;
+		} else if (added == -1) {
+			r = -1;
 		}
 	}
-	if (basis_write(s->db, &s->bases, err) == -1 || bayes_write(s, err) == -1) {
+	if (r == 0)
+		r = search_write(s->db, index, err);
+	if (r == 0)
+		r = hours_write(s->db, hours, err);
+	if (r == 0)
+		r = basis_write(s->db, &s->bases, err);
+	if (r == 0)
+		r = bayes_write(s, err);
+	search_batch_free(&index);
+	free(hours);
+	if (r == -1) {
 		db_rollback(s->db);
 		return -1;
 	}
@@ -423,26 +444,6 @@ store_start(struct runtime *rt, struct err *err)
 	return 0;
 }
 
-/* What the log of another machine has, nobody cuts off here unseen. */
-static void
-log_head(struct store *s)
-{
-	char hex[2 * AUDIT_HASH + 1];
-	struct audit_head h;
-	struct err err;
-
-	if (clock_mono() < s->head_at)
-		return;
-	s->head_at = clock_mono() + HEAD_US;
-	if (audit_head(s->db, &h, &err) == -1) {
-		log_error("%s", err.text);
-		return;
-	}
-	audit_hex(h.hash, hex);
-	if (h.seq)
-		log_info("audit head %lld:%s", (long long)h.seq, hex);
-}
-
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -458,7 +459,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_policy_write(s);
 	store_expire(s);
 	store_keys_tick(s);
-	log_head(s);
+	store_tend(s);
+	store_retain(s);
 	lists_tick(s, clock_real());
 	experience_tick(s->experience, clock_real());
 	evtimer_del(s->tick);

@@ -89,6 +89,8 @@ struct store {
 	int64_t expiry_at;		/* clock_mono: then holds are looked at */
 	struct errand *errands;		/* approve.c */
 	int64_t outbox_at, decided_at;	/* clock_mono: then they are looked at */
+	bool indexed;			/* there is nothing older than the index of words */
+	int64_t retain_at;		/* clock_mono: the next slice of what is too old */
 	int64_t head_at;		/* clock_mono: then the audit log's head is logged */
 	int64_t settled_at;		/* clock_mono: from then on the journal knows what the queue had taken */
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
@@ -147,6 +149,14 @@ void lists_end(struct store *s);
 /* store_keys.c */
 void store_keys_begin(struct store *s);
 void store_keys_tick(struct store *s);
+
+/* tend.c */
+void store_tend(struct store *s);
+
+/* retention.c */
+void store_retain(struct store *s);
+/* A slice of the journal from before; in the caller's transaction. Rows deleted, -1. */
+int journal_expire(struct db *d, int64_t before, struct err *err);
 
 /* store_policy.c */
 void store_policy_write(struct store *s);	/* what waits, if anything does */

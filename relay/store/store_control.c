@@ -1,6 +1,7 @@
 /* store_control.c -- what people ask the store; requests and answers are JSON lines.
  *
- *	{"cmd":"trace","q":"TEXT","limit":N}	messages, newest first; last line {"v":1,"found":…}
+ *	{"cmd":"trace","q":"TEXT","limit":N,"before":"ID"}	messages, newest first (search_query.h); last line
+ *		{"v":1,"found":N,"more":BOOL,"partial":BOOL,"next":"ID or null"}; "unindexed" while old ones are missing
  *	{"cmd":"tail"}				events as they come, until the client closes
  *	{"cmd":"explain","id":"ID"}		the verdict record
  *	{"cmd":"journal.stats","hours":N}	recipients by status, kept messages that wait
@@ -10,7 +11,7 @@
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	records.*, policy.*			see store_policy.c
  *	lists.*					see lists_control.c
- *	audit.*, store.*			see audit_control.c, store_keys.c
+ *	audit.*, store.*			see audit_control.c, store_keys.c, retention.c
  *	kept.*					see kept_control.c; held.* and quarantine.* too, for who signed in
  *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
@@ -26,6 +27,8 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/asked.h"
+#include "store/hours.h"
+#include "store/search.h"
 #include "store/bayes.h"
 #include "store/people.h"
 #include "store/digest.h"
@@ -37,6 +40,7 @@
 #define TAIL_BACKLOG ((size_t)8 << 20)	/* a client slower than that has lost */
 #define TAILS_MAX 32
 #define LIST_LIMIT 1000
+#define HOURS_SHOWN 168
 #define LIST_LIMIT_MAX 20000
 #define ACT_MAX 100000
 #define HEAD_MAX 16384			/* of a message's header, shown */
@@ -186,14 +190,20 @@ do_trace(struct asked *q, int fd)
 	struct err err = { 0 };
 	struct json j;
 	int64_t limit = jval_int(q->req, "limit", 20);
-	struct span text = jval_text(q->req, "q");
+	struct span text = jval_text(q->req, "q"), before = jval_text(q->req, "before");
+	uint64_t below = 0;
+	char id[ID_SIZE];
 
 	if (span_trim(text).n == 0) {
 		say_error(q, "trace wants something to look for");
 		return;
 	}
+	if (before.n && !id_parse(before, &below)) {
+		say_error(q, "`before` wants the id of a message");
+		return;
+	}
 	store_flush(q->s);	/* what came a moment ago is asked for most */
-	if (journal_trace(q->s->db, text, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
+	if (journal_trace(q->s->db, text, q->who.local ? NULL : &q->who, below, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
 	    (uint32_t)limit, reply_buf(q->reply), &res, &err) == -1) {
 		say_error(q, err.text);
 		return;
@@ -202,7 +212,21 @@ do_trace(struct asked *q, int fd)
 	json_kuint(&j, "found", res.found);
 	json_kbool(&j, "more", res.more);
 	json_kbool(&j, "partial", res.partial);
+	if (res.unindexed)
+		json_kbool(&j, "unindexed", true);
+	json_kcstr(&j, "next", res.more ? id_format(res.last, id) : NULL);
 	close_line(q->reply, &j);
+}
+
+/* A record names all recipients and what was found: it is the sender's side's, or of whoever sees all of
+ * them. */
+static int
+explain_sees(struct asked *q, uint64_t id, struct err *err)
+{
+	bool sender;
+	int r = search_sees(q->s->db, &q->who, id, &sender, err);
+
+	return r == 1 && !sender ? search_sees_whole(q->s->db, &q->who, id, err) : r;
 }
 
 static void
@@ -218,7 +242,9 @@ do_explain(struct asked *q, int fd)
 		return;
 	}
 	store_flush(q->s);
-	r = journal_record(q->s->db, id, q->arena, &record, &err);
+	r = explain_sees(q, id, &err);
+	if (r == 1)
+		r = journal_record(q->s->db, id, q->arena, &record, &err);
 	if (r != 1) {
 		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
@@ -237,6 +263,14 @@ put_waiting(struct asked *q, struct json *j, const char *key, enum outcome kind,
 		return -1;
 	json_kuint(j, key, n);
 	return 0;
+}
+
+/* No more than a chart shows. */
+static int
+put_hours(struct asked *q, struct json *j, int64_t hours, struct err *err)
+{
+	json_key(j, "by_hour");
+	return hours_json(q->s->db, clock_real(), hours > HOURS_SHOWN ? HOURS_SHOWN : (unsigned)hours, j, err);
 }
 
 static int
@@ -270,7 +304,8 @@ do_stats(struct asked *q, int fd)
 	if (journal_stats(q->s->db, clock_real() - hours * 3600 * US_PER_SEC, &j, &err) == -1 ||
 	    put_waiting(q, &j, "held", OUTCOME_HOLD, &err) == -1 ||
 	    put_waiting(q, &j, "quarantined", OUTCOME_QUARANTINE, &err) == -1 ||
-	    put_requested(q, &j, &err) == -1) {
+	    put_requested(q, &j, &err) == -1 ||
+	    put_hours(q, &j, hours, &err) == -1) {
 		say_error(q, err.text);
 	} else {
 		bayes_json(q->s, &j);
@@ -510,6 +545,7 @@ static const struct command {
 	{ "approval.act", false, do_approval_act },
 	{ "audit.list", false, do_audit_list, ITSELF },
 	{ "store.keys", false, do_store_keys },
+	{ "store.status", false, do_store_status },
 	{ "store.restart", false, do_store_restart },
 	{ "audit.head", false, do_audit_head, ITSELF },
 	{ "audit.verify", false, do_audit_verify, ITSELF },

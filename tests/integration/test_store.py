@@ -198,6 +198,43 @@ class Store(unittest.TestCase):
             return keys[-1]["done"] and len(keys) == 3 and keys[0]["contents"] == 0
         lab.wait_for(moved, because="all to be sealed anew")
 
+    # -- where is my message -----------------------------------------------------------
+    def test_searches(self):
+        ident = self.send("b@partner.lab", sender="m.durand@example.lab",
+                          raw=lab.message(subject="=?utf-8?q?R=C3=A9union_budget_2031?=", sender="m.durand@example.lab"))
+        lab.wait_for(lambda: "sent" in self.lab.tool("trace", ident), because="the delivery")
+        for words in (["reunion", "2031"], ["subject:\"budget 2031\""], ["from:m.durand@example.lab", "to:@partner.lab"],
+                      ["durand", "since:1h"], ["ip:127.0.0.1", "budg*", "status:sent"], ["reply:queued", "from:durand"]):
+            self.assertIn(ident, self.lab.tool("trace", *words), words)
+        self.assertNotIn(ident, self.lab.tool("trace", "reunion", "2032"))
+        r = self.lab.tool("trace", "form:durand", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("did you mean `from:`?", r.stdout + r.stderr)
+        page = self.lab.control({"cmd": "trace", "q": "from:@example.lab", "limit": 1})
+        if page[-1]["more"]:
+            after = self.lab.control({"cmd": "trace", "q": "from:@example.lab", "limit": 1, "before": page[-1]["next"]})
+            self.assertLess(after[0]["id"], page[0]["id"])
+        stats = self.lab.control({"cmd": "journal.stats"})[0]
+        self.assertEqual(len(stats["by_hour"]), 24)
+        self.assertGreater(sum(h.get("sent", 0) for h in stats["by_hour"]), 0)
+        self.assertIn("quarantine", self.lab.tool("store", "status"))
+
+    def test_a_stopped_store_slows_no_mail(self):
+        self.send("b@partner.lab")
+        store = self.lab.pids("store")[0]
+        n = len(self.mx.messages)
+        os.kill(store, signal.SIGSTOP)
+        try:
+            idents = [self.send("b@partner.lab", subject="stopped %d" % i) for i in range(200)]
+            self.mx.wait(n + 200)                   # delivered, all of them, while the store stands still
+        finally:
+            os.kill(store, signal.SIGCONT)
+        # and it is told everything
+        for ident in (idents[0], idents[-1]):
+            lab.wait_for(lambda i=ident: "sent" in self.lab.tool("trace", "id:" + i), because="the journal")
+        lab.wait_for(lambda: self.lab.control({"cmd": "trace", "q": "subject:stopped status:sent", "limit": 1000})[-1]["found"] == 200,
+                     because="all of them in the journal")
+
     def show(self, ident):
         import base64
         return "".join(base64.b64decode(l["raw"]).decode() for l in

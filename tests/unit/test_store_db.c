@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "store/schema.h"
+
 static void
 put_file(const void *p, size_t n)
 {
@@ -62,6 +64,51 @@ migrates_an_empty_file(void **state)
 	d = test_open();
 	assert_int_equal(test_number(d, "PRAGMA user_version"), DB_VERSION);
 	db_close(&d);
+}
+
+/* As each earlier version left it: its own steps, a message, a kept one. What was there is there, and found. */
+static void
+migrates_every_version(void **state)
+{
+	for (int version = 1; version < DB_VERSION; version++) {
+		struct trace_result res;
+		struct buf out;
+		struct db *d;
+		sqlite3 *s;
+		char pragma[64];
+
+		unlink(test_path);
+		assert_int_equal(sqlite3_open(test_path, &s), SQLITE_OK);
+		for (int i = 0; i < version; i++)
+			if (sqlite3_exec(s, schema_step(i), NULL, NULL, NULL) != SQLITE_OK)
+				fail_msg("step %d: %s", i, sqlite3_errmsg(s));
+		snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d", version);
+		assert_int_equal(sqlite3_exec(s, pragma, NULL, NULL, NULL), SQLITE_OK);
+		/* 6900814620000000000 / 3844: a moment of November 2026 */
+		assert_int_equal(sqlite3_exec(s, "INSERT INTO message(id, time, direction, sender, sender_domain, subject,"
+		    " size) VALUES(6900814620000000000, 1795216602497398, 1, 'm@example.org', 'example.org',"
+		    " 'old subject', 9);"
+		    "INSERT INTO recipient(id, address, domain, status, time) VALUES(6900814620000000000,"
+		    " 'a@example.net', 'example.net', 'sent', 1795216602497399);"
+		    "INSERT INTO record(id, json) VALUES(6900814620000000000, '{\"v\":1}');"
+		    "INSERT INTO kept(kid, id, kind, time, sender, size, state, envelope) VALUES(1, 6900814620000000000,"
+		    " 'hold', 1795216602497398, 'm@example.org', 4, 1, x'00');"
+		    "INSERT INTO kept_content(kid, method, bytes) VALUES(1, 1, 'text')", NULL, NULL, NULL),
+		    SQLITE_OK);
+		sqlite3_close(s);
+		d = test_open();
+		assert_int_equal(test_number(d, "PRAGMA user_version"), DB_VERSION);
+		assert_int_equal(test_number(d, "SELECT count(*) FROM message"), 1);
+		assert_int_equal(test_number(d, "SELECT count(*) FROM kept_content WHERE bytes='text'"), 1);
+		while (search_backfill(d, 100, &test_err) == 1)
+			;
+		buf_init(&out, 1u << 20);
+		OK(journal_trace(d, SPAN_LIT("subject:old to:a@example.net"), NULL, 0, 10, &out, &res, &test_err));
+		assert_int_equal(res.found, 1);
+		assert_false(res.unindexed);
+		buf_release(&out);
+		db_close(&d);
+	}
 }
 
 static void
@@ -182,7 +229,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(makes_and_finds_again), T(migrates_an_empty_file), T(refuses_what_is_no_database),
+		T(makes_and_finds_again), T(migrates_an_empty_file), T(migrates_every_version), T(refuses_what_is_no_database),
 		T(refuses_a_torn_file), T(refuses_others), T(refuses_newer),
 		T(refuses_a_missing_folder), T(transactions), T(tells_rows_from_disks),
 		T(a_budget_interrupts),

@@ -17,7 +17,7 @@ trace(struct db *d, const char *q, uint32_t limit)
 	struct trace_result res;
 
 	buf_reset(&out);
-	OK(journal_trace(d, span_str(q), limit, &out, &res, &test_err));
+	OK(journal_trace(d, span_str(q), NULL, 0, limit, &out, &res, &test_err));
 	return res;
 }
 
@@ -162,18 +162,19 @@ questions(void **state)
 	assert_int_equal(trace(d, "M.DURAND@Example.ORG", 10).found, 2);
 	assert_int_equal(trace(d, "<m.durand@example.org>", 10).found, 2);
 	assert_int_equal(trace(d, "a@example.net", 10).found, 3);
-	assert_int_equal(trace(d, "example.org", 10).found, 2);
+	assert_int_equal(trace(d, "example.org", 10).found, 4);	/* of the client's name, too */
 	assert_int_equal(trace(d, "@example.org", 10).found, 2);
 	assert_int_equal(trace(d, "EXAMPLE.com", 10).found, 2);
 	assert_int_equal(trace(d, "10.1.2.3", 10).found, 3);
 	assert_int_equal(trace(d, "m.durand", 10).found, 2);
-	assert_int_equal(trace(d, "durand", 10).found, 0);
+	assert_int_equal(trace(d, "durand", 10).found, 2);
+	assert_int_equal(trace(d, "duran", 10).found, 0);
+	assert_int_equal(trace(d, "DURAN*", 10).found, 2);
 	assert_int_equal(trace(d, "nobody@example.org", 10).found, 0);
-	assert_int_equal(trace(d, "%", 10).found, 0);
 	assert_int_equal(trace(d, test_id_text(9), 10).found, 0);
 	jval_free(&(struct jval *){ trace_one(d, "chef.info@PARTNER.example", 2) });
 	jval_free(&(struct jval *){ trace_one(d, "2001:0DB8::1", 2) });
-	jval_free(&(struct jval *){ trace_one(d, "visionnel", 2) });
+	jval_free(&(struct jval *){ trace_one(d, "previsionnel budget", 2) });
 	/* A message and what was made from it. */
 	assert_int_equal(trace(d, test_id_text(1), 10).found, 2);
 	db_close(&d);
@@ -221,7 +222,7 @@ hostile_texts(void **state)
 	assert_int_equal(jval_count(jval_get(v, "recipients")), 2);
 	assert_int_equal(test_number(d, "SELECT count(*) FROM event"), 2);
 	jval_free(&v);
-	v = trace_one(d, bad[0], 1);
+	v = trace_one(d, "to:\"x'; DROP TABLE event; --@example.net\"", 1);
 	jval_free(&v);
 	db_close(&d);
 }
@@ -276,15 +277,20 @@ fill(struct db *d)
 	int64_t begun = clock_mono(), cpu = cpu_us();
 	char sender[64], rcpt[64];
 	const char *to[] = { rcpt, NULL };
+	struct search_batch *b = NULL;
 
 	for (unsigned n = 0; n < ROWS; n++) {
-		if (n % 500 == 0)
+		if (n % 500 == 0) {
 			OK(db_begin(d, false, &test_err));
+			b = search_batch_new();
+		}
 		snprintf(sender, sizeof(sender), "user%u@dept%u.example.org", n % 5000, n % 40);
 		snprintf(rcpt, sizeof(rcpt), "person%u@site%u.example.net", n % 30011, n % 997);
-		test_add(d, test_accepted(n, sender, to));
-		test_add(d, test_result(n, EVENT_SENT, rcpt, T0 + n * US_PER_SEC + 900000));
+		test_add_to(d, b, test_accepted(n, sender, to));
+		test_add_to(d, b, test_result(n, EVENT_SENT, rcpt, T0 + n * US_PER_SEC + 900000));
 		if (n % 500 == 499) {
+			OK(search_write(d, b, &test_err));
+			search_batch_free(&b);
 			OK(db_commit(d, &test_err));
 			arena_reset(test_arena);
 		}
