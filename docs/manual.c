@@ -147,6 +147,16 @@ defects(void)
 }
 
 static void
+signs(void)
+{
+	say(".Bl -tag -width Ds");
+#define X(name, word, help) item(word); sentence(help);
+	SIGNS(X)
+#undef X
+	say(".El");
+}
+
+static void
 types(void)
 {
 	static const char *const classes[] = { "text", "document", "image", "audio", "video",
@@ -183,6 +193,8 @@ table(const char *what)
 		packs();
 	else if (strcmp(what, "defects") == 0)
 		defects();
+	else if (strcmp(what, "signs") == 0)
+		signs();
 	else if (strcmp(what, "types") == 0)
 		types();
 	else {

@@ -18,6 +18,8 @@
 #include "clock.h"
 #include "id.h"
 #include "ipc/json_read.h"
+#include "master/runtime.h"
+#include "receiver/reputation.h"
 #include "store/journal.h"
 #include "store/kept.h"
 
@@ -140,6 +142,16 @@ test_add(struct db *d, struct msg_event ev)
 
 	OK(r);
 	return r;
+}
+
+/* As the master starts the role with: memory that all share, which outlives the role's process. */
+static inline void
+test_shared(struct runtime *rt, struct config *conf)
+{
+	static struct shared shared;
+
+	rt->shared = &shared;
+	conf->verify.reputation.half_life = REPUTATION_HALF_LIFE;
 }
 
 /* The i-th line of a JSON answer. */

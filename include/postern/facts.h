@@ -95,6 +95,8 @@ struct bayes_told {
 	struct span word;	/* "host:shop.example"; of what people wrote "word#1f2e3d4c", its hash */
 	double p;		/* 0 ham, 1 spam */
 };
+/* A host's name: NONE does not exist, UNPROVED exists and is of another address. */
+enum host_state { HOST_UNKNOWN, HOST_NONE, HOST_UNPROVED, HOST_PROVED, HOST_STATES };
 
 /* The facts of inbound mail beside the authentication results each say whether they are known:
  * a client that is on no list is not the same as one nobody looked up. A condition on what is
@@ -131,6 +133,12 @@ struct facts {
 	uint8_t bayes;		/* per cent, rounded down: 0 ham, 100 spam */
 	const struct bayes_told *bayes_told;	/* why, for people; the strongest first */
 	size_t nbayes_told;
+	bool experience_known;
+	uint8_t experience;	/* our own with the client and the author's domain: 0 the worst, 50 a stranger */
+	enum host_state reverse;	/* of the client; PROVED: the name leads back to it */
+	struct span reverse_name;	/* "" none */
+	enum host_state helo;	/* of the name it gives; PROVED: it is the client's */
+	struct span proved;	/* the author's domain, where SPF or DKIM is aligned with it; "" not */
 	struct memberships members;
 };
 

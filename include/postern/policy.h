@@ -35,7 +35,7 @@ struct policy_network {		/* a network of postern.yaml, known to the policy by it
 
 enum { FACT_SPF = 1, FACT_DKIM = 2, FACT_DMARC = 4, FACT_DNSBL = 8, FACT_SPAM = 16,
 	FACT_REPUTATION = 32, FACT_ARC = 64, FACT_LISTED = 128, FACT_BAYES = 256, FACT_BOUNCE = 512,
-	FACTS_INBOUND = 1023 };
+	FACT_EXPERIENCE = 1024, FACTS_INBOUND = 2047 };
 
 struct policy_index {
 	struct span bytes;

@@ -153,6 +153,8 @@ struct near_miss {		/* a rule of which all but one condition held */
 	struct span text;	/* "finds fr-nir: 2 distinct, min 3" */
 };
 
+struct signs;
+
 /* What the spam filter made of it, or the checks of the policy. */
 struct spam_symbol {
 	struct span name;
@@ -164,6 +166,7 @@ struct spam_report {
 	double score;
 	const struct spam_symbol *symbols;
 	size_t nsymbols;
+	const struct signs *signs;	/* sign.h; NULL: nobody asked for any */
 };
 
 struct verdict {

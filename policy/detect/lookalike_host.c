@@ -311,7 +311,7 @@ is_own(const struct lookalikes *l, struct span host, struct span domain)
 bool
 lookalikes_has(const struct lookalikes *l, struct span host)
 {
-	return is_own(l, host, host_domain(host));
+	return is_own(l, host, host);	/* its domain is among the ends of the host */
 }
 
 static const struct name *
@@ -493,4 +493,45 @@ lookalikes_find(const struct lookalikes *l, struct span host, struct span *name,
 		*name = x->host;
 	arena_free(&a);
 	return *why != NULL;
+}
+
+bool
+lookalikes_named(const struct lookalikes *l, struct span label, struct span *name)
+{
+	const struct name *x = label.n && label.n < HOST_MAX ? same_look(l, label) : NULL;
+
+	if (x)
+		*name = x->host;
+	return x != NULL;
+}
+
+/* The label somebody chose of a name that is no address: no tables are made for a single pair. */
+static struct span
+pair_label(struct span host, struct span *domain)
+{
+	*domain = host_domain(host);
+	return host_is_address(host) ? SPAN_LIT("") : span_sub(*domain, 0, span_find(*domain, '.'));
+}
+
+bool
+lookalikes_pair(const struct lookalikes *l, struct span name, struct span host, const char **why)
+{
+	struct span d1, d2, a = pair_label(name, &d1), b = pair_label(host, &d2);
+	char one[FOLD_MAX], two[FOLD_MAX];
+	size_t n, m;
+
+	if (a.n == 0 || b.n == 0 || a.n == d1.n || b.n == d2.n || span_eq(a, b))
+		return false;
+	n = fold(l->c, a, one);
+	m = fold(l->c, b, two);
+	if (n && n == m && memcmp(one, two, n) == 0)
+		*why = "it looks the same";
+	else if (a.n >= TYPO_LEAST && one_apart(a, b))
+		*why = "one letter differs";
+	else if (a.n >= ADDED_LEAST && b.n > a.n + 1 &&
+	    ((span_starts(b, a) && b.p[a.n] == '-') || (span_ends_nocase(b, a) && b.p[b.n - a.n - 1] == '-')))
+		*why = "something is added to the name";
+	else
+		return false;
+	return true;
 }

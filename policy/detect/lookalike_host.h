@@ -25,5 +25,9 @@ bool lookalikes_has(const struct lookalikes *l, struct span host);
 /* Is it taken for one of the names, and none of them nor below one? Then which, and why, for people. */
 bool lookalikes_find(const struct lookalikes *l, struct span host, struct span *name,
     const char **why);
+/* A label alone, as people read it ("paypa1"): the same as that of one of the names, or looking the same. */
+bool lookalikes_named(const struct lookalikes *l, struct span label, struct span *name);
+/* Is `host` taken for `name`, which is guarded by nobody? l: for what it knows of characters. */
+bool lookalikes_pair(const struct lookalikes *l, struct span name, struct span host, const char **why);
 
 #endif

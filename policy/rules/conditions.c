@@ -434,6 +434,8 @@ atom_ask(struct eval *e, const struct atom *a)
 		return false;
 	case ATOM_URL:
 		return url_ask(e, a);
+	case ATOM_SIGN:
+		return sign_ask(e, a);
 	case ATOM_VIRUS:
 		if (a->kinds)
 			return (e->facts->av_kinds & a->kinds) != 0;
@@ -450,6 +452,7 @@ atom_ask(struct eval *e, const struct atom *a)
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
 	case ATOM_BAYES:
+	case ATOM_EXPERIENCE:
 		return fact_ask(e, a);
 	case ATOM_LISTED:
 		break;		/* eval_atom's */
@@ -652,6 +655,7 @@ eval_why_not(struct eval *e, const struct cond *c, bool *partly)
 	case ATOM_SPAM:
 	case ATOM_REPUTATION:
 	case ATOM_BAYES:
+	case ATOM_EXPERIENCE:
 		return fact_why(e, a);
 	case ATOM_LISTED:
 		return listed_why(e, a);

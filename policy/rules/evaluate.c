@@ -65,6 +65,8 @@ wake_facts(struct judge *j)
 		wake(p, flags + SIGNAL_LISTED, j->base);
 	if (f->bayes_known)
 		wake(p, flags + SIGNAL_BAYES, j->base);
+	if (f->experience_known)
+		wake(p, flags + SIGNAL_EXPERIENCE, j->base);
 }
 
 static void

@@ -331,6 +331,22 @@ put_spam(struct json *j, const struct spam_report *s)
 	json_end_object(j);
 }
 
+/* What header, session and make of it say against it, with what there is to add. */
+static void
+put_signs(struct json *j, const struct signs *s)
+{
+	json_key(j, "signs");
+	json_array(j);
+	for (int i = 0; s && i < SIGN_COUNT; i++)
+		if (s->mask >> i & 1) {
+			json_object(j);
+			json_kcstr(j, "name", sign_name((enum sign)i));
+			json_kstr(j, "why", s->why[i].n ? s->why[i] : span_str(sign_help((enum sign)i)));
+			json_end_object(j);
+		}
+	json_end_array(j);
+}
+
 static void
 put_known(struct json *j, const char *key, bool known, const struct span *v, size_t n)
 {
@@ -417,7 +433,8 @@ facts_identity(const struct facts *f, struct json *j)
 	static const char *const asks[DMARC_ASKS_COUNT] = { "none", "quarantine", "reject" };
 
 	if (!f->spf && !f->dkim && !f->dmarc && !f->arc && !f->dnsbl_known && !f->listed_known &&
-	    !f->spam_known && !f->reputation_known && !f->bayes_known && !f->bounce && !f->lists_known) {
+	    !f->spam_known && !f->reputation_known && !f->bayes_known && !f->bounce && !f->lists_known &&
+	    !f->experience_known) {
 		json_null(j);
 		return;
 	}
@@ -435,6 +452,15 @@ facts_identity(const struct facts *f, struct json *j)
 	else
 		json_null(j);
 	put_bayes(j, f);
+	json_key(j, "experience");
+	if (f->experience_known)
+		json_uint(j, f->experience);
+	else
+		json_null(j);
+	if (f->proved.n)
+		json_kstr(j, "proved", f->proved);
+	else
+		json_kcstr(j, "proved", NULL);
 	put_known(j, "links", f->listed_known, f->listed_hosts, f->nlisted_hosts);
 	put_rating(j, f);
 	put_listings(j, f);
@@ -507,6 +533,7 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 	json_end_array(j);
 	put_subject(j, v, an);
 	put_spam(j, &v->spam);
+	put_signs(j, v->spam.signs);
 	json_key(j, "identity");	/* the store cuts it out between these two keys */
 	facts_identity(facts, j);
 	json_kbool(j, "unscannable", v->unscannable);

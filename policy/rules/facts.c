@@ -150,6 +150,8 @@ fact_known(const struct atom *a, const struct facts *f)
 		return f->reputation_known;
 	case ATOM_BAYES:
 		return f->bayes_known;
+	case ATOM_EXPERIENCE:
+		return f->experience_known;
 	default:
 		return true;
 	}
@@ -202,6 +204,8 @@ fact_ask(const struct eval *e, const struct atom *a)
 		return in_range(&a->reputation, f->reputation);
 	case ATOM_BAYES:
 		return in_range(&a->reputation, f->bayes);
+	case ATOM_EXPERIENCE:
+		return in_range(&a->reputation, f->experience);
 	default:
 		ASSERT(!"a condition on facts");
 		return false;
@@ -249,6 +253,7 @@ fact_why(struct eval *e, const struct atom *a)
 		    spam_class_names[spam_class_of(e->p, f)], f->spam_score));
 	default:
 		return span_str(arena_printf(e->arena, SPAN_FMT ": %u", SPAN_ARG(a->key),
-		    a->kind == ATOM_BAYES ? f->bayes : f->reputation));
+		    a->kind == ATOM_BAYES ? f->bayes : a->kind == ATOM_EXPERIENCE ? f->experience :
+		    f->reputation));
 	}
 }

@@ -83,7 +83,7 @@ static bool
 is_inbound_fact(enum atom_kind k)
 {
 	return k == ATOM_AUTH || k == ATOM_DNSBL || k == ATOM_SPAM || k == ATOM_REPUTATION ||
-	    k == ATOM_BAYES || k == ATOM_LISTED;
+	    k == ATOM_BAYES || k == ATOM_LISTED || k == ATOM_EXPERIENCE;
 }
 
 static const char *

@@ -522,6 +522,7 @@ load_all(struct load *ld, const struct policy_source *files, size_t nfiles)
 		read_section(ld, roots, packs, n, "spam");
 		checks_finish(ld);
 		read_section(ld, roots, packs, n, "exceptions");
+		signs_finish(ld);
 		detectors_finish(ld);
 		rules_finish(ld);
 	} else {

@@ -82,6 +82,8 @@ struct load {
 	struct span pack;	/* being read, else empty */
 	struct rule_src *rule;	/* whose conditions are being read */
 	const struct conf_node *on_scan_error, *on_unscannable, *spam, *asks_spam;
+	struct spans protect;	/* `spam: {protect: …}` */
+	bool asks_signs;
 	struct rule_src *tags[3];	/* what tagging does to spam, suspected, marketing */
 	struct pattern_src *patterns;
 	uint64_t hash;
@@ -194,7 +196,7 @@ struct schedule_src {
 };
 struct spam_src {
 	int source;
-	struct conf_node *classes, *tagging, *profiles, *domains, *checks;
+	struct conf_node *classes, *tagging, *profiles, *domains, *checks, *protect, *people;
 };
 struct profile_src {
 	int actions[3];		/* spam, suspected, marketing */
@@ -333,6 +335,10 @@ key_fn schedules_read, cond_schedule, test_now;
 extern const char *const spam_names[];
 key_fn cond_arc, cond_dmarc_policy, fact_arc, fact_dmarc_policy;
 key_fn cond_listed, listed_scope, listed_side, fact_lists;
+void signs_protect(struct load *ld, struct conf_node *n);
+void signs_people(struct load *ld, struct conf_node *n);
+void signs_finish(struct load *ld);
+key_fn cond_experience, cond_sign, fact_experience, fact_reverse, fact_helo, fact_proved;
 key_fn cond_bounce, fact_bounce;
 key_fn cond_spf, cond_dkim, cond_dmarc, cond_dnsbl, cond_spam, cond_reputation, cond_bayes;
 key_fn fact_spf, fact_dkim, fact_dmarc, fact_dnsbl, fact_spam, fact_reputation, fact_bayes, fact_score,

@@ -33,6 +33,8 @@ atom_cost(enum atom_kind k)
 		return 3;
 	case ATOM_URL:
 		return 5;
+	case ATOM_SIGN:
+		return 6;
 	case ATOM_TEXT:
 	case ATOM_FINDS:
 		return 4;

@@ -276,6 +276,13 @@ cond_bayes(struct load *ld, struct conf_node *n, void *obj)
 	    FACT_BAYES, "the classifier says 0, ham, to 100, spam");
 }
 
+void
+cond_experience(struct load *ld, struct conf_node *n, void *obj)
+{
+	cond_hundred(ld, n, obj, (struct atom){ .kind = ATOM_EXPERIENCE, .key = SPAN_LIT("experience") },
+	    FACT_EXPERIENCE, "our own experience is 0, the worst, to 100, the best");
+}
+
 /* --- facts for tests ------------------------------------------------------------------------- */
 
 /* "7.5", "-2", three decimals at most */
@@ -390,6 +397,18 @@ fact_bayes(struct load *ld, struct conf_node *n, void *obj)
 		return;
 	f->bayes_known = true;
 	f->bayes = (uint8_t)v;
+}
+
+void
+fact_experience(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct facts *f = obj;
+	uint64_t v;
+
+	if (!conf_uint(ld->d, n, 0, 100, &v))
+		return;
+	f->experience_known = true;
+	f->experience = (uint8_t)v;
 }
 
 void

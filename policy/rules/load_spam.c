@@ -470,6 +470,10 @@ spam_read(struct load *ld, struct conf_node *n, void *obj)
 	}
 	if (src.checks)
 		checks_read(ld, src.checks);
+	if (src.protect)
+		signs_protect(ld, src.protect);
+	if (src.people)
+		signs_people(ld, src.people);
 	profiles_read(ld, src.profiles);
 	other = domains_read(ld, src.domains);
 	if (ld->d->errors > errors)

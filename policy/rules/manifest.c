@@ -46,6 +46,7 @@ atom_is_text(const struct atom *a)
 	case ATOM_TEXT:
 	case ATOM_HEADER:
 	case ATOM_URL:
+	case ATOM_SIGN:
 		return true;
 	case ATOM_ADDRESS:
 	case ATOM_CLIENT:
@@ -67,6 +68,7 @@ atom_is_text(const struct atom *a)
 	case ATOM_REPUTATION:
 	case ATOM_LISTED:
 	case ATOM_BAYES:
+	case ATOM_EXPERIENCE:
 		return false;
 	}
 	return false;
@@ -90,6 +92,8 @@ atom_text_hash(const struct policy *p, const struct atom *a)
 		h = hash_numbers(h, (uint64_t)m->floor << 8 | m->where);
 		return hash_numbers(h, detector_hash(p, m->detector));
 	}
+	if (a->kind == ATOM_SIGN)
+		return hash_numbers(hash_numbers(h, a->signs), p->guards_hash);
 	if (a->kind == ATOM_URL) {
 		const struct url_cond *c = a->url;
 

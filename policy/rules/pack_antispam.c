@@ -3,6 +3,7 @@
  * Weights are ours, in the spirit of filters that add up signs: what honest servers get wrong
  * too (a missing field, a broken signature) counts 1 or less beside what only forgers do.
  */
+#include "pack_senders.h"
 #include "rules.h"
 
 const char antispam_text[] =
@@ -131,4 +132,5 @@ const char antispam_text[] =
     "    LOCKED_FILE: {score: 1.5, when: {attachment: {encrypted: true}}, title: {en: a file"
         " under a password, fr: fichier protégé par mot de passe}}\n"
     "    WEB_PAGE: {score: 1.5, when: {attachment: {extension: [html, htm, shtml, xhtml,"
-        " svg, hta]}}, title: {en: a web page as a file, fr: page web en pièce jointe}}\n";
+        " svg, hta]}}, title: {en: a web page as a file, fr: page web en pièce jointe}}\n"
+    ANTISPAM_SENDERS;

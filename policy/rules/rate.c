@@ -74,6 +74,7 @@ spam_report(const struct eval *e, struct spam_report *out)
 	struct spam_symbol *v;
 
 	*out = (struct spam_report){ .class = policy_spam_class(e->p, f), .score = f->spam_score };
+	out->signs = e->signs;
 	if (out->class == NULL)
 		return;
 	v = arena_array(e->arena, f->nspam_symbols, sizeof(*v));

@@ -75,7 +75,8 @@ put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 	    (uint64_t)f->dnsbl_known << 12 | (uint64_t)f->spam_known << 13 |
 	    (uint64_t)f->reputation_known << 14 | (uint64_t)f->arc << 15 |
 	    (uint64_t)f->dmarc_asks << 19 | (uint64_t)f->spam_by << 21 |
-	    (uint64_t)f->bayes_known << 24 | (uint64_t)f->bounce << 25);
+	    (uint64_t)f->bayes_known << 24 | (uint64_t)f->bounce << 25 |
+	    (uint64_t)f->experience_known << 28);
 	if (f->dnsbl_known)
 		put_spans(b, f->dnsbl, f->ndnsbl);
 	if (f->spam_known) {
@@ -87,6 +88,8 @@ put_facts(struct buf *b, const struct facts *f, const struct envelope *env)
 		wire_put(b, f->reputation);
 	if (f->bayes_known)
 		wire_put(b, f->bayes);
+	if (f->experience_known)
+		wire_put(b, f->experience);
 	put_members(b, &f->members);
 }
 

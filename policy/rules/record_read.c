@@ -83,7 +83,7 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->av_name = wire_get_span(w);
 	f->av_engine = wire_get_span(w);
 	f->av_part = wire_get_span(w);
-	packed = wire_get_max(w, 0xfffffff);
+	packed = wire_get_max(w, 0x1fffffff);
 	f->spf = (enum auth_result)(packed & 15);
 	f->dkim = (enum auth_result)(packed >> 4 & 15);
 	f->dmarc = (enum auth_result)(packed >> 8 & 15);
@@ -94,6 +94,7 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 	f->arc = (enum auth_result)(packed >> 15 & 15);
 	f->dmarc_asks = (enum dmarc_asks)(packed >> 19 & 3);
 	f->spam_by = (enum spam_source)(packed >> 21 & 7);
+	f->experience_known = packed >> 28 & 1;
 	f->bounce = (enum bounce_fact)(packed >> 25 & 7);
 	w->bad |= f->spf > AUTH_POLICY || f->dkim > AUTH_POLICY || f->dmarc > AUTH_POLICY ||
 	    f->arc > AUTH_POLICY || f->dmarc_asks >= DMARC_ASKS_COUNT ||
@@ -110,6 +111,8 @@ get_facts(struct wire *w, struct arena *a, struct facts *f, const struct envelop
 		f->reputation = (uint8_t)wire_get_max(w, 100);
 	if (f->bayes_known)
 		f->bayes = (uint8_t)wire_get_max(w, 100);
+	if (f->experience_known)
+		f->experience = (uint8_t)wire_get_max(w, 100);
 	get_members(w, a, &f->members);
 }
 

@@ -257,6 +257,7 @@ recorded_atom(struct eval *e, uint32_t index, bool *yes)
 	case ATOM_TEXT:
 	case ATOM_HEADER:
 	case ATOM_URL:
+	case ATOM_SIGN:
 		if (k->atoms[index] == ANSWER_GAVE_UP)
 			eval_give_up(e);
 		*yes = k->atoms[index] == ANSWER_UNKNOWN ? unknown(k, a) :

@@ -19,6 +19,7 @@
 #include "addr.h"
 #include "detect/detect.h"
 #include "detect/lookalike_host.h"
+#include "detect/signs.h"
 #include "postern/policy.h"
 #include "table.h"
 #include "zone.h"
@@ -83,7 +84,7 @@ enum atom_kind {
 	ATOM_ADDRESS, ATOM_CLIENT, ATOM_USER, ATOM_TLS, ATOM_LISTENER, ATOM_DIRECTION,
 	ATOM_RANGE, ATOM_TEXT, ATOM_HEADER, ATOM_FINDS, ATOM_FILE, ATOM_VIRUS,
 	ATOM_UNSCANNABLE, ATOM_ENCRYPTED, ATOM_DEFECT, ATOM_SCHEDULE, ATOM_AUTH, ATOM_DNSBL,
-	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL, ATOM_LISTED
+	ATOM_SPAM, ATOM_REPUTATION, ATOM_BAYES, ATOM_URL, ATOM_LISTED, ATOM_EXPERIENCE, ATOM_SIGN
 };
 enum auth_fact { AUTH_FACT_SPF, AUTH_FACT_DKIM, AUTH_FACT_DMARC,
 	AUTH_FACT_ARC, AUTH_FACT_ASKS /* results: 1 << DMARC_ASKS_… */,
@@ -193,7 +194,8 @@ struct atom {
 		struct { const struct schedule *const *v; size_t n; } schedules;
 		struct { enum auth_fact fact; unsigned results; } auth;	/* 1 << AUTH_… */
 		struct { unsigned classes; struct spans symbols; } spam;	/* 1 << SPAM_… */
-		struct range reputation;	/* and ATOM_BAYES */
+		struct range reputation;	/* and ATOM_BAYES, ATOM_EXPERIENCE */
+		uint64_t signs;			/* 1 << enum sign */
 		unsigned listed;	/* LISTED_BIT, or-ed */
 	};
 };
@@ -318,7 +320,8 @@ struct rule {
 /* Signals: one space of numbers for all that can wake a rule. */
 enum flag_signal { SIGNAL_FILES, SIGNAL_VIRUS, SIGNAL_UNSCANNABLE, SIGNAL_ENCRYPTED,
 	SIGNAL_DEFECT, SIGNAL_SPF, SIGNAL_DKIM, SIGNAL_DMARC, SIGNAL_ARC, SIGNAL_DNSBL, SIGNAL_SPAM,
-	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_LISTED, SIGNAL_FLAGS };
+	SIGNAL_REPUTATION, SIGNAL_BAYES, SIGNAL_EXPERIENCE, SIGNAL_URLS, SIGNAL_BOUNCE, SIGNAL_LISTED,
+	SIGNAL_FLAGS };
 struct signals {
 	uint32_t detectors, from, header_from, to, flags, n;	/* where each kind begins */
 	const uint32_t *first;	/* rules of signal i are rules[first[i]] … rules[first[i + 1] - 1] */
@@ -345,6 +348,8 @@ struct policy {
 	struct confusables *confusables;	/* NULL: nothing asks for look-alikes */
 	struct lookalikes **lookalikes;	/* of each list that names some */
 	size_t nlookalikes;
+	struct sign_guards guards;	/* no tables: nothing asks for signs */
+	uint64_t guards_hash;
 	uint64_t *live;		/* detectors that an enforced rule or an exception asks; one bit for each */
 	struct signals signals;
 	struct limit_rule *limits;
@@ -409,6 +414,7 @@ struct eval {
 	bool exhausted;		/* the budget is gone */
 	bool began_undecided;	/* a detector gave up, before any condition was asked */
 	struct url_eval *urls;	/* what is known of the links (urls.c); NULL: nothing yet */
+	struct signs *signs;	/* NULL: not asked yet */
 	bool url_why;		/* every key of a link is asked, not only up to the first that fails */
 	struct recorded *recorded;	/* NULL: the message itself is here */
 	uint64_t steps;		/* left; at 0 the verdict is undecided */
@@ -470,6 +476,7 @@ struct span listed_why(struct eval *e, const struct atom *a);
 /* --- urls.c ------------------------------------------------------------------------- */
 
 bool url_ask(struct eval *e, const struct atom *a);
+bool sign_ask(struct eval *e, const struct atom *a);
 struct span url_why_not(struct eval *e, const struct atom *a, bool *partly);
 void url_evidence(struct eval *e, struct verdict *v);	/* its decisions are made */
 

@@ -78,7 +78,9 @@ atom_wake(struct load *ld, const struct atom *a, struct wake *w)
 		w->rank = 6;
 		break;
 	case ATOM_REPUTATION:
-		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags + SIGNAL_REPUTATION);
+	case ATOM_EXPERIENCE:
+		push_u32(ld->tmp, &w->v, &w->n, &w->cap, s->flags +
+		    (a->kind == ATOM_REPUTATION ? SIGNAL_REPUTATION : SIGNAL_EXPERIENCE));
 		w->rank = 7;
 		break;
 	case ATOM_LISTED:

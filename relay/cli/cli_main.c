@@ -158,8 +158,10 @@ const struct command commands[] = {
 	{ "recipients", "does an address of ours exist, and who says so",
 	    "recipients test [--fresh] ADDRESS...\nrecipients forget ADDRESS|--all", cmd_recipients },
 	{ "reputation", "what is known of a client: lists, limits, its last messages",
-	    "reputation ADDRESS\n"
-	    "  status 1 when it is on a blocklist, or locked", cmd_reputation },
+	    "reputation ADDRESS|DOMAIN [--forget]\n"
+	    "  blocklists, our own experience and what it rests on, limits, its last messages; of a\n"
+	    "  DOMAIN our own experience. --forget: what we counted of it. status 1 when it is on a\n"
+	    "  blocklist, locked, or our own experience is bad (below 20)", cmd_reputation },
 	{ "limits", "what the limits count now, and who is locked",
 	    "limits [show]\nlimits locked\nlimits exempt\nlimits reset KEY", cmd_limits },
 	{ "lists", "allow and block lists of senders: for all, a domain, a user",

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "id.h"
+#include "postern/sign.h"
 #include "reader/program.h"
 #include "scanner/scan.h"
 
@@ -363,6 +364,18 @@ put_virus(struct buf *o, const struct facts *f, const char *trouble)
 }
 
 static void
+put_signs(struct buf *o, const struct signs *s)
+{
+	for (int i = 0; s && i < SIGN_COUNT; i++) {
+		if (!(s->mask >> i & 1))
+			continue;
+		buf_printf(o, "sign: %s: ", sign_name((enum sign)i));
+		put_safe(o, s->why[i].n ? s->why[i] : span_str(sign_help((enum sign)i)));
+		buf_putc(o, '\n');
+	}
+}
+
+static void
 put_spam(struct buf *o, const struct spam_report *s)
 {
 	if (s->class == NULL)
@@ -443,6 +456,7 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 		put_decision(p, env->recipients[i].address, &v->decisions[i]);
 	put_virus(o, &ju->facts, ju->trouble);
 	put_spam(o, &v->spam);
+	put_signs(o, v->spam.signs);
 	identity_put_facts(o, &ju->facts);
 	if (v->unscannable || v->undecided)
 		buf_puts(o, v->unscannable ? "the message is unscannable\n" :

@@ -1,39 +1,44 @@
 /* cmd_reputation.c -- `postern reputation ADDRESS`: what is known here of a client, and why.
  *
  * The lists of verify.dnsbl are asked now, as a verifier would ask them, with the weights of postern.yaml;
- * limits, locks, exemptions and the last messages come from the daemon. Without the daemon the lists
- * are shown, and that the rest is not known. Nothing is changed.
+ * our own experience, limits, locks, exemptions and the last messages come from the daemon. Without the
+ * daemon the lists are shown, and that the rest is not known. Nothing is changed, but with --forget
+ * what is counted of the address. Of a domain there is our own experience alone.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "addr.h"
 #include "cli/auth_book.h"
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/page.h"
 #include "clock.h"
 #include "receiver/gate.h"
+#include "receiver/reputation.h"
 #include "verifier/dnsbl.h"
 
 #define MESSAGES 10
 #define PAGE_MAX (16u << 20)
+#define BAD 20			/* our own score: worth a look below it */
 
 struct lines {			/* answers of the daemon about the address, as they came */
-	struct reputation *of;
+	struct inquiry *of;
 	struct span *texts;
 	size_t n, room;
 	int status;
 };
 
-struct reputation {
+struct inquiry {
 	const struct cli *cli;
 	const struct config *conf;
 	struct arena *a;
-	char ip_text[IP_TEXT_MAX];
+	char ip_text[REPUTATION_NAME_MAX];	/* or the domain */
 	struct ip ip;
 	const struct dnsbl_result *lists;
-	struct lines limits, exempt, messages;
-	bool locked;
+	struct lines limits, exempt, messages, experience, forgotten;
+	bool locked, domain;		/* domain: asked for by name, ip is none */
+	int own;			/* our own score; -1: not known */
 	struct buf out;
 };
 
@@ -46,7 +51,7 @@ step(void *ctx)
 }
 
 static int
-ask_lists(struct reputation *p)
+ask_lists(struct inquiry *p)
 {
 	const struct conf_verify *v = &p->conf->verify;
 	struct dns_book *book = dns_book_new(p->a);
@@ -64,10 +69,17 @@ ask_lists(struct reputation *p)
 	return 0;
 }
 
+/* Lists and our own together, as the verifier adds them up. */
 static int
-score(const struct reputation *p)
+score(const struct inquiry *p)
 {
-	return dnsbl_reputation(p->lists, p->conf->verify.ndnsbl);
+	int lists = p->lists ? dnsbl_reputation(p->lists, p->conf->verify.ndnsbl) : -1;
+
+	if (p->domain)
+		return p->own;
+	if (p->conf->verify.reputation.off || p->own == -1 || p->own == REPUTATION_MIDDLE)
+		return lists;
+	return reputation_joined(lists, p->own, p->conf->verify.reputation.weight);
 }
 
 static const char *
@@ -118,6 +130,21 @@ on_exempt(void *ctx, const struct jval *v, struct span text)
 }
 
 static void
+on_experience(void *ctx, const struct jval *v, struct span text)
+{
+	struct lines *l = ctx;
+
+	l->of->own = (int)jval_int(v, "score", -1);
+	keep(l, text);
+}
+
+static void
+on_forgotten(void *ctx, const struct jval *v, struct span text)
+{
+	keep(ctx, text);
+}
+
+static void
 on_message(void *ctx, const struct jval *v, struct span text)
 {
 	if (jval_has(v, "id"))
@@ -125,7 +152,7 @@ on_message(void *ctx, const struct jval *v, struct span text)
 }
 
 static void
-ask(struct reputation *p, struct lines *l, const char *cmd, control_line *line)
+ask(struct inquiry *p, struct lines *l, const char *cmd, control_line *line)
 {
 	struct request r;
 
@@ -134,6 +161,8 @@ ask(struct reputation *p, struct lines *l, const char *cmd, control_line *line)
 	if (line == on_message) {
 		json_kcstr(&r.j, "q", p->ip_text);
 		json_kuint(&r.j, "limit", MESSAGES);
+	} else if (line == on_experience || line == on_forgotten) {
+		json_kcstr(&r.j, "address", p->ip_text);
 	}
 	l->status = control_ask_quietly(p->cli, &r, line, l);
 }
@@ -147,7 +176,7 @@ struct trust {
 
 /* The i-th line that treats the address as no stranger. */
 static bool
-trusted(const struct reputation *p, size_t i, struct trust *t)
+trusted(const struct inquiry *p, size_t i, struct trust *t)
 {
 	const struct config *c = p->conf;
 	struct span net;
@@ -205,7 +234,7 @@ json_list(struct json *j, const struct dnsbl_list *l, const struct dnsbl_verdict
 }
 
 static void
-put_json(struct reputation *p)
+put_json(struct inquiry *p)
 {
 	const struct conf_verify *c = &p->conf->verify;
 	struct trust t;
@@ -221,14 +250,19 @@ put_json(struct reputation *p)
 	else
 		json_int(&j, score(p));
 	json_kbool(&j, "locked", p->locked);
+	json_key(&j, "experience");
+	if (p->experience.n)
+		json_raw(&j, p->experience.texts[0]);
+	else
+		json_null(&j);
 	json_key(&j, "lists");
 	json_array(&j);
-	for (size_t i = 0; i < c->ndnsbl; i++)
+	for (size_t i = 0; p->lists && i < c->ndnsbl; i++)
 		json_list(&j, &c->dnsbl[i], &p->lists->verdicts[i]);
 	json_end_array(&j);
 	json_key(&j, "trusted");
 	json_array(&j);
-	for (size_t i = 0; trusted(p, i, &t); i++) {
+	for (size_t i = 0; !p->domain && trusted(p, i, &t); i++) {
 		json_object(&j);
 		json_kcstr(&j, "by", t.key);
 		json_kstr(&j, "of", t.of);
@@ -245,7 +279,7 @@ put_json(struct reputation *p)
 /* ---- for people ---- */
 
 static void
-put_score(struct reputation *p)
+put_score(struct inquiry *p)
 {
 	struct buf *o = &p->out;
 	int s = score(p);
@@ -254,6 +288,8 @@ put_score(struct reputation *p)
 	page_begin(o, p->cli, s >= 50 ? GREEN : s >= 20 ? YELLOW : s >= 0 ? RED : PLAIN);
 	if (s >= 0)
 		buf_printf(o, "reputation %d of 100", s);
+	else if (p->domain)
+		buf_puts(o, "reputation unknown: the daemon does not answer");
 	else
 		buf_puts(o, p->conf->verify.ndnsbl ? "reputation unknown: no list answers" :
 		    "reputation unknown: no list is asked (verify: {dnsbl: […]})");
@@ -262,14 +298,14 @@ put_score(struct reputation *p)
 }
 
 static void
-put_lists(struct reputation *p)
+put_lists(struct inquiry *p)
 {
 	static const char *const titles[] = { "list", "is", "answer", "counts", "", NULL };
 	const struct conf_verify *c = &p->conf->verify;
 	char code[IP_TEXT_MAX];
 	struct grid g;
 
-	if (c->ndnsbl == 0)
+	if (c->ndnsbl == 0 || p->lists == NULL)
 		return;
 	grid_init(&g, p->cli, titles, "lllrl");
 	for (size_t i = 0; i < c->ndnsbl; i++) {
@@ -343,7 +379,7 @@ message_line(struct buf *o, const struct jval *v)
 }
 
 static void
-put_lines(struct reputation *p, const char *title, const struct lines *l,
+put_lines(struct inquiry *p, const char *title, const struct lines *l,
     void (*line)(struct buf *o, const struct jval *v), const char *none)
 {
 	struct buf *o = &p->out;
@@ -363,18 +399,40 @@ put_lines(struct reputation *p, const char *title, const struct lines *l,
 	}
 }
 
+/* Its part of the whole, and the daemon's own words for it. */
 static void
-put_text(struct reputation *p)
+experience_line(struct buf *o, const struct jval *v)
+{
+	const struct jval *why = jval_get(v, "why");
+	int64_t weight = jval_int(v, "weight", 0), own = jval_int(v, "score", REPUTATION_MIDDLE);
+
+	if (!jval_bool(v, "on"))
+		buf_puts(o, "switched off (verify: {reputation: off})\n  ");
+	buf_printf(o, "%lld of 100, counts %+lld", (long long)own,
+	    (long long)((own - REPUTATION_MIDDLE) * weight / REPUTATION_MIDDLE));
+	for (size_t i = 0; i < jval_count(why); i++) {
+		buf_puts(o, "\n  ");
+		page_text(o, jval_str(jval_at(why, i)));
+	}
+}
+
+static void
+put_text(struct inquiry *p)
 {
 	struct trust t;
 
 	put_score(p);
+	if (p->domain) {
+		put_lines(p, "our own experience", &p->experience, experience_line, "none");
+		return;
+	}
 	put_lists(p);
 	for (size_t i = 0; trusted(p, i, &t); i++) {
 		buf_printf(&p->out, "  trusted by `%s` of ", t.key);
 		page_text(&p->out, t.of);
 		buf_putc(&p->out, '\n');
 	}
+	put_lines(p, "our own experience", &p->experience, experience_line, "none");
 	put_lines(p, "limits", &p->limits, limit_line, "none counts it now");
 	put_lines(p, "exemptions", &p->exempt, exempt_line, "none");
 	put_lines(p, "last messages", &p->messages, message_line, "none in the journal");
@@ -382,36 +440,100 @@ put_text(struct reputation *p)
 
 /* Worth a look: on a list of the bad, or locked. */
 static int
-status_of(const struct reputation *p)
+status_of(const struct inquiry *p)
 {
+	if (p->experience.status != CLI_OK)
+		return p->experience.status;
+	if (p->domain)
+		return p->own < BAD ? CLI_FINDINGS : CLI_OK;
 	if (p->limits.status != CLI_OK || p->messages.status != CLI_OK)
 		return p->limits.status != CLI_OK ? p->limits.status : p->messages.status;
-	return p->lists->blocked || p->locked ? CLI_FINDINGS : CLI_OK;
+	return p->lists->blocked || p->locked || p->own < BAD ? CLI_FINDINGS : CLI_OK;
+}
+
+/* --forget: the daemon alone has something to forget. */
+static int
+forget(struct inquiry *p)
+{
+	struct jval *v;
+
+	ask(p, &p->forgotten, "reputation.forget", on_forgotten);
+	if (p->forgotten.status != CLI_OK || p->forgotten.n == 0)
+		return p->forgotten.status != CLI_OK ? p->forgotten.status : CLI_FINDINGS;
+	if (p->cli->json) {
+		printf("%.*s\n", SPAN_ARG(p->forgotten.texts[0]));
+		return CLI_OK;
+	}
+	v = jval_parse(p->forgotten.texts[0], NULL);
+	printf("%s: %s\n", p->ip_text, jval_bool(v, "forgotten") ? "our own experience is forgotten" :
+	    "nothing was counted");
+	jval_free(&v);
+	return CLI_OK;
+}
+
+static int
+show(struct inquiry *p)
+{
+	if (!p->domain && ask_lists(p) == -1)
+		return CLI_FINDINGS;
+	ask(p, &p->experience, "reputation.show", on_experience);
+	if (!p->domain) {
+		ask(p, &p->limits, "limits.show", on_limit);
+		ask(p, &p->exempt, "limits.exempt", on_exempt);
+		ask(p, &p->messages, "trace", on_message);
+	}
+	(p->cli->json ? put_json : put_text)(p);
+	page_flush(&p->out);
+	return status_of(p);
+}
+
+/* An address, or a domain in its normal form. */
+static bool
+subject(struct inquiry *p, struct span text)
+{
+	struct span name;
+
+	if (ip_parse(text, &p->ip)) {
+		ip_format(p->ip, p->ip_text);
+		return true;
+	}
+	p->domain = true;
+	if (span_find(text, '.') == text.n || !domain_normalise(p->a, text, &name) ||
+	    name.n >= sizeof(p->ip_text))
+		return false;
+	memcpy(p->ip_text, name.p, name.n);
+	return true;
 }
 
 int
 cmd_reputation(int argc, char **argv, const struct cli *cli)
 {
-	struct reputation p = { .cli = cli };
+	struct inquiry p = { .cli = cli, .own = -1 };
 	struct config *conf;
 	int status = CLI_FINDINGS;
+	bool forgets = false;
+	const char *what = NULL;
 
-	if (argc != 2 || !ip_parse(span_str(argv[1]), &p.ip))
-		return command_usage("reputation");
-	if ((conf = cli_load_config(cli)) == NULL)
-		return CLI_FINDINGS;
-	p.conf = conf;
-	p.a = arena_new(0);
-	ip_format(p.ip, p.ip_text);
-	buf_init(&p.out, PAGE_MAX);
-	if (ask_lists(&p) == 0) {
-		ask(&p, &p.limits, "limits.show", on_limit);
-		ask(&p, &p.exempt, "limits.exempt", on_exempt);
-		ask(&p, &p.messages, "trace", on_message);
-		(cli->json ? put_json : put_text)(&p);
-		page_flush(&p.out);
-		status = status_of(&p);
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--forget") == 0)
+			forgets = true;
+		else if (what || argv[i][0] == '-')
+			return command_usage("reputation");
+		else
+			what = argv[i];
 	}
+	p.a = arena_new(0);
+	if (what == NULL || !subject(&p, span_str(what))) {
+		arena_free(&p.a);
+		return command_usage("reputation");
+	}
+	if ((conf = cli_load_config(cli)) == NULL) {
+		arena_free(&p.a);
+		return CLI_FINDINGS;
+	}
+	p.conf = conf;
+	buf_init(&p.out, PAGE_MAX);
+	status = forgets ? forget(&p) : show(&p);
 	buf_release(&p.out);
 	arena_free(&p.a);
 	if (conf != cli->conf)

@@ -110,6 +110,8 @@ identity_put(struct buf *o, const struct jval *identity)
 	if (jval_has(identity, "reputation"))
 		buf_printf(o, ", reputation=%lld", (long long)jval_int(identity, "reputation", 0));
 	put_bayes(o, jval_get(identity, "bayes"));
+	if (jval_has(identity, "experience") && jval_int(identity, "experience", 50) != 50)
+		buf_printf(o, ", experience=%lld", (long long)jval_int(identity, "experience", 0));
 	put_names(o, ", links=", jval_get(identity, "links"));
 	put_rating(o, jval_get(identity, "spam"));
 	buf_putc(o, '\n');

@@ -328,6 +328,8 @@ ENCODE(verdict)
 	enc_span(&e, m->record);
 	enc_span(&e, m->basis);
 	enc_span(&e, m->tokens);
+	enc_u8(&e, (uint8_t)m->rating);
+	enc_u8(&e, m->virus);
 }
 DECODE(verdict)
 	m->unscannable = dec_enum(&d, 2);
@@ -369,6 +371,8 @@ DECODE(verdict)
 	m->record = dec_span(&d);
 	m->basis = dec_span(&d);
 	m->tokens = dec_span(&d);
+	m->rating = (enum rating)dec_enum(&d, RATINGS);
+	m->virus = dec_enum(&d, 2);
 	if (m->record.n > RECORD_MAX || m->basis.n > BASIS_MAX || m->tokens.n > TOKENS_MAX)
 		d.bad = true;
 DECODED

@@ -43,6 +43,7 @@ struct msg_decision {
 	struct span *redirect;
 	size_t nredirect;
 };
+enum rating { RATING_NONE, RATING_HAM, RATING_MARKETING, RATING_SUSPECTED, RATING_SPAM, RATINGS };
 struct msg_verdict {
 	bool unscannable;
 	struct msg_decision *decisions;	/* as many as recipients in the envelope */
@@ -56,6 +57,8 @@ struct msg_verdict {
 	struct span record;	/* the JSON of verdict_explain, at most RECORD_MAX bytes */
 	struct span basis;	/* what it rests on: see postern/record.h; "" none */
 	struct span tokens;	/* what the classifier may learn of it: bayes_pack; "" nothing */
+	enum rating rating;
+	bool virus;		/* malware, for certain */
 };
 #define RECORD_MAX (256u << 10)
 

@@ -39,6 +39,12 @@ facts_put(struct enc *e, const struct facts *f)
 	texts_put(e, f->listed_hosts, f->nlisted_hosts);
 	enc_u8(e, f->reputation_known);
 	enc_u8(e, f->reputation);
+	enc_u8(e, f->experience_known);
+	enc_u8(e, f->experience);
+	enc_span(e, f->proved);
+	enc_u8(e, (uint8_t)f->reverse);
+	enc_span(e, f->reverse_name);
+	enc_u8(e, (uint8_t)f->helo);
 	enc_u8(e, f->spam_known);
 	enc_u8(e, (uint8_t)f->spam_by);
 	enc_u64(e, score);
@@ -100,6 +106,12 @@ facts_get(struct dec *d, struct arena *a, struct facts *f)
 	f->listed_hosts = texts_get(d, a, FACTS_LINKS_MAX, &f->nlisted_hosts);
 	f->reputation_known = dec_enum(d, 2);
 	f->reputation = (uint8_t)dec_enum(d, 101);
+	f->experience_known = dec_enum(d, 2);
+	f->experience = (uint8_t)dec_enum(d, 101);
+	f->proved = dec_span(d);
+	f->reverse = (enum host_state)dec_enum(d, HOST_STATES);
+	f->reverse_name = dec_span(d);
+	f->helo = (enum host_state)dec_enum(d, HOST_STATES);
 	f->spam_known = dec_enum(d, 2);
 	f->spam_by = (enum spam_source)dec_enum(d, SPAM_SOURCES);
 	score = dec_u64(d);

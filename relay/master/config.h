@@ -274,6 +274,12 @@ struct conf_verify {
 	size_t ndnsbl;
 	const struct dnsbl_list *uribl;	/* … and of domains that links lead to */
 	size_t nuribl;
+	struct conf_reputation {	/* our own experience: receiver/reputation.h */
+		bool off;
+		int64_t half_life;	/* 7d */
+		uint32_t weight;	/* 25: points it may add to or take from `reputation` */
+		uint32_t defer;		/* 0: clients below this score are told to come back */
+	} reputation;
 };
 
 enum dkim_missing { DKIM_MISSING_WARN, DKIM_MISSING_REFUSE };

@@ -1,8 +1,12 @@
 /* config_verify.c -- postern.yaml: what is asked about who sends inbound mail; see config.h. */
 #include "master/config_read.h"
+#include "receiver/reputation.h"
 #include "verifier/dnsbl.h"
 
 #define WEIGHT 10	/* of a list that says none */
+#define REPUTATION_WEIGHT 25	/* our experience alone neither makes `reputation: {under: 20}` nor over 80 */
+#define HALF_LIFE_MIN (60 * MINUTE)
+#define HALF_LIFE_MAX (INT64_C(366) * 24 * 60 * MINUTE)
 #define TIMEOUT_MIN (INT64_C(1) * 1000000)
 #define TIMEOUT_MAX (5 * MINUTE)
 
@@ -157,16 +161,40 @@ read_lists(struct reader *r, const struct conf_node *list, const struct dnsbl_li
 	}
 }
 
+/* off, or {half_life, weight, defer} */
+static void
+read_reputation(struct reader *r, const struct conf_node *n, struct conf_reputation *out)
+{
+	static const char *const known[] = { "half_life", "weight", "defer", NULL };
+	bool on;
+
+	if (n && n->kind == CONF_SCALAR) {
+		if (conf_bool(r->d, n, &on))
+			out->off = !on;
+		return;
+	}
+	if (n == NULL || !conf_want(r->d, n, CONF_MAP, "off, or {half_life, weight, defer}"))
+		return;
+	conf_check_keys(r->d, n, "reputation", known);
+	duration_of(r, n, "half_life", &out->half_life);
+	if (out->half_life < HALF_LIFE_MIN || out->half_life > HALF_LIFE_MAX)
+		error_at(r, conf_get(n, "half_life"), NULL,
+		    "`half_life` is one hour at least, a year at most");
+	u32_of(r, n, "weight", 0, 50, &out->weight);
+	u32_of(r, n, "defer", 0, 25, &out->defer);
+}
+
 void
 read_verify(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "processes", "timeout", "authserv_id", "spf", "dmarc",
-		"arc", "dnsbl", "uribl", NULL };
+		"arc", "dnsbl", "uribl", "reputation", NULL };
 	struct conf_verify *v = &r->c->verify;
 	const struct conf_node *n;
 
 	*v = (struct conf_verify){ .processes = 1, .timeout = MINUTE / 3,
-		.authserv_id = r->c->hostname };
+		.authserv_id = r->c->hostname,
+		.reputation = { .half_life = REPUTATION_HALF_LIFE, .weight = REPUTATION_WEIGHT } };
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{timeout, arc, …}"))
 		return;
 	conf_check_keys(r->d, map, "verify", known);
@@ -187,4 +215,5 @@ read_verify(struct reader *r, const struct conf_node *map)
 	read_arc(r, conf_get(map, "arc"));
 	read_lists(r, conf_get(map, "dnsbl"), &v->dnsbl, &v->ndnsbl);
 	read_lists(r, conf_get(map, "uribl"), &v->uribl, &v->nuribl);
+	read_reputation(r, conf_get(map, "reputation"), &v->reputation);
 }

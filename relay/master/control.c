@@ -46,7 +46,7 @@ static unsigned visitors;
 
 static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "delivery", ROLE_DELIVERY },
-	{ "limits", ROLE_RECEIVER }, { "recipients", ROLE_RECEIVER }, { "session", ROLE_RECEIVER }, { "directory", ROLE_DIRECTORY },
+	{ "limits", ROLE_RECEIVER }, { "recipients", ROLE_RECEIVER }, { "reputation", ROLE_RECEIVER }, { "session", ROLE_RECEIVER }, { "directory", ROLE_DIRECTORY },
 	{ "policy", ROLE_STORE }, { "records", ROLE_STORE },
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
 	{ "held", ROLE_STORE }, { "kept", ROLE_STORE }, { "incidents", ROLE_STORE }, { "digest", ROLE_STORE },

@@ -27,6 +27,7 @@
 	X(RCPT_ASKED, "recipients_asked", "recipients of whom the server behind us or the directory was asked") \
 	X(RCPT_REMEMBERED, "recipients_remembered", "recipients answered for from memory") \
 	X(RCPT_DOUBTS, "recipients_unverified", "recipients of whom nobody could say whether they exist") \
+	X(UNWELCOME, "recipients_deferred_by_experience", "recipients put off: our own experience with the client is very bad") \
 	X(GREYLISTED, "recipients_greylisted", "recipients a stranger was told to come back for") \
 	X(BOUNCES_PROVED, "bounces_proved", "recipients of bounces with a good tag (BATV)") \
 	X(BOUNCES_UNPROVED, "bounces_unproved", "recipients of bounces with a bad tag or none") \
@@ -116,6 +117,7 @@ const char *counter_help(enum counter c);
 #define LIMITS_BYTES ((size_t)8 << 20)
 #define TRANSCRIPT_SHARE ((size_t)1 << 20)
 #define RECALL_BYTES ((size_t)4 << 20)		/* half a million addresses */
+#define REPUTATION_BYTES ((size_t)14 << 20)	/* 65,536 clients, networks and domains */
 struct shared {
 	uint64_t magic;
 	_Alignas(64) uint64_t counters[128];
@@ -123,6 +125,7 @@ struct shared {
 	_Alignas(4096) unsigned char limits[LIMITS_BYTES];
 	_Alignas(4096) unsigned char transcript[TRANSCRIPT_SHARE];
 	_Alignas(4096) unsigned char recall[RECALL_BYTES];
+	_Alignas(4096) unsigned char reputation[REPUTATION_BYTES];
 };
 
 /* Creates the memfd (master) / maps it (roles). Unmapped: counting goes nowhere. */

@@ -18,6 +18,7 @@
 #include "net/batv_book.h"
 #include "net/tls_server.h"
 #include "receiver/asking.h"
+#include "receiver/experience.h"
 #include "receiver/listed.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
@@ -91,6 +92,8 @@ receiver_start(struct runtime *rt, struct err *err)
 	ASSERT(rx->read_buf != NULL);
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
 	rx->transcript = transcript_attach(rt->shared->transcript, TRANSCRIPT_SHARE);
+	reputation_open(&rx->reputation, rt->shared->reputation, REPUTATION_BYTES,
+	    rt->conf->verify.reputation.half_life);
 	rx->column = limits_column(rx->limits, rt->instance, clock_mono());
 	if (access_load(rt->conf, &rx->access, err) == -1 ||
 	    batv_book_load(rt->conf, &rx->batv, err) == -1 || load_limits(rx, err) == -1 ||
@@ -122,6 +125,7 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 	const struct envelope *env = &m->t->env;
 
 	count_outcomes(m);
+	experience_judged(rx, m, r->code);
 	if (r->code < 400) {
 		counter_add(COUNTER_RECEIVED, 1);
 		if (env->direction == DIRECTION_INBOUND)

@@ -9,6 +9,7 @@
 #include "receiver/gate.h"
 #include "receiver/limits.h"
 #include "receiver/message.h"
+#include "receiver/reputation.h"
 #include "receiver/smtp_session.h"
 #include "receiver/transcript.h"
 #include "table.h"
@@ -47,6 +48,7 @@ struct receiver {
 	struct limits_table *limits;
 	struct batv_book *batv;	/* NULL: no domain tags its senders */
 	struct transcript *transcript;
+	struct reputation reputation;
 	int column;		/* in the shared counts of sessions */
 	struct table *clients;	/* address -> sessions open in this process */
 	uint32_t sessions;	/* open in this process */

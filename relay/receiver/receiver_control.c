@@ -10,6 +10,7 @@
 #include "json.h"
 #include "log.h"
 #include "receiver/asking.h"
+#include "receiver/experience.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
 
@@ -277,6 +278,8 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		session_stop(rx, out);
 	else if (span_is(cmd, "recipients.test"))
 		recipients_test(rx, req, &r);
+	else if (span_starts(cmd, SPAN_LIT("reputation")))
+		experience_client(rx, request, uid, out);
 	else if (span_is(cmd, "recipients.forget"))
 		recipients_forget(rx, req, out);
 	else

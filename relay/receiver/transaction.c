@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "log.h"
 #include "receiver/asking.h"
+#include "receiver/experience.h"
 #include "receiver/listed.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
@@ -144,6 +145,7 @@ op_refused(void *ctx, struct smtp_session *s, const char *command, const struct 
 	if (strcmp(command, "END-OF-MESSAGE") == 0)
 		return;
 	counter_add(COUNTER_REFUSED, 1);
+	experience_refused(c, s, command, code, text);
 	log_refused(s->id, command, s->client_name, s->client, code, text, env, rcpt);
 	if (env)
 		journal_refused(c->rx, env, rcpt, code, text, OUTCOME_UNJUDGED, 0, SPAN_LIT(""));
@@ -310,6 +312,8 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	note_limit(c, s, &why);
 	if (r->code == 0 && is_foreign(s, env))
 		listed_rcpt(c, s, rcpt->address, r);
+	if (r->code == 0 && env->nrecipients == 0)
+		experience_rcpt(c, s, r);
 	if (r->code == 554)
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
 	if (r->code == 0 && env->nrecipients == 0)

@@ -335,6 +335,8 @@ missing_facts(const struct config *conf)
 	if (conf == NULL)	/* a folder by itself */
 		return FACTS_INBOUND;
 	known = config_verifies(conf) ? FACT_SPF | FACT_DKIM | FACT_DMARC | FACT_ARC : 0;
+	if (known && !conf->verify.reputation.off)
+		known |= FACT_EXPERIENCE | FACT_REPUTATION;
 	if (known && conf->verify.ndnsbl)
 		known |= FACT_DNSBL | FACT_REPUTATION;
 	if (known && conf->verify.nuribl)

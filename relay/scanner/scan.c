@@ -199,6 +199,19 @@ judgement_record(const struct judge *j, const struct envelope *env, const struct
 	return record;
 }
 
+static enum rating
+rating_of(const char *class)
+{
+	static const char *const names[RATINGS] = { [RATING_HAM] = "ham",
+		[RATING_MARKETING] = "marketing", [RATING_SUSPECTED] = "suspected",
+		[RATING_SPAM] = "spam" };
+
+	for (int i = RATING_HAM; class && i < RATINGS; i++)
+		if (strcmp(class, names[i]) == 0)
+			return (enum rating)i;
+	return RATING_NONE;
+}
+
 void
 judgement_message(const struct judgement *ju, struct span record, struct arena *a,
     struct msg_verdict *out)
@@ -208,7 +221,8 @@ judgement_message(const struct judgement *ju, struct span record, struct arena *
 	*out = (struct msg_verdict){ .unscannable = v->unscannable, .ndecisions = v->ndecisions,
 		.variants = v->variants, .nvariants = v->nvariants, .record = record,
 		.bcc = v->bcc, .nbcc = v->nbcc, .notices = v->notices, .nnotices = v->nnotices,
-		.basis = v->record };
+		.basis = v->record, .rating = rating_of(v->spam.class),
+		.virus = ju->facts.av == AV_VIRUS && ju->facts.av_kinds & AV_MALWARE };
 	out->decisions = arena_array(a, v->ndecisions, sizeof(*out->decisions));
 	for (size_t i = 0; i < v->ndecisions; i++) {
 		const struct decision *d = &v->decisions[i];

@@ -110,16 +110,24 @@ look_at_hours(struct store *s)
 	int64_t now = clock_real();
 	struct err err;
 
+	s->digests->counting = false;
 	for (size_t i = 0; i <= c->ndomains; i++) {
 		const struct conf_digest *one = i < c->ndomains ? &c->domains[i] : &c->others;
+		int r;
 
 		if (one->nat == 0)
 			continue;
-		if (digest_due(s->db, s->rt->conf, one, digest_slot(one, now), now, &err) == -1) {
+		r = digest_due(s->db, s->rt->conf, one, digest_slot(one, now), now, &err);
+		if (r == -1) {
 			log_error("digests: %s", err.text);
 			return;
 		}
 		s->digests->todo = true;
+		if (r == 1) {	/* the rest at the next tick; others have their turn */
+			s->digests->counting = true;
+			s->digests->look_at = 0;
+			return;
+		}
 	}
 }
 
@@ -248,6 +256,6 @@ digest_tick(struct store *s)
 		store_settle(s);
 		look_at_hours(s);
 	}
-	if (s->digests->todo)
+	if (s->digests->todo && !s->digests->counting)
 		write_mails(s);
 }

@@ -18,6 +18,7 @@ struct digests {
 	unsigned char key[APPROVAL_KEY];
 	bool keyed;
 	int64_t look_at;		/* clock_mono: then the hours are looked at */
+	bool counting;			/* an hour is not written down whole: nobody is told yet */
 	bool todo;			/* there may be some who are not told yet */
 };
 
@@ -32,7 +33,7 @@ bool digest_command(struct asked *q);
 struct buf;
 int digest_make(struct store *s, struct span address, int64_t after, int64_t upto, struct arena *a,
     struct buf *subject, struct buf *text, struct buf *html, uint64_t *n, struct err *err);
-/* digest_db.c: writes down whom the hour concerns; domain NULL: all others. */
+/* digest_db.c: writes down whom the hour concerns, a piece of it at a time: 1 there is more, 0 all, -1. */
 int digest_due(struct db *d, const struct config *c, const struct conf_digest *one, int64_t slot,
     int64_t now, struct err *err);
 struct digest_one { struct span address; int64_t after, upto; };

@@ -61,9 +61,14 @@ put_all(struct store *s, struct err *err)
 	for (size_t i = 0; i <= c->ndomains; i++) {
 		const struct conf_digest *one = i < c->ndomains ? &c->domains[i] : &c->others;
 
-		/* twice: the first makes the row of a domain that was never looked at */
-		if (digest_due(s->db, s->rt->conf, one, 0, clock_real(), err) == -1 ||
-		    digest_due(s->db, s->rt->conf, one, clock_real(), clock_real(), err) == -1)
+		int r;
+
+		/* first the row of a domain that was never looked at */
+		if (digest_due(s->db, s->rt->conf, one, 0, clock_real(), err) == -1)
+			return -1;
+		while ((r = digest_due(s->db, s->rt->conf, one, clock_real(), clock_real(), err)) == 1)
+			;
+		if (r == -1)
 			return -1;
 	}
 	return 0;

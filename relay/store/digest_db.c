@@ -3,6 +3,8 @@
 #include "store/digest.h"
 #include "store/digest_mail.h"
 
+#define ROWS_AT_ONCE 20000	/* kept rows looked at in one transaction */
+
 /* Where the last one ended; a domain that was never looked at begins with this hour. 1, 0 first time, -1 */
 static int
 last_of(struct db *d, struct span domain, int64_t *slot, int64_t *upto, struct err *err)
@@ -95,6 +97,7 @@ digest_due(struct db *d, const struct config *c, const struct conf_digest *one, 
     int64_t now, struct err *err)
 {
 	int64_t last = 0, after = 0, upto;
+	bool more = false;
 	int r;
 
 	if (db_begin(d, true, err) == -1)
@@ -106,16 +109,19 @@ digest_due(struct db *d, const struct config *c, const struct conf_digest *one, 
 	}
 	if (r != -1 && slot > last) {
 		r = newest(d, &upto, err);
+		more = r != -1 && upto - after > ROWS_AT_ONCE;
+		if (more)
+			upto = after + ROWS_AT_ONCE;
 		if (r != -1 && upto > after)
 			r = put_all(d, c, one, after, upto, now, err);
 		if (r != -1)
-			r = set_last(d, one->domain, slot, upto > after ? upto : after, err);
+			r = set_last(d, one->domain, more ? last : slot, upto > after ? upto : after, err);
 	}
 	if (r == -1) {
 		db_rollback(d);
 		return -1;
 	}
-	return db_commit(d, err);
+	return db_commit(d, err) == -1 ? -1 : more;
 }
 
 int

@@ -11,6 +11,8 @@
  * "kids" may be "selector" (kept_filter_parse) where "kind" is said and the asker sees all. What
  * somebody may not see does not exist for him: "not-found", and a line in the audit log. Of a
  * message for several a recipient decides about his own: the row is split, the others' stays.
+ *
+ * The file is long because all verbs stand in one place, behind one way to find out who may.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -6,10 +6,12 @@
  *		"unauthenticated":BOOL}	the entry; with "items":[…] many: behind what is said of each
  *		{"v":1,"item":I,"added":BOOL}
  *	{"cmd":"lists.request", as add}		waits for an operator
- *	{"cmd":"lists.approve","number":N,"expires"}, {"cmd":"lists.deny","number":N,"reason"}
+ *	{"cmd":"lists.approve","number":N,"expires"} (else 90 days), {"cmd":"lists.deny","number":N,"reason"}
  *	{"cmd":"lists.remove","number":N}	or "numbers":[…]
  *	{"cmd":"lists.check","sender","recipient","client","from"}	what decides, when the sender is proved
  *		and when he is not
+ *
+ * list and check are answered by lists_show.c.
  *
  * "expires" is a time ("30d"), a day ("2027-03-01", the last one), Unix microseconds, or "never". Every
  * error has a "code": invalid, not-found, conflict, limit, forbidden. Whose list a principal may not
@@ -23,20 +25,15 @@
 #include "json.h"
 #include "log.h"
 #include "postern/policy.h"
-#include "store/asked.h"
 #include "store/audit.h"
-#include "store/lists_db.h"
+#include "store/lists_asked.h"
 
-#define LIST_LIMIT 1000
-#define LIST_LIMIT_MAX 20000
 #define ITEMS_MAX 5000
 #define DAY_US (INT64_C(86400) * US_PER_SEC)
-#define BUDGET_US (2 * US_PER_SEC)
+#define APPROVED_FOR (90 * DAY_US)	/* where neither request nor approval says how long */
 
-#define MANAGERS PRINCIPAL_BIT(OPERATOR)
-
-static void __attribute__((format(printf, 3, 4)))
-refuse(struct asked *q, const char *code, const char *fmt, ...)
+void
+lists_refuse(struct asked *q, const char *code, const char *fmt, ...)
 {
 	struct json j = open_line(q->reply);
 	char text[600];
@@ -61,9 +58,8 @@ among(const struct span *v, size_t n, struct span s)
 	return false;
 }
 
-/* Change, or (seeing) only see the list of that owner. */
-static bool
-may(const struct asked *q, enum list_scope scope, struct span owner, bool seeing)
+bool
+lists_may(const struct asked *q, enum list_scope scope, struct span owner, bool seeing)
 {
 	const struct principal *p = &q->who;
 	struct span local, domain = owner;
@@ -80,15 +76,14 @@ may(const struct asked *q, enum list_scope scope, struct span owner, bool seeing
 	    among(p->addresses, p->naddresses, owner);
 }
 
-/* Written down, in the transaction under way or in one of its own. */
-static void
-not_his(struct asked *q, const char *cmd, struct span what)
+void
+lists_not_his(struct asked *q, const char *cmd, struct span what)
 {
 	struct err err;
 
 	if (audit_put(q->s->db, asked_by(q), AUDIT_WHAT_REFUSED, span_str(cmd), what, clock_real(), &err) == -1)
 		log_error("%s", err.text);
-	refuse(q, "not-found", "there is no such entry");
+	lists_refuse(q, "not-found", "there is no such entry");
 }
 
 /* ---- what is asked ---- */
@@ -104,16 +99,15 @@ word(struct span s, const char *const *names, int *out)
 	return false;
 }
 
-/* One of the names, or an error with a did-you-mean. */
-static bool
-choose(struct asked *q, const char *key, struct span s, const char *const *names, int *out)
+bool
+lists_choose(struct asked *q, const char *key, struct span s, const char *const *names, int *out)
 {
 	const char *near;
 
 	if (word(s, names, out))
 		return true;
 	near = conf_nearest(s, names);
-	refuse(q, "invalid", "`%s` is not " SPAN_FMT "%s%s%s", key, SPAN_ARG(span_sub(s, 0, 60)),
+	lists_refuse(q, "invalid", "`%s` is not " SPAN_FMT "%s%s%s", key, SPAN_ARG(span_sub(s, 0, 60)),
 	    near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
 	return false;
 }
@@ -141,7 +135,7 @@ end_read(struct asked *q, const struct jval *item, int64_t now, bool *said, int6
 	}
 	if (*end > now)
 		return true;
-	refuse(q, "invalid", *end > 0 ? "it would have ended already" :
+	lists_refuse(q, "invalid", *end > 0 ? "it would have ended already" :
 	    "`expires`: as in 30d, 2027-03-01 or never");
 	return false;
 }
@@ -163,7 +157,7 @@ owner_is_ours(struct asked *q, enum list_scope scope, struct span owner)
 	for (size_t i = 0; i < conf->ndomains; i++)
 		names[i] = arena_str(q->arena, conf->domains[i].name);
 	near = conf_nearest(domain, names);
-	refuse(q, "invalid", "`" SPAN_FMT "` is no domain of ours%s%s%s", SPAN_ARG(domain),
+	lists_refuse(q, "invalid", "`" SPAN_FMT "` is no domain of ours%s%s%s", SPAN_ARG(domain),
 	    near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
 	return false;
 }
@@ -181,7 +175,7 @@ owner_read(struct asked *q, const struct jval *item, enum list_scope scope, stru
 		text = q->who.domains[0];
 	if (entry_owner(q->arena, scope, text, owner, &err) == 0)
 		return true;
-	refuse(q, "invalid", "%s", err.text);
+	lists_refuse(q, "invalid", "%s", err.text);
 	return false;
 }
 
@@ -210,24 +204,24 @@ row_read(struct asked *q, const struct jval *item, int64_t now, struct list_row 
 	if (scope.n == 0)
 		scope = owner.n == 0 ? SPAN_LIT("all") : span_find(owner, '@') < owner.n &&
 		    owner.p[0] != '@' ? SPAN_LIT("user") : SPAN_LIT("domain");
-	if (!choose(q, "all, domain or user", scope, list_scope_names, &v))
+	if (!lists_choose(q, "all, domain or user", scope, list_scope_names, &v))
 		return false;
 	e->scope = (enum list_scope)v;
-	if (!choose(q, "allow or block", list, list_side_names, &v))
+	if (!lists_choose(q, "allow or block", list, list_side_names, &v))
 		return false;
 	e->side = (enum list_side)v;
 	if (!owner_read(q, item, e->scope, &e->owner) || !end_read(q, item, now, ends, &e->expires))
 		return false;
 	if (entry_what(q->arena, jval_text(item, "what"), &e->kind, &e->what, &err) == -1) {
-		refuse(q, "invalid", "%s", err.text);
+		lists_refuse(q, "invalid", "%s", err.text);
 		return false;
 	}
 	if (reason.n > LISTS_REASON_MAX || !plain(reason)) {
-		refuse(q, "invalid", "the reason is one line of at most %d bytes", LISTS_REASON_MAX);
+		lists_refuse(q, "invalid", "the reason is one line of at most %d bytes", LISTS_REASON_MAX);
 		return false;
 	}
 	if (e->side == LIST_ALLOW && e->kind == ENTRY_DOMAIN && span_find(e->what, '.') == e->what.n) {
-		refuse(q, "invalid", "`" SPAN_FMT "` is half the world: a domain with a dot, to allow it",
+		lists_refuse(q, "invalid", "`" SPAN_FMT "` is half the world: a domain with a dot, to allow it",
 		    SPAN_ARG(e->what));
 		return false;
 	}
@@ -247,18 +241,18 @@ row_is_fit(struct asked *q, const struct list_row *row, const struct jval *item,
 	bool manager = principal_is(&q->who, MANAGERS);
 
 	if (e->unauthenticated && (e->side != LIST_ALLOW || !manager || e->kind == ENTRY_NETWORK)) {
-		refuse(q, manager ? "invalid" : "forbidden", manager ?
+		lists_refuse(q, manager ? "invalid" : "forbidden", manager ?
 		    "`unauthenticated` is for an allow of an address or a domain" :
 		    "only administrators may allow a sender whom nothing proves");
 		return false;
 	}
 	if (e->kind == ENTRY_NETWORK && e->scope == LIST_USER) {
-		refuse(q, "invalid", "networks are for administrators: of all, or of a domain");
+		lists_refuse(q, "invalid", "networks are for administrators: of all, or of a domain");
 		return false;
 	}
 	if (row->state == LIST_IN_FORCE && e->side == LIST_ALLOW && e->scope != LIST_USER &&
 	    e->expires == 0 && !ends && !jval_bool(item, "forever")) {
-		refuse(q, "invalid", "until when? an administrator's allow has an end, as in 90d or "
+		lists_refuse(q, "invalid", "until when? an administrator's allow has an end, as in 90d or "
 		    "2027-03-01; or say forever");
 		return false;
 	}
@@ -267,8 +261,8 @@ row_is_fit(struct asked *q, const struct list_row *row, const struct jval *item,
 
 /* ---- answers ---- */
 
-static void
-put_row(struct asked *q, const struct list_row *r)
+void
+lists_put(struct asked *q, const struct list_row *r)
 {
 	static const char *const kinds[] = { "address", "domain", "network" };
 	const struct entry *e = &r->e;
@@ -312,8 +306,8 @@ add_one(struct asked *q, const struct jval *item, const char *cmd, enum list_sta
 	if (!row_read(q, item, now, &row, &ends))
 		return 0;
 	row.state = state;
-	if (state == LIST_IN_FORCE && !may(q, row.e.scope, row.e.owner, false)) {
-		not_his(q, cmd, row.e.what);
+	if (state == LIST_IN_FORCE && !lists_may(q, row.e.scope, row.e.owner, false)) {
+		lists_not_his(q, cmd, row.e.what);
 		return 0;
 	}
 	if (!row_is_fit(q, &row, item, ends))
@@ -321,13 +315,13 @@ add_one(struct asked *q, const struct jval *item, const char *cmd, enum list_sta
 	if (lists_count(q->s->db, row.e.scope, row.e.owner, &n, err) == -1)
 		return -1;
 	if (n >= most_of(row.e.scope) || q->s->lists.book.n >= LISTS_MAX - ITEMS_MAX) {
-		refuse(q, "limit", "this list is full: %llu entries", (unsigned long long)n);
+		lists_refuse(q, "limit", "this list is full: %llu entries", (unsigned long long)n);
 		return 0;
 	}
 	if ((r = lists_add(q->s->db, &row, q->arena, &had, err)) == 1)
-		put_row(q, &row);
+		lists_put(q, &row);
 	else if (r == 0)
-		refuse(q, "conflict", "entry %llu %s " SPAN_FMT " already%s: take it out first",
+		lists_refuse(q, "conflict", "entry %llu %s " SPAN_FMT " already%s: take it out first",
 		    (unsigned long long)had.e.number, had.e.side == LIST_ALLOW ? "allows" : "blocks",
 		    SPAN_ARG(had.e.what), had.state == LIST_ASKED_FOR ? " (asked for)" : "");
 	return r;
@@ -343,7 +337,7 @@ add(struct asked *q, const char *cmd, enum list_state state)
 	struct err err;
 
 	if (n == 0 || n > ITEMS_MAX) {
-		refuse(q, "limit", "at most %d entries at once", ITEMS_MAX);
+		lists_refuse(q, "limit", "at most %d entries at once", ITEMS_MAX);
 		return;
 	}
 	store_settle(q->s);
@@ -401,14 +395,14 @@ row_of(struct asked *q, uint64_t number, const char *cmd, struct list_row *row, 
 	int r = lists_get(q->s->db, number, q->arena, row, err);
 
 	if (r == 0)
-		refuse(q, "not-found", "there is no such entry");
-	if (r != 1 || may(q, row->e.scope, row->e.owner, false))
+		lists_refuse(q, "not-found", "there is no such entry");
+	if (r != 1 || lists_may(q, row->e.scope, row->e.owner, false))
 		return r;
 	/* What one has asked for may be taken back. */
 	if (row->state == LIST_ASKED_FOR && span_eq(row->by, asked_by(q)) && strcmp(cmd, "lists.remove") == 0)
 		return 1;
 	snprintf(text, sizeof(text), "entry %llu", (unsigned long long)number);
-	not_his(q, cmd, span_str(text));
+	lists_not_his(q, cmd, span_str(text));
 	return 0;
 }
 
@@ -425,7 +419,7 @@ static int
 act_deny(struct asked *q, struct list_row *row, int64_t now, struct err *err)
 {
 	if (row->state != LIST_ASKED_FOR) {
-		refuse(q, "conflict", "entry %llu is in force already", (unsigned long long)row->e.number);
+		lists_refuse(q, "conflict", "entry %llu is in force already", (unsigned long long)row->e.number);
 		return 0;
 	}
 	return lists_remove(q->s->db, row, asked_by(q), "lists.deny", now, err) == -1 ? -1 : 1;
@@ -439,15 +433,17 @@ act_approve(struct asked *q, struct list_row *row, int64_t now, struct err *err)
 	bool ends;
 
 	if (row->state != LIST_ASKED_FOR) {
-		refuse(q, "conflict", "entry %llu is in force already", (unsigned long long)row->e.number);
+		lists_refuse(q, "conflict", "entry %llu is in force already", (unsigned long long)row->e.number);
 		return 0;
 	}
 	if (!end_read(q, q->req, now, &ends, &end))
 		return 0;
 	if (ends || jval_bool(q->req, "forever"))
 		is.e.expires = end;
+	else if (is.e.expires == 0 && is.e.side == LIST_ALLOW && is.e.scope != LIST_USER)
+		is.e.expires = now + APPROVED_FOR;
 	is.state = LIST_IN_FORCE;
-	if (!row_is_fit(q, &is, q->req, ends || row->e.expires))
+	if (!row_is_fit(q, &is, q->req, ends))
 		return 0;
 	if (lists_approve(q->s->db, row, is.e.expires, asked_by(q), now, err) == -1)
 		return -1;
@@ -466,7 +462,7 @@ act(struct asked *q, const char *cmd, one_act *fn)
 	struct err err;
 
 	if (n == 0 || n > ITEMS_MAX || (!numbers && jval_int(q->req, "number", 0) <= 0)) {
-		refuse(q, "invalid", "which entry? its number");
+		lists_refuse(q, "invalid", "which entry? its number");
 		return;
 	}
 	store_settle(q->s);
@@ -480,7 +476,7 @@ act(struct asked *q, const char *cmd, one_act *fn)
 		int r = row_of(q, (uint64_t)number, cmd, &row, &err);
 
 		if (r == 1 && (r = fn(q, &row, now, &err)) == 1) {
-			put_row(q, &row);
+			lists_put(q, &row);
 			any = true;
 		}
 		if (r == -1)
@@ -513,186 +509,4 @@ void
 do_lists_deny(struct asked *q, int fd)
 {
 	act(q, "lists.deny", act_deny);
-}
-
-/* ---- the list ---- */
-
-static bool
-filter_read(struct asked *q, struct lists_filter *f)
-{
-	static const char *const states[] = { "active", "requested", NULL };
-	struct span s;
-	int v;
-
-	*f = (struct lists_filter){ .owner = span_trim(jval_text(q->req, "owner")),
-		.text = span_trim(jval_text(q->req, "q")),
-		.after = (uint64_t)jval_int(q->req, "after", 0) };
-	if (f->owner.n && f->owner.p[0] == '@')
-		f->owner = span_from(f->owner, 1);
-	if (f->owner.n)
-		f->owner = address_untagged(q->arena, address_folded(q->arena, f->owner));
-	if ((s = jval_text(q->req, "scope")).n) {
-		if (!choose(q, "all, domain or user", s, list_scope_names, &v))
-			return false;
-		f->has_scope = true;
-		f->scope = (enum list_scope)v;
-	}
-	if ((s = jval_text(q->req, "list")).n) {
-		if (!choose(q, "allow or block", s, list_side_names, &v))
-			return false;
-		f->has_side = true;
-		f->side = (enum list_side)v;
-	}
-	if ((s = jval_text(q->req, "state")).n) {
-		if (!choose(q, "active or requested", s, states, &v))
-			return false;
-		f->has_state = true;
-		f->state = (enum list_state)v;
-	}
-	if (principal_is(&q->who, MANAGERS | PRINCIPAL_BIT(AUDITOR)))
-		return true;
-	if (q->who.roles & PRINCIPAL_BIT(USER)) {
-		f->owners = q->who.addresses;
-		f->nowners = q->who.naddresses;
-	}
-	if (q->who.roles & PRINCIPAL_BIT(DOMAIN_ADMIN)) {
-		f->domains = q->who.domains;
-		f->ndomains = q->who.ndomains;
-	}
-	if (f->nowners || f->ndomains)
-		return true;
-	not_his(q, "lists.list", f->owner);
-	return false;
-}
-
-void
-do_lists_list(struct asked *q, int fd)
-{
-	int64_t limit = jval_int(q->req, "limit", LIST_LIMIT);
-	struct lists_filter f;
-	struct list_row *rows;
-	struct err err = { 0 };
-	struct json j;
-	bool more;
-	size_t n;
-	int r;
-
-	if (!filter_read(q, &f))
-		return;
-	if (limit < 1 || limit > LIST_LIMIT_MAX)
-		limit = LIST_LIMIT_MAX;
-	store_settle(q->s);
-	db_budget(q->s->db, BUDGET_US);
-	r = lists_select(q->s->db, &f, (size_t)limit, q->arena, &rows, &n, &more, &err);
-	db_budget(q->s->db, 0);
-	if (r == -1) {
-		say_error(q, err.text);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		put_row(q, &rows[i]);
-	j = open_line(q->reply);
-	json_kuint(&j, "found", n);
-	json_kbool(&j, "more", more);
-	json_kuint(&j, "next", more && n ? rows[n - 1].e.number : 0);
-	close_line(q->reply, &j);
-}
-
-/* ---- what decides ---- */
-
-/* In the words of docs/LISTS.md. */
-static const char *
-effect(bool decided, enum list_scope scope, enum list_side side)
-{
-	if (!decided)
-		return "none";
-	if (side == LIST_ALLOW)
-		return "not-spam";
-	return scope == LIST_USER ? "quarantine" : "reject";
-}
-
-static void
-put_case(struct asked *q, struct json *j, const char *key, const struct book_answer *is)
-{
-	enum list_scope scope = LIST_ALL;
-	enum list_side side = LIST_ALLOW;
-	bool decided = lists_decide(is->mask, &scope, &side);
-	uint64_t number = 0;
-
-	for (size_t i = 0; decided && i < is->n; i++)
-		if (is->v[i].scope == scope && is->v[i].side == side && may(q, scope, is->v[i].owner, true))
-			number = is->v[i].number;
-	json_key(j, key);
-	json_object(j);
-	json_kcstr(j, "effect", effect(decided, scope, side));
-	json_key(j, "number");
-	if (number)
-		json_uint(j, number);
-	else
-		json_null(j);
-	json_end_object(j);
-}
-
-static void
-put_hit(struct asked *q, struct book_answer *is, size_t i)
-{
-	const struct listed *l = &is->v[i];
-	struct json j = open_line(q->reply);
-
-	json_kuint(&j, "number", l->number);
-	json_kcstr(&j, "scope", list_scope_names[l->scope]);
-	json_kstr(&j, "owner", l->owner);
-	json_kcstr(&j, "list", list_side_names[l->side]);
-	json_kstr(&j, "what", l->what);
-	json_kcstr(&j, "by", list_by_names[l->by]);
-	json_kstr(&j, "reason", l->reason);
-	json_key(&j, "expires");
-	if (is->expires[i])
-		json_int(&j, is->expires[i]);
-	else
-		json_null(&j);
-	close_line(q->reply, &j);
-}
-
-void
-do_lists_check(struct asked *q, int fd)
-{
-	struct span to = address_folded(q->arena, span_trim(jval_text(q->req, "recipient")));
-	struct span client = span_trim(jval_text(q->req, "client")), local, domain;
-	struct book_answer proved = { 0 }, unproved = { 0 };
-	const unsigned all = (1u << LIST_SCOPES) - 1;
-	struct book_ask ask = { .now = clock_real() };
-	struct json j;
-
-	ask.sender = address_folded(q->arena, span_trim(jval_text(q->req, "sender")));
-	ask.from = address_folded(q->arena, span_trim(jval_text(q->req, "from")));
-	if (span_is(ask.sender, "<>"))
-		ask.sender = SPAN_LIT("");
-	if (!mailaddr_split(to, &local, &domain) || (ask.sender.n &&
-	    !mailaddr_split(ask.sender, &local, &local)) || (ask.from.n &&
-	    !mailaddr_split(ask.from, &local, &local))) {
-		refuse(q, "invalid", "a sender and a recipient: two addresses");
-		return;
-	}
-	if (client.n && !ip_parse(client, &ask.client)) {
-		refuse(q, "invalid", "`" SPAN_FMT "` is no IP address", SPAN_ARG(span_sub(client, 0, 60)));
-		return;
-	}
-	if (!may(q, LIST_USER, address_untagged(q->arena, to), true)) {
-		not_his(q, "lists.check", to);
-		return;
-	}
-	if (principal_is(&q->who, MANAGERS))	/* others may not make it work */
-		lists_now(q->s);
-	book_find(&q->s->lists.book, &ask, to, all, &unproved);
-	ask.sender_proved = ask.from_proved = true;
-	book_find(&q->s->lists.book, &ask, to, all, &proved);
-	for (size_t i = 0; i < proved.n; i++)
-		if (may(q, (enum list_scope)proved.v[i].scope, proved.v[i].owner, true))
-			put_hit(q, &proved, i);
-	j = open_line(q->reply);
-	json_kuint(&j, "generation", q->s->lists.book.generation);
-	put_case(q, &j, "proved", &proved);
-	put_case(q, &j, "unproved", &unproved);
-	close_line(q->reply, &j);
 }

@@ -22,6 +22,7 @@
 #include "store/look.h"
 #include "store/request_db.h"
 #include "store/bayes.h"
+#include "store/reputation_db.h"
 #include "store/store.h"
 
 #define FLIGHTS_MAX 16			/* of one act, waiting for the queue */
@@ -329,6 +330,8 @@ arrived(struct act *a, const struct kept *k, uint64_t new_id, bool reject, struc
 		return -1;
 	if (!reject)
 		bayes_decided(a->s, k, BAYES_HAM, a->resume ? k->by : a->by);
+	if (!reject && a->verb != ACT_EXPIRE && !span_is(k->by, "expiry"))
+		experience_released(a->s->experience, k, clock_real());
 	journal(a, k, reject ? EVENT_REJECTED : EVENT_RELEASED, new_id,
 	    reject ? reject_text(a, k, scratch) : (struct span){ 0 });
 	line(a, k->kid, k->id, reject ? "rejected" : "released", new_id, NULL);

@@ -224,6 +224,12 @@ static const char *const steps[] = {
 	"CREATE INDEX incident_state ON incident(state, iid);"
 	"CREATE TABLE incident_rule(rule TEXT NOT NULL, iid INTEGER NOT NULL,"
 	" PRIMARY KEY(rule, iid)) WITHOUT ROWID;",
+	/* Our own experience with senders, as the receivers have it in memory (reputation_db.c). */
+	"CREATE TABLE reputation("
+	" name TEXT PRIMARY KEY,"	/* its kind (a, n, d), then the address, network or domain */
+	" at INTEGER NOT NULL, since INTEGER NOT NULL,"	/* Unix seconds; the counts are of `at` */
+	" counts BLOB NOT NULL) WITHOUT ROWID;"		/* enum reputation_event, floats */
+	"CREATE INDEX reputation_at ON reputation(at);",
 };
 
 int

@@ -28,6 +28,7 @@
 #include "store/digest.h"
 #include "store/incident_db.h"
 #include "store/look.h"
+#include "store/reputation_db.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 
@@ -459,6 +460,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_keys_tick(s);
 	log_head(s);
 	lists_tick(s, clock_real());
+	experience_tick(s->experience, clock_real());
 	evtimer_del(s->tick);
 	arm(s->tick, TICK_US);
 }
@@ -472,6 +474,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_flush(s);
 	reports_flush(s->tls);
 	store_policy_write(s);
+	experience_save(s->experience, clock_real());
 	store_tails_end(s);
 	lists_end(s);
 	bayes_end(s);
@@ -511,6 +514,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->tls = reports_new(s);
 	bayes_begin(s);
 	s->people = people_new(s);
+	s->experience = experience_new(s->db, rt->shared, rt->conf);
 	arm(s->tick, TICK_US);
 	return lists_start(s, err);
 }

@@ -99,6 +99,7 @@ struct store {
 	struct looks *looks;		/* look.c; NULL: none yet */
 	struct bayes_book *bayes;	/* NULL: the classifier is off */
 	struct people *people;
+	struct experience *experience;
 };
 
 /* store.c */

@@ -71,6 +71,51 @@ set_lists(const struct check_found *f, struct arena *a, struct facts *out)
 	out->reputation = (uint8_t)r;
 }
 
+static bool
+within(struct span domain, struct span organisation)
+{
+	return span_eq_nocase(domain, organisation) || (domain.n > organisation.n &&
+	    domain.p[domain.n - organisation.n - 1] == '.' && span_ends_nocase(domain, organisation));
+}
+
+/* The author's domain, where SPF or DKIM proves it; a record of DMARC is not needed for that. */
+static void
+set_proved(const struct check_found *f, struct arena *a, struct facts *out)
+{
+	const struct dmarc_result *d = f->dmarc;
+	bool aligned = d->spf_aligned || d->dkim_aligned;
+
+	if (d->result == AUTH_NONE && d->organisation.n) {
+		aligned = f->spf && f->spf->result == AUTH_PASS && within(f->spf->domain, d->organisation);
+		for (size_t i = 0; i < f->nsignatures; i++)
+			aligned |= f->signatures[i].result == AUTH_PASS &&
+			    within(f->signatures[i].domain, d->organisation);
+	}
+	if (aligned)
+		out->proved = arena_span(a, d->from);
+}
+
+/* Our own: by itself, and as a part of `reputation`, which is known where either is. */
+static void
+set_experience(const struct check_found *f, struct facts *out)
+{
+	struct reputation_who who = { f->who->client, out->proved };
+	struct reputation_answer own;
+	int r;
+
+	if (f->reputation == NULL || f->conf->verify.reputation.off || f->who->client.family == 0)
+		return;
+	reputation_ask(f->reputation, &who, f->now, &own);
+	out->experience_known = true;
+	out->experience = (uint8_t)own.score;
+	if (own.score == REPUTATION_MIDDLE)
+		return;
+	r = reputation_joined(out->reputation_known ? out->reputation : -1, own.score,
+	    f->conf->verify.reputation.weight);
+	out->reputation_known = true;
+	out->reputation = (uint8_t)r;
+}
+
 /* The filter's own word weighs more than what a header field says. */
 static void
 set_rating(const struct check_found *f, struct arena *a, struct facts *out)
@@ -99,6 +144,8 @@ set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 	if (f->spf)
 		out->spf = f->spf->result;
 	set_lists(f, a, out);
+	if (f->hosts)
+		hosts_facts(f->hosts, a, out);
 	if (f->uribl)
 		uribl_facts(f->uribl, a, out);
 	if (f->who->relayed)
@@ -108,6 +155,8 @@ set_facts(const struct check_found *f, struct arena *a, struct facts *out)
 	out->arc = f->seals->result;
 	out->dmarc = f->dmarc->result;
 	out->dmarc_asks = asks[f->dmarc->disposition];
+	set_proved(f, a, out);
+	set_experience(f, out);
 	if (f->vouched.n && out->dmarc == AUTH_FAIL) {
 		out->dmarc = AUTH_POLICY;
 		out->dmarc_asks = DMARC_ASKS_NOTHING;
@@ -240,8 +289,10 @@ write_summary(const struct check_found *f, struct arena *a, struct msg_facts *ou
 		buf_printf(&b, " (%s)", f->seals->why);
 	for (size_t i = 0; i < x->ndnsbl; i++)
 		buf_printf(&b, "%s" SPAN_FMT, i ? "+" : ", dnsbl=", SPAN_ARG(x->dnsbl[i]));
-	if (x->dnsbl_known)
+	if (x->reputation_known)
 		buf_printf(&b, ", reputation=%u", x->reputation);
+	if (x->experience_known && x->experience != REPUTATION_MIDDLE)
+		buf_printf(&b, ", experience=%u", x->experience);
 	for (size_t i = 0; i < x->nlisted_hosts; i++)
 		buf_printf(&b, "%s" SPAN_FMT, i ? "+" : ", links=", SPAN_ARG(x->listed_hosts[i]));
 	if (x->spam_known)

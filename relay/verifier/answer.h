@@ -4,8 +4,10 @@
 
 #include "ipc/messages_verify.h"
 #include "master/config.h"
+#include "receiver/reputation.h"
 #include "verifier/dmarc.h"
 #include "verifier/dnsbl.h"
+#include "verifier/hosts.h"
 #include "verifier/seals.h"
 #include "verifier/signatures.h"
 #include "verifier/spf.h"
@@ -23,8 +25,11 @@ struct check_found {
 	const struct dmarc_result *dmarc;
 	const struct dnsbl_result *dnsbl;	/* NULL: none is asked */
 	const struct uribl *uribl;		/* NULL: none is asked */
+	const struct hosts *hosts;		/* NULL: the client is not known */
 	const struct facts *rated;		/* by the spam filter outside */
 	const char *unrated;			/* why it did not; NULL: it did, or is not asked */
+	const struct reputation *reputation;	/* our own experience; NULL: not asked */
+	int64_t now;				/* Unix microseconds */
 	struct span vouched;			/* that trusted forwarder outweighs a failed DMARC; "" none */
 };
 

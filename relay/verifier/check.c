@@ -9,6 +9,8 @@
 #include "verifier/dmarc_from.h"
 #include "verifier/answer.h"
 
+#define HOSTS_GRACE 2		/* seconds */
+
 struct asked {			/* a question on its way */
 	struct check *c;
 	struct asked *next;
@@ -31,6 +33,8 @@ struct check {
 	bool dnsbl_done;
 	struct uribl *uribl;	/* NULL: no list is asked about links */
 	bool uribl_done;
+	struct hosts *hosts;	/* NULL: the client is not known */
+	bool hosts_done, hurried;
 	/* with the message */
 	struct mail mail;
 	struct signatures *signatures;
@@ -111,6 +115,14 @@ begin_dnsbl(struct check *c)
 }
 
 static void
+begin_hosts(struct check *c)
+{
+	c->hosts_done = c->who.client.family == 0;
+	if (!c->hosts_done)
+		c->hosts = hosts_new(c->a, c->book, c->who.client, c->who.helo);
+}
+
+static void
 begin_dmarc(struct check *c)
 {
 	struct dmarc_request *r = &c->dmarc_request;
@@ -152,6 +164,18 @@ finish(struct check *c)
 	event_active(c->wake, EV_TIMEOUT, 0);
 }
 
+/* All else is there. Names of clients often lie in zones that nobody looks after: they get a
+ * little more time, not all of it. */
+static void
+hurry(struct check *c)
+{
+	static const struct timeval grace = { HOSTS_GRACE, 0 };
+
+	if (!c->hurried)
+		event_add(c->timer, &grace);
+	c->hurried = true;
+}
+
 static void
 step_message(struct check *c)
 {
@@ -188,6 +212,10 @@ step_message(struct check *c)
 			return;
 		dmarc_abort(c->dmarc);
 	}
+	if (!c->hosts_done && !c->late) {
+		hurry(c);
+		return;
+	}
 	finish(c);
 }
 
@@ -207,6 +235,12 @@ pump(struct check *c)
 	if (!c->dnsbl_done && c->late) {
 		dnsbl_abort(c->dnsbl);
 		c->dnsbl_done = true;
+	}
+	if (!c->hosts_done)
+		c->hosts_done = hosts_step(c->hosts);
+	if (!c->hosts_done && c->late) {
+		hosts_abort(c->hosts);
+		c->hosts_done = true;
 	}
 	if (c->signatures)
 		step_message(c);
@@ -278,6 +312,7 @@ check_new(const struct check_world *w, const struct msg_identify *who)
 	set_timer(c);
 	begin_spf(c);
 	begin_dnsbl(c);
+	begin_hosts(c);
 	pump(c);
 	return c;
 }
@@ -369,8 +404,8 @@ collect(const struct check *c, struct check_found *f)
 	*f = (struct check_found){ .who = &c->who, .mail = &c->mail, .conf = c->w.conf,
 		.spf = c->spf ? spf_result(c->spf) : NULL, .seals = seals_result(c->seals),
 		.dmarc = dmarc_result(c->dmarc), .vouched = c->vouched,
-		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL, .uribl = c->uribl, .rated = &c->rated,
-		.unrated = c->unrated };
+		.dnsbl = c->dnsbl ? dnsbl_result(c->dnsbl) : NULL, .uribl = c->uribl, .hosts = c->hosts, .rated = &c->rated,
+		.unrated = c->unrated, .reputation = c->w.reputation, .now = clock_real() };
 	f->signatures = signatures_get(c->signatures, &f->nsignatures);
 	f->dkim = signatures_best(c->signatures);
 }

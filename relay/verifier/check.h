@@ -20,6 +20,7 @@
 #include "verifier/uribl.h"
 
 struct event_base;
+struct reputation;
 struct resolver;
 
 struct check_world {
@@ -28,6 +29,7 @@ struct check_world {
 	const struct config *conf;
 	const struct dmarc_psl *psl;
 	bool rate;		/* the spam filter of conf is asked */
+	const struct reputation *reputation;	/* NULL: our own experience is not asked */
 };
 
 struct check;

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "master/runtime.h"
 #include "net/resolver.h"
+#include "receiver/reputation.h"
 #include "table.h"
 #include "verifier/check.h"
 
@@ -51,6 +52,7 @@ struct verifier {
 	struct span anchors;
 	struct dmarc_psl *psl;
 	struct check_world world;
+	struct reputation reputation;
 	struct jobs announced, asked;
 	struct idtable *by_id;		/* the announced */
 	struct link *peers[PEERS_MAX];
@@ -325,7 +327,9 @@ verifier_run(struct runtime *rt, struct err *err)
 
 	v->by_id = idtable_new();
 	v->world = (struct check_world){ .base = rt->base, .conf = rt->conf, .psl = v->psl,
-		.rate = true };
+		.rate = true, .reputation = &v->reputation };
+	reputation_open(&v->reputation, rt->shared->reputation, REPUTATION_BYTES,
+	    rt->conf->verify.reputation.half_life);
 	v->world.resolver = rt->conf->ndns ?
 	    resolver_new(rt->base, rt->conf->dns, rt->conf->ndns, v->anchors, err) :
 	    resolver_new(rt->base, v->dns, v->ndns, v->anchors, err);

@@ -89,15 +89,21 @@ digests(struct db *d, unsigned long users)
 {
 	struct config c = { .digests = { .others = { .at = { 0 }, .nat = 1 } } };
 	struct arena *a = arena_new(0);
-	int64_t began = clock_mono();
+	int64_t began = clock_mono(), longest = 0;
 	sqlite3_stmt *st;
 
 	MUST(digest_due(d, &c, &c.digests.others, 1, 1, &err));
-	MUST(digest_due(d, &c, &c.digests.others, 2, 2, &err));
+	for (int r = 1; r == 1;) {
+		int64_t turn = clock_mono();
+
+		MUST(r = digest_due(d, &c, &c.digests.others, 2, 2, &err));
+		if (clock_mono() - turn > longest)
+			longest = clock_mono() - turn;
+	}
 	st = db_stmt(d, "SELECT count(*) FROM digest_todo", &err);
 	MUST(db_step(d, st, &err));
-	printf("%-44s %8.1f s for %lld of %lu users\n", "digests: who is to be told",
-	    (double)(clock_mono() - began) / 1e6, (long long)sqlite3_column_int64(st, 0), users);
+	printf("%-44s %8.1f s, %.1f s the longest turn, for %lld of %lu users\n",
+	    "digests: who is to be told", (double)(clock_mono() - began) / 1e6, (double)longest / 1e6, (long long)sqlite3_column_int64(st, 0), users);
 	sqlite3_reset(st);
 	arena_free(&a);
 }

@@ -106,7 +106,8 @@ judge(const struct policy *p, struct span raw)
 		.listed_known = raw.n % 4 > 0, .listed_hosts = &evil, .nlisted_hosts = raw.n / 4 % 2,
 		.spam_known = raw.n % 3 > 0, .spam_score = (double)(raw.n % 20), .spam_symbols = &symbol,
 		.nspam_symbols = raw.n % 4 == 0, .reputation_known = raw.n % 5 > 0,
-		.reputation = (uint8_t)(raw.n % 101) };
+		.reputation = (uint8_t)(raw.n % 101), .experience_known = raw.n % 7 > 0,
+		.experience = (uint8_t)(raw.n % 97) };
 	struct policy_options opt = { .near_misses = true };
 	struct arena *a = arena_new(0);
 	struct anatomy an;

@@ -106,6 +106,11 @@ rules:
         self.assertEqual(said["spam"], 0, record)
         self.assertIn("BAYES_00", json.dumps(record))
 
+        # confirmed first and released later: taken back, and counted as ham
+        self.lab.tool("quarantine", "release", spam[0])
+        self.assertEqual(self.counts(), (MINIMUM - 1, MINIMUM + 1))
+        self.assertEqual(self.json("bayes", "train", "spam", spam[0])[0]["changed"], 1)
+
         # each once, and the other way round on request
         known = self.json("bayes", "train", "ham", ham[0])[0]
         self.assertEqual((known["learnt"], known["changed"], known["known"]), (0, 0, 1))
@@ -119,7 +124,7 @@ rules:
 
     def confirm(self, ids):
         for id_ in ids:
-            self.lab.tool("bayes", "train", "spam", id_)
+            self.lab.tool("quarantine", "confirm", id_)
 
     def files(self, folder, words, n):
         os.makedirs(self.lab.path(folder), exist_ok=True)

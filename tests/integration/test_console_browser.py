@@ -20,6 +20,9 @@ rules:
   - id: two-eyes
     when: {subject: {words: [contract]}}
     then: {hold: {for: group:dpo, approvals: 1, expires: 48h, on_expire: reject}}
+  - id: looked-at
+    when: {subject: {words: [budget]}}
+    then: {hold: {for: group:dpo, expires: 48h, on_expire: reject}}
 """
 RULE = """version: 1
 rules:
@@ -195,6 +198,26 @@ class Console(unittest.TestCase):
         b.click("form button")
         lab.wait_for(lambda: [m for m in self.mx.messages if "k@partner.lab" in m[1] and b"the contract" in m[2]], because="the approved message")
         self.settled(ident, "released")
+
+    def test_release(self):
+        """A held message: its text, made safe; then on its way."""
+        b = self.b
+        ident = self.sent("k@partner.lab", "the budget <script>window.hit=1</script>")
+        self.settled(ident, "held")
+        self.sign_in("#/kept?kind=hold&q=" + ident)
+        b.click("tbody td a", "the budget <script>")
+        b.click("button", "Show its text")
+        b.text("Hello.", ".safetext")
+        b.find(".tree a", "looked-at")
+        b.shot("kept")
+        self.assertEqual(b.axe(), [])
+        b.click("button.main", "Release")
+        b.fill("dialog textarea", "read by us, harmless")
+        b.click("dialog button.main")
+        b.text("1 message is released", ".spoken")
+        lab.wait_for(lambda: [m for m in self.mx.messages if "k@partner.lab" in m[1] and b"the budget" in m[2]], because="the released message")
+        self.go("audit?q=anna")
+        b.find("tbody td", "anna")
 
     def test_accounts(self):
         b = self.b

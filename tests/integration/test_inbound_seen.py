@@ -56,9 +56,9 @@ class Seen(unittest.TestCase):
         code, good = self.send("127.0.0.2")
         self.assertEqual(code, 250)
         self.lab.queue_empty()
-        common = {"dkim": "none", "arc": "none", "dnsbl": ["bl"], "reputation": 30, "bayes": None, "bounce": None, "spam": None, "lists": []}
-        want = {bad: {**common, "spf": "fail", "dmarc": "fail", "dmarc_policy": "reject", "links": ["evil.lab"]},
-                good: {**common, "spf": "pass", "dmarc": "pass", "dmarc_policy": "none", "links": []}}
+        common = {"dkim": "none", "arc": "none", "dnsbl": ["bl"], "reputation": 30, "experience": 50, "bayes": None, "bounce": None, "spam": None, "lists": []}
+        want = {bad: {**common, "spf": "fail", "dmarc": "fail", "dmarc_policy": "reject", "links": ["evil.lab"], "proved": None},
+                good: {**common, "spf": "pass", "dmarc": "pass", "dmarc_policy": "none", "links": [], "proved": "sender.lab"}}
         line = {bad: "identity: spf=fail, dkim=none, dmarc=fail p=reject, arc=none, dnsbl=bl, reputation=30, links=evil.lab\n",
                 good: "identity: spf=pass, dkim=none, dmarc=pass, arc=none, dnsbl=bl, reputation=30\n"}
         for ref in (bad, good):

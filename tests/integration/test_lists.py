@@ -165,8 +165,11 @@ class Lists(unittest.TestCase):
     def test_end(self):
         """An entry ends by itself, to the instant; the row goes, and the audit log says so."""
         self.start()
-        end = int((time.time() + 6) * 1e6)
-        item = self.lab.control({"cmd": "lists.add", "scope": "all", "list": "block", "what": "@evil.lab", "expires": end})[0]
+        for seconds in (3, 10, 30):     # on a slow machine the first may be over before it is read
+            end = int((time.time() + seconds) * 1e6)
+            item = self.lab.control({"cmd": "lists.add", "scope": "all", "list": "block", "what": "@evil.lab", "expires": end})[0]
+            if "number" in item:
+                break
         self.assertEqual(item["expires"], end, item)
         self.spread()
         seen = self.send("ann@example.lab", sender="x@evil.lab", subject="hello")
@@ -269,7 +272,6 @@ class Lists(unittest.TestCase):
         self.assertEqual(item["state"], "requested")
         self.spread()
         self.assertEqual(self.one(), self.SPAM)
-        self.assertIn("until when?", fails("approve", str(item["number"])))
         self.assertEqual(self.entries("approve", str(item["number"]), "--expires", "90d")[0]["state"], "active")
         self.spread()
         self.assertEqual(self.one()[0], "deliver")

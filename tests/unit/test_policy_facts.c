@@ -114,6 +114,7 @@ test_inbound(void **state)
 	    "  - {id: bl-one, when: {dnsbl: [Zen.List.example, other.example], to: example.org}, then: deliver}\n"
 	    "  - {id: rep, when: {reputation: {under: 20}, to: example.org}, then: deliver}\n"
 	    "  - {id: by, when: {bayes: {over: 94, under: 99}, to: example.org}, then: deliver}\n"
+	    "  - {id: own, when: {experience: {over: 80}, to: example.org}, then: deliver}\n"
 	    "  - {id: sp, when: {spam: [spam, suspected], to: example.org}, then: deliver}\n"
 	    "  - {id: sp-not, when: {spam: {not: spam}, to: example.org}, then: deliver}\n"
 	    "  - {id: ham, when: {spam: ham, to: example.org}, then: deliver}\n");
@@ -146,6 +147,15 @@ test_inbound(void **state)
 	assert_int_equal(f.v.decisions[0].nrules, 4);
 	assert_true(near(&f, "bl-any", "dnsbl: the client is on 0 lists"));
 	assert_true(near(&f, "rep", "reputation: 20"));
+	assert_true(near(&f, "own", "experience: not known: nothing has checked it"));
+
+	facts(&f, "{experience: 80}");
+	fixture_judge(&f, MAIL("x"));
+	assert_true(near(&f, "own", "experience: 80"));
+	facts(&f, "{experience: 81}");
+	fixture_judge(&f, MAIL("x"));
+	assert_true(HIT(&f, 0, "own"));
+	assert_int_equal(f.v.decisions[0].nrules, 1);
 
 	facts(&f, "{bayes: 98}");
 	fixture_judge(&f, MAIL("x"));

@@ -34,7 +34,7 @@ static const char *const conditions[] = {
 	"finds: {all: [names, number]}", "finds: {any: [{number: {min: 2, count: all}}, iban]}",
 	"attachment: {extension: [pdf, exe]}", "encrypted: false", "virus: false", "virus: {kind: [pua, macro]}", "unscannable: false",
 	"schedule: office", "schedule: {not: office}", "spam: suspected", "spam: {not: spam}",
-	"dmarc: fail", "spf: {not: pass}", "reputation: {under: 50}", "bayes: {over: 89}", "dnsbl: true",
+	"dmarc: fail", "spf: {not: pass}", "reputation: {under: 50}", "bayes: {over: 89}", "experience: {under: 50}", "dnsbl: true",
 	"url: {host: evil.test}", "url: {lookalike_of: partner.example, host: {not: other.example}}",
 	"url: {text_mismatch: false}", "url: {listed: true}",
 };
@@ -179,6 +179,8 @@ make_facts(struct fixture *f)
 		f->facts.reputation = (uint8_t)rnd(101);
 		f->facts.bayes_known = rnd(2);
 		f->facts.bayes = (uint8_t)rnd(101);
+		f->facts.experience_known = true;
+		f->facts.experience = (uint8_t)rnd(101);
 	}
 }
 

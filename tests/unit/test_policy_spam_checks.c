@@ -80,7 +80,8 @@ test_pack(void **state)
 
 	fixture_begin(&f);
 	rate(&f, "version: 1\nuse: [postern/antispam]\nspam:\n  checks:\n    NO_DATE: off\n    NO_MESSAGE_ID: 4.5\n"
-	    "    NO_SUBJECT: {score: 1, when: {body: {words: win}}}\n    NOTHING_PROVED: off\n");
+	    "    NO_SUBJECT: {score: 1, when: {body: {words: win}}}\n    NOTHING_PROVED: off\n"
+	    "    SPOOFED_OWN: off\n");
 	/* SPF_FAIL 3, NO_MESSAGE_ID 4.5, NO_SUBJECT 1 */
 	assert_int_equal(f.v.spam.nsymbols, 3);
 	assert_true(f.v.spam.score == 8.5);

@@ -29,6 +29,7 @@ explained(struct fixture *f, const struct verdict *v, const struct anatomy *an,
 
 	plain.nvariants = 0;		/* edits are bytes of the message */
 	plain.nrefused = plain.nbcc = plain.nnotices = 0;
+	plain.spam.signs = NULL;	/* so are signs: conditions on them keep their answers */
 	plain.nurls = 0;		/* and so are links, and what of them came close */
 	unlinked.listed_known = false;
 	plain.near_misses = arena_array(f->arena, v->nnear_misses + 1, sizeof(*plain.near_misses));
@@ -108,7 +109,7 @@ static const char *const conditions[] = {
 	"attachment: {type: office-macro}", "defect: [type-mismatch, boundary-unclosed]", "tls: false",
 	"direction: outbound", "authenticated: false", "schedule: office", "schedule: {not: office}",
 	"spf: [fail, none]", "arc: pass", "dmarc_policy: [quarantine, reject]", "dkim: pass", "dmarc: {not: pass}", "dnsbl: [a.example]", "bounce: [untagged, grace]", "bounce: {not: valid}",
-	"spam: [spam, suspected]", "reputation: {under: 50}", "bayes: {over: 59, under: 90}", "url: {host: [evil.test, .evil.test]}",
+	"spam: [spam, suspected]", "reputation: {under: 50}", "bayes: {over: 59, under: 90}", "experience: {over: 40}", "sign: [no-recipient, html-only, date-old]", "url: {host: [evil.test, .evil.test]}",
 	"url: {host: {not: group:our-domains}, text_mismatch: true}", "url: {lookalike_of: [bank.example]}",
 	"url: {listed: true}",
 };
@@ -130,8 +131,8 @@ put_when(struct buf *b, const char *key, size_t n)
 		"attachments", "subject", "body", "text", "header", "finds", "attachment", "virus",
 		"unscannable", "encrypted", "defect", "tls", "direction", "authenticated",
 		"schedule", "spf", "dkim", "dmarc", "dnsbl", "spam", "reputation", "arc", "dmarc_policy",
-		"url", "bounce", "bayes" };
-	bool used[32] = { false };
+		"url", "bounce", "bayes", "experience", "sign" };
+	bool used[34] = { false };
 
 	buf_printf(b, "    %s:\n", key);
 	for (size_t i = 0; i < n; ) {
@@ -249,6 +250,7 @@ random_session(struct fixture *f)
 		.listed_known = rnd(2), .listed_hosts = &evil, .nlisted_hosts = rnd(2),
 		.reputation_known = rnd(2), .reputation = (uint8_t)rnd(101),
 		.bayes_known = rnd(2), .bayes = (uint8_t)rnd(101),
+		.experience_known = rnd(2), .experience = (uint8_t)rnd(101),
 		.spf = (enum auth_result)rnd(9), .dkim = (enum auth_result)rnd(9),
 		.dmarc = (enum auth_result)rnd(9), .arc = (enum auth_result)rnd(9),
 		.dmarc_asks = (enum dmarc_asks)rnd(DMARC_ASKS_COUNT),

@@ -302,7 +302,6 @@ on_request(void **state)
 	assert_int_equal(store->lists.book.n, 0);
 	as = OPERATOR;
 	assert_int_equal(ask("{\"cmd\":\"lists.list\",\"state\":\"requested\"}"), 3);
-	REFUSED("invalid", "{\"cmd\":\"lists.approve\",\"number\":%lld}", (long long)n);
 	assert_int_equal(ask("{\"cmd\":\"lists.approve\",\"number\":%lld,\"expires\":\"30d\"}", (long long)n), 1);
 	assert_string_equal(said(0, "state"), "active");
 	REFUSED("conflict", "{\"cmd\":\"lists.approve\",\"number\":%lld,\"expires\":\"30d\"}", (long long)n);
@@ -311,11 +310,17 @@ on_request(void **state)
 	lists_now(store);
 	assert_int_equal(store->lists.book.n, 1);
 	as = USER;
+	ask("{\"cmd\":\"lists.request\",\"scope\":\"all\",\"list\":\"allow\",\"what\":\"@e.example\"}");
+	n = number(0, "number");
+	as = OPERATOR;
+	assert_int_equal(ask("{\"cmd\":\"lists.approve\",\"number\":%lld}", (long long)n), 1);
+	assert_int_equal(number(0, "expires"), T0 + 90 * INT64_C(86400) * US_PER_SEC);
+	as = USER;
 	ask("{\"cmd\":\"lists.request\",\"scope\":\"all\",\"list\":\"allow\",\"what\":\"@d.example\"}");
 	n = number(0, "number");
 	assert_int_equal(ask("{\"cmd\":\"lists.remove\",\"number\":%lld}", (long long)n), 1);	/* taken back */
 	assert_int_equal(test_number(store->db, "SELECT count(*) FROM audit WHERE what IN"
-	    " ('lists.request','lists.approve','lists.deny','lists.remove')"), 6);
+	    " ('lists.request','lists.approve','lists.deny','lists.remove')"), 8);
 }
 
 static void

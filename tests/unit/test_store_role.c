@@ -86,6 +86,7 @@ start(void)
 	conf.store = SPAN_LIT("sqlite:");
 	conf.store_path = test_path;
 	conf.antivirus.engine = AV_OFF;
+	test_shared(rt, &conf);
 	rt->base = event_base_new();
 	OK(store_ops.run(rt, &test_err));
 	store = rt->state;

@@ -56,6 +56,7 @@ start(void)
 	conf = (struct config){ .store = SPAN_LIT("sqlite:"), .store_path = test_path,
 		.hostname = SPAN_LIT("gw.example.org"), .reports = { true, SPAN_LIT("tls@example.org"),
 		SPAN_LIT("pm@example.org"), SPAN_LIT("Example") } };
+	test_shared(rt, &conf);
 	rt->base = event_base_new();
 	OK(store_ops.run(rt, &test_err));
 	store = rt->state;
