@@ -182,7 +182,7 @@ const struct command commands[] = {
 	    "audit verify [--head NUMBER:HASH]\n"
 	    "  status 1 when a row was changed or is missing. Each row's hash is in the log, the\n"
 	    "  head's once an hour: --head finds out whether the latest rows were cut off", cmd_audit },
-	{ "store", "the database of journal and kept messages: how old, how large, its keys",
+	{ "store", "the database of journal and kept messages: size, age, its keys",
 	    "store status\nstore keys\nstore rekey\n"
 	    "  contents and verdict records are sealed with a key outside the database (store_key).\n"
 	    "  rekey adds a new one; an older line may leave the file once `store keys` needs it no more,\n"

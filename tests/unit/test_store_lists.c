@@ -40,6 +40,7 @@ setup(void **state)
 	conf.store = SPAN_LIT("sqlite:");
 	conf.store_path = test_path;
 	rt->base = event_base_new();
+	test_shared(rt, &conf);
 	OK(store_ops.run(rt, &test_err));
 	store = rt->state;
 	return 0;

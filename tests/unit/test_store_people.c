@@ -86,6 +86,7 @@ setup(void **state)
 		.antivirus = { .engine = AV_OFF }, .quarantine = { own, 1, two_persons, 1 },
 		.scan_timeout = 10 * US_PER_SEC };
 	rt->base = event_base_new();
+	test_shared(rt, &conf);
 	OK(store_ops.run(rt, &test_err));
 	store = rt->state;
 	peer_up(&queue, ROLE_QUEUE);
