@@ -10,7 +10,7 @@
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	{"cmd":"overview"}			see overview.c
- *	records.*, policy.*			see store_policy.c
+ *	records.*, policy.*			see store_policy.c, policy_rules.c
  *	lists.*					see lists_control.c
  *	audit.*, store.*			see audit_control.c, store_keys.c, retention.c
  *	kept.*					see kept_control.c; held.* and quarantine.* too, for who signed in
@@ -529,6 +529,7 @@ static const struct command {
 	{ "policy.archive", false, do_policy_archive, EDITS },
 	{ "policy.history", false, do_policy_history, POLICY },
 	{ "policy.hits", false, do_policy_hits, POLICY },
+	{ "policy.rules", false, do_policy_rules, POLICY },
 	{ "lists.list", false, do_lists_list, ITSELF },
 	{ "lists.add", false, do_lists_add, ITSELF },
 	{ "lists.request", false, do_lists_request, ITSELF },

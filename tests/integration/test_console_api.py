@@ -105,7 +105,7 @@ OPEN = {("POST", "/session"), ("POST", "/session/link"), ("POST", "/session/link
 SURE = {"/session/password": 403, "/queue": 200, "/queue/summary": 200, "/queue/messages": 200, "/queue/retry": 200,
         "/queue/hold": 200, "/queue/release": 200, "/queue/fail": 200, "/queue/pause": 200, "/queue/resume": 200,
         "/messages/{id}": 404, "/history": 200, "/health": 200,
-        "/overview": 200, "/trace": 200, "/reputation/{address}": 200}
+        "/overview": 200, "/trace": 200, "/reputation/{address}": 200, "/policy": 200}
 
 
 def totp(secret, at=None):
@@ -548,6 +548,38 @@ class Api(unittest.TestCase):
         self.assertTrue(all(isinstance(line, str) for line in o["why"]) and o["why"])
         self.assertEqual(self.people["auditor"].ask("GET", "/reputation/2001:db8::1")[1]["address"], "2001:db8::1")
         self.assertEqual(self.people["operator"].ask("GET", "/reputation/rubbish")[0], 400)
+
+    def test_policy_rules(self):
+        """The rules in force without the editor: where they stand, how often they hit, and another policy after a reload."""
+        folder = self.lab.path("policy.d")
+        os.makedirs(folder, exist_ok=True)
+        name, b = os.path.join(folder, "77-shown.yaml"), self.people["auditor"]
+
+        def write(mode):
+            with open(name, "w") as f:
+                f.write("version: 1\n\nrules:\n  - id: shown-here\n    mode: %s\n    review_by: 2099-03-01\n    when: {subject: {words: [zanzibar]}}\n"
+                        "    then: {hold: {for: dpo@example.lab}}\n" % mode)
+            r = self.tool("reload")
+            self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+
+        def rule():
+            status, o = b.ask("GET", "/policy")
+            self.assertEqual(status, 200, o)
+            return ({r["id"]: r for r in o["rules"]}.get("shown-here"), o["hash"])
+        write("shadow")
+        r, was = lab.wait_for(lambda: (lambda x: x if x[0] else None)(rule()), because="the rule in the list")
+        self.assertEqual((r["name"], r["mode"], r["then"], r["file"].endswith("77-shown.yaml"), r["line"], r["hits_24h"], r["last"]),
+                         ("shown-here", "shadow", "hold", True, 4, 0, None))
+        self.assertEqual(self.lab.send("b@partner.lab", sender="a@example.lab", subject="to Zanzibar")[0], 250)
+        r = lab.wait_for(lambda: (lambda x: x if x["hits_24h"] else None)(rule()[0]), because="its hit")
+        self.assertEqual((r["hits_24h"], r["hits_7d"], r["shadow_7d"]), (1, 1, 1))
+        self.assertLess(abs(r["last"] / 1e6 - time.time()), 7200)
+        write("off")
+        lab.wait_for(lambda: rule()[0]["mode"] == "off", because="the policy after the reload")
+        self.assertNotEqual(rule()[1], was)
+        listed = [json.loads(x) for x in self.tool("--json", "policy", "list").stdout.splitlines()]
+        mine = b.ask("GET", "/policy")[1]["rules"]
+        self.assertEqual([(r["id"], r["mode"], r["line"]) for r in mine], [(r["id"], r["mode"], r["line"]) for r in listed])
 
     def test_live(self):
         b = self.people["operator"]
