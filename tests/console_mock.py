@@ -380,7 +380,9 @@ class Mock:
                 raise Fault(409, "conflict", "there is an account of this name")
             return {"v": 1, "secret": "JBSWY3DPEHPK3PXP", "uri": "otpauth://totp/Postern:x?secret=JBSWY3DPEHPK3PXP"}
         if path.startswith("/reputation/"):
-            return {"v": 1, "address": path[12:], "messages": 412, "spam": 3, "first": NOW - 10**12, "network": {"name": SCRIPT, "messages": 9000}, "events": [{"time": NOW, "text": SCRIPT}]}
+            return {"v": 1, "address": path[12:], "on": True, "score": 31, "grade": "doubtful", "client": 31, "author": 50, "weight": 4,
+                    "counts": {"name": path[12:], "since": NOW // 10**6 - 10**6, "messages": 412.2, "spam": 3.1}, "network": {"name": SCRIPT, "since": NOW // 10**6 - 10**6, "messages": 9000.5},
+                    "domain": None, "why": ["the address " + SCRIPT + ", known for 11 days: 412 messages", "so it is doubtful: 31 of 100"]}
         raise Fault(404, "not-found", "no such thing")
 
 

@@ -123,6 +123,9 @@ api_known(struct client *k)
 	case SHAPE_OWN:
 		session_serve(k);
 		break;
+	case SHAPE_OVERVIEW:
+		overview_serve(k);
+		break;
 	case SHAPE_LIVE:
 		live_start(k);
 		break;

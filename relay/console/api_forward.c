@@ -118,7 +118,8 @@ send_request(struct client *k, struct span request, forward_done *done, bool wha
 	ASSERT(f->ev != NULL);
 	event_add(f->ev, NULL);
 	k->forward = f;
-	client_asks(k, k->metrics ? METRICS_TIME : COMMAND_TIME);
+	client_asks(k, k->metrics || (whatever && k->route->shape == SHAPE_OVERVIEW) ? METRICS_TIME :
+	    COMMAND_TIME);
 }
 
 void

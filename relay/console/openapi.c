@@ -96,7 +96,7 @@ put_body(struct json *j, const struct route *r)
 static void
 put_answers(struct json *j, const struct route *r)
 {
-	static const char *const schemas[SHAPES] = { [SHAPE_OWN] = "Object", [SHAPE_OBJECT] = "Object",
+	static const char *const schemas[SHAPES] = { [SHAPE_OWN] = "Object", [SHAPE_OBJECT] = "Object", [SHAPE_OVERVIEW] = "Object",
 		[SHAPE_ITEMS] = "List", [SHAPE_MESSAGE] = "Message" };
 	char ref[64];
 

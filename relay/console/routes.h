@@ -20,6 +20,7 @@ enum shape {
 	SHAPE_OBJECT,		/* the last line */
 	SHAPE_ITEMS,		/* {"v":1,"items":[each line],"more":…} */
 	SHAPE_MESSAGE,		/* {"v":1,"message":trace,"events":[…],"explain":…} */
+	SHAPE_OVERVIEW,		/* the store's object, with what queue and master know */
 	SHAPE_LIVE,		/* text/event-stream */
 	SHAPES
 };
@@ -31,7 +32,6 @@ enum shape {
 #define BY_OPERATOR R_(OPERATOR)
 #define BY_READERS (R_(OPERATOR) | R_(AUDITOR))
 #define BY_STAFF (R_(DOMAIN_ADMIN) | R_(OPERATOR) | R_(EDITOR) | R_(REVIEWER) | R_(AUDITOR))
-#define BY_TRACE (R_(OPERATOR) | R_(EDITOR) | R_(REVIEWER) | R_(AUDITOR))
 #define BY_KEEPERS (R_(USER) | R_(DOMAIN_ADMIN) | R_(OPERATOR))	/* of quarantine and lists */
 #define BY_KEPT (BY_KEEPERS | R_(REVIEWER) | R_(AUDITOR))
 #define BY_POLICY (R_(EDITOR) | R_(OPERATOR) | R_(AUDITOR) | R_(REVIEWER))
@@ -48,9 +48,9 @@ enum shape {
 	X(POST, "/session/password", OWN, "password", "old:s! password:s!", BY_ALL, "a new password of one's own") \
 	X(POST, "/session/link", OWN, "link", "address:s!", BY_ANYBODY, "mail me a link to sign in") \
 	X(POST, "/session/link/use", OWN, "link-use", "token:s!", BY_ANYBODY, "sign in by that link") \
-	X(GET, "/overview", OBJECT, "overview", "", BY_STAFF, "what needs somebody, and the last 24 hours") \
-	X(GET, "/trace", ITEMS, "trace", "q:s! limit:i before:s", BY_TRACE, "search the journal") \
-	X(GET, "/messages/{id}", MESSAGE, "trace", "", BY_TRACE, "a message, its events and its verdict") \
+	X(GET, "/overview", OVERVIEW, "overview", "", BY_STAFF, "what needs somebody, and the last 24 hours") \
+	X(GET, "/trace", ITEMS, "trace", "q:s! limit:i before:s", BY_STAFF, "search the journal") \
+	X(GET, "/messages/{id}", MESSAGE, "trace", "", BY_STAFF, "a message, its events and its verdict") \
 	X(GET, "/queue", ITEMS, "queue.list", "by:s limit:i", BY_READERS, "the queue by site, sender or reason") \
 	X(GET, "/queue/summary", OBJECT, "queue.summary", "", BY_READERS, "the queue in figures") \
 	X(GET, "/queue/messages", ITEMS, "queue.list", "selector:s limit:i", BY_READERS, "messages in the queue") \
@@ -97,7 +97,7 @@ enum shape {
 	X(GET, "/domains/{domain}/dns", ITEMS, "domains.dns", "", BY_DOMAINS, "what its zone should say, and does") \
 	X(GET, "/domains/{domain}/letter", OBJECT, "domains.letter", "language:s", BY_DOMAINS, "a letter to its DNS operator") \
 	X(GET, "/health", OBJECT, "status", "", BY_STAFF, "processes, listeners, counters") \
-	X(GET, "/reputation/{address}", OBJECT, "reputation", "", BY_READERS, "what is known of a client") \
+	X(GET, "/reputation/{address}", OBJECT, "reputation.show", "", BY_READERS, "what is known of a client") \
 	X(GET, "/audit", ITEMS, "audit.list", "q:s limit:i before:i", BY_AUDITOR, "who did what") \
 	X(GET, "/users", ITEMS, "users.list", "", BY_AUDITOR, "accounts of this console") \
 	X(POST, "/users", OBJECT, "users.add", "name:s! password:s roles:a! domains:a addresses:a language:s", BY_ADMIN, "a new account") \
@@ -154,6 +154,9 @@ void session_refused(struct client *k, const char *what, struct span subject);
 
 /* api.c */
 void api_known(struct client *k);		/* session.c: it is known who asks */
+
+/* overview.c */
+void overview_serve(struct client *k);
 
 /* live.c */
 void live_start(struct client *k);

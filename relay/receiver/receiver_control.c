@@ -258,7 +258,8 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	diags_init(&d, a);
 	req = conf_parse("request", arena_span(a, request), &d);
 	cmd = request_text(req, "cmd");
-	reads = span_is(cmd, "limits.show") || span_is(cmd, "limits.locked") || span_is(cmd, "limits.exempt");
+	reads = span_is(cmd, "limits.show") || span_is(cmd, "limits.locked") || span_is(cmd, "limits.exempt") ||
+	    span_is(cmd, "reputation.show") || span_is(cmd, "reputation.list");
 	if (principal_may(request, uid, reads ? PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR) : 0, NULL,
 	    &err) == -1)
 		client_error(out, err.text);

@@ -29,6 +29,12 @@ void do_audit_list(struct asked *q, int fd);
 void do_audit_head(struct asked *q, int fd);
 void do_audit_verify(struct asked *q, int fd);
 
+/* policy_rules.c */
+void do_policy_rules(struct asked *q, int fd);
+
+/* overview.c */
+void do_overview(struct asked *q, int fd);
+
 /* retention.c */
 void do_store_status(struct asked *q, int fd);
 
@@ -58,6 +64,7 @@ void do_records_page(struct asked *q, int fd);
 void do_records_get(struct asked *q, int fd);
 void do_policy_manifest(struct asked *q, int fd);
 void do_policy_archive(struct asked *q, int fd);
+void do_policy_edited(struct asked *q, int fd);
 void do_policy_history(struct asked *q, int fd);
 void do_policy_hits(struct asked *q, int fd);
 

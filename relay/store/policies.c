@@ -192,6 +192,19 @@ policies_archive(struct db *d, struct span hash, uint64_t key, struct arena *a,
 }
 
 int
+policies_last(struct db *d, uint64_t *manifest, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT manifest FROM policy_history ORDER BY seq DESC LIMIT 1", err);
+	int r = st ? db_step(d, st, err) : -1;
+
+	if (r == 1) {
+		*manifest = (uint64_t)sqlite3_column_int64(st, 0);
+		sqlite3_reset(st);
+	}
+	return r;
+}
+
+int
 policies_manifest(struct db *d, uint64_t key, struct arena *a, struct span *out, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT names FROM policy WHERE manifest=?", err);

@@ -20,6 +20,8 @@ int policies_history(struct db *d, size_t limit, struct buf *out, struct err *er
  * none, 2 several policies begin so, -1. */
 int policies_archive(struct db *d, struct span hash, uint64_t key, struct arena *a,
     struct span *out, struct err *err);
+/* The manifest of the policy in force. 1, 0 none yet, -1. */
+int policies_last(struct db *d, uint64_t *manifest, struct err *err);
 int policies_manifest(struct db *d, uint64_t key, struct arena *a, struct span *out,
     struct err *err);
 /* Archives that were last in force before, and not the one in force. */

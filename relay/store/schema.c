@@ -240,6 +240,8 @@ static const char *const steps[] = {
 	"CREATE INDEX recipient_trouble ON recipient(status, id) WHERE status NOT IN ('sent', 'queued');"
 	"CREATE TABLE hour_count(hour INTEGER NOT NULL, what TEXT NOT NULL, n INTEGER NOT NULL,"
 	" PRIMARY KEY(hour, what)) WITHOUT ROWID;",
+	/* Lines that somebody asks for are few among many (overview.c). */
+	"CREATE INDEX list_entry_requested ON list_entry(number) WHERE state=1;",
 };
 
 int

@@ -26,6 +26,7 @@
 #include "store/hours.h"
 #include "store/keyring.h"
 #include "store/people.h"
+#include "store/policy_rules.h"
 #include "store/search.h"
 #include "store/digest.h"
 #include "store/incident_db.h"
@@ -480,6 +481,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_tails_end(s);
 	lists_end(s);
 	bayes_end(s);
+	policy_rules_free(&s->rules);
 	db_close(&s->db);
 	keyring_free(&s->keys);
 	runtime_finish(s->rt);

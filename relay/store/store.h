@@ -102,6 +102,7 @@ struct store {
 	struct bayes_book *bayes;	/* NULL: the classifier is off */
 	struct people *people;
 	struct experience *experience;
+	struct rules_shown *rules;	/* policy_rules.c; NULL: nobody has asked */
 };
 
 /* store.c */

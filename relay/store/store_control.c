@@ -9,7 +9,8 @@
  *	{"cmd":"held.show","id":"ID","raw":BOOL}
  *	{"cmd":"held.release","selector":"S","count":BOOL}	also reject (with "text"), delete
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
- *	records.*, policy.*			see store_policy.c
+ *	{"cmd":"overview"}			see overview.c
+ *	records.*, policy.*			see store_policy.c, policy_rules.c
  *	lists.*					see lists_control.c
  *	audit.*, store.*			see audit_control.c, store_keys.c, retention.c
  *	kept.*					see kept_control.c; held.* and quarantine.* too, for who signed in
@@ -517,16 +518,19 @@ static const struct command {
 	void (*run)(struct asked *q, int fd);
 	unsigned roles;		/* who of those who signed in may: a command that does not say it is the tool's */
 } commands[] = {
-	{ "trace", false, do_trace, SEES_ALL },
+	{ "overview", false, do_overview, ITSELF },
+	{ "trace", false, do_trace, ITSELF },
 	{ "tail", false, do_tail, SEES_ALL },
-	{ "explain", false, do_explain, SEES_ALL },
+	{ "explain", false, do_explain, ITSELF },
 	{ "journal.stats", false, do_stats, SEES_ALL },
 	{ "records.page", false, do_records_page, EDITS },
 	{ "records.get", false, do_records_get, EDITS },
 	{ "policy.manifest", false, do_policy_manifest, EDITS },
 	{ "policy.archive", false, do_policy_archive, EDITS },
+	{ "policy.edited", false, do_policy_edited, EDITS },
 	{ "policy.history", false, do_policy_history, POLICY },
 	{ "policy.hits", false, do_policy_hits, POLICY },
+	{ "policy.rules", false, do_policy_rules, POLICY },
 	{ "lists.list", false, do_lists_list, ITSELF },
 	{ "lists.add", false, do_lists_add, ITSELF },
 	{ "lists.request", false, do_lists_request, ITSELF },

@@ -28,7 +28,6 @@ from console import PASSWORD, Browser, add_user
 
 ROLES = ["user", "domain_admin", "operator", "editor", "reviewer", "auditor", "admin"]
 STAFF = {"domain_admin", "operator", "editor", "reviewer", "auditor"}
-TRACE = {"operator", "editor", "reviewer", "auditor"}
 READERS = {"operator", "auditor"}
 KEEPERS = {"user", "domain_admin", "operator"}
 POLICY = {"editor", "operator", "auditor", "reviewer"}
@@ -44,8 +43,8 @@ ROUTES = [
     ("PATCH", "/session", None, {"language": "fr"}, set(ROLES)),
     ("POST", "/session/password", None, {"old": "not it at all", "password": "whatever it may be"}, set(ROLES)),
     ("GET", "/overview", None, None, STAFF),
-    ("GET", "/trace", "/trace?q=nothing", None, TRACE),
-    ("GET", "/messages/{id}", "/messages/" + ID, None, TRACE),
+    ("GET", "/trace", "/trace?q=nothing", None, STAFF),
+    ("GET", "/messages/{id}", "/messages/" + ID, None, STAFF),
     ("GET", "/queue", "/queue?by=reason", None, READERS),
     ("GET", "/queue/summary", None, None, READERS),
     ("GET", "/queue/messages", None, None, READERS),
@@ -105,7 +104,8 @@ OPEN = {("POST", "/session"), ("POST", "/session/link"), ("POST", "/session/link
 # What these say to who may: the rest hangs on what else is configured.
 SURE = {"/session/password": 403, "/queue": 200, "/queue/summary": 200, "/queue/messages": 200, "/queue/retry": 200,
         "/queue/hold": 200, "/queue/release": 200, "/queue/fail": 200, "/queue/pause": 200, "/queue/resume": 200,
-        "/messages/{id}": 404, "/history": 200, "/health": 200}
+        "/messages/{id}": 404, "/history": 200, "/health": 200,
+        "/overview": 200, "/trace": 200, "/reputation/{address}": 200, "/policy": 200}
 
 
 def totp(secret, at=None):
@@ -492,6 +492,94 @@ class Api(unittest.TestCase):
         self.assertEqual(o["message"]["id"], ident)
         items = b.ask("GET", "/trace?q=" + ident)[1]["items"]
         self.assertEqual([i["id"] for i in items], [ident])
+
+    def test_overview(self):
+        """What went through stands in this hour, what waits among the needs; a domain's administrator has his part alone."""
+        operator, domain = self.people["operator"], self.people["domain_admin"]
+
+        def sums(b):
+            status, o = b.ask("GET", "/overview")
+            self.assertEqual(status, 200)
+            self.assertEqual([h["t"] - o["hours"][0]["t"] for h in o["hours"]], [3600 * i for i in range(24)])
+            return o, {k: sum(h[k] for h in o["hours"]) for k in ("received", "delivered", "deferred", "held", "quarantined", "rejected")}
+        _, before = sums(operator)
+        for _ in range(3):
+            self.assertEqual(self.lab.send("b@partner.lab", sender="a@example.lab")[0], 250)
+        lab.wait_for(lambda: sums(operator)[1]["delivered"] >= before["delivered"] + 3, because="three deliveries")
+        o, after = sums(operator)
+        self.assertGreaterEqual(after["received"], before["received"] + 3)
+        self.assertLess(abs(o["hours"][-1]["t"] - time.time()), 7200)
+        self.assertEqual((o["hostname"], o["alarms"]), ("gw.example.lab", []))
+        self.assertIsInstance(o["queue"]["messages"], int)
+        self.assertNotIn("lists", [n["kind"] for n in o["needs"]])
+        for name, who in (("editor", None), ("reviewer", None), ("domain_admin", domain)):
+            o = (who or self.people[name]).ask("GET", "/overview")[1]
+            self.assertNotIn("queue", o)
+            self.assertEqual("hours" in o, name != "domain_admin")
+        # a line somebody asks for needs an operator, until it has its answer
+        status, line = self.people["user"].ask("POST", "/lists/request", {**LIST, "list": "allow", "what": "asked@partner.lab"})
+        self.assertEqual(status, 200, line)
+
+        def asked(b):
+            return [(n["count"], n["href"]) for n in b.ask("GET", "/overview")[1]["needs"] if n["kind"] == "lists"]
+        self.assertEqual((asked(operator), asked(domain), asked(self.people["editor"])), ([(1, "/lists?state=requested")], [], []))
+        self.assertEqual(operator.ask("POST", "/lists/%d/deny" % line["number"], {"reason": "no"})[0], 200)
+        self.assertEqual(asked(operator), [])
+
+    def test_trace_of_a_domain(self):
+        """Its administrator finds its mail, and of others nothing: not by search, not by id."""
+        add_user(self.lab, "elsewhere", "--role", "domain_admin", "--domain", "elsewhere.lab")
+        stranger, own = self.browser(), self.people["domain_admin"]
+        self.assertEqual(stranger.sign_in("elsewhere")[0], 200)
+        code, text = self.lab.send("b@partner.lab", sender="traced@example.lab")
+        self.assertEqual(code, 250, text)
+        ident = text.split()[-1]
+        lab.wait_for(lambda: own.ask("GET", "/trace?q=" + ident)[1]["items"], because="the message in the journal")
+        o = own.ask("GET", "/messages/" + ident)[1]
+        self.assertEqual((o["message"]["sender"], o["explain"]["id"]), ("traced@example.lab", ident))
+        self.assertEqual(stranger.ask("GET", "/trace?q=" + ident)[1]["items"], [])
+        self.assertEqual(stranger.ask("GET", "/trace?q=traced")[1]["items"], [])
+        self.assertEqual(stranger.ask("GET", "/messages/" + ident)[0], 404)
+
+    def test_reputation(self):
+        """A client nobody has seen is in the middle; what is no address is refused."""
+        status, o = self.people["operator"].ask("GET", "/reputation/192.0.2.77")
+        self.assertEqual((status, o["address"], o["score"], o["counts"], o["domain"]), (200, "192.0.2.77", 50, None, None))
+        self.assertTrue(all(isinstance(line, str) for line in o["why"]) and o["why"])
+        self.assertEqual(self.people["auditor"].ask("GET", "/reputation/2001:db8::1")[1]["address"], "2001:db8::1")
+        self.assertEqual(self.people["operator"].ask("GET", "/reputation/rubbish")[0], 400)
+
+    def test_policy_rules(self):
+        """The rules in force without the editor: where they stand, how often they hit, and another policy after a reload."""
+        folder = self.lab.path("policy.d")
+        os.makedirs(folder, exist_ok=True)
+        name, b = os.path.join(folder, "77-shown.yaml"), self.people["auditor"]
+
+        def write(mode):
+            with open(name, "w") as f:
+                f.write("version: 1\n\nrules:\n  - id: shown-here\n    mode: %s\n    review_by: 2099-03-01\n    when: {subject: {words: [zanzibar]}}\n"
+                        "    then: {hold: {for: dpo@example.lab}}\n" % mode)
+            r = self.tool("reload")
+            self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+
+        def rule():
+            status, o = b.ask("GET", "/policy")
+            self.assertEqual(status, 200, o)
+            return ({r["id"]: r for r in o["rules"]}.get("shown-here"), o["hash"])
+        write("shadow")
+        r, was = lab.wait_for(lambda: (lambda x: x if x[0] else None)(rule()), because="the rule in the list")
+        self.assertEqual((r["name"], r["mode"], r["then"], r["file"].endswith("77-shown.yaml"), r["line"], r["hits_24h"], r["last"]),
+                         ("shown-here", "shadow", "hold", True, 4, 0, None))
+        self.assertEqual(self.lab.send("b@partner.lab", sender="a@example.lab", subject="to Zanzibar")[0], 250)
+        r = lab.wait_for(lambda: (lambda x: x if x["hits_24h"] else None)(rule()[0]), because="its hit")
+        self.assertEqual((r["hits_24h"], r["hits_7d"], r["shadow_7d"]), (1, 1, 1))
+        self.assertLess(abs(r["last"] / 1e6 - time.time()), 7200)
+        write("off")
+        lab.wait_for(lambda: rule()[0]["mode"] == "off", because="the policy after the reload")
+        self.assertNotEqual(rule()[1], was)
+        listed = [json.loads(x) for x in self.tool("--json", "policy", "list").stdout.splitlines()]
+        mine = b.ask("GET", "/policy")[1]["rules"]
+        self.assertEqual([(r["id"], r["mode"], r["line"]) for r in mine], [(r["id"], r["mode"], r["line"]) for r in listed])
 
     def test_live(self):
         b = self.people["operator"]

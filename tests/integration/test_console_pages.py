@@ -261,7 +261,7 @@ class Console(unittest.TestCase):
         menus = {"user": {"mine", "lists"}, "operator": {"overview", "live", "trace", "queue", "kept", "lists", "policy", "domains", "reputation", "health"},
                  "editor": {"overview", "trace", "policy", "health"}, "reviewer": {"overview", "trace", "kept", "policy", "incidents", "health"},
                  "auditor": {"overview", "live", "trace", "queue", "kept", "lists", "policy", "incidents", "domains", "reputation", "health", "audit", "users"},
-                 "domain": {"overview", "trace", "kept", "lists", "domains", "reputation", "health"}}
+                 "domain": {"overview", "trace", "kept", "lists", "domains", "health"}}
         for name, pages in menus.items():
             with self.subTest(role=name):
                 b.driver.delete_all_cookies()

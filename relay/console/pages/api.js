@@ -114,7 +114,7 @@ const MAY = {
 	incidents: ["reviewer", "auditor"],
 	policy: ["editor", "operator", "reviewer", "auditor"],
 	domains: ["domain_admin", "operator", "auditor"],
-	reputation: ["domain_admin", "operator", "auditor"],
+	reputation: ["operator", "auditor"],
 	health: ["domain_admin", "operator", "editor", "reviewer", "auditor"],
 	audit: ["auditor"],
 	users: ["auditor"],

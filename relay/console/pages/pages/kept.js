@@ -49,7 +49,7 @@ function List({ query, mine, base }) {
 	const kind = KINDS.includes(query.kind) ? query.kind : mine || base === "quarantine" ? "quarantine" : "hold";
 	const state = STATES.includes(query.state) ? query.state : "waiting";
 	const [chosen, choose] = useState(new Set());
-	const asked = { kind, q: query.q, queue: query.queue, state, limit: 50, before: query.before };
+	const asked = { kind, q: query.q, queue: query.queue, state, asked: query.asked === "true" ? "true" : undefined, limit: 50, before: query.before };
 	const from = useApi("/kept", asked);
 	const link = (x) => href([base], { ...query, kind, state: state === "waiting" ? undefined : state, before: undefined, ...x });
 	useEffect(() => choose(new Set()), [JSON.stringify(asked)]);
@@ -65,6 +65,7 @@ function List({ query, mine, base }) {
 	<${Search} label=${t("kept.field")} value=${query.q} onSearch=${(q) => go([base], { ...query, kind, q, before: undefined })}>
 		<${Select} label=${t("state")} value=${state} options=${STATES.map((s) => [s, t("kept.state." + s)])} onChange=${(s) => go([base], { ...query, kind, state: s === "waiting" ? undefined : s, before: undefined })}/><//>
 	${query.queue && html`<p><span class="tag">${t("kept.queue")}: <${Text} value=${query.queue}/></span> <a href=${link({ queue: undefined })}>${t("kept.queue.all")}</a></p>`}
+	${query.asked === "true" && html`<p><span class="tag">${t("kept.asked")}</span> <a href=${link({ asked: undefined })}>${t("kept.asked.all")}</a></p>`}
 	<${Loaded} from=${from}>${(d) => html`
 		<${Table} caption=${t("kept.kind." + kind)} rows=${d.items || []} id=${(x) => x.kid} chosen=${can.length ? chosen : undefined} choose=${choose} label=${(x) => x.subject || x.id}
 			empty=${html`<${Empty} title=${t(query.q ? "kept.none-found" : "kept.none." + kind)}>${t(query.q ? "kept.none-found.do" : mine ? "kept.none.mine" : "kept.none." + kind + ".do")}<//>`} columns=${[

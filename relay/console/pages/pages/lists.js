@@ -37,7 +37,7 @@ function Add({ reload }) {
 }
 
 export default function Lists({ query }) {
-	const from = useApi("/lists", { q: query.q, owner: query.owner, before: query.before });
+	const from = useApi("/lists", { q: query.q, owner: query.owner, state: query.state, before: query.before });
 	const mine = !may("trace");
 	return html`<${Head} title=${t(mine ? "nav.my-lists" : "nav.lists")} lead=${t("lists.lead")}/>
 	${may("act:lists") && html`<${Add} reload=${from.reload}/>`}

@@ -9,14 +9,14 @@ import * as f from "../format.js";
 const MOVED = [["received", 1], ["delivered", 2]];
 const STOPPED = [["deferred", 3], ["held", 4], ["quarantined", 5], ["rejected", 6]];
 /* Words where the server says what it needs by kind; otherwise its own. */
-const KINDS = ["held", "quarantine", "requests", "incidents", "deferred", "paused"];
+const KINDS = ["held", "quarantine", "requests", "incidents", "approvals", "lists", "deferred", "paused"];
 
 function Needs({ list }) {
 	if (!list.length)
 		return html`<${Empty} title=${t("overview.quiet")}>${t("overview.quiet.do")}<//>`;
 	return html`<ul class="needs">${list.map((n) => {
 		const to = inward(n.href);
-		const text = html`${n.bad ? html`<span class="bad"><${Icon} name="warn"/></span>` : ""}<span class="count">${typeof n.count === "number" ? f.number(n.count) : html`<${Icon} name="warn"/>`}</span>
+		const text = html`${n.bad ? html`<span class="bad"><${Icon} name="warn"/></span>` : ""}<span class="count">${typeof n.count === "number" ? f.number(n.count) + (n.more ? "+" : "") : html`<${Icon} name="warn"/>`}</span>
 			<span>${KINDS.includes(n.kind) && typeof n.count === "number" ? t("needs." + n.kind, { n: n.count }) : html`<${Text} value=${n.text || n.kind}/>`}</span>`;
 		return html`<li>${to ? html`<a href=${to}>${text}<span class="go">${t("open")} →</span></a>` : html`<span class="row">${text}</span>`}</li>`;
 	})}</ul>`;
@@ -39,11 +39,11 @@ export default function Overview() {
 	<${Loaded} from=${from}>${(d) => html`
 		${(d.alarms || []).map((a) => html`<${Notice} kind="bad" title=${html`<${Text} value=${a.text || a.name || a}/>`}>${a.since && html`<p>${t("since")} <${Time} value=${a.since}/></p>`}<//>`)}
 		<${Section} title=${t("overview.needs")}><${Needs} list=${d.needs || []}/><//>
-		<div class="two"><${Hours} title=${t("overview.moved")} series=${MOVED} hours=${d.hours || []}/><${Hours} title=${t("overview.stopped")} series=${STOPPED} hours=${d.hours || []}/></div>
-		<section class="card"><h2 class="unseen">${t("overview.now")}</h2><dl class="figures">
+		${d.hours && html`<div class="two"><${Hours} title=${t("overview.moved")} series=${MOVED} hours=${d.hours}/><${Hours} title=${t("overview.stopped")} series=${STOPPED} hours=${d.hours}/></div>`}
+		${d.queue && html`<section class="card"><h2 class="unseen">${t("overview.now")}</h2><dl class="figures">
 			${[["queue.messages", d.queue?.messages, "queue"], ["queue.active", d.queue?.active, "queue"], ["queue.held", d.queue?.held, "queue"], ["queue.sites", d.queue?.sites, "queue"]].map(([k, v]) =>
 				typeof v === "number" && html`<div><dt>${t(k)}</dt><dd>${may("queue") ? html`<a href="#/queue">${f.number(v)}</a>` : f.number(v)}</dd></div>`)}
 			${d.queue?.oldest && html`<div><dt>${t("queue.oldest")}</dt><dd><${Time} value=${d.queue.oldest} relative/></dd></div>`}
-		</dl></section>
+		</dl></section>`}
 		<p class="quiet small">Postern ${d.version} ${d.hostname && html`· <${Text} value=${d.hostname}/>`}</p>`}<//>`;
 }

@@ -19,7 +19,8 @@ export default function Reputation({ path }) {
 	<${Search} label=${t("reputation.field")} hint=${t("reputation.hint")} value=${who} onSearch=${(q) => go(q ? ["reputation", q] : ["reputation"])}/>
 	${!who ? html`<${Empty} title=${t("reputation.begin")}>${t("reputation.begin.do")}<//>` : html`<${Loaded} from=${from}>${(d) => {
 		const x = d.item || d;
-		return html`<section class="card stack"><h2><${Text} value=${who}/></h2><${Facts} rows=${plain(x)}/></section>
+		return html`<section class="card stack"><h2><${Text} value=${who}/></h2><${Facts} rows=${plain(x)}/>
+			${Array.isArray(x.why) && html`<ul class="plainlist">${x.why.map((line) => html`<li><${Text} value=${line}/></li>`)}</ul>`}</section>
 		${groups(x).map(([k, v]) => html`<${Section} title=${k.replace(/_/g, " ")}><div class="card"><${Facts} rows=${plain(v)}/></div><//>`)}
 		${tables(x).map(([k, rows]) => html`<${Section} title=${k.replace(/_/g, " ")}><${Table} caption=${k} rows=${rows} columns=${Object.keys(rows[0]).filter((c) => c !== "v").map((c) => ({ label: c.replace(/_/g, " "), cell: (r) => (c === "verdict" ? html`<${State} state=${r[c]}/>` : html`<span>${typeof shown(c, r[c]) === "object" ? shown(c, r[c]) : html`<${Text} value=${shown(c, r[c])}/>`}</span>`) }))}/><//>`)}
 		<p><a href=${href(["trace"], { q: who })}>${t("reputation.trace")}</a></p>`;
