@@ -332,6 +332,7 @@ struct conf_console_ldap {	/* console.login.ldap */
 	struct span name;		/* the attribute he is known by: uid */
 	const struct conf_console_role *roles;
 	size_t nroles;
+	int64_t lasts;			/* a session: as long as it keeps its roles; login.lasts unless less */
 	bool users;			/* `roles` says who is a user; else everybody is */
 };
 

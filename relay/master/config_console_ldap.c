@@ -90,7 +90,7 @@ read_role_domains(struct reader *r, struct roles *to, const struct conf_node *ma
 void
 read_console_ldap(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "directory", "filter", "name", "roles", "domains", NULL };
+	static const char *const known[] = { "directory", "filter", "name", "lasts", "roles", "domains", NULL };
 	struct conf_console_ldap *l = &r->c->console.ldap;
 	struct roles *to = arena_zalloc(r->a, sizeof(*to));
 	const struct conf_node *n;
@@ -103,6 +103,10 @@ read_console_ldap(struct reader *r, const struct conf_node *map)
 	l->find.directory = to->dir = read_which(r, map);
 	l->find.filter = SPAN_LIT("(|(uid=%m)(mail=%m))");
 	l->name = SPAN_LIT("uid");
+	l->lasts = r->c->console.lasts;
+	duration_of(r, map, "lasts", &l->lasts);
+	if ((n = conf_get(map, "lasts")) && (l->lasts < MINUTE || l->lasts > r->c->console.lasts))
+		error_at(r, n, NULL, "`lasts` is a minute at least, and no more than that of `login`");
 	if (to->dir && (to->dir->base == NULL || !dn_normalise(r->a, span_str(to->dir->base), &to->base)))
 		to->base = (struct span){ 0 };
 	if ((n = conf_get(map, "filter")) && text_of(r, n, "a filter", &s)) {

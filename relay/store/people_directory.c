@@ -10,6 +10,8 @@
 #include "log.h"
 #include "store/people.h"
 
+#define TYPED_MAX 320		/* of a name, or address, as it is typed */
+
 static bool
 is_name(struct span name)
 {
@@ -62,6 +64,9 @@ people_directory(struct people *p, struct scrypting *w)
 	struct msg_enter m = { w->name, w->password };
 	struct buf b;
 
+	/* What cannot be one is wrong as any other is: without a password nobody is let in (RFC 4513, 5.1.2). */
+	if (m.user.n > TYPED_MAX || m.password.n > PASSWORD_MAX)
+		m = (struct msg_enter){ .user = SPAN_LIT("") };
 	w->done = told;
 	buf_init(&b, FRAME_SMALL);
 	enter_encode(&b, &m);
@@ -108,13 +113,15 @@ int
 people_by_directory(struct people *p, const struct session *s, const struct person *row, struct arena *a,
     struct person *out)
 {
+	const struct conf_console_ldap *ldap = &p->s->rt->conf->console.ldap;
 	struct person who = { .name = s->name };
 	const struct jval *roles;
 	struct jval *v;
 	struct err err;
 
-	/* No directory any more, or the name is another's now. */
-	if (p->s->rt->conf->console.ldap.find.directory == NULL || (row && (row->hash.n || row->disabled)))
+	/* No directory any more, the name is another's now, or his groups were asked for too long ago. */
+	if (ldap->find.directory == NULL || (row && (row->hash.n || row->disabled)) ||
+	    clock_real() - s->created > ldap->lasts)
 		return 0;
 	if ((v = jval_parse(s->principal, &err)) == NULL) {
 		log_error("a session of " SPAN_FMT " cannot be read: %s", SPAN_ARG(s->name), err.text);

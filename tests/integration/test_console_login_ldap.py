@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Signing in to the console by a bind at a real slapd: groups to roles, beside local accounts."""
 import os
+import sqlite3
 import subprocess
 import sys
 import unittest
@@ -38,7 +39,7 @@ class Login(unittest.TestCase):
 
     @classmethod
     def config(cls, totp="optional", **ldap):
-        ldap = {"directory": "corp", "roles": ROLES, "domains": {"example.lab": group_dn("Helpdesk")}, **ldap}
+        ldap = {"directory": "corp", "roles": ROLES, "domains": {"example.lab": group_dn("Helpdesk")}, "lasts": "2h", **ldap}
         cls.lab.config(directory={"corp": cls.slapd.config(domains=["example.lab"])}, tls={"certificate": "gw.pem", "key": "gw.key"},
                        console={"address": "127.0.0.1:%d" % cls.port, "login": {"totp": totp, "ldap": ldap}})
 
@@ -93,6 +94,8 @@ class Login(unittest.TestCase):
         self.assertEqual(wrong, unknown)
         for name in ("*", "hel*", "help)(uid=*", "*)(objectClass=*", "twin@example.lab", "staff", user_dn("help")):
             self.assertEqual(self.refused(name, "help's password"), WRONG, name)
+        self.assertEqual(self.refused("h" * 40000, "x"), WRONG)
+        self.assertEqual(self.refused("help", "help's password" + "\0" * 1000), WRONG)
         self.assertEqual(self.refused("staff@example.lab", "staff's password"), WRONG)  # the local account's name
         self.assertIn("is a local account's", self.audit("staff@example.lab")[0][2])
         self.assertEqual([self.refused("forgetful", "no %d" % i)[0] for i in range(9)], [401] * 8 + [429])
@@ -102,6 +105,15 @@ class Login(unittest.TestCase):
         _, status, me = self.sign_in("local", console.PASSWORD)
         self.assertEqual((status, me["roles"], me["kind"]), (200, ["operator"], "local"))
         self.assertEqual(self.sign_in("staff", console.PASSWORD)[2]["roles"], ["editor"])
+
+    def test_ends(self):
+        """Two hours, as `ldap` says: then his groups are asked for again. A local session has the twelve of `login`."""
+        browsers = [self.sign_in(*who)[0] for who in (("ann", "ann's password"), ("local", console.PASSWORD))]
+        for minutes, statuses in ((119, [200, 200]), (2, [401, 200])):
+            with sqlite3.connect(self.lab.path("store", "store.db"), timeout=60) as db:
+                db.execute("UPDATE session SET created = created - ? WHERE name IN ('ann', 'local')", (minutes * 60000000,))
+            db.close()
+            self.assertEqual([b.ask("GET", "/session")[0] for b in browsers], statuses)
 
     def test_second_factor_and_shut_out(self):
         """An account without a password holds the code, and shuts out; it gives no role."""
@@ -144,7 +156,7 @@ class Login(unittest.TestCase):
                ({"roles": {"domain_admin": group_dn("Admins")}}, "say which", "domains: {example.org: GROUP}"),
                ({"directory": "crop"}, "no directory `crop`", "did you mean `corp`?"),
                ({"filter": "(uid=ann)"}, "%m", "%u"), ({"name": "u id"}, "no name of an attribute", "sAMAccountName"),
-               ({"rolls": {}}, "rolls", "roles")]
+               ({"lasts": "13h"}, "`lasts` is a minute at least", "lasts"), ({"rolls": {}}, "rolls", "roles")]
         self.addCleanup(self.config)
         for ldap, *words in bad:
             with self.subTest(ldap=ldap):
