@@ -105,7 +105,8 @@ OPEN = {("POST", "/session"), ("POST", "/session/link"), ("POST", "/session/link
 SURE = {"/session/password": 403, "/queue": 200, "/queue/summary": 200, "/queue/messages": 200, "/queue/retry": 200,
         "/queue/hold": 200, "/queue/release": 200, "/queue/fail": 200, "/queue/pause": 200, "/queue/resume": 200,
         "/messages/{id}": 404, "/history": 200, "/health": 200,
-        "/overview": 200, "/trace": 200, "/reputation/{address}": 200, "/policy": 200}
+        "/overview": 200, "/trace": 200, "/reputation/{address}": 200, "/policy": 200,
+        "/domains": 200, "/domains/{domain}": 200, "/domains/{domain}/dns": 501, "/domains/{domain}/letter": 501}
 
 
 def totp(secret, at=None):
@@ -580,6 +581,23 @@ class Api(unittest.TestCase):
         listed = [json.loads(x) for x in self.tool("--json", "policy", "list").stdout.splitlines()]
         mine = b.ask("GET", "/policy")[1]["rules"]
         self.assertEqual([(r["id"], r["mode"], r["line"]) for r in mine], [(r["id"], r["mode"], r["line"]) for r in listed])
+
+    def test_domains(self):
+        """Those of postern.yaml; a domain's administrator has his own, and of others not even that they are there."""
+        item = {"v": 1, "domain": "example.lab", "deliver_to": ["127.0.0.1:%d" % self.mx.port], "recipients": "any", "dkim": [],
+                "dkim_managed": False, "max_size": None}
+        for role in ("operator", "auditor", "domain_admin", "admin"):
+            self.assertEqual(self.people[role].ask("GET", "/domains")[1]["items"], [item])
+        o = self.people["domain_admin"].ask("GET", "/domains/example.lab")[1]
+        self.assertEqual({k: o[k] for k in item}, item)
+        self.assertEqual((o["greylist_seconds"], o["batv"]), (0, False))
+        add_user(self.lab, "of-another", "--role", "domain_admin", "--domain", "another.lab")
+        b = self.browser()
+        self.assertEqual(b.sign_in("of-another")[0], 200)
+        self.assertEqual(b.ask("GET", "/domains")[1]["items"], [])
+        unseen, unknown = b.ask("GET", "/domains/example.lab"), b.ask("GET", "/domains/unknown.lab")
+        self.assertEqual((unseen[0], unseen), (404, unknown))
+        self.assertEqual(b.ask("GET", "/domains/example.lab/dns")[0], 404)
 
     def test_live(self):
         b = self.people["operator"]
