@@ -291,6 +291,26 @@ on_reloaded(void *ctx, const struct jval *v, struct span line)
 	snprintf(r->text, sizeof(r->text), SPAN_FMT, SPAN_ARG(span_sub(s, 0, sizeof(r->text) - 1)));
 }
 
+/* Into the audit log; -1: it could not be. */
+static int
+write_down(struct editing *e, const char *what, const char *hash)
+{
+	struct reloaded answer = { false, "" };
+	struct request r;
+	struct buf names;
+
+	buf_init(&names, EDITOR_FILES * (EDITOR_NAME_MAX + 2));
+	for (size_t i = 0; i < e->over.n; i++)
+		buf_printf(&names, "%s" SPAN_FMT, i ? ", " : "", SPAN_ARG(e->over.files[i].name));
+	request_begin(&r, "policy.edited");
+	json_kcstr(&r.j, "what", what);
+	json_kcstr(&r.j, "policy", hash);
+	json_kstr(&r.j, "files", buf_data(&names));
+	json_kstr(&r.j, "message", jval_text(e->job->req, "message"));
+	buf_release(&names);
+	return control_ask(&e->cli, &r, CONTROL_READ, on_reloaded, &answer) == CLI_OK && answer.ok ? 0 : -1;
+}
+
 /* Writes all, or none. was: what stood there before. */
 static int
 write_all(struct editing *e, struct span *was, struct err *err)
@@ -315,7 +335,7 @@ write_all(struct editing *e, struct span *was, struct err *err)
 
 /* What may stop it, before anything is written. */
 static bool
-may_apply(struct editing *e)
+may_apply(struct editing *e, char hash[65])
 {
 	struct policy_test_result r = { 0 };
 	struct span message = jval_text(e->job->req, "message");
@@ -323,7 +343,6 @@ may_apply(struct editing *e)
 	struct policy *p;
 	struct err err;
 	struct buf text;
-	char hash[65];
 	size_t n;
 
 	if (e->over.n == 0) {
@@ -359,7 +378,8 @@ may_apply(struct editing *e)
 	buf_release(&text);
 	if (p == NULL)
 		return false;
-	json_kcstr(&e->j, "policy", policy_hash(p));
+	snprintf(hash, 65, "%s", policy_hash(p));
+	json_kcstr(&e->j, "policy", hash);
 	policy_free(&p);
 	return true;
 }
@@ -373,11 +393,15 @@ do_apply(struct job *job)
 	struct request r;
 	struct editing e;
 	struct err err;
+	char hash[65];
 	int status;
 
 	edit_begin(&e, job);
-	if (read_files(&e) == -1 || !may_apply(&e))
+	if (read_files(&e) == -1 || !may_apply(&e, hash))
 		return finish(&e, &none, CLI_FINDINGS);
+	if (write_down(&e, "apply", hash) == -1)
+		return finish(&e, &none, editor_say_error("busy",
+		    "the store is away: who changes the policy could not be written down"));
 	was = arena_array(e.arena, e.over.n, sizeof(*was));
 	if (write_all(&e, was, &err) == -1)
 		return finish(&e, &none, editor_say_error("invalid", err.text));
@@ -388,6 +412,7 @@ do_apply(struct job *job)
 		json_kbool(&e.j, "ok", true);
 		return finish(&e, &none, say(&e));
 	}
+	write_down(&e, "back", hash);
 	for (size_t i = e.over.n; i--;)
 		editor_folder_write(job->conf->policy_dir, e.over.files[i].name, was[i], e.arena, &unused, &err);
 	return finish(&e, &none, editor_say_error("conflict", arena_printf(e.arena,

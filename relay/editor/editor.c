@@ -112,7 +112,7 @@ may_ask(const struct child *c, struct span request)
 		return false;
 	cmd = span_from(request, head.n);
 	cmd.n = span_find(cmd, '"');
-	if (c->writes && span_is(cmd, "reload"))
+	if (c->writes && (span_is(cmd, "reload") || span_is(cmd, "policy.edited")))
 		return true;
 	for (size_t i = 0; i < sizeof(ASKABLE) / sizeof(ASKABLE[0]); i++)
 		if (span_is(cmd, ASKABLE[i]))

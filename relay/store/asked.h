@@ -69,6 +69,7 @@ void do_records_page(struct asked *q, int fd);
 void do_records_get(struct asked *q, int fd);
 void do_policy_manifest(struct asked *q, int fd);
 void do_policy_archive(struct asked *q, int fd);
+void do_policy_edited(struct asked *q, int fd);
 void do_policy_history(struct asked *q, int fd);
 void do_policy_hits(struct asked *q, int fd);
 

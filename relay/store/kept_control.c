@@ -25,6 +25,7 @@
 #include "store/bayes.h"
 #include "store/kept_control.h"
 #include "store/kept_page.h"
+#include "store/reputation_db.h"
 #include "store/request_db.h"
 #include "store/two_persons.h"
 
@@ -519,22 +520,30 @@ confirm(struct asked *q, const struct kept *k, struct err *err)
 {
 	sqlite3_stmt *st;
 	char id[ID_SIZE];
+	bool first;
 
 	if (db_begin(q->s->db, true, err) == -1)
 		return -1;
-	st = db_stmt(q->s->db, "UPDATE kept SET confirmed=? WHERE kid=?", err);
+	st = db_stmt(q->s->db, "UPDATE kept SET confirmed=? WHERE kid=? AND confirmed IS NULL", err);
 	if (st) {
 		db_int(st, 1, clock_real());
 		db_int(st, 2, k->kid);
 	}
-	if (st == NULL || db_run(q->s->db, st, err) == -1 || audit_put(q->s->db, asked_by(q), "confirm",
-	    span_str(id_format(k->id, id)), kept_reason(q), clock_real(), err) == -1) {
+	if (st == NULL || db_run(q->s->db, st, err) == -1) {
+		db_rollback(q->s->db);
+		return -1;
+	}
+	first = db_changes(q->s->db) > 0;
+	if (audit_put(q->s->db, asked_by(q), "confirm", span_str(id_format(k->id, id)), kept_reason(q),
+	    clock_real(), err) == -1) {
 		db_rollback(q->s->db);
 		return -1;
 	}
 	if (db_commit(q->s->db, err) == -1)
 		return -1;
 	bayes_decided(q->s, k, BAYES_SPAM, asked_by(q));
+	if (first)
+		experience_confirmed(q->s->experience, k, clock_real());
 	return 0;
 }
 

@@ -527,6 +527,7 @@ static const struct command {
 	{ "records.get", false, do_records_get, EDITS },
 	{ "policy.manifest", false, do_policy_manifest, EDITS },
 	{ "policy.archive", false, do_policy_archive, EDITS },
+	{ "policy.edited", false, do_policy_edited, EDITS },
 	{ "policy.history", false, do_policy_history, POLICY },
 	{ "policy.hits", false, do_policy_hits, POLICY },
 	{ "policy.rules", false, do_policy_rules, POLICY },

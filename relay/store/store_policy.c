@@ -29,6 +29,29 @@
 #define EXPIRE_US (600 * US_PER_SEC)
 #define HISTORY_SHOWN 1000
 
+/* {"cmd":"policy.edited","what":"apply|back","policy":HASH,"files":TEXT,"message":TEXT}: the editor
+ * writes down who changes the policy before it does, and when it is taken back. */
+void
+do_policy_edited(struct asked *q, int fd)
+{
+	struct span what = jval_text(q->req, "what");
+	char *detail = arena_printf(q->arena, SPAN_FMT ": " SPAN_FMT, SPAN_ARG(jval_text(q->req, "files")),
+	    SPAN_ARG(jval_text(q->req, "message")));
+	struct json j;
+	struct err err;
+
+	if (!span_is(what, "apply") && !span_is(what, "back"))
+		say_error(q, "what: apply or back");
+	else if (audit_put(q->s->db, asked_by(q), span_is(what, "apply") ? "policy.apply" : "policy.back",
+	    jval_text(q->req, "policy"), span_str(detail), clock_real(), &err) == -1)
+		say_error(q, err.text);
+	else {
+		j = open_line(q->reply);
+		json_kbool(&j, "ok", true);
+		close_line(q->reply, &j);
+	}
+}
+
 /* ---- the policy in force ---- */
 
 static int

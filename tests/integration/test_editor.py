@@ -130,6 +130,9 @@ class Editor(unittest.TestCase):
         self.assertEqual(self.lab.send("b@partner.lab", subject="my plans")[0], 550)
         self.assertEqual(self.lab.control({"cmd": "policy.history"})[0]["policy"], a["policy"])
         self.assertEqual(self.lab.control({"cmd": "policy.history"})[0]["how"], "console")
+        row = [r for r in self.lab.control({"cmd": "audit.list"}) if r.get("what") == "policy.apply"][0]
+        self.assertEqual((row["who"], row["subject"]), ("uid %d" % os.geteuid(), a["policy"]))
+        self.assertEqual(row["detail"], "60-more.yaml: plans stay here")
         base = self.ask("files")["hash"]
         self.assertTrue(self.ask("apply", files={"60-more.yaml": None}, base=base, message="not any more")["ok"])
         self.assertEqual(os.listdir(self.dir).count("60-more.yaml"), 0)

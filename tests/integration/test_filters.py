@@ -3,6 +3,7 @@ import os
 import socket
 import threading
 import time
+import urllib.request
 import unittest
 
 import lab
@@ -33,7 +34,15 @@ class Filters(unittest.TestCase):
         self.lab.queue_empty()
         return self.back.messages[n][2].decode() if len(self.back.messages) > n else None
 
-    def rspamd(self):
+    def redis(self):
+        port = lab.free_port()
+        os.makedirs(self.lab.path("redis"), exist_ok=True)
+        proc = self.lab.start(["/usr/bin/redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                               "--dir", self.lab.path("redis")], "redis.log")
+        lab.wait_port("127.0.0.1", port, proc, proc.log, seconds=120)
+        return port
+
+    def rspamd(self, more=""):
         port = lab.free_port()
         folder = self.lab.path("rspamd")
         os.makedirs(folder, exist_ok=True)
@@ -55,7 +64,7 @@ logging { type = "file"; filename = "%(d)s/log"; level = "info"; }
 worker "normal" { bind_socket = "127.0.0.1:%(port)d"; count = 1; }
 metric { name = "default"; actions { reject = 15; add_header = 6; } }
 lua = "%(d)s/rules.lua";
-""" % {"d": folder, "port": port, "dns": self.lab.ports["dns"]})
+""" % {"d": folder, "port": port, "dns": self.lab.ports["dns"]} + more)
         proc = self.lab.start(["/usr/bin/rspamd", "-i", "-f", "-c", folder + "/rspamd.conf"], "rspamd.out")
         lab.wait_port("127.0.0.1", port, proc, folder + "/log", seconds=120)
         return port
@@ -69,6 +78,37 @@ lua = "%(d)s/rules.lua";
         self.assertIn("spam=7.6", self.lab.log())           # FROM_HERE: it knows client and HELO
         ids = [l.split()[-1] for l in self.lab.log().splitlines() if ": client=" in l]
         self.assertTrue(ids)
+
+    def test_rspamd_with_redis(self):
+        """Its classifier keeps what it has learnt in Redis; without Redis it rates what is left, and mail goes on."""
+        controller, redis = lab.free_port(), self.redis()
+        self.start("rspamd", "127.0.0.1:%d" % self.rspamd("""
+redis { servers = "127.0.0.1:%d"; timeout = 20s; }
+worker "controller" { bind_socket = "127.0.0.1:%d"; count = 1; secure_ip = ["127.0.0.1"]; }
+classifier "bayes" { backend = "redis"; min_tokens = 1; min_learns = 2; tokenizer { name = "osb"; }
+  statfile { symbol = "BAYES_SPAM"; spam = true; } statfile { symbol = "BAYES_HAM"; spam = false; } }
+metric { name = "default"; symbol { name = "BAYES_SPAM"; weight = 9; } symbol { name = "BAYES_HAM"; weight = -1; } }
+""" % (redis, controller)))
+        lab.wait_port("127.0.0.1", controller, seconds=120)
+        pills = "cheap pills without prescription, order today, discreet parcel, best price of the market\r\n"
+        visit = "the minutes of our meeting are attached, see you on thursday at the hospital library\r\n"
+        self.assertIn("Subject: offer\r\n", self.get("offer", pills), "it has learnt nothing")
+        for n in range(3):
+            for kind, text in (("spam", pills), ("ham", visit)):
+                mail = "From: a%d@x.lab\r\nMessage-ID: <%s%d@x.lab>\r\nSubject: offer\r\n\r\n%s%s\r\n" % (
+                    n, kind, n, text, ("first", "another", "third")[n])
+                with urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:%d/learn%s" % (controller, kind),
+                                                                  mail.encode(), method="POST"), timeout=60) as r:
+                    self.assertIn(b'"success":true', r.read().replace(b" ", b""))
+        # What was learnt is there for the next question a moment later.
+        lab.wait_for(lambda: "Subject: [SPAM?] offer\r\n" in self.get("offer", pills), because="what was learnt")
+        self.assertIn("BAYES_SPAM", self.lab.tool("explain", self.last()))
+        self.assertIn("Subject: minutes\r\n", self.get("minutes", visit))
+        os.kill([p for p in self.lab.procs if "redis-server" in p.p.args[0]][0].pid, 9)
+        self.assertIn("Subject: offer\r\n", self.get("offer", pills))
+
+    def last(self):
+        return [l.split(": client=")[0].split()[-1] for l in self.lab.log().splitlines() if ": client=" in l][-1]
 
     def test_spamd(self):
         port = lab.free_port()

@@ -163,6 +163,14 @@ class Reputation(unittest.TestCase):
         self.assertEqual((round(got["counts"]["spam"]), round(got["counts"]["clean"])), (4, 2))
         self.assertGreater(got["score"], before[BAD])
         self.assertIn("2 corrected by people", " ".join(got["why"]))
+        # what was only suspected is spam indeed, said twice and counted once
+        ref = self.send(LAZY, "doubt")
+        self.until(LAZY, ("counts", "suspected"), 1)
+        lab.wait_for(lambda: ref in self.lab.tool("quarantine", "list"), because="it is kept")
+        for _ in range(2):
+            self.lab.tool("quarantine", "confirm", ref)
+        got = self.until(LAZY, ("counts", "spam"), 1)
+        self.assertEqual((round(got["counts"]["suspected"]), round(got["counts"]["corrected"])), (0, 1))
         # one that is deleted was rightly kept
         self.lab.tool("quarantine", "delete", ids[2], "--yes")
         self.assertEqual(round(self.of(BAD)["counts"]["spam"]), 4)
