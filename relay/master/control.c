@@ -53,7 +53,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "explain", ROLE_STORE }, { "journal", ROLE_STORE }, { "lists", ROLE_STORE },
 	{ "approval", ROLE_STORE }, { "audit", ROLE_STORE }, { "store", ROLE_STORE },
 	{ "tlsrpt", ROLE_STORE }, { "editor", ROLE_EDITOR }, { "bayes", ROLE_STORE },
-	{ "users", ROLE_STORE }, { "overview", ROLE_STORE },
+	{ "users", ROLE_STORE }, { "overview", ROLE_STORE }, { "domains", ROLE_STORE },
 };
 
 static void

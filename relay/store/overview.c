@@ -23,35 +23,40 @@
 #define KEPT (PRINCIPAL_BIT(DOMAIN_ADMIN) | PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(REVIEWER) | \
 	PRINCIPAL_BIT(AUDITOR))
 
-/* sql counts ?1 at most. own: of what is kept, also for who sees but part of it. */
+#define OWN(from) "SELECT k.kid FROM (" from " LIMIT ?1) k WHERE" \
+	" k.sender_domain IN (SELECT lower(value) FROM json_each(?2)) OR EXISTS(SELECT 1 FROM kept_rcpt r" \
+	" WHERE r.kid=k.kid AND r.domain IN (SELECT lower(value) FROM json_each(?2))) LIMIT ?3"
+
+/* sql counts ?1 at most. own: kids for who sees but part of it; NULL: he is not told. */
 static const struct waiting_for {
 	const char *kind, *text, *href;
 	unsigned roles;
-	bool own, asked;
-	enum outcome kept;
-	const char *sql;
+	const char *sql, *own;
 } needs[] = {
-	{ "held", "messages on hold wait for a decision", "/kept?kind=hold", KEPT, true, false, OUTCOME_HOLD,
-	    "SELECT count(*) FROM (SELECT 1 FROM kept INDEXED BY kept_state WHERE state=1 AND kind='hold' LIMIT ?1)" },
+	{ "held", "messages on hold wait for a decision", "/kept?kind=hold", KEPT,
+	    "SELECT count(*) FROM (SELECT 1 FROM kept INDEXED BY kept_state WHERE state=1 AND kind='hold' LIMIT ?1)",
+	    OWN("SELECT kid, sender_domain FROM kept INDEXED BY kept_state WHERE state=1 AND kind='hold'"
+	    " ORDER BY kid DESC") },
 	{ "approvals", "messages on hold wait for voices", "/kept?kind=hold", PRINCIPAL_BIT(OPERATOR) |
-	    PRINCIPAL_BIT(REVIEWER) | PRINCIPAL_BIT(AUDITOR), false, false, OUTCOME_HOLD,
+	    PRINCIPAL_BIT(REVIEWER) | PRINCIPAL_BIT(AUDITOR),
 	    "SELECT count(*) FROM (SELECT kid FROM kept INDEXED BY kept_state WHERE state=1 AND kind='hold'"
 	    " AND +voted IS NULL ORDER BY kid DESC LIMIT ?1) k"
-	    " WHERE EXISTS(SELECT 1 FROM approval a WHERE a.kid=k.kid AND a.approvals>0)" },
+	    " WHERE EXISTS(SELECT 1 FROM approval a WHERE a.kid=k.kid AND a.approvals>0)", NULL },
 	{ "requests", "quarantined messages are asked for", "/kept?kind=quarantine&asked=true",
-	    PRINCIPAL_BIT(DOMAIN_ADMIN) | PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR), true, true,
-	    OUTCOME_QUARANTINE,
+	    PRINCIPAL_BIT(DOMAIN_ADMIN) | PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR),
 	    "SELECT count(*) FROM (SELECT DISTINCT q.kid FROM kept_request q INDEXED BY kept_request_open"
-	    " CROSS JOIN kept k ON k.kid=q.kid WHERE q.state=1 AND k.state=1 AND k.kind='quarantine' LIMIT ?1)" },
+	    " CROSS JOIN kept k ON k.kid=q.kid WHERE q.state=1 AND k.state=1 AND k.kind='quarantine' LIMIT ?1)",
+	    OWN("SELECT DISTINCT k.kid, k.sender_domain FROM kept_request q INDEXED BY kept_request_open"
+	    " CROSS JOIN kept k ON k.kid=q.kid WHERE q.state=1 AND k.state=1 AND k.kind='quarantine'"
+	    " ORDER BY q.kid DESC") },
 	{ "incidents", "incidents are open", "/incidents", PRINCIPAL_BIT(REVIEWER) | PRINCIPAL_BIT(AUDITOR),
-	    false, false, OUTCOME_UNJUDGED,
-	    "SELECT count(*) FROM (SELECT 1 FROM incident INDEXED BY incident_state WHERE state=1 LIMIT ?1)" },
+	    "SELECT count(*) FROM (SELECT 1 FROM incident INDEXED BY incident_state WHERE state=1 LIMIT ?1)", NULL },
 	{ "lists", "lines are asked for in the lists of senders", "/lists?state=requested",
-	    PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR), false, false, OUTCOME_UNJUDGED,
-	    "SELECT count(*) FROM (SELECT 1 FROM list_entry INDEXED BY list_entry_requested WHERE state=1 LIMIT ?1)" },
+	    PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR),
+	    "SELECT count(*) FROM (SELECT 1 FROM list_entry INDEXED BY list_entry_requested WHERE state=1 LIMIT ?1)", NULL },
 };
 _Static_assert(LIST_ASKED_FOR == 1, "stands in the query and in its index");
-_Static_assert(KEPT_WAITING == 1 && OWN_MAX <= KEPT_PAGE_MAX, "stands in the queries");
+_Static_assert(KEPT_WAITING == 1, "stands in the queries");
 
 static int
 count_all(struct asked *q, const struct waiting_for *need, int64_t *n, struct err *err)
@@ -69,22 +74,58 @@ count_all(struct asked *q, const struct waiting_for *need, int64_t *n, struct er
 	return r == 1 ? 0 : -1;
 }
 
-/* What kept_page walks along comes close to what may be seen: kept_item is exact. */
+static struct span
+domains_json(struct asked *q)
+{
+	struct span text;
+	struct buf b;
+	struct json j;
+
+	buf_init(&b, FRAME_BIG);
+	json_begin(&j, &b);
+	json_array(&j);
+	for (size_t i = 0; i < q->who.ndomains; i++)
+		json_str(&j, q->who.domains[i]);
+	json_end_array(&j);
+	text = arena_span(q->arena, buf_data(&b));
+	buf_release(&b);
+	return text;
+}
+
+/* Of the newest COUNT_MAX that wait, those with one of his domains; kept_item then is exact. */
+static int
+own_kids(struct asked *q, const struct waiting_for *need, int64_t kids[OWN_MAX + 1], size_t *n,
+    struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(q->s->db, need->own, err);
+	int r;
+
+	*n = 0;
+	if (st == NULL)
+		return -1;
+	db_int(st, 1, COUNT_MAX);
+	db_text(st, 2, domains_json(q));
+	db_int(st, 3, OWN_MAX + 1);
+	while ((r = db_step(q->s->db, st, err)) == 1)
+		if (*n <= OWN_MAX)
+			kids[(*n)++] = sqlite3_column_int64(st, 0);
+	return r;
+}
+
 static int
 count_own(struct asked *q, const struct waiting_for *need, int64_t *n, bool *more, struct err *err)
 {
-	struct kept_ask ask = { .kind = need->kept, .state = KEPT_WAITING, .asked = need->asked,
-		.limit = OWN_MAX };
-	int64_t *kids;
+	int64_t kids[OWN_MAX + 1];
 	struct buf b;
 	size_t found;
 	int r = 0;
 
 	*n = 0;
-	if (kept_page(q->s->db, &ask, &q->who, q->arena, &kids, &found, more, err) == -1)
+	if (own_kids(q, need, kids, &found, err) == -1)
 		return -1;
+	*more = found > OWN_MAX;
 	buf_init(&b, FRAME_BIG);
-	for (size_t i = 0; i < found && r != -1; i++) {
+	for (size_t i = 0; i < found && i < OWN_MAX && r != -1; i++) {
 		buf_reset(&b);
 		r = kept_item(q->s->db, kids[i], &q->who, &b, err);
 		*n += r == 1;
@@ -99,7 +140,7 @@ put_need(struct asked *q, const struct waiting_for *need, struct json *j, struct
 	bool more = false, all = principal_sees_all(&q->who);
 	int64_t n;
 
-	if (!principal_is(&q->who, need->roles) || (!all && !need->own))
+	if (!principal_is(&q->who, need->roles) || (!all && need->own == NULL))
 		return 0;
 	if ((all ? count_all(q, need, &n, err) : count_own(q, need, &n, &more, err)) == -1)
 		return -1;
@@ -176,7 +217,7 @@ do_overview(struct asked *q, int fd)
 	json_key(&j, "needs");
 	json_array(&j);
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]) && r == 0; i++) {
-		db_budget(q->s->db, BUDGET_US);	/* kept_page has one of its own */
+		db_budget(q->s->db, BUDGET_US);
 		r = put_need(q, &needs[i], &j, &err);
 	}
 	json_end_array(&j);

@@ -11,7 +11,7 @@
  *	{"cmd":"held.approve", …}, {"cmd":"approval.show", …}	see approve_control.c
  *	{"cmd":"overview"}			see overview.c
  *	records.*, policy.*			see store_policy.c, policy_rules.c
- *	lists.*					see lists_control.c
+ *	lists.*, domains.*			see lists_control.c, domains_control.c
  *	audit.*, store.*			see audit_control.c, store_keys.c, retention.c
  *	kept.*					see kept_control.c; held.* and quarantine.* too, for who signed in
  *
@@ -531,6 +531,10 @@ static const struct command {
 	{ "policy.history", false, do_policy_history, POLICY },
 	{ "policy.hits", false, do_policy_hits, POLICY },
 	{ "policy.rules", false, do_policy_rules, POLICY },
+	{ "domains.list", false, do_domains_list, ITSELF },
+	{ "domains.show", false, do_domains_show, ITSELF },
+	{ "domains.dns", false, do_domains_dns, ITSELF },
+	{ "domains.letter", false, do_domains_dns, ITSELF },
 	{ "lists.list", false, do_lists_list, ITSELF },
 	{ "lists.add", false, do_lists_add, ITSELF },
 	{ "lists.request", false, do_lists_request, ITSELF },

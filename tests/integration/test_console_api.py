@@ -105,7 +105,8 @@ OPEN = {("POST", "/session"), ("POST", "/session/link"), ("POST", "/session/link
 SURE = {"/session/password": 403, "/queue": 200, "/queue/summary": 200, "/queue/messages": 200, "/queue/retry": 200,
         "/queue/hold": 200, "/queue/release": 200, "/queue/fail": 200, "/queue/pause": 200, "/queue/resume": 200,
         "/messages/{id}": 404, "/history": 200, "/health": 200,
-        "/overview": 200, "/trace": 200, "/reputation/{address}": 200, "/policy": 200}
+        "/overview": 200, "/trace": 200, "/reputation/{address}": 200, "/policy": 200,
+        "/domains": 200, "/domains/{domain}": 200, "/domains/{domain}/dns": 501, "/domains/{domain}/letter": 501}
 
 
 def totp(secret, at=None):
@@ -511,20 +512,56 @@ class Api(unittest.TestCase):
         self.assertLess(abs(o["hours"][-1]["t"] - time.time()), 7200)
         self.assertEqual((o["hostname"], o["alarms"]), ("gw.example.lab", []))
         self.assertIsInstance(o["queue"]["messages"], int)
-        self.assertNotIn("lists", [n["kind"] for n in o["needs"]])
         for name, who in (("editor", None), ("reviewer", None), ("domain_admin", domain)):
             o = (who or self.people[name]).ask("GET", "/overview")[1]
             self.assertNotIn("queue", o)
             self.assertEqual("hours" in o, name != "domain_admin")
         # a line somebody asks for needs an operator, until it has its answer
+        def asked(b):
+            return sum(n["count"] for n in b.ask("GET", "/overview")[1]["needs"] if (n["kind"], n["href"]) == ("lists", "/lists?state=requested"))
+        was = asked(operator)
         status, line = self.people["user"].ask("POST", "/lists/request", {**LIST, "list": "allow", "what": "asked@partner.lab"})
         self.assertEqual(status, 200, line)
-
-        def asked(b):
-            return [(n["count"], n["href"]) for n in b.ask("GET", "/overview")[1]["needs"] if n["kind"] == "lists"]
-        self.assertEqual((asked(operator), asked(domain), asked(self.people["editor"])), ([(1, "/lists?state=requested")], [], []))
+        self.assertEqual((asked(operator), asked(domain), asked(self.people["editor"])), (was + 1, 0, 0))
         self.assertEqual(operator.ask("POST", "/lists/%d/deny" % line["number"], {"reason": "no"})[0], 200)
-        self.assertEqual(asked(operator), [])
+        self.assertEqual(asked(operator), was)
+
+    def policy(self, name, text):
+        """A file more in the policy's folder, in force."""
+        folder = self.lab.path("policy.d")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, name), "w") as f:
+            f.write(text)
+        r = self.tool("reload")
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+
+    def test_overview_of_what_is_held(self):
+        """A message on hold that waits for a voice, and the incident of it: each is told who can open it, until it is over."""
+        self.policy("78-held.yaml", "version: 1\nuse: [postern/base]\n\ngroups:\n  dpo: [dpo@example.lab]\n\nrules:\n  - id: cards-held\n    when: {finds: {payment-card: {min: 1}}}\n"
+                    "    then: {hold: {for: group:dpo, approvals: 1}}\n")
+        add_user(self.lab, "of-elsewhere", "--role", "domain_admin", "--domain", "far.lab")
+        far, operator = self.browser(), self.people["operator"]
+        self.assertEqual(far.sign_in("of-elsewhere")[0], 200)
+
+        def needs(b):
+            return {n["kind"]: (n["count"], n["href"]) for n in b.ask("GET", "/overview")[1]["needs"] if n["kind"] != "lists"}
+        self.assertEqual(needs(operator), {})
+        code, text = self.lab.send("b@partner.lab", sender="a@example.lab", body="the card is 4111 1111 1111 1111, until 12/29")
+        self.assertEqual(code, 250, text)
+        lab.wait_for(lambda: needs(operator), because="the message among the needs")
+        held = {"held": (1, "/kept?kind=hold")}
+        voices = {**held, "approvals": (1, "/kept?kind=hold")}
+        for who, what in (("operator", voices), ("domain_admin", held), ("editor", {}), ("reviewer", {**voices, "incidents": (1, "/incidents")}),
+                          ("auditor", {**voices, "incidents": (1, "/incidents")})):
+            with self.subTest(who=who):
+                self.assertEqual(needs(self.people[who]), what)
+        self.assertEqual(needs(far), {})
+        kid = operator.ask("GET", "/kept?kind=hold")[1]["items"][0]["kid"]
+        status, o = operator.ask("POST", "/kept/delete", {"kids": [kid], "reason": "a test card"})
+        self.assertEqual((status, o["items"][0]["ok"]), (200, True), o)
+        lab.wait_for(lambda: needs(operator) == {}, because="nothing to be needed")
+        self.assertEqual(needs(self.people["domain_admin"]), {})
+        self.assertEqual(needs(self.people["reviewer"]), {"incidents": (1, "/incidents")})
 
     def test_trace_of_a_domain(self):
         """Its administrator finds its mail, and of others nothing: not by search, not by id."""
@@ -551,16 +588,11 @@ class Api(unittest.TestCase):
 
     def test_policy_rules(self):
         """The rules in force without the editor: where they stand, how often they hit, and another policy after a reload."""
-        folder = self.lab.path("policy.d")
-        os.makedirs(folder, exist_ok=True)
-        name, b = os.path.join(folder, "77-shown.yaml"), self.people["auditor"]
+        b = self.people["auditor"]
 
         def write(mode):
-            with open(name, "w") as f:
-                f.write("version: 1\n\nrules:\n  - id: shown-here\n    mode: %s\n    review_by: 2099-03-01\n    when: {subject: {words: [zanzibar]}}\n"
-                        "    then: {hold: {for: dpo@example.lab}}\n" % mode)
-            r = self.tool("reload")
-            self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+            self.policy("77-shown.yaml", "version: 1\n\nrules:\n  - id: shown-here\n    mode: %s\n    review_by: 2099-03-01\n"
+                        "    when: {subject: {words: [zanzibar]}}\n    then: {hold: {for: dpo@example.lab}}\n" % mode)
 
         def rule():
             status, o = b.ask("GET", "/policy")
@@ -580,6 +612,23 @@ class Api(unittest.TestCase):
         listed = [json.loads(x) for x in self.tool("--json", "policy", "list").stdout.splitlines()]
         mine = b.ask("GET", "/policy")[1]["rules"]
         self.assertEqual([(r["id"], r["mode"], r["line"]) for r in mine], [(r["id"], r["mode"], r["line"]) for r in listed])
+
+    def test_domains(self):
+        """Those of postern.yaml; a domain's administrator has his own, and of others not even that they are there."""
+        item = {"v": 1, "domain": "example.lab", "deliver_to": ["127.0.0.1:%d" % self.mx.port], "recipients": "any", "dkim": [],
+                "dkim_managed": False, "max_size": None}
+        for role in ("operator", "auditor", "domain_admin", "admin"):
+            self.assertEqual(self.people[role].ask("GET", "/domains")[1]["items"], [item])
+        o = self.people["domain_admin"].ask("GET", "/domains/example.lab")[1]
+        self.assertEqual({k: o[k] for k in item}, item)
+        self.assertEqual((o["greylist_seconds"], o["batv"]), (0, False))
+        add_user(self.lab, "of-another", "--role", "domain_admin", "--domain", "another.lab")
+        b = self.browser()
+        self.assertEqual(b.sign_in("of-another")[0], 200)
+        self.assertEqual(b.ask("GET", "/domains")[1]["items"], [])
+        unseen, unknown = b.ask("GET", "/domains/example.lab"), b.ask("GET", "/domains/unknown.lab")
+        self.assertEqual((unseen[0], unseen), (404, unknown))
+        self.assertEqual(b.ask("GET", "/domains/example.lab/dns")[0], 404)
 
     def test_live(self):
         b = self.people["operator"]

@@ -413,7 +413,8 @@ class Console(unittest.TestCase):
         b.shot("editor-error")
         self.assertEqual(b.axe(), [])
         b.click(".diags button")
-        self.assertEqual(b.js("const e = document.activeElement; return e.value.slice(e.selectionStart, e.selectionStart + 4)"), "wehn")
+        b.wait(lambda: b.js("const e = document.activeElement; return e.value && e.value.slice(e.selectionStart, e.selectionStart + 4)") == "wehn",
+               "the place of the error to be selected")
         b.click("button", "Test")
         self.assertEqual(self.sent("POST", "/policy/test"), [])      # not before it is right
         right = console_mock.RULES_TEXT.replace("min: 1", "min: 2")
@@ -470,7 +471,7 @@ class Console(unittest.TestCase):
         self.go("kept/4")
         b.click(".top button", "Français")
         b.find("#main h1", "Quarantaine et retenues")
-        self.assertEqual(b.js("return document.documentElement.lang"), "fr")
+        b.wait(lambda: b.js("return document.documentElement.lang") == "fr", "the page's language")
         b.wait(lambda: self.sent("PATCH", "/session") == [{"language": "fr"}], "the server told")
         self.go("overview")
         b.text("À vous", "main")
