@@ -519,6 +519,31 @@ ask_groups(struct asker *k, const struct conf_directory *dir, struct span addres
 	arena_free(&tmp);
 }
 
+/* ---- of an entry that is known ---- */
+
+void
+ask_groups_of(struct asker *k, const struct conf_directory *dir, struct span dn, ask_cb *cb, void *ctx)
+{
+	struct ask *q = ask_new(k, dir, (struct span){ 0 }, cb, ctx);
+
+	q->seen = table_new();
+	q->groups = arena_array(q->arena, GROUPS_MAX, sizeof(*q->groups));
+	groups_add(q, dn);
+	groups_begin(q);
+}
+
+void
+ask_attribute(struct asker *k, const struct conf_directory *dir, struct span dn, struct span attribute,
+    ask_cb *cb, void *ctx)
+{
+	struct ask *q = ask_new(k, dir, (struct span){ 0 }, cb, ctx);
+	struct pool_search s = { .filter = "(objectClass=*)", .max = CACHE_VALUES_MAX };
+
+	s.base = arena_str(q->arena, dn);
+	s.attribute = arena_str(q->arena, attribute);
+	pool_search(asker_pool(k, dir), &s, got_values, q);
+}
+
 /* ---- exists ---- */
 
 static void

@@ -54,7 +54,11 @@ void ask_groups(struct asker *k, const struct conf_directory *dir, struct span a
     ask_cb *cb, void *ctx);
 void ask_exists(struct asker *k, const struct conf_directory *dir, struct span dn, bool fresh,
     ask_cb *cb, void *ctx);
-/* FOUND: right; MISSING: wrong. */
+/* Of an entry that is known by its DN; never kept, never of old. Groups: its own DN is the first of them. */
+void ask_groups_of(struct asker *k, const struct conf_directory *dir, struct span dn, ask_cb *cb, void *ctx);
+void ask_attribute(struct asker *k, const struct conf_directory *dir, struct span dn, struct span attribute,
+    ask_cb *cb, void *ctx);
+/* FOUND: right, and answer.dn is whose; MISSING: wrong. */
 void ask_login(struct asker *k, const struct conf_lookup *how, struct span dn_template,
     struct span user, struct span password, ask_cb *cb, void *ctx);
 

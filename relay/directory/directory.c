@@ -33,13 +33,6 @@
 #define PASSWORD_MAX 1024
 #define RETIRE_SECONDS 5
 
-struct ticket_of {			/* who is to be answered */
-	struct directory *d;
-	struct link *l;			/* NULL: gone */
-	uint64_t ticket;
-	struct ticket_of *next, **prev;
-};
-
 struct members_job {
 	struct ticket_of to;		/* first */
 	struct arena *arena;
@@ -223,7 +216,7 @@ directory_run(struct runtime *rt, struct err *err)
 
 /* ---- those who wait for an answer ---- */
 
-static void
+void
 ticket_add(struct directory *d, struct ticket_of *t, struct link *l, uint64_t ticket)
 {
 	*t = (struct ticket_of){ d, l, ticket, d->open, &d->open };
@@ -232,7 +225,7 @@ ticket_add(struct directory *d, struct ticket_of *t, struct link *l, uint64_t ti
 	d->open = t;
 }
 
-static void
+void
 ticket_remove(struct ticket_of *t)
 {
 	*t->prev = t->next;
@@ -240,7 +233,7 @@ ticket_remove(struct ticket_of *t)
 		t->next->prev = t->prev;
 }
 
-static void
+void
 ticket_send(struct ticket_of *t, enum frame_type type)
 {
 	struct directory *d = t->d;
@@ -509,6 +502,8 @@ directory_frame(struct runtime *rt, struct link *l, struct frame *f)
 	switch (f->type) {
 	case FRAME_LOGIN:
 		return on_login(d, l, f);
+	case FRAME_ENTER:
+		return enter_ask(d, l, f);
 	case FRAME_LOOKUP:
 		return on_lookup(d, l, f);
 	case FRAME_MEMBERS:

@@ -51,7 +51,7 @@ chan_release(struct chan *c)
 static bool
 is_secret(enum frame_type t)
 {
-	return t == FRAME_LOGIN || t == FRAME_PERSON_ASK || t == FRAME_SCRYPT || t == FRAME_AS ||
+	return t == FRAME_LOGIN || t == FRAME_PERSON_ASK || t == FRAME_SCRYPT || t == FRAME_ENTER || t == FRAME_AS ||
 	    t == FRAME_CLIENT;
 }
 

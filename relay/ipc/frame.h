@@ -71,6 +71,8 @@
 	X(PERSON_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(SCRYPT, R(STORE), R(AUTHENTICATOR), FRAME_SMALL, 0)	/* secret; messages_people.h */ \
 	X(SCRYPTED, R(AUTHENTICATOR), R(STORE), FRAME_SMALL, 0) \
+	X(ENTER, R(STORE), R(DIRECTORY), FRAME_SMALL, 0)	/* secret; messages_people.h */ \
+	X(ENTERED, R(DIRECTORY), R(STORE), FRAME_BIG, 0) \
 	X(APPROVE_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_approve.h */ \
 	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(DIGEST_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_digest.h */ \
@@ -108,7 +110,7 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) X(DELIVERY, SIGNER) \
 	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(RECEIVER, DELIVERY) X(DELIVERY, DIRECTORY) \
 	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER) \
-	X(RECEIVER, VERIFIER) X(CONSOLE, STORE) X(STORE, AUTHENTICATOR) X(STORE, SCANNER)
+	X(RECEIVER, VERIFIER) X(CONSOLE, STORE) X(STORE, AUTHENTICATOR) X(STORE, SCANNER) X(STORE, DIRECTORY)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

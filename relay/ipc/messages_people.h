@@ -18,7 +18,18 @@ struct msg_scrypted {
 	struct span hash;	/* the one that was made */
 };
 
+/* ---- ENTER: who wants to sign in, to the directory of console.login.ldap; ticket answers with ENTERED ---- */
+struct msg_enter { struct span user, password; };
+struct msg_entered {
+	enum login_status status;	/* the rest: of RIGHT */
+	struct span name;	/* the one he is known by, whatever he typed; "": his entry has none */
+	uint32_t roles;		/* PRINCIPAL_BIT */
+	struct span domains, addresses;	/* lines */
+};
+
 MSG_CODEC(scrypt);
 MSG_CODEC(scrypted);
+MSG_CODEC(enter);
+MSG_CODEC(entered);
 
 #endif

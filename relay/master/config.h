@@ -322,6 +322,19 @@ struct conf_ocr {
 };
 
 /* The pages, their API, and the page behind links to approve. */
+struct conf_console_role {	/* who is in this group has the role */
+	struct span group;		/* as dn_normalise leaves it */
+	unsigned role;			/* PRINCIPAL_BIT */
+	struct span domain;		/* of a domain_admin; else empty */
+};
+struct conf_console_ldap {	/* console.login.ldap */
+	struct conf_lookup find;	/* NULL directory: nobody signs in by one */
+	struct span name;		/* the attribute he is known by: uid */
+	const struct conf_console_role *roles;
+	size_t nroles;
+	bool users;			/* `roles` says who is a user; else everybody is */
+};
+
 struct conf_console {
 	struct ip ip;
 	uint16_t port;			/* 0: there is none */
@@ -329,6 +342,7 @@ struct conf_console {
 	size_t nnames;
 	int64_t idle, lasts;		/* of a session: 30m without a request, 12h in all */
 	bool totp_required;		/* of administrators */
+	struct conf_console_ldap ldap;
 	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */

@@ -72,7 +72,7 @@ read_names(struct reader *r, const struct conf_node *list)
 static void
 read_login(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "idle", "lasts", "totp", "links", NULL };
+	static const char *const known[] = { "idle", "lasts", "totp", "links", "ldap", NULL };
 	static const char *const modes[] = { "optional", "required", NULL };
 	struct conf_console *c = &r->c->console;
 	const struct conf_node *n;
@@ -80,13 +80,15 @@ read_login(struct reader *r, const struct conf_node *map)
 
 	c->idle = 30 * MINUTE;
 	c->lasts = 12 * 60 * MINUTE;
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{idle, lasts, totp}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{idle, lasts, totp, links, ldap}"))
 		return;
 	conf_check_keys(r->d, map, "login", known);
 	duration_of(r, map, "idle", &c->idle);
 	duration_of(r, map, "lasts", &c->lasts);
 	if (c->idle < MINUTE || c->lasts < c->idle || c->lasts > 30 * 24 * 60 * MINUTE)
 		error_at(r, map, NULL, "`idle` is a minute at least, `lasts` no less, and 30 days at most");
+	if ((n = conf_get(map, "ldap")))
+		read_console_ldap(r, n);
 	if ((n = conf_get(map, "links")))
 		conf_bool(r->d, n, &c->links);
 	if ((n = conf_get(map, "totp")) && conf_enum(r->d, n, modes, &v))

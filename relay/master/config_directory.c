@@ -171,7 +171,7 @@ read_directory_cache(struct reader *r, const struct conf_node *map, struct conf_
 
 /* Names of attributes, as they may stand in a filter (RFC 4512, 2.5: letters, digits, hyphen;
  * or an OID). */
-static bool
+bool
 attribute_ok(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {
@@ -293,8 +293,8 @@ read_directories(struct reader *r, const struct conf_node *map)
 
 /* ---- look-ups ---- */
 
-static const struct conf_directory *
-which(struct reader *r, const struct conf_node *map)
+const struct conf_directory *
+read_which(struct reader *r, const struct conf_node *map)
 {
 	const struct conf_node *n = conf_get(map, "directory");
 	const char *names[DIRECTORIES_MAX + 1] = { NULL };
@@ -335,7 +335,7 @@ read_lookup(struct reader *r, const struct conf_node *map, bool attribute,
 	    "{directory, filter}"))
 		return;
 	conf_check_keys(r->d, map, "ldap", attribute ? with : without);
-	out->directory = which(r, map);
+	out->directory = read_which(r, map);
 	out->filter = SPAN_LIT("(mail=%m)");
 	if ((n = conf_get(map, "filter")) && text_of(r, n, "a filter", &s)) {
 		if (!template_check(TEMPLATE_FILTER, s, &err))

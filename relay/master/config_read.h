@@ -69,12 +69,18 @@ void read_ocr(struct reader *r, const struct conf_node *map);
 /* ---- config_console.c; tls, listeners and approvals are read before ---- */
 void read_console(struct reader *r, const struct conf_node *map);
 
+/* ---- config_console_ldap.c: console.login.ldap; directories are read before ---- */
+void read_console_ldap(struct reader *r, const struct conf_node *map);
+
 /* ---- config_quarantine.c; console is read before ---- */
 void read_quarantine(struct reader *r, const struct conf_node *map);
 void read_digest(struct reader *r, const struct conf_node *map);
 
 /* ---- config_directory.c ---- */
 void read_directories(struct reader *r, const struct conf_node *map);
+/* The directory that `directory` of a look-up names, or the only one; NULL: an error was said. */
+const struct conf_directory *read_which(struct reader *r, const struct conf_node *map);
+bool attribute_ok(struct span s);
 /* {directory, filter, attribute}; attribute: whether there has to be one. */
 void read_lookup(struct reader *r, const struct conf_node *map, bool attribute,
     struct conf_lookup *out);

@@ -8,9 +8,8 @@
  *	{"do":"link","address","language"}, {"do":"link-use","token","new":HASH}	people_link.c
  *	{"do":"refused","name","what","subject","ip"}	for the audit log; nothing is answered
  *
- * The console never sees a password's hash, and sends of a session only its SHA-256. A name that is not known costs
- * as much time as one that is. Failures are counted by name and address, by address, and by name
- * (failures.h); beyond their limits nothing is computed at all. A session is bound to nothing but
+ * Signing in itself is in people_sign_in.c and, by a directory, people_directory.c. The console never sees a
+ * password's hash, and sends of a session only its SHA-256. A session is bound to nothing but
  * its secret; it ends after `idle` without a request and `lasts` in all. Everything that changes
  * something is written with its row in the audit log in one transaction.
  */
@@ -28,16 +27,6 @@
 #define SCRYPT_TIME (12 * US_PER_SEC)	/* the console waits 15 s */
 #define SEEN_EVERY (60 * US_PER_SEC)
 #define EXPIRE_EVERY (600 * US_PER_SEC)
-/* Failures within a quarter of an hour, which a person with a bad memory does not reach. */
-#define FAILURES_PAIR 8			/* of one name from one address */
-#define FAILURES_ADDRESS 40		/* of one address (IPv6: of a /64) */
-#define FAILURES_NAME 100		/* of one name, from wherever */
-#define FAILURES_CODE 4			/* a wrong code weighs as so many: the password was right */
-
-/* What an unknown name is checked against, with the costs of a new hash. */
-static const char nobody[] = "$scrypt$ln=15,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-
 /* ---- answers ---- */
 
 static void
@@ -74,8 +63,8 @@ people_tell_done(struct link *l, uint64_t ticket)
 	tell(l, ticket, &b);
 }
 
-static void
-tell_fault(struct link *l, uint64_t ticket, const struct err *err)
+void
+people_tell_fault(struct link *l, uint64_t ticket, const struct err *err)
 {
 	log_error("people: %s", err->text);
 	people_tell_error(l, ticket, "busy", "the store cannot say now");
@@ -139,31 +128,55 @@ scrypting_over(struct people *p, struct scrypting *w, const struct msg_scrypted 
 }
 
 void
-scrypting_start(struct people *p, struct scrypting *w, struct span password, struct span hash)
+people_send(struct people *p, struct scrypting *w, enum role role, enum frame_type type, struct buf *b)
 {
-	struct msg_scrypt m = { password, hash };
 	struct link *to = NULL;
-	struct buf b;
 	int r = -1;
 
+	/* The newest is the first of the list: that of the configuration in force. */
 	for (struct store_peer *peer = p->s->peers; peer && to == NULL; peer = peer->next)
-		if (link_peer(peer->link) == ROLE_AUTHENTICATOR)
+		if (link_peer(peer->link) == role)
 			to = peer->link;
 	w->next = p->waiting;
 	p->waiting = w;
 	p->n++;
-	buf_init(&b, FRAME_SMALL);
-	scrypt_encode(&b, &m);
 	if (to && p->n <= PEOPLE_WAITING_MAX) {
 		w->scrypt = ticket_open(p->tickets, w, clock_mono() + SCRYPT_TIME);
-		if ((r = link_send(to, FRAME_SCRYPT, w->scrypt, buf_data(&b), -1)) == -1)
+		if ((r = link_send(to, type, w->scrypt, buf_data(b), -1)) == -1)
 			ticket_close(p->tickets, w->scrypt);
 	}
-	if (b.p)
-		OPENSSL_cleanse(b.p, b.cap);
-	buf_release(&b);
+	if (b->p)
+		OPENSSL_cleanse(b->p, b->cap);
+	buf_release(b);
 	if (r == -1)
 		scrypting_over(p, w, NULL);
+}
+
+void
+scrypting_start(struct people *p, struct scrypting *w, struct span password, struct span hash)
+{
+	struct msg_scrypt m = { password, hash };
+	struct buf b;
+
+	buf_init(&b, FRAME_SMALL);
+	scrypt_encode(&b, &m);
+	people_send(p, w, ROLE_AUTHENTICATOR, FRAME_SCRYPT, &b);
+}
+
+/* The directory's word is in w->entered while done runs. */
+int
+people_entered(struct people *p, struct frame *f)
+{
+	struct msg_entered m;
+	struct scrypting *w;
+
+	if (entered_decode(f->body, f->fd, p->s->scratch, &m) == -1)
+		return -1;
+	if ((w = ticket_close(p->tickets, f->ticket)) != NULL) {
+		w->entered = &m;
+		scrypting_over(p, w, NULL);
+	}
+	return 0;
 }
 
 int
@@ -216,170 +229,6 @@ people_new(struct store *s)
 	return p;
 }
 
-/* ---- how often it has failed ---- */
-
-struct keys { struct span pair, address, name; };
-
-static struct keys
-keys_of(struct arena *a, struct span name, struct span ip)
-{
-	struct ip addr;
-	struct span near = ip;
-	char *low = arena_str(a, name);
-
-	for (size_t i = 0; i < name.n; i++)
-		low[i] = ascii_lower(low[i]);
-	if (ip_parse(ip, &addr) && addr.family == 6) {
-		char text[IP_TEXT_MAX];
-
-		memset(addr.b + 8, 0, 8);
-		near = arena_span(a, span_str(ip_format(addr, text)));
-	}
-	return (struct keys){ span_str(arena_printf(a, "p %s " SPAN_FMT, low, SPAN_ARG(near))),
-		span_str(arena_printf(a, "a " SPAN_FMT, SPAN_ARG(near))),
-		span_str(arena_printf(a, "n %s", low)) };
-}
-
-static bool
-too_often(const struct people *p, const struct keys *k)
-{
-	int64_t now = clock_mono();
-
-	return failures_count(&p->failures, k->pair, now) >= FAILURES_PAIR ||
-	    failures_count(&p->failures, k->address, now) >= FAILURES_ADDRESS ||
-	    failures_count(&p->failures, k->name, now) >= FAILURES_NAME;
-}
-
-static void
-failed(struct people *p, struct scrypting *w, const char *why, uint32_t weight)
-{
-	struct keys k = keys_of(w->arena, w->name, w->ip);
-	struct span detail = span_str(arena_printf(w->arena, "from " SPAN_FMT ": %s", SPAN_ARG(w->ip), why));
-	int64_t now = clock_mono();
-	struct err err;
-
-	failures_add(&p->failures, k.pair, weight, now);
-	failures_add(&p->failures, k.address, 1, now);
-	failures_add(&p->failures, k.name, weight, now);
-	store_settle(p->s);
-	if (audit_put(p->s->db, SPAN_LIT("nobody"), "sign-in-failed", w->name, detail, clock_real(), &err) == -1)
-		log_error("audit: %s", err.text);
-}
-
-/* ---- signing in ---- */
-
-/* A code of the device, or one of those for who lost it. false: neither; p is as it was. */
-static bool
-code_right(struct scrypting *w, struct person *p)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE], *left;
-	int64_t step = totp_check((const unsigned char *)p->totp.p, w->code, clock_real(), p->totp_step);
-	unsigned n;
-
-	if (step) {
-		p->totp_step = step;
-		return true;
-	}
-	ASSERT(EVP_Digest(w->code.p, w->code.n, digest, &n, EVP_sha256(), NULL) == 1);
-	for (size_t at = 0; at + 32 <= p->recovery.n; at += 32) {
-		if (CRYPTO_memcmp(p->recovery.p + at, digest, 32) != 0)
-			continue;
-		left = arena_alloc(w->arena, p->recovery.n);
-		memcpy(left, p->recovery.p, at);
-		memcpy(left + at, p->recovery.p + at + 32, p->recovery.n - at - 32);
-		p->recovery = span_make((char *)left, p->recovery.n - 32);
-		return true;
-	}
-	return false;
-}
-
-static int
-enter(struct people *p, struct scrypting *w, struct person *who, struct session *s, struct err *err)
-{
-	struct db *d = p->s->db;
-
-	store_settle(p->s);
-	if (db_begin(d, true, err) == -1)
-		return -1;
-	who->seen = s->created;
-	if (person_put(d, who, err) == -1 || (w->old.n && session_remove(d, w->old, err) == -1) ||
-	    session_put(d, s, err) == -1 ||
-	    audit_put(d, who->name, "sign-in", who->name, span_str(arena_printf(w->arena, "from " SPAN_FMT,
-	    SPAN_ARG(w->ip))), s->created, err) == -1 || db_commit(d, err) == -1) {
-		db_rollback(d);
-		return -1;
-	}
-	return 0;
-}
-
-static void
-sign_in_checked(struct people *p, struct scrypting *w, const struct msg_scrypted *m)
-{
-	bool required = p->s->rt->conf->console.totp_required;
-	struct session s = { .hash = w->session, .kind = SPAN_LIT("local"), .ip = w->ip,
-		.created = clock_real(), .seen = clock_real() };
-	struct keys k = keys_of(w->arena, w->name, w->ip);
-	struct person who;
-	struct err err;
-	int r;
-
-	/* Read again: it may have changed meanwhile, and two with one code shall not both enter. */
-	if (m == NULL || (r = person_get(p->s->db, w->name, w->arena, &who, &err)) == -1) {
-		people_tell_error(w->link, w->ticket, "busy", "passwords cannot be checked now");
-	} else if (!w->known || m->status != LOGIN_RIGHT || r == 0 || who.disabled) {
-		failed(p, w, r == 1 && who.disabled ? "disabled" : w->known ? "wrong password" : "unknown", 1);
-		people_tell_error(w->link, w->ticket, "login", "name or password is wrong");
-	} else if (who.totp.n && w->code.n == 0) {
-		people_tell_error(w->link, w->ticket, "totp", "a code is asked for");
-	} else if (who.totp.n && !code_right(w, &who)) {
-		failed(p, w, "wrong code", FAILURES_CODE);
-		people_tell_error(w->link, w->ticket, "totp", "the code is wrong");
-	} else if (who.totp.n == 0 && required && who.roles & PRINCIPAL_BIT(ADMIN)) {
-		people_tell_error(w->link, w->ticket, "forbidden", "administrators need a second factor: "
-		    "`postern users totp NAME` on the machine makes one");
-	} else {
-		s.name = who.name;
-		if (enter(p, w, &who, &s, &err) == -1) {
-			tell_fault(w->link, w->ticket, &err);
-		} else {
-			failures_forget(&p->failures, k.pair);
-			people_tell_person(w->link, w->ticket, &who, &s);
-		}
-	}
-	scrypting_free(w);
-}
-
-static void
-sign_in(struct people *p, struct scrypting *w, const struct jval *v)
-{
-	struct keys k = keys_of(w->arena, w->name, w->ip);
-	struct person who = { 0 };
-	struct err err;
-	int r;
-
-	w->code = arena_span(w->arena, jval_text(v, "code"));
-	w->session = arena_span(w->arena, jval_text(v, "new"));
-	w->old = arena_span(w->arena, jval_text(v, "session"));
-	if (w->session.n != SESSION_HASH || w->name.n == 0 || w->password.n == 0) {
-		people_tell_error(w->link, w->ticket, "invalid", "name and password are asked for");
-		scrypting_free(w);
-		return;
-	}
-	if (too_often(p, &k)) {
-		people_tell_error(w->link, w->ticket, "limit", "too many failures: try again in a quarter of an hour");
-		scrypting_free(w);
-		return;
-	}
-	if ((r = person_get(p->s->db, w->name, w->arena, &who, &err)) == -1) {
-		tell_fault(w->link, w->ticket, &err);
-		scrypting_free(w);
-		return;
-	}
-	w->known = r == 1 && who.hash.n > 0;
-	w->done = sign_in_checked;
-	scrypting_start(p, w, span_sub(w->password, 0, PASSWORD_MAX), w->known ? who.hash : span_str(nobody));
-}
-
 /* ---- who is it? ---- */
 
 /* 1 it lives, 0 there is none, -1. who: of a local account; its name is empty otherwise. */
@@ -401,6 +250,8 @@ session_alive(struct people *p, struct span hash, struct arena *a, struct sessio
 	r = person_get(p->s->db, s->name, a, who, err);
 	if (r == 1 && who->disabled)
 		return 0;
+	if (r != -1 && span_is(s->kind, "directory"))
+		return people_by_directory(p, s, r == 1 ? who : NULL, a, who);
 	if (r != -1 && span_is(s->kind, "link")) {
 		*who = people_by_link(s->name);
 		return 1;
@@ -419,7 +270,7 @@ who_is(struct people *p, struct link *l, uint64_t ticket, const struct jval *v, 
 	if (r == 1 && clock_real() - s.seen > SEEN_EVERY)
 		r = session_seen(p->s->db, s.hash, clock_real(), &err) == -1 ? -1 : 1;
 	if (r == -1)
-		tell_fault(l, ticket, &err);
+		people_tell_fault(l, ticket, &err);
 	else if (r == 0)
 		people_tell_error(l, ticket, "login", "nobody is signed in");
 	else
@@ -447,7 +298,7 @@ sign_out(struct people *p, struct link *l, uint64_t ticket, const struct jval *v
 		}
 	}
 	if (r == -1)
-		tell_fault(l, ticket, &err);
+		people_tell_fault(l, ticket, &err);
 	else
 		people_tell_done(l, ticket);
 }
@@ -468,11 +319,11 @@ language(struct people *p, struct link *l, uint64_t ticket, const struct jval *v
 	if ((r = session_alive(p, jval_text(v, "session"), a, &s, &who, &err)) == 1) {
 		who.language = to;
 		if (session_language(p->s->db, s.hash, to, &err) == -1 ||
-		    (!span_is(s.kind, "link") && person_put(p->s->db, &who, &err) == -1))
+		    (span_is(s.kind, "local") && person_put(p->s->db, &who, &err) == -1))
 			r = -1;
 	}
 	if (r == -1)
-		tell_fault(l, ticket, &err);
+		people_tell_fault(l, ticket, &err);
 	else if (r == 0)
 		people_tell_error(l, ticket, "login", "nobody is signed in");
 	else
@@ -515,7 +366,7 @@ password_old_checked(struct people *p, struct scrypting *w, const struct msg_scr
 		people_tell_error(w->link, w->ticket, "busy", "passwords cannot be checked now");
 		scrypting_free(w);
 	} else if (m->status != LOGIN_RIGHT) {
-		failed(p, w, "wrong password, of who is signed in", 1);
+		people_failed(p, w, "wrong password, of who is signed in", 1);
 		people_tell_error(w->link, w->ticket, "forbidden", "the old password is wrong");
 		scrypting_free(w);
 	} else {
@@ -539,22 +390,20 @@ password(struct people *p, struct scrypting *w, const struct jval *v)
 	struct person who;
 	struct err err;
 	int r = session_alive(p, jval_text(v, "session"), w->arena, &s, &who, &err);
-	struct keys k;
 
 	if (r == 1) {
 		w->name = who.name;
 		w->session = arena_span(w->arena, s.hash);
-		k = keys_of(w->arena, w->name, w->ip);
 		if (who.hash.n == 0)
 			fault = "this session has no password";
-		if (fault == NULL && !too_often(p, &k)) {
+		if (fault == NULL && !people_too_often(p, w)) {
 			w->done = password_old_checked;
 			scrypting_start(p, w, span_sub(jval_text(v, "old"), 0, PASSWORD_MAX), who.hash);
 			return;
 		}
 	}
 	if (r == -1)
-		tell_fault(w->link, w->ticket, &err);
+		people_tell_fault(w->link, w->ticket, &err);
 	else if (r == 0)
 		people_tell_error(w->link, w->ticket, "login", "nobody is signed in");
 	else if (fault)
@@ -604,7 +453,7 @@ people_ask(struct people *p, struct link *l, struct frame *f)
 	if (span_is(what, "session"))
 		who_is(p, l, f->ticket, v, a);
 	else if (span_is(what, "sign-in"))
-		sign_in(p, of_frame(l, f->ticket, v), v);
+		people_sign_in(p, of_frame(l, f->ticket, v), v);
 	else if (span_is(what, "sign-out"))
 		sign_out(p, l, f->ticket, v, a);
 	else if (span_is(what, "language"))

@@ -37,6 +37,7 @@ struct scrypting {
 	/* people.c: signing in, a new password of one's own */
 	struct span name, code, session, old, ip, password;
 	bool known;
+	const struct msg_entered *entered;	/* while done runs; NULL: the directory does not answer */
 	/* users_control.c */
 	struct person person;
 	bool fresh;
@@ -49,18 +50,40 @@ void people_link_use(struct people *p, struct link *l, uint64_t ticket, const st
 /* What such a session may: its address's own. */
 struct person people_by_link(struct span address);
 
+/* people_sign_in.c */
+void people_sign_in(struct people *p, struct scrypting *w, const struct jval *v);
+bool people_too_often(const struct people *p, const struct scrypting *w);
+/* One more failure of w's name and address, for the limits and the audit log. */
+void people_failed(struct people *p, struct scrypting *w, const char *why, uint32_t weight);
+/* The password was right: a code where row has one, then a session. row: the account, NULL none; who: what he may, row
+ * itself or else kept in the session. */
+void people_admit(struct people *p, struct scrypting *w, struct person *row, const struct person *who,
+    const char *kind);
+
+/* people_directory.c: signing in by a bind. Takes w. */
+void people_directory(struct people *p, struct scrypting *w);
+/* What a session keeps of who has no account, and who that is. row: the account of his name, NULL none.
+ * 1, or 0: the session is over. */
+struct span people_principal(struct arena *a, const struct person *who);
+int people_by_directory(struct people *p, const struct session *s, const struct person *row, struct arena *a,
+    struct person *out);
+
 /* people.c */
+void people_tell_fault(struct link *l, uint64_t ticket, const struct err *err);
 void people_tell_error(struct link *l, uint64_t ticket, const char *code, const char *text);
 void people_tell_done(struct link *l, uint64_t ticket);
 void people_tell_person(struct link *l, uint64_t ticket, const struct person *p, const struct session *s);
 struct people *people_new(struct store *s);
 int people_ask(struct people *p, struct link *l, struct frame *f);
 int people_scrypted(struct people *p, struct frame *f);
+int people_entered(struct people *p, struct frame *f);
 void people_peer_down(struct people *p, struct link *l);
 void people_tick(struct people *p);
 
 struct scrypting *scrypting_new(void);
 void scrypting_free(struct scrypting *w);
+/* Asks the newest peer of that role, and wipes b. Takes w: done is called once, perhaps before this returns. */
+void people_send(struct people *p, struct scrypting *w, enum role role, enum frame_type type, struct buf *b);
 /* Takes w: done is called once, perhaps before this returns. hash "": one is made. */
 void scrypting_start(struct people *p, struct scrypting *w, struct span password, struct span hash);
 

@@ -649,6 +649,8 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return people_ask(s->people, l, f);
 	case FRAME_SCRYPTED:
 		return people_scrypted(s->people, f);
+	case FRAME_ENTERED:
+		return people_entered(s->people, f);
 	case FRAME_DIGEST_ASK:
 		return digest_link(s, l, f);
 	case FRAME_INSPECTED:

@@ -107,7 +107,7 @@ class Gateway(unittest.TestCase):
         self.away = True
         self.assertEqual(self.send(mail("to-the-second", "", "x"))[0], 250)
         self.assertIn(b"to-the-second", second.wait(1)[0][2])
-        self.assertIn("relay=box2.example.lab[127.0.0.1]", self.lab.log())
+        lab.wait_for(lambda: "relay=box2.example.lab[127.0.0.1]" in self.lab.log(), because="the log to say so")
 
     def test_all_away(self):
         """E6: mail waits, and is tried again."""

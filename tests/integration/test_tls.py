@@ -503,7 +503,7 @@ class Checks(unittest.TestCase):
     def test_a_start_says_the_same(self):
         self.check(key="other.key")
         d = self.lab.start_postern(wait=False)
-        self.assertEqual(d.p.wait(30), 1)
+        self.assertEqual(d.p.wait(120), 1)
         self.lab.stop_postern()
         self.assertIn("does not belong", self.lab.log())
 
