@@ -49,6 +49,14 @@ def free_port(host="127.0.0.1"):
         return s.getsockname()[1]
 
 
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def wait_for(what, seconds=None, every=0.02, because=None):
     """Calls what() until it is true; its value. because: what is awaited, for the error."""
     end = time.monotonic() + (seconds or DEADLINE)
@@ -487,6 +495,8 @@ class Lab:
         self.daemon.p.wait()
         self.daemon.file.close()
         self.daemon = None
+        # Until the last one has really ended its sockets are still bound.
+        wait_for(lambda: not any(alive(pid) for pid in pids), because="the end of killed processes")
 
     def log(self):
         with open(self.path("posternd.log"), errors="replace") as f:

@@ -220,7 +220,8 @@ search_write(struct db *d, struct search_batch *b, struct err *err)
 	char sql[SEARCH_SQL_MAX];
 	int r = 0;
 
-	qsort(b->docs, b->n, sizeof(*b->docs), by_place);
+	if (b->n)
+		qsort(b->docs, b->n, sizeof(*b->docs), by_place);
 	for (size_t i = 0; r == 0 && i < b->n; i++) {
 		const struct doc *doc = &b->docs[i];
 
