@@ -58,8 +58,9 @@ char_bytes(struct span s, size_t i)
 static bool
 is_blank(struct span c)
 {
-	return (c.n == 1 && strchr(" \t\r\n", c.p[0]) && c.p[0]) || span_is(c, "\xc2\xa0") ||
-	    span_is(c, "\xe2\x80\xaf") || span_is(c, "\xe2\x80\x89") ||
+	if (c.n == 1)		/* nearly all, and a match may be long */
+		return c.p[0] == ' ' || c.p[0] == '\t' || c.p[0] == '\r' || c.p[0] == '\n';
+	return span_is(c, "\xc2\xa0") || span_is(c, "\xe2\x80\xaf") || span_is(c, "\xe2\x80\x89") ||
 	    span_is(c, "\xe2\x80\x83");
 }
 
