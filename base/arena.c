@@ -191,6 +191,16 @@ arena_span(struct arena *a, struct span s)
 	return (struct span){ p, s.n };
 }
 
+struct span
+arena_lower(struct arena *a, struct span s)
+{
+	char *p = arena_str(a, s);
+
+	for (size_t i = 0; i < s.n; i++)
+		p[i] = ascii_lower(p[i]);
+	return span_make(p, s.n);
+}
+
 char *
 arena_str(struct arena *a, struct span s)
 {

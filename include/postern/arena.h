@@ -30,6 +30,7 @@ void *arena_array(struct arena *a, size_t count, size_t size);
 void *arena_grow(struct arena *a, void *old, size_t old_n, size_t new_n);
 
 struct span arena_span(struct arena *a, struct span s);	/* copy; NUL stands behind it */
+struct span arena_lower(struct arena *a, struct span s);	/* the same with ASCII letters folded */
 char *arena_str(struct arena *a, struct span s);	/* copy as a C string */
 char *arena_printf(struct arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -134,6 +134,19 @@ forward_send_whatever(struct client *k, struct span request, forward_done *done)
 	send_request(k, request, done, true);
 }
 
+void
+forward_ask(struct client *k, const char *command, forward_done *done)
+{
+	struct buf b;
+	struct json j;
+
+	buf_init(&b, FRAME_SMALL);
+	api_command(k, &j, &b, command);
+	json_end_object(&j);
+	forward_send_whatever(k, buf_data(&b), done);
+	buf_release(&b);
+}
+
 bool
 forward_late(struct client *k)
 {

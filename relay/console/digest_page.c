@@ -37,16 +37,6 @@ digest_act_parse(struct span text, enum digest_act *act)
 }
 
 static void
-row(struct buf *b, const char *name, struct span value)
-{
-	if (value.n == 0)
-		return;
-	buf_printf(b, "<tr><th>%s</th><td>", name);
-	console_escape(b, value);
-	buf_puts(b, "</td></tr>\n");
-}
-
-static void
 form(struct buf *b, struct span token, const struct act *a, bool fr)
 {
 	buf_puts(b, "<form method=\"post\" action=\"/digest\">\n"
@@ -63,12 +53,12 @@ digest_page_open(struct buf *b, const struct msg_digest_told *m, struct span tok
 
 	console_page_begin(b, fr ? "Un message en quarantaine" : "A message in quarantine", fr);
 	buf_puts(b, "<table>\n");
-	row(b, fr ? "Référence" : "Reference", span_str(id_format(m->id, id)));
-	row(b, fr ? "De" : "From", m->sender.n ? m->sender : SPAN_LIT("<>"));
-	row(b, fr ? "Objet" : "Subject", m->subject);
-	row(b, fr ? "Motif" : "Why", m->class);
-	row(b, fr ? "Retenu le" : "Kept since", span_str(clock_date(m->time, date)));
-	row(b, fr ? "Vous êtes" : "You are", m->as);
+	console_page_row(b, fr ? "Référence" : "Reference", span_str(id_format(m->id, id)));
+	console_page_row(b, fr ? "De" : "From", m->sender.n ? m->sender : SPAN_LIT("<>"));
+	console_page_row(b, fr ? "Objet" : "Subject", m->subject);
+	console_page_row(b, fr ? "Motif" : "Why", m->class);
+	console_page_row(b, fr ? "Retenu le" : "Kept since", span_str(clock_date(m->time, date)));
+	console_page_row(b, fr ? "Vous êtes" : "You are", m->as);
 	buf_puts(b, "</table>\n");
 	for (int i = DIGEST_SHOW + 1; i < DIGEST_ACT_COUNT; i++)
 		if (m->offers >> i & 1)

@@ -141,19 +141,6 @@ number(const struct jval *v, const char *key)
 }
 
 static void
-ask(struct client *k, const char *command, forward_done *done)
-{
-	struct buf b;
-	struct json j;
-
-	buf_init(&b, FRAME_SMALL);
-	api_command(k, &j, &b, command);
-	json_end_object(&j);
-	forward_send_whatever(k, buf_data(&b), done);
-	buf_release(&b);
-}
-
-static void
 finish(struct client *k, struct page *p)
 {
 	struct buf *b = &p->b;
@@ -192,7 +179,7 @@ store_told(struct client *k, struct span lines)
 		gauge(&p->b, "quarantine_messages", "messages in quarantine", number(v, "quarantined"));
 	}
 	jval_free(&v);
-	ask(k, "status", master_told);
+	forward_ask(k, "status", master_told);
 }
 
 static void
@@ -222,7 +209,7 @@ queue_told(struct client *k, struct span lines)
 		    number(jval_get(v, "spool"), "free_bytes"));
 	}
 	jval_free(&v);
-	ask(k, "journal.stats", store_told);
+	forward_ask(k, "journal.stats", store_told);
 }
 
 void
@@ -242,5 +229,5 @@ metrics_serve(struct client *k)
 	put_counters(&p->b);
 	put_received(&p->b);
 	put_histograms(&p->b);
-	ask(k, "queue.summary", queue_told);
+	forward_ask(k, "queue.summary", queue_told);
 }

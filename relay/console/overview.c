@@ -3,19 +3,6 @@
  */
 #include "console/routes.h"
 
-static void
-ask(struct client *k, const char *command, forward_done *done)
-{
-	struct buf b;
-	struct json j;
-
-	buf_init(&b, FRAME_SMALL);
-	api_command(k, &j, &b, command);
-	json_end_object(&j);
-	forward_send_whatever(k, buf_data(&b), done);
-	buf_release(&b);
-}
-
 static struct jval *
 read_answer(struct span lines)
 {
@@ -72,7 +59,7 @@ queue_told(struct client *k, struct span lines)
 	jval_free(&v);
 	*first = arena_span(k->arena, buf_data(&b));
 	buf_release(&b);
-	ask(k, "status", master_told);
+	forward_ask(k, "status", master_told);
 }
 
 /* An object is open from here to master_told. */
@@ -89,9 +76,9 @@ store_told(struct client *k, struct span lines)
 	*first = span_sub(lines, 0, lines.n - 1);
 	k->state = first;
 	if (k->roles & (BY_READERS | BY_ADMIN))
-		ask(k, "queue.summary", queue_told);
+		forward_ask(k, "queue.summary", queue_told);
 	else
-		ask(k, "status", master_told);
+		forward_ask(k, "status", master_told);
 }
 
 void

@@ -78,8 +78,8 @@ console_page_end(struct buf *b)
 	buf_puts(b, "</body>\n</html>\n");
 }
 
-static void
-row(struct buf *b, const char *name, struct span value)
+void
+console_page_row(struct buf *b, const char *name, struct span value)
 {
 	if (value.n == 0)
 		return;
@@ -212,16 +212,16 @@ console_page_open(struct buf *b, const struct msg_approve_told *m, struct span t
 	snprintf(until, sizeof(until), "%s (%s)", clock_date(m->until, date), expiry(m->on_expire, fr));
 	console_page_begin(b, fr ? "Un message attend votre décision" : "A message waits for your decision", fr);
 	buf_puts(b, "<table>\n");
-	row(b, fr ? "Référence" : "Reference", span_str(id_format(m->id, id)));
-	row(b, fr ? "De" : "From", m->sender.n ? m->sender : SPAN_LIT("<>"));
-	row(b, fr ? "À" : "To", m->recipients);
-	row(b, fr ? "Objet" : "Subject", jval_text(record, "subject"));
+	console_page_row(b, fr ? "Référence" : "Reference", span_str(id_format(m->id, id)));
+	console_page_row(b, fr ? "De" : "From", m->sender.n ? m->sender : SPAN_LIT("<>"));
+	console_page_row(b, fr ? "À" : "To", m->recipients);
+	console_page_row(b, fr ? "Objet" : "Subject", jval_text(record, "subject"));
 	row_files(b, fr ? "Fichiers" : "Files", jval_get(record, "parts"));
 	row_findings(b, fr ? "Constaté (masqué)" : "Found (masked)", jval_get(record, "findings"));
 	row_rules(b, fr ? "Règles" : "Rules", jval_get(ap, "approvals"), fr);
 	row_votes(b, fr ? "Se sont prononcés" : "Have decided", jval_get(ap, "votes"), fr);
-	row(b, fr ? "À décider avant" : "To be decided before", span_str(until));
-	row(b, fr ? "Vous êtes" : "You are", m->as);
+	console_page_row(b, fr ? "À décider avant" : "To be decided before", span_str(until));
+	console_page_row(b, fr ? "Vous êtes" : "You are", m->as);
 	buf_puts(b, "</table>\n");
 	form(b, token, "approve", fr ? "Remarque (facultative, journalisée)" :
 	    "Remark (optional, journalled)", fr ? "Approuver" : "Approve");

@@ -18,6 +18,8 @@ void console_escape(struct buf *b, struct span s);
 /* The beginning of a page (title is ours), and its end. */
 void console_page_begin(struct buf *b, const char *title, bool french);
 void console_page_end(struct buf *b);
+/* A line of a table; nothing where value is empty. name is ours. */
+void console_page_row(struct buf *b, const char *name, struct span value);
 /* What waits, with two forms; APPROVE_OPEN only. token: goes into the forms. */
 void console_page_open(struct buf *b, const struct msg_approve_told *m, struct span token,
     bool french);

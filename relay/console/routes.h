@@ -138,6 +138,8 @@ typedef void forward_done(struct client *k, struct span answer);
 void forward_send(struct client *k, struct span request, forward_done *done);
 /* The same, but done is called with an error's line, too. */
 void forward_send_whatever(struct client *k, struct span request, forward_done *done);
+/* That, with a command that has no members. */
+void forward_ask(struct client *k, const char *command, forward_done *done);
 /* Lines as they came; -1: it failed, err->text and *status, *code say how. */
 int api_failed(struct span lines, int *status, const char **code, struct err *err);
 /* The members of an answer: "items":[…] and what the last line says beside. */

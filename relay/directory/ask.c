@@ -286,16 +286,6 @@ key_make(struct arena *a, char kind, const struct conf_directory *dir, struct sp
 	return s;
 }
 
-static struct span
-lower(struct arena *a, struct span s)
-{
-	char *p = arena_str(a, s);
-
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = ascii_lower(p[i]);
-	return span_make(p, s.n);
-}
-
 /* ---- values ---- */
 
 static void
@@ -331,7 +321,7 @@ ask_values(struct asker *k, const struct conf_directory *dir, struct span filter
     struct span attribute, struct span address, bool fresh, ask_cb *cb, void *ctx)
 {
 	struct arena *tmp = arena_new(1024);
-	struct span low = lower(tmp, address), text;
+	struct span low = arena_lower(tmp, address), text;
 	struct span key = key_make(tmp, 'v', dir, filter, attribute, low);
 	struct err err;
 	struct ask *q;
@@ -501,7 +491,7 @@ ask_groups(struct asker *k, const struct conf_directory *dir, struct span addres
     ask_cb *cb, void *ctx)
 {
 	struct arena *tmp = arena_new(1024);
-	struct span low = lower(tmp, address), text;
+	struct span low = arena_lower(tmp, address), text;
 	struct span key = key_make(tmp, 'g', dir, low, SPAN_LIT(""), SPAN_LIT(""));
 	struct err err;
 	struct ask *q;

@@ -86,16 +86,6 @@ has_line(struct span lines, struct span s)
 	return false;
 }
 
-static struct span
-lower(struct arena *a, struct span s)
-{
-	char *p = arena_str(a, s);
-
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = ascii_lower(p[i]);
-	return span_make(p, s.n);
-}
-
 /* Values of mail, and of proxyAddresses: "SMTP:a@example.org" beside "X500:…". */
 static void
 take_addresses(struct enter *e, const struct answer *a, struct span prefix)
@@ -105,7 +95,7 @@ take_addresses(struct enter *e, const struct answer *a, struct span prefix)
 
 		if (!span_starts_nocase(s, prefix))
 			continue;
-		s = lower(e->arena, span_from(s, prefix.n));
+		s = arena_lower(e->arena, span_from(s, prefix.n));
 		if (s.n > ADDRESS_MAX || !is_line(s) || !mailaddr_split(s, &local, &domain) ||
 		    !ask_covers(e->how->find.directory, s) || has_line(buf_data(&e->addresses), s))
 			continue;
@@ -150,7 +140,7 @@ got_name(void *ctx, const struct answer *a)
 	if (!goes_on(e, a))
 		return;
 	for (size_t i = 0; i < a->n; i++) {
-		struct span s = lower(e->arena, a->values[i]);
+		struct span s = arena_lower(e->arena, a->values[i]);
 
 		if (e->m.name.n == 0 || (s.n && strcmp(s.p, e->m.name.p) < 0))
 			e->m.name = s;

@@ -7,12 +7,7 @@
 struct span
 address_folded(struct arena *a, struct span address)
 {
-	struct span s = mailaddr_normalise(a, address);
-	char *p = arena_str(a, s);
-
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = ascii_lower(p[i]);
-	return span_make(p, s.n);
+	return arena_lower(a, mailaddr_normalise(a, address));
 }
 
 struct span

@@ -183,11 +183,7 @@ is_address(struct span s)
 static struct span
 lower_domain(struct span s, struct arena *a)
 {
-	char *p = arena_str(a, s);
-
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = ascii_lower(p[i]);
-	s = span_make(p, s.n);
+	s = arena_lower(a, s);
 	return s.n && s.p[0] == '@' ? span_from(s, 1) : s;
 }
 

@@ -50,16 +50,6 @@ split(struct span sender, struct span *local, struct span *domain)
 		*local = SPAN_LIT("postmaster");
 }
 
-static struct span
-lower(struct arena *a, struct span s)
-{
-	char *p = arena_str(a, s);
-
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = ascii_lower(p[i]);
-	return span_make(p, s.n);
-}
-
 /* Family 4 for what is written as ::ffff:1.2.3.4, wherever the address comes from (5). */
 static struct ip
 unmapped(struct ip ip)
@@ -120,7 +110,7 @@ spf_new(struct arena *a, struct dns_book *book, const struct spf_request *r)
 		return s;
 	}
 	e->names.sender_domain = domain;
-	s->result.domain = lower(a, domain);
+	s->result.domain = arena_lower(a, domain);
 	spf_eval_begin(e, domain);
 	return s;
 }
