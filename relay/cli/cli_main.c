@@ -140,7 +140,7 @@ const struct command commands[] = {
 	    "dkim check [DOMAIN]", cmd_dkim },
 	{ "dns", "what the DNS must say: the lines, a check, a letter",
 	    "dns plan DOMAIN\n"
-	    "dns check DOMAIN\n"
+	    "dns check DOMAIN [--resolver ADDRESS]…\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
 	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",
 	    "tlsrpt [show] [DAY] [DOMAIN]\n"

@@ -30,6 +30,7 @@ struct conf_nets {		/* a list of networks, written out */
 	size_t n;
 };
 
+#define CONF_RESOLVERS_MAX 8	/* dns.resolvers */
 struct conf_host {
 	struct span name;	/* as written, without the port */
 	struct ip ip;		/* family 0: a name, to be resolved (A/AAAA, no MX) */
@@ -403,6 +404,8 @@ struct config {
 	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
+	const struct conf_host *resolvers;	/* those that `postern dns check` and the console ask, too; addresses */
+	size_t nresolvers;
 	const struct ip *public_addresses;	/* as the Internet sees us; none: delivery.source */
 	size_t npublic;
 	const struct span *probes, *blocklists;	/* doctor: domains to try port 25 on, DNSBL zones */
