@@ -16,6 +16,7 @@
 #include "delivery/callout.h"
 #include "delivery/dispatch.h"
 #include "delivery/dkim_watch.h"
+#include "delivery/probe_client.h"
 #include "delivery/report.h"
 #include "net/batv_book.h"
 #include "net/resolver.h"
@@ -474,12 +475,15 @@ static void
 delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
 	static const struct span route = { "{\"cmd\":\"route\"", 14 }, dns = { "{\"cmd\":\"dns.", 12 },
+	    probe = { "{\"cmd\":\"probe\"", 14 },
 	    alerts = { "{\"cmd\":\"delivery.alerts\"", 24 };
 	struct delivery *d = rt->state;
 	struct err err;
 
 	if (span_starts(request, dns))
 		zone_books_client(d->zones, fd, uid, request);
+	else if (span_starts(request, probe))
+		probe_client(rt, &d->carrier, fd, uid, request);
 	else if (principal_may(request, uid, PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR), NULL, &err) == -1)
 		reply_error(rt, fd, err.text);
 	else if (span_starts(request, route))

@@ -89,6 +89,7 @@ ROUTES = [
     ("GET", "/domains", None, None, DOMAINS),
     ("GET", "/domains/{domain}", "/domains/example.lab", None, DOMAINS),
     ("GET", "/domains/{domain}/dns", "/domains/example.lab/dns", None, DOMAINS),
+    ("POST", "/probe", None, {"host": "127.0.0.1", "port": 1}, {"domain_admin", "operator"}),
     ("GET", "/domains/{domain}/keys", "/domains/example.lab/keys", None, DOMAINS),
     ("GET", "/domains/{domain}/letter", "/domains/example.lab/letter?language=fr", None, DOMAINS),
     ("GET", "/health", None, None, STAFF),
