@@ -416,7 +416,7 @@ read_top(struct reader *r, const struct conf_node *root)
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
-		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", NULL };
+		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", "echo", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -509,6 +509,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_console(&r, conf_get(root, "console"));
 		read_quarantine(&r, conf_get(root, "quarantine"));
 		read_digest(&r, conf_get(root, "digest"));
+		read_echo(&r, conf_get(root, "echo"));
 	}
 	if (d->errors) {
 		config_free(&c);

@@ -428,6 +428,8 @@ struct config {
 	struct conf_digests digests;
 	struct span approval_url;	/* what links to approve begin with; empty: none are sent */
 	struct span postmaster;		/* address; default postmaster@HOSTNAME */
+	struct span echo;		/* the address that answers; empty: none does */
+	uint32_t echo_per_hour;		/* answers to one sender */
 };
 
 /* Reads and checks `text` as the file `path` (shown as `shown`). NULL when d has errors. */
@@ -436,6 +438,11 @@ void config_free(struct config **c);
 /* What those of the address's domain are told, and in which language; never NULL. */
 const struct conf_digest *config_digest(const struct config *c, struct span address);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
+static inline bool
+config_is_echo(const struct config *c, struct span address)
+{
+	return c->echo.n && span_eq_nocase(c->echo, address);
+}
 /* Where there is to be a listening socket: the listeners, behind them the console and the metrics. */
 static inline size_t
 config_endpoints(const struct config *c)
