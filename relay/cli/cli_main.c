@@ -140,8 +140,10 @@ const struct command commands[] = {
 	    "dkim check [DOMAIN]", cmd_dkim },
 	{ "dns", "what the DNS must say: the lines, a check, a letter",
 	    "dns plan DOMAIN\n"
-	    "dns check DOMAIN\n"
+	    "dns check DOMAIN [--resolver ADDRESS]…\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
+	{ "probe", "what a mail server says of itself: banner, extensions, certificate, times; no mail is sent",
+	    "probe HOST [PORT]", cmd_probe },
 	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",
 	    "tlsrpt [show] [DAY] [DOMAIN]\n"
 	    "tlsrpt send [DAY] [DOMAIN]\n"

@@ -42,6 +42,7 @@ int cmd_policy(int argc, char **argv, const struct cli *cli);
 int cmd_policy_schema(int argc, char **argv, const struct cli *cli);
 int cmd_quarantine(int argc, char **argv, const struct cli *cli);
 int cmd_policy(int argc, char **argv, const struct cli *cli);
+int cmd_probe(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
 int cmd_replay(int argc, char **argv, const struct cli *cli);

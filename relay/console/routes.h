@@ -94,8 +94,10 @@ enum shape {
 	X(GET, "/live", LIVE, "tail", "", BY_READERS, "events as they come") \
 	X(GET, "/domains", ITEMS, "domains.list", "", BY_DOMAINS, "our domains") \
 	X(GET, "/domains/{domain}", OBJECT, "domains.show", "", BY_DOMAINS, "one of them") \
-	X(GET, "/domains/{domain}/dns", ITEMS, "domains.dns", "", BY_DOMAINS, "what its zone should say, and does") \
-	X(GET, "/domains/{domain}/letter", OBJECT, "domains.letter", "language:s", BY_DOMAINS, "a letter to its DNS operator") \
+	X(GET, "/domains/{domain}/dns", ITEMS, "dns.check", "", BY_DOMAINS, "what its zone should say, and does") \
+	X(POST, "/probe", OBJECT, "probe", "host:s! port:i", R_(DOMAIN_ADMIN) | R_(OPERATOR), "what a mail server says of itself") \
+	X(GET, "/domains/{domain}/keys", ITEMS, "dns.keys", "", BY_DOMAINS, "its DKIM keys, and where each stands") \
+	X(GET, "/domains/{domain}/letter", OBJECT, "dns.letter", "language:s", BY_DOMAINS, "a letter to its DNS operator") \
 	X(GET, "/health", OBJECT, "status", "", BY_STAFF, "processes, listeners, counters") \
 	X(GET, "/reputation/{address}", OBJECT, "reputation.show", "", BY_READERS, "what is known of a client") \
 	X(GET, "/audit", ITEMS, "audit.list", "q:s limit:i before:i", BY_AUDITOR, "who did what") \

@@ -236,23 +236,34 @@ read_auth(struct reader *r, const struct conf_node *map)
 
 /* ---- the rest ---- */
 
+static size_t
+read_dns_servers(struct reader *r, const struct conf_node *list, const struct conf_host **out)
+{
+	size_t n = read_hosts(r, list, 53, out);
+
+	for (size_t i = 0; i < n; i++)
+		if ((*out)[i].ip.family == 0)
+			diag_at(r->d, DIAG_ERROR, list, NULL, "`" SPAN_FMT "`: a DNS server "
+			    "is named by its address", SPAN_ARG((*out)[i].name));
+	return n;
+}
+
 static void
 read_dns(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "servers", "dnssec", "trust_anchor", NULL };
+	static const char *const known[] = { "servers", "dnssec", "trust_anchor", "resolvers", NULL };
 	const struct conf_node *n;
 	struct span s;
 
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec, trust_anchor}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec, trust_anchor, resolvers}"))
 		return;
 	conf_check_keys(r->d, map, "dns", known);
-	if ((n = conf_get(map, "servers"))) {
-		r->c->ndns = read_hosts(r, n, 53, &r->c->dns);
-		for (size_t i = 0; i < r->c->ndns; i++)
-			if (r->c->dns[i].ip.family == 0)
-				diag_at(r->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "`: a DNS server "
-				    "is named by its address", SPAN_ARG(r->c->dns[i].name));
-	}
+	if ((n = conf_get(map, "servers")))
+		r->c->ndns = read_dns_servers(r, n, &r->c->dns);
+	if ((n = conf_get(map, "resolvers")))
+		r->c->nresolvers = read_dns_servers(r, n, &r->c->resolvers);
+	if (r->c->nresolvers > CONF_RESOLVERS_MAX)
+		diag_at(r->d, DIAG_ERROR, n, NULL, "more than %d resolvers", CONF_RESOLVERS_MAX);
 	if ((n = conf_get(map, "dnssec")))
 		conf_bool(r->d, n, &r->c->dnssec);
 	if ((n = conf_get(map, "trust_anchor")) && conf_text(r->d, n, "a file", &s)) {
@@ -405,7 +416,7 @@ read_top(struct reader *r, const struct conf_node *root)
 		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
-		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", NULL };
+		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", "echo", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -498,6 +509,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_console(&r, conf_get(root, "console"));
 		read_quarantine(&r, conf_get(root, "quarantine"));
 		read_digest(&r, conf_get(root, "digest"));
+		read_echo(&r, conf_get(root, "echo"));
 	}
 	if (d->errors) {
 		config_free(&c);

@@ -74,6 +74,7 @@ void read_console_ldap(struct reader *r, const struct conf_node *map);
 
 /* ---- config_quarantine.c; console is read before ---- */
 void read_quarantine(struct reader *r, const struct conf_node *map);
+void read_echo(struct reader *r, const struct conf_node *map);	/* config_echo.c */
 void read_digest(struct reader *r, const struct conf_node *map);
 
 /* ---- config_directory.c ---- */
