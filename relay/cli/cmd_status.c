@@ -231,6 +231,10 @@ put_top(struct status_page *p)
 	page_end(o, p->cli, BOLD);
 	buf_puts(o, " on ");
 	page_text(o, jval_text(p->master.v, "hostname"));
+	if (jval_int(p->master.v, "node_number", 0) > 0) {
+		buf_puts(o, ", node ");
+		page_text(o, jval_text(p->master.v, "node"));
+	}
 	buf_puts(o, ": ");
 	page_begin(o, p->cli, p->nbad ? RED : page_colour_of(state));
 	page_text(o, state);

@@ -226,6 +226,11 @@ metrics_serve(struct client *k)
 	p->b = (struct buf){ .p = arena_alloc(k->arena, METRICS_MAX), .cap = METRICS_MAX, .max = METRICS_MAX };
 	family(&p->b, "build_info", "gauge", "which program this is");
 	buf_printf(&p->b, "postern_build_info{version=\"%s\"} 1\n", POSTERN_VERSION);
+	if (k->c->rt->conf->node_number) {
+		family(&p->b, "node_info", "gauge", "which node of the cluster this is");
+		buf_printf(&p->b, "postern_node_info{node=\"" SPAN_FMT "\",number=\"%u\"} 1\n",
+		    SPAN_ARG(k->c->rt->conf->node), k->c->rt->conf->node_number);
+	}
 	put_counters(&p->b);
 	put_received(&p->b);
 	put_histograms(&p->b);

@@ -4,7 +4,7 @@
  * is not in the list is an error with a did-you-mean. A key of the
  * configuration page that this version does not honour yet is an error that
  * says so, never something silently accepted. Nothing is opened here.
- * Sections of their own files: config_directory.c, config_routes.c, config_listeners.c, config_delivery.c.
+ * Sections of their own files: config_directory.c, config_routes.c, config_listeners.c, config_delivery.c, config_cluster.c.
  */
 #include <limits.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 
 #include "fs.h"
 #include "directory/filter.h"
+#include "master/config_cluster.h"
 #include "master/config_read.h"
 
 void
@@ -413,7 +414,7 @@ static void
 read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key", "retention",
-		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
+		"counters", "node", "cluster", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
 		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", "echo", NULL };
@@ -476,7 +477,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	struct arena *a = arena_new(16384);
 	struct config *c = arena_zalloc(a, sizeof(*c));
 	struct reader r = { .c = c, .d = d, .a = a };
-	struct conf_node *root = conf_parse(shown, text, d);
+	struct conf_node *root = config_tree(a, shown, text, d);
 
 	c->arena = a;
 	c->path = arena_str(a, span_str(path));
@@ -486,6 +487,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	if (root) {
 		read_networks(&r, conf_get(root, "networks"));
 		read_top(&r, root);
+		read_cluster(&r, root);
 		read_limits(&r, conf_get(root, "limits"));
 		read_tls(&r, conf_get(root, "tls"));
 		read_directories(&r, conf_get(root, "directory"));

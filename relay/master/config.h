@@ -367,10 +367,20 @@ enum retention {
 };
 const char *retention_name(enum retention r);
 
+struct conf_member {		/* a node of the cluster */
+	struct span name;
+	uint32_t number;	/* 1 .. 127, in the ids it makes */
+	struct span address;	/* for ssh, of `postern drain --to NAME`; empty: its name */
+};
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
 	struct span hostname;
+	struct span node;		/* this node's name; the hostname unless given */
+	uint32_t node_number;		/* 0: it is alone */
+	const struct conf_member *nodes;	/* of the cluster, this one too */
+	size_t nnodes;
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */

@@ -130,6 +130,8 @@ status(struct master *m, int fd)
 	json_kint(&j, "uptime", (clock_real() - m->since) / US_PER_SEC);
 	json_kcstr(&j, "config", m->path);
 	json_kstr(&j, "hostname", m->now.conf->hostname);
+	json_kstr(&j, "node", m->now.conf->node);
+	json_kuint(&j, "node_number", m->now.conf->node_number);
 	json_key(&j, "reload");
 	json_object(&j);
 	json_kcstr(&j, "refused", m->refused);

@@ -87,7 +87,7 @@ receiver_start(struct runtime *rt, struct err *err)
 	ASSERT(rx != NULL);
 	rt->state = rx;
 	rx->rt = rt;
-	rx->ids.slot = rt->instance % ID_SLOTS;
+	rx->ids.slot = runtime_id_slot(rt);
 	rx->read_buf = malloc(READ_MAX);
 	ASSERT(rx->read_buf != NULL);
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());

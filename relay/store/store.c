@@ -509,7 +509,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->scratch = arena_new(64u << 10);
 	bases_init(&s->bases);
 	s->tickets = tickets_new();
-	s->ids.slot = rt->instance % ID_SLOTS;
+	s->ids.slot = runtime_id_slot(rt);
 	s->flush = evtimer_new(rt->base, on_flush, s);
 	s->keep_commit = event_new(rt->base, -1, 0, on_keep_commit, s);
 	s->tick = evtimer_new(rt->base, on_tick, s);

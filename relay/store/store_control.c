@@ -555,6 +555,7 @@ static const struct command {
 	{ "store.restart", false, do_store_restart },
 	{ "audit.head", false, do_audit_head, ITSELF },
 	{ "audit.verify", false, do_audit_verify, ITSELF },
+	{ "audit.note", false, do_audit_note },
 };
 
 static const struct command *
