@@ -420,6 +420,7 @@ struct config {
 	size_t npublic;
 	const struct span *probes, *blocklists;	/* doctor: domains to try port 25 on, DNSBL zones */
 	size_t nprobes, nblocklists;
+	bool probes_given;		/* they stand in postern.yaml: the administrator asks for them */
 	bool dnssec;			/* true */
 	const char *trust_anchor;	/* absolute; NULL: the root's */
 	struct conf_antivirus antivirus;
