@@ -85,6 +85,14 @@ look_at_processes(struct status_page *p)
 			note(p, true, SPAN_FMT "[%lld] has been starting for %llds",
 			    SPAN_ARG(jval_text(v, "role")), (long long)jval_int(v, "pid", 0),
 			    (long long)jval_int(v, "seconds", 0));
+	for (size_t k = 0; (v = jval_at(list, k)) != NULL; k++)
+		if (jval_int(v, "silent_ms", 0) > 0)
+			note(p, true, SPAN_FMT "[%lld] has not answered for %llds: it hangs",
+			    SPAN_ARG(jval_text(v, "role")), (long long)jval_int(v, "pid", 0),
+			    (long long)jval_int(v, "silent_ms", 0) / 1000);
+	if (jval_bool(p->master.v, "replaced"))
+		note(p, false, "another program is installed than the one that runs: "
+		    "`systemctl restart postern` takes it");
 }
 
 static void

@@ -78,6 +78,13 @@ key_path(struct reader *r, const struct conf_node *n, struct span key)
 	    SPAN_ARG(name)));
 }
 
+/* The file of a secret or of a certificate: beside postern.yaml, or a credential. */
+const char *
+secret_of(struct reader *r, const struct conf_node *n, struct span s)
+{
+	return key_path(r, n, s).p;
+}
+
 static void
 read_dkim_keys(struct reader *r, const struct conf_node *list, struct conf_domain *dom)
 {
@@ -190,11 +197,11 @@ read_tls(struct reader *r, const struct conf_node *map)
 	if (!text_of(r, conf_get(map, "certificate"), "a file", &s))
 		error_at(r, map, "certificate: tls/gw1.pem", "`tls` needs its `certificate`");
 	else
-		r->c->tls_certificate = path_of(r, s);
+		r->c->tls_certificate = secret_of(r, conf_get(map, "certificate"), s);
 	if (!text_of(r, conf_get(map, "key"), "a file", &s))
 		error_at(r, map, "key: tls/gw1.key", "`tls` needs its `key`");
 	else
-		r->c->tls_key = path_of(r, s);
+		r->c->tls_key = secret_of(r, conf_get(map, "key"), s);
 	if ((n = conf_get(map, "minimum")) && conf_enum(r->d, n, versions, &v))
 		r->c->tls_only13 = v == 1;
 }
@@ -224,7 +231,7 @@ read_auth(struct reader *r, const struct conf_node *map)
 		return;
 	conf_check_keys(r->d, map, "auth", known);
 	if (text_of(r, conf_get(map, "file"), "a file", &s))
-		r->c->auth_file = path_of(r, s);
+		r->c->auth_file = secret_of(r, conf_get(map, "file"), s);
 	if ((n = conf_get(map, "ldap"))) {
 		read_lookup(r, n, false, &r->c->auth_ldap);
 		read_auth_dn(r, conf_get(n, "dn"));
@@ -454,7 +461,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	read_store(r, conf_get(root, "store"));
 	s = SPAN_LIT("keys/store.key");
 	text_of(r, conf_get(root, "store_key"), "a file", &s);
-	c->store_key = path_of(r, s);
+	c->store_key = secret_of(r, conf_get(root, "store_key"), s);
 	if ((n = conf_get(root, "counters")) && !(n->kind == CONF_SCALAR && span_is(n->text, "local")))
 		error_at(r, n, "local", "only `counters: local` is in this version");
 	if (!text_of(r, conf_get(root, "postmaster"), "an address", &c->postmaster))
