@@ -242,6 +242,8 @@ static const char *const steps[] = {
 	" PRIMARY KEY(hour, what)) WITHOUT ROWID;",
 	/* Lines that somebody asks for are few among many (overview.c). */
 	"CREATE INDEX list_entry_requested ON list_entry(number) WHERE state=1;",
+	/* `status:queued` (search_run.c): few at any time. */
+	"CREATE INDEX recipient_queued ON recipient(id) WHERE status='queued';",
 };
 
 int
