@@ -248,6 +248,8 @@ static const char *const steps[] = {
 	" by TEXT NOT NULL, reason TEXT NOT NULL, due INTEGER NOT NULL);"
 	"CREATE TRIGGER kept_later_gone AFTER DELETE ON kept BEGIN"
 	" DELETE FROM kept_later WHERE kid=old.kid; END;",
+	/* `status:queued` (search_run.c): few at any time. */
+	"CREATE INDEX recipient_queued ON recipient(id) WHERE status='queued';",
 };
 
 int
