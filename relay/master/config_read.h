@@ -43,6 +43,9 @@ void read_nets(struct reader *r, const struct conf_node *list, struct conf_nets 
 void read_recipients(struct reader *r, const struct conf_node *n, struct conf_domain *dom);
 void read_greylist(struct reader *r, const struct conf_node *n, struct conf_greylist *g);
 
+/* ---- config_counters.c ---- */
+void read_counters(struct reader *r, const struct conf_node *n);
+
 /* ---- config_batv.c ---- */
 void read_batv(struct reader *r, const struct conf_node *map, struct conf_batv *b);
 

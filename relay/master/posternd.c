@@ -424,7 +424,7 @@ role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
 		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops,
-		&fetcher_ops, &verifier_ops, &console_ops, &editor_ops };
+		&fetcher_ops, &verifier_ops, &console_ops, &editor_ops, &counters_ops };
 	enum role role = role_from_name(name);
 
 	if (role == ROLE_SCANNER)
