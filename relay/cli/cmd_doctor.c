@@ -187,7 +187,7 @@ look_dkim(struct doctor *d)
 static void (*const looks[])(struct doctor *d) = {
 	look_daemon, look_listeners, doctor_tls, doctor_antivirus, look_disk, look_memory, look_clock, look_dns,
 	doctor_source, doctor_outward, doctor_blocklists, look_dkim, doctor_filter,
-	doctor_callout, doctor_lists,
+	doctor_callout, doctor_lists, doctor_counters,
 };
 
 static void

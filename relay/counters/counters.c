@@ -29,6 +29,8 @@
 
 #define PASSWORD_MAX 1024
 #define DNS_SERVERS_MAX 8
+#define SAY_AGAIN (60 * US_PER_SEC)
+#define LEAVE US_PER_SEC	/* to say what is owed, when all end */
 
 /* ---- start ---- */
 
@@ -104,12 +106,6 @@ counters_start(struct runtime *rt, struct err *err)
 }
 
 /* ---- calls ---- */
-
-int64_t
-reply_int(const struct redisReply *r, size_t i)
-{
-	return i < r->elements && r->element[i]->type == REDIS_REPLY_INTEGER ? r->element[i]->integer : 0;
-}
 
 void
 counters_clock(struct counters *c, const struct redisReply *reply)
@@ -213,10 +209,11 @@ static void
 goes_away(struct counters *c, const char *why)
 {
 	char text[420];
-	bool news = c->serving || c->since == 0 || strcmp(c->why, why) != 0;
+	bool begins = c->serving || c->since == 0, other = strcmp(c->why, why) != 0;
+	int64_t now = clock_real();
 
-	if (c->serving || c->since == 0) {
-		c->since = clock_real();
+	if (begins) {
+		c->since = now;
 		c->away_count++;
 	}
 	c->serving = false;
@@ -224,8 +221,14 @@ goes_away(struct counters *c, const char *why)
 	if (c->rt->retiring)
 		return;
 	counter_set(COUNTER_COUNT_AWAY, 1);
-	if (!news)
+	if (!begins) {		/* of one absence the log tells once, and what it has come to */
+		if (other && now - c->said > SAY_AGAIN) {
+			log_warn("counters: %.120s is still away: %.200s", c->conf->server, c->why);
+			c->said = now;
+		}
 		return;
+	}
+	c->said = now;
 	snprintf(text, sizeof(text), "%.120s: %.200s; limits go on with %u %% in this node", c->conf->server, c->why,
 	    counters_percent(c));
 	log_error("counters: %s", text);
@@ -350,7 +353,7 @@ maybe_finish(struct counters *c)
 	if (!c->rt->retiring)
 		return;
 	if ((!merge_owes(c) && c->first == NULL && c->listings == NULL && redis_waiting(c->redis) == 0) ||
-	    (c->rt->retire_by && clock_mono() > c->rt->retire_by))
+	    clock_mono() > c->leave_by)
 		runtime_finish(c->rt);
 }
 
@@ -408,6 +411,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct counters *c = arg;
 
 	decide_late(c, clock_mono());
+	if (!c->rt->retiring)
+		counter_set(COUNTER_COUNT_AWAY, !c->serving);
 	if (c->serving)
 		merge_flush(c);
 	notes_flush(c);
@@ -430,6 +435,7 @@ on_settle(evutil_socket_t fd, short what, void *arg)
 	if (c->serving)
 		merge_flush(c);
 	notes_flush(c);
+	maybe_finish(c);
 }
 
 static int
@@ -507,7 +513,11 @@ counters_frame(struct runtime *rt, struct link *l, struct frame *f)
 static void
 counters_retire(struct runtime *rt)
 {
-	maybe_finish(rt->state);
+	struct counters *c = rt->state;
+
+	c->leave_by = rt->retire_by ? rt->retire_by : clock_mono() + LEAVE;
+	counter_set(COUNTER_COUNT_AWAY, 0);	/* a successor says at its next tick how it is */
+	maybe_finish(c);
 }
 
 static const struct sandbox counters_sandbox = { .may = SANDBOX_NET_CLIENT | SANDBOX_NET_UNIX };
@@ -522,4 +532,5 @@ const struct role_ops counters_ops = {
 	.frame = counters_frame,
 	.client = counters_client,
 	.retire = counters_retire,
+	.hurry = counters_retire,
 };

@@ -91,60 +91,13 @@ tell_away(struct counters *c, struct counted *d)
 
 /* ---- the question ---- */
 
-static void
-put_item(struct call *call, const struct count_item *it)
-{
-	const int64_t v[] = { it->kind, it->group, (int64_t)it->step, (int64_t)it->window, it->cost,
-		(int64_t)it->lock, it->then };
-
-	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
-		call_num(call, v[i]);
-	call_key(call, KEY_LIMIT, it->name);
-	if (it->lock)
-		call_key(call, KEY_LOCK, it->name);
-	if (it->kind == COUNT_UNIQUE)
-		call_key_hashed(call, KEY_SEEN, it->name, it->member);
-}
-
-void
-decide_call(struct call *call, const struct msg_count_ask *m)
-{
-	const struct count_strangers *g = &m->grey;
-	char names[2][REPUTATION_NAME_MAX], key[REPUTATION_NAME_MAX + 1];
-
-	call_num(call, OUTCOME_DEFER);
-	call_num(call, (int64_t)m->nitems);
-	for (size_t i = 0; i < m->nitems; i++)
-		put_item(call, &m->items[i]);
-	call_num(call, g->friend.n > 0);
-	if (g->friend.n) {
-		const int64_t v[] = { g->delay, g->retry, g->keep, g->friend_age, g->came_age };
-
-		call_key_hashed(call, KEY_FRIEND, g->friend, SPAN_LIT(""));
-		call_key_hashed(call, KEY_CAME, g->came, SPAN_LIT(""));
-		for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
-			call_num(call, v[i]);
-	}
-	call_num(call, m->mailbox.n > 0);
-	if (m->mailbox.n)
-		call_key_hashed(call, KEY_MAILBOX, m->mailbox, SPAN_LIT(""));
-	call_num(call, m->client.family ? 2 : 0);
-	if (m->client.family)
-		reputation_names(m->client, names[0], names[1]);
-	for (int i = 0; m->client.family && i < 2; i++) {
-		int n = snprintf(key, sizeof(key), "%c%s", "an"[i], names[i]);
-
-		call_key(call, KEY_REPUTATION, span_make(key, (size_t)n));
-	}
-}
-
 static void decided(void *ctx, void *what, const struct redisReply *reply);
 
 static bool
 ask(struct counters *c, struct counted *d, bool whole)
 {
 	counters_call_begin(c);
-	decide_call(&c->call, &d->ask);
+	ask_write(&c->call, &d->ask);
 	if (counters_call(c, SCRIPT_DECIDE, whole, decided, d) == -1)
 		return false;
 	d->epoch = c->epoch;
@@ -205,29 +158,16 @@ granted(const struct msg_count_ask *m, const struct msg_count_told *t)
 	return true;
 }
 
-/* decide.lua's answer: now, 3 for each group, 2 for each item, grey, age, mailbox, age, reputation. */
 static bool
 read_answer(struct counters *c, struct counted *d, const struct redisReply *r, struct msg_count_told *m)
 {
-	size_t at = 1, n = d->ask.nitems;
+	size_t n = d->ask.nitems, at = ASK_ITEMS + 2 * n + 4;
 	char names[2][REPUTATION_NAME_MAX];
 
-	if (r->type != REDIS_REPLY_ARRAY || r->elements < 1 + 3 * COUNT_GROUPS + 2 * n + 4)
+	if (!ask_read(r, n, m))
 		return false;
-	for (int g = 0; g < COUNT_GROUPS; g++, at += 3) {
-		int64_t hit = reply_int(r, at);
-
-		if (hit < 0 || (size_t)hit > n)
-			return false;
-		m->groups[g] = (struct count_group){ (uint32_t)hit, reply_int(r, at + 1) == 1, reply_int(r, at + 2) };
-	}
-	for (size_t i = 0; i < n; i++, at += 2)
-		merge_told(c, &d->ask.items[i], reply_int(r, at), reply_int(r, at + 1));
-	m->grey = (enum count_grey)(reply_int(r, at) % COUNT_GREYS);
-	m->grey_age = reply_int(r, at + 1);
-	m->mailbox = (uint32_t)reply_int(r, at + 2);
-	m->mailbox_age = reply_int(r, at + 3);
-	at += 4;
+	for (size_t i = 0; i < n; i++)
+		merge_told(c, &d->ask.items[i], reply_int(r, ASK_ITEMS + 2 * i), reply_int(r, ASK_ITEMS + 2 * i + 1));
 	if (d->ask.client.family && r->elements >= at + 2) {
 		reputation_names(d->ask.client, names[0], names[1]);
 		for (size_t i = 0; i < 2; i++)

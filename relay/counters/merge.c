@@ -229,6 +229,11 @@ merged(void *ctx, void *what, const struct redisReply *reply)
 		return;
 	}
 	counters_clock(c, reply);
+	for (size_t i = 0; i < b->n; i++) {
+		struct count_item it = { .name = span_make(b->v[i]->name, b->v[i]->n) };
+
+		merge_told(c, &it, reply_int(reply, i + 1), 0);
+	}
 	batch_over(c, b, true);
 	if (c->merging == 0)
 		counters_serve(c);

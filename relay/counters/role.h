@@ -2,6 +2,7 @@
 #ifndef COUNTERS_ROLE_H
 #define COUNTERS_ROLE_H
 
+#include "counters/ask.h"
 #include "counters/redis.h"
 #include "counters/scripts.h"
 #include "ipc/channel.h"
@@ -51,11 +52,13 @@ struct counters {
 	bool serving;			/* decisions are asked of Redis */
 	bool twin;			/* another node says that it has our name */
 	size_t merging;			/* batches on their way before it serves */
+	int64_t said;			/* when the log last heard of it: clock_real */
 	int64_t since;			/* of serving, or of being away: clock_real */
 	char why[300];			/* it is away */
 	uint64_t away_count;		/* times */
 	uint32_t nodes;
 	uint64_t ticks;
+	int64_t leave_by;		/* clock_mono: retiring, and no later */
 	/* decide.c */
 	struct counted *first, **end;	/* on their way, in order */
 	struct counted *unsure;	/* their connection is gone: the fence will say */
@@ -82,7 +85,6 @@ void counters_late(struct counters *c, const char *why);
 void counters_serve(struct counters *c);
 /* Of each limit, that this node goes on with alone. */
 uint32_t counters_percent(const struct counters *c);
-int64_t reply_int(const struct redisReply *r, size_t i);	/* 0: there is none */
 void counters_clock(struct counters *c, const struct redisReply *reply);	/* of a script's answer */
 
 /* ---- decide.c ---- */

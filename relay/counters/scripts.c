@@ -146,18 +146,20 @@ static const char decide[] = HEAD FENCE
 /* What nodes remember, and what they took alone. cost: what was taken; level: where their takings alone
  * would stand, behind now. A sequence of takings maps a level x to max(x + cost, level), whatever x was. */
 static const char merge[] = HEAD FENCE
+	"local out = {now}\n"
 	"for _ = 1, num() do\n"
 	"	local lkey, kkey, tkey = key(), key(), key()\n"
 	"	local tat, ends, told, cost, level, window = num(), num(), num(), num(), num(), num()\n"
+	"	local is = get(lkey)\n"
 	"	if told > get(tkey) then\n"
-	"		local is = get(lkey)\n"
 	"		local t = math.max(is, tat)\n"
 	"		if cost > 0 then t = math.max(t, math.min(math.max(t + cost, now + level), now + window)) end\n"
-	"		if t > now and t > is then until_(lkey, t) end\n"
+	"		if t > now and t > is then until_(lkey, t) is = t end\n"
 	"		if ends > now and ends > get(kkey) then until_(kkey, ends) end\n"
 	"	end\n"
+	"	out[#out + 1] = math.max(0, is - now)\n"
 	"end\n"
-	"return {now}\n";
+	"return out\n";
 
 /* Reputation (receiver/reputation.h): "second since n…", each n faded to the second. Where Redis knows nothing
  * what the node knows is put there, which has what is new in it already. */

@@ -57,8 +57,6 @@ void call_text(struct call *c, struct span s);
 bool call_failed(const struct call *c);
 /* EVALSHA, or EVAL where the script is not there. Lives until the next call_begin. */
 size_t call_argv(struct call *c, enum script s, bool whole, const struct span **argv);
-/* What SCRIPT_DECIDE is asked, behind call_begin. */
-void decide_call(struct call *c, const struct msg_count_ask *m);
 /* Keys for plain commands, in buf. */
 #define KEY_TEXT_MAX 700
 struct span key_text(struct span prefix, enum key_kind kind, struct span name, char buf[static KEY_TEXT_MAX]);

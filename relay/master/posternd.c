@@ -224,7 +224,8 @@ stop_advance(struct master *m)
 	retire_roles(m, R(RECEIVER) | R(DELIVERY) | R(CONSOLE) | R(EDITOR));
 	if (any(m, R(RECEIVER)))
 		return;
-	retire_roles(m, R(SCANNER) | R(READER) | R(SIGNER) | R(AUTHENTICATOR) | R(DIRECTORY) | R(VERIFIER));
+	retire_roles(m, R(SCANNER) | R(READER) | R(SIGNER) | R(AUTHENTICATOR) | R(DIRECTORY) | R(VERIFIER) |
+	    R(COUNTERS));
 	if (any(m, R(DELIVERY)))
 		return;
 	retire_roles(m, R(QUEUE));
