@@ -1,7 +1,8 @@
 /* notes.c -- what is learnt and needs no answer: mailboxes that exist, and how people behave.
  *
- * Observations are gathered by subject and sent together once in a turn. With each goes what this node's table
- * has (receiver/reputation.h): where Redis knows nothing of a subject, that is what it learns. What it
+ * Observations are written into this node's table (receiver/reputation.h) here and nowhere else, gathered by
+ * subject and sent together once in a turn. With each goes what the table
+ * has: where Redis knows nothing of a subject, that is what it learns. What it
  * answers are the counts of all nodes, which take the place of our own: verifiers and receivers read them where they always did.
  */
 #include <event2/event.h>
@@ -235,8 +236,11 @@ static void
 reputation_in(struct counters *c, const struct msg_count_note *m, bool forgets)
 {
 	char names[2][REPUTATION_NAME_MAX], key[REPUTATION_NAME_MAX + 2];
+	struct reputation_who who = { m->client, m->name };
 	double n = (double)m->thousandths / 1000;
 
+	if (!forgets)
+		reputation_note(&c->reputation, &who, (enum reputation_event)m->kind, n, clock_real());
 	if (m->client.family)
 		reputation_names(m->client, names[0], names[1]);
 	for (int i = 0; i < 3; i++) {

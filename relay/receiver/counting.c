@@ -57,10 +57,10 @@ struct counting {
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 
-static void
+static bool
 noted(void *ctx, const struct reputation_who *who, enum reputation_event e, double n)
 {
-	counting_reputation(ctx, who, e, n);
+	return counting_reputation(ctx, who, e, n);
 }
 
 struct counting *
@@ -454,15 +454,15 @@ counting_down(struct counting *cg, const struct link *down)
 
 /* ---- what is learnt ---- */
 
-static void
+static bool
 note(struct counting *cg, const struct msg_count_note *m)
 {
 	struct link *l = newest_get(&cg->roles);
 
 	buf_reset(&cg->out);
 	count_note_encode(&cg->out, m);
-	if (l && !buf_failed(&cg->out))
-		link_send(l, FRAME_COUNT_NOTE, 0, buf_data(&cg->out), -1);
+	return l && !buf_failed(&cg->out) &&
+	    link_send(l, FRAME_COUNT_NOTE, 0, buf_data(&cg->out), -1) == 0;
 }
 
 void
@@ -477,10 +477,10 @@ counting_forget_mailbox(struct counting *cg, struct span address)
 	note(cg, &(struct msg_count_note){ COUNT_NOTE_FORGET_MAILBOX, address });
 }
 
-void
+bool
 counting_reputation(struct counting *cg, const struct reputation_who *who, enum reputation_event e, double n)
 {
-	note(cg, &(struct msg_count_note){ COUNT_NOTE_REPUTATION, who->domain, who->client, (uint32_t)e, 0,
+	return note(cg, &(struct msg_count_note){ COUNT_NOTE_REPUTATION, who->domain, who->client, (uint32_t)e, 0,
 		(int64_t)(n * 1000) });
 }
 

@@ -25,7 +25,8 @@ uint64_t counting_ask(struct conn_mail *c, struct smtp_session *s, enum counted 
 /* ---- what is learnt ---- */
 void counting_mailbox(struct counting *cg, struct span address, enum recall_kind kind, int64_t keep);
 void counting_forget_mailbox(struct counting *cg, struct span address);
-void counting_reputation(struct counting *cg, const struct reputation_who *who, enum reputation_event e,
+/* false: nobody can be told. */
+bool counting_reputation(struct counting *cg, const struct reputation_who *who, enum reputation_event e,
     double n);
 void counting_forget_reputation(struct counting *cg, const struct reputation_who *who);
 

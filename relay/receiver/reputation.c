@@ -369,6 +369,8 @@ reputation_note(const struct reputation *r, const struct reputation_who *who,
 	uint32_t at = (uint32_t)(now / US);
 	struct names names;
 
+	if (r->noted && r->noted(r->ctx, who, e, n))
+		return;
 	names_of(who, &names);
 	if (*names.address) {
 		add(r, names.address, e, n, at);
@@ -376,8 +378,6 @@ reputation_note(const struct reputation *r, const struct reputation_who *who,
 	}
 	if (*names.domain)
 		add(r, names.domain, e, n, at);
-	if (r->noted)
-		r->noted(r->ctx, who, e, n);
 }
 
 void

@@ -64,8 +64,9 @@ struct reputation_who;
 struct reputation {		/* a process's handle */
 	struct reputation_table *table;
 	int64_t half_life;	/* microseconds */
-	/* What is noted is told to others, too; NULL: to nobody. */
-	void (*noted)(void *ctx, const struct reputation_who *who, enum reputation_event e, double n);
+	/* Who notes it for all nodes, and in this table (relay/counters/notes.c); false: he cannot, note it here.
+	 * NULL: nobody does. */
+	bool (*noted)(void *ctx, const struct reputation_who *who, enum reputation_event e, double n);
 	void *ctx;
 };
 

@@ -220,7 +220,7 @@ experience_new(struct db *d, struct shared *shared, const struct config *conf)
 
 /* ---- other nodes ---- */
 
-static void
+static bool
 tell(void *ctx, const struct reputation_who *who, enum reputation_event e, double n)
 {
 	const struct experience *x = ctx;
@@ -228,12 +228,13 @@ tell(void *ctx, const struct reputation_who *who, enum reputation_event e, doubl
 		(int64_t)(n * 1000) };
 	struct link *l = newest_get(&x->counters);
 	struct buf b;
+	bool told;
 
 	buf_init(&b, FRAME_SMALL);
 	count_note_encode(&b, &m);
-	if (l && !buf_failed(&b))
-		link_send(l, FRAME_COUNT_NOTE, 0, buf_data(&b), -1);
+	told = l && !buf_failed(&b) && link_send(l, FRAME_COUNT_NOTE, 0, buf_data(&b), -1) == 0;
 	buf_release(&b);
+	return told;
 }
 
 void
