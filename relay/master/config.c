@@ -462,8 +462,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	s = SPAN_LIT("keys/store.key");
 	text_of(r, conf_get(root, "store_key"), "a file", &s);
 	c->store_key = secret_of(r, conf_get(root, "store_key"), s);
-	if ((n = conf_get(root, "counters")) && !(n->kind == CONF_SCALAR && span_is(n->text, "local")))
-		error_at(r, n, "local", "only `counters: local` is in this version");
+	read_counters(r, conf_get(root, "counters"));
 	if (!text_of(r, conf_get(root, "postmaster"), "an address", &c->postmaster))
 		c->postmaster = span_str(arena_printf(r->a, "postmaster@" SPAN_FMT,
 		    SPAN_ARG(c->hostname)));

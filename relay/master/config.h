@@ -373,6 +373,22 @@ struct conf_member {		/* a node of the cluster */
 	struct span address;	/* for ssh, of `postern drain --to NAME`; empty: its name */
 };
 
+struct conf_counters {		/* `counters`: where what nodes count together lies (config_counters.c) */
+	bool shared;			/* in Redis; else in this node's own memory */
+	bool tls;			/* rediss:// */
+	struct conf_host host;		/* unless there is a socket */
+	const char *server;		/* as written, without user and password */
+	const char *socket;		/* absolute; NULL: TCP */
+	struct span user, password;	/* empty: none */
+	const char *password_file;	/* absolute; NULL: none */
+	const char *ca;			/* absolute; NULL: the system's */
+	uint32_t database;
+	int64_t timeout;		/* 250ms: an answer that takes longer is none */
+	uint32_t nodes;			/* 0: as many as there were last */
+	uint32_t share;			/* percent of each limit that a node alone goes on with; 0: 100 / nodes */
+	struct span prefix;		/* of every key, within {} */
+};
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
@@ -406,6 +422,7 @@ struct config {
 	size_t ndomains;
 	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
 	uint32_t dkim_verify;		/* 100: of a key's signatures libopendkim verifies the first and each so many-th */
+	struct conf_counters counters;
 	struct conf_delivery delivery;
 	struct conf_queue queue;
 	struct conf_verify verify;

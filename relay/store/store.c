@@ -543,6 +543,8 @@ store_peer_up(struct runtime *rt, struct link *l)
 		s->settle_at = s->settled_at = clock_mono() + SETTLE_US;
 	} else if (link_peer(l) == ROLE_SCANNER) {
 		look_peer_up(s, l);
+	} else if (link_peer(l) == ROLE_COUNTERS) {
+		experience_peer_up(s->experience, l);
 	}
 }
 
@@ -578,6 +580,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	people_peer_down(s->people, l);
 	if (link_peer(l) == ROLE_SCANNER)
 		look_peer_down(s, l);
+	experience_peer_down(s->experience, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
