@@ -312,23 +312,6 @@ read_log(struct reader *r, const struct conf_node *map)
 }
 
 static void
-read_store(struct reader *r, const struct conf_node *n)
-{
-	static const struct span sqlite = { "sqlite:", 7 };
-	struct span s = SPAN_LIT("sqlite:/var/lib/postern/store.db");
-
-	if (n && !conf_text(r->d, n, "sqlite:PATH", &s))
-		return;
-	if (!span_starts(s, sqlite)) {
-		diag_at(r->d, DIAG_ERROR, n, "sqlite:/var/lib/postern/store.db",
-		    "only `sqlite:PATH` is in this version");
-		return;
-	}
-	r->c->store = arena_span(r->a, s);
-	r->c->store_path = path_of(r, span_from(s, sqlite.n));
-}
-
-static void
 read_journal(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "records", NULL };
@@ -402,7 +385,7 @@ static void
 read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key", "retention",
-		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
+		"counters", "node", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
 		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", NULL };
@@ -439,7 +422,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	c->templates_dir = path_of(r, s);
 	if ((n = conf_get(root, "templates")))
 		c->templates_line = n->line;
-	read_store(r, conf_get(root, "store"));
+	read_store(r, root);
 	s = SPAN_LIT("keys/store.key");
 	text_of(r, conf_get(root, "store_key"), "a file", &s);
 	c->store_key = path_of(r, s);

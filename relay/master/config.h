@@ -366,12 +366,29 @@ enum retention {
 };
 const char *retention_name(enum retention r);
 
+/* The shared base of many nodes: PostgreSQL (`store: postgresql://…`). */
+#define BASE_HOSTS_MAX 8
+struct conf_base {
+	bool on;
+	struct span shown;		/* as people read it: no password stands in it */
+	struct conf_host hosts[BASE_HOSTS_MAX];
+	size_t nhosts;
+	const char *socket;		/* folder of a unix socket; NULL: hosts */
+	uint16_t port;			/* of the socket */
+	const char *user, *database;	/* NULL: as libpq would */
+	const char *sslmode;		/* of libpq */
+	const char *roots;		/* absolute; of authorities; NULL: the system's */
+	const char *password_file;	/* absolute; NULL: none */
+};
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
 	struct span hostname;
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
+	struct conf_base base;
+	struct span node;		/* this node's name; the hostname unless given */
 	const char *store_path;		/* absolute, for sqlite */
 	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t retention[RETENTION_COUNT];	/* microseconds */

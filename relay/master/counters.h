@@ -89,6 +89,10 @@
 	X(VERIFIER_DEATHS, "verifier_deaths", "verifiers that died or hung with messages under way") \
 	X(SPF_COMPARED, "spf_compared", "senders that libspf2 judged beside the strict engine (spf engine: both)") \
 	X(SPF_DISAGREEMENTS, "spf_disagreements", "of them judged otherwise; the strict result stood") \
+	X(SHARED, "base_rows", "rows the shared base has taken") \
+	X(SHARE_LOST, "base_rows_refused", "rows the shared base would not take, left out of it") \
+	X(SHARE_BEHIND, "base_rows_waiting", "rows that wait for the shared base") \
+	X(SHARE_THERE, "base_connected", "1 while the shared base can be had") \
 	X(RESTARTS, "role_restarts", "processes restarted after they died")
 
 enum counter {

@@ -16,7 +16,12 @@ struct asked {
 	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
 };
 
-/* store_control.c: lines of an answer */
+/* store_control.c: answered later. All of the request is in what is returned, on the heap, and nothing is
+ * left in q; whoever has it ends it and frees it. */
+struct asked *asked_keep(struct asked *q);
+void asked_end(struct asked *q);
+
+/* lines of an answer */
 void say_error(struct asked *q, const char *text);
 struct span asked_by(const struct asked *q);	/* for `by`: "uid N", or the name it signed in with */
 struct json open_line(struct reply *r);		/* {"v":1 */

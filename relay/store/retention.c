@@ -15,6 +15,7 @@
 #include "store/audit.h"
 #include "store/hours.h"
 #include "store/search.h"
+#include "store/share.h"
 
 #define ROUND_US (600 * US_PER_SEC)
 #define SLICE 2000			/* rows of a kind in one transaction */
@@ -224,6 +225,7 @@ do_store_status(struct asked *q, int fd)
 	json_kint(&j, "free", free);
 	json_kbool(&j, "indexing", !q->s->indexed);
 	json_kbool(&j, "sealing", q->s->keys && !q->s->moving.done);
+	share_status(q->s, &j);
 	json_key(&j, "kinds");
 	json_array(&j);
 	for (int i = 0; i < RETENTION_COUNT; i++) {

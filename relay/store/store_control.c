@@ -30,6 +30,7 @@
 #include "store/asked.h"
 #include "store/hours.h"
 #include "store/search.h"
+#include "store/share.h"
 #include "store/bayes.h"
 #include "store/people.h"
 #include "store/digest.h"
@@ -85,6 +86,30 @@ struct span
 asked_by(const struct asked *q)
 {
 	return q->who.local ? span_str(arena_printf(q->arena, "uid %u", q->uid)) : q->who.name;
+}
+
+struct asked *
+asked_keep(struct asked *q)
+{
+	struct asked *kept = malloc(sizeof(*kept));
+
+	ASSERT(kept != NULL);
+	*kept = *q;
+	q->req = NULL;
+	q->arena = NULL;
+	q->reply = NULL;
+	return kept;
+}
+
+void
+asked_end(struct asked *q)
+{
+	struct jval *v = (struct jval *)(uintptr_t)q->req;
+
+	q->req = NULL;
+	jval_free(&v);
+	arena_free(&q->arena);
+	reply_end(&q->reply);
 }
 
 /* JSON that others wrote: one answer stays one line. */
@@ -204,6 +229,8 @@ do_trace(struct asked *q, int fd)
 		return;
 	}
 	store_flush(q->s);	/* what came a moment ago is asked for most */
+	if (base_trace(q, below, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX : (uint32_t)limit))
+		return;
 	if (journal_trace(q->s->db, text, q->who.local ? NULL : &q->who, below, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
 	    (uint32_t)limit, reply_buf(q->reply), &res, &err) == -1) {
 		say_error(q, err.text);
@@ -246,6 +273,8 @@ do_explain(struct asked *q, int fd)
 	r = explain_sees(q, id, &err);
 	if (r == 1)
 		r = journal_record(q->s->db, id, q->arena, &record, &err);
+	if (r == 0 && base_explain(q, id))
+		return;
 	if (r != 1) {
 		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
@@ -645,7 +674,5 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		say_error(&q, "not allowed");
 	else
 		c->run(&q, fd);
-	jval_free(&v);
-	arena_free(&q.arena);
-	reply_end(&q.reply);
+	asked_end(&q);
 }
