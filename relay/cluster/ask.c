@@ -37,7 +37,7 @@ static const struct step steps[BASE_ASK_COUNT] = {
 	    "SELECT id, address, domain, outcome, status, dsn, relay, reply, tls, time, attempts::int8 FROM recipient"
 	    " WHERE id = $1" }, { BASE_RECORD, BASE_MESSAGE, BASE_RECIPIENT } },
 	/* kind, state, queue, class, from, from's domain, to, to's domain, q, id, before, limit, not of this store,
-	 * direction */
+	 * direction, addresses and domains of who asks (of who sees all: NULL) */
 	[BASE_ASK_KEPT_PAGE] = { { "SELECT " KEPT_ROW "NULL::bytea" KEPT_REST "NULL::bytea FROM kept WHERE"
 	    " ($1::text IS NULL OR kind = $1) AND ($2::int8 IS NULL OR state = $2) AND ($3::text IS NULL OR queue = $3)"
 	    " AND ($4::text IS NULL OR class = $4) AND ($5::text IS NULL OR lower(sender) = lower($5))"
@@ -46,6 +46,9 @@ static const struct step steps[BASE_ASK_COUNT] = {
 	    " AND ($9::text IS NULL OR position(lower($9) in lower(concat_ws(' ', sender, subject,"
 	    " array_to_string(rcpts, ' ')))) > 0) AND ($10::int8 IS NULL OR id = $10) AND ($11::int8 IS NULL OR time < $11)"
 	    " AND store <> $13::int8 AND ($14::int8 IS NULL OR direction = $14)"
+	    " AND ($15::text IS NULL OR rcpts && string_to_array($15, E'\\n') OR sender_domain ="
+	    " ANY(string_to_array($16::text, E'\\n')) OR EXISTS(SELECT FROM unnest(rcpts) r WHERE split_part(r, '@', 2) ="
+	    " ANY(string_to_array($16, E'\\n'))))"
 	    " ORDER BY time DESC, gid DESC LIMIT $12::int8" }, { BASE_KEPT } },
 	/* gid */
 	[BASE_ASK_KEPT_GET] = { { "SELECT " KEPT_ROW "record" KEPT_REST "content FROM kept WHERE gid = $1" }, { BASE_KEPT } },

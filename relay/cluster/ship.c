@@ -77,7 +77,7 @@ static const struct {
 	    " UPDATE kept SET state = x.state::int,"
 	    " claimer = CASE WHEN x.state = 1 THEN NULL ELSE claimer END,"
 	    " token = CASE WHEN x.state = 1 THEN NULL ELSE kept.token END,"
-	    " new_id = x.new_id, \"by\" = x.\"by\", decided = x.decided,"
+	    " new_id = x.new_id, \"by\" = CASE WHEN x.state <> 1 THEN kept.\"by\" END, decided = x.decided,"
 	    " content = CASE WHEN x.state = 1 THEN content END, mark = x.state <> 1 AND claimer <> store"
 	    " FROM x, (SELECT count(*) FROM n) AS told WHERE kept.token = x.token AND kept.state IN (2, 3)" },
 	[BASE_GONE] = { "ii",

@@ -13,6 +13,9 @@ struct asked {
 	uint32_t uid;
 	struct principal who;		/* what may be shown and done */
 	struct arena *arena;
+	bool fetched;			/* what it names of other nodes is here, as guests */
+	const int64_t *guests;		/* those that its selector chose */
+	size_t nguests;
 	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
 };
 
@@ -20,6 +23,7 @@ struct asked {
  * left in q; whoever has it ends it and frees it. */
 struct asked *asked_keep(struct asked *q);
 void asked_end(struct asked *q);
+void store_answer(struct asked *q);		/* runs it and ends it */
 
 /* lines of an answer */
 void say_error(struct asked *q, const char *text);

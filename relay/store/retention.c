@@ -110,6 +110,8 @@ kept_expire(struct store *s, enum outcome kind, int64_t before, struct err *err)
 
 	if (st == NULL)
 		return -1;
+	if (share_on(s) && !share_there(s))
+		return 0;	/* it waits for the base, as every decision */
 	db_text(st, 1, span_str(outcome_name(kind)));
 	db_int(st, 2, before);
 	db_int(st, 3, SLICE_KEPT);

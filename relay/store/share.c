@@ -15,12 +15,14 @@
 #include "id.h"
 #include "log.h"
 #include "store/audit.h"
+#include "store/claim.h"
 #include "store/share_private.h"
 
 #define BATCH_LIMIT 500
 #define RECENT_MAX 65536		/* messages the base has got lately */
 #define SAVE_US US_PER_SEC
 #define POLL_US (10 * US_PER_SEC)	/* what a notice was missed for */
+#define GUEST_US (600 * US_PER_SEC)	/* a row that was fetched and not decided leaves */
 #define ALARM_US (15 * US_PER_SEC)	/* away so long: an alarm; a restart is shorter */
 
 struct asking {
@@ -554,6 +556,10 @@ share_news(struct store *s)
 
 	if (!h->there)
 		return;
+	if (h->news_kept)
+		base_marks(s);
+	if (h->news_lists)
+		base_lists(s);
 	h->news_kept = h->news_lists = false;
 }
 
@@ -562,6 +568,7 @@ share_tick(struct store *s)
 {
 	struct share *h = s->share;
 	int64_t now = clock_mono();
+	struct err err;
 
 	if (h == NULL)
 		return;
@@ -572,6 +579,8 @@ share_tick(struct store *s)
 		h->save_at = now + SAVE_US;
 		save(s);
 	}
+	if (!db_in_transaction(s->db) && guests_leave(s->db, clock_real() - GUEST_US, &err) == -1)
+		log_error("guests: %s", err.text);
 	if (now >= h->poll_at) {
 		h->poll_at = now + POLL_US;
 		h->news_kept = h->news_lists = true;
@@ -660,7 +669,8 @@ share_begin(struct store *s)
 	h->wake = event_new(s->rt->base, -1, 0, on_wake, s);
 	h->patience = evtimer_new(s->rt->base, on_patience, s);
 	ASSERT(h->wake && h->patience);
-	if ((h->words = base_words_new(s->db, &err)) == NULL || identity(s, &err) == -1) {
+	if ((h->words = base_words_new(s->db, &err)) == NULL || identity(s, &err) == -1 ||
+	    claims_begin(s->db, &err) == -1 || guests_leave(s->db, 0, &err) == -1) {
 		log_error("this node does not share: %s", err.text);
 		event_free(h->wake);
 		s->share = NULL;

@@ -76,4 +76,14 @@ int share_forget(struct db *d, const struct share_batch *b, struct err *err);
 bool base_trace(struct asked *q, uint64_t below, uint32_t limit);	/* false: this node alone answers */
 bool base_explain(struct asked *q, uint64_t id);
 
+/* base_kept.c */
+/* A request about kept messages that concerns other nodes: what it names is fetched, then it is run again
+ * by store_answer(), with q->fetched. False: it may be answered now. */
+bool base_kept(struct asked *q);
+/* The rows of others behind our own in q->reply; then `done` ends the answer. */
+struct kept_ask;
+bool base_kept_page(struct asked *q, const struct kept_ask *ask, int64_t before, size_t limit, base_cb *done, void *ctx);
+/* A row by the name it is shown by: "17", or "g17" that was fetched before. */
+bool kept_kid_of(struct asked *q, struct span text, int64_t *kid);
+
 #endif

@@ -91,6 +91,131 @@ class SharedBase(unittest.TestCase):
         for part in ("recipients", "subject", "size", "client", "helo", "time"):
             self.assertEqual(line[part], own[part], part)
 
+    def test_explain_is_read_where_it_was_not_judged(self):
+        ident = self.b.accept("x@hold.lab", subject="judged by b")
+        self.a.one(ident)
+        self.assertEqual(json.loads(self.b.tool("explain", ident, "--json"))["recipients"],
+                         json.loads(self.a.tool("explain", ident, "--json"))["recipients"])
+
+    def test_the_language_of_searches_finds_the_same_in_the_base(self):
+        idents = [self.b.accept(to, subject=subject, sender=sender) for to, subject, sender in (
+            ("un@partner.lab", "Facture été 2026 n° 88", "compta@example.lab"),
+            ("deux@partner.lab", "facture 2025", "vente@example.lab"),
+            ("trois@hold.lab", "rapport", "compta@example.lab"))]
+        self.mx.wait(1)
+        for ident, status in zip(idents, ("sent", "sent", "held")):
+            lab.wait_for(lambda: (lambda l: l["recipients"][0]["status"] == status and l)(self.a.one(ident)),
+                         because="%s to be %s" % (ident, status))
+        self.b.shipped()
+        for q in ("facture", "FACTURE ete", '"ete 2026"', '"2026 ete"', "from:compta@example.lab", "to:@hold.lab",
+                  "un@partner.lab", "fact*", "subject:rapport", "status:held", "ip:127.0.0.1 facture", "rule:wait",
+                  "client:client.example.lab rapport", "reply:queued facture", "facture from:vente", "partner.lab 2025",
+                  "since:1h facture", "before:2020-01-01 facture", "id:" + idents[0], "nowhere"):
+            mine, _ = self.b.find(q)
+            other, last = self.a.find(q)
+            self.assertEqual([l["id"] for l in other], [l["id"] for l in mine], q)
+            self.assertFalse(last["partial"], q)
+        page, last = self.a.find("facture", limit=1)
+        self.assertTrue(last["more"])
+        rest, _ = self.a.find("facture", limit=1, before=last["next"])
+        self.assertEqual([l["id"] for l in page + rest], [idents[1], idents[0]])
+
+    # -- kept messages -----------------------------------------------------------------
+    def held(self, node, ident):
+        """The line of a held message on this node, once it is there."""
+        return lab.wait_for(lambda: [l for l in node.control({"cmd": "held.list", "selector": ident, "all": True})
+                                     if l.get("id") == ident], because="%s to show %s" % (node.name, ident))[0]
+
+    def decided(self, node, ident, state):
+        lab.wait_for(lambda: self.held(node, ident)["state"] == state, because="%s: %s to be %s" % (node.name, ident, state))
+
+    def got(self, subject):
+        return [m for m in self.mx.messages if subject.encode() in m[2]]
+
+    def test_held_mail_is_shown_and_released_by_another_node(self):
+        self.hold_goes("release by a", "x@hold.lab", "released")
+        self.assertEqual(len(self.got("release by a")), 1)
+
+    def hold_goes(self, subject, to, state, verb="release", body="the body of it\r\n", sizes=False):
+        ident = self.b.accept(to, subject=subject, body=body)
+        line = self.held(self.a, ident)
+        self.assertEqual((line["node"], line["state"], line["sender"]), ("b", "waiting", "a@example.lab"))
+        self.assertTrue(line["kid"].startswith("g"))
+        self.assertNotIn("node", self.held(self.b, ident))
+        raw = lab.wait_for(lambda: self.a.tool("held", "show", ident, "--raw", check=False).stdout, because="its bytes")
+        self.assertTrue(body.replace("\r", "").strip() in raw.replace("\r", ""), "not its bytes")
+        said = self.a.control({"cmd": "held." + verb, "id": ident, "text": "no"})
+        self.assertEqual((said[-1]["done"], said[-1]["failed"]), (1, 0), said)
+        if verb == "release":
+            lab.wait_for(lambda: self.got(subject), because="the delivery of " + subject)
+        self.decided(self.b, ident, state)
+        self.decided(self.a, ident, state)
+        self.assertIn("on a", self.held(self.b, ident)["by"])
+        # once, and never again: on neither node
+        for node in (self.a, self.b):
+            said = node.control({"cmd": "held." + verb, "selector": ident, "text": "no"})
+            self.assertTrue("error" in said[-1] or said[-1]["done"] == 0, said)
+        self.assertEqual(self.pg.sql("SELECT count(*) FROM kept WHERE id=(SELECT max(id) FROM kept WHERE subject='%s')"
+                                     " AND content IS NULL AND NOT mark" % subject), [["1"]])
+        return ident
+
+    def test_a_large_message_is_released_elsewhere_byte_for_byte(self):
+        body = "".join("%07d 0123456789 abcdefghijklmnopqrstuvwxyz\r\n" % i for i in range(20000))
+        self.hold_goes("large one", "x@hold.lab", "released", body=body)
+        self.assertTrue(body.encode() in self.got("large one")[0][2], "other bytes")
+
+    def test_reject_and_delete_elsewhere(self):
+        self.hold_goes("reject by a", "x@hold.lab", "rejected", "reject")
+        self.hold_goes("delete by a", "x@hold.lab", "deleted", "delete")
+        self.assertEqual(self.got("delete by a"), [])
+
+    def test_two_nodes_decide_in_the_same_moment(self):
+        idents = [self.b.accept("x@hold.lab", subject="race %d." % i) for i in range(12)]
+        for ident in idents:
+            self.held(self.a, ident)
+        results = {}
+
+        def decide(node):
+            results[node.name] = [node.control({"cmd": "held.release", "id": i})[-1] for i in idents]
+        threads = [threading.Thread(target=decide, args=(n,)) for n in (self.a, self.b)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        for i, ident in enumerate(idents):
+            self.assertEqual(sum(r[i].get("done", 0) for r in results.values()), 1, (ident, results))
+            lab.wait_for(lambda: self.got("race %d." % i), because="the delivery")
+            for node in (self.a, self.b):
+                self.decided(node, ident, "released")
+        self.assertEqual([len(self.got("race %d." % i)) for i in range(12)], [1] * 12)
+
+    def test_the_console_sees_one_list_in_pages(self):
+        idents = [(self.a, self.b)[i % 2].accept("x@quarantine.lab", subject="page %d" % i, sender="page@example.lab")
+                  for i in range(6)]
+        for node in (self.a, self.b):
+            node.shipped()
+        ask = {"cmd": "kept.list", "kind": "quarantine", "from": "page@example.lab", "limit": 2}
+        for node in (self.a, self.b):
+            seen, cursor = [], {}
+            lab.wait_for(lambda: len(node.control({**ask, "limit": 10})) == 7, because="six lines")
+            while True:
+                lines = node.control({**ask, **cursor})
+                seen += [l["id"] for l in lines[:-1]]
+                if not lines[-1]["more"]:
+                    break
+                cursor = {"before": lines[-1]["next"]}
+            self.assertEqual(seen, idents[::-1])
+        other = [l for l in self.a.control({**ask, "limit": 10})[:-1] if l.get("node") == "b"]
+        self.assertEqual(len(other), 3)
+        shown = self.a.control({"cmd": "kept.show", "kid": other[0]["kid"]})[0]
+        self.assertEqual((shown["id"], shown["kid"], shown["node"]), (other[0]["id"], other[0]["kid"], "b"))
+        preview = self.a.control({"cmd": "kept.preview", "kid": other[0]["kid"]})[0]
+        self.assertIn("Hello.", preview["text"])
+        said = self.a.control({"cmd": "kept.release", "kids": [o["kid"] for o in other], "reason": "ours"})
+        self.assertEqual(said[-1]["done"], 3, said)
+        for o in other:
+            self.assertEqual(self.a.control({"cmd": "kept.confirm", "kid": o["kid"]})[0].get("ok"), False)
+
 
 if __name__ == "__main__":
     unittest.main()
