@@ -37,6 +37,7 @@ void asked_refuse(struct asked *q, const char *what);
 void do_audit_list(struct asked *q, int fd);
 void do_audit_head(struct asked *q, int fd);
 void do_audit_verify(struct asked *q, int fd);
+void do_audit_nodes(struct asked *q, int fd);	/* base_audit.c */
 
 /* domains_control.c */
 void do_domains_list(struct asked *q, int fd);

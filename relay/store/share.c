@@ -614,6 +614,12 @@ share_status(struct store *s, struct json *j)
 	json_end_object(j);
 }
 
+bool
+share_audit_sent(struct store *s)
+{
+	return number(s->db, "SELECT coalesce(max(seq), 0) FROM audit") <= s->share->audit_seq;
+}
+
 /* ---- begin and end ---- */
 
 static int

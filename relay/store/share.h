@@ -76,6 +76,11 @@ int share_forget(struct db *d, const struct share_batch *b, struct err *err);
 bool base_trace(struct asked *q, uint64_t below, uint32_t limit);	/* false: this node alone answers */
 bool base_explain(struct asked *q, uint64_t id);
 
+/* base_audit.c: false, this node alone answers. w: where the walk is to go on */
+struct audit_walk;
+bool base_audit_list(struct asked *q, size_t limit);
+bool base_audit_verify(struct asked *q, const struct audit_walk *w);
+
 /* base_kept.c */
 /* A request about kept messages that concerns other nodes: what it names is fetched, then it is run again
  * by store_answer(), with q->fetched. False: it may be answered now. */

@@ -9,6 +9,7 @@
 bool share_was_sent(struct store *s, uint64_t id);
 void share_sent(struct store *s, uint64_t id);
 struct base_words *share_words(struct store *s);
+bool share_audit_sent(struct store *s);	/* all of the audit log is there */
 /* The base is asked for what others changed. */
 void share_news(struct store *s);
 

@@ -340,6 +340,7 @@ do_stats(struct asked *q, int fd)
 		say_error(q, err.text);
 	} else {
 		bayes_json(q->s, &j);
+		share_status(q->s, &j);
 		json_end_object(&j);
 		buf_span(reply_buf(q->reply), buf_data(&b));
 		buf_putc(reply_buf(q->reply), '\n');
@@ -664,6 +665,7 @@ static const struct command {
 	{ "store.restart", false, do_store_restart },
 	{ "audit.head", false, do_audit_head, ITSELF },
 	{ "audit.verify", false, do_audit_verify, ITSELF },
+	{ "audit.nodes", false, do_audit_nodes, ITSELF },
 };
 
 static const struct command *

@@ -216,6 +216,69 @@ class SharedBase(unittest.TestCase):
         for o in other:
             self.assertEqual(self.a.control({"cmd": "kept.confirm", "kid": o["kid"]})[0].get("ok"), False)
 
+    # -- lists -------------------------------------------------------------------------
+    def entries(self, node):
+        return {(l["what"], l["list"], l["reason"]) for l in node.control({"cmd": "lists.list", "limit": 1000})[:-1]}
+
+    def test_lists_reach_all_nodes_and_their_books(self):
+        said = self.b.control({"cmd": "lists.add", "scope": "all", "list": "block", "what": "@bad.example", "reason": "by b"})
+        self.assertNotIn("error", said[0])
+        entry = ("bad.example", "block", "by b")
+        lab.wait_for(lambda: any(w.endswith("bad.example") for w, _, _ in self.entries(self.a)), because="the entry on a")
+        what = [e for e in self.entries(self.a) if e[2] == "by b"][0][0]
+        self.assertEqual(self.entries(self.a), self.entries(self.b))
+        # the book that receivers look into
+        lab.wait_for(lambda: self.a.counter("lists_entries") == len(self.entries(self.a)), because="the book")
+        # taken out on the other node: gone on both; and it does not come back
+        number = [l["number"] for l in self.a.control({"cmd": "lists.list"}) if l.get("what") == what][0]
+        self.a.control({"cmd": "lists.remove", "number": number})
+        lab.wait_for(lambda: what not in {w for w, _, _ in self.entries(self.b)}, because="the entry gone from b")
+        for i in range(5):
+            (self.a, self.b)[i % 2].control({"cmd": "lists.add", "scope": "all", "list": "block", "what": "@e%d.example" % i})
+        lab.wait_for(lambda: self.entries(self.a) == self.entries(self.b) and len(self.entries(self.a)) >= 5, because="equal lists")
+        # the last word of two holds on both
+        self.a.control({"cmd": "lists.remove", "number": [l["number"] for l in self.a.control({"cmd": "lists.list"})
+                                                          if l.get("what", "").endswith("e0.example")][0]})
+        lab.wait_for(lambda: self.entries(self.a) == self.entries(self.b) and len(self.entries(self.a)) == 4, because="four")
+        for node in (self.a, self.b):
+            node.shipped()
+            self.assertFalse([r for r in node.control({"cmd": "lists.list"}) if r.get("what") == what])
+
+    # -- the audit log -----------------------------------------------------------------
+    def test_audit_of_all_nodes(self):
+        self.a.tool("queue", "pause", "audit-a.lab")
+        self.b.tool("queue", "pause", "audit-b.lab")
+
+        def rows():
+            lines = self.a.control({"cmd": "audit.list", "limit": 1000, "q": "queue.pause audit-"})
+            return len(lines) == 3 and not lines[-1]["partial"] and lines[:-1]
+        found = lab.wait_for(rows, because="both rows")
+        self.assertEqual({(r["node"], r["subject"]) for r in found}, {("a", "audit-a.lab"), ("b", "audit-b.lab")})
+        page = self.a.control({"cmd": "audit.list", "limit": 1, "q": "audit-"})
+        self.assertTrue(page[-1]["more"])
+        rest = self.a.control({"cmd": "audit.list", "limit": 5, "q": "audit-", "before": page[-1]["next"]})
+        self.assertEqual([r["subject"] for r in page[:-1] + rest[:-1]], ["audit-b.lab", "audit-a.lab"])
+        for node in (self.a, self.b):
+            node.shipped()
+        text = self.a.tool("audit", "verify")
+        self.assertRegex(text, r"node a, in the shared base: \d+ rows are sound")
+        self.assertRegex(text, r"node b, in the shared base: \d+ rows are sound")
+        # whoever has the base alone changes nothing unseen
+        seq = self.pg.sql("SELECT seq FROM audit WHERE node='b' AND subject='audit-b.lab'")[0][0]
+        for change, back in (("UPDATE audit SET who='nobody' WHERE node='b' AND seq=" + seq,
+                              "UPDATE audit SET who='uid %d' WHERE node='b' AND seq=%s" % (os.getuid(), seq)),):
+            self.pg.sql(change)
+            r = self.a.tool("audit", "verify", check=False)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn("node b, in the shared base: BROKEN: row " + seq, r.stdout)
+            self.pg.sql(back)
+        self.assertEqual(self.a.tool("audit", "verify", check=False).returncode, 0)
+        self.pg.sql("CREATE TABLE cut AS SELECT * FROM audit WHERE node='b' AND seq=(SELECT max(seq) FROM audit WHERE node='b')")
+        self.pg.sql("DELETE FROM audit USING cut WHERE audit.store=cut.store AND audit.seq=cut.seq")
+        self.assertIn("was written and is gone", self.a.tool("audit", "verify", check=False).stdout)
+        self.pg.sql("INSERT INTO audit SELECT * FROM cut")
+        self.assertEqual(self.a.tool("audit", "verify", check=False).returncode, 0)
+
 
 if __name__ == "__main__":
     unittest.main()
