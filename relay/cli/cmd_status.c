@@ -483,7 +483,7 @@ cmd_status(int argc, char **argv, const struct cli *cli)
 		look_at_reload(&p);
 		look_at_counters(&p);
 		look_at_journal(&p);
-	look_at_base(&p);
+		look_at_base(&p);
 		look_at_delivery(&p);
 		look_at_antivirus(&p);
 		if (cli->json) {
