@@ -14,7 +14,6 @@
 #include "master/config_read.h"
 
 #define LOCAL_DEFAULT "sqlite:/var/lib/postern/store.db"
-#define NODE_MAX 255
 
 static const char *const taken[] = { "sslmode", "sslrootcert", "host", "port", "user", "dbname", NULL };
 
@@ -221,27 +220,12 @@ read_both(struct reader *r, const struct conf_node *map)
 		r->c->base.password_file = arena_str(r->a, key_path(r, n, s));
 }
 
-static void
-read_node(struct reader *r, const struct conf_node *n)
-{
-	struct span s;
-
-	if (r->c->node.n)
-		return;
-	r->c->node = r->c->hostname;
-	if (!text_of(r, n, "this node's name", &s))
-		return;
-	if (s.n > NODE_MAX || !domain_normalise(r->a, s, &r->c->node))
-		error_at(r, n, "node: gw1", "a node's name is as that of a host: letters, digits, hyphens");
-}
-
 void
 read_store(struct reader *r, const struct conf_node *root)
 {
 	const struct conf_node *n = conf_get(root, "store");
 	struct span s = SPAN_LIT(LOCAL_DEFAULT);
 
-	read_node(r, conf_get(root, "node"));
 	if (n && n->kind == CONF_MAP) {
 		read_both(r, n);
 		return;
@@ -253,4 +237,12 @@ read_store(struct reader *r, const struct conf_node *root)
 		s = SPAN_LIT(LOCAL_DEFAULT);
 	}
 	read_local(r, n ? n : root, s);
+}
+
+void
+check_base(struct reader *r, const struct conf_node *root)
+{
+	if (r->c->base.on && r->c->node_number == 0 && r->d->errors == 0)
+		diag_at(r->d, DIAG_ERROR, conf_get(root, "store"), "cluster: {nodes: {gw1: 1, gw2: 2}}, and `node: gw1`",
+		    "nodes that share a base have numbers: without, two messages could have one id");
 }

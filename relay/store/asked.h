@@ -38,11 +38,11 @@ void do_audit_list(struct asked *q, int fd);
 void do_audit_head(struct asked *q, int fd);
 void do_audit_verify(struct asked *q, int fd);
 void do_audit_nodes(struct asked *q, int fd);	/* base_audit.c */
+void do_audit_note(struct asked *q, int fd);
 
 /* domains_control.c */
 void do_domains_list(struct asked *q, int fd);
 void do_domains_show(struct asked *q, int fd);
-void do_domains_dns(struct asked *q, int fd);
 
 /* policy_rules.c */
 void do_policy_rules(struct asked *q, int fd);

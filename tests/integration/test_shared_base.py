@@ -23,7 +23,7 @@ class Node(lab.Lab):
         os.chmod(self.path("keys/store.key"), 0o600)
         self.write("base.password", base.password)
         os.chmod(self.path("base.password"), 0o600)
-        self.settings = {"node": name, "hostname": name + ".example.lab", "delivery": {"port": mx.port, "retry": ["1s"]},
+        self.settings = {"node": name, "cluster": {"nodes": {"a": 1, "b": 2, "c": 3}}, "hostname": name + ".example.lab", "delivery": {"port": mx.port, "retry": ["1s"]},
                          "store": {"base": base.uri(), "password_file": "base.password",
                                    "local": "sqlite:" + self.path("store", "store.db")}, **conf}
         self.config(**self.settings)
