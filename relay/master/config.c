@@ -331,23 +331,6 @@ read_log(struct reader *r, const struct conf_node *map)
 }
 
 static void
-read_store(struct reader *r, const struct conf_node *n)
-{
-	static const struct span sqlite = { "sqlite:", 7 };
-	struct span s = SPAN_LIT("sqlite:/var/lib/postern/store.db");
-
-	if (n && !conf_text(r->d, n, "sqlite:PATH", &s))
-		return;
-	if (!span_starts(s, sqlite)) {
-		diag_at(r->d, DIAG_ERROR, n, "sqlite:/var/lib/postern/store.db",
-		    "only `sqlite:PATH` is in this version");
-		return;
-	}
-	r->c->store = arena_span(r->a, s);
-	r->c->store_path = path_of(r, span_from(s, sqlite.n));
-}
-
-static void
 read_journal(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "records", NULL };
@@ -458,7 +441,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	c->templates_dir = path_of(r, s);
 	if ((n = conf_get(root, "templates")))
 		c->templates_line = n->line;
-	read_store(r, conf_get(root, "store"));
+	read_store(r, root);
 	s = SPAN_LIT("keys/store.key");
 	text_of(r, conf_get(root, "store_key"), "a file", &s);
 	c->store_key = secret_of(r, conf_get(root, "store_key"), s);
@@ -494,6 +477,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_networks(&r, conf_get(root, "networks"));
 		read_top(&r, root);
 		read_cluster(&r, root);
+		check_base(&r, root);
 		read_limits(&r, conf_get(root, "limits"));
 		read_tls(&r, conf_get(root, "tls"));
 		read_directories(&r, conf_get(root, "directory"));

@@ -367,6 +367,21 @@ enum retention {
 };
 const char *retention_name(enum retention r);
 
+/* The shared base of many nodes: PostgreSQL (`store: postgresql://…`). */
+#define BASE_HOSTS_MAX 8
+struct conf_base {
+	bool on;
+	struct span shown;		/* as people read it: no password stands in it */
+	struct conf_host hosts[BASE_HOSTS_MAX];
+	size_t nhosts;
+	const char *socket;		/* folder of a unix socket; NULL: hosts */
+	uint16_t port;			/* of the socket */
+	const char *user, *database;	/* NULL: as libpq would */
+	const char *sslmode;		/* of libpq */
+	const char *roots;		/* absolute; of authorities; NULL: the system's */
+	const char *password_file;	/* absolute; NULL: none */
+};
+
 struct conf_member {		/* a node of the cluster */
 	struct span name;
 	uint32_t number;	/* 1 .. 127, in the ids it makes */
@@ -399,6 +414,7 @@ struct config {
 	size_t nnodes;
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
+	struct conf_base base;
 	const char *store_path;		/* absolute, for sqlite */
 	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t retention[RETENTION_COUNT];	/* microseconds */

@@ -73,6 +73,10 @@ void read_verify(struct reader *r, const struct conf_node *map);
 /* ---- config_ocr.c; scanners.timeout is read before ---- */
 void read_ocr(struct reader *r, const struct conf_node *map);
 
+/* ---- config_base.c: `store`; what it needs of `cluster` ---- */
+void read_store(struct reader *r, const struct conf_node *root);
+void check_base(struct reader *r, const struct conf_node *root);
+
 /* ---- config_console.c; tls, listeners and approvals are read before ---- */
 void read_console(struct reader *r, const struct conf_node *map);
 

@@ -16,6 +16,7 @@
 #include "store/asked.h"
 #include "store/audit.h"
 #include "store/db_keys.h"
+#include "store/share.h"
 
 #define LIST_DEFAULT 100
 #define LIST_MAX 1000
@@ -61,6 +62,8 @@ do_audit_list(struct asked *q, int fd)
 	store_flush(q->s);
 	if (limit < 1 || limit > LIST_MAX)
 		limit = LIST_MAX;
+	if (base_audit_list(q, (size_t)limit))
+		return;
 	db_budget(q->s->db, BUDGET_US);
 	r = audit_list(q->s->db, jval_text(q->req, "q"), jval_int(q->req, "before", 0), (size_t)limit,
 	    reply_buf(q->reply), &found, &next, &err);
@@ -125,6 +128,8 @@ do_audit_verify(struct asked *q, int fd)
 			return;
 		}
 	}
+	if (base_audit_verify(q, &w))
+		return;
 	if (audit_verify(q->s->db, &w, VERIFY_ROWS, &err) == -1) {
 		say_error(q, err.text);
 		return;

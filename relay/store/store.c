@@ -32,6 +32,7 @@
 #include "store/incident_db.h"
 #include "store/look.h"
 #include "store/reputation_db.h"
+#include "store/share.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 #include "store/undo.h"
@@ -90,6 +91,7 @@ store_settle(struct store *s)
 		answer_keeps(s, false, err.text);
 	} else {
 		answer_keeps(s, true, "");
+		share_wake(s);
 	}
 }
 
@@ -390,6 +392,7 @@ store_flush(struct store *s)
 	arena_reset(b->arena);
 	acknowledge(s);
 	leave_after_gap(s);
+	share_wake(s);
 	return 0;
 }
 
@@ -428,10 +431,6 @@ store_start(struct runtime *rt, struct err *err)
 	char *folder = strdup(rt->conf->store_path), *slash;
 
 	ASSERT(folder != NULL);
-	if (!span_starts(rt->conf->store, SPAN_LIT("sqlite:"))) {
-		free(folder);
-		return err_set(err, EINVAL, "store: only sqlite: is there");
-	}
 	slash = strrchr(folder, '/');
 	if (slash && slash != folder)
 		*slash = '\0';
@@ -464,6 +463,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_keys_tick(s);
 	store_tend(s);
 	store_retain(s);
+	share_tick(s);
 	lists_tick(s, clock_real());
 	experience_tick(s->experience, clock_real());
 	evtimer_del(s->tick);
@@ -482,6 +482,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	experience_save(s->experience, clock_real());
 	store_tails_end(s);
 	lists_end(s);
+	share_end(s);
 	bayes_end(s);
 	policy_rules_free(&s->rules);
 	db_close(&s->db);
@@ -518,6 +519,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->leave = evtimer_new(rt->base, on_leave, s);
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
+	share_begin(s);
 	bayes_begin(s);
 	s->people = people_new(s);
 	s->experience = experience_new(s->db, rt->shared, rt->conf);
@@ -545,6 +547,8 @@ store_peer_up(struct runtime *rt, struct link *l)
 		look_peer_up(s, l);
 	} else if (link_peer(l) == ROLE_COUNTERS) {
 		experience_peer_up(s->experience, l);
+	} else if (link_peer(l) == ROLE_CLUSTER) {
+		share_peer_up(s, l);
 	}
 }
 
@@ -578,6 +582,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	free(p);
 	reports_peer_down(s->tls, l);
 	people_peer_down(s->people, l);
+	share_peer_down(s, l);
 	if (link_peer(l) == ROLE_SCANNER)
 		look_peer_down(s, l);
 	experience_peer_down(s->experience, l);
@@ -666,6 +671,9 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_SIGNED:
 	case FRAME_POSTED:
 		return reports_frame(s->tls, l, f);
+	case FRAME_SHARED:
+	case FRAME_BASE_TOLD:
+		return share_frame(s, f);
 	default:
 		return -1;
 	}
