@@ -346,7 +346,7 @@ version_unknown(void **state)
 	struct arena *a = arena_new(0);
 	struct err err;
 	struct stat st;
-	char path[300], head[SEGMENT_HEAD] = "PSTNSPL\n\4\0\0\0\1\0\0\0saltsalt";
+	char path[300], head[SEGMENT_HEAD] = "PSTNSPL\n\5\0\0\0\1\0\0\0saltsalt";
 	uint32_t sum;
 	off_t size;
 	int fd;
