@@ -34,6 +34,7 @@ int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_edm(int argc, char **argv, const struct cli *cli);
 int cmd_fingerprint(int argc, char **argv, const struct cli *cli);
 int cmd_incidents(int argc, char **argv, const struct cli *cli);
+int cmd_init(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_recipients(int argc, char **argv, const struct cli *cli);
 int cmd_lists(int argc, char **argv, const struct cli *cli);
@@ -43,6 +44,7 @@ int cmd_policy(int argc, char **argv, const struct cli *cli);
 int cmd_policy_schema(int argc, char **argv, const struct cli *cli);
 int cmd_quarantine(int argc, char **argv, const struct cli *cli);
 int cmd_policy(int argc, char **argv, const struct cli *cli);
+int cmd_probe(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
 int cmd_replay(int argc, char **argv, const struct cli *cli);
@@ -58,6 +60,8 @@ int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
 int cmd_users(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);
+/* What the page of `status` says needs attention; nothing when posternd does not answer. */
+void status_attention(const struct cli *cli, void (*each)(void *ctx, bool bad, const char *text), void *ctx);
 /* `explain ID`: the record the store has of a message that passed. */
 int cmd_explain_id(const char *id, const struct cli *cli);
 

@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "console/routes.h"
 
-#define METRICS_MAX ((size_t)128 << 10)
+#define METRICS_MAX ((size_t)512 << 10)
 
 /* A counter's own name unless it stands here: families with a label, and gauges. */
 enum how { TOTAL, GAUGE };
@@ -118,6 +118,26 @@ put_histograms(struct buf *b)
 		buf_printf(b, "postern_%s_bucket{le=\"+Inf\"} %llu\npostern_%s_sum %.6f\npostern_%s_count %llu\n",
 		    name, (unsigned long long)so_far, name, (double)sum / US_PER_SEC, name,
 		    (unsigned long long)so_far);
+	}
+}
+
+/* Sites, rules, domains: as many as there are, and `other`. */
+static void
+put_labelled(struct buf *b)
+{
+	for (int i = 0; i < LABEL_FAMILIES; i++) {
+		const struct label_info *l = label_info((enum label_family)i);
+		const struct label_slot *s;
+		size_t at = 0;
+
+		family(b, l->metric, "counter", l->help);
+		while ((s = label_next((enum label_family)i, &at)) != NULL) {
+			buf_printf(b, "postern_%s{%s=\"%.*s\"", l->metric, l->a, s->na, s->text);
+			if (l->b)
+				buf_printf(b, ",%s=\"%.*s\"", l->b, s->nb, s->text + s->na);
+			buf_printf(b, "} %llu\n", (unsigned long long)__atomic_load_n(&s->count,
+			    __ATOMIC_RELAXED));
+		}
 	}
 }
 
@@ -234,5 +254,6 @@ metrics_serve(struct client *k)
 	put_counters(&p->b);
 	put_received(&p->b);
 	put_histograms(&p->b);
+	put_labelled(&p->b);
 	forward_ask(k, "queue.summary", queue_told);
 }

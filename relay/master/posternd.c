@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -282,6 +283,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	reload_settle(m, false);
 	watch_look(m);
 	av_watch_look(m);
+	watchdog_look(m);
 }
 
 /* ---- the start ---- */
@@ -328,6 +330,7 @@ master_start(struct master *m, struct err *err)
 	struct rlimit rl;
 
 	activation_take(m);
+	watchdog_open(m);
 	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
@@ -374,7 +377,7 @@ static int
 master_main(const char *path, bool foreground)
 {
 	static char exe[PATH_MAX];
-	struct master m = { .foreground = foreground, .shared_fd = -1, .pid_fd = -1, .check_fd = -1,
+	struct master m = { .foreground = foreground, .shared_fd = -1, .pid_fd = -1, .check_fd = -1, .reader_fd = -1,
 		.now = { .fd = -1 }, .next = { .fd = -1 } };
 	struct err err = { 0 };
 	char *real = realpath(path, NULL);
@@ -390,6 +393,7 @@ master_main(const char *path, bool foreground)
 	}
 	m.path = real;
 	m.exe = exe;
+	installed_open(&m);
 	m.since = clock_real();
 	m.scratch = arena_new(0);
 	buf_init(&m.check_out, 256u << 10);
@@ -427,6 +431,7 @@ role_main(const char *name, const struct startup *su)
 		&fetcher_ops, &verifier_ops, &console_ops, &editor_ops };
 	enum role role = role_from_name(name);
 
+	prctl(PR_SET_NAME, "posternd");	/* also when it was executed as /proc/self/exe */
 	if (role == ROLE_SCANNER)
 		return scanner_main(su);
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)

@@ -253,6 +253,9 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 		return bayes_published(m, p, f);
 	case FRAME_AS:
 		return control_as(m, f);
+	case FRAME_ALIVE:
+		watchdog_heard(p);
+		return 0;
 	case FRAME_WORKER:
 		if (worker_decode(f->body, f->fd, m->scratch, &worker) == -1 || p->worker)
 			return -1;
@@ -342,11 +345,11 @@ exec_role(const struct master *m, enum role role, uint32_t instance, uint32_t pl
 	for (int i = 0; i < 3; i++)
 		if (dup2(fds[i], FD_CONTROL + i) == -1)
 			_exit(126);
-	if (role == ROLE_READER && !reader_program(m->exe, program, sizeof(program))) {
+	if (role == ROLE_READER && !own_reader(m, program)) {
 		dprintf(2, "posternd: there is no %s beside %s\n", READER_PROGRAM, m->exe);
 		_exit(STARTUP_FAILED);
 	}
-	execve(role == ROLE_READER ? program : m->exe, (char *const *)(uintptr_t)argv, env);
+	execve(role == ROLE_READER ? program : own_exe(m), (char *const *)(uintptr_t)argv, env);
 	dprintf(2, "posternd: cannot execute %s: %s\n", m->exe, strerror(errno));
 	_exit(127);
 }

@@ -218,6 +218,9 @@ control_frame(struct runtime *rt, struct frame *f, struct arena *a)
 		return 0;
 	case FRAME_GO:
 		return 0;
+	case FRAME_PULSE:
+		link_send(rt->master, FRAME_ALIVE, 0, (struct span){ 0 }, -1);
+		return 0;
 	default:
 		return -1;
 	}

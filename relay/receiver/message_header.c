@@ -11,9 +11,8 @@
 #include "id.h"
 #include "receiver/message.h"
 
-/* The next field at the front of *rest, folding included; false at the end of the header. */
-static bool
-next_field(struct span *rest, struct span *name, struct span *value)
+bool
+header_next(struct span *rest, struct span *name, struct span *value)
 {
 	struct span s = *rest;
 	size_t end = 0, colon;
@@ -39,7 +38,7 @@ header_hops(struct span header)
 	struct span name, value;
 	unsigned n = 0;
 
-	while (next_field(&header, &name, &value))
+	while (header_next(&header, &name, &value))
 		n += span_is_nocase(name, "Received");
 	return n;
 }
@@ -79,7 +78,7 @@ header_hops_by(struct span header, struct span host)
 	struct span name, value;
 	unsigned n = 0;
 
-	while (next_field(&header, &name, &value))
+	while (header_next(&header, &name, &value))
 		n += span_is_nocase(name, "Received") && says_by(value, host);
 	return n;
 }
@@ -152,7 +151,7 @@ header_from_domain(struct span header, char buf[static 256])
 	struct span name, value, found = { 0 };
 	bool any = false;
 
-	while (next_field(&header, &name, &value)) {
+	while (header_next(&header, &name, &value)) {
 		if (!span_is_nocase(name, "From"))
 			continue;
 		if (any)
@@ -183,7 +182,7 @@ header_from_address(struct span header, char buf[static MEMBERS_AUTHOR_MAX])
 
 	if (header_from_domain(header, text).n == 0)
 		return SPAN_LIT("");
-	while (next_field(&header, &name, &value))
+	while (header_next(&header, &name, &value))
 		if (span_is_nocase(name, "From"))
 			break;
 	domain = address_domain(value);

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "receiver/echo.h"
 #include "receiver/message.h"
 #include "receiver/scanners.h"
 #include "receiver/verifiers.h"
@@ -294,6 +295,7 @@ message_judged(struct message *m, int64_t now)
 	unsigned code;
 
 	apply_limit_hold(m);
+	echo_judged(m);
 	code = verdict_answer(m->verdict.decisions, m->verdict.ndecisions, &text);
 	if (code) {
 		m->outcome = code == 550 ? OUTCOME_REJECT : OUTCOME_DEFER;

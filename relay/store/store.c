@@ -34,6 +34,7 @@
 #include "store/reputation_db.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
+#include "store/undo.h"
 
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
@@ -451,6 +452,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct store *s = arg;
 
 	act_tick(s);
+	undo_tick(s);
 	approve_tick(s);
 	look_tick(s);
 	digest_tick(s);
