@@ -125,6 +125,11 @@ const struct command commands[] = {
 	    "  nodes of --to, else left out. check says what would change; apply puts it in force or\n"
 	    "  leaves all as it is. --force: also an older one. keygen: NAME.key and NAME.pub, to sign\n"
 	    "  with; --node: keys/node.key, to open secrets with", cmd_bundle },
+	{ "cluster", "the nodes: what each says of itself",
+	    "cluster status [--here] [--ask [--via COMMAND]]\n"
+	    "  of the others what the shared base was told last; --ask: they are asked themselves, over ssh\n"
+	    "  (or COMMAND, with POSTERN_NODE and POSTERN_ADDRESS set). --here: this one alone.\n"
+	    "  Status 1 when something is wrong with one of them", cmd_cluster },
 	{ "drain", "hand the whole queue over to another node",
 	    "drain --to NODE|ADDRESS [--via COMMAND]\n"
 	    "drain HOST:PORT\n"

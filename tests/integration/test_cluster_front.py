@@ -71,7 +71,7 @@ class Front(unittest.TestCase):
         out = lab.Lab("sender")
         self.addCleanup(out.close)
         out.ports["dns"] = dns
-        out.config(delivery={"port": port, "retry": ["1s"]})
+        out.config(networks={"internal": ["127.0.0.0/8"]}, delivery={"port": port, "retry": ["1s"]})
         out.start_postern()
         load = cluster.Load(out.ports["smtp"], clients=2, rcpt="b@inside.lab")
         load.wait(10)
