@@ -153,3 +153,16 @@ def tokens(mx):
     with mx.lock:
         found = [re.search(rb"Subject: (token-\d+)", m[2]).group(1).decode() for m in mx.messages]
     return collections.Counter(found)
+
+
+class Proxied(smtplib.SMTP):
+    """A client of a node that takes PROXY headers alone: it says who it is, as HAProxy would."""
+
+    def __init__(self, port, client):
+        self.who = client
+        super().__init__("127.0.0.1", port, local_hostname="client.lab", timeout=60)
+
+    def _get_socket(self, host, port, timeout):
+        s = super()._get_socket(host, port, timeout)
+        s.sendall(b"PROXY TCP4 %s 127.0.0.1 40000 %d\r\n" % (self.who.encode(), port))
+        return s

@@ -321,7 +321,7 @@ put_page(const struct cluster *c, struct buf *out)
 		buf_reset(&age);
 		buf_printf(&age, s->behind >= 0 ? "%lld" : "-", (long long)s->behind);
 		grid_text(&g, buf_data(&age));
-		grid_cstr(&g, *wrong ? wrong : "well");
+		page_text(grid_cell(&g), span_str(*wrong ? wrong : "well"));
 		grid_done(&g, *wrong ? RED : PLAIN);
 	}
 	grid_print(&g, out, "");
