@@ -23,6 +23,7 @@ int cmd_audit(int argc, char **argv, const struct cli *cli);
 int cmd_auth(int argc, char **argv, const struct cli *cli);
 int cmd_batv(int argc, char **argv, const struct cli *cli);
 int cmd_bundle(int argc, char **argv, const struct cli *cli);
+int cmd_cluster(int argc, char **argv, const struct cli *cli);
 int cmd_bayes(int argc, char **argv, const struct cli *cli);
 int cmd_directory(int argc, char **argv, const struct cli *cli);
 int cmd_digest(int argc, char **argv, const struct cli *cli);

@@ -470,6 +470,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 
 	c->arena = a;
 	c->path = arena_str(a, span_str(path));
+	c->hash = config_hash(text);
 	/* Asked for, not assumed: behind a forwarder that strips DNSSEC's records every answer would be
 	 * bogus, and all mail would wait. */
 	c->dnssec = false;

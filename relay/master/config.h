@@ -408,6 +408,7 @@ struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
 	struct span hostname;
+	uint64_t hash;			/* of postern.yaml as written, without node.yaml: nodes with the same have the same */
 	struct span node;		/* this node's name; the hostname unless given */
 	uint32_t node_number;		/* 0: it is alone */
 	const struct conf_member *nodes;	/* of the cluster, this one too */
