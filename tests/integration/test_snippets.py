@@ -89,25 +89,31 @@ class Snippets(unittest.TestCase):
         script = r'''
 set -e
 python3 - <<'PY'
-import os, socket, subprocess, sys, time
+import os, signal, socket, subprocess, sys
+signal.alarm(60)                     # whatever goes wrong, this ends
 def sh(c): subprocess.run(c, shell=True, check=True)
-r, w = os.pipe(); r2, w2 = os.pipe(); r3, w3 = os.pipe()
+r, w = os.pipe(); r2, w2 = os.pipe()
 pid = os.fork()
 if pid == 0:                        # the server's own network
+    os.close(r); os.close(w2)
     libc = __import__("ctypes").CDLL(None, use_errno=True)
     if libc.unshare(0x40000000): os._exit(9)
-    os.write(w, b"x"); os.read(r2, 1)
-    sh("ip link set lo up; ip addr add 10.9.9.3/24 dev b; ip link set b up; %s -f %s")
+    os.write(w, b"x")
+    if not os.read(r2, 1): os._exit(3)
+    sh("ip link set lo up; ip addr add 10.9.9.3/24 dev vb; ip link set vb up; %s -f %s")
     s = socket.create_server(("10.9.9.3", 25))
-    os.write(w, b"y"); os.read(r2, 1)
+    os.write(w, b"y")
+    if not os.read(r2, 1): os._exit(3)
     for to, want in ((("10.9.9.1", 8025), 0), (("10.9.9.2", 25), 111), (("10.9.9.1", 25), 111)):
         c = socket.socket(); c.settimeout(20); got = c.connect_ex(to); c.close()
         if got != want: print("server to", to, got); os._exit(1)
     os._exit(0)
-os.read(r, 1)
-sh("ip link set lo up; ip link add a type veth peer name b netns %%d; ip addr add 10.9.9.1/24 dev a; ip addr add 10.9.9.2/24 dev a; ip link set a up" %% pid)
+os.close(w); os.close(r2)
+if not os.read(r, 1): sys.exit(2)
+sh("ip link set lo up; ip link add name va type veth peer name vb netns %%d; ip addr add 10.9.9.1/24 dev va; ip addr add 10.9.9.2/24 dev va; ip link set va up" %% pid)
 s1, s2, s3 = (socket.create_server(a) for a in (("10.9.9.1", 8025), ("10.9.9.2", 25), ("10.9.9.1", 25)))
-os.write(w2, b"x"); os.read(r, 1)
+os.write(w2, b"x")
+if not os.read(r, 1): sys.exit(2)
 for src, want in (("10.9.9.1", 0), ("10.9.9.2", 111)):
     c = socket.socket(); c.settimeout(20); c.bind((src, 0)); got = c.connect_ex(("10.9.9.3", 25)); c.close()
     if got != want: print("from", src, got); sys.exit(1)
