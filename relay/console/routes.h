@@ -64,9 +64,10 @@ enum shape {
 	X(GET, "/kept", ITEMS, "kept.list", "kind:s queue:s q:s state:s class:s from:s to:s asked:b limit:i before:s", BY_KEPT, "held and quarantined messages") \
 	X(GET, "/kept/{kid}", OBJECT, "kept.show", "", BY_KEPT, "one of them") \
 	X(GET, "/kept/{kid}/preview", OBJECT, "kept.preview", "", BY_KEEPERS | R_(REVIEWER), "its text, made safe") \
-	X(POST, "/kept/release", ITEMS, "kept.release", "kids:a! reason:s", BY_KEEPERS, "send on") \
-	X(POST, "/kept/reject", ITEMS, "kept.reject", "kids:a! reason:s", BY_KEEPERS, "refuse, with a notice to the sender") \
-	X(POST, "/kept/delete", ITEMS, "kept.delete", "kids:a! reason:s", BY_KEEPERS, "delete") \
+	X(POST, "/kept/release", ITEMS, "kept.release", "kids:a! reason:s undo:b", BY_KEEPERS, "send on") \
+	X(POST, "/kept/reject", ITEMS, "kept.reject", "kids:a! reason:s undo:b", BY_KEEPERS, "refuse, with a notice to the sender") \
+	X(POST, "/kept/delete", ITEMS, "kept.delete", "kids:a! reason:s undo:b", BY_KEEPERS, "delete") \
+	X(POST, "/kept/undo", ITEMS, "kept.undo", "kids:a!", BY_KEEPERS, "take a decision back, while it waits") \
 	X(POST, "/kept/request", ITEMS, "kept.request", "kids:a! reason:s", BY_KEEPERS, "ask an operator to send on") \
 	X(POST, "/kept/rescan", ITEMS, "kept.rescan", "kids:a!", BY_OPERATOR, "judge again") \
 	X(POST, "/kept/confirm", ITEMS, "kept.confirm", "kids:a! reason:s", BY_KEEPERS, "it is spam indeed") \

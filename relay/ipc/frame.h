@@ -35,6 +35,8 @@
 	X(LISTS, R(STORE) | R(MASTER), R(MASTER) | R(RECEIVER), FRAME_SMALL, 1)	/* messages_lists.h */ \
 	X(ANTIVIRUS, R(SCANNER), R(MASTER), FRAME_SMALL, 0)	/* how it is: messages_antivirus.h */ \
 	X(BAYES, R(STORE) | R(MASTER), R(MASTER) | R(SCANNER), FRAME_SMALL, 1)	/* the classifier's model: messages_bayes.h */ \
+	X(PULSE, R(MASTER), R_ANY, FRAME_SMALL, 0)		/* are you there? */ \
+	X(ALIVE, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* I am */ \
 	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \
 	/* the way of a message */ \
 	X(IDENTIFY, R(RECEIVER), R(VERIFIER), FRAME_SMALL, 0)	/* messages_verify.h */ \

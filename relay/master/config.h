@@ -370,10 +370,20 @@ enum retention {
 };
 const char *retention_name(enum retention r);
 
+struct conf_member {		/* a node of the cluster */
+	struct span name;
+	uint32_t number;	/* 1 .. 127, in the ids it makes */
+	struct span address;	/* for ssh, of `postern drain --to NAME`; empty: its name */
+};
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
 	struct span hostname;
+	struct span node;		/* this node's name; the hostname unless given */
+	uint32_t node_number;		/* 0: it is alone */
+	const struct conf_member *nodes;	/* of the cluster, this one too */
+	size_t nnodes;
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */
@@ -413,6 +423,7 @@ struct config {
 	size_t npublic;
 	const struct span *probes, *blocklists;	/* doctor: domains to try port 25 on, DNSBL zones */
 	size_t nprobes, nblocklists;
+	bool probes_given;		/* they stand in postern.yaml: the administrator asks for them */
 	bool dnssec;			/* true */
 	const char *trust_anchor;	/* absolute; NULL: the root's */
 	struct conf_antivirus antivirus;

@@ -103,6 +103,7 @@ status_processes(const struct master *m, struct json *j)
 		json_kuint(j, "generation", p->generation);
 		json_kcstr(j, "state", states[p->state]);
 		json_kint(j, "seconds", (clock_mono() - p->started) / US_PER_SEC);
+		json_kint(j, "silent_ms", watchdog_silent(m, p) / 1000);
 		json_end_object(j);
 	}
 	json_end_array(j);
@@ -129,7 +130,10 @@ status(struct master *m, int fd)
 	    m->phase == PHASE_STARTING ? "starting" : "stopping");
 	json_kint(&j, "uptime", (clock_real() - m->since) / US_PER_SEC);
 	json_kcstr(&j, "config", m->path);
+	json_kbool(&j, "replaced", own_exe_replaced(m));
 	json_kstr(&j, "hostname", m->now.conf->hostname);
+	json_kstr(&j, "node", m->now.conf->node);
+	json_kuint(&j, "node_number", m->now.conf->node_number);
 	json_key(&j, "reload");
 	json_object(&j);
 	json_kcstr(&j, "refused", m->refused);

@@ -229,6 +229,6 @@ struct span header_from_domain(struct span header, char buf[static 256]);
 #define MEMBERS_AUTHOR_MAX 512
 struct span header_from_address(struct span header, char buf[static MEMBERS_AUTHOR_MAX]);
 struct span header_received(struct arena *a, const struct envelope *env, uint64_t id,
-    struct span hostname, struct span only_recipient);
+    struct span hostname, struct span node, struct span only_recipient);
 
 #endif

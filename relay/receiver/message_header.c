@@ -217,7 +217,7 @@ protocol(uint32_t flags)
 /* RFC 5321, 4.4. What the client said of itself was checked to be harmless in a header. */
 struct span
 header_received(struct arena *a, const struct envelope *env, uint64_t id, struct span hostname,
-    struct span only_recipient)
+    struct span node, struct span only_recipient)
 {
 	char ip[IP_TEXT_MAX], text_id[ID_SIZE], date[CLOCK_DATE_MAX];
 	struct span helo = env->helo.n ? env->helo : SPAN_LIT("unknown");
@@ -225,9 +225,9 @@ header_received(struct arena *a, const struct envelope *env, uint64_t id, struct
 	bool for_it = only_recipient.n > 0;
 
 	return span_str(arena_printf(a,
-	    "Received: from %.*s (%.*s [%s%s])\r\n\tby %.*s (Postern) with %s id %s%s%s%.*s%s; %s\r\n",
+	    "Received: from %.*s (%.*s [%s%s])\r\n\tby %.*s (Postern%s%.*s) with %s id %s%s%s%.*s%s; %s\r\n",
 	    SPAN_ARG(helo), SPAN_ARG(name), env->client.family == 6 ? "IPv6:" : "",
-	    ip_format(env->client, ip), SPAN_ARG(hostname),
+	    ip_format(env->client, ip), SPAN_ARG(hostname), node.n ? " " : "", SPAN_ARG(node),
 	    protocol(env->flags), id_format(id, text_id),
 	    for_it ? "\r\n\t" : "", for_it ? "for <" : "", SPAN_ARG(only_recipient),
 	    for_it ? ">" : "", clock_date(env->received, date)));
