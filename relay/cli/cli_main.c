@@ -170,6 +170,17 @@ const struct command commands[] = {
 	    "dns plan DOMAIN\n"
 	    "dns check DOMAIN [--resolver ADDRESS]…\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
+	{ "domain", "take on a domain, step by step",
+	    "domain add DOMAIN [--deliver-to HOST[:PORT]]… [--recipients callout|any|file:LIST]\n"
+	    "           [--backup-mx HOST]… [--bypass] [--no-dkim] [--write]\n"
+	    "  --bypass: a backup that is not ours may stay; --write: puts the lines into postern.yaml", cmd_domain },
+	{ "addresses", "from where this gateway delivers, for the firewalls of others",
+	    "addresses [--inside] [--format text|json|cidr|postfix|nft]\n"
+	    "  --inside: as our own servers see them", cmd_addresses },
+	{ "snippet", "what an internal server needs, to talk to this gateway alone",
+	    "snippet firewall [--forward]\n"
+	    "snippet exchange|exchange2003|exchange55|domino|postfix\n"
+	    "  --forward: for the firewall in front of the server, not for the server", cmd_snippet },
 	{ "probe", "what a mail server says of itself; no mail is sent",
 	    "probe HOST [PORT]", cmd_probe },
 	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",

@@ -141,10 +141,31 @@ read_dkim(struct reader *r, const struct conf_node *node, struct conf_domain *do
 		conf_bool(r->d, n, &dom->dkim_check);
 }
 
+/* Other servers that may stand in the domain's MX records. */
+static size_t
+read_backup_mx(struct reader *r, const struct conf_node *list, const struct span **out)
+{
+	struct span *v, s;
+	size_t n = 0;
+
+	if (list == NULL || !conf_want(r->d, list, CONF_LIST, "a list of host names"))
+		return 0;
+	v = arena_array(r->a, list->count, sizeof(*v));
+	CONF_EACH(item, list)
+		if (text_of(r, item, "a host name", &s)) {
+			if (domain_normalise(r->a, s, &v[n]))
+				n++;
+			else
+				error_at(r, item, NULL, "not a host name");
+		}
+	*out = v;
+	return n;
+}
+
 static void
 read_domains(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "deliver_to", "recipients", "greylist", "dkim", "max_size",
+	static const char *const known[] = { "deliver_to", "recipients", "greylist", "dkim", "max_size", "backup_mx",
 		"batv", NULL };
 	struct conf_domain *out;
 	size_t n = 0;
@@ -175,6 +196,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 		read_batv(r, conf_get(node, "batv"), &dom->batv);
 		if ((k = conf_get(node, "max_size")))
 			conf_size(r->d, k, &dom->max_size);
+		dom->nbackup_mx = read_backup_mx(r, conf_get(node, "backup_mx"), &dom->backup_mx);
 	}
 	r->c->domains = out;
 	r->c->ndomains = n;

@@ -177,6 +177,8 @@ struct conf_domain {
 	bool dkim_check;	/* only what stands in the DNS signs */
 	struct conf_batv batv;
 	uint64_t max_size;	/* 0: the listener's */
+	const struct span *backup_mx;	/* others that may stand in its MX records: our other gateways, backups */
+	size_t nbackup_mx;
 };
 
 struct conf_pool {		/* how mail leaves: from which address, under which name */
@@ -348,6 +350,7 @@ struct conf_console {
 	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
+	bool addresses;			/* /addresses says to anybody from where we deliver */
 };
 
 /* `retention`: how long each kind is kept; 0: for ever. X(NAME, "name", days unless said). Verdict records
