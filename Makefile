@@ -82,6 +82,8 @@ MAIN_relay := relay/master/posternd.c relay/cli/postern.c relay/reader/postern_o
 SRC_relay := $(filter-out $(MAIN_relay),$(sort $(wildcard relay/*/*.c)))
 # The pages of the console are in the program: relay/console/embed makes a C file of them.
 PAGES := $(shell find relay/console/pages -type f ! -name '.*' ! -name '*.md')
+# So are the example configuration and the shipped policy, for `postern init`.
+SHIPPED := etc/postern.yaml $(sort $(wildcard etc/policy.d/*.yaml))
 SRC_unit := $(sort $(wildcard tests/unit/test_*.c))
 SRC_fuzz := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_tool := $(sort $(wildcard tests/tools/*.c))
@@ -127,6 +129,14 @@ $(B)/obj/relay/console/pages.o: $(B)/gen/pages.c $(PAGES)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)CCACHE_DISABLE=1 $(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_relay) -c -o $@ $<
+$(B)/gen/shipped.c: relay/cli/embed $(SHIPPED)
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)relay/cli/embed etc $(SHIPPED:etc/%=%) >$@
+$(B)/obj/relay/cli/shipped.o: $(B)/gen/shipped.c $(SHIPPED)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)CCACHE_DISABLE=1 $(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_relay) -c -o $@ $<
 $(B)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -134,7 +144,8 @@ $(B)/obj/tests/%.o: tests/%.c
 
 $(B)/lib/libbase.a: $(call OBJ,$(SRC_base))
 $(B)/lib/libpolicy.a: $(call OBJ,$(SRC_policy))
-$(B)/lib/librelay.a: $(call OBJ,$(SRC_relay)) $(B)/obj/relay/console/pages.o
+$(B)/lib/librelay.a: $(call OBJ,$(SRC_relay)) $(B)/obj/relay/console/pages.o \
+	$(B)/obj/relay/cli/shipped.o
 $(LIBS):
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
@@ -294,6 +305,7 @@ install: all
 	install -D -m 644 etc/grafana/postern.json $(DESTDIR)$(PREFIX)/share/postern/grafana/postern.json
 	install -D -m 644 etc/prometheus/postern.rules.yaml $(DESTDIR)$(PREFIX)/share/postern/prometheus/postern.rules.yaml
 	install -d $(DESTDIR)$(PREFIX)/share/postern/templates
+	install -m 644 etc/postern.yaml $(DESTDIR)$(PREFIX)/share/postern/postern.yaml
 	install -m 644 etc/templates/*.txt $(DESTDIR)$(PREFIX)/share/postern/templates/
 	install -m 644 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json \
 		$(DESTDIR)$(PREFIX)/share/postern/

@@ -51,6 +51,7 @@
 	X(SIGN, R(RECEIVER) | R(QUEUE) | R(STORE), R(SIGNER), FRAME_BIG, 1) \
 	X(SIGNED, R(SIGNER), R(RECEIVER) | R(QUEUE) | R(STORE), FRAME_SMALL, 0) \
 	X(PUBLISHED, R(DELIVERY), R(SIGNER), FRAME_SMALL, 0)	/* what the DNS says of a key */ \
+	X(DKIM_KEY, R(SIGNER), R(DELIVERY), FRAME_SMALL, 0)	/* what the DNS should say of one: messages_keys.h */ \
 	X(SUBMIT, R(RECEIVER) | R(STORE), R(QUEUE), FRAME_BIG, 1) \
 	X(ACCEPTED, R(QUEUE), R(RECEIVER) | R(STORE), FRAME_SMALL, 0) \
 	X(SEGMENT, R(QUEUE), R(DELIVERY) | R(STORE), FRAME_SMALL, 1)	/* a spool segment, read-only */ \

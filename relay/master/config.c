@@ -4,7 +4,7 @@
  * is not in the list is an error with a did-you-mean. A key of the
  * configuration page that this version does not honour yet is an error that
  * says so, never something silently accepted. Nothing is opened here.
- * Sections of their own files: config_directory.c, config_routes.c, config_listeners.c, config_delivery.c.
+ * Sections of their own files: config_directory.c, config_routes.c, config_listeners.c, config_delivery.c, config_cluster.c.
  */
 #include <limits.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 
 #include "fs.h"
 #include "directory/filter.h"
+#include "master/config_cluster.h"
 #include "master/config_read.h"
 
 void
@@ -243,23 +244,34 @@ read_auth(struct reader *r, const struct conf_node *map)
 
 /* ---- the rest ---- */
 
+static size_t
+read_dns_servers(struct reader *r, const struct conf_node *list, const struct conf_host **out)
+{
+	size_t n = read_hosts(r, list, 53, out);
+
+	for (size_t i = 0; i < n; i++)
+		if ((*out)[i].ip.family == 0)
+			diag_at(r->d, DIAG_ERROR, list, NULL, "`" SPAN_FMT "`: a DNS server "
+			    "is named by its address", SPAN_ARG((*out)[i].name));
+	return n;
+}
+
 static void
 read_dns(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "servers", "dnssec", "trust_anchor", NULL };
+	static const char *const known[] = { "servers", "dnssec", "trust_anchor", "resolvers", NULL };
 	const struct conf_node *n;
 	struct span s;
 
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec, trust_anchor}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec, trust_anchor, resolvers}"))
 		return;
 	conf_check_keys(r->d, map, "dns", known);
-	if ((n = conf_get(map, "servers"))) {
-		r->c->ndns = read_hosts(r, n, 53, &r->c->dns);
-		for (size_t i = 0; i < r->c->ndns; i++)
-			if (r->c->dns[i].ip.family == 0)
-				diag_at(r->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "`: a DNS server "
-				    "is named by its address", SPAN_ARG(r->c->dns[i].name));
-	}
+	if ((n = conf_get(map, "servers")))
+		r->c->ndns = read_dns_servers(r, n, &r->c->dns);
+	if ((n = conf_get(map, "resolvers")))
+		r->c->nresolvers = read_dns_servers(r, n, &r->c->resolvers);
+	if (r->c->nresolvers > CONF_RESOLVERS_MAX)
+		diag_at(r->d, DIAG_ERROR, n, NULL, "more than %d resolvers", CONF_RESOLVERS_MAX);
 	if ((n = conf_get(map, "dnssec")))
 		conf_bool(r->d, n, &r->c->dnssec);
 	if ((n = conf_get(map, "trust_anchor")) && conf_text(r->d, n, "a file", &s)) {
@@ -409,10 +421,10 @@ static void
 read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key", "retention",
-		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
+		"counters", "node", "cluster", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
-		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", NULL };
+		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", "echo", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -472,7 +484,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	struct arena *a = arena_new(16384);
 	struct config *c = arena_zalloc(a, sizeof(*c));
 	struct reader r = { .c = c, .d = d, .a = a };
-	struct conf_node *root = conf_parse(shown, text, d);
+	struct conf_node *root = config_tree(a, shown, text, d);
 
 	c->arena = a;
 	c->path = arena_str(a, span_str(path));
@@ -482,6 +494,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	if (root) {
 		read_networks(&r, conf_get(root, "networks"));
 		read_top(&r, root);
+		read_cluster(&r, root);
 		read_limits(&r, conf_get(root, "limits"));
 		read_tls(&r, conf_get(root, "tls"));
 		read_directories(&r, conf_get(root, "directory"));
@@ -505,6 +518,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_console(&r, conf_get(root, "console"));
 		read_quarantine(&r, conf_get(root, "quarantine"));
 		read_digest(&r, conf_get(root, "digest"));
+		read_echo(&r, conf_get(root, "echo"));
 	}
 	if (d->errors) {
 		config_free(&c);

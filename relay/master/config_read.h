@@ -44,6 +44,9 @@ void read_nets(struct reader *r, const struct conf_node *list, struct conf_nets 
 void read_recipients(struct reader *r, const struct conf_node *n, struct conf_domain *dom);
 void read_greylist(struct reader *r, const struct conf_node *n, struct conf_greylist *g);
 
+/* ---- config_cluster.c; hostname is read before ---- */
+void read_cluster(struct reader *r, const struct conf_node *root);
+
 /* ---- config_batv.c ---- */
 void read_batv(struct reader *r, const struct conf_node *map, struct conf_batv *b);
 
@@ -75,6 +78,7 @@ void read_console_ldap(struct reader *r, const struct conf_node *map);
 
 /* ---- config_quarantine.c; console is read before ---- */
 void read_quarantine(struct reader *r, const struct conf_node *map);
+void read_echo(struct reader *r, const struct conf_node *map);	/* config_echo.c */
 void read_digest(struct reader *r, const struct conf_node *map);
 
 /* ---- config_directory.c ---- */

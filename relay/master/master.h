@@ -28,6 +28,7 @@ struct proc {
 	bool worker;		/* a scanner's worker: its parent reaps it */
 	pid_t pid;
 	uint32_t instance, generation;
+	uint32_t place;		/* in ids */
 	uint32_t parent;	/* worker: its parent's instance */
 	struct link *control;	/* NULL once it is gone */
 	uint64_t print;		/* a scanner's parent: of the databases it loads (av_watch.c) */
@@ -85,7 +86,7 @@ struct master {
 	int shared_fd, pid_fd, control_fd;
 	struct shared *shared;
 	struct event *control_event;
-	uint32_t last_instance, last_generation;
+	uint32_t last_instance, last_generation, last_place;
 	int64_t since;		/* clock_real at the start */
 	int64_t stop_by;	/* clock_mono: then what is left is killed */
 	struct { int64_t not_before, delay; } respawn[ROLE_COUNT];

@@ -27,13 +27,13 @@
 #include "fs.h"
 #include "log.h"
 #include "master/av_watch.h"
+#include "master/config_cluster.h"
 #include "master/master.h"
 #include "master/runtime.h"
 #include "master/startup.h"
 
 #define STOP_SECONDS 9
 #define TICK_US 100000
-#define CONFIG_MAX (4u << 20)
 
 static void
 usage(FILE *to)
@@ -54,7 +54,7 @@ generation_load(struct master *m, struct generation *g, bool print, struct err *
 	int fd = -1, r = -1;
 
 	diags_init(&d, a);
-	if (fs_read(a, m->path, CONFIG_MAX, &text, err) == -1)
+	if (config_text(a, m->path, &text, err) == -1)
 		goto out;
 	g->conf = config_parse(m->path, m->path, text, &d);
 	if (g->conf == NULL) {
@@ -445,7 +445,7 @@ int
 main(int argc, char **argv)
 {
 	static const char *const long_names[] = { "--role", "--instance", "--config",
-		"--foreground" };
+		"--foreground", "--place" };
 	struct startup su = { .config_path = "/etc/postern/postern.yaml" };
 	const char *role = NULL;
 	bool check = false, list = false, quiet = false;
@@ -463,6 +463,8 @@ main(int argc, char **argv)
 				su.config_path = v, i++;
 			else if (strcmp(argv[i], long_names[3]) == 0)
 				su.foreground = true;
+			else if (strcmp(argv[i], long_names[4]) == 0)
+				su.place = (uint32_t)strtoul(v, NULL, 10), i++;
 		}
 		return role_main(role, &su);
 	}
