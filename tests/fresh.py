@@ -85,9 +85,9 @@ class Fresh:
             raise RuntimeError("%s: status %d\n%s" % (" ".join(argv), r.returncode, r.stdout))
         return r
 
-    def install(self, *debs, check=True):
-        """apt install of package files of this machine."""
+    def install(self, *debs, check=True, apt=False):
+        """Package files of this machine; apt: what they need is fetched as well."""
         for d in debs:
             shutil.copy(d, self.path("tmp"))
-        return self.run("apt-get", "install", "-y", "--no-install-recommends", "--allow-downgrades", "--reinstall",
-                        *["/tmp/" + os.path.basename(d) for d in debs], check=check)
+        how = ["apt-get", "install", "-y", "--no-install-recommends"] if apt else ["dpkg", "-i"]
+        return self.run(*how, *["/tmp/" + os.path.basename(d) for d in debs], check=check)
