@@ -44,7 +44,8 @@ endif
 # Nothing of ours takes the place of a library's function of the same name at run time.
 HIDDEN := -fvisibility=hidden
 CSTD := -std=gnu17 -D_GNU_SOURCE
-CFLAGS_ALL := $(CSTD) $(OPT) -g $(WARN) $(HARDEN) $(SANFLAGS) -MMD -MP \
+# Where the tree stands is not in what is built of it.
+CFLAGS_ALL := $(CSTD) $(OPT) -g -ffile-prefix-map=$(CURDIR)=. $(WARN) $(HARDEN) $(SANFLAGS) -MMD -MP \
 	-DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL := $(SANFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
 
@@ -330,7 +331,7 @@ run: deps
 	$(Q)tests/demo --run
 
 deb: all
-	$(Q)systemd/make-deb $(B) $(VERSION)
+	$(Q)systemd/make-deb $(B) $(VERSION) $(DEB_OUT)
 
 clean:
 	rm -rf build build-*
