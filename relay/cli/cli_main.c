@@ -43,6 +43,10 @@ const struct command commands[] = {
 	    "  asks what no option says; --yes takes what it finds. Nothing that exists is written over.\n"
 	    "  --network: who may relay. --mailboxes: where mail from the Internet goes; without, none comes in.\n"
 	    "  --state: run, spool and store in DIR instead of the system's folders", cmd_init },
+	{ "import", "what a Postfix does, as configuration and policy",
+	    "import postfix [FOLDER] [--to DIR] [--admin ADDRESS]\n"
+	    "  reads FOLDER (/etc/postfix); writes postern.yaml, policy.d/60-postfix.yaml and NOT-TRANSLATED.txt into\n"
+	    "  DIR, or prints them. Status 1 when anything is not translated", cmd_import },
 	{ "check", "validate configuration and policy, all errors at once",
 	    "check [DIR|FILE]", cmd_check },
 	{ "test", "run the tests written in the policy", "test [FILE...]", cmd_test },
