@@ -105,7 +105,7 @@ say = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: all help clean
-all: $(B)/posternd $(B)/postern $(OCR) $(B)/docs/postern-policy.5 $(B)/docs/policy.schema.json \
+all: $(B)/posternd $(B)/postern $(OCR) $(B)/docs/postern-policy.5 $(B)/docs/postern.1 $(B)/docs/policy.schema.json \
 	$(B)/docs/policy-tests.schema.json
 
 $(B)/obj/base/%.o: base/%.c
@@ -182,6 +182,13 @@ $(B)/docs/manual: $(B)/obj/docs/manual.o $(LIBS)
 $(B)/docs/%.5: docs/%.5 $(B)/docs/manual
 	$(call say,DOC,$<)
 	$(Q)$(B)/docs/manual <$< >$@
+
+# The table of commands is the tool's own.
+$(B)/docs/postern.1: docs/postern.1 $(B)/postern
+	@mkdir -p $(@D)
+	$(call say,DOC,$<)
+	$(Q)$(B)/postern help | sed -n 's/^  \([a-z][a-z-]*\) *\(.*\)/.It Ic \1\n\2/p' >$@.list
+	$(Q)sed -e '/^\.\\" COMMANDS$$/{r $@.list' -e 'd}' $< >$@
 
 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json: $(B)/postern
 	@mkdir -p $(@D)
@@ -302,6 +309,9 @@ install: all
 	install -m 644 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json \
 		$(DESTDIR)$(PREFIX)/share/postern/
 	install -D -m 644 $(B)/docs/postern-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern-policy.5
+	install -D -m 644 $(B)/docs/postern.1 $(DESTDIR)$(PREFIX)/share/man/man1/postern.1
+	install -D -m 644 docs/posternd.8 $(DESTDIR)$(PREFIX)/share/man/man8/posternd.8
+	install -D -m 644 docs/postern-ocr.8 $(DESTDIR)$(PREFIX)/share/man/man8/postern-ocr.8
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
@@ -336,7 +346,7 @@ help:
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each'
 	@echo 'make lint       the house rules; hdr-check: each header alone; cover: coverage'
 	@echo 'make install    DESTDIR= PREFIX=/usr SYSCONFDIR=/etc'
-	@echo 'make deb        a Debian package in build/'
+	@echo 'make deb        Debian packages in build/: postern, postern-console, postern-packs'
 	@echo 'make deps       what building and testing need, with apt'
 	@echo 'make clean'
 

@@ -119,6 +119,16 @@ const struct command commands[] = {
 	    "    or reason= touches only those recipients; a hold is of the whole message.\n"
 	    "    CLASS: default, dns, connect, tls, greylisted, rate, mailbox_full\n"
 	    "  export and import work beside a running posternd too", cmd_queue },
+	{ "bundle", "one configuration for all nodes, as a signed file",
+	    "bundle make [--key FILE] [--to NODE.pub]... [--serial N] -o FILE\n"
+	    "bundle sign FILE --key FILE [-o FILE]\n"
+	    "bundle check FILE [--trust FILE] [--without-secrets] [--force] [--brief]\n"
+	    "bundle apply FILE [--trust FILE] [--without-secrets] [--force] [--brief]\n"
+	    "bundle keygen [--node] [NAME]\n"
+	    "  make takes what all nodes share; node.yaml and what it names stay. Keys are sealed for the\n"
+	    "  nodes of --to, else left out. check says what would change; apply puts it in force or\n"
+	    "  leaves all as it is. --force: also an older one. keygen: NAME.key and NAME.pub, to sign\n"
+	    "  with; --node: keys/node.key, to open secrets with", cmd_bundle },
 	{ "drain", "hand the whole queue over to another node",
 	    "drain HOST:PORT\n"
 	    "drain off\n"
@@ -151,8 +161,10 @@ const struct command commands[] = {
 	    "dkim check [DOMAIN]", cmd_dkim },
 	{ "dns", "what the DNS must say: the lines, a check, a letter",
 	    "dns plan DOMAIN\n"
-	    "dns check DOMAIN\n"
+	    "dns check DOMAIN [--resolver ADDRESS]…\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
+	{ "probe", "what a mail server says of itself: banner, extensions, certificate, times; no mail is sent",
+	    "probe HOST [PORT]", cmd_probe },
 	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",
 	    "tlsrpt [show] [DAY] [DOMAIN]\n"
 	    "tlsrpt send [DAY] [DOMAIN]\n"

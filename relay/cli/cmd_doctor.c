@@ -17,7 +17,7 @@
 
 #include "cli/commands.h"
 #include "cli/control_client.h"
-#include "cli/dns_table.h"
+#include "cli/zone_world.h"
 #include "cli/doctor.h"
 #include "cli/page.h"
 #include "cli/port_owner.h"
@@ -247,14 +247,14 @@ static void
 look_domains(struct doctor *d)
 {
 	for (size_t i = 0; i < d->conf->ndomains; i++) {
-		struct zone z = { .a = d->a, .lookup = d->lookup };
+		struct zone z = { .a = d->a };
 
-		if (!dns_zone_of(&z, d->conf, arena_str(d->a, d->conf->domains[i].name)))
+		if (!zone_of(&z, d->conf, arena_str(d->a, d->conf->domains[i].name)))
 			continue;
-		zone_check(&z);
+		zone_check_by(&z, d->lookup);
 		if (!d->cli->json) {
 			buf_printf(&d->out, "\n" SPAN_FMT "\n", SPAN_ARG(z.name));
-			dns_print_checks(&d->out, d->cli, &z, &d->bad);
+			zone_print_checks(&d->out, d->cli, &z, &d->bad);
 			continue;
 		}
 		for (size_t k = 0; k < z.n; k++)

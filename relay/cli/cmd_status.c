@@ -85,6 +85,14 @@ look_at_processes(struct status_page *p)
 			note(p, true, SPAN_FMT "[%lld] has been starting for %llds",
 			    SPAN_ARG(jval_text(v, "role")), (long long)jval_int(v, "pid", 0),
 			    (long long)jval_int(v, "seconds", 0));
+	for (size_t k = 0; (v = jval_at(list, k)) != NULL; k++)
+		if (jval_int(v, "silent_ms", 0) > 0)
+			note(p, true, SPAN_FMT "[%lld] has not answered for %llds: it hangs",
+			    SPAN_ARG(jval_text(v, "role")), (long long)jval_int(v, "pid", 0),
+			    (long long)jval_int(v, "silent_ms", 0) / 1000);
+	if (jval_bool(p->master.v, "replaced"))
+		note(p, false, "another program is installed than the one that runs: "
+		    "`systemctl restart postern` takes it");
 }
 
 static void
@@ -231,6 +239,10 @@ put_top(struct status_page *p)
 	page_end(o, p->cli, BOLD);
 	buf_puts(o, " on ");
 	page_text(o, jval_text(p->master.v, "hostname"));
+	if (jval_int(p->master.v, "node_number", 0) > 0) {
+		buf_puts(o, ", node ");
+		page_text(o, jval_text(p->master.v, "node"));
+	}
 	buf_puts(o, ": ");
 	page_begin(o, p->cli, p->nbad ? RED : page_colour_of(state));
 	page_text(o, state);

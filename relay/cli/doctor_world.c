@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/dns_table.h"
+#include "zone/zone.h"
 #include "cli/doctor.h"
 
 #define CONNECT_MS 10000
@@ -164,7 +164,7 @@ doctor_outward(struct doctor *d)
 static void
 one_list(struct doctor *d, struct ip ip, const char *list)
 {
-	char *reverse = lookup_reverse(d->a, ip), *end, text[IP_TEXT_MAX], code[IP_TEXT_MAX];
+	char *reverse = zone_reverse(d->a, ip), *end, text[IP_TEXT_MAX], code[IP_TEXT_MAX];
 	const char *name;
 	struct dns_answer a;
 
