@@ -255,7 +255,7 @@ static struct span
 answer_text(struct message *m)
 {
 	struct span received = header_received(m->t->arena, &m->t->env, m->id, message_hostname(m),
-	    m->all->conf->echo);
+	    m->all->conf->node_number ? m->all->conf->node : (struct span){ 0 }, m->all->conf->echo);
 	char id[ID_SIZE];
 	struct span out;
 	struct buf b;
