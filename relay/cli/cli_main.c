@@ -171,7 +171,7 @@ const struct command commands[] = {
 	    "dns plan DOMAIN\n"
 	    "dns check DOMAIN [--resolver ADDRESS]…\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
-	{ "probe", "what a mail server says of itself: banner, extensions, certificate, times; no mail is sent",
+	{ "probe", "what a mail server says of itself; no mail is sent",
 	    "probe HOST [PORT]", cmd_probe },
 	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",
 	    "tlsrpt [show] [DAY] [DOMAIN]\n"
