@@ -8,6 +8,7 @@
 
 #include "addr.h"
 #include "cli/postfix_import.h"
+#include "conf.h"
 
 /* ---- access maps ---- */
 
@@ -367,7 +368,10 @@ rates(struct pf_import *im)
 	struct span unit = pf_take(im, "anvil_rate_time_unit", NULL), v;
 	struct pf_param *p;
 	uint64_t n;
+	int64_t us;
 
+	if (!parse_duration(unit, &us) || us <= 0)
+		unit = SPAN_LIT("60s");		/* anvil_rate_time_unit unless set */
 	for (size_t i = 0; i < 2; i++) {
 		v = pf_take(im, of[i].name, &p);
 		if (p == NULL || span_is(v, "0"))
@@ -380,7 +384,7 @@ rates(struct pf_import *im)
 			continue;
 		}
 		buf_printf(&im->limits, "  # main.cf:%u\n  - {id: postfix-%s, per: client, allow: %llu %s / " SPAN_FMT ", then: defer}\n",
-		    p->line, of[i].what, (unsigned long long)n, of[i].what, SPAN_ARG(unit.n ? unit : SPAN_LIT("60s")));
+		    p->line, of[i].what, (unsigned long long)n, of[i].what, SPAN_ARG(unit));
 		pf_leave(im, PF_DIFFERS, "main.cf", p->line, p->name, "counts all clients, also those of mynetworks: `exempt` takes some out");
 	}
 }

@@ -3,8 +3,11 @@
  * Postfix takes the first match for each header line, Postern the most restrictive outcome of all rules.
  * So a line that says DUNNO or OK becomes an exception of the lines behind it that look at the same header.
  */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 #include <string.h>
 
+#include "addr.h"
 #include "cli/postfix_import.h"
 
 /* ---- actions ---- */
@@ -15,24 +18,42 @@ digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* "5.7.1 " at the beginning; its length, 0: none. */
+/* "5.7.1 " at the beginning (RFC 3463, 2), of the class given; its length, 0: none. */
 static size_t
-enhanced(struct span s)
+enhanced(struct span s, char class)
 {
-	size_t n = 0, dots = 0;
+	size_t n = 1;
 
-	if (s.n < 5 || (s.p[0] != '4' && s.p[0] != '5') || s.p[1] != '.')
+	if (s.n < 5 || s.p[0] != class)
 		return 0;
-	while (n < s.n && (digit(s.p[n]) || s.p[n] == '.'))
-		dots += s.p[n++] == '.';
-	return dots == 2 && n < s.n && ascii_is_wsp(s.p[n]) ? n + 1 : 0;
+	for (int part = 0; part < 2; part++) {
+		size_t digits = 0;
+
+		if (n >= s.n || s.p[n++] != '.')
+			return 0;
+		while (n < s.n && digit(s.p[n]))
+			n++, digits++;
+		if (digits < 1 || digits > 3)
+			return 0;
+	}
+	return n < s.n && ascii_is_wsp(s.p[n]) ? n + 1 : 0;
+}
+
+/* As a header may be named in a policy. */
+static bool
+is_header_name(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= 'A' && s.p[i] <= 'Z') || digit(s.p[i]) || s.p[i] == '-'))
+			return false;
+	return s.n > 0;
 }
 
 /* A text for an answer: $ is ours, and what Postfix fills in from the match has no counterpart. */
 static char *
 reply(struct pf_import *im, const char *file, uint32_t line, struct span text, const char *code, const char *standard)
 {
-	size_t skip = enhanced(text);
+	size_t skip = enhanced(text, code[0]);
 	struct buf b;
 	char *out;
 
@@ -65,7 +86,9 @@ reply(struct pf_import *im, const char *file, uint32_t line, struct span text, c
 static const char *
 with_address(struct pf_import *im, const char *key, struct span text, const char **why)
 {
-	if (text.n == 0 || span_find(text, '@') == text.n || span_find(text, ' ') < text.n) {
+	struct span local, domain, name;
+
+	if (!mailaddr_split(text, &local, &domain) || !domain_normalise(im->a, domain, &name) || !mailaddr_dot_string(local)) {
 		*why = "no address stands behind it";
 		return NULL;
 	}
@@ -98,7 +121,7 @@ pf_action(struct pf_import *im, const char *file, uint32_t line, struct span ver
 		return with_address(im, "bcc", text, why);
 	if (span_is_nocase(verb, "WARN") || span_is_nocase(verb, "INFO"))
 		return "{deliver: true}";	/* recorded with the message, nothing else */
-	if (span_is_nocase(verb, "PREPEND") && colon > 0 && colon < text.n && span_find(span_sub(text, 0, colon), ' ') == colon) {
+	if (span_is_nocase(verb, "PREPEND") && colon < text.n && is_header_name(span_sub(text, 0, colon))) {
 		struct span value = span_trim(span_from(text, colon + 1));
 
 		if (span_find(value, '$') < value.n) {
@@ -180,6 +203,24 @@ portable(struct pf_import *im, const struct pf_source *src, struct span p)
 	return out;
 }
 
+/* Compiled as the policy will; one that it refuses would refuse the whole file. */
+static bool
+compiles(struct pf_import *im, const char *text, const char **why)
+{
+	PCRE2_SIZE at = 0;
+	PCRE2_UCHAR said[200];
+	int code = 0;
+	pcre2_code *p = pcre2_compile((PCRE2_SPTR)text, strlen(text), PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+
+	if (p) {
+		pcre2_code_free(p);
+		return true;
+	}
+	pcre2_get_error_message(code, said, sizeof(said));
+	*why = arena_printf(im->a, "the pattern does not hold in PCRE2: %s", (const char *)said);
+	return false;
+}
+
 /* What DUNNO and OK before it say of a header. */
 #define PASSES_MAX 64
 struct passes {
@@ -230,6 +271,8 @@ one_header(struct pf_import *im, const struct pf_source *src, const struct pf_ru
 	}
 	text = h.rest.n ? arena_printf(im->a, "%s%s(?:" SPAN_FMT ")", opts, h.anchored ? "^" : "", SPAN_ARG(portable(im, src, h.rest))) :
 	    arena_printf(im->a, "%s", "(?s).*");
+	if (!compiles(im, text, why))
+		return false;
 	for (size_t i = 0; i < h.nnames; i++) {
 		if (passes(r->verb)) {
 			if (ps->n == PASSES_MAX) {
@@ -279,24 +322,25 @@ one_file(struct pf_import *im, const struct pf_source *src, const struct pf_rule
 static bool
 one_body(struct pf_import *im, const struct pf_source *src, const struct pf_rule *r, unsigned *k, const char **why)
 {
-	char *opts = options(im, src, r->flags, true), *text = NULL;
+	char *opts = options(im, src, r->flags, true), *text;
 	const char *then;
 
 	if (passes(r->verb)) {
 		*why = "an exception for one line of a body";
 		return false;
 	}
-	if (opts)
-		text = pf_single(im->a, span_str(arena_printf(im->a, "%s" SPAN_FMT, opts, SPAN_ARG(portable(im, src, r->pattern)))));
-	if (text == NULL) {
+	if (opts == NULL) {
 		*why = "flags of no counterpart stand behind the pattern";
 		return false;
 	}
+	text = arena_printf(im->a, "%s" SPAN_FMT, opts, SPAN_ARG(portable(im, src, r->pattern)));
+	if (!compiles(im, text, why))
+		return false;
 	if ((then = pf_action(im, src->name, r->line, r->verb, r->text, (struct span){ 0 }, why)) == NULL)
 		return false;
 	pf_rule_begin(im, src->name, r->line, r->whole, *k ? arena_printf(im->a, "-%u", *k + 1) : "");
 	(*k)++;
-	buf_printf(&im->rules, "    when: {body: {pattern: %s}}\n    then: %s\n", text, then);
+	buf_printf(&im->rules, "    when: {body: {pattern: %s}}\n    then: %s\n", pf_single(im->a, span_str(text)), then);
 	return true;
 }
 

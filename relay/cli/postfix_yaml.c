@@ -3,6 +3,7 @@
 
 #include "addr.h"
 #include "cli/postfix_import.h"
+#include "conf.h"
 
 #define DOMAINS_MAX 5000
 
@@ -389,11 +390,29 @@ static struct span
 duration(struct pf_import *im, const char *name, char unit, struct pf_param **p)
 {
 	struct span v = pf_take(im, name, p);
+	int64_t us;
 	uint64_t n;
 
 	if (*p && number(v, &n))
 		return span_str(arena_printf(im->a, SPAN_FMT "%c", SPAN_ARG(v), unit));
+	if (*p && !parse_duration(v, &us)) {
+		pf_leave(im, PF_LOST, "main.cf", (*p)->line, v, "no time");
+		*p = NULL;
+	}
 	return v;
+}
+
+static struct span
+own_source(struct pf_import *im, const char *name)
+{
+	struct pf_param *p;
+	struct span s = pf_take(im, name, &p);
+	struct ip ip;
+
+	if (p == NULL || s.n == 0 || ip_parse(s, &ip))
+		return s;
+	pf_leave(im, PF_LOST, "main.cf", p->line, s, "no address");
+	return (struct span){ 0 };
 }
 
 static void
@@ -401,7 +420,7 @@ delivery(struct pf_import *im)
 {
 	struct buf lines, *o = &im->yaml;
 	struct span s, six, level;
-	struct pf_param *p, *q;
+	struct pf_param *p;
 	uint64_t n;
 
 	buf_init(&lines, 8u << 20);
@@ -415,9 +434,9 @@ delivery(struct pf_import *im)
 	s = pf_take(im, "smtp_helo_name", &p);
 	if (p && s.n && domain_normalise(im->a, s, &s))
 		buf_printf(o, "  hello: " SPAN_FMT "          # main.cf:%u\n", SPAN_ARG(s), p->line);
-	s = pf_take(im, "smtp_bind_address", &p);
-	six = pf_take(im, "smtp_bind_address6", &q);
-	if ((p && s.n) || (q && six.n))
+	s = own_source(im, "smtp_bind_address");
+	six = own_source(im, "smtp_bind_address6");
+	if (s.n || six.n)
 		buf_printf(o, "  source: [%s%s%s]\n", s.n ? pf_quote(im->a, s) : "", s.n && six.n ? ", " : "", six.n ? pf_quote(im->a, six) : "");
 	s = duration(im, "maximal_queue_lifetime", 'd', &p);
 	if (p)

@@ -81,6 +81,7 @@ this is no rule
 """,
     "header_checks.pcre": r"""/^Subject:\s+(?!Re:)INTERNAL ONLY/i  REJECT case counts
 /^Subject: odd/Z REJECT
+/^Subject: (?<open/ REJECT
 """,
     "mime_checks": r"""/^Content-(Type|Disposition):.*name\s*=\s*"?(.*\.(exe|scr|vbs))"?\s*$/  REJECT 5.7.1 programs
 /name=[^>]*\.(bat|com)/ REJECT
@@ -191,7 +192,7 @@ class Import(unittest.TestCase):
                 self.assertIn("master.cf:%d:" % n, left)
         for text in ("does not begin with the name of a header", "content_filter", "virtual_alias_maps", "!10.1.2.9",
                      "if ... endif", "must not match", "not rewritten", "reject_rbl_client", "delivered by SMTP alone",
-                     "user@", "this is no rule", "flags of no counterpart", "this level has no counterpart"):
+                     "user@", "this is no rule", "flags of no counterpart", "its brackets do not close", "this level has no counterpart"):
             self.assertIn(text, left)
         self.assertIn('"10.1.2.3:25"', conf)
         self.assertIn("max_size: 10485760", conf)
