@@ -47,7 +47,7 @@ const struct command commands[] = {
 	    "import postfix [FOLDER] [--to DIR] [--admin ADDRESS]\n"
 	    "  reads FOLDER (/etc/postfix); writes postern.yaml, policy.d/60-postfix.yaml and NOT-TRANSLATED.txt into\n"
 	    "  DIR, or prints them. Status 1 when anything is not translated", cmd_import },
-	{ "backup", "configuration, policy, keys, lists and the store in one encrypted file",
+	{ "backup", "configuration, policy, keys and store as one encrypted file",
 	    "backup FILE [--passphrase-file FILE|--recipient FILE.pub]\n"
 	    "backup key FILE\n"
 	    "  asks for a passphrase unless one is given. key: makes FILE and FILE.pub; who has the second can make\n"
