@@ -43,6 +43,18 @@ const struct command commands[] = {
 	    "  asks what no option says; --yes takes what it finds. Nothing that exists is written over.\n"
 	    "  --network: who may relay. --mailboxes: where mail from the Internet goes; without, none comes in.\n"
 	    "  --state: run, spool and store in DIR instead of the system's folders", cmd_init },
+	{ "import", "what a Postfix does, as configuration and policy",
+	    "import postfix [FOLDER] [--to DIR] [--admin ADDRESS]\n"
+	    "  reads FOLDER (/etc/postfix); writes postern.yaml, policy.d/60-postfix.yaml and NOT-TRANSLATED.txt into\n"
+	    "  DIR, or prints them. Status 1 when anything is not translated", cmd_import },
+	{ "backup", "configuration, policy, keys and store as one encrypted file",
+	    "backup FILE [--passphrase-file FILE|--recipient FILE.pub]\n"
+	    "backup key FILE\n"
+	    "  asks for a passphrase unless one is given. key: makes FILE and FILE.pub; who has the second can make\n"
+	    "  backups and read none. The queue is not in it: see postern drain, postern queue export", cmd_backup },
+	{ "restore", "a backup onto a fresh machine",
+	    "restore FILE [--check] [--force] [--passphrase-file FILE|--key FILE]\n"
+	    "  --check: is it whole, what is in it. --force: what is there steps aside as NAME.before-restore", cmd_restore },
 	{ "check", "validate configuration and policy, all errors at once",
 	    "check [DIR|FILE]", cmd_check },
 	{ "test", "run the tests written in the policy", "test [FILE...]", cmd_test },
