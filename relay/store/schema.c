@@ -250,6 +250,9 @@ static const char *const steps[] = {
 	" DELETE FROM kept_later WHERE kid=old.kid; END;",
 	/* `status:queued` (search_run.c): few at any time. */
 	"CREATE INDEX recipient_queued ON recipient(id) WHERE status='queued';",
+	/* Sessions of a directory's people are looked at again (people_again.c). */
+	"ALTER TABLE session ADD COLUMN typed TEXT;"
+	"ALTER TABLE session ADD COLUMN checked INTEGER;",
 };
 
 int
