@@ -477,6 +477,7 @@ class Hours(unittest.TestCase):
                              ({"digest": {"at": ["09:00"], "languge": "fr"}}, "language"),
                              ({"digest": {"language": "de"}}, "fr"),
                              ({"digest": {"url": "http://gw/digest"}}, "HTTPS"),
+                             ({"quarantine": {"undo": "2h"}}, "an hour at most"),
                              ({"quarantine": {"users_release": ["a"], "two_persons": ["a"]}}, "stands in both")):
             with self.subTest(section=section):
                 code, text = self.check(**section)
