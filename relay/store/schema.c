@@ -281,6 +281,9 @@ static const char *const steps[] = {
 	" INSERT OR REPLACE INTO share_list(scope, owner, what) VALUES(new.scope, new.owner, new.what); END;"
 	"CREATE TRIGGER list_share_gone AFTER DELETE ON list_entry WHEN 1" SHARING " BEGIN"
 	" INSERT OR REPLACE INTO share_list(scope, owner, what) VALUES(old.scope, old.owner, old.what); END;",
+	/* Sessions of a directory's people are looked at again (people_again.c). */
+	"ALTER TABLE session ADD COLUMN typed TEXT;"
+	"ALTER TABLE session ADD COLUMN checked INTEGER;",
 };
 
 int
