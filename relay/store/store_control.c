@@ -27,6 +27,7 @@
 #include "clock.h"
 #include "ipc/json_read.h"
 #include "log.h"
+#include "store/apart.h"
 #include "store/asked.h"
 #include "store/hours.h"
 #include "store/search.h"
@@ -616,10 +617,26 @@ kept_first(struct asked *q)
 }
 
 void
+store_answer(struct asked *q, int fd)
+{
+	const struct command *c;
+
+	if (kept_first(q) || digest_command(q) || incident_command(q))
+		;
+	else if (!q->who.local && q->kind != OUTCOME_UNJUDGED)
+		say_error(q, "the store knows no such command");
+	else if ((c = command_find(jval_text(q->req, "cmd"), &q->kind)) == NULL)
+		say_error(q, "the store knows no such command");
+	else if (!may_ask(q, c))
+		say_error(q, "not allowed");
+	else
+		c->run(q, fd);
+}
+
+void
 store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
 	struct asked q = { .s = rt->state, .uid = uid };
-	const struct command *c;
 	struct err err;
 	struct jval *v;
 
@@ -635,16 +652,9 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 		bayes_client(&q);
 	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("users."))) {
 		users_client(&q, jval_text(v, "cmd"));
-	} else if (kept_first(&q) || digest_command(&q) || incident_command(&q))
-		;
-	else if (!q.who.local && q.kind != OUTCOME_UNJUDGED)
-		say_error(&q, "the store knows no such command");
-	else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
-		say_error(&q, "the store knows no such command");
-	else if (!may_ask(&q, c))
-		say_error(&q, "not allowed");
-	else
-		c->run(&q, fd);
+	} else if (!apart_take(&q, request)) {
+		store_answer(&q, fd);
+	}
 	jval_free(&v);
 	arena_free(&q.arena);
 	reply_end(&q.reply);
