@@ -1,11 +1,9 @@
 /* apart.c -- the store's side of its searchers; see apart.h. */
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -13,6 +11,7 @@
 #include "store/apart.h"
 
 #define CHUNK ((size_t)64 << 10)
+#define END_US (2 * US_PER_SEC)	/* for a search under way, when the store ends */
 
 struct question {
 	struct span request;	/* malloc'ed */
@@ -342,9 +341,25 @@ apart_renew(struct apart *a)
 			searcher_close(&a->all[i]);
 }
 
+/* They close the database before the store does: the last one to leave takes the log (WAL) into the file. */
+static void
+await_end(struct searcher *w, int64_t until)
+{
+	struct pollfd p = { .fd = w->fd, .events = POLLIN };
+	char rest[4096];
+
+	shutdown(w->fd, SHUT_WR);
+	for (int64_t left; (left = until - clock_mono()) > 0;) {
+		if (poll(&p, 1, (int)(left / 1000)) == 1 && recv(w->fd, rest, sizeof(rest), MSG_DONTWAIT) <= 0)
+			return;
+	}
+}
+
 void
 apart_free(struct apart **ap)
 {
+	int64_t until = clock_mono() + END_US;
+
 	struct apart *a = *ap;
 
 	*ap = NULL;
@@ -354,6 +369,7 @@ apart_free(struct apart **ap)
 		if (a->all[i].fd != -1) {
 			if (a->all[i].asked)
 				question_error(a->all[i].asked, "busy", "Postern is being stopped; try again in a moment");
+			await_end(&a->all[i], until);
 			searcher_close(&a->all[i]);
 		}
 	for (struct question *k = a->first, *next; k; k = next) {
