@@ -244,6 +244,20 @@ static const char *const steps[] = {
 	"CREATE INDEX list_entry_requested ON list_entry(number) WHERE state=1;",
 	/* `status:queued` (search_run.c): few at any time. */
 	"CREATE INDEX recipient_queued ON recipient(id) WHERE status='queued';",
+	/* Pages of kept messages walk those of one state and kind alone, whoever asks (kept_page.c). */
+	"ALTER TABLE kept_rcpt ADD COLUMN state INTEGER;"	/* of its row in kept, as kind is */
+	"ALTER TABLE kept_rcpt ADD COLUMN kind TEXT;"
+	"UPDATE kept_rcpt SET (state, kind)=(SELECT state, kind FROM kept k WHERE k.kid=kept_rcpt.kid);"
+	"DROP INDEX kept_kind; DROP INDEX kept_queue; DROP INDEX kept_class; DROP INDEX kept_sender;"
+	"DROP INDEX kept_sender_domain; DROP INDEX kept_rcpt_address; DROP INDEX kept_rcpt_domain;"
+	"CREATE INDEX kept_queue ON kept(queue, state, kind, kid);"
+	"CREATE INDEX kept_class ON kept(class, state, kind, kid);"
+	"CREATE INDEX kept_sender ON kept(sender COLLATE NOCASE, state, kind, kid);"
+	"CREATE INDEX kept_sender_domain ON kept(sender_domain, state, kind, kid);"
+	"CREATE INDEX kept_rcpt_address ON kept_rcpt(address COLLATE NOCASE, state, kind, kid);"
+	"CREATE INDEX kept_rcpt_domain ON kept_rcpt(domain, state, kind, kid);"
+	"CREATE TRIGGER kept_moves AFTER UPDATE OF state ON kept WHEN new.state<>old.state BEGIN"
+	" UPDATE kept_rcpt SET state=new.state WHERE kid=new.kid; END;",
 };
 
 int
