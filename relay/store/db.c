@@ -183,6 +183,12 @@ db_open_reader(const char *path, struct err *err)
 	return d;
 }
 
+sqlite3 *
+db_sqlite(struct db *d)
+{
+	return d->s;
+}
+
 void
 db_close(struct db **dp)
 {
