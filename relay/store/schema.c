@@ -264,6 +264,15 @@ static const char *const steps[] = {
 	"CREATE INDEX kept_rcpt_domain ON kept_rcpt(domain, state, kind, kid);"
 	"CREATE TRIGGER kept_moves AFTER UPDATE OF state ON kept WHEN new.state<>old.state BEGIN"
 	" UPDATE kept_rcpt SET state=new.state WHERE kid=new.kid; END;",
+	/* Secrets of approvals and of second factors, sealed as contents are: by a row's number. */
+	"CREATE TABLE approval_secret(one INTEGER PRIMARY KEY CHECK(one=1), bytes BLOB NOT NULL);"
+	"INSERT INTO approval_secret(one, bytes) SELECT 1, value FROM secret WHERE name='approval';"
+	"DELETE FROM secret WHERE name='approval';"
+	"CREATE TABLE person_totp(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+	" totp BLOB NOT NULL);"
+	"INSERT INTO person_totp(name, totp) SELECT name, totp FROM person WHERE length(totp)>0;"
+	"UPDATE person SET totp=NULL WHERE totp IS NOT NULL;"
+	"DELETE FROM setting WHERE name='sealed';",	/* these are to be */
 };
 
 int
