@@ -236,8 +236,13 @@ const struct command commands[] = {
 	    "audit verify [--head NUMBER:HASH]\n"
 	    "  status 1 when a row was changed or is missing. Each row's hash is in the log, the\n"
 	    "  head's once an hour: --head finds out whether the latest rows were cut off", cmd_audit },
-	{ "store", "the database of journal and kept messages: size, age, its keys",
-	    "store status\nstore keys\nstore rekey\n"
+	{ "store", "the database of journal and kept messages: size, age, its keys, copies",
+	    "store status\nstore keys\nstore rekey\nstore check [FILE] [--quick]\nstore backup FILE|FOLDER [--anyway]\n"
+	    "store restore FILE [--anyway]\n"
+	    "  check looks at the database, or a copy: its structure, the audit log's chain, what is sealed, and whether\n"
+	    "  what belongs together is there; --quick unseals nothing. backup copies it while Postern runs, restore\n"
+	    "  puts a copy in its place while Postern is stopped, and keeps what was there; --anyway takes one that is not\n"
+	    "  sound.\n"
 	    "  contents and verdict records are sealed with a key outside the database (store_key).\n"
 	    "  rekey adds a new one; an older line may leave the file once `store keys` needs it no more,\n"
 	    "  but what the audit log has of its time is then no longer verified", cmd_store },

@@ -63,6 +63,7 @@ int cmd_simulate(int argc, char **argv, const struct cli *cli);
 int cmd_spool(int argc, char **argv, const struct cli *cli);
 int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_store(int argc, char **argv, const struct cli *cli);
+int store_copy(int argc, char **argv, const struct cli *cli);	/* store check, backup, restore */
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
 int cmd_users(int argc, char **argv, const struct cli *cli);

@@ -32,6 +32,9 @@ asked_refuse(struct asked *q, const char *what)
 	struct err err;
 	struct json j;
 
+	q->s->unwritten = true;
+	if (q->s->reads)
+		return;
 	store_settle(q->s);
 	if (audit_put(q->s->db, asked_by(q), AUDIT_WHAT_REFUSED, span_str(what), (struct span){ 0 },
 	    clock_real(), &err) == -1)

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
+#include "store/apart.h"
 #include "store/approval_db.h"
 #include "store/audit.h"
 #include "store/bayes.h"
@@ -361,6 +362,8 @@ store_flush(struct store *s)
 	int64_t *numbers;
 	struct err err;
 
+	if (s->reads)
+		return 0;
 	evtimer_del(s->flush);
 	if (b->n == 0 && s->bases.n == 0 && !bayes_waits(s))
 		return 0;
@@ -454,6 +457,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	undo_tick(s);
 	approve_tick(s);
 	look_tick(s);
+	apart_tick(s->apart);
 	digest_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	bayes_tick(s);
@@ -481,6 +485,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_policy_write(s);
 	experience_save(s->experience, clock_real());
 	store_tails_end(s);
+	apart_free(&s->apart);
 	lists_end(s);
 	share_end(s);
 	bayes_end(s);
@@ -498,6 +503,7 @@ store_run(struct runtime *rt, struct err *err)
 	ASSERT(s != NULL);
 	rt->state = s;
 	s->rt = rt;
+	s->apart = apart_new(s);	/* before the database is open */
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
 		return -1;
 	store_keys_begin(s);
@@ -679,6 +685,15 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	}
 }
 
+static void
+store_reconfigured(struct runtime *rt)
+{
+	struct store *s = rt->state;
+
+	apart_renew(s->apart);
+	bayes_reconfigured(rt);
+}
+
 /* Those who send here ended before: what they said last is still in the sockets. */
 static void
 store_retire(struct runtime *rt)
@@ -691,7 +706,8 @@ store_retire(struct runtime *rt)
 		arm(s->leave, LEAVE_US);
 }
 
-static const struct sandbox store_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };
+/* FORK: apart.h */
+static const struct sandbox store_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE | SANDBOX_FORK };
 
 const struct role_ops store_ops = {
 	.role = ROLE_STORE,
@@ -703,6 +719,6 @@ const struct role_ops store_ops = {
 	.frame = store_frame,
 	.client = store_client,
 	.policy = store_policy,
-	.reconfigured = bayes_reconfigured,
+	.reconfigured = store_reconfigured,
 	.retire = store_retire,
 };
