@@ -525,6 +525,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_quarantine(&r, conf_get(root, "quarantine"));
 		read_digest(&r, conf_get(root, "digest"));
 		read_echo(&r, conf_get(root, "echo"));
+		check_milters(&r, root);
 	}
 	if (d->errors) {
 		config_free(&c);

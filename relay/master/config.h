@@ -119,6 +119,8 @@ struct conf_listener {
 	const char *client_ca;	/* clients with a certificate of these may relay; NULL: not asked */
 	const struct span *client_names;	/* … when it is for one of these names */
 	size_t nclient_names;
+	bool milter;		/* MTAs speak the milter protocol here, not SMTP … */
+	struct conf_nets mtas;	/* … these; none: this machine's */
 	bool normalise;		/* bare_newlines: a bare CR or LF becomes CRLF; else it is refused */
 	uint64_t max_size;	/* 20 MB unless given */
 	struct listener_limits limits;

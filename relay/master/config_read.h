@@ -30,6 +30,7 @@ bool read_host(struct reader *r, const struct conf_node *n, uint16_t port, struc
 
 /* ---- config_listeners.c ---- */
 void read_networks(struct reader *r, const struct conf_node *map);
+void check_milters(struct reader *r, const struct conf_node *root);
 void read_listeners(struct reader *r, const struct conf_node *list);
 size_t read_allow(struct reader *r, const struct conf_node *list, const struct cidr **cidrs,
     const struct span **nets);

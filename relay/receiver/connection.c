@@ -37,6 +37,7 @@
 #define TLS_RECORD (16u << 10)		/* the most that one TLS record holds (RFC 8446, 5.1) */
 #define HANDSHAKE_MAX (30 * US_PER_SEC)	/* for the whole TLS handshake */
 #define LINGER (2 * US_PER_SEC)		/* so that the last reply is read before the reset */
+#define PROGRESS (15 * US_PER_SEC)	/* an MTA waits for its filter 300 s unless it hears of it */
 #define FAREWELL (10 * US_PER_SEC)	/* for a client that does not read its last reply */
 #define IDLE_KEEP 1024			/* larger buffers are given back when they are empty */
 
@@ -108,6 +109,11 @@ conn_close(struct conn *c)
 				break;
 			}
 	smtp_session_release(&c->s);
+	if (c->milter) {
+		milter_release(c->milter);
+		free(c->milter);
+		c->milter = NULL;
+	}
 	event_free(c->readable);
 	if (c->writable)
 		event_free(c->writable);
@@ -186,7 +192,7 @@ want_write(struct conn *c, bool on)
 static bool
 conn_flush(struct conn *c)
 {
-	struct buf *out = &c->s.out;
+	struct buf *out = conn_out(c);
 
 	while (buf_size(out)) {
 		struct span s = buf_data(out);
@@ -211,7 +217,7 @@ conn_flush(struct conn *c)
 static void
 conn_finish(struct conn *c, bool unread)
 {
-	if (buf_size(&c->s.out)) {	/* on_writable comes back */
+	if (buf_size(conn_out(c))) {	/* on_writable comes back */
 		c->deadline = clock_mono() + FAREWELL;
 		conn_want_read(c, false);
 		return;
@@ -278,6 +284,12 @@ wipe_secrets(struct conn *c, struct span used)
 	c->s.auth.secret = false;
 }
 
+static enum smtp_step
+conn_step(struct conn *c, const struct smtp_input *in, size_t *used)
+{
+	return c->milter ? milter_step(c->milter, in, used) : smtp_session_step(&c->s, in, used);
+}
+
 /* Feeds the session until it needs more, waits, or the client does not read. */
 static void
 conn_run(struct conn *c, struct span bytes)
@@ -290,12 +302,12 @@ conn_run(struct conn *c, struct span bytes)
 		enum smtp_state before = c->s.state;
 		size_t used;
 
-		step = smtp_session_step(&c->s, &in, &used);
+		step = conn_step(c, &in, &used);
 		if (smtp_receives(before) || smtp_receives(c->s.state))
 			c->body_bytes += used;
 		wipe_secrets(c, span_sub(in.bytes, 0, used));
 		in.bytes = span_from(in.bytes, used);
-		answered |= buf_size(&c->s.out) > 0;
+		answered |= buf_size(conn_out(c)) > 0;
 		if (!conn_flush(c))
 			return;
 		if (step == SMTP_TLS) {
@@ -308,14 +320,14 @@ conn_run(struct conn *c, struct span bytes)
 		}
 		if (used == 0)
 			break;
-	} while (in.bytes.n && step != SMTP_WAIT && buf_size(&c->s.out) == 0);
+	} while (in.bytes.n && step != SMTP_WAIT && buf_size(conn_out(c)) == 0);
 	keep(c, in.bytes);
 	set_deadline(c, answered);
-	if (c->eof && step != SMTP_WAIT && buf_size(&c->s.out) == 0) {
+	if (c->eof && step != SMTP_WAIT && buf_size(conn_out(c)) == 0) {
 		conn_lost(c, "lost connection of");
 		return;
 	}
-	conn_want_read(c, !c->eof && buf_size(&c->s.out) == 0 &&
+	conn_want_read(c, !c->eof && buf_size(conn_out(c)) == 0 &&
 	    !(step == SMTP_WAIT && buf_size(&c->in) >= READ_AHEAD));
 }
 
@@ -327,7 +339,7 @@ conn_input(struct conn *c, enum smtp_input_kind kind, const struct smtp_reply *r
 
 	if (r)
 		in.reply = *r;
-	if (smtp_session_step(&c->s, &in, &used) != SMTP_DONE) {
+	if (conn_step(c, &in, &used) != SMTP_DONE) {
 		/* conn_run writes the reply together with those to what waited behind it */
 		conn_run(c, buf_data(&c->in));
 		return;
@@ -423,7 +435,7 @@ handshake_begin(struct conn *c)
 	buf_reset(&c->in);
 	buf_shrink(&c->in);
 	c->deadline = clock_mono() + HANDSHAKE_MAX;
-	if (buf_size(&c->s.out)) {	/* on_writable comes back */
+	if (buf_size(conn_out(c))) {	/* on_writable comes back */
 		conn_want_read(c, false);
 		return;
 	}
@@ -445,7 +457,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		handshake(c);
 		return;
 	}
-	if (!conn_flush(c) || buf_size(&c->s.out))
+	if (!conn_flush(c) || buf_size(conn_out(c)))
 		return;
 	if (c->s.state == SMTP_HANDSHAKE)
 		handshake_begin(c);
@@ -505,7 +517,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	if (n == 0) {
 		c->eof = true;
 		conn_want_read(c, false);
-		if (!smtp_waiting(&c->s) && buf_size(&c->s.out) == 0)
+		if (!smtp_waiting(&c->s) && buf_size(conn_out(c)) == 0)
 			conn_lost(c, "lost connection of");
 		return;
 	}
@@ -538,6 +550,11 @@ conn_new(struct door *d, int fd, struct ip ip, uint16_t port)
 	c->s.client = ip;
 	c->s.client_port = port;
 	c->s.may_xclient = nets_have(&d->conf->xclient, ip);
+	if (d->conf->milter) {
+		c->milter = calloc(1, sizeof(*c->milter));
+		ASSERT(c->milter != NULL);
+		milter_init(c->milter, &c->s);
+	}
 	c->readable = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	ASSERT(c->readable != NULL);
 	c->next = rx->first;
@@ -575,6 +592,11 @@ conns_tick(struct receiver *rx, int64_t now)
 			if (now >= c->deadline)
 				handshake_failed(c, "TLS handshake: timeout");
 			continue;
+		}
+		if (c->milter && c->s.state == SMTP_JUDGED && now - c->progress >= PROGRESS) {
+			if (c->progress && milter_progress(c->milter) && !conn_flush(c))
+				continue;
+			c->progress = now;
 		}
 		if (now >= c->deadline || (since && now - since > DATA_GRACE &&
 		    c->body_bytes < (uint64_t)((now - since) / US_PER_SEC) * DATA_RATE_MIN)) {

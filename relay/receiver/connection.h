@@ -2,6 +2,7 @@
 #ifndef RECEIVER_CONNECTION_H
 #define RECEIVER_CONNECTION_H
 
+#include "receiver/milter.h"
 #include "receiver/receiver.h"
 
 struct conn {
@@ -11,6 +12,8 @@ struct conn {
 	struct transport t;
 	struct event *readable, *writable;	/* writable: made when it is first needed */
 	struct smtp_session s;
+	struct milter *milter;		/* between the socket and s; NULL: the client speaks SMTP */
+	int64_t progress;		/* when an MTA that waits was last told so; 0: never */
 	struct buf in;			/* read, not yet taken */
 	int64_t deadline;		/* clock_mono */
 	int64_t body_since;
@@ -26,6 +29,12 @@ struct conn {
 
 /* ---- connection.c ---- */
 struct conn *conn_new(struct door *d, int fd, struct ip ip, uint16_t port);
+/* What is to be written. */
+static inline struct buf *
+conn_out(struct conn *c)
+{
+	return c->milter ? &c->milter->out : &c->s.out;
+}
 void conn_close(struct conn *c);
 void conn_want_read(struct conn *c, bool on);
 void conn_input(struct conn *c, enum smtp_input_kind kind, const struct smtp_reply *r,

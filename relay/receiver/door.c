@@ -152,6 +152,32 @@ proxy_input(struct conn *c)
 	conn_begin(c, &who, code, text);
 }
 
+/* ---- MTAs behind a milter's listener ---- */
+
+/* Those named, or else this machine. */
+static bool
+is_mta(const struct conf_listener *l, struct ip ip)
+{
+	struct cidr here;
+
+	if (ip.family == 0)	/* a socket of the file system: its mode says who may */
+		return true;
+	if (l->mtas.n)
+		return nets_have(&l->mtas, ip);
+	return cidr_parse(ip.family == 4 ? SPAN_LIT("127.0.0.0/8") : SPAN_LIT("::1"), &here, NULL) == 0 &&
+	    cidr_has(here, ip);
+}
+
+/* Whom the MTA took is welcome; whether he sends out or in says the listener, and with `auto`
+ * its `allow`. */
+static unsigned
+milter_client(const struct conf_listener *l, struct ip ip, struct gate_client *out)
+{
+	out->permitted = access_permitted(l, ip, &out->name) && l->direction == LISTEN_AUTO;
+	out->permitted |= l->direction == LISTEN_OUTBOUND;
+	return 0;
+}
+
 /* ---- who it claims to be ---- */
 
 void
@@ -168,7 +194,10 @@ conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct 
 		s->client = x->addr;
 	if (x->has & XCLIENT_PORT)
 		s->client_port = x->port;
-	code = admit(c, s->client, &who, &text);
+	if (c->milter)		/* the MTA let him in */
+		code = milter_client(c->door->conf, s->client, &who);
+	else
+		code = admit(c, s->client, &who, &text);
 	s->permitted = who.permitted;
 	s->client_name = x->has & XCLIENT_NAME ? x->name : who.name;
 	log_msg(LOG_LVL_INFO, s->id, "xclient: %s speaks for %.*s[%s]", was,
@@ -220,10 +249,22 @@ welcome(struct door *d, int fd, struct ip ip, uint16_t port)
 	struct gate_why why;
 	unsigned code;
 	struct conn *c;
+	char ip_text[IP_TEXT_MAX];
 
 	if (full(d)) {
 		turn_away(d, fd, ip, 421, text, log);
 		d->crowded = now;
+		return;
+	}
+	if (d->conf->milter) {
+		if (!is_mta(d->conf, ip)) {
+			log_warn("[%s] is not among the `mtas` of listener %.*s at %s:%u", ip_format(ip, ip_text),
+			    SPAN_ARG(d->conf->name), rx->rt->conf->path, d->conf->line);
+			counter_add(COUNTER_CONNECTIONS_REFUSED, 1);
+			close(fd);
+			return;
+		}
+		conn_begin(conn_new(d, fd, ip, port), &who, 0, "");
 		return;
 	}
 	if (nets_have(&d->conf->proxy, ip)) {

@@ -80,6 +80,8 @@ struct group {			/* recipients that get the same bytes: one entry of the queue *
 	struct span sign_domain;	/* whose key signs; empty: nobody's */
 	uint64_t parent;	/* the message it belongs to; 0: it is the message */
 	bool copy;		/* of nobody the sender named: notes.c */
+	bool passes;		/* the MTA carries it on, with `out`: milter_pass.c */
+	struct payload out;
 	bool notice;		/* a message of our own: */
 	struct span bytes;
 	uint64_t ticket;	/* open request; 0: none */
@@ -132,6 +134,8 @@ struct message {
 	struct msg_verdict verdict;
 	bool echo;			/* the echo address answers it: echo.c */
 	enum outcome echo_outcome;	/* what would have become of that copy */
+	bool passing;			/* recipients with this variant may go on with the MTA */
+	uint16_t pass_variant;
 	struct group *groups;
 	size_t ngroups;
 	/* answered */
@@ -200,6 +204,10 @@ int message_send_scan(struct message *m, struct link *l, uint64_t ticket);
 /* Sends what stands in all->scratch, and the payload's descriptor with it. */
 int message_send_body(struct message *m, struct link *l, enum frame_type type, uint64_t ticket,
     const struct payload *p);
+
+/* ---- milter_pass.c ---- */
+void message_choose_passing(struct message *m);	/* from the verdict: sets passing */
+bool message_passes(const struct message *m, const struct msg_decision *d);
 
 /* ---- identity.c ---- */
 bool message_is_foreign(const struct message *m);	/* who sent it is to be found out */

@@ -97,6 +97,8 @@ submit(struct message *m, int64_t now)
 {
 	struct envelope *env = &m->t->env;
 	struct arena *a = m->t->arena;
+	char id[ID_SIZE];
+	bool any = false;
 
 	m->state = MESSAGE_SUBMIT;
 	for (size_t i = 0; i < m->ngroups; i++) {
@@ -113,6 +115,17 @@ submit(struct message *m, int64_t now)
 		struct span head = received;
 		struct err err;
 
+		if (g->passes) {
+			g->accepted = true;
+			if (group_payload(m, g, SPAN_LIT(""), &g->out, &err) == -1) {
+				log_msg(LOG_LVL_ERROR, m->id, "edits that do not fit the message: %s",
+				    err.text);
+				message_finish(m, 451,
+				    "4.3.0 the message cannot be changed as the policy asks");
+				return;
+			}
+			continue;
+		}
 		if (g->signature.n || results.n)
 			head = span_str(arena_printf(a, SPAN_FMT SPAN_FMT SPAN_FMT,
 			    SPAN_ARG(g->signature), SPAN_ARG(received), SPAN_ARG(results)));
@@ -134,7 +147,10 @@ submit(struct message *m, int64_t now)
 			return;
 		}
 		g->sent = true;
+		any = true;
 	}
+	if (!any)		/* all of it goes on with the MTA */
+		message_finish(m, 250, "2.0.0 passed as %s", id_format(m->id, id));
 }
 
 static bool
@@ -198,16 +214,16 @@ message_sign(struct message *m, int64_t now)
 /* ---- the verdict ---- */
 
 static struct group *
-group_for(struct message *m, uint16_t variant)
+group_for(struct message *m, uint16_t variant, bool passes)
 {
 	struct envelope *env = &m->t->env;
 	struct group *g;
 
 	for (size_t i = 0; i < m->ngroups; i++)
-		if (m->groups[i].variant == variant)
+		if (m->groups[i].variant == variant && m->groups[i].passes == passes)
 			return &m->groups[i];
 	g = &m->groups[m->ngroups];
-	*g = (struct group){ .variant = variant, .env = *env, .sign_domain = m->sign_domain,
+	*g = (struct group){ .variant = variant, .passes = passes, .env = *env, .sign_domain = m->sign_domain,
 		.id = m->ngroups ? id_new(m->all->ids, env->received) : m->id };
 	g->parent = m->ngroups ? m->id : 0;
 	g->env.id = g->id;
@@ -225,6 +241,16 @@ group_add(struct message *m, struct group *g, size_t i)
 	g->decisions[g->env.nrecipients++] = m->verdict.decisions[i];
 }
 
+/* The first group that the queue gets. */
+static struct group *
+group_of_queue(struct message *m)
+{
+	for (size_t i = 0; i < m->ngroups; i++)
+		if (!m->groups[i].passes)
+			return &m->groups[i];
+	return group_for(m, 0, false);
+}
+
 /* Recipients whose copy goes nowhere need no bytes of their own: they join the first group. */
 static bool
 needs_bytes(enum outcome o)
@@ -237,13 +263,15 @@ make_groups(struct message *m)
 {
 	size_t n = m->verdict.ndecisions, variants = m->verdict.nvariants;
 
-	m->groups = arena_array(m->t->arena, variants + 1 + notes_wanted(m), sizeof(*m->groups));
+	m->groups = arena_array(m->t->arena, variants + 2 + notes_wanted(m), sizeof(*m->groups));
+	message_choose_passing(m);
 	for (size_t i = 0; i < n; i++)
 		if (needs_bytes(m->verdict.decisions[i].outcome))
-			group_add(m, group_for(m, m->verdict.decisions[i].variant), i);
+			group_add(m, group_for(m, m->verdict.decisions[i].variant,
+			    message_passes(m, &m->verdict.decisions[i])), i);
 	for (size_t i = 0; i < n; i++)
 		if (!needs_bytes(m->verdict.decisions[i].outcome))
-			group_add(m, m->ngroups ? &m->groups[0] : group_for(m, 0), i);
+			group_add(m, group_of_queue(m), i);
 }
 
 /* A limit that says hold is as strict as a rule that does. */

@@ -167,6 +167,8 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 	count_outcomes(m);
 	experience_judged(rx, m, r->code);
 	if (r->code < 400) {
+		if (m->t->milter)
+			milter_accepted(rx, m);
 		count_accepted(rx, env);
 	} else {
 		count_refused("END-OF-MESSAGE", r->code, r->text);

@@ -96,6 +96,10 @@ void conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, st
 void conn_heard(struct conn_mail *c, bool by_us, struct span text);
 void conn_note(struct conn_mail *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- milter_pass.c ---- */
+/* m is accepted: its connection's MTA is told what to do with it. */
+void milter_accepted(struct receiver *rx, const struct message *m);
+
 /* ---- receiver_control.c ---- */
 void receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request);
 
@@ -118,6 +122,8 @@ void transaction_data_counted(struct conn_mail *c, struct smtp_session *s, const
     uint64_t max, struct smtp_reply *r);
 /* A limit was hit, or not: log, journal, notices. */
 void note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why);
+/* An event for the journal; lost and counted when the store is away. */
+void journal_send(struct receiver *rx, const struct msg_event *ev);
 /* A person's act, for the audit log. */
 void journal_acted(struct receiver *rx, uint32_t uid, struct span what, struct span subject);
 /* A message's answer is 4xx or 5xx, or a session's command was refused. */

@@ -87,6 +87,8 @@ struct smtp_transaction {
 	bool relayed;			/* by a trusted relay: env.client is whom it had it from, family 0 unknown; */
 	struct ip peer;			/* this is the relay */
 	struct span peer_name, peer_helo;
+	bool milter;			/* comes from an MTA's filter, which can be told to carry it on */
+	uint64_t header_size;		/* … its header with the empty line */
 	uint32_t announced;		/* to that verifier, an instance; 0: to none */
 };
 

@@ -88,7 +88,7 @@ log_refused(uint64_t id, const char *command, struct span client_name, struct ip
 	    env->flags & ENVELOPE_ESMTP ? "ESMTP" : "SMTP", SPAN_ARG(env->helo));
 }
 
-static void
+void
 journal_send(struct receiver *rx, const struct msg_event *ev)
 {
 	struct buf *b = &rx->messages.scratch;
@@ -451,6 +451,7 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 	c->charged = 0;
 	conn_note(c, "a message of %llu bytes", (unsigned long long)c->m->size);
 	why = (struct smtp_reply){ 0 };
+	t->milter = c->door->conf->milter;
 	t->foreign = is_foreign(s, &t->env);	/* whatever was announced, or not */
 	if (t->foreign && c->door->conf->upstream.n)
 		find_origin(c, s, t, &why);
