@@ -123,7 +123,7 @@ answer_here(struct apart *a, struct question *k)
 	if (principal_read(v, k->uid, q.arena, &q.who, &err) == -1)
 		say_error(&q, err.text);
 	else
-		store_answer(&q, -1);
+		store_dispatch(&q, -1);
 	jval_free(&v);
 	arena_free(&q.arena);
 	reply_end(&q.reply);

@@ -54,6 +54,6 @@ struct apart_head {		/* before each question, and each answer */
 _Noreturn void apart_keep(int fd, const struct store *s);
 
 /* store_control.c: what is asked, from a request that was read; the reply is taken or written. */
-void store_answer(struct asked *q, int fd);
+void store_dispatch(struct asked *q, int fd);
 
 #endif

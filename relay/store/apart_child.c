@@ -78,7 +78,7 @@ answer(struct store *s, struct span request, uint32_t uid)
 	if (v == NULL || principal_read(v, uid, q.arena, &q.who, &err) == -1)
 		say_error(&q, err.text);
 	else
-		store_answer(&q, -1);
+		store_dispatch(&q, -1);
 	ASSERT(q.reply != NULL);	/* apart_take's commands answer at once */
 	h = (struct apart_head){ 0, 0, s->unwritten ? APART_YOURS : APART_ANSWER };
 	if (!s->unwritten)

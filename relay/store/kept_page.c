@@ -32,7 +32,7 @@
 	" AND (?12 IS NULL OR +k.direction=?12)" \
 	" AND (?13 IS NULL OR EXISTS(SELECT 1 FROM kept_words w WHERE w.rowid=k.kid" \
 	" AND w.words LIKE ?13))" \
-	" AND (?14 IS NULL OR EXISTS(SELECT 1 FROM kept_request q WHERE q.kid=k.kid AND q.state=1))"
+	" AND (?14 IS NULL OR EXISTS(SELECT 1 FROM kept_request q WHERE q.kid=k.kid AND q.state=1)) AND k.home IS NULL"
 #define WAY(from, where) "SELECT k.kid FROM " from " WHERE " where REST " ORDER BY k.kid DESC LIMIT ?4"
 #define RCPT(index, where) "SELECT r.kid FROM kept_rcpt r INDEXED BY " index " CROSS JOIN kept k WHERE " \
 	where " AND r.kid<?3 AND k.kid=r.kid" REST " GROUP BY r.kid ORDER BY r.kid DESC LIMIT ?4"
@@ -314,11 +314,12 @@ put_row(sqlite3_stmt *st, const struct kept *k, struct json *j)
 	static const char *const names[] = { "kind", "queue", "sender", "client", "subject", "by",
 		"on_expire", "class", "virus", "time", "expires", "decided", "size", "confirmed" };
 	static const char *const directions[] = { NULL, "outbound", "inbound" };
-	char id[ID_SIZE], kid[24];
+	char id[ID_SIZE], kid[KEPT_NAME];
 
 	json_kint(j, "v", 1);
-	snprintf(kid, sizeof(kid), "%lld", (long long)k->kid);
-	json_kcstr(j, "kid", kid);
+	json_kcstr(j, "kid", kept_name(k, kid));
+	if (k->guest)
+		json_kstr(j, "node", k->home_node);
 	json_kcstr(j, "id", id_format(k->id, id));
 	json_kcstr(j, "new_id", k->new_id ? id_format(k->new_id, id) : NULL);
 	json_kcstr(j, "state", kept_state_name(k->state));

@@ -217,7 +217,7 @@ int
 session_put(struct db *d, const struct session *s, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "INSERT INTO session(hash, name, kind, principal, language, ip, created, "
-	    "seen) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", err);
+	    "seen, typed) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", err);
 
 	if (st == NULL)
 		return -1;
@@ -229,6 +229,7 @@ session_put(struct db *d, const struct session *s, struct err *err)
 	db_text(st, 6, s->ip);
 	db_int(st, 7, s->created);
 	db_int(st, 8, s->seen);
+	db_text(st, 9, s->typed);
 	return db_run(d, st, err);
 }
 
@@ -255,6 +256,39 @@ int
 session_seen(struct db *d, struct span hash, int64_t now, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "UPDATE session SET seen=?2 WHERE hash=?1", err);
+
+	if (st == NULL)
+		return -1;
+	db_text_always(st, 1, hash);
+	db_int(st, 2, now);
+	return db_run(d, st, err);
+}
+
+int
+sessions_stale(struct db *d, int64_t before, size_t max, struct arena *a, struct session *v, size_t *n,
+    struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT hash, name, principal, typed FROM session WHERE kind='directory' AND"
+	    " coalesce(checked, created)<?1 ORDER BY coalesce(checked, created) LIMIT ?2", err);
+	int r;
+
+	*n = 0;
+	if (st == NULL)
+		return -1;
+	db_int(st, 1, before);
+	db_int(st, 2, (int64_t)max);
+	while ((r = db_step(d, st, err)) == 1)
+		v[(*n)++] = (struct session){ .hash = arena_span(a, db_column(st, 0)),
+			.name = arena_span(a, db_column(st, 1)), .principal = arena_span(a, db_column(st, 2)),
+			.typed = arena_span(a, db_column(st, 3)) };
+	sqlite3_reset(st);
+	return r;
+}
+
+int
+session_checked(struct db *d, struct span hash, int64_t now, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "UPDATE session SET checked=?2 WHERE hash=?1", err);
 
 	if (st == NULL)
 		return -1;
