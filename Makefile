@@ -81,6 +81,8 @@ MAIN_relay := relay/master/posternd.c relay/cli/postern.c relay/reader/postern_o
 SRC_relay := $(filter-out $(MAIN_relay),$(sort $(wildcard relay/*/*.c)))
 # The pages of the console are in the program: relay/console/embed makes a C file of them.
 PAGES := $(shell find relay/console/pages -type f ! -name '.*' ! -name '*.md')
+# So are the example configuration and the shipped policy, for `postern init`.
+SHIPPED := etc/postern.yaml $(sort $(wildcard etc/policy.d/*.yaml))
 SRC_unit := $(sort $(wildcard tests/unit/test_*.c))
 SRC_fuzz := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_tool := $(sort $(wildcard tests/tools/*.c))
@@ -103,7 +105,7 @@ say = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: all help clean
-all: $(B)/posternd $(B)/postern $(OCR) $(B)/docs/postern-policy.5 $(B)/docs/policy.schema.json \
+all: $(B)/posternd $(B)/postern $(OCR) $(B)/docs/postern-policy.5 $(B)/docs/postern.1 $(B)/docs/policy.schema.json \
 	$(B)/docs/policy-tests.schema.json
 
 $(B)/obj/base/%.o: base/%.c
@@ -126,6 +128,14 @@ $(B)/obj/relay/console/pages.o: $(B)/gen/pages.c $(PAGES)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)CCACHE_DISABLE=1 $(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_relay) -c -o $@ $<
+$(B)/gen/shipped.c: relay/cli/embed $(SHIPPED)
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)relay/cli/embed etc $(SHIPPED:etc/%=%) >$@
+$(B)/obj/relay/cli/shipped.o: $(B)/gen/shipped.c $(SHIPPED)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)CCACHE_DISABLE=1 $(CC) $(CFLAGS_ALL) $(HIDDEN) $(INC_relay) -c -o $@ $<
 $(B)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -133,7 +143,8 @@ $(B)/obj/tests/%.o: tests/%.c
 
 $(B)/lib/libbase.a: $(call OBJ,$(SRC_base))
 $(B)/lib/libpolicy.a: $(call OBJ,$(SRC_policy))
-$(B)/lib/librelay.a: $(call OBJ,$(SRC_relay)) $(B)/obj/relay/console/pages.o
+$(B)/lib/librelay.a: $(call OBJ,$(SRC_relay)) $(B)/obj/relay/console/pages.o \
+	$(B)/obj/relay/cli/shipped.o
 $(LIBS):
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
@@ -171,6 +182,13 @@ $(B)/docs/manual: $(B)/obj/docs/manual.o $(LIBS)
 $(B)/docs/%.5: docs/%.5 $(B)/docs/manual
 	$(call say,DOC,$<)
 	$(Q)$(B)/docs/manual <$< >$@
+
+# The table of commands is the tool's own.
+$(B)/docs/postern.1: docs/postern.1 $(B)/postern
+	@mkdir -p $(@D)
+	$(call say,DOC,$<)
+	$(Q)$(B)/postern help | sed -n 's/^  \([a-z][a-z-]*\) *\(.*\)/.It Ic \1\n\2/p' >$@.list
+	$(Q)sed -e '/^\.\\" COMMANDS$$/{r $@.list' -e 'd}' $< >$@
 
 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json: $(B)/postern
 	@mkdir -p $(@D)
@@ -286,10 +304,14 @@ install: all
 	install -D -m 644 etc/grafana/postern.json $(DESTDIR)$(PREFIX)/share/postern/grafana/postern.json
 	install -D -m 644 etc/prometheus/postern.rules.yaml $(DESTDIR)$(PREFIX)/share/postern/prometheus/postern.rules.yaml
 	install -d $(DESTDIR)$(PREFIX)/share/postern/templates
+	install -m 644 etc/postern.yaml $(DESTDIR)$(PREFIX)/share/postern/postern.yaml
 	install -m 644 etc/templates/*.txt $(DESTDIR)$(PREFIX)/share/postern/templates/
 	install -m 644 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json \
 		$(DESTDIR)$(PREFIX)/share/postern/
 	install -D -m 644 $(B)/docs/postern-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern-policy.5
+	install -D -m 644 $(B)/docs/postern.1 $(DESTDIR)$(PREFIX)/share/man/man1/postern.1
+	install -D -m 644 docs/posternd.8 $(DESTDIR)$(PREFIX)/share/man/man8/posternd.8
+	install -D -m 644 docs/postern-ocr.8 $(DESTDIR)$(PREFIX)/share/man/man8/postern-ocr.8
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
@@ -324,7 +346,7 @@ help:
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each'
 	@echo 'make lint       the house rules; hdr-check: each header alone; cover: coverage'
 	@echo 'make install    DESTDIR= PREFIX=/usr SYSCONFDIR=/etc'
-	@echo 'make deb        a Debian package in build/'
+	@echo 'make deb        Debian packages in build/: postern, postern-console, postern-packs'
 	@echo 'make deps       what building and testing need, with apt'
 	@echo 'make clean'
 

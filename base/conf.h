@@ -80,6 +80,9 @@ void diags_print(const struct diags *d, struct buf *out, const char *trailer, bo
  * empty map. The tree lives in d->arena; text must stay. */
 struct conf_node *conf_parse(const char *name, struct span text, struct diags *d);
 
+/* over on top of base, which is changed; see conf_merge.c. Errors go to d. */
+void conf_merge(struct diags *d, struct conf_node *base, struct conf_node *over);
+
 /* Look-ups. conf_get on something that is no map: NULL. */
 struct conf_node *conf_get(const struct conf_node *map, const char *key);
 #define CONF_EACH(child, parent) \

@@ -5,11 +5,19 @@
 /* In ASCII order, so that text sorts as the numbers do. */
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+uint32_t
+id_slot(uint32_t node, uint32_t process)
+{
+	ASSERT(node < ID_NODES && process < ID_PROCESSES);
+	return node * ID_PROCESSES + process;
+}
+
 uint64_t
 id_new(struct id_source *src, int64_t now_us)
 {
-	ASSERT(src->slot < ID_SLOTS);
-	src->last = now_us > src->last ? now_us : src->last + 1;
+	ASSERT(src->slot < ID_PLACES);
+	now_us -= now_us % ID_TICK;
+	src->last = now_us > src->last ? now_us : src->last + ID_TICK;
 	return (uint64_t)src->last * ID_SLOTS + src->slot;
 }
 
@@ -54,5 +62,11 @@ id_parse(struct span text, uint64_t *out)
 int64_t
 id_time(uint64_t id)
 {
-	return (int64_t)(id / ID_SLOTS);
+	return (int64_t)(id / ID_PLACES * ID_TICK);
+}
+
+uint32_t
+id_node(uint64_t id)
+{
+	return (uint32_t)(id % ID_PLACES) / ID_PROCESSES;
 }

@@ -14,6 +14,7 @@ import glob
 import json
 import os
 import pwd
+import random
 import re
 import select
 import shutil
@@ -43,10 +44,24 @@ class LabError(Exception):
     pass
 
 
+RESERVED = []
+
+
 def free_port(host="127.0.0.1"):
-    with socket.socket() as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    """A port nobody listens on, this process's own until it ends: below those the kernel gives to
+    outgoing connections, and reserved by an abstract socket, which every other test asks as well."""
+    while True:
+        port = random.randrange(10000, 32000)
+        mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            mark.bind("\0postern-test-port-%d" % port)
+            with socket.socket() as s:
+                s.bind((host, port))
+        except OSError:
+            mark.close()
+            continue
+        RESERVED.append(mark.detach())
+        return port
 
 
 def alive(pid):

@@ -149,6 +149,7 @@ struct policy_options {
 	const struct policy_as_if *as_if;
 	size_t nas_if;
 	bool near_misses;	/* explain wants them, mail does not */
+	bool told;		/* verdict.told */
 	bool record;		/* verdict.record, see postern/record.h */
 	const struct facts *known;	/* of inbound mail, and the moment when not 0; for who makes
 					 * facts himself. policy_judge() does not read it. NULL: none */

@@ -77,6 +77,7 @@ struct decision {		/* one for each recipient, in the envelope's order */
 	/* hold: what it would be without the rules that hold it; comes true once it is released */
 	enum outcome after;
 	struct span after_queue;
+	uint8_t approvals;	/* in quarantine: 2 where a rule wants two persons to release it; else 0 */
 	const struct overridden *overridden;	/* rules the sender has overridden, with reasons */
 	size_t noverridden;
 };
@@ -153,6 +154,25 @@ struct near_miss {		/* a rule of which all but one condition held */
 	struct span text;	/* "finds fr-nir: 2 distinct, min 3" */
 };
 
+/* One line of the tree that shows why a rule held, or did not: its conditions in the order they
+ * were asked. What stands behind the first that failed was not asked. */
+enum told_state { TOLD_NOT_ASKED, TOLD_FAILED, TOLD_HELD };
+struct told_line {
+	const char *of;		/* "when", "unless", "exception" */
+	uint8_t depth;		/* 0: of the rule itself */
+	enum told_state state;
+	struct span text;	/* "finds fr-nir: 3 distinct, min 3", "any of" */
+	const struct span *masked;	/* finds: the first different values that count */
+	size_t nmasked;
+};
+struct told_rule {
+	struct span rule;
+	const char *as;		/* "hit", "shadow", "skipped", "near", "unsure" */
+	struct span recipient;	/* the first for whom it was so; its conditions on `to` are about him */
+	const struct told_line *lines;
+	size_t nlines;
+};
+
 struct signs;
 
 /* What the spam filter made of it, or the checks of the policy. */
@@ -186,6 +206,8 @@ struct verdict {
 	size_t nurls;
 	struct near_miss *near_misses;
 	size_t nnear_misses;
+	const struct told_rule *told;	/* when it was asked for: rules that hit, and those that nearly did */
+	size_t ntold;
 	struct spam_report spam;
 	bool unscannable;
 	bool undecided;		/* a budget ran out: the outcome is on_unscannable's */

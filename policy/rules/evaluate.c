@@ -173,9 +173,12 @@ rule_judge(struct judge *j, uint32_t i)
 	struct span reason;
 
 	assume(j, true);
-	if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r) ||
-	    (hit = how_sure(j, r, hit_by)) == HOLDS_NOT)
+	if (j->modes[i] == MODE_OFF || !direction_fits(&j->e, r))
 		return;
+	if ((hit = how_sure(j, r, hit_by)) == HOLDS_NOT) {
+		judge_look(j, i, LOOKED_NEAR);
+		return;
+	}
 	if (j->modes[i] == MODE_ENFORCE && hit == HOLDS) {
 		j->virus_judged |= r->judges_virus;
 		j->suspect_judged |= r->judges_suspect;
@@ -193,6 +196,9 @@ rule_judge(struct judge *j, uint32_t i)
 		j->shadow[j->nshadow++] = i;
 	else
 		j->hits[j->nhits++] = r;
+	judge_look(j, i, hit == HOLDS_PERHAPS || cancelled == HOLDS_PERHAPS ? LOOKED_UNSURE :
+	    cancelled == HOLDS ? LOOKED_SKIPPED : j->modes[i] == MODE_SHADOW ? LOOKED_SHADOW :
+	    LOOKED_HIT);
 }
 
 static void
@@ -481,8 +487,10 @@ judge_classes(struct judge *j, struct class *classes, size_t n)
 	const struct policy *p = j->e.p;
 	bool before = j->e.unscannable;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		j->class = (uint32_t)i;
 		class_judge(j, &classes[i]);
+	}
 	if (j->e.unscannable == before)
 		return;
 	for (size_t i = 0; i < p->natoms; i++)
@@ -491,8 +499,10 @@ judge_classes(struct judge *j, struct class *classes, size_t n)
 	wake(p, p->signals.flags + SIGNAL_UNSCANNABLE, j->base);
 	if (j->e.steps == 0)
 		j->e.steps = EVAL_STEPS;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		j->class = (uint32_t)i;
 		class_judge(j, &classes[i]);
+	}
 }
 
 void
@@ -532,6 +542,8 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 	j.hits = arena_array(a, 2 * p->nrules + 6, sizeof(*j.hits));
 	j.shadow = arena_array(a, p->nrules + 1, sizeof(*j.shadow));
 	j.skipped = arena_array(a, p->nrules + 1, sizeof(*j.skipped));
+	if (opt && opt->told && !e->recorded)
+		j.looked = arena_zalloc(a, p->nrules + 1);
 	classes = arena_array(a, env->nrecipients + 1, sizeof(*classes));
 	of = arena_array(a, env->nrecipients + 1, sizeof(*of));
 	n = classify(&j, classes, of);
@@ -564,6 +576,8 @@ eval_judge(struct eval *e, const struct policy_options *opt, struct verdict *out
 			near_misses(&j);
 		}
 	}
+	if (j.looked)
+		judge_tell(&j, classes, n, of);
 	spam_report(&j.e, &out->spam);
 	out->unscannable = j.e.unscannable;
 	out->undecided = j.e.detection.undecided;

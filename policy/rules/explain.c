@@ -56,6 +56,8 @@ put_recipient(struct json *j, struct span address, const struct decision *d)
 	put_spans(j, "skipped", d->skipped, d->nskipped);
 	if (d->queue.n)
 		json_kstr(j, "queue", d->queue);
+	if (d->approvals)
+		json_kuint(j, "approvals", d->approvals);
 	if (d->expires) {
 		json_kint(j, "expires", d->expires / 1000000);
 		json_kcstr(j, "on_expire", outcome_name(d->on_expire));
@@ -467,6 +469,44 @@ facts_identity(const struct facts *f, struct json *j)
 	json_end_object(j);
 }
 
+/* Why, rule by rule: each condition with its state, as a tree written down in order. */
+static void
+put_told(struct json *j, const struct verdict *v)
+{
+	json_key(j, "why");
+	json_array(j);
+	for (size_t i = 0; i < v->ntold; i++) {
+		const struct told_rule *t = &v->told[i];
+
+		json_object(j);
+		json_kstr(j, "rule", t->rule);
+		json_kcstr(j, "as", t->as);
+		json_kstr(j, "recipient", t->recipient);
+		json_key(j, "conditions");
+		json_array(j);
+		for (size_t k = 0; k < t->nlines; k++) {
+			const struct told_line *l = &t->lines[k];
+
+			json_object(j);
+			json_kcstr(j, "of", l->of);
+			if (l->depth)
+				json_kuint(j, "depth", l->depth);
+			json_key(j, "held");
+			if (l->state == TOLD_NOT_ASKED)
+				json_null(j);
+			else
+				json_bool(j, l->state == TOLD_HELD);
+			json_kstr(j, "text", l->text);
+			if (l->nmasked)
+				put_spans(j, "masked", l->masked, l->nmasked);
+			json_end_object(j);
+		}
+		json_end_array(j);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
 void
 verdict_explain(const struct verdict *v, const struct policy *p, const struct anatomy *an,
     const struct envelope *env, const struct facts *facts, const struct explain_times *ms,
@@ -531,6 +571,8 @@ verdict_explain(const struct verdict *v, const struct policy *p, const struct an
 		json_end_object(j);
 	}
 	json_end_array(j);
+	if (v->ntold)
+		put_told(j, v);
 	put_subject(j, v, an);
 	put_spam(j, &v->spam);
 	put_signs(j, v->spam.signs);

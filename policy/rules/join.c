@@ -136,6 +136,21 @@ join_needs(struct judge *j, struct decision *d)
 		d->after_queue = quarantine->then.queue;
 }
 
+/* In quarantine now, or once a hold is approved: the most that a rule asks for. */
+static uint8_t
+join_approvals(const struct judge *j)
+{
+	uint8_t most = 0;
+
+	for (size_t i = 0; i < j->nhits; i++) {
+		const struct effects *t = &j->hits[i]->then;
+
+		if (t->outcome == OUTCOME_QUARANTINE && t->approvals > most)
+			most = t->approvals;
+	}
+	return most > 1 ? most : 0;
+}
+
 /* A sender who may lift the rule is told how. */
 static struct span
 reply_text(struct judge *j, const struct rule *r)
@@ -205,9 +220,11 @@ judge_join(struct judge *j, struct class *c)
 	case OUTCOME_HOLD:
 		join_holds(j, d);
 		join_needs(j, d);
+		d->approvals = join_approvals(j);
 		break;
 	case OUTCOME_QUARANTINE:
 		d->queue = leader(j, d->outcome)->then.queue;
+		d->approvals = join_approvals(j);
 		break;
 	default:
 		break;

@@ -17,6 +17,15 @@ struct class {			/* recipients with the same verdict */
 	size_t nhits;
 };
 
+/* A rule that was looked at, until the verdict is made (told.c). */
+enum looked { LOOKED_NEAR = 1, LOOKED_UNSURE, LOOKED_SKIPPED, LOOKED_SHADOW, LOOKED_HIT };
+struct look {
+	uint32_t rule, class;
+	enum looked as;
+};
+#define LOOKS_MAX 64		/* of one message; those that hit have half of it for themselves */
+#define LOOKS_NEAR_MAX 32
+
 struct judge {
 	struct eval e;
 	struct verdict *out;
@@ -32,6 +41,10 @@ struct judge {
 	size_t noverridden;
 	struct rule *cleaner;	/* takes the words of an override away; NULL: not made yet */
 	bool virus_judged, suspect_judged, unscannable_judged;
+	unsigned char *looked;	/* of each rule: its number in looks, from 1; NULL: nobody asks */
+	struct look looks[LOOKS_MAX];
+	size_t nlooks, nlooks_near;
+	uint32_t class;		/* in hand */
 	bool unsure;			/* a rule hangs on a group that could not be looked up */
 };
 
@@ -48,5 +61,10 @@ void judge_clean(struct judge *j, struct class *classes, size_t n);
 void judge_refused(struct judge *j, const struct class *classes, size_t n);
 /* of: the class of each recipient. */
 void judge_notices(struct judge *j, const struct class *classes, size_t n, const uint32_t *of);
+
+/* told.c: notes that a rule was looked at, when verdict.told is asked for. */
+void judge_look(struct judge *j, uint32_t rule, enum looked as);
+/* The verdict is made: what its conditions were. first: a recipient of each class. */
+void judge_tell(struct judge *j, const struct class *classes, size_t n, const uint32_t *of);
 
 #endif

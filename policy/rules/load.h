@@ -96,7 +96,7 @@ enum section {
 	SECTION_TOP, SECTION_DEFAULTS, SECTION_DETECTOR, SECTION_COLUMNS, SECTION_COLUMNS_ANY,
 	SECTION_NEAR, SECTION_CONFIDENCE, SECTION_SCORE, SECTION_OVERLAP,
 	SECTION_SAMPLES, SECTION_RULE, SECTION_WHEN, SECTION_NOT, SECTION_RANGE, SECTION_TEXT,
-	SECTION_HEADER_TEXT, SECTION_VIRUS, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_URL, SECTION_THEN, SECTION_HOLD,
+	SECTION_HEADER_TEXT, SECTION_VIRUS, SECTION_FINDS, SECTION_ATTACHMENT, SECTION_URL, SECTION_THEN, SECTION_HOLD, SECTION_QUARANTINE,
 	SECTION_EXCEPTION, SECTION_SCHEDULE, SECTION_SPAM, SECTION_CLASSES, SECTION_TAGGING,
 	SECTION_TAG, SECTION_PROFILE, SECTION_CHECK, SECTION_STRIP, SECTION_REDACT, SECTION_APPEND,
 	SECTION_OVERRIDE, SECTION_LIMIT, SECTION_LIMIT_THEN, SECTION_LIMIT_EXEMPT, SECTION_TESTS,
@@ -185,6 +185,10 @@ struct hold_src {
 	struct span decider;
 	int64_t expires;
 	int on_expire;
+	uint64_t approvals;
+};
+struct quarantine_src {
+	struct span name;
 	uint64_t approvals;
 };
 struct redact_src {
@@ -378,6 +382,7 @@ void signals_build(struct load *ld);
 key_fn then_strip, then_redact, then_append, then_notify, then_bcc, then_override, then_on_fail;
 key_fn strip_matching, strip_notice_read, redact_detectors, redact_with, append_text_read,
     append_html_read, override_allow, override_justification, override_until, hold_approvals,
+    quarantine_approvals,
     default_language, default_languages;
 /* templates/NAME.LANG.txt of the policy folder, templates/NAME.txt, or the built-in one. */
 /* load_templates.c. file NULL: the text stands at the node. */

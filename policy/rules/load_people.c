@@ -163,6 +163,14 @@ hold_approvals(struct load *ld, struct conf_node *n, void *obj)
 	conf_uint(ld->d, n, 1, 2, &h->approvals);
 }
 
+void
+quarantine_approvals(struct load *ld, struct conf_node *n, void *obj)
+{
+	struct quarantine_src *q = obj;
+
+	conf_uint(ld->d, n, 1, 2, &q->approvals);
+}
+
 /* Who may approve what the rule holds; their number is known only when all files are read. */
 void
 approvers_read(struct load *ld, struct conf_node *n, struct rule_src *src, uint64_t approvals)

@@ -190,13 +190,18 @@ void
 then_quarantine(struct load *ld, struct conf_node *n, void *obj)
 {
 	struct rule_src *src = obj;
-	struct span name = SPAN_LIT("quarantine");
+	struct quarantine_src q = { .name = SPAN_LIT("quarantine") };
+	size_t errors = ld->d->errors;
 
-	if (!(n->kind == CONF_SCALAR && !n->quoted && span_is(n->text, "true")) &&
-	    !read_id(ld, n, &name))
+	if (n->kind == CONF_MAP)
+		keys_read(ld, n, SECTION_QUARANTINE, &q);
+	else if (!(n->kind == CONF_SCALAR && !n->quoted && span_is(n->text, "true")) &&
+	    !read_id(ld, n, &q.name))
 		return;
-	if (outcome_take(src, OUTCOME_QUARANTINE, n))
-		src->rule.then.queue = name;
+	if (ld->d->errors > errors || !outcome_take(src, OUTCOME_QUARANTINE, n))
+		return;
+	src->rule.then.queue = q.name;
+	src->rule.then.approvals = (uint8_t)q.approvals;
 }
 
 void

@@ -281,7 +281,7 @@ struct effects {
 	size_t nnotify;
 	const struct override_ask *override;
 	bool clean_override;	/* takes the words of an override out of the message */
-	uint8_t approvals;	/* hold: persons who are asked by mail; 0: none */
+	uint8_t approvals;	/* hold: persons who are asked by mail; quarantine: who must release; 0: none */
 	struct spans approvers;
 };
 

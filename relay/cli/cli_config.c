@@ -7,9 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/diag_out.h"
-#include "fs.h"
-
-#define CONFIG_MAX (4u << 20)
+#include "master/config_cluster.h"
 
 struct config *
 config_read(const char *path, struct arena *a, struct diags *d)
@@ -18,7 +16,7 @@ config_read(const char *path, struct arena *a, struct diags *d)
 	struct span text;
 	struct err err;
 
-	if (fs_read(a, path, CONFIG_MAX, &text, &err) == -1) {
+	if (config_text(a, path, &text, &err) == -1) {
 		diag_at(d, DIAG_ERROR, NULL, NULL, "%s", err.text);
 		return NULL;
 	}

@@ -36,6 +36,13 @@ explain_either(int argc, char **argv, const struct cli *cli)
 	"  (WHO: an address or a domain)"
 
 const struct command commands[] = {
+	{ "init", "a first configuration: a few questions, and a gateway that runs",
+	    "init [--yes] [--dry-run] [--folder DIR] [--language en|fr] [--hostname NAME] [--domain NAME]...\n"
+	    "     [--network ADDRESS|NETWORK]... [--mailboxes HOST[:PORT]]... [--address ADDRESS]...\n"
+	    "     [--admin ADDRESS] [--listen ADDRESS:PORT] [--certificate FILE --key FILE] [--state DIR]\n"
+	    "  asks what no option says; --yes takes what it finds. Nothing that exists is written over.\n"
+	    "  --network: who may relay. --mailboxes: where mail from the Internet goes; without, none comes in.\n"
+	    "  --state: run, spool and store in DIR instead of the system's folders", cmd_init },
 	{ "check", "validate configuration and policy, all errors at once",
 	    "check [DIR|FILE]", cmd_check },
 	{ "test", "run the tests written in the policy", "test [FILE...]", cmd_test },
@@ -108,6 +115,16 @@ const struct command commands[] = {
 	    "    or reason= touches only those recipients; a hold is of the whole message.\n"
 	    "    CLASS: default, dns, connect, tls, greylisted, rate, mailbox_full\n"
 	    "  export and import work beside a running posternd too", cmd_queue },
+	{ "bundle", "one configuration for all nodes, as a signed file",
+	    "bundle make [--key FILE] [--to NODE.pub]... [--serial N] -o FILE\n"
+	    "bundle sign FILE --key FILE [-o FILE]\n"
+	    "bundle check FILE [--trust FILE] [--without-secrets] [--force] [--brief]\n"
+	    "bundle apply FILE [--trust FILE] [--without-secrets] [--force] [--brief]\n"
+	    "bundle keygen [--node] [NAME]\n"
+	    "  make takes what all nodes share; node.yaml and what it names stay. Keys are sealed for the\n"
+	    "  nodes of --to, else left out. check says what would change; apply puts it in force or\n"
+	    "  leaves all as it is. --force: also an older one. keygen: NAME.key and NAME.pub, to sign\n"
+	    "  with; --node: keys/node.key, to open secrets with", cmd_bundle },
 	{ "drain", "hand the whole queue over to another node",
 	    "drain HOST:PORT\n"
 	    "drain off\n"
@@ -140,8 +157,10 @@ const struct command commands[] = {
 	    "dkim check [DOMAIN]", cmd_dkim },
 	{ "dns", "what the DNS must say: the lines, a check, a letter",
 	    "dns plan DOMAIN\n"
-	    "dns check DOMAIN\n"
+	    "dns check DOMAIN [--resolver ADDRESS]…\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
+	{ "probe", "what a mail server says of itself; no mail is sent",
+	    "probe HOST [PORT]", cmd_probe },
 	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",
 	    "tlsrpt [show] [DAY] [DOMAIN]\n"
 	    "tlsrpt send [DAY] [DOMAIN]\n"
@@ -156,7 +175,8 @@ const struct command commands[] = {
 	    "    that mail is searched in, or a folder of them. What stands in a TEMPLATE (a\n"
 	    "    letterhead, a disclaimer) counts for no document. check: what would be found in\n"
 	    "    FILE; status 1 when anything is", cmd_fingerprint },
-	{ "doctor", "looks at everything that keeps mail from arriving", "doctor", cmd_doctor },
+	{ "doctor", "looks at everything that keeps mail from arriving", "doctor [--outward]\n"
+	    "  --outward: also connects to port 25 of a large provider (`doctor: {probe}`), says QUIT", cmd_doctor },
 	{ "status", "one page: is all well, and what needs attention", "status", cmd_status },
 	{ "recipients", "does an address of ours exist, and who says so",
 	    "recipients test [--fresh] ADDRESS...\nrecipients forget ADDRESS|--all", cmd_recipients },

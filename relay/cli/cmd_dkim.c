@@ -11,7 +11,7 @@
 #include "cli/dkim_page.h"
 #include "cli/lookup.h"
 #include "cli/page.h"
-#include "cli/dns_text.h"
+#include "zone/zone_text.h"
 #include "fs.h"
 #include "json.h"
 #include "signer/dkim_record.h"
@@ -59,7 +59,7 @@ dkim_new(struct dkim_page *p, int argc, char **argv)
 		buf_putc(&p->out, '\n');
 	} else {
 		buf_printf(&p->out, "The private key is in %s\n\n1. Publish:\n\n", path);
-		dns_text_bind(&p->out, name, "TXT", span_str(dkim_record(p->a, k)));
+		zone_text_bind(&p->out, name, "TXT", span_str(dkim_record(p->a, k)));
 		buf_printf(&p->out, "\n2. Then in postern.yaml, under domains:\n\n  " SPAN_FMT ":\n"
 		    "    dkim:\n      - {selector: " SPAN_FMT ", key: %s, algorithm: %s}\n\n"
 		    "3. `postern dkim check " SPAN_FMT "`, and once it finds the key `postern reload`\n",
@@ -136,11 +136,11 @@ one_key(struct dkim_page *p, struct lookup *l, const struct conf_domain *d, cons
 		buf_printf(&p->out, ": %s\n", verdict);
 		if (!good && k) {
 			buf_puts(&p->out, "      it should say:\n");
-			dns_text_bind(&p->out, name, "TXT", span_str(dkim_record(p->a, k)));
+			zone_text_bind(&p->out, name, "TXT", span_str(dkim_record(p->a, k)));
 		}
 	} else {
 		buf_printf(&p->out, "; %s, %s\n", c->path, ring_state_name(c->state));
-		dns_text_bind(&p->out, name, "TXT", span_str(dkim_record(p->a, k)));
+		zone_text_bind(&p->out, name, "TXT", span_str(dkim_record(p->a, k)));
 	}
 	if (k)
 		dkim_key_free(&k);

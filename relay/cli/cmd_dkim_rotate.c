@@ -18,7 +18,7 @@
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/dkim_page.h"
-#include "cli/dns_text.h"
+#include "zone/zone_text.h"
 #include "cli/page.h"
 #include "clock.h"
 #include "fs.h"
@@ -61,7 +61,7 @@ show_key(struct rotation *r, const struct ring_key *k, const char *step, const c
 		if (verdict)
 			buf_printf(o, "%s: %s\n", name, verdict);
 		if (value)
-			dns_text_bind(o, name, "TXT", span_str(value));
+			zone_text_bind(o, name, "TXT", span_str(value));
 		return;
 	}
 	json_begin(&j, o);
@@ -160,6 +160,23 @@ show_pending(struct rotation *r, const char *step)
 	}
 }
 
+static void
+reload_line(void *ctx, const struct jval *v, struct span text)
+{
+	*(bool *)ctx = jval_bool(v, "ok");
+}
+
+/* A new key, or one that is gone, is told to a daemon that runs, so that the console shows it. */
+static bool
+tell_daemon(struct rotation *r)
+{
+	struct request req;
+	bool ok = false;
+
+	request_begin(&req, "reload");
+	return control_ask_quietly(r->p->cli, &req, reload_line, &ok) == CLI_OK && ok;
+}
+
 static int
 begin(struct rotation *r)
 {
@@ -171,6 +188,7 @@ begin(struct rotation *r)
 		return failed(&err);
 	say(r, "New keys are made. Publish:\n\n");
 	show_pending(r, "publish");
+	(void)tell_daemon(r);
 	say(r, "\nThen run this again: it looks them up, and only what it finds will sign.\n");
 	return CLI_OK;
 }
@@ -178,19 +196,9 @@ begin(struct rotation *r)
 /* ---- the second ---- */
 
 static void
-reload_line(void *ctx, const struct jval *v, struct span text)
-{
-	*(bool *)ctx = jval_bool(v, "ok");
-}
-
-static void
 reload(struct rotation *r)
 {
-	struct request req;
-	bool ok = false;
-
-	request_begin(&req, "reload");
-	if (control_ask_quietly(r->p->cli, &req, reload_line, &ok) == CLI_OK && ok)
+	if (tell_daemon(r))
 		say(r, "posternd has taken them.\n");
 	else
 		say(r, "posternd has not taken them: it does not run, or `postern reload` says why not.\n");
@@ -281,6 +289,7 @@ bury(struct rotation *r, bool due)
 			fprintf(stderr, "postern: %s: %s\n", old.keys[i].path, strerror(errno));
 		show_key(r, &old.keys[i], "removed", NULL, "delete this TXT record");
 	}
+	(void)tell_daemon(r);
 	return CLI_OK;
 }
 

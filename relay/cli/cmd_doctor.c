@@ -1,8 +1,9 @@
 /* cmd_doctor.c -- `postern doctor`: everything that keeps mail from arriving, looked at once.
  *
- * Two tables: what can be seen from this machine (below, doctor_files.c,
+ * Two tables: what can be seen from this machine (below, doctor_machine.c, doctor_files.c,
  * doctor_world.c, doctor_inbound.c), and what the DNS must say about each of our domains
- * (dns_table.c). No mail is sent.
+ * (dns_table.c). What is not well comes with a remedy. No mail is sent, and nothing but the DNS
+ * of others is asked unless --outward, or `doctor: {probe}` in postern.yaml, says so.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,15 +17,51 @@
 
 #include "cli/commands.h"
 #include "cli/control_client.h"
-#include "cli/dns_table.h"
+#include "cli/zone_world.h"
 #include "cli/doctor.h"
 #include "cli/page.h"
+#include "cli/port_owner.h"
 #include "clock.h"
 #include "fs.h"
 
+#define INODES_LOW 20000
 #define SPOOL_LOW ((uint64_t)1 << 30)
 #define MEMORY_LOW ((uint64_t)256 << 20)
 #define BANNER_MS 5000
+
+/* What to do about a topic that is not well. */
+static const char *
+remedy_of(const char *topic)
+{
+	static const char *const remedies[][2] = {
+		{ "daemon", "systemctl start postern; why it does not: journalctl -u postern, posternd -n" },
+		{ "listener", "free the port or write another `address`; a firewall here may be in the way" },
+		{ "tls", "name a certificate and its key under `tls` (0600), then postern reload" },
+		{ "antivirus", "install clamav-freshclam and let it run; docs/ANTIVIRUS.md" },
+		{ "disk", "free space or inodes, or move `spool` to a larger disk; new mail is refused at queue.free" },
+		{ "memory", "more memory; or fewer `scanners.processes`, or clamd shared with others" },
+		{ "clock", "timedatectl set-ntp true, or install chrony" },
+		{ "dns", "name a resolver of your own under `dns: {servers}`; install unbound for one" },
+		{ "source", "public_addresses: [the addresses the Internet sees]" },
+		{ "outward", "ask the provider or the firewall for outgoing port 25, or route through a host that has it" },
+		{ "blocklist", "find what was sent (postern trace), stop it, then ask the list to take you off" },
+		{ "dkim", "postern dkim rotate DOMAIN, then postern dns plan DOMAIN" },
+		{ "filter", "start the spam filter, or take `antispam` out of postern.yaml" },
+		{ "callout", "recipients: \"file:...\" or ldap where that server cannot say who exists" },
+		{ "lists", "take the list out of `verify`" },
+		{ "files", "LimitNOFILE= in the unit (systemctl edit postern), or fewer `limits: {sessions}`" },
+		{ "secret", "chmod 600 and chown root; a key that others could read is to be replaced" },
+		{ "running", "postern status; postern queue --by reason" },
+		{ "policy", "postern check shows each with its line" },
+		{ "name", "an A or AAAA record for the host name: postern dns plan DOMAIN" },
+		{ "libraries", "upgrade the package, then restart postern" },
+	};
+
+	for (size_t i = 0; i < sizeof(remedies) / sizeof(*remedies); i++)
+		if (strcmp(remedies[i][0], topic) == 0)
+			return remedies[i][1];
+	return "postern dns plan DOMAIN";
+}
 
 void
 doctor_say(struct doctor *d, enum health h, const char *topic, const char *fmt, ...)
@@ -47,6 +84,7 @@ doctor_say(struct doctor *d, enum health h, const char *topic, const char *fmt, 
 		json_kcstr(&j, "topic", topic);
 		json_kcstr(&j, "verdict", words[h]);
 		json_kcstr(&j, "detail", text);
+		json_kcstr(&j, "remedy", h == HEALTHY ? NULL : remedy_of(topic));
 		json_end_object(&j);
 		buf_putc(&d->out, '\n');
 		return;
@@ -57,6 +95,9 @@ doctor_say(struct doctor *d, enum health h, const char *topic, const char *fmt, 
 	buf_printf(&d->out, " %-9s ", topic);
 	page_text(&d->out, span_str(text));
 	buf_putc(&d->out, '\n');
+	if (h == ILL || (h == DOUBTFUL && strcmp(topic, d->last ? d->last : "") != 0))
+		buf_printf(&d->out, "%-18s > %s\n", "", remedy_of(topic));
+	d->last = h == HEALTHY ? NULL : topic;
 }
 
 static void
@@ -92,6 +133,7 @@ look_listener(struct doctor *d, const struct conf_listener *l)
 	socklen_t len = ip_to_sockaddr(ip, l->port, &ss);
 	struct pollfd p = { .events = POLLIN };
 	char text[8] = "", addr[IP_TEXT_MAX];
+	const char *owner;
 	ssize_t n = -1;
 
 	p.fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -99,12 +141,21 @@ look_listener(struct doctor *d, const struct conf_listener *l)
 		n = recv(p.fd, text, sizeof(text) - 1, 0);
 	if (p.fd != -1)
 		close(p.fd);
-	if (n >= 3 && (strncmp(text, "220", 3) == 0 || strncmp(text, "554", 3) == 0))
+	/* Somebody else's 220 is none of ours: a Postfix on port 25, when we could not have it. */
+	owner = n >= 3 ? port_owner(d->a, l->ip, l->port) : NULL;
+	if (owner && strncmp(owner, "posternd", 8) != 0 && strncmp(owner, "another", 7) != 0 &&
+	    strncmp(owner, "systemd", 7) != 0)
+		doctor_say(d, ILL, "listener", SPAN_FMT ": on %s:%u answers %s, not posternd", SPAN_ARG(l->name),
+		    ip_format(ip, addr), l->port, owner);
+	else if (n >= 3 && (strncmp(text, "220", 3) == 0 || strncmp(text, "554", 3) == 0))
 		doctor_say(d, HEALTHY, "listener", SPAN_FMT " answers on %s:%u", SPAN_ARG(l->name),
 		    ip_format(ip, addr), l->port);
+	else if ((owner = port_owner(d->a, l->ip, l->port)) == NULL)
+		doctor_say(d, ILL, "listener", SPAN_FMT " does not answer on %s:%u: nobody listens there",
+		    SPAN_ARG(l->name), ip_format(ip, addr), l->port);
 	else
-		doctor_say(d, ILL, "listener", SPAN_FMT " does not answer on %s:%u", SPAN_ARG(l->name),
-		    ip_format(ip, addr), l->port);
+		doctor_say(d, ILL, "listener", SPAN_FMT " does not answer on %s:%u: the port belongs to %s",
+		    SPAN_ARG(l->name), ip_format(ip, addr), l->port, owner);
 }
 
 static void
@@ -124,8 +175,10 @@ look_disk(struct doctor *d)
 	if (fd == -1 || fs_free(fd, &bytes, &inodes, &err) == -1)
 		doctor_say(d, ILL, "disk", "%s", err.text);
 	else
-		doctor_say(d, bytes < SPOOL_LOW ? ILL : HEALTHY, "disk", "%llu MB free for the spool %s",
-		    (unsigned long long)(bytes / 1000000), d->conf->spool);
+		doctor_say(d, bytes < SPOOL_LOW || inodes < INODES_LOW ? ILL : HEALTHY, "disk",
+		    "%llu MB and %s inodes free for the spool %s", (unsigned long long)(bytes / 1000000),
+		    inodes == UINT64_MAX ? "unlimited" : arena_printf(d->a, "%llu", (unsigned long long)inodes),
+		    d->conf->spool);
 	if (fd != -1)
 		close(fd);
 }
@@ -185,8 +238,8 @@ look_dkim(struct doctor *d)
 }
 
 static void (*const looks[])(struct doctor *d) = {
-	look_daemon, look_listeners, doctor_tls, doctor_antivirus, look_disk, look_memory, look_clock, look_dns,
-	doctor_source, doctor_outward, doctor_blocklists, look_dkim, doctor_filter,
+	look_daemon, look_listeners, doctor_running, doctor_policy, doctor_secrets, doctor_tls, doctor_antivirus,
+	look_disk, look_memory, doctor_files, look_clock, doctor_libraries, look_dns, doctor_name, doctor_source, doctor_outward, doctor_blocklists, look_dkim, doctor_filter,
 	doctor_callout, doctor_lists, doctor_counters,
 };
 
@@ -194,14 +247,14 @@ static void
 look_domains(struct doctor *d)
 {
 	for (size_t i = 0; i < d->conf->ndomains; i++) {
-		struct zone z = { .a = d->a, .lookup = d->lookup };
+		struct zone z = { .a = d->a };
 
-		if (!dns_zone_of(&z, d->conf, arena_str(d->a, d->conf->domains[i].name)))
+		if (!zone_of(&z, d->conf, arena_str(d->a, d->conf->domains[i].name)))
 			continue;
-		zone_check(&z);
+		zone_check_by(&z, d->lookup);
 		if (!d->cli->json) {
 			buf_printf(&d->out, "\n" SPAN_FMT "\n", SPAN_ARG(z.name));
-			dns_print_checks(&d->out, d->cli, &z, &d->bad);
+			zone_print_checks(&d->out, d->cli, &z, &d->bad);
 			continue;
 		}
 		for (size_t k = 0; k < z.n; k++)
@@ -218,7 +271,8 @@ cmd_doctor(int argc, char **argv, const struct cli *cli)
 	struct config *conf;
 	struct err err;
 
-	if (argc != 1)
+	d.outward = argc == 2 && strcmp(argv[1], "--outward") == 0;
+	if (argc != 1 && !d.outward)
 		return command_usage("doctor");
 	if ((conf = cli_load_config(cli)) == NULL)
 		return CLI_FINDINGS;

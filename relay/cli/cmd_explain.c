@@ -313,6 +313,37 @@ put_finding(struct buf *o, const struct finding *f)
 		buf_putc(o, '\n');
 }
 
+/* Rule by rule its conditions: + it held, - it did not, . nobody asked it. */
+static void
+put_told(struct buf *o, const struct verdict *v)
+{
+	static const char signs[] = { [TOLD_NOT_ASKED] = '.', [TOLD_FAILED] = '-', [TOLD_HELD] = '+' };
+
+	for (size_t i = 0; i < v->ntold; i++) {
+		const struct told_rule *t = &v->told[i];
+		const char *of = "when";
+
+		buf_puts(o, i ? "  " : "why:\n  ");
+		put_safe(o, t->rule);
+		buf_printf(o, ": %s, for ", t->as);
+		put_safe(o, t->recipient);
+		buf_putc(o, '\n');
+		for (size_t k = 0; k < t->nlines; k++) {
+			const struct told_line *l = &t->lines[k];
+
+			if (strcmp(l->of, of) != 0)
+				buf_printf(o, "    %s\n", of = l->of);
+			buf_printf(o, "    %*s%c ", l->depth * 2, "", signs[l->state]);
+			put_safe(o, l->text);
+			for (size_t m = 0; m < l->nmasked; m++) {
+				buf_puts(o, m ? ", " : " (");
+				put_safe(o, l->masked[m]);
+			}
+			buf_puts(o, l->nmasked ? ")\n" : "\n");
+		}
+	}
+}
+
 static void
 put_parts(struct buf *o, const struct anatomy *an)
 {
@@ -475,6 +506,7 @@ put_all(struct paint *p, const struct judge *j, const struct envelope *env,
 		put_safe(o, v->urls[i].part);
 		buf_printf(o, ", offset %u)\n", v->urls[i].offset);
 	}
+	put_told(o, v);
 	if (v->nnear_misses)
 		buf_puts(o, "near misses:\n");
 	for (size_t i = 0; i < v->nnear_misses; i++) {
@@ -545,7 +577,7 @@ explain(const struct ask *q, const struct cli *cli, const struct config *conf, s
     struct arena *a)
 {
 	struct facts facts = { 0 };
-	const struct policy_options opt = { .near_misses = true, .known = &facts };
+	const struct policy_options opt = { .near_misses = true, .told = true, .known = &facts };
 	struct paint p = { .cli = cli };
 	struct envelope env;
 	struct judgement ju;

@@ -175,6 +175,48 @@ put_virus(struct buf *o, const struct jval *v)
 	buf_putc(o, '\n');
 }
 
+/* Each condition with a sign: + it held, - it did not, . nobody asked it. */
+static void
+put_conditions(struct buf *o, const struct jval *list)
+{
+	const struct jval *v, *m;
+	const char *of = "when";
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		const struct jval *held = jval_get(v, "held"), *masked = jval_get(v, "masked");
+
+		if (!span_is(jval_text(v, "of"), of)) {
+			of = span_is(jval_text(v, "of"), "unless") ? "unless" : "exception";
+			buf_printf(o, "    %s\n", of);
+		}
+		buf_printf(o, "    %*s%s ", (int)(jval_int(v, "depth", 0) & 15) * 2, "",
+		    !jval_is_bool(held) ? "." : jval_bool(v, "held") ? "+" : "-");
+		page_text(o, jval_text(v, "text"));
+		for (size_t k = 0; (m = jval_at(masked, k)) != NULL; k++) {
+			buf_puts(o, k ? ", " : " (");
+			page_text(o, jval_str(m));
+		}
+		buf_puts(o, jval_count(masked) ? ")\n" : "\n");
+	}
+}
+
+static void
+put_why(struct buf *o, const struct jval *list)
+{
+	const struct jval *v;
+
+	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++) {
+		buf_puts(o, i ? "  " : "why:\n  ");
+		page_text(o, jval_text(v, "rule"));
+		buf_puts(o, ": ");
+		page_text(o, jval_text(v, "as"));
+		buf_puts(o, ", for ");
+		page_text(o, jval_text(v, "recipient"));
+		buf_putc(o, '\n');
+		put_conditions(o, jval_get(v, "conditions"));
+	}
+}
+
 static void
 put_misses(struct buf *o, const struct jval *list)
 {
@@ -258,6 +300,7 @@ record_put(struct buf *o, const struct cli *cli, const struct jval *record)
 	buf_puts(o, jval_count(list) ? "findings:\n" : "findings: none\n");
 	for (size_t i = 0; (v = jval_at(list, i)) != NULL; i++)
 		put_finding(o, v);
+	put_why(o, jval_get(record, "why"));
 	put_misses(o, jval_get(record, "near_misses"));
 	put_edits(o, "edits:", jval_get(record, "edits"));
 	put_edits(o, "edits refused:", jval_get(record, "refused_edits"));

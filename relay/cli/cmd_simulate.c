@@ -456,7 +456,7 @@ simulate(struct sim *m, struct ip client, struct access *access)
 		.messages = l->limits.messages, .normalise = l->normalise,
 		.tls = l->tls != LISTEN_TLS_OFF, .tls_required = l->tls == LISTEN_TLS_REQUIRED,
 		.auth = l->auth };
-	struct id_source ids = { .slot = ID_SLOTS - 1 };
+	struct id_source ids = { .slot = ID_PLACES - 1 };
 	void *memory = aligned_alloc(4096, LIMITS_BYTES);
 
 	ASSERT(memory != NULL);

@@ -15,6 +15,7 @@
 
 #include "cli/commands.h"
 #include "cli/control_client.h"
+#include "cli/diag_out.h"
 #include "cli/page.h"
 #include "cli/spool_folder.h"
 #include "fs.h"
@@ -406,6 +407,18 @@ spool_is_configured(const struct cli *cli, const char *path)
 	return same;
 }
 
+/* For the ids of what is imported. A folder can be imported into without a configuration. */
+static uint32_t
+node_number(const struct cli *cli)
+{
+	struct config *conf = cli->conf ? cli->conf : config_read_quiet(cli);
+	uint32_t number = conf ? conf->node_number : 0;
+
+	if (conf != cli->conf)
+		config_free(&conf);
+	return number;
+}
+
 int
 queue_import(int argc, char **argv, const struct cli *cli)
 {
@@ -427,7 +440,7 @@ queue_import(int argc, char **argv, const struct cli *cli)
 		fprintf(stderr, "postern: %s\n", err.text);
 	else if (spool_become_owner(path) == 0) {
 		status = CLI_OK;
-		if (portable_import(path, fd, ours ? &daemon : NULL, &n, &err) == -1) {
+		if (portable_import(path, fd, ours ? &daemon : NULL, node_number(cli), &n, &err) == -1) {
 			fprintf(stderr, "postern: %s\n", err.text);
 			status = CLI_FINDINGS;
 		}

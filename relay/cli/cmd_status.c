@@ -85,6 +85,14 @@ look_at_processes(struct status_page *p)
 			note(p, true, SPAN_FMT "[%lld] has been starting for %llds",
 			    SPAN_ARG(jval_text(v, "role")), (long long)jval_int(v, "pid", 0),
 			    (long long)jval_int(v, "seconds", 0));
+	for (size_t k = 0; (v = jval_at(list, k)) != NULL; k++)
+		if (jval_int(v, "silent_ms", 0) > 0)
+			note(p, true, SPAN_FMT "[%lld] has not answered for %llds: it hangs",
+			    SPAN_ARG(jval_text(v, "role")), (long long)jval_int(v, "pid", 0),
+			    (long long)jval_int(v, "silent_ms", 0) / 1000);
+	if (jval_bool(p->master.v, "replaced"))
+		note(p, false, "another program is installed than the one that runs: "
+		    "`systemctl restart postern` takes it");
 }
 
 static void
@@ -200,7 +208,7 @@ look_at_shared(struct status_page *p)
 		    SPAN_FMT, (long long)jval_int(v, "share", 0), (long long)jval_int(v, "seconds", 0),
 		    SPAN_ARG(jval_text(v, "server")), SPAN_ARG(span_sub(jval_text(v, "why"), 0, 110)));
 	if (jval_bool(v, "twin"))
-		note(p, true, "another node has this one's name: give each a `hostname` of its own");
+		note(p, true, "another node has this one's name: give each a `node` of its own");
 	if (jval_int(jval_get(p->master.v, "counters"), "counters_lost", 0) > 0)
 		note(p, false, "%lld counts could not be kept for Redis while it was away",
 		    (long long)jval_int(jval_get(p->master.v, "counters"), "counters_lost", 0));
@@ -250,6 +258,10 @@ put_top(struct status_page *p)
 	page_end(o, p->cli, BOLD);
 	buf_puts(o, " on ");
 	page_text(o, jval_text(p->master.v, "hostname"));
+	if (jval_int(p->master.v, "node_number", 0) > 0) {
+		buf_puts(o, ", node ");
+		page_text(o, jval_text(p->master.v, "node"));
+	}
 	buf_puts(o, ": ");
 	page_begin(o, p->cli, p->nbad ? RED : page_colour_of(state));
 	page_text(o, state);
@@ -452,40 +464,82 @@ answer_release(struct answer *a)
 	jval_free(&a->v);
 }
 
+/* Asks everybody; what is wrong is in p->notes. */
+static int
+gather(struct status_page *p, bool quiet)
+{
+	struct request r;
+	int status;
+
+	request_begin(&r, "status");
+	status = quiet ? control_ask_quietly(p->cli, &r, first_line, &p->master) :
+	    control_ask(p->cli, &r, CONTROL_READ, first_line, &p->master);
+	if (status != CLI_OK || !jval_is_object(p->master.v))
+		return status;
+	request_begin(&r, "queue.summary");
+	control_ask_quietly(p->cli, &r, first_line, &p->queue);
+	request_begin(&r, "journal.stats");
+	control_ask_quietly(p->cli, &r, first_line, &p->journal);
+	request_begin(&r, "delivery.alerts");
+	control_ask_quietly(p->cli, &r, first_line, &p->delivery);
+	request_begin(&r, "counters.status");
+	control_ask_quietly(p->cli, &r, first_line, &p->shared);
+	look_at_processes(p);
+	look_at_queue(p);
+	look_at_reload(p);
+	look_at_counters(p);
+	look_at_journal(p);
+	look_at_delivery(p);
+	look_at_antivirus(p);
+	look_at_shared(p);
+	return CLI_OK;
+}
+
+static void
+page_init(struct status_page *p)
+{
+	buf_init(&p->master.text, ANSWER_MAX);
+	buf_init(&p->queue.text, ANSWER_MAX);
+	buf_init(&p->journal.text, ANSWER_MAX);
+	buf_init(&p->delivery.text, ANSWER_MAX);
+	buf_init(&p->shared.text, ANSWER_MAX);
+	buf_init(&p->out, 4 * ANSWER_MAX);
+}
+
+static void
+page_release(struct status_page *p)
+{
+	answer_release(&p->master);
+	answer_release(&p->queue);
+	answer_release(&p->journal);
+	answer_release(&p->delivery);
+	answer_release(&p->shared);
+	buf_release(&p->out);
+}
+
+void
+status_attention(const struct cli *cli, void (*each)(void *ctx, bool bad, const char *text), void *ctx)
+{
+	struct status_page p = { .cli = cli };
+
+	page_init(&p);
+	gather(&p, true);
+	for (size_t i = 0; i < p.n; i++)
+		each(ctx, p.notes[i].bad, p.notes[i].text);
+	page_release(&p);
+}
+
 int
 cmd_status(int argc, char **argv, const struct cli *cli)
 {
 	struct status_page p = { .cli = cli };
-	struct request r;
 	int status;
 
 	if (argc != 1)
 		return command_usage("status");
-	buf_init(&p.master.text, ANSWER_MAX);
-	buf_init(&p.queue.text, ANSWER_MAX);
-	buf_init(&p.journal.text, ANSWER_MAX);
-	buf_init(&p.delivery.text, ANSWER_MAX);
-	buf_init(&p.shared.text, ANSWER_MAX);
-	buf_init(&p.out, 4 * ANSWER_MAX);
-	request_begin(&r, "status");
-	status = control_ask(cli, &r, CONTROL_READ, first_line, &p.master);
+	page_init(&p);
+	status = gather(&p, false);
 	if (status == CLI_OK && jval_is_object(p.master.v)) {
-		request_begin(&r, "queue.summary");
-		control_ask_quietly(cli, &r, first_line, &p.queue);
-		request_begin(&r, "journal.stats");
-		control_ask_quietly(cli, &r, first_line, &p.journal);
-		request_begin(&r, "delivery.alerts");
-		control_ask_quietly(cli, &r, first_line, &p.delivery);
-		request_begin(&r, "counters.status");
-		control_ask_quietly(cli, &r, first_line, &p.shared);
-		look_at_processes(&p);
-		look_at_queue(&p);
-		look_at_reload(&p);
-		look_at_counters(&p);
-		look_at_journal(&p);
-		look_at_delivery(&p);
-		look_at_antivirus(&p);
-		look_at_shared(&p);
 		if (cli->json) {
 			put_json(&p);
 		} else {
@@ -499,12 +553,7 @@ cmd_status(int argc, char **argv, const struct cli *cli)
 		if (p.nbad)
 			status = CLI_FINDINGS;
 	}
-	answer_release(&p.master);
-	answer_release(&p.queue);
-	answer_release(&p.journal);
-	answer_release(&p.delivery);
-	answer_release(&p.shared);
-	buf_release(&p.out);
+	page_release(&p);
 	return status;
 }
 

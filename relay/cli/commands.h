@@ -22,6 +22,7 @@ int cli_main(int argc, char **argv);
 int cmd_audit(int argc, char **argv, const struct cli *cli);
 int cmd_auth(int argc, char **argv, const struct cli *cli);
 int cmd_batv(int argc, char **argv, const struct cli *cli);
+int cmd_bundle(int argc, char **argv, const struct cli *cli);
 int cmd_bayes(int argc, char **argv, const struct cli *cli);
 int cmd_directory(int argc, char **argv, const struct cli *cli);
 int cmd_digest(int argc, char **argv, const struct cli *cli);
@@ -33,6 +34,7 @@ int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_edm(int argc, char **argv, const struct cli *cli);
 int cmd_fingerprint(int argc, char **argv, const struct cli *cli);
 int cmd_incidents(int argc, char **argv, const struct cli *cli);
+int cmd_init(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_recipients(int argc, char **argv, const struct cli *cli);
 int cmd_lists(int argc, char **argv, const struct cli *cli);
@@ -42,6 +44,7 @@ int cmd_policy(int argc, char **argv, const struct cli *cli);
 int cmd_policy_schema(int argc, char **argv, const struct cli *cli);
 int cmd_quarantine(int argc, char **argv, const struct cli *cli);
 int cmd_policy(int argc, char **argv, const struct cli *cli);
+int cmd_probe(int argc, char **argv, const struct cli *cli);
 int cmd_queue(int argc, char **argv, const struct cli *cli);
 int cmd_reload(int argc, char **argv, const struct cli *cli);
 int cmd_replay(int argc, char **argv, const struct cli *cli);
@@ -57,6 +60,8 @@ int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
 int cmd_users(int argc, char **argv, const struct cli *cli);
 int cmd_trace(int argc, char **argv, const struct cli *cli);
+/* What the page of `status` says needs attention; nothing when posternd does not answer. */
+void status_attention(const struct cli *cli, void (*each)(void *ctx, bool bad, const char *text), void *ctx);
 /* `explain ID`: the record the store has of a message that passed. */
 int cmd_explain_id(const char *id, const struct cli *cli);
 

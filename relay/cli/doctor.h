@@ -13,14 +13,24 @@ struct doctor {
 	struct lookup *lookup;
 	struct buf out;
 	bool bad;
+	const char *last;	/* topic of the line before, when that was not well: its remedy is said once */
+	bool outward;		/* --outward: try the way out, on servers of others */
 };
 
 enum health { HEALTHY, DOUBTFUL, ILL };
 
-/* One line of what was found. */
+/* One line of what was found. Unless all is well the topic's remedy stands below it (cmd_doctor.c has the
+ * table), but where the text has it already. */
 void doctor_say(struct doctor *d, enum health h, const char *topic, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* doctor_machine.c: this machine, and what runs on it */
+void doctor_files(struct doctor *d);		/* how many may be open */
+void doctor_secrets(struct doctor *d);		/* who may read keys and passwords */
+void doctor_running(struct doctor *d);		/* what `postern status` says needs attention: queue, spool, policy */
+void doctor_policy(struct doctor *d);		/* errors and warnings in it */
+void doctor_name(struct doctor *d);		/* our host name leads here */
+void doctor_libraries(struct doctor *d);	/* versions; older than what it was built with */
 /* doctor_world.c: how the Internet sees us */
 void doctor_outward(struct doctor *d);		/* port 25, from our addresses */
 void doctor_blocklists(struct doctor *d);	/* our public addresses on them */

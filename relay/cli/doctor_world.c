@@ -1,6 +1,6 @@
 /* doctor_world.c -- how the Internet sees us: the way out, our addresses, blocklists; see doctor.h.
  *
- * The way out is tried on the MX of a large provider (doctor.probe): connect,
+ * The way out is tried, when that is asked for, on the MX of a large provider (doctor.probe): connect,
  * hear the greeting, QUIT. Blocklists are asked through our own name servers; one that answers
  * 127.255.255.x means "not to you" (large public resolvers are shut out) and says nothing of us.
  */
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/dns_table.h"
+#include "zone/zone.h"
 #include "cli/doctor.h"
 
 #define CONNECT_MS 10000
@@ -129,6 +129,11 @@ doctor_outward(struct doctor *d)
 	bool found = false;
 	struct ip ip;
 
+	if (!d->outward && !c->probes_given) {
+		doctor_say(d, DOUBTFUL, "outward", "outgoing port %u was not tried: postern doctor --outward connects to "
+		    "a large provider's mail server", c->delivery.port);
+		return;
+	}
 	for (size_t i = 0; i < c->nprobes; i++) {
 		int code;
 
@@ -159,7 +164,7 @@ doctor_outward(struct doctor *d)
 static void
 one_list(struct doctor *d, struct ip ip, const char *list)
 {
-	char *reverse = lookup_reverse(d->a, ip), *end, text[IP_TEXT_MAX], code[IP_TEXT_MAX];
+	char *reverse = zone_reverse(d->a, ip), *end, text[IP_TEXT_MAX], code[IP_TEXT_MAX];
 	const char *name;
 	struct dns_answer a;
 

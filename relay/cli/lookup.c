@@ -27,25 +27,36 @@ struct page {
 };
 
 struct lookup *
-lookup_new(const struct config *conf, struct err *err)
+lookup_by(const struct config *conf, const struct conf_host *servers, size_t n, struct err *err)
 {
 	struct lookup *l = calloc(1, sizeof(*l));
-	struct conf_host servers[SERVERS_MAX];
-	const struct conf_host *use = conf->dns;
 	struct span anchors = SPAN_LIT("");
-	size_t n = conf->ndns;
 
 	ASSERT(l != NULL);
 	l->arena = arena_new(0);
 	l->base = event_base_new();
 	ASSERT(l->base != NULL);
-	if (n == 0) {
-		n = resolver_system_servers(servers, SERVERS_MAX, l->arena);
-		use = servers;
-	}
 	if ((conf->dnssec && resolver_anchors(conf->trust_anchor, l->arena, &anchors, err) == -1) ||
-	    (l->resolver = resolver_new(l->base, use, n, anchors, err)) == NULL)
+	    (l->resolver = resolver_new(l->base, servers, n, anchors, err)) == NULL)
 		lookup_free(&l);
+	return l;
+}
+
+struct lookup *
+lookup_new(const struct config *conf, struct err *err)
+{
+	struct conf_host servers[SERVERS_MAX];
+	struct arena *a = arena_new(0);
+	struct lookup *l;
+	size_t n;
+
+	if (conf->ndns)
+		l = lookup_by(conf, conf->dns, conf->ndns, err);
+	else {
+		n = resolver_system_servers(servers, SERVERS_MAX, a);
+		l = lookup_by(conf, servers, n, err);
+	}
+	arena_free(&a);
 	return l;
 }
 
@@ -123,24 +134,4 @@ lookup_https(struct lookup *l, const char *roots, const char *url, int64_t timeo
 	    !span_starts_nocase(p.answer.type, SPAN_LIT("text/plain")) ?
 	    "its media type is not text/plain" : NULL;
 	return *why == NULL;
-}
-
-char *
-lookup_reverse(struct arena *a, struct ip ip)
-{
-	char out[80];
-	size_t n = 0;
-
-	if (ip.family == 4)
-		return arena_printf(a, "%u.%u.%u.%u.in-addr.arpa", ip.b[3], ip.b[2], ip.b[1], ip.b[0]);
-	for (int i = 15; i >= 0; i--) {
-		static const char hex[] = "0123456789abcdef";
-
-		out[n++] = hex[ip.b[i] & 15];
-		out[n++] = '.';
-		out[n++] = hex[ip.b[i] >> 4];
-		out[n++] = '.';
-	}
-	out[n] = '\0';
-	return arena_printf(a, "%sip6.arpa", out);
 }

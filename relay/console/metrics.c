@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "console/routes.h"
 
-#define METRICS_MAX ((size_t)128 << 10)
+#define METRICS_MAX ((size_t)512 << 10)
 
 /* A counter's own name unless it stands here: families with a label, and gauges. */
 enum how { TOTAL, GAUGE };
@@ -121,6 +121,26 @@ put_histograms(struct buf *b)
 	}
 }
 
+/* Sites, rules, domains: as many as there are, and `other`. */
+static void
+put_labelled(struct buf *b)
+{
+	for (int i = 0; i < LABEL_FAMILIES; i++) {
+		const struct label_info *l = label_info((enum label_family)i);
+		const struct label_slot *s;
+		size_t at = 0;
+
+		family(b, l->metric, "counter", l->help);
+		while ((s = label_next((enum label_family)i, &at)) != NULL) {
+			buf_printf(b, "postern_%s{%s=\"%.*s\"", l->metric, l->a, s->na, s->text);
+			if (l->b)
+				buf_printf(b, ",%s=\"%.*s\"", l->b, s->nb, s->text + s->na);
+			buf_printf(b, "} %llu\n", (unsigned long long)__atomic_load_n(&s->count,
+			    __ATOMIC_RELAXED));
+		}
+	}
+}
+
 /* ---- what others know ---- */
 
 static struct jval *
@@ -226,8 +246,14 @@ metrics_serve(struct client *k)
 	p->b = (struct buf){ .p = arena_alloc(k->arena, METRICS_MAX), .cap = METRICS_MAX, .max = METRICS_MAX };
 	family(&p->b, "build_info", "gauge", "which program this is");
 	buf_printf(&p->b, "postern_build_info{version=\"%s\"} 1\n", POSTERN_VERSION);
+	if (k->c->rt->conf->node_number) {
+		family(&p->b, "node_info", "gauge", "which node of the cluster this is");
+		buf_printf(&p->b, "postern_node_info{node=\"" SPAN_FMT "\",number=\"%u\"} 1\n",
+		    SPAN_ARG(k->c->rt->conf->node), k->c->rt->conf->node_number);
+	}
 	put_counters(&p->b);
 	put_received(&p->b);
 	put_histograms(&p->b);
+	put_labelled(&p->b);
 	forward_ask(k, "queue.summary", queue_told);
 }

@@ -64,9 +64,10 @@ enum shape {
 	X(GET, "/kept", ITEMS, "kept.list", "kind:s queue:s q:s state:s class:s from:s to:s asked:b limit:i before:s", BY_KEPT, "held and quarantined messages") \
 	X(GET, "/kept/{kid}", OBJECT, "kept.show", "", BY_KEPT, "one of them") \
 	X(GET, "/kept/{kid}/preview", OBJECT, "kept.preview", "", BY_KEEPERS | R_(REVIEWER), "its text, made safe") \
-	X(POST, "/kept/release", ITEMS, "kept.release", "kids:a! reason:s", BY_KEEPERS, "send on") \
-	X(POST, "/kept/reject", ITEMS, "kept.reject", "kids:a! reason:s", BY_KEEPERS, "refuse, with a notice to the sender") \
-	X(POST, "/kept/delete", ITEMS, "kept.delete", "kids:a! reason:s", BY_KEEPERS, "delete") \
+	X(POST, "/kept/release", ITEMS, "kept.release", "kids:a! reason:s undo:b", BY_KEEPERS, "send on") \
+	X(POST, "/kept/reject", ITEMS, "kept.reject", "kids:a! reason:s undo:b", BY_KEEPERS, "refuse, with a notice to the sender") \
+	X(POST, "/kept/delete", ITEMS, "kept.delete", "kids:a! reason:s undo:b", BY_KEEPERS, "delete") \
+	X(POST, "/kept/undo", ITEMS, "kept.undo", "kids:a!", BY_KEEPERS, "take a decision back, while it waits") \
 	X(POST, "/kept/request", ITEMS, "kept.request", "kids:a! reason:s", BY_KEEPERS, "ask an operator to send on") \
 	X(POST, "/kept/rescan", ITEMS, "kept.rescan", "kids:a!", BY_OPERATOR, "judge again") \
 	X(POST, "/kept/confirm", ITEMS, "kept.confirm", "kids:a! reason:s", BY_KEEPERS, "it is spam indeed") \
@@ -94,8 +95,10 @@ enum shape {
 	X(GET, "/live", LIVE, "tail", "", BY_READERS, "events as they come") \
 	X(GET, "/domains", ITEMS, "domains.list", "", BY_DOMAINS, "our domains") \
 	X(GET, "/domains/{domain}", OBJECT, "domains.show", "", BY_DOMAINS, "one of them") \
-	X(GET, "/domains/{domain}/dns", ITEMS, "domains.dns", "", BY_DOMAINS, "what its zone should say, and does") \
-	X(GET, "/domains/{domain}/letter", OBJECT, "domains.letter", "language:s", BY_DOMAINS, "a letter to its DNS operator") \
+	X(GET, "/domains/{domain}/dns", ITEMS, "dns.check", "", BY_DOMAINS, "what its zone should say, and does") \
+	X(POST, "/probe", OBJECT, "probe", "host:s! port:i", R_(DOMAIN_ADMIN) | R_(OPERATOR), "what a mail server says of itself") \
+	X(GET, "/domains/{domain}/keys", ITEMS, "dns.keys", "", BY_DOMAINS, "its DKIM keys, and where each stands") \
+	X(GET, "/domains/{domain}/letter", OBJECT, "dns.letter", "language:s", BY_DOMAINS, "a letter to its DNS operator") \
 	X(GET, "/health", OBJECT, "status", "", BY_STAFF, "processes, listeners, counters") \
 	X(GET, "/reputation/{address}", OBJECT, "reputation.show", "", BY_READERS, "what is known of a client") \
 	X(GET, "/audit", ITEMS, "audit.list", "q:s limit:i before:i", BY_AUDITOR, "who did what") \

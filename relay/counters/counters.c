@@ -98,8 +98,8 @@ counters_start(struct runtime *rt, struct err *err)
 	    (c->conf->tls && (c->tls = transport_context(c->conf->ca, err)) == NULL))
 		return -1;
 	ASSERT(getrandom(&number, sizeof(number), 0) == sizeof(number));
-	snprintf(c->fence, sizeof(c->fence), "%.*s:%016llx", (int)(rt->conf->hostname.n > 250 ? 250 :
-	    rt->conf->hostname.n), rt->conf->hostname.p, (unsigned long long)number);
+	snprintf(c->fence, sizeof(c->fence), "%.*s:%016llx", (int)(rt->conf->node.n > 250 ? 250 :
+	    rt->conf->node.n), rt->conf->node.p, (unsigned long long)number);
 	snprintf(c->id, sizeof(c->id), "%016llx", (unsigned long long)number);
 	allow_servers(c);
 	return 0;
@@ -200,9 +200,7 @@ alarm_event(struct counters *c, bool begins, const char *text)
 uint32_t
 counters_percent(const struct counters *c)
 {
-	uint32_t n = c->conf->nodes ? c->conf->nodes : c->nodes;
-
-	return c->conf->share ? c->conf->share : n > 1 ? 100 / n : 100;
+	return config_share(c->rt->conf, c->nodes);
 }
 
 static void
@@ -362,7 +360,7 @@ static void
 heard(void *ctx, void *what, const struct redisReply *reply)
 {
 	struct counters *c = ctx;
-	size_t name = c->rt->conf->hostname.n, same = 0;
+	size_t name = c->rt->conf->node.n, same = 0;
 	bool noscript;
 
 	if (reply == NULL || counters_refused(c, reply, &noscript) || reply->type != REDIS_REPLY_ARRAY)
@@ -376,13 +374,13 @@ heard(void *ctx, void *what, const struct redisReply *reply)
 			continue;
 		c->nodes++;
 		same += e->len > name && e->str[name] == ' ' && span_eq_nocase(span_make(e->str, name),
-		    c->rt->conf->hostname);
+		    c->rt->conf->node);
 	}
 	if (!c->rt->retiring)
 		counter_set(COUNTER_COUNT_NODES, c->nodes);
 	if (same > 1 && !c->twin)
 		log_error("counters: another node has the name %.*s, too: give each a name of its own",
-		    SPAN_ARG(c->rt->conf->hostname));
+		    SPAN_ARG(c->rt->conf->node));
 	c->twin = same > 1;
 }
 
@@ -396,8 +394,8 @@ beat(struct counters *c)
 
 	if (!c->serving || c->rt->retiring)
 		return;
-	snprintf(member, sizeof(member), "%.*s %d", (int)(c->rt->conf->hostname.n > 250 ? 250 :
-	    c->rt->conf->hostname.n), c->rt->conf->hostname.p, (int)getppid());
+	snprintf(member, sizeof(member), "%.*s %d", (int)(c->rt->conf->node.n > 250 ? 250 :
+	    c->rt->conf->node.n), c->rt->conf->node.p, (int)getppid());
 	call_begin(&c->call, span_str(c->fence), c->epoch, c->seq, 0);
 	call_key(&c->call, KEY_NODES, SPAN_LIT("all"));
 	call_text(&c->call, span_str(member));

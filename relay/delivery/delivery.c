@@ -16,6 +16,7 @@
 #include "delivery/callout.h"
 #include "delivery/dispatch.h"
 #include "delivery/dkim_watch.h"
+#include "delivery/probe_client.h"
 #include "delivery/report.h"
 #include "net/batv_book.h"
 #include "net/resolver.h"
@@ -24,6 +25,7 @@
 #include "delivery/show_route.h"
 #include "delivery/sts.h"
 #include "delivery/tlsrpt.h"
+#include "delivery/zone_book.h"
 #include "net/transport.h"
 #include "json.h"
 #include "log.h"
@@ -45,6 +47,7 @@ struct delivery {
 	struct newest directories;
 	struct alerts *alerts;
 	struct batv_book *batv;		/* NULL: no domain tags its senders */
+	struct zone_books *zones;	/* what the DNS says of our domains, for people */
 	struct dkim_watch *watch;	/* NULL: no key is to be watched */
 	struct link *queue, *store;
 	struct event *second;		/* what was seen of TLS goes to the store; time limits */
@@ -208,6 +211,7 @@ delivery_start(struct runtime *rt, struct err *err)
 	if (rt->conf->dnssec &&
 	    resolver_anchors(rt->conf->trust_anchor, d->arena, &d->anchors, err) == -1)
 		return -1;
+	d->zones = zone_books_new(rt->conf, d->anchors);
 	if ((d->carrier.tls = transport_context(rt->conf->delivery.roots, err)) == NULL)
 		return -1;
 	return know_limits(d, err);
@@ -252,6 +256,8 @@ delivery_run(struct runtime *rt, struct err *err)
 	if (c->resolver == NULL)
 		return -1;
 	carrier_init(c);
+	zone_books_begin(d->zones, rt, c, rt->conf->ndns ? rt->conf->dns : d->dns,
+	    rt->conf->ndns ? rt->conf->ndns : d->ndns);
 	dkim_watch_begin(d->watch, rt->base, c->resolver);
 	if (rt->conf->delivery.sts)
 		c->sts = sts_client_new(c);
@@ -317,8 +323,10 @@ delivery_peer_up(struct runtime *rt, struct link *l)
 		alerts_store(d->alerts, d->store = l);
 	else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
 		sts_peer_up(d->carrier.sts, l);
-	else if (link_peer(l) == ROLE_SIGNER)
+	else if (link_peer(l) == ROLE_SIGNER) {
 		dkim_watch_peer(d->watch, l, true);
+		zone_books_peer(d->zones, l, true);
+	}
 }
 
 static void
@@ -334,8 +342,10 @@ delivery_peer_down(struct runtime *rt, struct link *l)
 		tlsrpt_rua_drop(d->carrier.tlsrpt, l);
 	} else if (link_peer(l) == ROLE_FETCHER && d->carrier.sts)
 		sts_peer_down(d->carrier.sts, l);
-	else if (link_peer(l) == ROLE_SIGNER)
+	else if (link_peer(l) == ROLE_SIGNER) {
 		dkim_watch_peer(d->watch, l, false);
+		zone_books_peer(d->zones, l, false);
+	}
 	if (l != d->queue)
 		return;
 	/* The next queue hands everything out again. What is not promised yet is dropped, so
@@ -433,6 +443,8 @@ delivery_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return dispatch_memberships(d->dispatch, f);
 	case FRAME_STS_ANSWER:
 		return d->carrier.sts ? sts_frame(d->carrier.sts, f) : -1;
+	case FRAME_DKIM_KEY:
+		return zone_books_key(d->zones, l, f);
 	case FRAME_RUA_ASK:
 		return tlsrpt_rua(&d->carrier, l, f);
 	default:
@@ -462,12 +474,17 @@ tell_alerts(struct delivery *d, int fd)
 static void
 delivery_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
-	static const struct span route = { "{\"cmd\":\"route\"", 14 },
+	static const struct span route = { "{\"cmd\":\"route\"", 14 }, dns = { "{\"cmd\":\"dns.", 12 },
+	    probe = { "{\"cmd\":\"probe\"", 14 },
 	    alerts = { "{\"cmd\":\"delivery.alerts\"", 24 };
 	struct delivery *d = rt->state;
 	struct err err;
 
-	if (principal_may(request, uid, PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR), NULL, &err) == -1)
+	if (span_starts(request, dns))
+		zone_books_client(d->zones, fd, uid, request);
+	else if (span_starts(request, probe))
+		probe_client(rt, &d->carrier, fd, uid, request);
+	else if (principal_may(request, uid, PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR), NULL, &err) == -1)
 		reply_error(rt, fd, err.text);
 	else if (span_starts(request, route))
 		show_route(rt, &d->carrier, d->dispatch, fd, request);

@@ -87,6 +87,9 @@ report_log(const struct job *job)
 		counts[job->results[i].status]++;
 	}
 	log_tls(job);
+	label_add(LABEL_SITE, job->d.site, SPAN_LIT("sent"), counts[RCPT_SENT]);
+	label_add(LABEL_SITE, job->d.site, SPAN_LIT("deferred"), counts[RCPT_DEFERRED]);
+	label_add(LABEL_SITE, job->d.site, SPAN_LIT("failed"), counts[RCPT_FAILED]);
 	if (counts[RCPT_SENT]) {
 		counter_add(COUNTER_DELIVERED, counts[RCPT_SENT]);
 		histogram_add(HISTOGRAM_DELAY, job->t_end - job->d.received);

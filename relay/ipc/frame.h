@@ -36,6 +36,8 @@
 	X(LISTS, R(STORE) | R(MASTER), R(MASTER) | R(RECEIVER), FRAME_SMALL, 1)	/* messages_lists.h */ \
 	X(ANTIVIRUS, R(SCANNER), R(MASTER), FRAME_SMALL, 0)	/* how it is: messages_antivirus.h */ \
 	X(BAYES, R(STORE) | R(MASTER), R(MASTER) | R(SCANNER), FRAME_SMALL, 1)	/* the classifier's model: messages_bayes.h */ \
+	X(PULSE, R(MASTER), R_ANY, FRAME_SMALL, 0)		/* are you there? */ \
+	X(ALIVE, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* I am */ \
 	X(FAULT, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* that peer sent nonsense */ \
 	/* the way of a message */ \
 	X(IDENTIFY, R(RECEIVER), R(VERIFIER), FRAME_SMALL, 0)	/* messages_verify.h */ \
@@ -50,6 +52,7 @@
 	X(SIGN, R(RECEIVER) | R(QUEUE) | R(STORE), R(SIGNER), FRAME_BIG, 1) \
 	X(SIGNED, R(SIGNER), R(RECEIVER) | R(QUEUE) | R(STORE), FRAME_SMALL, 0) \
 	X(PUBLISHED, R(DELIVERY), R(SIGNER), FRAME_SMALL, 0)	/* what the DNS says of a key */ \
+	X(DKIM_KEY, R(SIGNER), R(DELIVERY), FRAME_SMALL, 0)	/* what the DNS should say of one: messages_keys.h */ \
 	X(SUBMIT, R(RECEIVER) | R(STORE), R(QUEUE), FRAME_BIG, 1) \
 	X(ACCEPTED, R(QUEUE), R(RECEIVER) | R(STORE), FRAME_SMALL, 0) \
 	X(SEGMENT, R(QUEUE), R(DELIVERY) | R(STORE), FRAME_SMALL, 1)	/* a spool segment, read-only */ \

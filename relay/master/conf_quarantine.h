@@ -14,6 +14,7 @@ struct conf_quarantine {
 	size_t nusers_release;
 	const struct span *two_persons;		/* names: two of them must release */
 	size_t ntwo_persons;
+	int64_t undo;				/* microseconds for which the console takes a decision back */
 };
 
 struct conf_digest {

@@ -4,7 +4,7 @@
  * is not in the list is an error with a did-you-mean. A key of the
  * configuration page that this version does not honour yet is an error that
  * says so, never something silently accepted. Nothing is opened here.
- * Sections of their own files: config_directory.c, config_routes.c, config_listeners.c, config_delivery.c.
+ * Sections of their own files: config_directory.c, config_routes.c, config_listeners.c, config_delivery.c, config_cluster.c.
  */
 #include <limits.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 
 #include "fs.h"
 #include "directory/filter.h"
+#include "master/config_cluster.h"
 #include "master/config_read.h"
 
 void
@@ -75,6 +76,13 @@ key_path(struct reader *r, const struct conf_node *n, struct span key)
 		    "`" SPAN_FMT "` is no name of a credential", SPAN_ARG(name));
 	return span_str(arena_printf(r->a, "%s/" SPAN_FMT, folder ? folder : CREDENTIALS,
 	    SPAN_ARG(name)));
+}
+
+/* The file of a secret or of a certificate: beside postern.yaml, or a credential. */
+const char *
+secret_of(struct reader *r, const struct conf_node *n, struct span s)
+{
+	return key_path(r, n, s).p;
 }
 
 static void
@@ -189,11 +197,11 @@ read_tls(struct reader *r, const struct conf_node *map)
 	if (!text_of(r, conf_get(map, "certificate"), "a file", &s))
 		error_at(r, map, "certificate: tls/gw1.pem", "`tls` needs its `certificate`");
 	else
-		r->c->tls_certificate = path_of(r, s);
+		r->c->tls_certificate = secret_of(r, conf_get(map, "certificate"), s);
 	if (!text_of(r, conf_get(map, "key"), "a file", &s))
 		error_at(r, map, "key: tls/gw1.key", "`tls` needs its `key`");
 	else
-		r->c->tls_key = path_of(r, s);
+		r->c->tls_key = secret_of(r, conf_get(map, "key"), s);
 	if ((n = conf_get(map, "minimum")) && conf_enum(r->d, n, versions, &v))
 		r->c->tls_only13 = v == 1;
 }
@@ -223,7 +231,7 @@ read_auth(struct reader *r, const struct conf_node *map)
 		return;
 	conf_check_keys(r->d, map, "auth", known);
 	if (text_of(r, conf_get(map, "file"), "a file", &s))
-		r->c->auth_file = path_of(r, s);
+		r->c->auth_file = secret_of(r, conf_get(map, "file"), s);
 	if ((n = conf_get(map, "ldap"))) {
 		read_lookup(r, n, false, &r->c->auth_ldap);
 		read_auth_dn(r, conf_get(n, "dn"));
@@ -236,23 +244,34 @@ read_auth(struct reader *r, const struct conf_node *map)
 
 /* ---- the rest ---- */
 
+static size_t
+read_dns_servers(struct reader *r, const struct conf_node *list, const struct conf_host **out)
+{
+	size_t n = read_hosts(r, list, 53, out);
+
+	for (size_t i = 0; i < n; i++)
+		if ((*out)[i].ip.family == 0)
+			diag_at(r->d, DIAG_ERROR, list, NULL, "`" SPAN_FMT "`: a DNS server "
+			    "is named by its address", SPAN_ARG((*out)[i].name));
+	return n;
+}
+
 static void
 read_dns(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "servers", "dnssec", "trust_anchor", NULL };
+	static const char *const known[] = { "servers", "dnssec", "trust_anchor", "resolvers", NULL };
 	const struct conf_node *n;
 	struct span s;
 
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec, trust_anchor}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{servers, dnssec, trust_anchor, resolvers}"))
 		return;
 	conf_check_keys(r->d, map, "dns", known);
-	if ((n = conf_get(map, "servers"))) {
-		r->c->ndns = read_hosts(r, n, 53, &r->c->dns);
-		for (size_t i = 0; i < r->c->ndns; i++)
-			if (r->c->dns[i].ip.family == 0)
-				diag_at(r->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "`: a DNS server "
-				    "is named by its address", SPAN_ARG(r->c->dns[i].name));
-	}
+	if ((n = conf_get(map, "servers")))
+		r->c->ndns = read_dns_servers(r, n, &r->c->dns);
+	if ((n = conf_get(map, "resolvers")))
+		r->c->nresolvers = read_dns_servers(r, n, &r->c->resolvers);
+	if (r->c->nresolvers > CONF_RESOLVERS_MAX)
+		diag_at(r->d, DIAG_ERROR, n, NULL, "more than %d resolvers", CONF_RESOLVERS_MAX);
 	if ((n = conf_get(map, "dnssec")))
 		conf_bool(r->d, n, &r->c->dnssec);
 	if ((n = conf_get(map, "trust_anchor")) && conf_text(r->d, n, "a file", &s)) {
@@ -402,10 +421,10 @@ static void
 read_top(struct reader *r, const struct conf_node *root)
 {
 	static const char *const known[] = { "version", "hostname", "run", "spool", "store", "store_key", "retention",
-		"counters", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
+		"counters", "node", "cluster", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
-		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", NULL };
+		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", "echo", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -442,7 +461,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	read_store(r, conf_get(root, "store"));
 	s = SPAN_LIT("keys/store.key");
 	text_of(r, conf_get(root, "store_key"), "a file", &s);
-	c->store_key = path_of(r, s);
+	c->store_key = secret_of(r, conf_get(root, "store_key"), s);
 	read_counters(r, conf_get(root, "counters"));
 	if (!text_of(r, conf_get(root, "postmaster"), "an address", &c->postmaster))
 		c->postmaster = span_str(arena_printf(r->a, "postmaster@" SPAN_FMT,
@@ -464,7 +483,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	struct arena *a = arena_new(16384);
 	struct config *c = arena_zalloc(a, sizeof(*c));
 	struct reader r = { .c = c, .d = d, .a = a };
-	struct conf_node *root = conf_parse(shown, text, d);
+	struct conf_node *root = config_tree(a, shown, text, d);
 
 	c->arena = a;
 	c->path = arena_str(a, span_str(path));
@@ -474,6 +493,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 	if (root) {
 		read_networks(&r, conf_get(root, "networks"));
 		read_top(&r, root);
+		read_cluster(&r, root);
 		read_limits(&r, conf_get(root, "limits"));
 		read_tls(&r, conf_get(root, "tls"));
 		read_directories(&r, conf_get(root, "directory"));
@@ -497,6 +517,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_console(&r, conf_get(root, "console"));
 		read_quarantine(&r, conf_get(root, "quarantine"));
 		read_digest(&r, conf_get(root, "digest"));
+		read_echo(&r, conf_get(root, "echo"));
 	}
 	if (d->errors) {
 		config_free(&c);

@@ -30,6 +30,7 @@ struct conf_nets {		/* a list of networks, written out */
 	size_t n;
 };
 
+#define CONF_RESOLVERS_MAX 8	/* dns.resolvers */
 struct conf_host {
 	struct span name;	/* as written, without the port */
 	struct ip ip;		/* family 0: a name, to be resolved (A/AAAA, no MX) */
@@ -377,15 +378,25 @@ struct conf_counters {		/* `counters`: where what nodes count together lies (con
 	const char *ca;			/* absolute; NULL: the system's */
 	uint32_t database;
 	int64_t timeout;		/* 250ms: an answer that takes longer is none */
-	uint32_t nodes;			/* 0: as many as there were last */
+	uint32_t nodes;			/* 0: those of `cluster`; without it as many as there were last */
 	uint32_t share;			/* percent of each limit that a node alone goes on with; 0: 100 / nodes */
 	struct span prefix;		/* of every key, within {} */
+};
+
+struct conf_member {		/* a node of the cluster */
+	struct span name;
+	uint32_t number;	/* 1 .. 127, in the ids it makes */
+	struct span address;	/* for ssh, of `postern drain --to NAME`; empty: its name */
 };
 
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
 	struct span hostname;
+	struct span node;		/* this node's name; the hostname unless given */
+	uint32_t node_number;		/* 0: it is alone */
+	const struct conf_member *nodes;	/* of the cluster, this one too */
+	size_t nnodes;
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
 	const char *store_path;		/* absolute, for sqlite */
@@ -420,10 +431,13 @@ struct config {
 	struct conf_reports reports;
 	const struct conf_host *dns;	/* addresses; none: those of /etc/resolv.conf */
 	size_t ndns;
+	const struct conf_host *resolvers;	/* those that `postern dns check` and the console ask, too; addresses */
+	size_t nresolvers;
 	const struct ip *public_addresses;	/* as the Internet sees us; none: delivery.source */
 	size_t npublic;
 	const struct span *probes, *blocklists;	/* doctor: domains to try port 25 on, DNSBL zones */
 	size_t nprobes, nblocklists;
+	bool probes_given;		/* they stand in postern.yaml: the administrator asks for them */
 	bool dnssec;			/* true */
 	const char *trust_anchor;	/* absolute; NULL: the root's */
 	struct conf_antivirus antivirus;
@@ -442,6 +456,8 @@ struct config {
 	struct conf_digests digests;
 	struct span approval_url;	/* what links to approve begin with; empty: none are sent */
 	struct span postmaster;		/* address; default postmaster@HOSTNAME */
+	struct span echo;		/* the address that answers; empty: none does */
+	uint32_t echo_per_hour;		/* answers to one sender */
 };
 
 /* Reads and checks `text` as the file `path` (shown as `shown`). NULL when d has errors. */
@@ -450,6 +466,13 @@ void config_free(struct config **c);
 /* What those of the address's domain are told, and in which language; never NULL. */
 const struct conf_digest *config_digest(const struct config *c, struct span address);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
+/* Percent of each limit that a node goes on with alone; heard: how many nodes there were last, 0 unknown. */
+uint32_t config_share(const struct config *c, uint32_t heard);
+static inline bool
+config_is_echo(const struct config *c, struct span address)
+{
+	return c->echo.n && span_eq_nocase(c->echo, address);
+}
 /* Where there is to be a listening socket: the listeners, behind them the console and the metrics. */
 static inline size_t
 config_endpoints(const struct config *c)

@@ -54,11 +54,11 @@ read_stamp(struct reader *r, const struct conf_node *map, struct conf_antivirus 
 	}
 	paths = arena_array(r->a, keys->kind == CONF_LIST ? keys->count : 1, sizeof(*paths));
 	if (keys->kind != CONF_LIST && conf_text(r->d, keys, "a file, or a list of files", &s)) {
-		paths[av->nstamp_keys++] = path_of(r, s);
+		paths[av->nstamp_keys++] = secret_of(r, keys, s);
 	} else if (keys->kind == CONF_LIST) {
 		CONF_EACH(item, keys)
 			if (conf_text(r->d, item, "a file", &s))
-				paths[av->nstamp_keys++] = path_of(r, s);
+				paths[av->nstamp_keys++] = secret_of(r, item, s);
 		if (keys->count == 0 || keys->count > STAMP_KEYS_MAX)
 			error_at(r, keys, NULL, "1 to 4 keys: the first makes stamps, the others are still accepted");
 	}

@@ -39,9 +39,9 @@ read_certificate(struct reader *r, const struct conf_node *map)
 	c->certificate = r->c->tls_certificate;
 	c->key = r->c->tls_key;
 	if (cert && text_of(r, cert, "a file", &s))
-		c->certificate = path_of(r, s);
+		c->certificate = secret_of(r, cert, s);
 	if (key && text_of(r, key, "a file", &s))
-		c->key = path_of(r, s);
+		c->key = secret_of(r, key, s);
 	if (c->certificate == NULL)
 		error_at(r, map, "tls: {certificate: tls/gw1.pem, key: tls/gw1.key}",
 		    "the console needs a certificate and its key, its own or those of `tls`");

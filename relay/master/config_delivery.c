@@ -106,8 +106,10 @@ read_doctor(struct reader *r, const struct conf_node *map)
 	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{probe, blocklists}"))
 		return;
 	conf_check_keys(r->d, map, "doctor", known);
-	if ((n = conf_get(map, "probe")))
+	if ((n = conf_get(map, "probe"))) {
 		c->nprobes = read_zones(r, n, &c->probes);
+		c->probes_given = true;
+	}
 	if ((n = conf_get(map, "blocklists")))
 		c->nblocklists = read_zones(r, n, &c->blocklists);
 }

@@ -106,7 +106,7 @@ read_identity(struct reader *r, const struct conf_node *map, struct conf_directo
 	d->base = read_dn(r, conf_get(map, "base"), "a distinguished name");
 	d->bind = read_dn(r, conf_get(map, "bind"), "a distinguished name");
 	if ((n = conf_get(map, "password_file")) && conf_text(r->d, n, "a file", &s))
-		d->password_file = path_of(r, s);
+		d->password_file = secret_of(r, n, s);
 	if ((n = conf_get(map, "password")))
 		diag_key(r->d, DIAG_ERROR, n, "password_file: FILE",
 		    "a password does not stand in postern.yaml");

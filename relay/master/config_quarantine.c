@@ -1,6 +1,6 @@
 /* config_quarantine.c -- `quarantine` and `digest` of postern.yaml.
  *
- *	quarantine: {users_release: [spam, newsletters], two_persons: [malware]}
+ *	quarantine: {users_release: [spam, newsletters], two_persons: [malware], undo: 10s}
  *	digest: {at: ["08:00", "14:00"], language: fr, url: "https://gw1.example.org:8443/digest?token=",
  *	    domains: {example.de: {language: en, at: ["07:30"]}, example.com: off}}
  *
@@ -10,6 +10,9 @@
 
 #include "addr.h"
 #include "master/config_read.h"
+
+#define UNDO_DEFAULT (INT64_C(10) * 1000000)
+#define UNDO_MAX (INT64_C(3600) * 1000000)
 
 static size_t
 names_of(struct reader *r, const struct conf_node *list, const struct span **out)
@@ -33,19 +36,24 @@ names_of(struct reader *r, const struct conf_node *list, const struct span **out
 void
 read_quarantine(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "users_release", "two_persons", NULL };
+	static const char *const known[] = { "users_release", "two_persons", "undo", NULL };
 	static const struct span spam[] = { { "spam", 4 } };
 	struct conf_quarantine *q = &r->c->quarantine;
 	const struct conf_node *n;
 
-	*q = (struct conf_quarantine){ .users_release = spam, .nusers_release = 1 };
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{users_release, two_persons}"))
+	*q = (struct conf_quarantine){ .users_release = spam, .nusers_release = 1,
+		.undo = UNDO_DEFAULT };
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{users_release, two_persons, undo}"))
 		return;
 	conf_check_keys(r->d, map, "quarantine", known);
 	if ((n = conf_get(map, "users_release")))
 		q->nusers_release = names_of(r, n, &q->users_release);
 	if ((n = conf_get(map, "two_persons")))
 		q->ntwo_persons = names_of(r, n, &q->two_persons);
+	duration_of(r, map, "undo", &q->undo);
+	if (q->undo > UNDO_MAX)
+		diag_at(r->d, DIAG_ERROR, conf_get(map, "undo"), NULL, "`undo` is an hour at most; 0s: no "
+		    "decision can be taken back");
 	for (size_t i = 0; i < q->ntwo_persons; i++)
 		for (size_t k = 0; k < q->nusers_release; k++)
 			if (span_eq(q->two_persons[i], q->users_release[k]))

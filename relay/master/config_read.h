@@ -20,6 +20,7 @@ void error_at(struct reader *r, const struct conf_node *n, const char *hint, con
 const char *path_of(struct reader *r, struct span s);	/* beside postern.yaml */
 /* Of a file that holds a secret: beside postern.yaml, or `credential:NAME`. */
 struct span key_path(struct reader *r, const struct conf_node *n, struct span key);
+const char *secret_of(struct reader *r, const struct conf_node *n, struct span s);
 /* Copies the text; false when n is NULL or no text. */
 bool text_of(struct reader *r, const struct conf_node *n, const char *what, struct span *out);
 void duration_of(struct reader *r, const struct conf_node *map, const char *key, int64_t *out);
@@ -45,6 +46,9 @@ void read_greylist(struct reader *r, const struct conf_node *n, struct conf_grey
 
 /* ---- config_counters.c ---- */
 void read_counters(struct reader *r, const struct conf_node *n);
+
+/* ---- config_cluster.c; hostname is read before ---- */
+void read_cluster(struct reader *r, const struct conf_node *root);
 
 /* ---- config_batv.c ---- */
 void read_batv(struct reader *r, const struct conf_node *map, struct conf_batv *b);
@@ -77,6 +81,7 @@ void read_console_ldap(struct reader *r, const struct conf_node *map);
 
 /* ---- config_quarantine.c; console is read before ---- */
 void read_quarantine(struct reader *r, const struct conf_node *map);
+void read_echo(struct reader *r, const struct conf_node *map);	/* config_echo.c */
 void read_digest(struct reader *r, const struct conf_node *map);
 
 /* ---- config_directory.c ---- */

@@ -45,7 +45,7 @@ struct waiting {
 static unsigned visitors;
 
 static const struct { const char *prefix; enum role role; } routes[] = {
-	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "delivery", ROLE_DELIVERY },
+	{ "queue", ROLE_QUEUE }, { "route", ROLE_DELIVERY }, { "delivery", ROLE_DELIVERY }, { "dns", ROLE_DELIVERY }, { "probe", ROLE_DELIVERY },
 	{ "limits", ROLE_RECEIVER }, { "recipients", ROLE_RECEIVER }, { "reputation", ROLE_RECEIVER }, { "session", ROLE_RECEIVER }, { "directory", ROLE_DIRECTORY },
 	{ "policy", ROLE_STORE }, { "records", ROLE_STORE },
 	{ "trace", ROLE_STORE }, { "tail", ROLE_STORE }, { "quarantine", ROLE_STORE },
@@ -104,6 +104,7 @@ status_processes(const struct master *m, struct json *j)
 		json_kuint(j, "generation", p->generation);
 		json_kcstr(j, "state", states[p->state]);
 		json_kint(j, "seconds", (clock_mono() - p->started) / US_PER_SEC);
+		json_kint(j, "silent_ms", watchdog_silent(m, p) / 1000);
 		json_end_object(j);
 	}
 	json_end_array(j);
@@ -130,7 +131,10 @@ status(struct master *m, int fd)
 	    m->phase == PHASE_STARTING ? "starting" : "stopping");
 	json_kint(&j, "uptime", (clock_real() - m->since) / US_PER_SEC);
 	json_kcstr(&j, "config", m->path);
+	json_kbool(&j, "replaced", own_exe_replaced(m));
 	json_kstr(&j, "hostname", m->now.conf->hostname);
+	json_kstr(&j, "node", m->now.conf->node);
+	json_kuint(&j, "node_number", m->now.conf->node_number);
 	json_key(&j, "reload");
 	json_object(&j);
 	json_kcstr(&j, "refused", m->refused);

@@ -73,6 +73,7 @@ shared_map(int fd, struct err *err)
 		return NULL;
 	}
 	mapped = s;
+	labels_use(&s->labels);
 	return s;
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "master/labelled.h"
 #include "postern/err.h"
 
 /* X(NAME, "metric_name", "help") */
@@ -107,7 +108,8 @@ enum counter {
 #define HISTOGRAMS(X) \
 	X(ACCEPT, "accept_seconds", "from the end of DATA to the answer, of messages that were accepted") \
 	X(COUNTING, "counters_seconds", "from the question to the answer of Redis") \
-	X(DELAY, "delivery_delay_seconds", "from the 250 to the delivery of a message")
+	X(DELAY, "delivery_delay_seconds", "from the 250 to the delivery of a message") \
+	X(SCAN, "scan_seconds", "a message before a scanner: reading, antivirus, detectors and rules")
 enum histogram {
 #define X(name, metric, help) HISTOGRAM_##name,
 	HISTOGRAMS(X)
@@ -129,6 +131,7 @@ struct shared {
 	uint64_t magic;
 	_Alignas(64) uint64_t counters[128];
 	_Alignas(64) struct { uint64_t n[HISTOGRAM_BUCKETS], sum; } histograms[HISTOGRAM_COUNT];
+	_Alignas(64) struct label_table labels;
 	_Alignas(4096) unsigned char limits[LIMITS_BYTES];
 	_Alignas(4096) unsigned char transcript[TRANSCRIPT_SHARE];
 	_Alignas(4096) unsigned char recall[RECALL_BYTES];

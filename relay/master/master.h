@@ -9,6 +9,7 @@
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
+#include <limits.h>
 #include <sys/types.h>
 
 #include "ipc/channel.h"
@@ -27,6 +28,7 @@ struct proc {
 	bool worker;		/* a scanner's worker: its parent reaps it */
 	pid_t pid;
 	uint32_t instance, generation;
+	uint32_t place;		/* in ids */
 	uint32_t parent;	/* worker: its parent's instance */
 	struct link *control;	/* NULL once it is gone */
 	uint64_t print;		/* a scanner's parent: of the databases it loads (av_watch.c) */
@@ -35,6 +37,8 @@ struct proc {
 	char *ill;		/* a worker: why its antivirus is blind; NULL: it is not */
 	uint32_t grace;		/* RETIRING: seconds it was given; 0: none */
 	int64_t started;	/* clock_mono */
+	int64_t asked;		/* clock_mono of a PULSE it owes an answer to; 0: none */
+	bool hangs;		/* … for too long, and that was said */
 	struct proc *next;
 };
 
@@ -71,6 +75,7 @@ enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
 struct master {
 	const char *path;	/* postern.yaml, absolute */
 	const char *exe;
+	int reader_fd;		/* postern-ocr as it was at the start; -1: there was none */
 	bool foreground;
 	enum phase phase;
 	struct event_base *base;
@@ -81,7 +86,7 @@ struct master {
 	int shared_fd, pid_fd, control_fd;
 	struct shared *shared;
 	struct event *control_event;
-	uint32_t last_instance, last_generation;
+	uint32_t last_instance, last_generation, last_place;
 	int64_t since;		/* clock_real at the start */
 	int64_t stop_by;	/* clock_mono: then what is left is killed */
 	struct { int64_t not_before, delay; } respawn[ROLE_COUNT];
@@ -97,6 +102,7 @@ struct master {
 	struct { int fd; uint64_t generation, size; uint32_t entries; } lists;	/* of senders; fd 0: none yet */
 	struct watch *watch;	/* files the policy refers to */
 	struct av_watch *av;	/* signatures of the antivirus */
+	struct watchdog *watchdog;
 	struct { uint64_t generation, size; int fd; } bayes;	/* the classifier's model; fd 0: none */
 };
 
@@ -148,6 +154,18 @@ bool watch_waits(const struct master *m);	/* a changed list, for somebody's relo
 int control_open(struct master *m, struct err *err);
 int control_as(struct master *m, struct frame *f);
 void control_reload_done(struct master *m, bool ok, struct span text);
+
+/* watchdog.c */
+void watchdog_open(struct master *m);	/* once, at the start */
+void watchdog_look(struct master *m);	/* at each tick */
+void watchdog_heard(struct proc *p);
+int64_t watchdog_silent(const struct master *m, const struct proc *p);	/* µs it owes an answer; 0: it does not hang */
+
+/* installed.c */
+void installed_open(struct master *m);	/* once, at the start; m->exe is there */
+const char *own_exe(const struct master *m);	/* to execute: the program that runs, whatever the disk has now */
+bool own_exe_replaced(const struct master *m);
+bool own_reader(const struct master *m, char path[PATH_MAX]);	/* false: there is none */
 
 /* activation.c */
 void activation_take(struct master *m);	/* listening sockets of systemd, once, at the start */

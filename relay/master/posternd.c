@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -26,13 +27,13 @@
 #include "fs.h"
 #include "log.h"
 #include "master/av_watch.h"
+#include "master/config_cluster.h"
 #include "master/master.h"
 #include "master/runtime.h"
 #include "master/startup.h"
 
 #define STOP_SECONDS 9
 #define TICK_US 100000
-#define CONFIG_MAX (4u << 20)
 
 static void
 usage(FILE *to)
@@ -53,7 +54,7 @@ generation_load(struct master *m, struct generation *g, bool print, struct err *
 	int fd = -1, r = -1;
 
 	diags_init(&d, a);
-	if (fs_read(a, m->path, CONFIG_MAX, &text, err) == -1)
+	if (config_text(a, m->path, &text, err) == -1)
 		goto out;
 	g->conf = config_parse(m->path, m->path, text, &d);
 	if (g->conf == NULL) {
@@ -283,6 +284,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	reload_settle(m, false);
 	watch_look(m);
 	av_watch_look(m);
+	watchdog_look(m);
 }
 
 /* ---- the start ---- */
@@ -329,6 +331,7 @@ master_start(struct master *m, struct err *err)
 	struct rlimit rl;
 
 	activation_take(m);
+	watchdog_open(m);
 	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
@@ -375,7 +378,7 @@ static int
 master_main(const char *path, bool foreground)
 {
 	static char exe[PATH_MAX];
-	struct master m = { .foreground = foreground, .shared_fd = -1, .pid_fd = -1, .check_fd = -1,
+	struct master m = { .foreground = foreground, .shared_fd = -1, .pid_fd = -1, .check_fd = -1, .reader_fd = -1,
 		.now = { .fd = -1 }, .next = { .fd = -1 } };
 	struct err err = { 0 };
 	char *real = realpath(path, NULL);
@@ -391,6 +394,7 @@ master_main(const char *path, bool foreground)
 	}
 	m.path = real;
 	m.exe = exe;
+	installed_open(&m);
 	m.since = clock_real();
 	m.scratch = arena_new(0);
 	buf_init(&m.check_out, 256u << 10);
@@ -428,6 +432,7 @@ role_main(const char *name, const struct startup *su)
 		&fetcher_ops, &verifier_ops, &console_ops, &editor_ops, &counters_ops };
 	enum role role = role_from_name(name);
 
+	prctl(PR_SET_NAME, "posternd");	/* also when it was executed as /proc/self/exe */
 	if (role == ROLE_SCANNER)
 		return scanner_main(su);
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
@@ -441,7 +446,7 @@ int
 main(int argc, char **argv)
 {
 	static const char *const long_names[] = { "--role", "--instance", "--config",
-		"--foreground" };
+		"--foreground", "--place" };
 	struct startup su = { .config_path = "/etc/postern/postern.yaml" };
 	const char *role = NULL;
 	bool check = false, list = false, quiet = false;
@@ -459,6 +464,8 @@ main(int argc, char **argv)
 				su.config_path = v, i++;
 			else if (strcmp(argv[i], long_names[3]) == 0)
 				su.foreground = true;
+			else if (strcmp(argv[i], long_names[4]) == 0)
+				su.place = (uint32_t)strtoul(v, NULL, 10), i++;
 		}
 		return role_main(role, &su);
 	}

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "id.h"
 #include "log.h"
 #include "master/av_watch.h"
 #include "master/master.h"
@@ -252,6 +253,9 @@ proc_says(struct master *m, struct proc *p, struct frame *f)
 		return bayes_published(m, p, f);
 	case FRAME_AS:
 		return control_as(m, f);
+	case FRAME_ALIVE:
+		watchdog_heard(p);
+		return 0;
 	case FRAME_WORKER:
 		if (worker_decode(f->body, f->fd, m->scratch, &worker) == -1 || p->worker)
 			return -1;
@@ -321,16 +325,17 @@ role_environment(void)
 }
 
 static _Noreturn void
-exec_role(const struct master *m, enum role role, uint32_t instance, int control, int conf,
-    int shared, char **env)
+exec_role(const struct master *m, enum role role, uint32_t instance, uint32_t place, int control,
+    int conf, int shared, char **env)
 {
-	char number[16], program[PATH_MAX];
+	char number[16], seat[16], program[PATH_MAX];
 	const char *argv[] = { "posternd", "--role", role_name(role), "--instance", number,
-		"--config", m->path, m->foreground ? "--foreground" : NULL, NULL };
+		"--place", seat, "--config", m->path, m->foreground ? "--foreground" : NULL, NULL };
 	int fds[3] = { control, conf, shared };
 	sigset_t none;
 
 	snprintf(number, sizeof(number), "%u", instance);
+	snprintf(seat, sizeof(seat), "%u", place);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpgid(0, 0);
@@ -340,25 +345,44 @@ exec_role(const struct master *m, enum role role, uint32_t instance, int control
 	for (int i = 0; i < 3; i++)
 		if (dup2(fds[i], FD_CONTROL + i) == -1)
 			_exit(126);
-	if (role == ROLE_READER && !reader_program(m->exe, program, sizeof(program))) {
+	if (role == ROLE_READER && !own_reader(m, program)) {
 		dprintf(2, "posternd: there is no %s beside %s\n", READER_PROGRAM, m->exe);
 		_exit(STARTUP_FAILED);
 	}
-	execve(role == ROLE_READER ? program : m->exe, (char *const *)(uintptr_t)argv, env);
+	execve(role == ROLE_READER ? program : own_exe(m), (char *const *)(uintptr_t)argv, env);
 	dprintf(2, "posternd: cannot execute %s: %s\n", m->exe, strerror(errno));
 	_exit(127);
+}
+
+/* Makers of ids have places that no other living process has. They go round, so that one is not had again
+ * until its last owner's newest ids are long past; the last place is `postern queue import`'s. */
+static uint32_t
+place_of(struct master *m)
+{
+	for (unsigned i = 0; i < ID_PROCESSES; i++) {
+		bool taken = false;
+
+		m->last_place = (m->last_place + 1) % (ID_PROCESSES - 1);
+		for (const struct proc *p = m->procs; p && !taken; p = p->next)
+			taken = !p->worker && p->place == m->last_place;
+		if (!taken)
+			return m->last_place;
+	}
+	return ID_PROCESSES;
 }
 
 int
 proc_start(struct master *m, enum role role, const struct generation *g, struct err *err)
 {
-	uint32_t instance = ++m->last_instance;
+	uint32_t instance = ++m->last_instance, place = place_of(m);
 	uint64_t print = role == ROLE_SCANNER ? av_print(g) : 0;
 	char **env = role_environment();
 	struct proc *p;
 	int sv[2];
 	pid_t pid;
 
+	if (place == ID_PROCESSES)
+		return err_set(err, EAGAIN, "%u processes live already", ID_PROCESSES - 1);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) == -1)
 		return err_errno(err, "socketpair");
 	pid = fork();
@@ -368,10 +392,11 @@ proc_start(struct master *m, enum role role, const struct generation *g, struct 
 		return err_errno(err, "fork");
 	}
 	if (pid == 0)
-		exec_role(m, role, instance, sv[1], g->fd, m->shared_fd, env);
+		exec_role(m, role, instance, place, sv[1], g->fd, m->shared_fd, env);
 	close(sv[1]);
 	p = proc_new(m, role, instance, g->number, sv[0]);
 	p->pid = pid;
+	p->place = place;
 	p->print = print;
 	return 0;
 }

@@ -62,7 +62,7 @@ reload_check_start(struct master *m, bool quietly, struct err *err)
 		dup2(m->check_fd, 1);
 		if (quietly)
 			dup2(m->check_fd, 2);
-		execl(m->exe, "posternd", quietly ? "-nl" : "-nlq", "-c", m->path, (char *)NULL);
+		execl(own_exe(m), "posternd", quietly ? "-nl" : "-nlq", "-c", m->path, (char *)NULL);
 		_exit(127);
 	}
 	if (pid == -1) {

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "fs.h"
+#include "id.h"
 #include "log.h"
 #include "master/runtime.h"
 #include "master/startup.h"
@@ -48,7 +49,7 @@ startup_config(const char *path, bool foreground, struct config **out, struct er
 	int r = -1;
 
 	diags_init(&d, a);
-	if (fs_read_fd(a, FD_CONFIG, 8u << 20, &text, err) == -1)
+	if (fs_read_fd(a, FD_CONFIG, 9u << 20, &text, err) == -1)
 		goto out;
 	c = config_parse(path, path, text, &d);
 	if (c == NULL) {
@@ -64,6 +65,12 @@ startup_config(const char *path, bool foreground, struct config **out, struct er
 out:
 	arena_free(&a);
 	return r;
+}
+
+uint32_t
+runtime_id_slot(const struct runtime *rt)
+{
+	return id_slot(rt->conf->node_number, rt->place);
 }
 
 void
@@ -211,6 +218,9 @@ control_frame(struct runtime *rt, struct frame *f, struct arena *a)
 		return 0;
 	case FRAME_GO:
 		return 0;
+	case FRAME_PULSE:
+		link_send(rt->master, FRAME_ALIVE, 0, (struct span){ 0 }, -1);
+		return 0;
 	default:
 		return -1;
 	}
@@ -322,6 +332,7 @@ runtime_main(const struct role_ops *ops, const struct startup *su)
 	p->ops = ops;
 	p->rt.role = ops->role;
 	p->rt.instance = su->instance;
+	p->rt.place = su->place;
 	p->scratch = arena_new(0);
 	log_ident(role_name(ops->role));
 	startup_signals();

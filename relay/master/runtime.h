@@ -29,6 +29,7 @@ struct startup;
 struct runtime {
 	enum role role;
 	uint32_t instance;		/* unique among all processes since the master started */
+	uint32_t place;			/* unique among those that live: for ids */
 	const struct config *conf;
 	struct event_base *base;
 	struct link *master;
@@ -70,6 +71,8 @@ struct role_ops {
 
 /* Runs a role to its end; the process's exit status. */
 int runtime_main(const struct role_ops *ops, const struct startup *su);
+/* Of the ids this process makes, with the node's number as configured now. */
+uint32_t runtime_id_slot(const struct runtime *rt);
 /* All is finished after retire(): leave the loop, exit 0. */
 void runtime_finish(struct runtime *rt);
 

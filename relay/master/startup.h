@@ -13,6 +13,7 @@ enum { FD_CONTROL = 3, FD_CONFIG = 4, FD_SHARED = 5 };
 
 struct startup {
 	uint32_t instance;
+	uint32_t place;			/* in ids (base/id.h): no other living process of this master has it */
 	const char *config_path;	/* as shown in errors; the text comes from FD_CONFIG */
 	bool foreground;		/* log to stderr */
 };

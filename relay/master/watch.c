@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
+#include "master/config_cluster.h"
 #include "master/master.h"
 #include "table.h"
 
@@ -116,12 +117,13 @@ content_of(const struct watched *x)
 static uint64_t
 policy_print(const struct master *m)
 {
+	struct arena *a = arena_new(0);
 	struct print conf = print_of(m->path);
+	struct print own = print_of(fs_beside(a, m->path, SPAN_LIT(NODE_FILE)));
 	const char *dir = (m->next.conf ? m->next.conf : m->now.conf)->policy_dir;
 	DIR *d = opendir(dir);
-	struct arena *a = arena_new(0);
 	struct dirent *e;
-	uint64_t h = mix(3, &conf, sizeof(conf));
+	uint64_t h = mix(mix(3, &conf, sizeof(conf)), &own, sizeof(own));
 
 	while (d && (e = readdir(d)) != NULL) {
 		struct print p;

@@ -109,7 +109,10 @@ note_build(struct buf *b, const struct note *n)
 	put_words(b, n->subject);
 	buf_printf(b, "\r\nDate: %s\r\nMessage-ID: <%s@" SPAN_FMT ">\r\n", clock_date(n->now, date), id,
 	    SPAN_ARG(n->hostname));
-	buf_puts(b, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
+	if (n->answers.n)		/* RFC 3834, 3.1.5 */
+		buf_printf(b, "In-Reply-To: " SPAN_FMT "\r\nReferences: " SPAN_FMT "\r\n", SPAN_ARG(n->answers),
+		    SPAN_ARG(n->answers));
+	buf_printf(b, "Auto-Submitted: %s\r\nMIME-Version: 1.0\r\n", n->answer ? "auto-replied" : "auto-generated");
 	if (n->language.n)
 		buf_printf(b, "Content-Language: " SPAN_FMT "\r\n", SPAN_ARG(n->language));
 	if (n->html.n == 0) {

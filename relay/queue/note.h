@@ -17,6 +17,8 @@ struct note {
 	struct span to;
 	struct span subject, text;	/* UTF-8; lines of the text end in LF */
 	struct span html;		/* beside the text; empty: none */
+	bool answer;			/* to a message (Auto-Submitted: auto-replied), */
+	struct span answers;		/* with this Message-ID, fit for a header; empty: it had none */
 	struct span language;		/* "en"; empty: not said */
 	int64_t now;			/* Unix microseconds */
 };

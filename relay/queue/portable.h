@@ -26,9 +26,9 @@ struct portable_daemon {
 	int (*reserve)(void *ctx, uint32_t *number, struct err *err);
 	int (*adopt)(void *ctx, uint32_t number, struct err *err);
 };
-/* fd: a file or pipe. d: whom to ask when posternd uses the spool; NULL: then it is refused.
+/* fd: a file or pipe. node: this one's number, for the new ids. d: whom to ask when posternd uses the spool; NULL: then it is refused.
  * What is counted is in the queue, durably. */
-int portable_import(const char *spool, int fd, const struct portable_daemon *d,
+int portable_import(const char *spool, int fd, const struct portable_daemon *d, uint32_t node,
     struct portable_count *n, struct err *err);
 
 #endif

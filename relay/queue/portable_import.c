@@ -34,7 +34,7 @@
 #include "queue/spool_internal.h"
 
 #define LIST_MAX ((size_t)256 << 20)
-#define IMPORT_SLOT (ID_SLOTS - 1)	/* of ids: no process of a daemon has it */
+#define IMPORT_PLACE (ID_PROCESSES - 1)	/* of ids: no process of a daemon has it */
 #define PIECE ((size_t)1 << 20)
 
 struct import {
@@ -532,10 +532,10 @@ import_open(struct import *im, struct err *err)
 
 int
 portable_import(const char *spool, int fd, const struct portable_daemon *daemon,
-    struct portable_count *n, struct err *err)
+    uint32_t node, struct portable_count *n, struct err *err)
 {
 	struct import im = { .spool = spool, .d = daemon, .n = n, .listfd = -1, .lockfd = -1, .seg = { .fd = -1, .wfd = -1 },
-		.ids = { .slot = IMPORT_SLOT } };
+		.ids = { .slot = id_slot(node, IMPORT_PLACE) } };
 	struct err later;
 	int r = -1, own = dup(fd);
 

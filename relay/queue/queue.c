@@ -419,7 +419,7 @@ queue_run(struct runtime *rt, struct err *err)
 	ASSERT(q != NULL);
 	rt->state = q;
 	q->rt = rt;
-	q->ids.slot = rt->instance % ID_SLOTS;
+	q->ids.slot = runtime_id_slot(rt);
 	q->scratch = arena_new(0);
 	q->work = arena_new(0);
 	q->flights = idtable_new();
@@ -567,6 +567,7 @@ queue_reconfigured(struct runtime *rt)
 	struct queue *q = queue_of(rt);
 	struct schedule_conf out;
 
+	q->ids.slot = runtime_id_slot(rt);
 	configure(q, &out);
 	schedule_configure(q->out, &out);
 	spool_set_floor(q->sp, q->rt->conf->queue.free, SPOOL_FLOOR_INODES);

@@ -113,7 +113,7 @@ access_recipient(const struct access *a, const struct config *conf, const struct
 	i = (size_t)(d - conf->domains);
 	ASSERT(i < a->n);
 	if (a->lists[i] && !addrlist_has(a->lists[i], address) &&
-	    !span_is_nocase(local, "postmaster"))	/* RFC 5321, 4.5.1: always reachable */
+	    !config_is_echo(conf, address) && !span_is_nocase(local, "postmaster"))	/* RFC 5321, 4.5.1: always reachable */
 		return ACCESS_UNKNOWN;
 	return ACCESS_INBOUND;
 }

@@ -444,7 +444,8 @@ asking_rcpt(struct conn_mail *c, struct smtp_session *s, struct recipient *rcpt,
 	    greylisted(as, s, q.domain, rcpt->address, r))
 		return 0;
 	/* RFC 5321, 4.5.1: the postmaster can always be reached. */
-	if (q.domain->recipients < RECIPIENTS_LDAP || span_is_nocase(local, "postmaster"))
+	if (q.domain->recipients < RECIPIENTS_LDAP || span_is_nocase(local, "postmaster") ||
+	    config_is_echo(c->rx->rt->conf, rcpt->address))
 		return 0;
 	if (q.domain->recipients == RECIPIENTS_CALLOUT &&
 	    recalled(as, rcpt->address, &kind, &age)) {

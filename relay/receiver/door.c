@@ -68,6 +68,7 @@ crowded(struct door *d, struct ip ip, uint32_t sessions, const char **text)
 
 	if (sessions > max) {
 		counter_add(COUNTER_LIMIT_HITS, 1);
+		label_add(LABEL_LIMIT, rule->id, (struct span){ 0 }, 1);
 		log_warn("limit %.*s reached by %s: %s", SPAN_ARG(rule->id), ip_text,
 		    outcome_name(rule->then));
 		*text = "4.7.0 too many sessions of this client";

@@ -293,7 +293,8 @@ gate_asks(const struct gate *g, const struct smtp_session *s, const struct recip
 		snprintf(grey, sizeof(grey), "a stranger is told to come back in %lld s",
 		    (long long)(d->greylist.delay / US_PER_SEC));
 	/* RFC 5321, 4.5.1: the postmaster can always be reached. */
-	if (mailaddr_split(rcpt->address, &local, &domain) && !span_is_nocase(local, "postmaster"))
+	if (mailaddr_split(rcpt->address, &local, &domain) && !span_is_nocase(local, "postmaster") &&
+	    !config_is_echo(g->conf, rcpt->address))
 		who = d->recipients == RECIPIENTS_CALLOUT ? "the server behind us is asked whether he exists" :
 		    d->recipients == RECIPIENTS_LDAP ? "the directory is asked whether he exists" : NULL;
 	if (*grey || who)

@@ -190,6 +190,7 @@ login_start(struct logins *lg, enum role by, uint64_t conn, const struct smtp_se
 	if (limits_take(lg->rx->limits, &login_rule, 1, LIMIT_MESSAGES, &who, 1, now, &hit) !=
 	    OUTCOME_UNJUDGED) {
 		counter_add(COUNTER_LIMIT_HITS, 1);
+		label_add(LABEL_LIMIT, SPAN_LIT("logins"), (struct span){ 0 }, 1);
 		*r = (struct smtp_reply){ 421, SPAN_LIT("4.7.0 too many authentication failures of "
 		    "this client, try again later"), true };
 		return 0;

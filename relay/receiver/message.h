@@ -130,6 +130,8 @@ struct message {
 	int64_t not_before;		/* clock_mono: no scanner gets it sooner */
 	bool waiting;
 	struct msg_verdict verdict;
+	bool echo;			/* the echo address answers it: echo.c */
+	enum outcome echo_outcome;	/* what would have become of that copy */
 	struct group *groups;
 	size_t ngroups;
 	/* answered */
@@ -212,6 +214,8 @@ void message_lists(struct message *m);		/* what the lists of senders say of it, 
 unsigned verdict_answer(const struct msg_decision *d, size_t n, struct span *text);
 
 /* ---- message_header.c: what the receiver needs to read of a header ---- */
+/* The next field at the front of *rest, folding included; false at the end of the header. */
+bool header_next(struct span *rest, struct span *name, struct span *value);
 /* Received fields of the header; header: the start of the message, maybe cut. */
 unsigned header_hops(struct span header);
 /* How many of them say "by HOST", in any case. */
@@ -225,6 +229,6 @@ struct span header_from_domain(struct span header, char buf[static 256]);
 #define MEMBERS_AUTHOR_MAX 512
 struct span header_from_address(struct span header, char buf[static MEMBERS_AUTHOR_MAX]);
 struct span header_received(struct arena *a, const struct envelope *env, uint64_t id,
-    struct span hostname, struct span only_recipient);
+    struct span hostname, struct span node, struct span only_recipient);
 
 #endif

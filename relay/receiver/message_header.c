@@ -11,9 +11,8 @@
 #include "id.h"
 #include "receiver/message.h"
 
-/* The next field at the front of *rest, folding included; false at the end of the header. */
-static bool
-next_field(struct span *rest, struct span *name, struct span *value)
+bool
+header_next(struct span *rest, struct span *name, struct span *value)
 {
 	struct span s = *rest;
 	size_t end = 0, colon;
@@ -39,7 +38,7 @@ header_hops(struct span header)
 	struct span name, value;
 	unsigned n = 0;
 
-	while (next_field(&header, &name, &value))
+	while (header_next(&header, &name, &value))
 		n += span_is_nocase(name, "Received");
 	return n;
 }
@@ -79,7 +78,7 @@ header_hops_by(struct span header, struct span host)
 	struct span name, value;
 	unsigned n = 0;
 
-	while (next_field(&header, &name, &value))
+	while (header_next(&header, &name, &value))
 		n += span_is_nocase(name, "Received") && says_by(value, host);
 	return n;
 }
@@ -152,7 +151,7 @@ header_from_domain(struct span header, char buf[static 256])
 	struct span name, value, found = { 0 };
 	bool any = false;
 
-	while (next_field(&header, &name, &value)) {
+	while (header_next(&header, &name, &value)) {
 		if (!span_is_nocase(name, "From"))
 			continue;
 		if (any)
@@ -183,7 +182,7 @@ header_from_address(struct span header, char buf[static MEMBERS_AUTHOR_MAX])
 
 	if (header_from_domain(header, text).n == 0)
 		return SPAN_LIT("");
-	while (next_field(&header, &name, &value))
+	while (header_next(&header, &name, &value))
 		if (span_is_nocase(name, "From"))
 			break;
 	domain = address_domain(value);
@@ -218,7 +217,7 @@ protocol(uint32_t flags)
 /* RFC 5321, 4.4. What the client said of itself was checked to be harmless in a header. */
 struct span
 header_received(struct arena *a, const struct envelope *env, uint64_t id, struct span hostname,
-    struct span only_recipient)
+    struct span node, struct span only_recipient)
 {
 	char ip[IP_TEXT_MAX], text_id[ID_SIZE], date[CLOCK_DATE_MAX];
 	struct span helo = env->helo.n ? env->helo : SPAN_LIT("unknown");
@@ -226,9 +225,9 @@ header_received(struct arena *a, const struct envelope *env, uint64_t id, struct
 	bool for_it = only_recipient.n > 0;
 
 	return span_str(arena_printf(a,
-	    "Received: from %.*s (%.*s [%s%s])\r\n\tby %.*s (Postern) with %s id %s%s%s%.*s%s; %s\r\n",
+	    "Received: from %.*s (%.*s [%s%s])\r\n\tby %.*s (Postern%s%.*s) with %s id %s%s%s%.*s%s; %s\r\n",
 	    SPAN_ARG(helo), SPAN_ARG(name), env->client.family == 6 ? "IPv6:" : "",
-	    ip_format(env->client, ip), SPAN_ARG(hostname),
+	    ip_format(env->client, ip), SPAN_ARG(hostname), node.n ? " " : "", SPAN_ARG(node),
 	    protocol(env->flags), id_format(id, text_id),
 	    for_it ? "\r\n\t" : "", for_it ? "for <" : "", SPAN_ARG(only_recipient),
 	    for_it ? ">" : "", clock_date(env->received, date)));

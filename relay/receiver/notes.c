@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "log.h"
 #include "queue/note.h"
+#include "receiver/echo.h"
 #include "receiver/message.h"
 
 #define NOTICES_PER_HOUR 60
@@ -128,7 +129,7 @@ notice_group(struct message *m, const struct notice *n)
 size_t
 notes_wanted(const struct message *m)
 {
-	return (m->verdict.nbcc > 0) + m->verdict.nnotices;
+	return (m->verdict.nbcc > 0) + m->verdict.nnotices + m->echo;
 }
 
 void
@@ -138,6 +139,8 @@ notes_add(struct message *m)
 		copy_group(m);
 	for (size_t i = 0; i < m->verdict.nnotices; i++)
 		notice_group(m, &m->verdict.notices[i]);
+	if (m->echo)
+		echo_group(m, group_new(m));
 }
 
 void

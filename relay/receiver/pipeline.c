@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "receiver/echo.h"
 #include "receiver/message.h"
 #include "receiver/scanners.h"
 #include "receiver/verifiers.h"
@@ -105,7 +106,8 @@ submit(struct message *m, int64_t now)
 			.record = g->copy ? (struct span){ 0 } : m->verdict.record };
 		struct envelope from = seen_by_us(m);
 		struct span received = g->notice ? (struct span){ 0 } : header_received(a, &from, g->id,
-		    message_hostname(m), env->nrecipients == 1 && !g->copy ?
+		    message_hostname(m), m->all->conf->node_number ? m->all->conf->node :
+		    (struct span){ 0 }, env->nrecipients == 1 && !g->copy ?
 		    env->recipients[0].address : (struct span){ 0 });
 		struct span results = g->notice ? (struct span){ 0 } : m->verification.header;
 		struct span head = received;
@@ -293,6 +295,7 @@ message_judged(struct message *m, int64_t now)
 	unsigned code;
 
 	apply_limit_hold(m);
+	echo_judged(m);
 	code = verdict_answer(m->verdict.decisions, m->verdict.ndecisions, &text);
 	if (code) {
 		m->outcome = code == 550 ? OUTCOME_REJECT : OUTCOME_DEFER;

@@ -88,7 +88,7 @@ receiver_start(struct runtime *rt, struct err *err)
 	ASSERT(rx != NULL);
 	rt->state = rx;
 	rx->rt = rt;
-	rx->ids.slot = rt->instance % ID_SLOTS;
+	rx->ids.slot = runtime_id_slot(rt);
 	rx->read_buf = malloc(READ_MAX);
 	ASSERT(rx->read_buf != NULL);
 	rx->limits = limits_attach(rt->shared->limits, LIMITS_BYTES, clock_mono());
@@ -119,6 +119,45 @@ count_outcomes(const struct message *m)
 		counter_add(of[m->verdict.decisions[i].outcome], 1);
 }
 
+/* By the domain, where it is one of ours. */
+static void
+count_domain(const struct receiver *rx, struct span domain, bool in, uint64_t n)
+{
+	const struct conf_domain *d = n && domain.n ? config_domain(rx->rt->conf, domain) : NULL;
+
+	label_add(LABEL_DOMAIN, d ? d->name : SPAN_LIT(LABEL_OTHER), in ? SPAN_LIT("inbound") :
+	    SPAN_LIT("outbound"), n);
+}
+
+static void
+count_accepted(const struct receiver *rx, const struct envelope *env)
+{
+	bool in = env->direction == DIRECTION_INBOUND;
+	struct span local, domain = { 0 }, last = { 0 };
+	uint64_t n = 0;
+
+	counter_add(COUNTER_RECEIVED, 1);
+	if (in)
+		counter_add(COUNTER_RECEIVED_INBOUND, 1);
+	label_add(LABEL_LISTENER, env->listener, (struct span){ 0 }, 1);
+	histogram_add(HISTOGRAM_ACCEPT, clock_real() - env->received);
+	if (!in) {
+		mailaddr_split(env->sender, &local, &domain);
+		count_domain(rx, domain, false, env->nrecipients);
+		return;
+	}
+	for (size_t i = 0; i < env->nrecipients; i++, n++) {	/* most stand together */
+		domain = (struct span){ 0 };
+		mailaddr_split(env->recipients[i].address, &local, &domain);
+		if (i && !span_eq_nocase(domain, last)) {
+			count_domain(rx, last, true, n);
+			n = 0;
+		}
+		last = domain;
+	}
+	count_domain(rx, last, true, n);
+}
+
 static void
 on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 {
@@ -128,12 +167,9 @@ on_answered(void *ctx, const struct message *m, const struct smtp_reply *r)
 	count_outcomes(m);
 	experience_judged(rx, m, r->code);
 	if (r->code < 400) {
-		counter_add(COUNTER_RECEIVED, 1);
-		if (env->direction == DIRECTION_INBOUND)
-			counter_add(COUNTER_RECEIVED_INBOUND, 1);
-		histogram_add(HISTOGRAM_ACCEPT, clock_real() - env->received);
+		count_accepted(rx, env);
 	} else {
-		counter_add(COUNTER_REFUSED, 1);
+		count_refused("END-OF-MESSAGE", r->code, r->text);
 		log_refused(m->id, "END-OF-MESSAGE", env->client_name, env->client, r->code,
 		    r->text, env, NULL);
 		journal_refused(rx, env, NULL, r->code, r->text, m->outcome, m->size,

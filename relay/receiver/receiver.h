@@ -125,6 +125,8 @@ void journal_acted(struct receiver *rx, uint32_t uid, struct span what, struct s
 void journal_basis(struct receiver *rx, const struct message *m);
 void journal_refused(struct receiver *rx, const struct envelope *env, const struct recipient *rcpt,
     unsigned code, struct span text, enum outcome o, uint64_t size, struct span record);
+/* One more refusal, by the stage of the dialogue and the (enhanced) code. */
+void count_refused(const char *command, unsigned code, struct span text);
 void log_refused(uint64_t id, const char *command, struct span client_name, struct ip client,
     unsigned code, struct span text, const struct envelope *env, const struct recipient *rcpt);
 void hint_allow(struct receiver *rx, struct door *door, uint64_t id, struct ip client, int64_t now);

@@ -34,6 +34,40 @@ client_text(struct span name, struct ip ip, char *buf)
 
 /* ---- refusals ---- */
 
+static const char *
+stage_of(const char *command)
+{
+	static const char *const stages[][2] = { { "CONNECT", "connect" }, { "HELO", "helo" },
+		{ "EHLO", "helo" }, { "AUTH", "auth" }, { "STARTTLS", "tls" }, { "MAIL", "mail" },
+		{ "RCPT", "rcpt" }, { "DATA", "data" }, { "BDAT", "data" },
+		{ "END-OF-MESSAGE", "message" } };
+
+	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+		if (strcmp(command, stages[i][0]) == 0)
+			return stages[i][1];
+	return "other";
+}
+
+void
+count_refused(const char *command, unsigned code, struct span text)
+{
+	struct span reason = span_sub(text, 0, span_find(text, ' '));
+	char number[12];
+	size_t dots = 0;
+
+	for (size_t i = 0; i < reason.n; i++) {
+		dots += reason.p[i] == '.';
+		if (reason.p[i] != '.' && (reason.p[i] < '0' || reason.p[i] > '9'))
+			dots = 3;
+	}
+	if (dots != 2 || reason.n > 9 || (reason.p[0] != '4' && reason.p[0] != '5')) {
+		snprintf(number, sizeof(number), "%u", code);	/* RFC 3463: not for every command */
+		reason = span_str(number);
+	}
+	counter_add(COUNTER_REFUSED, 1);
+	label_add(LABEL_REFUSED, span_str(stage_of(command)), reason, 1);
+}
+
 void
 log_refused(uint64_t id, const char *command, struct span client_name, struct ip client,
     unsigned code, struct span text, const struct envelope *env, const struct recipient *rcpt)
@@ -145,7 +179,7 @@ op_refused(void *ctx, struct smtp_session *s, const char *command, const struct 
 	/* A message's answer is reported where all of it is known: by receiver.c. */
 	if (strcmp(command, "END-OF-MESSAGE") == 0)
 		return;
-	counter_add(COUNTER_REFUSED, 1);
+	count_refused(command, code, text);
 	experience_refused(c, s, command, code, text);
 	log_refused(s->id, command, s->client_name, s->client, code, text, env, rcpt);
 	if (env)
@@ -212,6 +246,7 @@ note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *w
 	if (why->limit == OUTCOME_UNJUDGED)
 		return;
 	counter_add(COUNTER_LIMIT_HITS, 1);
+	label_add(LABEL_LIMIT, rule->id, (struct span){ 0 }, 1);
 	log_msg(LOG_LVL_WARN, s->id, "limit %.*s reached by %.*s: %s%s%.*s", SPAN_ARG(rule->id),
 	    SPAN_ARG(why->hit.key), outcome_name(why->limit),
 	    rule->notify.n ? "; notify " : "", SPAN_ARG(rule->notify));
@@ -426,7 +461,7 @@ op_end(void *ctx, struct smtp_session *s, struct smtp_transaction *t, unsigned f
 		return s->id;
 	}
 	smtp_refuse(s, r, why.code, "%.*s", SPAN_ARG(why.text));
-	counter_add(COUNTER_REFUSED, 1);
+	count_refused("END-OF-MESSAGE", r->code, r->text);
 	log_refused(s->id, "END-OF-MESSAGE", s->client_name, s->client, r->code, r->text, &t->env,
 	    NULL);
 	journal_refused(c->rx, &t->env, NULL, r->code, r->text, OUTCOME_UNJUDGED, c->m->size,

@@ -174,6 +174,8 @@ explain_into(struct buf *b, const struct judge *j, const struct envelope *env,
 		v.nfindings = findings;
 	if (v.nnear_misses > findings)
 		v.nnear_misses = findings;
+	if (v.ntold > findings)
+		v.ntold = findings;
 	buf_reset(b);
 	json_begin(&js, b);
 	verdict_explain(&v, j->policy, &an, env, &ju->facts, &ju->ms, &js);

@@ -409,6 +409,9 @@ hear_master(struct parent *p)
 	while (rc != -1 && (rc = chan_next(&p->control, &f, &err)) == 1)
 		if (f.type == FRAME_RETIRE)
 			retire(p);
+		else if (f.type == FRAME_PULSE && (chan_push(&p->control, FRAME_ALIVE, 0,
+		    (struct span){ 0 }, -1) == -1 || flush_control(p, &err) == -1))
+			rc = -1;
 	if (rc == -1) {
 		log_warn("the master is gone%s%s", *err.text ? ": " : "", err.text);
 		p->orphan = true;

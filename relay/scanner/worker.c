@@ -201,6 +201,25 @@ worker_dial(void *ctx, struct err *err)
 /* ---- a message ---- */
 
 static void
+count_rules(const struct verdict *v)
+{
+	static const struct span modes[] = { { "enforce", 7 }, { "shadow", 6 }, { "skipped", 7 } };
+
+	for (size_t i = 0, n; i < v->ndecisions; i += n) {
+		const struct decision *d = &v->decisions[i];
+		const struct span *ids[] = { d->rules, d->shadow, d->skipped };
+		const size_t nids[] = { d->nrules, d->nshadow, d->nskipped };
+
+		for (n = 1; i + n < v->ndecisions && v->decisions[i + n].rules == d->rules &&
+		    v->decisions[i + n].shadow == d->shadow && v->decisions[i + n].skipped == d->skipped; n++)
+			;
+		for (int m = 0; m < 3; m++)
+			for (size_t k = 0; k < nids[m]; k++)
+				label_add(LABEL_RULE, ids[m][k], modes[m], n);
+	}
+}
+
+static void
 count(const struct worker *w, const struct judgement *ju)
 {
 	const struct verdict *v = &ju->verdict;
@@ -217,6 +236,7 @@ count(const struct worker *w, const struct judgement *ju)
 	for (int o = OUTCOME_DELIVER; o < OUTCOME_COUNT; o++)
 		if (n[o])
 			counter_add(of[o], n[o]);
+	count_rules(v);
 	counter_add(COUNTER_SCANS, 1);
 	if (w->env->judge.antivirus && !ju->stamp_accepted) {
 		counter_add(COUNTER_AV_SCANS, 1);
@@ -293,7 +313,8 @@ scan(struct worker *w, struct msg_scan *m)
 {
 	struct span raw = payload_flat(&m->payload, w->arena);
 	struct facts facts = m->inbound;
-	const struct policy_options opt = { .known = &facts };
+	const struct policy_options opt = { .known = &facts, .told = true };
+	int64_t from = clock_mono();
 	struct judgement ju;
 
 	facts.members = m->members;
@@ -306,6 +327,7 @@ scan(struct worker *w, struct msg_scan *m)
 		log_msg(LOG_LVL_ERROR, m->env.id, "%s", ju.trouble);
 	}
 	count(w, &ju);
+	histogram_add(HISTOGRAM_SCAN, clock_mono() - from);
 	log_overrides(&m->env, &ju.verdict);
 	encode_answer(w, &m->env, &ju);
 }

@@ -62,17 +62,17 @@ tag(struct arena *a, struct span txt, const char *name)
 	return (struct span){ 0 };
 }
 
-enum dkim_match
-dkim_compare(struct arena *a, const struct dkim_key *k, struct span txt)
+/* kind: "rsa" or "ed25519"; mine: the public half, in base64. */
+static enum dkim_match
+compare(struct arena *a, const char *kind, struct span mine, struct span txt)
 {
-	struct span v = tag(a, txt, "v"), p = tag(a, txt, "p"), kind = tag(a, txt, "k"), t;
+	struct span v = tag(a, txt, "v"), p = tag(a, txt, "p"), k = tag(a, txt, "k"), t;
 
 	if (p.p == NULL || (v.p && !span_is(v, "DKIM1")))
 		return DKIM_NO_RECORD;
 	if (p.n == 0)
 		return DKIM_REVOKED;
-	if (!span_is(kind.p ? kind : SPAN_LIT("rsa"), k->ed25519 ? "ed25519" : "rsa") ||
-	    !span_eq(p, public_half(a, k)))
+	if (!span_is(k.p ? k : SPAN_LIT("rsa"), kind) || !span_eq(p, mine))
 		return DKIM_OTHER_KEY;
 	t = tag(a, txt, "t");
 	while (t.n) {
@@ -83,6 +83,18 @@ dkim_compare(struct arena *a, const struct dkim_key *k, struct span txt)
 		t = span_from(t, flag.n + 1);
 	}
 	return DKIM_MATCHES;
+}
+
+enum dkim_match
+dkim_compare(struct arena *a, const struct dkim_key *k, struct span txt)
+{
+	return compare(a, k->ed25519 ? "ed25519" : "rsa", public_half(a, k), txt);
+}
+
+enum dkim_match
+dkim_compare_record(struct arena *a, struct span record, struct span txt)
+{
+	return compare(a, arena_str(a, tag(a, record, "k")), tag(a, record, "p"), txt);
 }
 
 const char *

@@ -16,6 +16,8 @@ enum dkim_match {
 };
 /* A TXT record (its strings joined) against the key. */
 enum dkim_match dkim_compare(struct arena *a, const struct dkim_key *k, struct span txt);
+/* The same, where the key is known by the record it should have (dkim_record) alone. */
+enum dkim_match dkim_compare_record(struct arena *a, struct span record, struct span txt);
 const char *dkim_match_text(enum dkim_match m);		/* for people */
 
 /* A new private key in a new file of mode 0600; bits: of RSA, 0 for Ed25519. An existing file is never touched. */

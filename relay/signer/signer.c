@@ -29,6 +29,7 @@
 #include "signer/dkim_record.h"
 #include "signer/dkim_ring.h"
 #include "signer/dkim_sign.h"
+#include "signer/key_book.h"
 #include "table.h"
 
 #define HELD_US (5 * US_PER_SEC)
@@ -58,6 +59,7 @@ struct signer {
 	uint32_t verify_every;
 	struct held *held, **held_end;
 	size_t nheld, held_bytes;
+	struct key_book *book;		/* for the delivery */
 	struct event *patience;		/* for those that wait */
 	bool out_of_patience;
 };
@@ -80,11 +82,13 @@ domain_load(struct signer *s, const struct config *c, const struct conf_domain *
 	ASSERT(sd->keys != NULL);
 	sd->check = d->dkim_check;
 	for (size_t i = 0; i < n; i++) {
-		struct dkim_key *k;
+		struct dkim_key *k = dkim_key_load(d->name, keys[i].selector, keys[i].path, keys[i].ed25519, err);
 
-		if (keys[i].state != RING_ACTIVE)
+		key_book_add(s->book, d->name, &keys[i], k, err);
+		if (keys[i].state != RING_ACTIVE) {
+			dkim_key_free(&k);
 			continue;
-		k = dkim_key_load(d->name, keys[i].selector, keys[i].path, keys[i].ed25519, err);
+		}
 		if (k == NULL)
 			return keys[i].line ? err_wrap(err, "%s:%u", c->path, keys[i].line) :
 			    err_wrap(err, "keys/" SPAN_FMT ".dkim", SPAN_ARG(d->name));
@@ -101,6 +105,7 @@ signer_start(struct runtime *rt, struct err *err)
 
 	ASSERT(s != NULL);
 	s->domains = table_new();
+	s->book = key_book_new();
 	s->arena = arena_new(64u << 10);
 	s->verify_every = rt->conf->dkim_verify;
 	s->held_end = &s->held;
@@ -355,7 +360,11 @@ signer_frame(struct runtime *rt, struct link *l, struct frame *f)
 static void
 signer_peer_up(struct runtime *rt, struct link *l)
 {
-	((struct signer *)rt->state)->peers++;
+	struct signer *s = rt->state;
+
+	s->peers++;
+	if (link_peer(l) == ROLE_DELIVERY)
+		key_book_tell(s->book, l);
 }
 
 static void

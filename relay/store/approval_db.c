@@ -6,6 +6,7 @@
 #include "id.h"
 #include "ipc/json_read.h"
 #include "store/approval_db.h"
+#include "store/two_persons.h"
 #include "store/audit.h"
 #include "store/kept.h"
 #include "store/sealed.h"
@@ -341,6 +342,24 @@ ask_all(struct asking *q, struct err *err)
 	return 0;
 }
 
+/* A rule wants two persons to release it from quarantine, for one of these recipients at least. */
+static bool
+two_wanted(const struct msg_keep *m)
+{
+	static const char mark[] = "\"approvals\":2";
+	struct jval *record = m->kind == OUTCOME_QUARANTINE && m->record.n && memmem(m->record.p,
+	    m->record.n, mark, sizeof(mark) - 1) ? jval_parse(m->record, NULL) : NULL;
+	const struct jval *list = jval_get(record, "recipients"), *r;
+	bool two = false;
+
+	for (size_t i = 0; !two && (r = jval_at(list, i)) != NULL; i++)
+		for (size_t k = 0; !two && k < m->env.nrecipients; k++)
+			two = jval_int(r, "approvals", 0) > 1 &&
+			    span_eq(m->env.recipients[k].address, jval_text(r, "address"));
+	jval_free(&record);
+	return two;
+}
+
 int
 approval_begin(struct db *d, int64_t kid, const struct msg_keep *m, int64_t now,
     const struct approval_words *w, struct arena *a, struct err *err)
@@ -350,7 +369,7 @@ approval_begin(struct db *d, int64_t kid, const struct msg_keep *m, int64_t now,
 	const struct jval *holds = jval_get(record, "holds"), *h;
 	struct asking q = { d, kid, now, m, record, w, { 0 }, false, a, { 0 } };
 	bool any = false;
-	int r = 0;
+	int r = two_wanted(m) ? two_persons_need(d, kid, err) : 0;
 
 	for (size_t i = 0; r == 0 && (h = jval_at(holds, i)) != NULL; i++)
 		if (concerns(record, jval_text(h, "rule"), &m->env)) {

@@ -28,11 +28,11 @@ void asked_refuse(struct asked *q, const char *what);
 void do_audit_list(struct asked *q, int fd);
 void do_audit_head(struct asked *q, int fd);
 void do_audit_verify(struct asked *q, int fd);
+void do_audit_note(struct asked *q, int fd);
 
 /* domains_control.c */
 void do_domains_list(struct asked *q, int fd);
 void do_domains_show(struct asked *q, int fd);
-void do_domains_dns(struct asked *q, int fd);
 
 /* policy_rules.c */
 void do_policy_rules(struct asked *q, int fd);

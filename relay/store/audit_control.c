@@ -6,6 +6,8 @@
  *	{"cmd":"audit.verify","after":SEQ,"hash":"hex","keyed":BOOL}	the next rows; all but the first
  *		request say where the answer before stopped. {"v":1,"seq","hash","keyed","rows","unkeyed",
  *		"foreign","end":BOOL}, and "broken":SEQ,"why":"…" where something is wrong
+ *	{"cmd":"audit.note","what":"bundle.apply","subject":"…","detail":"…"}	the tool's alone: what it
+ *		did by itself, with files. {"v":1}
  *
  * For auditors, operators and administrators; who asks and is none of them is written down.
  */
@@ -139,5 +141,26 @@ do_audit_verify(struct asked *q, int fd)
 		json_kcstr(&j, "why", audit_fault_text(w.fault));
 	}
 	json_kbool(&j, "end", w.end);
+	close_line(q->reply, &j);
+}
+
+void
+do_audit_note(struct asked *q, int fd)
+{
+	struct span what = jval_text(q->req, "what");
+	struct err err;
+	struct json j;
+
+	if (what.n == 0 || what.n > 40 || !span_is_plain(what)) {
+		say_error(q, "what was done?");
+		return;
+	}
+	store_settle(q->s);
+	if (audit_put(q->s->db, asked_by(q), arena_str(q->arena, what), jval_text(q->req, "subject"),
+	    jval_text(q->req, "detail"), clock_real(), &err) == -1) {
+		say_error(q, err.text);
+		return;
+	}
+	j = open_line(q->reply);
 	close_line(q->reply, &j);
 }

@@ -94,6 +94,7 @@ bayes_reconfigured(struct runtime *rt)
 	struct store *s = rt->state;
 	struct err err;
 
+	s->ids.slot = runtime_id_slot(rt);
 	if (!rt->conf->bayes.on)
 		bayes_end(s);
 	else if (s->bayes == NULL)

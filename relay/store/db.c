@@ -351,6 +351,15 @@ db_interrupted(const struct db *d)
 	return d->interrupted;
 }
 
+bool
+db_late(struct db *d, struct err *err)
+{
+	if (!on_progress(d))
+		return false;
+	err_set(err, ETIME, "the search took too long");
+	return true;
+}
+
 /* ---- free pages ---- */
 
 int64_t

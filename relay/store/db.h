@@ -57,5 +57,7 @@ void db_give_back(struct db *d, int pages);
 /* Reads started after it fail with "interrupted" once they took longer. 0: no limit. */
 void db_budget(struct db *d, int64_t us);
 bool db_interrupted(const struct db *d);	/* since db_budget was set */
+/* Is the time over? For who makes many short reads: err then says so, as theirs would. */
+bool db_late(struct db *d, struct err *err);
 
 #endif

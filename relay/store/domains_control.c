@@ -3,11 +3,10 @@
  *	{"cmd":"domains.list"}		{"v":1,"domain","deliver_to":[…],"recipients","max_size","dkim":[{"selector",
  *		"algorithm"}],"dkim_managed"}, then {"v":1,"found":N,"more":false}
  *	{"cmd":"domains.show","domain":D}	the same, and what else is set for it
- *	{"cmd":"domains.dns|letter","domain":D}	"not-available": see below
  *
- * The store answers since it knows who may see what; it reads its configuration and no file. So keys
- * that `postern dkim` looks after are not named (dkim_managed: there may be such), and what a zone should
- * say is not said: that needs the private keys, which neither store nor console may read.
+ * The store reads its configuration and no file. So keys that `postern dkim` looks after are not named
+ * (dkim_managed: there may be such): dns.keys of the delivery names them, as dns.check says what a zone
+ * should say.
  */
 #include "clock.h"
 #include "store/asked.h"
@@ -131,12 +130,4 @@ do_domains_show(struct asked *q, int fd)
 	json_kint(&j, "greylist_seconds", d->greylist.delay / US_PER_SEC);
 	json_kbool(&j, "batv", d->batv.key != NULL);
 	close_line(q->reply, &j);
-}
-
-void
-do_domains_dns(struct asked *q, int fd)
-{
-	if (asked_domain(q, "domains.dns"))
-		say_coded(q, "not-available", "`postern dns check DOMAIN` and `postern dns letter DOMAIN` "
-		    "say it, on the machine: it needs the private keys");
 }

@@ -6,6 +6,8 @@
  *	{"cmd":"kept.preview","kid":"N"}	{"headers","text","truncated","parts"}: text alone
  *	{"cmd":"kept.release","kids":["N",…],"reason":"…"}	a line for each, then {"v":1,"done","failed"};
  *	    also reject, delete, confirm (it is spam indeed), request (its recipient asks for it), rescan
+ *	    with "undo":true release, reject and delete wait for a moment (undo.h): "state":"pending"
+ *	{"cmd":"kept.undo","kids":["N",…]}
  *	{"cmd":"kept.approve","kid":"N","reason":"…"}		also deny
  *
  * "kids" may be "selector" (kept_filter_parse) where "kind" is said and the asker sees all. What
@@ -28,6 +30,7 @@
 #include "store/reputation_db.h"
 #include "store/request_db.h"
 #include "store/two_persons.h"
+#include "store/undo.h"
 
 #define LIMIT 100
 #define KIDS_MAX 10000
@@ -407,13 +410,32 @@ voice(struct asked *q, const struct kept *k)
 	return true;
 }
 
+/* A rule that holds it asks for two approvers: nobody overrides them by himself but who has the
+ * gateway's own command, or an administrator who says so (`anyway`). */
+static int
+approvers_wanted(struct asked *q, const struct kept *k, struct err *err)
+{
+	struct approval ap;
+
+	if (k->kind != OUTCOME_HOLD || q->who.local)
+		return 0;
+	if (approval_load(q->s->db, k->kid, q->arena, &ap, err) == -1)
+		return -1;
+	for (size_t i = 0; i < ap.nneeds; i++)
+		if (ap.needs[i].approvals > 1)
+			return 1;
+	return 0;
+}
+
 /* 1: to be acted on as *kid; 0: refused; 2: a voice that counts, and no more yet. */
 static int
 sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 {
 	bool *mine = mask_of(q), office;
+	struct err err = { 0 };
 	struct kept k;
 	size_t n;
+	int two;
 
 	if (!kept_asked(q, *kid, right, &k, mine, &n))
 		return 0;
@@ -422,6 +444,11 @@ sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 
 		snprintf(text, sizeof(text), "it is %s already", kept_state_name(k.state));
 		say_refused(q, *kid, "conflict", text);
+		return 0;
+	}
+	if ((two = undo_waits(q->s->db, *kid, &err)) != 0) {
+		say_refused(q, *kid, two == -1 ? "busy" : "conflict", two == -1 ? err.text :
+		    "it is decided, and can be undone for a moment");
 		return 0;
 	}
 	office = reach_of_office(&q->who, &k, right, NULL) > 0;
@@ -436,8 +463,26 @@ sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 		return 0;
 	if (*kid != k.kid && kept_load(q->s->db, *kid, false, q->arena, &k, &(struct err){ 0 }) != 1)
 		return 0;
-	if (right != KEPT_MAY_RELEASE || anyway || !two_persons_wanted(q->s->rt->conf, &k))
+	if (right != KEPT_MAY_RELEASE || anyway)
 		return 1;
+	if ((two = approvers_wanted(q, &k, &err)) == 1) {
+		audit_refused(q, "kept.release", span_str("a rule asks for two approvers"));
+		say_refused(q, *kid, "forbidden", "a rule asks for two approvers: it is theirs to approve");
+		return 0;
+	}
+	if (two == 0)
+		two = two_persons_wanted(q->s->db, q->s->rt->conf, &k, &err);
+	if (two == -1) {
+		say_refused(q, *kid, "busy", err.text);
+		return 0;
+	}
+	if (two == 0)
+		return 1;
+	if (!office) {
+		audit_refused(q, "kept.release", span_str("two persons must release it"));
+		say_refused(q, *kid, "forbidden", "two persons must release it, and no recipient: ask for it");
+		return 0;
+	}
 	return voice(q, &k) ? 2 : 0;
 }
 
@@ -463,6 +508,10 @@ act_on(struct asked *q, enum act_verb verb, enum kept_right right)
 		case 2:
 			voices++;
 		}
+	if (undo_wanted(q)) {
+		undo_later(q, anyway ? ACT_ANYWAY : verb, kids, k, kept_reason(q), voices, n - k - voices);
+		return;
+	}
 	act_start_some(q->s, anyway ? ACT_ANYWAY : verb, kids, k, asked_by(q), kept_reason(q), q->reply,
 	    voices, n - k - voices);
 	q->reply = NULL;
@@ -678,7 +727,7 @@ decide(struct asked *q, bool yes)
 		say_refused(q, kid, "conflict", "it is decided already");
 		return;
 	}
-	if (r == 1 && two_persons_wanted(q->s->rt->conf, &k)) {
+	if (r == 1 && two_persons_wanted(q->s->db, q->s->rt->conf, &k, &err) == 1) {
 		if (yes) {	/* one line, as of every voice */
 			if (sieve(q, &kid, KEPT_MAY_RELEASE, false) == 1)
 				say_refused(q, kid, "conflict", "it is changing: try again");
@@ -733,6 +782,7 @@ static const struct {
 	{ "rescan", do_rescan },
 	{ "approve", do_approve_kid },
 	{ "deny", do_deny_kid },
+	{ "undo", do_undo },
 };
 
 bool

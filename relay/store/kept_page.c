@@ -15,6 +15,7 @@
 #include "store/kept_page.h"
 #include "store/kept_view.h"
 #include "store/request_db.h"
+#include "store/undo.h"
 
 #define WORD_MIN 3		/* of the full-text index: trigrams */
 #define TEXT_MAX 200
@@ -350,7 +351,7 @@ kept_item(struct db *d, int64_t kid, const struct principal *who, struct buf *ou
 			json_str(&j, k.env.recipients[i].address);
 	json_end_array(&j);
 	if (requests_json(d, &k, mine, &j, err) == -1 ||
-	    approvals_json(d, kid, k.env.sender, &j, err) == -1)
+	    approvals_json(d, kid, k.env.sender, &j, err) == -1 || undo_json(d, kid, &j, err) == -1)
 		r = -1;
 	json_end_object(&j);
 	buf_putc(out, '\n');

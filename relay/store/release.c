@@ -24,6 +24,7 @@
 #include "store/bayes.h"
 #include "store/reputation_db.h"
 #include "store/store.h"
+#include "store/undo.h"
 
 #define FLIGHTS_MAX 16			/* of one act, waiting for the queue */
 #define ANSWER_US (60 * US_PER_SEC)
@@ -264,6 +265,8 @@ decide(struct act *a, const struct kept *k, enum kept_state to, uint64_t new_id,
 	if (db_begin(d, true, err) == -1)
 		return -1;
 	r = kept_decide(d, k->kid, to, new_id, a->by, clock_real(), err);
+	if (r == 1 && undo_over(d, k->kid, err) == -1)
+		r = -1;
 	if (r == 1 && (((!span_is(a->by, "expiry") && !span_is(a->by, "retention")) &&
 	    audit_put(d, a->by, verb, span_str(id_format(k->id, id)), a->text, clock_real(), err) == -1) ||
 	    requests_decide(d, k, to == KEPT_RELEASING, a->by, a->text, a->s->rt->conf, clock_real(),
@@ -368,7 +371,7 @@ virus_found(struct act *a, const struct kept *k, struct span name, struct arena 
 		.by = a->by, .reply = span_str(arena_printf(scratch, "not released: today's signatures "
 		"find a virus in it: " SPAN_FMT, SPAN_ARG(name.n ? name : SPAN_LIT("without a name")))) };
 
-	if (kept_virus(a->s->db, k->kid, name, err) == -1 ||
+	if (kept_virus(a->s->db, k->kid, name, err) == -1 || undo_over(a->s->db, k->kid, err) == -1 ||
 	    (a->verb == ACT_EXPIRE && kept_stay(a->s->db, k->kid, err) == -1))
 		return -1;
 	store_event(a->s, &ev);

@@ -242,6 +242,14 @@ static const char *const steps[] = {
 	" PRIMARY KEY(hour, what)) WITHOUT ROWID;",
 	/* Lines that somebody asks for are few among many (overview.c). */
 	"CREATE INDEX list_entry_requested ON list_entry(number) WHERE state=1;",
+	/* Decisions that can still be taken back (undo.c). */
+	"CREATE TABLE kept_later("
+	" kid INTEGER PRIMARY KEY, verb INTEGER NOT NULL,"	/* enum act_verb */
+	" by TEXT NOT NULL, reason TEXT NOT NULL, due INTEGER NOT NULL);"
+	"CREATE TRIGGER kept_later_gone AFTER DELETE ON kept BEGIN"
+	" DELETE FROM kept_later WHERE kid=old.kid; END;",
+	/* `status:queued` (search_run.c): few at any time. */
+	"CREATE INDEX recipient_queued ON recipient(id) WHERE status='queued';",
 };
 
 int

@@ -32,4 +32,27 @@ void doc_address(struct doc *d, struct span address, enum search_key kind,
     enum search_key domain_kind, enum column words);
 void doc_names(struct doc *d, const struct jval *record);
 
+/* ---- search_join.c ---- */
+
+#define SEARCH_BELOW 4		/* the parameter that bounds a list's ids from above */
+
+struct search_list {
+	sqlite3_stmt *st;	/* its first column: ids, falling, below ?4 */
+	bool prefix;		/* expensive to begin, cheap to go on */
+	bool kept;		/* db_stmt's: not to be finalized */
+	bool end;
+	uint64_t id;		/* where it stands, unless at its end */
+};
+struct search_part {		/* what stands in one of these lists */
+	struct search_list lists[2];
+	size_t n;
+};
+/* To its first id. -1 also where there is no statement. */
+int search_list_open(struct search_list *l, struct db *d, struct err *err);
+void search_list_close(struct search_list *l);
+/* 1 more, 0 enough, -1. */
+typedef int search_take(void *ctx, uint64_t id);
+/* Ids that all the parts have, newest first. */
+int search_join(struct search_part *parts, size_t n, struct db *d, search_take *take, void *ctx, struct err *err);
+
 #endif

@@ -1,8 +1,8 @@
 /* search_run.c -- a question answered from the index, week by week; see search.h.
  *
- * Candidates come from the index newest first; what it does not know (the status now, who may see
- * it) is asked of the rows themselves. So a rare status among frequent words takes long, and the caller's
- * budget ends it.
+ * Words, replies and a status are lists of ids that are joined (search_join.c): the rarest leads. What none of
+ * them knows (that nearly all were `sent`, who may see it) is asked of the rows themselves. What takes
+ * long nevertheless, as two frequent words that never meet, the caller's budget ends.
  */
 #include <stdio.h>
 
@@ -10,7 +10,6 @@
 #include "store/search_private.h"
 
 #define IDS_MAX ((uint64_t)INT64_MAX)
-#define LOOKED_AT_MAX 20000		/* of a week, for a status */
 #define MATCH_MAX (64u << 10)
 
 struct running {
@@ -19,7 +18,8 @@ struct running {
 	const struct principal *p;	/* NULL: everything */
 	uint64_t from, below;		/* ids: from <= id < below */
 	struct buf words, replies;	/* match expressions */
-	bool has_words, has_replies, anywhere;
+	bool has_words, has_replies, anywhere, prefix;
+	bool each;	/* the status is asked of each row */
 	struct search_found *out;
 	struct err *err;
 };
@@ -126,7 +126,7 @@ offer(struct running *x, uint64_t id)
 
 	if (out->n && out->ids[out->n - 1] == id)
 		return 0;
-	if (x->q->status.n && (r = has_status(x, id)) != 1)
+	if (x->each && (r = has_status(x, id)) != 1)
 		return r;
 	if ((r = search_sees(x->d, x->p, id, &sender, x->err)) != 1)
 		return r;
@@ -145,85 +145,99 @@ take_all(struct running *x, sqlite3_stmt *st)
 	return r == -1 ? -1 : 0;
 }
 
+/* ---- lists ---- */
+
+/* ids: from <= id < below */
 static void
-week_sql(const struct running *x, uint64_t week, char *sql, size_t size)
+list_status(struct running *x, uint64_t from, uint64_t below, struct search_list *l)
 {
-	unsigned long long w = week;
+	static const char queued[] = "SELECT DISTINCT id FROM recipient INDEXED BY recipient_queued"
+	    " WHERE status='queued' AND id>=?3 AND id<?4 ORDER BY id DESC",
+	    trouble[] = "SELECT DISTINCT id FROM recipient INDEXED BY recipient_trouble WHERE status=?1"
+	    " AND status NOT IN ('sent', 'queued') AND id>=?3 AND id<?4 ORDER BY id DESC";
 
-#define RANGE "rowid>=?3 AND rowid<?4"
-	if (x->has_words && x->anywhere)
-		snprintf(sql, size, "SELECT rowid FROM (SELECT rowid FROM (SELECT rowid FROM search_%llu(?1)"
-		    " WHERE " RANGE " ORDER BY rowid DESC LIMIT ?5) UNION SELECT rowid FROM (SELECT rowid FROM"
-		    " replies_%llu(?2) WHERE " RANGE " ORDER BY rowid DESC LIMIT ?5)) ORDER BY rowid DESC", w, w);
-	else if (x->has_words)
-		snprintf(sql, size, "SELECT rowid FROM search_%llu(?1) WHERE " RANGE " ORDER BY rowid DESC", w);
-	else
-		snprintf(sql, size, "SELECT rowid FROM replies_%llu(?2) WHERE " RANGE " ORDER BY rowid DESC", w);
-#undef RANGE
+	*l = (struct search_list){ .kept = true,
+		.st = db_stmt(x->d, span_is(x->q->status, "queued") ? queued : trouble, x->err) };
+	if (l->st == NULL)
+		return;
+	db_text(l->st, 1, x->q->status);
+	db_int(l->st, 3, (int64_t)from);
+	db_int(l->st, SEARCH_BELOW, (int64_t)below);
 }
 
-static sqlite3_stmt *
-week_open(struct running *x, const char *sql)
+static void
+list_words(struct running *x, bool replies, uint64_t week, uint64_t from, uint64_t below,
+    struct search_list *l)
 {
-	sqlite3_stmt *st = db_once(x->d, sql, x->err);
+	char sql[SEARCH_SQL_MAX];
 
-	if (st == NULL)
-		return NULL;
-	db_text(st, 1, buf_data(&x->words));
-	db_text(st, 2, buf_data(&x->replies));
-	db_int(st, 3, (int64_t)x->from);
-	db_int(st, 4, (int64_t)x->below);
-	return st;
+	snprintf(sql, sizeof(sql), "SELECT rowid FROM %s_%llu(?1) WHERE rowid>=?3 AND rowid<?4 ORDER BY rowid DESC",
+	    replies ? "replies" : "search", (unsigned long long)week);
+	*l = (struct search_list){ .st = db_once(x->d, sql, x->err), .prefix = x->prefix };
+	if (l->st == NULL)
+		return;
+	db_text(l->st, 1, buf_data(replies ? &x->replies : &x->words));
+	db_int(l->st, 3, (int64_t)from);
+	db_int(l->st, SEARCH_BELOW, (int64_t)below);
 }
 
-/* Words and replies: both lists run from the newest on, and the one that is ahead waits. */
 static int
-search_both(struct running *x, uint64_t week)
+take(void *ctx, uint64_t id)
 {
-	char sql[2][SEARCH_SQL_MAX];
-	sqlite3_stmt *st[2] = { NULL, NULL };
-	uint64_t id[2] = { 0, 0 };
-	int r = 1;
+	struct running *x = ctx;
 
-	for (int i = 0; i < 2; i++)
-		snprintf(sql[i], sizeof(sql[i]), "SELECT rowid FROM %s_%llu(%s) WHERE rowid>=?3 AND rowid<?4"
-		    " ORDER BY rowid DESC", i ? "replies" : "search", (unsigned long long)week, i ? "?2" : "?1");
-	if ((st[0] = week_open(x, sql[0])) == NULL || (st[1] = week_open(x, sql[1])) == NULL)
-		r = -1;
-	for (int i = 0; r == 1 && i < 2; i++)
-		if ((r = db_step(x->d, st[i], x->err)) == 1)
-			id[i] = db_column_id(st[i], 0);
-	while (r == 1 && x->out->n <= x->out->limit) {
-		int behind = id[0] > id[1] ? 0 : 1;
+	if (offer(x, id) == -1)
+		return -1;
+	return x->out->n <= x->out->limit;
+}
 
-		if (id[0] == id[1] && offer(x, id[0]) == -1)
-			r = -1;
-		else if ((r = db_step(x->d, st[behind], x->err)) == 1)
-			id[behind] = db_column_id(st[behind], 0);
+/* The status first: where a week has none of it no word is looked up. 1 opened, 0 nothing is there, -1. */
+static int
+open_part(struct running *x, struct search_part *p)
+{
+	bool some = false;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (search_list_open(&p->lists[i], x->d, x->err) == -1)
+			return -1;
+		some |= !p->lists[i].end;
 	}
-	sqlite3_finalize(st[0]);
-	sqlite3_finalize(st[1]);
-	return r == -1 ? -1 : 0;
+	return some;
 }
 
 static int
 search_week(struct running *x, uint64_t week)
 {
-	char sql[SEARCH_SQL_MAX];
-	sqlite3_stmt *st;
-	int r;
+	uint64_t from = week * WEEK_IDS, below = from + WEEK_IDS;
+	struct search_part parts[3] = { 0 };
+	size_t n = 0;
+	int r = 1;
 
-	if (x->has_words && x->has_replies)
-		return search_both(x, week);
-	week_sql(x, week, sql, sizeof(sql));
-	if ((st = week_open(x, sql)) == NULL)
-		return -1;
-	if (sqlite3_bind_parameter_count(st) >= 5)
-		/* With a status many are looked at for each that is taken. */
-		db_int(st, 5, x->q->status.n ? LOOKED_AT_MAX : (int64_t)(x->out->limit + 1 - x->out->n));
-	r = take_all(x, st);
-	sqlite3_finalize(st);
-	return r;
+	if (x->from > from)
+		from = x->from;
+	if (x->below < below)
+		below = x->below;
+	if (x->q->status.n && !x->each) {
+		parts[n].n = 1;
+		list_status(x, from, below, &parts[n++].lists[0]);
+		r = open_part(x, &parts[0]);
+	}
+	if (r == 1 && x->has_words) {
+		list_words(x, false, week, from, below, &parts[n].lists[parts[n].n++]);
+		if (x->anywhere)
+			list_words(x, true, week, from, below, &parts[n].lists[parts[n].n++]);
+		r = open_part(x, &parts[n++]);
+	}
+	if (r == 1 && x->has_replies) {
+		list_words(x, true, week, from, below, &parts[n].lists[parts[n].n++]);
+		r = open_part(x, &parts[n++]);
+	}
+	if (r == 1)
+		r = search_join(parts, n, x->d, take, x, x->err);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < parts[i].n; k++)
+			search_list_close(&parts[i].lists[k]);
+	return r == -1 ? -1 : 0;
 }
 
 static int
@@ -254,21 +268,20 @@ weeks(struct running *x)
 static int
 rows(struct running *x)
 {
-	static const char plain[] = "SELECT id FROM message WHERE id>=?1 AND id<?2 ORDER BY id DESC",
-	    trouble[] = "SELECT DISTINCT id FROM recipient INDEXED BY recipient_trouble WHERE status=?3"
-	    " AND status NOT IN ('sent', 'queued') AND id>=?1 AND id<?2 ORDER BY id DESC";
-	bool rare = x->q->status.n && !span_is(x->q->status, "sent") && !span_is(x->q->status, "queued");
-	sqlite3_stmt *st = db_stmt(x->d, rare ? trouble : plain, x->err);
+	struct search_list l = { .kept = true };
 	int r;
 
-	if (st == NULL)
+	if (x->q->status.n && !x->each) {
+		list_status(x, x->from, x->below, &l);
+	} else if ((l.st = db_stmt(x->d, "SELECT id FROM message WHERE id>=?3 AND id<?4 ORDER BY id DESC",
+	    x->err)) != NULL) {
+		db_int(l.st, 3, (int64_t)x->from);
+		db_int(l.st, SEARCH_BELOW, (int64_t)x->below);
+	}
+	if (l.st == NULL)
 		return -1;
-	db_int(st, 1, (int64_t)x->from);
-	db_int(st, 2, (int64_t)x->below);
-	if (rare)
-		db_text(st, 3, x->q->status);
-	r = take_all(x, st);
-	sqlite3_reset(st);
+	r = take_all(x, l.st);
+	search_list_close(&l);
 	return r;
 }
 
@@ -330,6 +343,8 @@ search_run(struct db *d, const struct search_query *q, const struct principal *p
 		x.below = below;
 	buf_init(&x.words, MATCH_MAX);
 	buf_init(&x.replies, MATCH_MAX);
+	for (size_t i = 0; i < q->n; i++)
+		x.prefix |= q->terms[i].prefix;
 	x.has_words = search_match(q, false, a, &x.words);
 	x.has_replies = search_match(q, true, a, &x.replies);
 	if (x.p)
@@ -338,8 +353,12 @@ search_run(struct db *d, const struct search_query *q, const struct principal *p
 		x.anywhere = search_anywhere(q, &x.replies);
 	if (buf_failed(&x.words) || buf_failed(&x.replies))
 		r = err_set(err, 0, "the search is too large");
-	else if (q->has_id && below == 0)
+	else if (q->has_id && below == 0) {
+		x.each = q->status.n > 0;
 		r = by_id(&x);
+	}
+	/* `sent` are nearly all: no list has them. */
+	x.each = span_is(q->status, "sent");
 	if (r == 0 && out->n == 0 && x.below > x.from && !(q->has_id && q->n == 0))
 		r = x.has_words || x.has_replies ? weeks(&x) : rows(&x);
 	buf_release(&x.words);

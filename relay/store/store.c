@@ -34,6 +34,7 @@
 #include "store/reputation_db.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
+#include "store/undo.h"
 
 #define TICK_US US_PER_SEC
 #define LEAVE_US US_PER_SEC	/* for the last frames of those who ended before us */
@@ -451,6 +452,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct store *s = arg;
 
 	act_tick(s);
+	undo_tick(s);
 	approve_tick(s);
 	look_tick(s);
 	digest_tick(s);
@@ -509,7 +511,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->scratch = arena_new(64u << 10);
 	bases_init(&s->bases);
 	s->tickets = tickets_new();
-	s->ids.slot = rt->instance % ID_SLOTS;
+	s->ids.slot = runtime_id_slot(rt);
 	s->flush = evtimer_new(rt->base, on_flush, s);
 	s->keep_commit = event_new(rt->base, -1, 0, on_keep_commit, s);
 	s->tick = evtimer_new(rt->base, on_tick, s);

@@ -113,7 +113,7 @@ void store_event(struct store *s, const struct msg_event *ev);
 int store_told(struct store *s, struct frame *f);	/* an event of the master's */
 
 /* release.c */
-/* ANYWAY: released whatever a scanner would say of it. */
+/* ANYWAY: released whatever a scanner would say of it. Numbers stand in the database (undo.c). */
 enum act_verb { ACT_RELEASE, ACT_REJECT, ACT_DELETE, ACT_EXPIRE, ACT_APPROVE, ACT_ANYWAY };
 /* Carries out `verb` on each; takes the reply (may be NULL) and ends it. */
 void act_start(struct store *s, enum act_verb verb, const int64_t *kids, size_t n, struct span by,

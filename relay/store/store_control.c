@@ -533,8 +533,6 @@ static const struct command {
 	{ "policy.rules", false, do_policy_rules, POLICY },
 	{ "domains.list", false, do_domains_list, ITSELF },
 	{ "domains.show", false, do_domains_show, ITSELF },
-	{ "domains.dns", false, do_domains_dns, ITSELF },
-	{ "domains.letter", false, do_domains_dns, ITSELF },
 	{ "lists.list", false, do_lists_list, ITSELF },
 	{ "lists.add", false, do_lists_add, ITSELF },
 	{ "lists.request", false, do_lists_request, ITSELF },
@@ -557,6 +555,7 @@ static const struct command {
 	{ "store.restart", false, do_store_restart },
 	{ "audit.head", false, do_audit_head, ITSELF },
 	{ "audit.verify", false, do_audit_verify, ITSELF },
+	{ "audit.note", false, do_audit_note },
 };
 
 static const struct command *
@@ -607,8 +606,7 @@ kept_first(struct asked *q)
 		if (q->kind != OUTCOME_UNJUDGED && q->who.local && !jval_has(q->req, "kid") &&
 		    !jval_has(q->req, "kids") && (span_is(cmd, "list") || span_is(cmd, "show") ||
 		    span_is(cmd, "reject") || span_is(cmd, "delete") || span_is(cmd, "approve") ||
-		    span_is(cmd, "deny") || (span_is(cmd, "release") && (q->kind == OUTCOME_HOLD ||
-		    q->s->rt->conf->quarantine.ntwo_persons == 0))))
+		    span_is(cmd, "deny") || (span_is(cmd, "release") && q->kind == OUTCOME_HOLD)))
 			return false;
 		return kept_command(q, cmd);
 	}

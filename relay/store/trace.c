@@ -140,6 +140,8 @@ put_line(struct db *d, uint64_t id, const struct viewer *viewer, struct buf *out
 	json_object(&j);
 	json_kint(&j, "v", 1);
 	json_kcstr(&j, "id", id_format(id, text));
+	if (id_node(id))
+		json_kuint(&j, "node_number", id_node(id));
 	if (put_message(d, id, &j, err) == -1)
 		return -1;
 	json_key(&j, "recipients");

@@ -4,15 +4,24 @@
 
 #define RULE "two persons"	/* no rule of a policy can have this id */
 
-bool
-two_persons_wanted(const struct config *c, const struct kept *k)
+int
+two_persons_wanted(struct db *d, const struct config *c, const struct kept *k, struct err *err)
 {
+	sqlite3_stmt *st;
+	int r;
+
 	if (k->kind != OUTCOME_QUARANTINE)
-		return false;
+		return 0;
 	for (size_t i = 0; i < c->quarantine.ntwo_persons; i++)
 		if (span_eq(c->quarantine.two_persons[i], k->queue))
-			return true;
-	return false;
+			return 1;
+	st = db_stmt(d, "SELECT 1 FROM approval WHERE kid=? AND rule='" RULE "'", err);
+	if (st == NULL)
+		return -1;
+	db_int(st, 1, k->kid);
+	r = db_step(d, st, err);
+	sqlite3_reset(st);
+	return r;
 }
 
 static int
@@ -27,6 +36,16 @@ one_number(struct db *d, const char *sql, int64_t kid, struct err *err)
 }
 
 int
+two_persons_need(struct db *d, int64_t kid, struct err *err)
+{
+	if (one_number(d, "INSERT OR IGNORE INTO approval(kid, rule, decider, approvals)"
+	    " VALUES(?, '" RULE "', NULL, 2)", kid, err) == -1)
+		return -1;
+	return one_number(d, "INSERT OR IGNORE INTO approver(kid, rule, pattern)"
+	    " VALUES(?, '" RULE "', '" APPROVER_ANYBODY "')", kid, err);
+}
+
+int
 two_persons_voice(struct store *s, const struct kept *k, const struct principal *who,
     struct span by, struct span reason, struct arena *a, bool *given, struct err *err)
 {
@@ -37,10 +56,7 @@ two_persons_voice(struct store *s, const struct kept *k, const struct principal 
 		if (span_eq_nocase(who->addresses[i], k->env.sender))
 			return err_set(err, 0, "nobody decides about a message of his own");
 	store_settle(s);
-	if (one_number(s->db, "INSERT OR IGNORE INTO approval(kid, rule, decider, approvals)"
-	    " VALUES(?, '" RULE "', NULL, 2)", k->kid, err) == -1 ||
-	    one_number(s->db, "INSERT OR IGNORE INTO approver(kid, rule, pattern)"
-	    " VALUES(?, '" RULE "', '" APPROVER_ANYBODY "')", k->kid, err) == -1)
+	if (two_persons_need(s->db, k->kid, err) == -1)
 		return -1;
 	if (approve_vote(s, k, by, true, SPAN_LIT("release"), reason, NULL, a, &state, err) == -1)
 		return -1;

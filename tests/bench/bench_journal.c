@@ -1,6 +1,9 @@
 /* bench_journal.c -- a large journal: how fast it grows, how large it gets, how long questions take.
  *
  *	bench_journal DB ROWS [ASKS]	makes DB with ROWS messages (goes on where it was), asks ASKS times each
+ *	bench_journal DB ROWS ASKS bulk	the same rows, but made as fast as SQLite takes them: without verdict
+ *					records, with the events of every tenth message, and in one transaction for
+ *					each 20,000 of them. SIGTERM ends the filling; what is there is asked.
  *
  * Messages spread over 90 days, as those of a university's relay: 4,000 senders of 40 domains, most
  * mail to few of 200,000 recipients in 20,000 domains (the number is squared: few are frequent), subjects of French and English words, one
@@ -9,6 +12,7 @@
  * role's own key; only fsync is left out while it is made.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +25,7 @@
 #include "store/hours.h"
 #include "store/journal.h"
 #include "store/keyring.h"
-#include "store/search.h"
+#include "store/search_private.h"
 
 #define BATCH 500
 #define DAYS 90
@@ -150,6 +154,186 @@ add_message(struct made *m, uint64_t row, uint64_t rows)
 	add(m, &ev);
 }
 
+/* ---- in bulk ---- */
+
+#define BULK 20000
+#define BULK_HASH (48 << 20)	/* of words that FTS5 gathers before it writes a segment */
+
+static volatile sig_atomic_t enough;
+
+static void
+on_term(int sig)
+{
+	enough = 1;
+}
+
+static void
+sql(struct db *d, const char *text)
+{
+	sqlite3_stmt *st = db_once(d, text, &err);
+
+	need(st ? db_run(d, st, &err) : -1, text);
+	sqlite3_finalize(st);
+}
+
+static sqlite3_stmt *
+bulk_event(struct db *d, uint64_t id, int64_t time, const char *kind)
+{
+	sqlite3_stmt *st = db_stmt(d, "INSERT INTO event(id, time, kind, rcpt, outcome, dsn, relay, reply, tls, key)"
+	    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?2)", &err);
+
+	need(st ? 0 : -1, "an event");
+	db_int(st, 1, (int64_t)id);
+	db_int(st, 2, time);
+	db_text(st, 3, span_str(kind));
+	return st;
+}
+
+static void
+bulk_rows(struct db *d, uint64_t row, uint64_t id, const struct text *t, const char *status)
+{
+	const char *at = strchr(t->sender, '@') + 1;
+	sqlite3_stmt *st = db_stmt(d, "INSERT INTO message(id, time, direction, listener, client, client_name, helo,"
+	    " sender, sender_domain, subject, size) VALUES(?,?,1,'smart-host',?,?,?,?,?,?,?)", &err);
+	int64_t time = (int64_t)(id / ID_SLOTS);
+
+	need(st ? 0 : -1, "a message");
+	db_int(st, 1, (int64_t)id);
+	db_int(st, 2, time);
+	db_text(st, 3, span_str(t->client));
+	db_text(st, 4, span_str(t->helo));
+	db_text(st, 5, span_str(t->helo));
+	db_text(st, 6, span_str(t->sender));
+	db_text(st, 7, span_str(at));
+	db_text(st, 8, span_str(t->subject));
+	db_int(st, 9, 2000 + rnd(60000));
+	need(db_run(d, st, &err), "a message");
+	st = db_stmt(d, "INSERT INTO recipient(id, address, domain, outcome, status, dsn, relay, reply, tls, time, attempts)"
+	    " VALUES(?,?,?,'deliver',?,'2.0.0',?,?,'TLSv1.3 verified',?,1)", &err);
+	need(st ? 0 : -1, "a recipient");
+	db_int(st, 1, (int64_t)id);
+	db_text(st, 2, span_str(t->rcpt));
+	db_text(st, 3, span_str(strchr(t->rcpt, '@') + 1));
+	db_text(st, 4, span_str(status));
+	db_text(st, 5, span_str(t->relay));
+	db_text(st, 6, span_str(t->reply));
+	db_int(st, 7, time);
+	need(db_run(d, st, &err), "a recipient");
+	if (row % 10)
+		return;
+	st = bulk_event(d, id, time, "accepted");
+	db_text_always(st, 4, (struct span){ 0 });
+	need(db_run(d, st, &err), "an event");
+	st = bulk_event(d, id, time + 900000, status);
+	db_text(st, 4, span_str(t->rcpt));
+	db_text(st, 5, SPAN_LIT("deliver"));
+	db_text(st, 7, span_str(t->relay));
+	db_text(st, 8, span_str(t->reply));
+	need(db_run(d, st, &err), "an event");
+}
+
+/* As search_note does, without a record to be read. */
+static void
+bulk_words(struct search_batch *b, uint64_t row, uint64_t id, const struct text *t)
+{
+	struct doc *doc = doc_of(b, id, false);
+
+	doc_address(doc, span_str(t->sender), KEY_SENDER, KEY_SENDER_DOMAIN, COL_SENDER);
+	doc_address(doc, span_str(t->rcpt), KEY_RCPT, KEY_RCPT_DOMAIN, COL_RCPT);
+	doc_key(doc, KEY_CLIENT, span_str(t->client));
+	doc_words(&doc->col[COL_CLIENT], span_str(t->helo));
+	doc_words(&doc->col[COL_SUBJECT], span_str(t->subject));
+	if (row % 4 == 0) {
+		doc_words(&doc->col[COL_FILES], span_str(words[rnd(WORDS)]));
+		doc_words(&doc->col[COL_FILES], SPAN_LIT("2026.pdf"));
+	}
+	if (row % 10 == 0) {
+		doc_key(doc, KEY_RULE, row % 20 ? SPAN_LIT("footer") : SPAN_LIT("cards"));
+		doc_words(&doc->col[COL_RULES], row % 20 ? SPAN_LIT("footer") : SPAN_LIT("cards"));
+	}
+	doc = doc_of(b, id, true);
+	if (row % 33 == 0)
+		doc_words(&doc->col[0], SPAN_LIT("450 4.2.0 Greylisted, come back in 300 seconds"));
+	doc_words(&doc->col[0], span_str(t->reply));
+}
+
+static void
+bulk_message(struct db *d, struct search_batch *b, uint64_t row, uint64_t rows)
+{
+	uint64_t id = (uint64_t)(END - DAYS * INT64_C(86400) * US_PER_SEC +
+	    (int64_t)((double)row / (double)rows * DAYS * 86400.0 * 1e6)) * ID_SLOTS + 7;
+	struct text t;
+
+	t.record[0] = '\0';
+	write_text(&t, row);
+	if (row % 100 == 99)
+		snprintf(t.reply, sizeof(t.reply), "550 5.7.1 this may not leave (cards)");
+	bulk_rows(d, row, id, &t, row % 100 == 99 ? "refused" : row % 5003 == 0 ? "failed" :
+	    rows - row < 40 ? "queued" : "sent");
+	bulk_words(b, row, id, &t);
+}
+
+/* Larger segments from the start: fewer are merged. */
+static void
+bulk_hash(struct db *d)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT max(week) FROM search_week", &err);
+	static uint64_t known;
+	char text[200];
+	uint64_t week;
+
+	need(st && db_step(d, st, &err) == 1 ? 0 : -1, "weeks");
+	week = db_column_id(st, 0);
+	sqlite3_reset(st);
+	if (week == known)
+		return;
+	known = week;
+	for (int i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "INSERT INTO %s_%" PRIu64 "(%s_%" PRIu64 ", rank) VALUES('hashsize', %d)",
+		    i ? "replies" : "search", week, i ? "replies" : "search", week, BULK_HASH);
+		sql(d, text);
+	}
+}
+
+/* Where it is stands in the database: a crash may leave it damaged all the same. */
+static uint64_t
+fill_bulk(struct db *d, uint64_t rows)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT value FROM setting WHERE name='bench'", &err);
+	int64_t begun = clock_mono(), said = begun;
+	uint64_t from, at;
+
+	need(st ? 0 : -1, "setting");
+	from = at = db_step(d, st, &err) == 1 ? db_column_id(st, 0) : 0;
+	sqlite3_reset(st);
+	seed += at;
+	signal(SIGTERM, on_term);
+	if (at < rows)
+		sql(d, "PRAGMA journal_mode=OFF");
+	while (at < rows && !enough) {
+		struct search_batch *b = search_batch_new();
+
+		need(db_begin(d, false, &err), "begin");
+		for (int i = 0; i < BULK && at < rows; i++)
+			bulk_message(d, b, at++, rows);
+		need(search_write(d, b, &err), "index");
+		search_batch_free(&b);
+		bulk_hash(d);
+		st = db_stmt(d, "INSERT OR REPLACE INTO setting(name, value) VALUES('bench', ?)", &err);
+		need(st ? 0 : -1, "setting");
+		db_int(st, 1, (int64_t)at);
+		need(db_run(d, st, &err), "setting");
+		need(db_commit(d, &err), "commit");
+		if (clock_mono() - said > 20 * US_PER_SEC) {
+			said = clock_mono();
+			printf("%" PRIu64 " messages, %.0f/s\n", at, (double)(at - from) * 1e6 / (double)(said - begun));
+			fflush(stdout);
+		}
+	}
+	sql(d, "PRAGMA journal_mode=WAL");
+	return at;
+}
+
 /* How many there are then. */
 static uint64_t
 fill(struct db *d, uint64_t rows)
@@ -242,6 +426,35 @@ static void q_reply(char *q, size_t n) { snprintf(q, n, "reply:greylisted from:@
 static void q_status(char *q, size_t n) { snprintf(q, n, "status:refused %s", words[rnd(WORDS)]); }
 static void q_since(char *q, size_t n) { snprintf(q, n, "%s since:2026-09-%02u before:2026-10-%02u", words[rnd(WORDS)], 1 + rnd(28), 1 + rnd(28)); }
 
+static void q_sender_domain(char *q, size_t n) { snprintf(q, n, "from:@dept%u.example.org", rnd(40)); }
+static void q_subject(char *q, size_t n) { snprintf(q, n, "subject:nom%u", rnd(500000)); }
+static void q_short(char *q, size_t n) { snprintf(q, n, "%c*", "fbrclpimduo"[rnd(11)]); }
+static void q_begin(char *q, size_t n) { snprintf(q, n, "%.4s* subject:%s", words[rnd(2)], words[rnd(WORDS)]); }
+static void q_never(char *q, size_t n) { snprintf(q, n, "\"%s nom%u\"", words[WORDS - 1 - rnd(9)], rnd(300)); }
+static void q_meet(char *q, size_t n) { snprintf(q, n, "rule:cards rule:footer subject:%s", words[rnd(9)]); }
+static void q_refused(char *q, size_t n) { snprintf(q, n, "status:refused"); }
+static void q_failed(char *q, size_t n) { snprintf(q, n, "status:failed %s", words[rnd(WORDS)]); }
+static void q_held(char *q, size_t n) { snprintf(q, n, "status:held %s", words[rnd(WORDS)]); }
+static void q_queued(char *q, size_t n) { snprintf(q, n, "status:queued %s", words[rnd(4)]); }
+static void q_sent(char *q, size_t n) { snprintf(q, n, "status:sent %s", words[rnd(WORDS)]); }
+static void q_status_rcpt(char *q, size_t n) { snprintf(q, n, "status:failed to:@site%u.example.net", few(20000)); }
+static void q_time(char *q, size_t n) { snprintf(q, n, "since:2026-09-%02u before:2026-10-%02u", 1 + rnd(28), 1 + rnd(28)); }
+static void q_reply_rare(char *q, size_t n) { snprintf(q, n, "reply:%08X%02X subject:facture", rnd(UINT32_MAX), rnd(256)); }
+static void q_all(char *q, size_t n) { uint32_t w = few(4000); snprintf(q, n, "from:user%u@dept%u.example.org to:@site%u.example.net %s status:sent"
+	" since:2026-09-10", w, w % 40, few(20000), words[few(WORDS)]); }
+
+static uint64_t spread;		/* of how many messages the time is divided among */
+
+static void
+q_id(char *q, size_t n)
+{
+	uint64_t row = (uint64_t)((double)rnd(1000000) / 1e6 * (double)spread);
+	char id[ID_SIZE];
+
+	snprintf(q, n, "%s", id_format((uint64_t)(END - DAYS * INT64_C(86400) * US_PER_SEC +
+	    (int64_t)((double)row / (double)spread * DAYS * 86400.0 * 1e6)) * ID_SLOTS + 7, id));
+}
+
 static void
 overview(struct db *d, unsigned n)
 {
@@ -276,7 +489,13 @@ main(int argc, char **argv)
 		{ "a word that is nowhere", q_none }, { "a phrase", q_phrase }, { "a number of an order", q_ref },
 		{ "a prefix", q_prefix }, { "subject and file", q_two }, { "two words and a domain", q_three },
 		{ "a rule and a word", q_rule }, { "a reply and a domain", q_reply }, { "a status and a word", q_status },
-		{ "a word, in some weeks", q_since },
+		{ "a word, in some weeks", q_since }, { "an id", q_id }, { "a sender's domain", q_sender_domain },
+		{ "a word of a subject", q_subject }, { "one letter and *", q_short }, { "four letters, * and a word", q_begin },
+		{ "a phrase that is nowhere", q_never }, { "three that never meet", q_meet }, { "a status", q_refused },
+		{ "a rare status and a word", q_failed }, { "a status of none and a word", q_held },
+		{ "queued and a word", q_queued }, { "sent and a word", q_sent },
+		{ "a rare status and a domain", q_status_rcpt }, { "a time", q_time },
+		{ "a rare reply and a word", q_reply_rare }, { "sender, domain, word, status, time", q_all },
 	};
 	char key[300];
 	struct keyring *ring;
@@ -287,7 +506,7 @@ main(int argc, char **argv)
 	bool made;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: bench_journal DB ROWS [ASKS]\n");
+		fprintf(stderr, "usage: bench_journal DB ROWS [ASKS [bulk]]\n");
 		return 2;
 	}
 	n = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 100;
@@ -299,7 +518,8 @@ main(int argc, char **argv)
 	d = db_open(argv[1], &err);
 	need(d ? 0 : -1, argv[1]);
 	db_use_keys(d, ring);
-	rows = fill(d, strtoull(argv[2], NULL, 10));
+	rows = spread = strtoull(argv[2], NULL, 10);
+	rows = argc > 4 && strcmp(argv[4], "bulk") == 0 ? fill_bulk(d, rows) : fill(d, rows);
 	stat(argv[1], &st);
 	printf("%" PRIu64 " messages, %.1f GB, %.0f bytes each\n", rows, (double)st.st_size / 1e9,
 	    (double)st.st_size / (double)(rows ? rows : 1));

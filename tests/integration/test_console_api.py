@@ -89,6 +89,8 @@ ROUTES = [
     ("GET", "/domains", None, None, DOMAINS),
     ("GET", "/domains/{domain}", "/domains/example.lab", None, DOMAINS),
     ("GET", "/domains/{domain}/dns", "/domains/example.lab/dns", None, DOMAINS),
+    ("POST", "/probe", None, {"host": "127.0.0.1", "port": 1}, {"domain_admin", "operator"}),
+    ("GET", "/domains/{domain}/keys", "/domains/example.lab/keys", None, DOMAINS),
     ("GET", "/domains/{domain}/letter", "/domains/example.lab/letter?language=fr", None, DOMAINS),
     ("GET", "/health", None, None, STAFF),
     ("GET", "/reputation/{address}", "/reputation/192.0.2.1", None, READERS),
@@ -106,7 +108,7 @@ SURE = {"/session/password": 403, "/queue": 200, "/queue/summary": 200, "/queue/
         "/queue/hold": 200, "/queue/release": 200, "/queue/fail": 200, "/queue/pause": 200, "/queue/resume": 200,
         "/messages/{id}": 404, "/history": 200, "/health": 200,
         "/overview": 200, "/trace": 200, "/reputation/{address}": 200, "/policy": 200,
-        "/domains": 200, "/domains/{domain}": 200, "/domains/{domain}/dns": 501, "/domains/{domain}/letter": 501}
+        "/domains": 200, "/domains/{domain}": 200, "/domains/{domain}/dns": 200, "/domains/{domain}/letter": 200, "/domains/{domain}/keys": 200}
 
 
 def totp(secret, at=None):

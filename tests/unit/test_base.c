@@ -13,6 +13,7 @@
 #include "id.h"
 #include "postern/arena.h"
 #include "postern/err.h"
+#include "table.h"
 
 static void
 arena_aligns(void **state)
@@ -280,8 +281,8 @@ id_refuses(void **state)
 static void
 ids_sort_and_never_repeat(void **state)
 {
-	struct id_source a = { .slot = 0 }, b = { .slot = ID_SLOTS - 1 };
-	int64_t now = 1795344099 * US_PER_SEC;
+	struct id_source a = { .slot = 0 }, b = { .slot = ID_PLACES - 1 };
+	int64_t now = 1795344099 * US_PER_SEC;	/* a multiple of ID_TICK */
 	char last_text[ID_SIZE] = "", text[ID_SIZE];
 	uint64_t last = 0;
 
@@ -300,7 +301,35 @@ ids_sort_and_never_repeat(void **state)
 	assert_int_equal(id_time(id_new(&b, now)), now);
 	b.last = 0;
 	assert_true(id_new(&b, now) > last);
-	assert_true(id_new(&a, now + 2) > id_new(&b, now - 5));
+	assert_true(id_new(&a, now + 2 * ID_TICK) > id_new(&b, now - 5));
+}
+
+/* What an id is made of can be had back from it, so two that differ in node, process or tick differ. */
+static void
+ids_of_nodes_differ(void **state)
+{
+	static const int64_t times[] = { 0, 15, 16, INT64_C(1795344099123457), INT64_C(1795344099123472) };
+	struct idtable *seen = idtable_new();
+	size_t n = 0;
+
+	for (size_t t = 0; t < 5; t++)
+		for (uint32_t node = 0; node < ID_NODES; node++)
+			for (uint32_t process = 0; process < ID_PROCESSES; process += 479) {
+				struct id_source src = { .slot = id_slot(node, process), .last = -ID_TICK };
+				uint64_t id = id_new(&src, times[t]);
+
+				assert_int_equal(id_node(id), node);
+				assert_int_equal(id % ID_PLACES % ID_PROCESSES, process);
+				assert_int_equal(id_time(id), times[t] / ID_TICK * ID_TICK);
+				idtable_put(seen, id, seen);
+				n++;
+			}
+	/* 0 and 15 are one tick, so of five times there are four. */
+	assert_int_equal(idtable_count(seen) * 5, n * 4);
+	/* Made before nodes had numbers: its time is right to a tick, and it is nobody's. */
+	assert_int_equal(id_time(UINT64_C(1795344099000005) * ID_SLOTS), INT64_C(1795344099000000));
+	assert_int_equal(id_node(UINT64_C(1795344099000000) * ID_SLOTS + 9), 0);
+	idtable_free(&seen);
 }
 
 int
@@ -320,6 +349,7 @@ main(void)
 		cmocka_unit_test(id_round_trip),
 		cmocka_unit_test(id_refuses),
 		cmocka_unit_test(ids_sort_and_never_repeat),
+		cmocka_unit_test(ids_of_nodes_differ),
 	};
 
 	setenv("TZ", "UTC0", 1);

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "master/config.h"
+#include "master/config_cluster.h"
 
 static struct arena *arena;
 static struct diags diags;
@@ -516,6 +516,69 @@ test_slips(void **state)
 }
 
 /* All errors at once. */
+#define THREE "cluster: {nodes: {gw1: 1, gw2: {number: 7, address: root@10.0.0.2}, north-3: 127}}\n"
+
+/* node.yaml, behind the form feed, is laid over postern.yaml. */
+static void
+test_node(void **state)
+{
+	struct config *c = parse(HEAD LISTEN TLS THREE "delivery: {hello: gw.example.org, port: 26}\n"
+	    "\fnode: gw2\nhostname: gw2.example.org\nlisteners: {a: {address: '10.0.0.2:25'}}\n"
+	    "delivery: {source: [10.0.0.2]}\n");
+
+	assert_non_null(c);
+	assert_true(span_is(c->node, "gw2"));
+	assert_int_equal(c->node_number, 7);
+	assert_int_equal(c->nnodes, 3);
+	assert_true(span_is(c->nodes[1].address, "root@10.0.0.2"));
+	assert_true(span_is(config_node_name(c, 127), "north-3"));
+	assert_true(span_is(config_node_name(c, 2), ""));
+	assert_true(span_is(c->hostname, "gw2.example.org"));
+	assert_int_equal(c->listeners[0].port, 25);
+	assert_true(span_is(c->listeners[0].name, "a"));
+	assert_int_equal(c->delivery.port, 26);
+	assert_int_equal(c->delivery.nsources, 1);
+	config_free(&c);
+
+	/* A list: numbers by place. Alone: the host's name, and no number. */
+	c = parse(HEAD LISTEN "cluster: {nodes: [a, b]}\nnode: b\n");
+	assert_non_null(c);
+	assert_int_equal(c->node_number, 2);
+	config_free(&c);
+	c = parse(HEAD LISTEN);
+	assert_non_null(c);
+	assert_true(span_is(c->node, "gw.example.org"));
+	assert_int_equal(c->node_number, 0);
+	config_free(&c);
+}
+
+static void
+said(const char *text, const char *what, const char *file, uint32_t line)
+{
+	assert_null(parse(text));
+	assert_non_null(diags.first);
+	if (strstr(diags.first->text, what) == NULL)
+		fail_msg("`%s` instead of `%s`", diags.first->text, what);
+	assert_string_equal(diags.first->file->name, file);
+	assert_int_equal(diags.first->line, line);
+}
+
+static void
+test_node_slips(void **state)
+{
+	said(HEAD THREE, "`gw.example.org` is none of", "postern.yaml", 3);
+	said(HEAD THREE "\f\n\nnode: gw4\n", "`gw4` is none of", "node.yaml", 3);
+	said(HEAD "cluster: {nodes: {a: 1, b: 1}}\nnode: a\n", "`a` and `b` have the same number", "postern.yaml", 3);
+	said(HEAD "cluster: {nodes: [a, a]}\nnode: a\n", "the same name", "postern.yaml", 3);
+	said(HEAD "cluster: {nodes: {a: 128}}\nnode: a\n", "127", "postern.yaml", 3);
+	said(HEAD "cluster: {nodes: {a: 0}}\nnode: a\n", "from 1 to 127", "postern.yaml", 3);
+	said(HEAD "node: Gw1\n", "no name of a node", "postern.yaml", 3);
+	said(HEAD LISTEN "\flisteners: {b: {address: '10.0.0.2:25'}}\n", "the name of no entry", "node.yaml", 1);
+	said(HEAD "\fhostnam: x\n", "unknown key `hostnam`", "node.yaml", 1);
+	said(HEAD "cluster: {nodes: {a: {number: 1, address: -oProxyCommand=x}}}\nnode: a\n", "no address",
+	    "postern.yaml", 3);
+}
+
 static void
 test_all_at_once(void **state)
 {
@@ -638,6 +701,8 @@ main(void)
 		cmocka_unit_test(test_sts),
 		cmocka_unit_test(test_reports),
 		cmocka_unit_test(test_slips),
+		cmocka_unit_test(test_node),
+		cmocka_unit_test(test_node_slips),
 		cmocka_unit_test(test_all_at_once),
 	};
 

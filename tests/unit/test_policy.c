@@ -536,6 +536,125 @@ test_explain(void **state)
 	fixture_end(&f);
 }
 
+static struct arena *test_told_arena;
+
+static const struct told_rule *
+told(const struct fixture *f, const char *id)
+{
+	for (size_t i = 0; i < f->v.ntold; i++)
+		if (span_is(f->v.told[i].rule, id))
+			return &f->v.told[i];
+	return NULL;
+}
+
+static void
+line_is(const struct told_rule *t, size_t i, enum told_state state, const char *text)
+{
+	assert_non_null(t);
+	assert_true(i < t->nlines);
+	assert_string_equal(arena_str(test_told_arena, t->lines[i].text), text);
+	assert_int_equal(t->lines[i].state, state);
+}
+
+/* Why: of rules that hit, were cancelled, or failed with something in their favour. */
+static void
+test_told(void **state)
+{
+	struct fixture f;
+	const struct told_rule *t;
+	struct verdict without;
+
+	fixture_begin(&f);
+	test_told_arena = f.arena;
+	fixture_load(&f, PACKS
+	    "rules:\n"
+	    "  - {id: hit, when: {to: webmail.example, finds: {fr-nir: {min: 1}}}, then: {hold: dpo@example.org}}\n"
+	    "  - {id: near, when: {to: webmail.example, finds: {fr-nir: {min: 3}}}, then: {reject: true}}\n"
+	    "  - {id: shadow, mode: shadow, review_by: 2028-01-01, when: {recipients: {under: 9}}, then: {reject: true}}\n"
+	    "  - {id: skipped, when: {finds: {fr-nir: {min: 1}}}, unless: {from: example.org}, then: {reject: true}}\n"
+	    "  - {id: tree, when: {finds: {any: [{fr-nir: {min: 5}}, {fr-nir: {min: 1}}]}, size: {under: 1MB}}, then: {bcc: a@example.org}}\n"
+	    "  - {id: excepted, when: {finds: {fr-nir: {min: 1}}}, then: {reject: true}}\n"
+	    "  - {id: silent, when: {to: elsewhere.example, subject: {words: nope}}, then: {reject: true}}\n"
+	    "exceptions:\n"
+	    "  - {id: until-then, rules: [excepted], when: {from: example.org, to: webmail.example}, reason: agreed, until: 2029-01-01}\n");
+	fixture_judge(&f, MAIL("NIR " NIR3));
+	without = f.v;
+	assert_int_equal(without.ntold, 0);
+	f.opt.told = true;
+	fixture_judge(&f, MAIL("NIR " NIR3));
+	assert_int_equal(f.v.decisions[0].outcome, without.decisions[0].outcome);
+	assert_int_equal(f.v.decisions[0].nrules, without.decisions[0].nrules);
+
+	t = told(&f, "hit");
+	assert_string_equal(t->as, "hit");
+	assert_string_equal(arena_str(f.arena, t->recipient), "x@webmail.example");
+	assert_int_equal(t->nlines, 2);
+	line_is(t, 0, TOLD_HELD, "to: <x@webmail.example> is in the list");
+	line_is(t, 1, TOLD_HELD, "finds fr-nir: 1 distinct, min 1");
+	assert_int_equal(t->lines[1].nmasked, 1);
+	assert_null(strstr(arena_str(f.arena, t->lines[1].masked[0]), "451"));
+	t = told(&f, "near");
+	assert_string_equal(t->as, "near");
+	line_is(t, 0, TOLD_HELD, "to: <x@webmail.example> is in the list");
+	line_is(t, 1, TOLD_FAILED, "finds fr-nir: 1 distinct, min 3");
+	t = told(&f, "shadow");
+	assert_string_equal(t->as, "shadow");
+	line_is(t, 0, TOLD_HELD, "recipients: 1");
+	t = told(&f, "skipped");
+	assert_string_equal(t->as, "skipped");
+	assert_string_equal(t->lines[1].of, "unless");
+	line_is(t, 1, TOLD_HELD, "from: <m.durand@example.org> is in the list");
+	t = told(&f, "tree");
+	for (size_t i = 0; i < t->nlines; i++)
+		if (t->lines[i].depth == 0 && span_is(t->lines[i].text, "any of")) {
+			line_is(t, i, TOLD_HELD, "any of");
+			line_is(t, i + 1, TOLD_FAILED, "finds fr-nir: 1 distinct, min 5");
+			line_is(t, i + 2, TOLD_HELD, "finds fr-nir: 1 distinct, min 1");
+			assert_int_equal(t->lines[i + 2].depth, 1);
+		}
+	assert_int_equal(t->nlines, 4);
+	t = told(&f, "excepted");
+	assert_string_equal(t->lines[1].of, "exception");
+	line_is(t, 1, TOLD_HELD, "until-then");
+	assert_int_equal(t->lines[2].depth, 1);
+	assert_null(told(&f, "silent"));
+
+	/* what stands behind the first that failed was not asked */
+	fixture_load(&f, PACKS "rules:\n"
+	    "  - {id: order, when: {to: webmail.example, size: {over: 9MB}, finds: {fr-nir: {min: 1}}}, then: {reject: true}}\n");
+	fixture_judge(&f, MAIL("NIR " NIR3));
+	t = told(&f, "order");
+	assert_int_equal(t->nlines, 3);
+	assert_int_equal(t->lines[0].state, TOLD_HELD);
+	assert_int_equal(t->lines[1].state, TOLD_FAILED);
+	assert_int_equal(t->lines[2].state, TOLD_NOT_ASKED);
+	fixture_end(&f);
+}
+
+/* Two persons for what is in quarantine: the most that a rule asks for. */
+static void
+test_quarantine_approvals(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f);
+	fixture_load(&f, "rules:\n"
+	    "  - {id: a, severity: high, when: {from: example.org}, then: {quarantine: malware}}\n"
+	    "  - {id: b, when: {to: webmail.example}, then: {quarantine: {name: other, approvals: 2}}}\n"
+	    "  - {id: c, when: {to: held.example}, then: {hold: dpo@example.org}}\n"
+	    "  - {id: d, when: {to: held.example}, then: {quarantine: {approvals: 2}}}\n");
+	TO(&f, "x@webmail.example", "y@partner.example", "z@held.example");
+	fixture_judge(&f, MAIL("hello"));
+	assert_outcome(&f, 0, "quarantine");
+	assert_string_equal(arena_str(f.arena, f.v.decisions[0].queue), "malware");
+	assert_int_equal(f.v.decisions[0].approvals, 2);
+	assert_int_equal(f.v.decisions[1].approvals, 0);
+	assert_outcome(&f, 2, "hold");
+	assert_int_equal(f.v.decisions[2].approvals, 2);	/* once it is approved */
+	assert_non_null(strstr(fixture_json(&f), "\"queue\":\"malware\",\"approvals\":2"));
+	fixture_end(&f);
+}
+
 /* Rules and files in any order give the same verdict, to the byte. */
 static void
 test_order(void **state)
@@ -726,6 +845,8 @@ main(void)
 		cmocka_unit_test(test_scanner),
 		cmocka_unit_test(test_undecided),
 		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_quarantine_approvals),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_many_recipients),

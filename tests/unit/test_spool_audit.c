@@ -300,7 +300,7 @@ import_file(struct user *u, int fd, struct portable_count *n, struct err *err)
 {
 	memset(n, 0, sizeof(*n));
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	return portable_import(u->path, fd, NULL, n, err);
+	return portable_import(u->path, fd, NULL, 0, n, err);
 }
 
 struct same {

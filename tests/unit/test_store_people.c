@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "store/approval_db.h"
 #include "store/digest.h"
 #include "store/digest_mail.h"
 #include "store/incident_db.h"
@@ -15,6 +16,7 @@
 #include "store/look.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
+#include "store/undo.h"
 
 #define TURNS_MAX 2000		/* of 5 ms: then something never comes */
 
@@ -506,6 +508,153 @@ two_persons_release(void **state)
 	assert_int_equal(test_number(store->db, "SELECT count(*) FROM outbox"), 0);	/* the sender is a stranger */
 }
 
+#define TWO "{\"v\":1,\"recipients\":[{\"address\":\"anna@example.org\",\"outcome\":\"quarantine\"," \
+	"\"queue\":\"spam\",\"approvals\":2}],\"spam\":null,\"subject\":\"two\"}"
+
+/* As the store does when the queue hands it on. */
+static int64_t
+keep_asking(unsigned n, const char *queue_name, const char *record, const char *const *to)
+{
+	static const struct approval_words words;
+	struct msg_keep m = { .kind = OUTCOME_QUARANTINE, .queue = span_str(queue_name),
+		.env = test_envelope(n, "s@far.net", to), .record = span_str(record) };
+	int64_t kid = keep(n, m.kind, DIRECTION_INBOUND, queue_name, "s@far.net", record, to);
+
+	OK(approval_begin(store->db, kid, &m, now, &words, test_arena, &test_err));
+	return kid;
+}
+
+/* A rule asks for two where the quarantine's name does not; for its recipients alone. */
+static void
+a_rule_asks_for_two(void **state)
+{
+	static const char *const bert[] = { "bert@example.org", NULL };
+	int64_t kid = keep_asking(1, "spam", TWO, anna), other = keep_asking(2, "spam", TWO, bert);
+	struct jval *v;
+
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM approval"), 1);
+	ASK(OTTO, "\"cmd\":\"kept.show\",\"kid\":\"%lld\"", (long long)kid);
+	says("\"needed\":2,\"given\":0");
+	ASK(OTTO, "\"cmd\":\"kept.release\",\"kids\":[\"%lld\"]", (long long)kid);
+	v = said(0);
+	assert_int_equal(jval_int(v, "needed", 0), 2);
+	jval_free(&v);
+	assert_int_equal(state_of(kid), KEPT_WAITING);
+	/* her own quarantine, from which she may release: not this one alone */
+	ASK(ANNA, "\"cmd\":\"kept.release\",\"kids\":[\"%lld\"]", (long long)kid);
+	says("ask for it");
+	assert_int_equal(state_of(kid), KEPT_WAITING);
+	ask_open(OTTO, "\"cmd\":\"kept.release\",\"kids\":[\"%lld\"]", (long long)other);
+	assert_int_equal(accept_one(), 1);
+	ask_end();
+	assert_int_equal(state_of(other), KEPT_RELEASED);
+}
+
+/* ---- decisions that are taken back ---- */
+
+static int64_t
+later(void)
+{
+	return test_number(store->db, "SELECT count(*) FROM kept_later");
+}
+
+static void
+a_moment_to_undo(void **state)
+{
+	int64_t one = keep(1, OUTCOME_QUARANTINE, DIRECTION_INBOUND, "spam", "s@far.net", SPAM, anna);
+	int64_t two = keep(2, OUTCOME_HOLD, DIRECTION_OUTBOUND, "dpo", "anna@example.org", PLAIN, far);
+
+	conf.quarantine.undo = 10 * US_PER_SEC;
+	/* taken back: it waits as before, and both are written down */
+	ASK(OTTO, "\"cmd\":\"kept.release\",\"kids\":[\"%lld\"],\"undo\":true,\"reason\":\"fine\"", (long long)one);
+	says("\"state\":\"pending\"");
+	says("\"done\":1");
+	assert_int_equal(state_of(one), KEPT_WAITING);
+	ASK(OTTO, "\"cmd\":\"kept.show\",\"kid\":\"%lld\"", (long long)one);
+	says("\"pending\":{\"verb\":\"release\",\"by\":\"otto\"");
+	ASK(OLGA, "\"cmd\":\"kept.delete\",\"kids\":[\"%lld\"]", (long long)one);
+	says("can be undone for a moment");
+	ASK(ANNA, "\"cmd\":\"kept.undo\",\"kids\":[\"%lld\"]", (long long)one);
+	says("somebody else has decided it");
+	ASK(ANNA, "\"cmd\":\"kept.undo\",\"kids\":[\"%lld\"]", (long long)two);
+	says("not-found");
+	ASK(OTTO, "\"cmd\":\"kept.undo\",\"kids\":[\"%lld\"]", (long long)one);
+	says("\"state\":\"waiting\"");
+	assert_int_equal(later(), 0);
+	now += 60 * US_PER_SEC;
+	for (int i = 0; i < 20; i++)
+		turn();
+	undo_tick(store);
+	assert_int_equal(state_of(one), KEPT_WAITING);
+	ASK(OTTO, "\"cmd\":\"kept.undo\",\"kids\":[\"%lld\"]", (long long)one);
+	says("nothing is decided about it");
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM audit WHERE what='kept.later' AND who='otto'"
+	    " AND detail='release: fine'"), 1);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM audit WHERE what='kept.undo' AND who='otto'"), 1);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM audit WHERE what='refused' AND who='anna'"), 2);
+
+	/* not before its time, then by who decided, with his reason */
+	ASK(OTTO, "\"cmd\":\"kept.release\",\"kids\":[\"%lld\"],\"undo\":true,\"reason\":\"fine\"", (long long)two);
+	now += 9 * US_PER_SEC;
+	undo_tick(store);
+	assert_int_equal(state_of(two), KEPT_WAITING);
+	now += 2 * US_PER_SEC;
+	undo_tick(store);
+	assert_int_equal(state_of(two), KEPT_RELEASING);
+	assert_int_equal(later(), 0);
+	ASK(OTTO, "\"cmd\":\"kept.undo\",\"kids\":[\"%lld\"]", (long long)two);
+	says("too late");
+	assert_int_equal(accept_one(), 1);
+	for (int i = 0; state_of(two) != KEPT_RELEASED && i < TURNS_MAX; i++)
+		turn();
+	assert_int_equal(state_of(two), KEPT_RELEASED);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM audit WHERE what='held.release' AND who='otto'"
+	    " AND detail='fine'"), 1);
+
+	/* without a moment in the configuration nobody waits; what waits is carried out */
+	ASK(OTTO, "\"cmd\":\"kept.delete\",\"kids\":[\"%lld\"],\"undo\":true", (long long)one);
+	says("\"state\":\"pending\"");
+	assert_int_equal(later(), 1);
+	conf.quarantine.undo = 0;
+	now += 11 * US_PER_SEC;
+	undo_tick(store);
+	assert_int_equal(state_of(one), KEPT_DELETED);
+	one = keep(3, OUTCOME_QUARANTINE, DIRECTION_INBOUND, "spam", "s@far.net", SPAM, anna);
+	ASK(OTTO, "\"cmd\":\"kept.delete\",\"kids\":[\"%lld\"],\"undo\":true", (long long)one);
+	assert_int_equal(state_of(one), KEPT_DELETED);
+}
+
+static void scanner_says(enum inspect_status status, enum av_state av, const char *virus,
+    const char *text);
+
+/* Nobody can look, then somebody can; a virus keeps it. */
+static void
+undone_by_the_world(void **state)
+{
+	int64_t kid = keep(1, OUTCOME_QUARANTINE, DIRECTION_INBOUND, "spam", "s@far.net", SPAM, anna);
+
+	conf.quarantine.undo = US_PER_SEC;
+	conf.antivirus.engine = AV_LIBCLAMAV;
+	ASK(OTTO, "\"cmd\":\"kept.release\",\"kids\":[\"%lld\"],\"undo\":true", (long long)kid);
+	now += 2 * US_PER_SEC;
+	undo_tick(store);
+	assert_int_equal(later(), 1);	/* nobody has looked yet */
+	now += 40 * US_PER_SEC;
+	for (int i = 0; i < 20; i++)
+		turn();
+	assert_int_equal(state_of(kid), KEPT_WAITING);
+	assert_int_equal(later(), 1);
+	peer_up(&scanner, ROLE_SCANNER);
+	scanner_there = true;
+	now += 11 * US_PER_SEC;
+	undo_tick(store);
+	scanner_says(INSPECT_DONE, AV_VIRUS, "Eicar", "{}");
+	for (int i = 0; later() && i < TURNS_MAX; i++)
+		turn();
+	assert_int_equal(later(), 0);
+	assert_int_equal(state_of(kid), KEPT_WAITING);
+}
+
 /* ---- the scanner ---- */
 
 static void
@@ -740,7 +889,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(each_sees_his_own), T(filters), T(pages), T(one_of_several_takes_his_own),
-		T(a_request_is_granted_or_refused), T(two_persons_release), T(a_last_look),
+		T(a_request_is_granted_or_refused), T(two_persons_release), T(a_rule_asks_for_two), T(a_moment_to_undo), T(undone_by_the_world), T(a_last_look),
 		T(scanners_die_of_it), T(a_preview), T(incidents_are_for_reviewers), T(hours),
 		T(told_once_at_an_hour), T(hostile_rows),
 	};

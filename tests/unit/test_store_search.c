@@ -169,6 +169,113 @@ pages_go_on(void **state)
 	db_close(&d);
 }
 
+/* ---- lists that are joined ---- */
+
+#define JOINED 3000
+
+/* What message n says, by what divides its number: common and rare things, over three weeks. */
+static bool
+joined_has(unsigned n, unsigned divisor)
+{
+	return divisor && (n * 7919u) % 1009u % divisor == 0;
+}
+
+static const struct joined_word {
+	const char *q;
+	unsigned divisor;
+} joined_words[] = { { "often", 2 }, { "subject:seldom", 97 }, { "subject:rare", 311 }, { "of*", 2 },
+	{ "reply:tempo", 3 }, { "reply:unique", 499 }, { "status:failed", 5 }, { "status:expired", 401 },
+	{ "status:queued", 211 }, { "from:m@example.org", 1 }, { "nowhere", 0 } };
+#define JOINED_WORDS (sizeof(joined_words) / sizeof(joined_words[0]))
+
+static enum event_kind
+joined_kind(unsigned n)
+{
+	return joined_has(n, 401) ? EVENT_EXPIRED : joined_has(n, 211) ? EVENT_ACCEPTED :
+	    joined_has(n, 5) ? EVENT_FAILED : EVENT_SENT;
+}
+
+static bool
+joined_is(unsigned n, const struct joined_word *w)
+{
+	if (strncmp(w->q, "status:", 7) != 0)
+		return joined_has(n, w->divisor);
+	return joined_kind(n) == (w->divisor == 5 ? EVENT_FAILED : w->divisor == 401 ? EVENT_EXPIRED : EVENT_ACCEPTED);
+}
+
+static void
+fill_joined(struct db *d)
+{
+	struct search_batch *b = search_batch_new();
+
+	OK(db_begin(d, false, &test_err));
+	for (unsigned n = 0; n < JOINED; n++) {
+		struct msg_event ev = test_accepted(n * 600, "m@example.org", one);
+		struct msg_event end = test_result(n * 600, joined_kind(n), one[0], ev.time + 100);
+
+		ev.record = span_str(arena_printf(test_arena, "{\"v\":1,\"subject\":\"x%s%s%s\"}",
+		    joined_has(n, 2) ? " often" : "", joined_has(n, 97) ? " seldom" : "", joined_has(n, 311) ? " rare" : ""));
+		end.reply = span_str(arena_printf(test_arena, "250 z%s%s", joined_has(n, 3) ? " tempo" : "",
+		    joined_has(n, 499) ? " unique" : ""));
+		test_add_to(d, b, ev);
+		if (end.kind == EVENT_ACCEPTED) {	/* it waits, and something was said of it already */
+			end.kind = EVENT_DELAYED;
+			test_add_to(d, b, end);
+		} else {
+			test_add_to(d, b, end);
+		}
+	}
+	OK(search_write(d, b, &test_err));
+	OK(db_commit(d, &test_err));
+	search_batch_free(&b);
+}
+
+/* Newest first: exactly those that have both, and the next page goes on behind the last. */
+static void
+joined_agree(struct db *d, const struct joined_word *v, const struct joined_word *w)
+{
+	char *q = arena_printf(test_arena, "%s %s", v->q, w->q);
+	unsigned n = JOINED, rows = 0;
+	struct trace_result res = { 0 };
+	uint64_t below = 0;
+
+	for (;;) {
+		while (n > 0 && !(joined_is(n - 1, v) && joined_is(n - 1, w)))
+			n--;
+		if (rows == res.found) {
+			if (res.last && !res.more)
+				break;
+			below = res.last;
+			res = trace_as(d, q, NULL, below, 60);
+			rows = 0;
+			if (res.found == 0)
+				break;
+		}
+		if (n == 0)
+			break;
+		struct jval *line = test_line(buf_data(&out), rows++);
+
+		if (!span_is(jval_text(line, "id"), test_id_text(--n * 600)))
+			fail_msg("%s: " SPAN_FMT ", not message %u", q, SPAN_ARG(jval_text(line, "id")), n);
+		jval_free(&line);
+	}
+	if (n != 0 || rows != res.found || res.partial)
+		fail_msg("%s: %zu found more, %u left", q, res.found - rows, n);
+}
+
+static void
+joins(void **state)
+{
+	struct db *d = test_open();
+
+	fill_joined(d);
+	for (size_t i = 0; i < JOINED_WORDS; i++)
+		for (size_t k = 0; k < JOINED_WORDS; k++)
+			if (strncmp(joined_words[i].q, "status:", 7) != 0 || i == k)
+				joined_agree(d, &joined_words[i], &joined_words[k]);
+	db_close(&d);
+}
+
 /* Words that come later are added to those that are there. */
 static void
 words_are_added(void **state)
@@ -396,7 +503,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, test_setup, test_teardown)
-		T(takes_apart), T(says_what_is_wrong), T(finds), T(pages_go_on), T(words_are_added), T(principals),
+		T(takes_apart), T(says_what_is_wrong), T(finds), T(pages_go_on), T(joins), T(words_are_added), T(principals),
 		T(old_ones_are_indexed), T(old_ones_go), T(hours), T(older_keys_are_replaced),
 	};
 

@@ -65,7 +65,7 @@ export const Icon = ({ name }) => html`<svg class="icon" viewBox="0 0 16 16" wid
 
 /* What became of mail: its sign and its tone. */
 const STATES = {
-	sent: "ok", deliver: "ok", delivered: "ok", released: "ok", ok: "ok", enforce: "ok", active: "ok", ready: "ok", same: "ok", applied: "ok", allow: "ok", open: "wait",
+	"cond-held": "ok", "cond-failed": "bad", "cond-unasked": "dash", pending: "wait", sent: "ok", deliver: "ok", delivered: "ok", released: "ok", ok: "ok", enforce: "ok", active: "ok", ready: "ok", same: "ok", applied: "ok", allow: "ok", open: "wait",
 	accepted: "info", operator: "info", note: "info", redirect: "info", off: "dash", discard: "dash", discarded: "dash", deleted: "dash", done: "dash", closed: "dash", none: "dash",
 	deferred: "wait", defer: "wait", attempt: "wait", delayed: "wait", waiting: "wait", releasing: "wait", rejecting: "wait", shadow: "wait", queued: "wait", optional: "wait",
 	held: "pause", hold: "pause", paused: "pause", quarantine: "box", quarantined: "box", confirmed: "box", requested: "wait", over: "dash",
@@ -79,20 +79,23 @@ export const State = ({ state, label }) => (state ? html`<span class=${"state " 
 
 /* ---- saying ---- */
 
-const spoken = store("");
+const spoken = store({});
 let flip = false;
-/* To those who hear the page, and for a while to those who see it. */
-export function say(text) {
+/* To those who hear the page, and for a while to those who see it. undo: {until (microseconds), act}: a button beside it. */
+export function say(text, undo) {
 	flip = !flip;
-	spoken.set(text + (flip ? "\u00a0" : ""));
+	spoken.set({ text: text + (flip ? "\u00a0" : ""), undo });
 }
 export function Spoken() {
-	const text = spoken.use();
+	const { text, undo } = spoken.use();
 	useEffect(() => {
-		const timer = text && setTimeout(() => spoken.set(""), 8000);
+		const timer = text && setTimeout(() => spoken.set({}), undo ? Math.max(1000, undo.until / 1000 - Date.now()) : 8000);
 		return () => clearTimeout(timer);
 	}, [text]);
-	return html`<div class="spoken" role="status" aria-live="polite">${text && html`<p>${text}</p>`}</div>`;
+	return html`<div class="spoken" role="status" aria-live="polite">${text && html`<p>${text}${undo && html` <button type="button" onClick=${() => {
+		spoken.set({});
+		undo.act();
+	}}>${t("undo")}</button>`}</p>`}</div>`;
 }
 
 export const Notice = ({ kind = "info", title, children }) => html`<div class=${"notice " + kind} role=${kind === "bad" ? "alert" : undefined}>

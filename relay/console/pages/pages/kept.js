@@ -27,6 +27,18 @@ export function verbs(mine, kind) {
 }
 const NEEDS_REASON = { reject: "needed", delete: "asked", release: "asked", confirm: "asked", request: "asked" };
 
+/* What the server does only after a moment, in which it can be taken back. */
+const LATER = { release: true, reject: true, delete: true };
+
+async function take_back(kids, reload) {
+	const done = await act(() => send("POST", "/kept/undo", { kids }));
+	if (!done)
+		return;
+	const bad = (done.items || []).filter((x) => !x.ok);
+	say(bad.length ? t("kept.partly", { n: bad.length, text: bad[0].error || "" }) : t("kept.done.undo", { n: kids.length }));
+	reload(new Set());
+}
+
 export async function decide(verb, items, reload) {
 	const n = items.length;
 	const r = verb === "rescan" ? {} : await ask({
@@ -35,11 +47,12 @@ export async function decide(verb, items, reload) {
 		warn: verb === "release" && items.some((x) => x.virus || x.queue === "virus") && t("kept.virus.warn") });
 	if (!r)
 		return;
-	const done = await act(() => send("POST", "/kept/" + verb, { kids: items.map((x) => x.kid), ...(r.reason ? { reason: r.reason } : {}) }));
+	const done = await act(() => send("POST", "/kept/" + verb, { kids: items.map((x) => x.kid), ...(LATER[verb] ? { undo: true } : {}), ...(r.reason ? { reason: r.reason } : {}) }));
 	if (!done)
 		return;
-	const bad = (done.items || []).filter((x) => !x.ok);
-	say(bad.length ? t("kept.partly", { n: bad.length, text: bad[0].error || "" }) : t("kept.done." + verb, { n }));
+	const bad = (done.items || []).filter((x) => !x.ok), later = (done.items || []).filter((x) => x.ok && x.state === "pending");
+	const undo = later.length > 0 && { until: Math.min(...later.map((x) => x.until)), act: () => take_back(later.map((x) => x.kid), reload) };
+	say(bad.length ? t("kept.partly", { n: bad.length, text: bad[0].error || "" }) : t((later.length ? "kept.later." : "kept.done.") + verb, { n }), undo || undefined);
 	reload(new Set(bad.map((x) => x.kid)));
 }
 
@@ -74,7 +87,7 @@ function List({ query, mine, base }) {
 			{ label: t("from"), wide: true, cell: (x) => (x.sender === "" ? html`<span class="quiet">${t("null-sender")}</span>` : html`<${Text} value=${x.sender}/>`) },
 			{ label: t("to"), wide: true, cell: (x) => html`<span><${Addresses} list=${x.recipients} max=${2}/></span>`, hide: mine },
 			{ label: t("kept.queue"), cell: (x) => html`<span><a href=${link({ queue: x.queue })}><${Text} value=${x.queue}/></a> <${Votes} x=${x}/></span>` },
-			{ label: t("state"), tight: true, cell: (x) => html`<${State} state=${x.requested ? "requested" : x.state}/>` },
+			{ label: t("state"), tight: true, cell: (x) => html`<${State} state=${x.pending ? "pending" : x.requested ? "requested" : x.state}/>` },
 			{ label: t("expires"), tight: true, cell: (x) => html`<${Time} value=${x.expires} relative/>` },
 			{ label: t("size"), num: true, tight: true, cell: (x) => f.size(x.size) },
 		]}/>
@@ -99,11 +112,13 @@ function One({ kid, mine, base }) {
 	const [seen, see] = useState(false);
 	return html`<${Loaded} from=${from}>${(d) => {
 		const x = { kid, ...joined(d) };
-		const can = open(x) ? verbs(mine, x.kind) : [];
+		const can = open(x) && !x.pending ? verbs(mine, x.kind) : [];
 		return html`<section class="card stack"><div class="head2"><h2><${Text} value=${x.subject}/></h2><${State} state=${x.state}/></div>
 			<${Facts} rows=${[[t("from"), x.sender === "" ? t("null-sender") : x.sender], [t("to"), html`<${Addresses} list=${x.recipients} max=${20}/>`], [t("received"), html`<${Time} value=${x.time} seconds/>`], [t("kept.queue"), x.queue], [t("explain.virus"), x.virus], [t("kept.class"), x.class && word("state", x.class)],
 				[t("client"), x.client], [t("expires"), x.expires && html`<${Time} value=${x.expires}/>`], [t("explain.on-expire"), x.on_expire && word("state", x.on_expire)], [t("kept.by"), x.by], [t("kept.decided"), x.decided && html`<${Time} value=${x.decided}/>`],
 				[t("size"), f.size(x.size)], [t("id"), may("trace") ? html`<${Id} id=${x.id}/>` : x.id], [t("kept.new"), x.new_id && html`<${Id} id=${x.new_id}/>`], [t("kept.reason"), x.reason]]}/>
+			${x.pending && html`<${Notice} kind="warn" title=${t("kept.pending." + x.pending.verb)}><p><${Text} value=${x.pending.by}/> · <${Time} value=${x.pending.until} seconds/></p>
+				<div class="acts"><${Act} onAct=${() => take_back([kid], from.reload)}>${t("undo")}<//></div><//>`}
 			${(x.approvals || []).filter((a) => a.needed > 0).map((a) => html`<${Notice} kind="warn" title=${t("kept.votes", { given: a.given, needed: a.needed })}><p>${t("rule")}: <${Text} value=${a.rule}/>${a.approvers?.length > 0 && html` · <${Addresses} list=${a.approvers} max=${6}/>`}</p>
 				${may("act:kept") && open(x) && html`<div class="acts"><${Act} kind="main" onAct=${() => vote("approve", x, from.reload)}>${t("kept.approve")}<//><${Act} kind="danger" onAct=${() => vote("deny", x, from.reload)}>${t("kept.deny")}<//></div>`}<//>`)}
 			${(x.votes || []).length > 0 && html`<ul class="plainlist">${x.votes.map((v) => html`<li><${Text} value=${v.by || v.address}/>: ${word("state", v.decision || (v.yes ? "released" : "rejected"))} <${Text} value=${v.reason}/></li>`)}</ul>`}

@@ -1,15 +1,16 @@
-/* dns_table.c -- what the DNS must say about a domain; see dns_table.h. */
+/* zone_table.c -- what the DNS must say about a domain; see zone.h. */
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "addr.h"
-#include "cli/dns_table.h"
+#include "fetcher/sts_policy.h"
 #include "fetcher/sts_record.h"
 #include "signer/dkim_record.h"
 #include "signer/dkim_ring.h"
 #include "store/tlsrpt_record.h"
+#include "zone/zone.h"
 
 const char *
 zone_verdict_word(enum zone_verdict v)
@@ -56,11 +57,25 @@ receives(const struct zone *z)
 	return false;
 }
 
+const struct dns_answer *
+zone_ask(struct zone *z, const char *name, uint16_t type)
+{
+	static const struct dns_answer nothing = { .status = DNS_TIMEOUT };
+	const struct dns_answer *a = z->answers->ask(z->answers->ctx, name, type);
+
+	z->pending |= a == NULL;
+	return a ? a : &nothing;
+}
+
 /* The question of a line; its verdict is set when there is no answer to look at. */
 static bool
 ask(struct zone *z, struct zone_line *l, uint16_t type, struct dns_answer *a)
 {
-	*a = *lookup_ask(z->lookup, l->name, type);
+	struct dns_answer *kept = arena_alloc(z->a, sizeof(*kept));
+
+	*kept = *zone_ask(z, l->name, type);
+	*a = *kept;
+	l->seen = kept;
 	if (a->status >= DNS_SERVFAIL) {
 		l->verdict = ZONE_UNKNOWN;
 		l->detail = dns_status_text(a->status);
@@ -126,7 +141,7 @@ advise_ptr(struct zone *z, const struct zone_topic *t)
 	const struct ip *own = zone_addresses(z->conf, &n);
 
 	for (size_t i = 0; i < n; i++)
-		line(z, t, lookup_reverse(z->a, own[i]), "PTR", arena_printf(z->a, "%s.", hello(z)))->what =
+		line(z, t, zone_reverse(z->a, own[i]), "PTR", arena_printf(z->a, "%s.", hello(z)))->what =
 		    &own[i];
 }
 
@@ -134,7 +149,7 @@ advise_ptr(struct zone *z, const struct zone_topic *t)
 static bool
 leads_back(struct zone *z, const struct ip *ip)
 {
-	struct dns_answer a = *lookup_ask(z->lookup, hello(z), ip->family == 4 ? DNS_A : DNS_AAAA);
+	struct dns_answer a = *zone_ask(z, hello(z), ip->family == 4 ? DNS_A : DNS_AAAA);
 
 	for (size_t i = 0; i < a.n; i++)
 		if (ip_eq(a.records[i].ip, *ip))
@@ -221,7 +236,7 @@ check_spf(struct zone *z, struct zone_line *l)
 	for (; n < nown && n < 16; n++)
 		ips[n] = own[n];
 	if (nown == 0) {
-		a = *lookup_ask(z->lookup, hello(z), DNS_A);
+		a = *zone_ask(z, hello(z), DNS_A);
 		for (size_t i = 0; i < a.n && n < 16; i++)
 			ips[n++] = a.records[i].ip;
 	}
@@ -244,42 +259,28 @@ check_spf(struct zone *z, struct zone_line *l)
 static void
 advise_dkim(struct zone *z, const struct zone_topic *t)
 {
-	const struct domain_key *keys;
-	struct err err;
-	size_t n;
-
-	if (z->domain == NULL)
-		return;
-	if (domain_keys(z->conf, z->domain, z->a, &keys, &n, &err) == -1) {
-		line(z, t, under(z, "_domainkey"), "TXT", "")->detail = arena_str(z->a, span_str(err.text));
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		const struct domain_key *c = &keys[i];
-		struct dkim_key *k;
+	if (z->keys_why)
+		line(z, t, under(z, "_domainkey"), "TXT", "")->detail = z->keys_why;
+	for (size_t i = 0; i < z->nkeys; i++) {
+		const struct zone_key *k = &z->keys[i];
 		struct zone_line *l;
 
 		/* One that signs no more is left alone: dkim rotate says when it may go. */
-		if (c->state == RING_RETIRED)
+		if (k->state == RING_RETIRED)
 			continue;
-		k = dkim_key_load(z->domain->name, c->selector, c->path, c->ed25519, &err);
-		l = line(z, t, under(z, arena_printf(z->a, SPAN_FMT "._domainkey", SPAN_ARG(c->selector))),
-		    "TXT", k ? dkim_record(z->a, k) : "");
-		if (k == NULL)
-			l->detail = arena_str(z->a, span_str(err.text));
-		l->what = c;
-		dkim_key_free(&k);
+		l = line(z, t, under(z, arena_printf(z->a, SPAN_FMT "._domainkey", SPAN_ARG(k->selector))),
+		    "TXT", k->record);
+		if (l->value.n == 0)
+			l->detail = k->why;
+		l->what = k;
 	}
 }
 
 static void
 check_dkim(struct zone *z, struct zone_line *l)
 {
-	const struct domain_key *c = l->what;
 	enum dkim_match m = DKIM_NO_RECORD;
 	struct dns_answer a;
-	struct dkim_key *k;
-	struct err err;
 
 	if (l->value.n == 0) {
 		l->verdict = ZONE_UNKNOWN;
@@ -287,11 +288,8 @@ check_dkim(struct zone *z, struct zone_line *l)
 	}
 	if (!ask(z, l, DNS_TXT, &a))
 		return;
-	if ((k = dkim_key_load(z->domain->name, c->selector, c->path, c->ed25519, &err)) == NULL)
-		return;
 	for (size_t i = 0; i < a.n && m == DKIM_NO_RECORD; i++)
-		m = dkim_compare(z->a, k, dns_data(&a, &a.records[i]));
-	dkim_key_free(&k);
+		m = dkim_compare_record(z->a, l->value, dns_data(&a, &a.records[i]));
 	verdict(l, m == DKIM_MATCHES, dkim_match_text(m));
 	if (m == DKIM_NO_RECORD)
 		l->verdict = ZONE_MISSING;
@@ -347,8 +345,8 @@ check_version(struct zone *z, struct zone_line *l)
 
 /* ---- TLSA ---- */
 
-static char *
-key_hash(struct zone *z, const char *path)
+char *
+zone_certificate(struct arena *a, const char *path)
 {
 	unsigned char *der = NULL, hash[32];
 	char *out = NULL;
@@ -357,7 +355,7 @@ key_hash(struct zone *z, const char *path)
 	int n = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : -1;
 
 	if (n > 0 && EVP_Digest(der, (size_t)n, hash, NULL, EVP_sha256(), NULL) == 1) {
-		out = arena_alloc(z->a, 65);
+		out = arena_alloc(a, 65);
 		for (int i = 0; i < 32; i++)
 			snprintf(out + 2 * i, 3, "%02x", hash[i]);
 	}
@@ -371,11 +369,9 @@ key_hash(struct zone *z, const char *path)
 static void
 advise_tlsa(struct zone *z, const struct zone_topic *t)
 {
-	char *hash;
-
-	if (receives(z) && z->conf->tls_certificate && (hash = key_hash(z, z->conf->tls_certificate)))
+	if (receives(z) && z->certificate)
 		line(z, t, arena_printf(z->a, "_25._tcp." SPAN_FMT, SPAN_ARG(z->conf->hostname)), "TLSA",
-		    arena_printf(z->a, "3 1 1 %s", hash));
+		    arena_printf(z->a, "3 1 1 %s", z->certificate));
 }
 
 static void
@@ -456,20 +452,32 @@ advise_sts(struct zone *z, const struct zone_topic *t)
 static void
 check_sts_page(struct zone *z, struct zone_line *l)
 {
-	const struct conf_delivery *d = &z->conf->delivery;
+	const struct dns_answer *record = zone_ask(z, arena_printf(z->a, "_%s", l->name), DNS_TXT);
 	struct sts_policy p;
-	struct span body;
-	const char *why;
-	char *url = arena_printf(z->a, "https://%s:%u/.well-known/mta-sts.txt", l->name, d->sts_port);
+	const char *why = "";
 
 	l->detail = "";
-	if (lookup_ask(z->lookup, arena_printf(z->a, "_%s", l->name), DNS_TXT)->n == 0) {
+	if (record->status >= DNS_SERVFAIL) {
+		l->verdict = ZONE_UNKNOWN;
+		l->detail = dns_status_text(record->status);
+		return;
+	}
+	if (record->n == 0) {
 		l->verdict = ZONE_NOTE;		/* nobody will ask for it */
 		return;
 	}
-	if (!lookup_https(z->lookup, d->roots, url, d->sts_timeout, z->a, &body, &why) ||
-	    !sts_policy_parse(body, &p, &why)) {
+	switch (z->answers->policy(z->answers->ctx, z->a, l->name, &p, &why)) {
+	case ZONE_PAGE_READ:
+		break;
+	case ZONE_PAGE_BAD:
 		verdict(l, false, arena_printf(z->a, "the policy cannot be had: %s", why));
+		return;
+	case ZONE_PAGE_PENDING:
+		z->pending = true;
+		return;
+	case ZONE_PAGE_NOT_ASKED:
+		l->verdict = ZONE_NOTE;
+		l->detail = why;
 		return;
 	}
 	verdict(l, p.mode == STS_MODE_NONE || sts_policy_lists(&p, z->conf->hostname),
@@ -540,6 +548,47 @@ zone_advise(struct zone *z)
 void
 zone_check(struct zone *z)
 {
+	z->pending = false;
 	for (size_t i = 0; i < z->n; i++)
 		z->lines[i].topic->check(z, &z->lines[i]);
+}
+
+void
+zone_check_view(struct zone *z, size_t k, const struct zone_answers *answers)
+{
+	struct zone other = *z;
+
+	ASSERT(k < z->nviews);
+	other.answers = answers;
+	other.lines = arena_array(z->a, z->n, sizeof(*other.lines));
+	for (size_t i = 0; i < z->n; i++) {
+		other.lines[i] = z->lines[i];
+		other.lines[i].verdict = ZONE_UNCHECKED;
+		other.lines[i].seen = NULL;
+		if (z->lines[i].value.n)
+			other.lines[i].detail = "";
+	}
+	zone_check(&other);
+	z->pending = other.pending;
+	z->views[k].lines = other.lines;
+}
+
+char *
+zone_reverse(struct arena *a, struct ip ip)
+{
+	char out[80];
+	size_t n = 0;
+
+	if (ip.family == 4)
+		return arena_printf(a, "%u.%u.%u.%u.in-addr.arpa", ip.b[3], ip.b[2], ip.b[1], ip.b[0]);
+	for (int i = 15; i >= 0; i--) {
+		static const char hex[] = "0123456789abcdef";
+
+		out[n++] = hex[ip.b[i] & 15];
+		out[n++] = '.';
+		out[n++] = hex[ip.b[i] >> 4];
+		out[n++] = '.';
+	}
+	out[n] = '\0';
+	return arena_printf(a, "%sip6.arpa", out);
 }

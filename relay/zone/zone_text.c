@@ -1,12 +1,12 @@
-/* dns_text.c -- a record as BIND's zone files have it; see dns_text.h. */
+/* zone_text.c -- a record as BIND's zone files have it; see zone_text.h. */
 #include <string.h>
 
-#include "cli/dns_text.h"
+#include "zone/zone_text.h"
 
 #define STRING_MAX 255
 
 void
-dns_text_bind(struct buf *out, const char *name, const char *type, struct span value)
+zone_text_bind(struct buf *out, const char *name, const char *type, struct span value)
 {
 	buf_printf(out, "%s. IN %s ", name, type);
 	if (strcmp(type, "TXT") != 0) {
