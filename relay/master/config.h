@@ -466,6 +466,8 @@ void config_free(struct config **c);
 /* What those of the address's domain are told, and in which language; never NULL. */
 const struct conf_digest *config_digest(const struct config *c, struct span address);
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
+/* Nodes that count together: 1 without `counters`. heard: how many there were last, 0 unknown. */
+uint32_t config_counting(const struct config *c, uint32_t heard);
 /* Percent of each limit that a node goes on with alone; heard: how many nodes there were last, 0 unknown. */
 uint32_t config_share(const struct config *c, uint32_t heard);
 static inline bool

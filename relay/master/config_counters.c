@@ -215,9 +215,17 @@ read_counters(struct reader *r, const struct conf_node *n)
 }
 
 uint32_t
-config_share(const struct config *c, uint32_t heard)
+config_counting(const struct config *c, uint32_t heard)
 {
 	uint32_t n = c->counters.nodes ? c->counters.nodes : c->nnodes ? (uint32_t)c->nnodes : heard;
+
+	return c->counters.shared && n ? n : 1;
+}
+
+uint32_t
+config_share(const struct config *c, uint32_t heard)
+{
+	uint32_t n = config_counting(c, heard);
 
 	if (c->counters.share)
 		return c->counters.share;
