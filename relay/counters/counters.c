@@ -12,54 +12,23 @@
  * It may connect to the server that is configured and to DNS servers, and opens no file.
  */
 #include <event2/event.h>
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "counters/role.h"
-#include "fs.h"
 #include "log.h"
 #include "net/resolver.h"
 #include "net/transport.h"
 
-#define PASSWORD_MAX 1024
 #define DNS_SERVERS_MAX 8
 #define SAY_AGAIN (60 * US_PER_SEC)
 #define LEAVE US_PER_SEC	/* to say what is owed, when all end */
 
 /* ---- start ---- */
-
-static int
-read_password(struct counters *c, struct err *err)
-{
-	const char *path = c->conf->password_file;
-	struct stat st;
-	int fd;
-
-	c->password = c->conf->password;
-	if (path == NULL)
-		return 0;
-	if ((fd = fs_open(path, O_RDONLY, 0, err)) == -1)
-		return -1;
-	if (fstat(fd, &st) == 0 && st.st_mode & 07)
-		log_warn("%s may be read by everybody: chmod o-rwx %s", path, path);
-	if (fs_read_fd(c->arena, fd, PASSWORD_MAX, &c->password, err) == -1) {
-		close(fd);
-		return err_wrap(err, "%s", path);
-	}
-	close(fd);
-	c->password = span_trim(c->password);
-	while (c->password.n && (c->password.p[c->password.n - 1] == '\n' || c->password.p[c->password.n - 1] == '\r'))
-		c->password.n--;
-	if (c->password.n == 0)
-		return err_set(err, 0, "%s holds no password", path);
-	return 0;
-}
 
 static void
 allow_servers(const struct counters *c)
@@ -94,7 +63,7 @@ counters_start(struct runtime *rt, struct err *err)
 	if (rt->conf->dnssec &&
 	    resolver_anchors(rt->conf->trust_anchor, c->arena, &c->anchors, err) == -1)
 		return -1;
-	if (read_password(c, err) == -1 ||
+	if (redis_password(c->conf, c->arena, &c->password, err) == -1 ||
 	    (c->conf->tls && (c->tls = transport_context(c->conf->ca, err)) == NULL))
 		return -1;
 	ASSERT(getrandom(&number, sizeof(number), 0) == sizeof(number));
