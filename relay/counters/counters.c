@@ -117,7 +117,7 @@ advice(const char *text)
 		{ "NOAUTH", "it wants a password: `password_file` in `counters`" },
 		{ "WRONGPASS", "user or password is wrong" },
 		{ "ERR invalid password", "the password is wrong" },
-		{ "NOPERM", "its user may not do this: ACL +eval +evalsha +script +set +get +del +exists +expire +time "
+		{ "NOPERM", "its user may not do this: ACL +eval +evalsha +script +set +get +del +expire +time "
 		    "+zadd +zrange +zremrangebyscore +scan +mget +ping +select, and keys ~{PREFIX}*" },
 		{ "MOVED", "it is a node of a Redis Cluster and not the one that holds our keys: name that one" },
 		{ "CLUSTERDOWN", "the Redis Cluster is down" },
