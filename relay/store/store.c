@@ -688,6 +688,17 @@ store_retire(struct runtime *rt)
 		arm(s->leave, LEAVE_US);
 }
 
+/* To share or not is decided at the start: what is noted for the base depends on it. */
+static void
+store_reconfigured(struct runtime *rt)
+{
+	bayes_reconfigured(rt);
+	if (rt->conf->base.on != share_on(rt->state)) {
+		log_info("the store starts anew, to %s", rt->conf->base.on ? "share" : "be alone");
+		runtime_finish(rt);
+	}
+}
+
 static const struct sandbox store_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };
 
 const struct role_ops store_ops = {
@@ -700,6 +711,6 @@ const struct role_ops store_ops = {
 	.frame = store_frame,
 	.client = store_client,
 	.policy = store_policy,
-	.reconfigured = bayes_reconfigured,
+	.reconfigured = store_reconfigured,
 	.retire = store_retire,
 };
