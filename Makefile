@@ -56,7 +56,7 @@ INC_tests := -Iinclude -Ibase -Ipolicy -Irelay -Itests
 
 PKGS_base := yaml-0.1 libidn2
 PKGS_policy := libpcre2-8 libhs icu-uc icu-i18n zlib libarchive nettle libpsl
-PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libpq libzstd jansson libseccomp ldap lber
+PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclamav opendkim sqlite3 libpq libzstd jansson libseccomp ldap lber hiredis
 PKGS_ocr := tesseract lept
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
 # These install what is missing first and then call make again.

@@ -125,15 +125,26 @@ const struct command commands[] = {
 	    "  nodes of --to, else left out. check says what would change; apply puts it in force or\n"
 	    "  leaves all as it is. --force: also an older one. keygen: NAME.key and NAME.pub, to sign\n"
 	    "  with; --node: keys/node.key, to open secrets with", cmd_bundle },
+	{ "cluster", "the nodes: what each says of itself",
+	    "cluster status [--here] [--ask [--via COMMAND]]\n"
+	    "  of the others what the shared base was told last; --ask: they are asked themselves, over ssh\n"
+	    "  (or COMMAND, with POSTERN_NODE and POSTERN_ADDRESS set). --here: this one alone.\n"
+	    "  Status 1 when something is wrong with one of them", cmd_cluster },
 	{ "drain", "hand the whole queue over to another node",
+	    "drain --to NODE|ADDRESS [--via COMMAND]\n"
 	    "drain HOST:PORT\n"
-	    "drain off\n"
-	    "  waits until it is empty; new mail goes there too. What the node refuses\n"
+	    "drain off [--keep]\n"
+	    "  --to: as it is, with holds, tries and expiry, over ssh (or COMMAND, whose input is taken by\n"
+	    "  `postern --json queue import -` there); cut off, the same command goes on, and only that node\n"
+	    "  can say what it has: off --keep delivers here what was offered, perhaps a second time.\n"
+	    "  HOST:PORT: by SMTP; waits until it is empty; new mail goes there too. What the node refuses\n"
 	    "  stays here, nothing is bounced for it. A restart ends a drain", cmd_drain },
 	{ "spool", "the spool on the disk: what is broken in it, make it good",
 	    "spool check [DIR]\n"
 	    "spool repair [DIR]\n"
-	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing", cmd_spool },
+	    "spool adopt DIR [--force]\n"
+	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing. adopt: the spool of a\n"
+	    "  dead node goes into the queue here; no posternd starts on DIR before that has ended well", cmd_spool },
 	{ "held", "messages that wait for somebody's decision", "held approve|deny ID --as ADDRESS [--text REASON]\n"
 	    "held approve|deny --token TOKEN [--text REASON]\n" KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
@@ -159,6 +170,17 @@ const struct command commands[] = {
 	    "dns plan DOMAIN\n"
 	    "dns check DOMAIN [--resolver ADDRESS]…\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
+	{ "domain", "take on a domain, step by step",
+	    "domain add DOMAIN [--deliver-to HOST[:PORT]]… [--recipients callout|any|file:LIST]\n"
+	    "           [--backup-mx HOST]… [--bypass] [--no-dkim] [--write]\n"
+	    "  --bypass: a backup that is not ours may stay; --write: puts the lines into postern.yaml", cmd_domain },
+	{ "addresses", "from where this gateway delivers, for the firewalls of others",
+	    "addresses [--inside] [--format text|json|cidr|postfix|nft]\n"
+	    "  --inside: as our own servers see them", cmd_addresses },
+	{ "snippet", "what an internal server needs, to talk to this gateway alone",
+	    "snippet firewall [--forward]\n"
+	    "snippet exchange|exchange2003|exchange55|domino|postfix\n"
+	    "  --forward: for the firewall in front of the server, not for the server", cmd_snippet },
 	{ "probe", "what a mail server says of itself; no mail is sent",
 	    "probe HOST [PORT]", cmd_probe },
 	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",

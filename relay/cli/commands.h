@@ -19,10 +19,14 @@ int command_usage(const char *name);
 /* The whole tool: options, command, exit status. */
 int cli_main(int argc, char **argv);
 
+int cmd_addresses(int argc, char **argv, const struct cli *cli);
+int cmd_snippet(int argc, char **argv, const struct cli *cli);
+int cmd_domain(int argc, char **argv, const struct cli *cli);
 int cmd_audit(int argc, char **argv, const struct cli *cli);
 int cmd_auth(int argc, char **argv, const struct cli *cli);
 int cmd_batv(int argc, char **argv, const struct cli *cli);
 int cmd_bundle(int argc, char **argv, const struct cli *cli);
+int cmd_cluster(int argc, char **argv, const struct cli *cli);
 int cmd_bayes(int argc, char **argv, const struct cli *cli);
 int cmd_directory(int argc, char **argv, const struct cli *cli);
 int cmd_digest(int argc, char **argv, const struct cli *cli);

@@ -177,6 +177,8 @@ struct conf_domain {
 	bool dkim_check;	/* only what stands in the DNS signs */
 	struct conf_batv batv;
 	uint64_t max_size;	/* 0: the listener's */
+	const struct span *backup_mx;	/* others that may stand in its MX records: our other gateways, backups */
+	size_t nbackup_mx;
 };
 
 struct conf_pool {		/* how mail leaves: from which address, under which name */
@@ -348,6 +350,7 @@ struct conf_console {
 	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
+	bool addresses;			/* /addresses says to anybody from where we deliver */
 };
 
 /* `retention`: how long each kind is kept; 0: for ever. X(NAME, "name", days unless said). Verdict records
@@ -388,10 +391,27 @@ struct conf_member {		/* a node of the cluster */
 	struct span address;	/* for ssh, of `postern drain --to NAME`; empty: its name */
 };
 
+struct conf_counters {		/* `counters`: where what nodes count together lies (config_counters.c) */
+	bool shared;			/* in Redis; else in this node's own memory */
+	bool tls;			/* rediss:// */
+	struct conf_host host;		/* unless there is a socket */
+	const char *server;		/* as written, without user and password */
+	const char *socket;		/* absolute; NULL: TCP */
+	struct span user, password;	/* empty: none */
+	const char *password_file;	/* absolute; NULL: none */
+	const char *ca;			/* absolute; NULL: the system's */
+	uint32_t database;
+	int64_t timeout;		/* 250ms: an answer that takes longer is none */
+	uint32_t nodes;			/* 0: as many as there were last */
+	uint32_t share;			/* percent of each limit that a node alone goes on with; 0: 100 / nodes */
+	struct span prefix;		/* of every key, within {} */
+};
+
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
 	struct span hostname;
+	uint64_t hash;			/* of postern.yaml as written, without node.yaml: nodes with the same have the same */
 	struct span node;		/* this node's name; the hostname unless given */
 	uint32_t node_number;		/* 0: it is alone */
 	const struct conf_member *nodes;	/* of the cluster, this one too */
@@ -422,6 +442,7 @@ struct config {
 	size_t ndomains;
 	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
 	uint32_t dkim_verify;		/* 100: of a key's signatures libopendkim verifies the first and each so many-th */
+	struct conf_counters counters;
 	struct conf_delivery delivery;
 	struct conf_queue queue;
 	struct conf_verify verify;

@@ -47,6 +47,9 @@ void read_greylist(struct reader *r, const struct conf_node *n, struct conf_grey
 /* ---- config_cluster.c; hostname is read before ---- */
 void read_cluster(struct reader *r, const struct conf_node *root);
 
+/* ---- config_counters.c ---- */
+void read_counters(struct reader *r, const struct conf_node *n);
+
 /* ---- config_batv.c ---- */
 void read_batv(struct reader *r, const struct conf_node *map, struct conf_batv *b);
 

@@ -77,7 +77,8 @@ uint32_t runtime_id_slot(const struct runtime *rt);
 void runtime_finish(struct runtime *rt);
 
 extern const struct role_ops receiver_ops, signer_ops, queue_ops, delivery_ops, store_ops,
-    authenticator_ops, directory_ops, fetcher_ops, verifier_ops, console_ops, editor_ops, cluster_ops;
+    authenticator_ops, directory_ops, fetcher_ops, verifier_ops, console_ops, editor_ops,
+    counters_ops, cluster_ops;
 /* The scanner is a parent that loads once and forks workers: it has a main of its own. */
 int scanner_main(const struct startup *su);
 

@@ -545,6 +545,8 @@ store_peer_up(struct runtime *rt, struct link *l)
 		s->settle_at = s->settled_at = clock_mono() + SETTLE_US;
 	} else if (link_peer(l) == ROLE_SCANNER) {
 		look_peer_up(s, l);
+	} else if (link_peer(l) == ROLE_COUNTERS) {
+		experience_peer_up(s->experience, l);
 	} else if (link_peer(l) == ROLE_CLUSTER) {
 		share_peer_up(s, l);
 	}
@@ -583,6 +585,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	share_peer_down(s, l);
 	if (link_peer(l) == ROLE_SCANNER)
 		look_peer_down(s, l);
+	experience_peer_down(s->experience, l);
 	if (s->queue == l) {
 		s->queue = NULL;
 		errands_gone(s);
