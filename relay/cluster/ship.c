@@ -520,8 +520,10 @@ ship_tick(struct cluster *c)
 		return;
 	c->day_at = now + HEARTBEAT_US;
 	arena_reset(c->scratch);
-	q[n].sql = "UPDATE node SET heard = now() WHERE store = $1";
-	pg_int(&q[n++], (int64_t)c->self, c->scratch);
+	q[n].sql = "UPDATE node SET heard = now(), queue = $2, behind = $3 WHERE store = $1";
+	pg_int(&q[n], (int64_t)c->self, c->scratch);
+	pg_int(&q[n], (int64_t)counter_get(COUNTER_QUEUED), c->scratch);
+	pg_int(&q[n++], (int64_t)counter_get(COUNTER_SHARE_BEHIND), c->scratch);
 	if (now >= c->expire_at) {
 		c->expire_at = now + EXPIRE_US;
 		q[n].sql = "SELECT day_make(d) FROM generate_series($1::int8::int, $2::int8::int) d";
