@@ -10,6 +10,8 @@
  * that they are dropped and counted. The queue keeps its own until they are
  * acknowledged and sends them again over a new channel, so after such a gap
  * the store leaves as soon as the database is back, to be started anew.
+ *
+ * The file is long because all frames arrive in one place, and what they come to is committed together.
  */
 #include <errno.h>
 #include <event2/event.h>
