@@ -53,6 +53,7 @@ class Postgres:
         with open(self.folder + "/data/postgresql.conf", "a") as f:
             f.write("\n".join(settings) + "\n")
         self.p = None
+        os.chmod(self.folder, 0o755)            # its unix socket lies there
         of.closers.append(self.close)
         self.start()
         self.sql("CREATE DATABASE postern", "postgres")

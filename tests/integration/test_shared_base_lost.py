@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import time
 import unittest
+import urllib.parse
 
 import lab
 import postgres
@@ -20,7 +21,8 @@ class Lost(unittest.TestCase):
         cls.pg = postgres.Postgres(cls.world)
         cls.mx = cls.world.mx()
         dns = cls.world.dns({d: ["@ MX 10 mx", "mx A 127.0.0.1"] for d in ("partner.lab", "hold.lab")})
-        cls.a, cls.b = (Node(n, cls.pg, dns, cls.mx) for n in ("a", "b"))
+        cls.a = Node("a", cls.pg, dns, cls.mx)
+        cls.b = Node("b", cls.pg, dns, cls.mx, cls.pg.uri(urllib.parse.quote(cls.pg.folder, safe="")))  # the unix socket
         for node in (cls.a, cls.b):
             cls.addClassCleanup(node.close)
             node.start_postern(wait=False)
