@@ -60,7 +60,7 @@ def free_port(host="127.0.0.1"):
         except OSError:
             mark.close()
             continue
-        RESERVED.append(mark)
+        RESERVED.append(mark.detach())
         return port
 
 

@@ -240,7 +240,7 @@ look_dkim(struct doctor *d)
 static void (*const looks[])(struct doctor *d) = {
 	look_daemon, look_listeners, doctor_running, doctor_policy, doctor_secrets, doctor_tls, doctor_antivirus,
 	look_disk, look_memory, doctor_files, look_clock, doctor_libraries, look_dns, doctor_name, doctor_source, doctor_outward, doctor_blocklists, look_dkim, doctor_filter,
-	doctor_callout, doctor_lists,
+	doctor_callout, doctor_lists, doctor_counters,
 };
 
 static void

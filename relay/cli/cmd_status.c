@@ -27,7 +27,7 @@ struct answer {
 
 struct status_page {
 	const struct cli *cli;
-	struct answer master, queue, journal, delivery;
+	struct answer master, queue, journal, delivery, shared;
 	struct buf out;
 	struct {
 		bool bad;	/* else only worth knowing */
@@ -181,6 +181,28 @@ look_at_journal(struct status_page *p)
 }
 
 static void
+look_at_base(struct status_page *p)
+{
+	const struct jval *b = jval_get(p->journal.v, "base");
+	int64_t behind = jval_int(b, "behind", 0), since = jval_int(b, "since", 0);
+	long long minutes = (long long)((clock_real() - since) / US_PER_SEC / 60);
+
+	if (b == NULL || jval_bool(b, "there")) {
+		if (behind > 10000)
+			note(p, false, "the shared base has %lld rows of this node still to get", (long long)behind);
+		return;
+	}
+	if (jval_bool(b, "name_taken"))
+		note(p, true, "this node shares nothing: another one has the name `" SPAN_FMT "` (`node:` in postern.yaml)",
+		    SPAN_ARG(jval_text(b, "node")));
+	else
+		note(p, true, "the shared base cannot be had for %lld min: " SPAN_FMT, minutes,
+		    SPAN_ARG(jval_text(b, "why")));
+	note(p, false, "without it mail goes on; %lld rows wait, decisions about kept mail wait, searches know this node "
+	    "alone", (long long)behind);
+}
+
+static void
 look_at_delivery(struct status_page *p)
 {
 	const struct jval *list = jval_get(p->delivery.v, "tls_failed"), *v;
@@ -193,6 +215,25 @@ look_at_delivery(struct status_page *p)
 		note(p, false, "TLS that is required for " SPAN_FMT " cannot be had: " SPAN_FMT,
 		    SPAN_ARG(jval_text(v, "site")), SPAN_ARG(jval_text(v, "why")));
 	}
+}
+
+/* What nodes count together. */
+static void
+look_at_shared(struct status_page *p)
+{
+	const struct jval *v = p->shared.v;
+
+	if (!jval_has(v, "server"))
+		return;
+	if (!span_is(jval_text(v, "state"), "shared"))
+		note(p, true, "limits are counted in this node alone, with %lld %% of each, since %llds: " SPAN_FMT " "
+		    SPAN_FMT, (long long)jval_int(v, "share", 0), (long long)jval_int(v, "seconds", 0),
+		    SPAN_ARG(jval_text(v, "server")), SPAN_ARG(span_sub(jval_text(v, "why"), 0, 110)));
+	if (jval_bool(v, "twin"))
+		note(p, true, "another node has this one's name: give each a `hostname` of its own");
+	if (jval_int(jval_get(p->master.v, "counters"), "counters_lost", 0) > 0)
+		note(p, false, "%lld counts could not be kept for Redis while it was away",
+		    (long long)jval_int(jval_get(p->master.v, "counters"), "counters_lost", 0));
 }
 
 static void
@@ -463,13 +504,17 @@ gather(struct status_page *p, bool quiet)
 	control_ask_quietly(p->cli, &r, first_line, &p->journal);
 	request_begin(&r, "delivery.alerts");
 	control_ask_quietly(p->cli, &r, first_line, &p->delivery);
+	request_begin(&r, "counters.status");
+	control_ask_quietly(p->cli, &r, first_line, &p->shared);
 	look_at_processes(p);
 	look_at_queue(p);
 	look_at_reload(p);
 	look_at_counters(p);
 	look_at_journal(p);
+	look_at_base(p);
 	look_at_delivery(p);
 	look_at_antivirus(p);
+	look_at_shared(p);
 	return CLI_OK;
 }
 
@@ -480,6 +525,7 @@ page_init(struct status_page *p)
 	buf_init(&p->queue.text, ANSWER_MAX);
 	buf_init(&p->journal.text, ANSWER_MAX);
 	buf_init(&p->delivery.text, ANSWER_MAX);
+	buf_init(&p->shared.text, ANSWER_MAX);
 	buf_init(&p->out, 4 * ANSWER_MAX);
 }
 
@@ -490,6 +536,7 @@ page_release(struct status_page *p)
 	answer_release(&p->queue);
 	answer_release(&p->journal);
 	answer_release(&p->delivery);
+	answer_release(&p->shared);
 	buf_release(&p->out);
 }
 

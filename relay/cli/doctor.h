@@ -39,6 +39,8 @@ void doctor_source(struct doctor *d);		/* do we know our public addresses? */
 void doctor_tls(struct doctor *d);		/* our certificate: name, end, key */
 /* doctor_antivirus.c */
 void doctor_antivirus(struct doctor *d);	/* clamd, its limits; age of the signatures */
+/* doctor_counters.c */
+void doctor_counters(struct doctor *d);		/* Redis answers, and as it should */
 /* doctor_inbound.c: whom inbound mail is asked about */
 void doctor_filter(struct doctor *d);		/* rspamd or spamd answers */
 void doctor_callout(struct doctor *d);		/* the servers behind us refuse who does not exist */

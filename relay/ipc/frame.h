@@ -15,7 +15,8 @@
 
 #define R(name) (1u << ROLE_##name)
 #define R_ANY (R(RECEIVER) | R(SCANNER) | R(SIGNER) | R(QUEUE) | R(DELIVERY) | R(STORE) | \
-	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY) | R(FETCHER) | R(READER) | R(EDITOR))
+	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY) | R(FETCHER) | R(READER) | R(EDITOR) | \
+	R(COUNTERS) | R(CLUSTER))
 
 #define FRAME_SMALL (64u << 10)
 #define FRAME_BIG (4u << 20)	/* the hard bound of every body */
@@ -80,8 +81,15 @@
 	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(DIGEST_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_digest.h */ \
 	X(DIGEST_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
-	X(EVENT, R(MASTER) | R(RECEIVER) | R(QUEUE) | R(DELIVERY), R(STORE), FRAME_BIG, 0) \
+	X(EVENT, R(MASTER) | R(RECEIVER) | R(QUEUE) | R(DELIVERY) | R(COUNTERS), R(STORE), FRAME_BIG, 0) \
 	X(EVENT_ACK, R(STORE), R(QUEUE), FRAME_SMALL, 0) \
+	/* what nodes count together: messages_count.h */ \
+	X(COUNT_ASK, R(RECEIVER), R(COUNTERS), FRAME_SMALL, 0) \
+	X(COUNT_TOLD, R(COUNTERS), R(RECEIVER), FRAME_SMALL, 0) \
+	X(COUNT_OWE, R(RECEIVER), R(COUNTERS), FRAME_SMALL, 0)	/* taken alone, to be counted later */ \
+	X(COUNT_NOTE, R(RECEIVER) | R(STORE), R(COUNTERS), FRAME_SMALL, 0) \
+	X(COUNT_LIST, R(RECEIVER), R(COUNTERS), FRAME_BIG, 0)	/* for people */ \
+	X(COUNT_LISTED, R(COUNTERS), R(RECEIVER), FRAME_BIG, 0) \
 	/* MTA-STS and TLS reports: messages_tls.h */ \
 	X(STS_ASK, R(DELIVERY), R(FETCHER), FRAME_SMALL, 0) \
 	X(STS_ANSWER, R(FETCHER), R(DELIVERY), FRAME_BIG, 0) \
@@ -89,7 +97,12 @@
 	X(RUA_ASK, R(STORE), R(DELIVERY), FRAME_SMALL, 0)	/* who wants to hear of a domain's TLS? */ \
 	X(RUA, R(DELIVERY), R(STORE), FRAME_SMALL, 0) \
 	X(POST, R(STORE), R(FETCHER), FRAME_BIG, 0) \
-	X(POSTED, R(FETCHER), R(STORE), FRAME_SMALL, 0)
+	X(POSTED, R(FETCHER), R(STORE), FRAME_SMALL, 0) \
+	/* the shared base: messages_base.h */ \
+	X(SHARE, R(STORE), R(CLUSTER), FRAME_BIG, 1)		/* rows for it */ \
+	X(SHARED, R(CLUSTER), R(STORE), FRAME_SMALL, 0)		/* it has them; how it is */ \
+	X(BASE_ASK, R(STORE), R(CLUSTER), FRAME_BIG, 0) \
+	X(BASE_TOLD, R(CLUSTER), R(STORE), FRAME_BIG, 1)
 
 enum frame_type {
 	FRAME_NONE,
@@ -113,7 +126,9 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 	X(QUEUE, DELIVERY) X(QUEUE, STORE) X(QUEUE, SIGNER) X(DELIVERY, STORE) X(DELIVERY, SIGNER) \
 	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(RECEIVER, DELIVERY) X(DELIVERY, DIRECTORY) \
 	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER) \
-	X(RECEIVER, VERIFIER) X(CONSOLE, STORE) X(STORE, AUTHENTICATOR) X(STORE, SCANNER) X(STORE, DIRECTORY)
+	X(RECEIVER, VERIFIER) X(CONSOLE, STORE) X(STORE, AUTHENTICATOR) X(STORE, SCANNER) X(STORE, DIRECTORY) \
+	X(RECEIVER, COUNTERS) X(COUNTERS, STORE) \
+	X(STORE, CLUSTER)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

@@ -177,6 +177,8 @@ struct conf_domain {
 	bool dkim_check;	/* only what stands in the DNS signs */
 	struct conf_batv batv;
 	uint64_t max_size;	/* 0: the listener's */
+	const struct span *backup_mx;	/* others that may stand in its MX records: our other gateways, backups */
+	size_t nbackup_mx;
 };
 
 struct conf_pool {		/* how mail leaves: from which address, under which name */
@@ -334,6 +336,7 @@ struct conf_console_ldap {	/* console.login.ldap */
 	const struct conf_console_role *roles;
 	size_t nroles;
 	int64_t lasts;			/* a session: as long as it keeps its roles; login.lasts unless less */
+	int64_t again;			/* so often it is looked whether he still has them */
 	bool users;			/* `roles` says who is a user; else everybody is */
 };
 
@@ -348,6 +351,7 @@ struct conf_console {
 	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
+	bool addresses;			/* /addresses says to anybody from where we deliver */
 };
 
 /* `retention`: how long each kind is kept; 0: for ever. X(NAME, "name", days unless said). Verdict records
@@ -367,10 +371,41 @@ enum retention {
 };
 const char *retention_name(enum retention r);
 
+/* The shared base of many nodes: PostgreSQL (`store: postgresql://…`). */
+#define BASE_HOSTS_MAX 8
+struct conf_base {
+	bool on;
+	struct span shown;		/* as people read it: no password stands in it */
+	struct conf_host hosts[BASE_HOSTS_MAX];
+	size_t nhosts;
+	const char *socket;		/* folder of a unix socket; NULL: hosts */
+	uint16_t port;			/* of the socket */
+	const char *user, *database;	/* NULL: as libpq would */
+	const char *sslmode;		/* of libpq */
+	const char *roots;		/* absolute; of authorities; NULL: the system's */
+	const char *password_file;	/* absolute; NULL: none */
+};
+
 struct conf_member {		/* a node of the cluster */
 	struct span name;
 	uint32_t number;	/* 1 .. 127, in the ids it makes */
 	struct span address;	/* for ssh, of `postern drain --to NAME`; empty: its name */
+};
+
+struct conf_counters {		/* `counters`: where what nodes count together lies (config_counters.c) */
+	bool shared;			/* in Redis; else in this node's own memory */
+	bool tls;			/* rediss:// */
+	struct conf_host host;		/* unless there is a socket */
+	const char *server;		/* as written, without user and password */
+	const char *socket;		/* absolute; NULL: TCP */
+	struct span user, password;	/* empty: none */
+	const char *password_file;	/* absolute; NULL: none */
+	const char *ca;			/* absolute; NULL: the system's */
+	uint32_t database;
+	int64_t timeout;		/* 250ms: an answer that takes longer is none */
+	uint32_t nodes;			/* 0: as many as there were last */
+	uint32_t share;			/* percent of each limit that a node alone goes on with; 0: 100 / nodes */
+	struct span prefix;		/* of every key, within {} */
 };
 
 struct config {
@@ -384,6 +419,7 @@ struct config {
 	size_t nnodes;
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
+	struct conf_base base;
 	const char *store_path;		/* absolute, for sqlite */
 	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t retention[RETENTION_COUNT];	/* microseconds */
@@ -407,6 +443,7 @@ struct config {
 	size_t ndomains;
 	enum dkim_missing dkim_missing;	/* what becomes of outgoing mail that no key signs */
 	uint32_t dkim_verify;		/* 100: of a key's signatures libopendkim verifies the first and each so many-th */
+	struct conf_counters counters;
 	struct conf_delivery delivery;
 	struct conf_queue queue;
 	struct conf_verify verify;

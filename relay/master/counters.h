@@ -90,6 +90,16 @@
 	X(VERIFIER_DEATHS, "verifier_deaths", "verifiers that died or hung with messages under way") \
 	X(SPF_COMPARED, "spf_compared", "senders that libspf2 judged beside the strict engine (spf engine: both)") \
 	X(SPF_DISAGREEMENTS, "spf_disagreements", "of them judged otherwise; the strict result stood") \
+	X(COUNT_DECISIONS, "counters_decisions", "decisions counted with the other nodes") \
+	X(COUNT_ALONE, "counters_decisions_alone", "decisions within this node's own share: Redis was away or late") \
+	X(COUNT_AWAY, "counters_away", "1 while what nodes count together cannot be asked") \
+	X(COUNT_NODES, "counters_nodes", "nodes that count together") \
+	X(COUNT_OWED, "counters_owed", "limits counted alone that Redis does not know of yet") \
+	X(COUNT_LOST, "counters_lost", "counts that could not be kept for Redis: too many at once") \
+	X(SHARED, "base_rows", "rows the shared base has taken") \
+	X(SHARE_LOST, "base_rows_refused", "rows the shared base would not take, left out of it") \
+	X(SHARE_BEHIND, "base_rows_waiting", "rows that wait for the shared base") \
+	X(SHARE_THERE, "base_connected", "1 while the shared base can be had") \
 	X(RESTARTS, "role_restarts", "processes restarted after they died")
 
 enum counter {
@@ -101,6 +111,7 @@ enum counter {
 /* Times, in buckets; each with its sum. X(NAME, "metric_name", "help") */
 #define HISTOGRAMS(X) \
 	X(ACCEPT, "accept_seconds", "from the end of DATA to the answer, of messages that were accepted") \
+	X(COUNTING, "counters_seconds", "from the question to the answer of Redis") \
 	X(DELAY, "delivery_delay_seconds", "from the 250 to the delivery of a message") \
 	X(SCAN, "scan_seconds", "a message before a scanner: reading, antivirus, detectors and rules")
 enum histogram {

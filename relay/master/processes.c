@@ -518,6 +518,10 @@ wanted(const struct config *c, enum role role)
 		return c->console.port > 0 || c->metrics_port > 0;
 	case ROLE_EDITOR:
 		return c->console.edits;
+	case ROLE_COUNTERS:
+		return c->counters.shared;
+	case ROLE_CLUSTER:
+		return c->base.on;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

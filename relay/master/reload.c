@@ -25,6 +25,7 @@
 
 #define SETTLE_US (5 * US_PER_SEC)
 #define RELOAD_GRACE 600	/* seconds */
+#define COUNTERS_GRACE 60	/* seconds, to say what was counted alone: Redis may be away just then */
 #define HURRY_GRACE 20		/* seconds; the last eight of them for goodbyes */
 #define GENERATIONS 4		/* of receivers that end their sessions beside the one in force */
 
@@ -213,7 +214,8 @@ reload_advance(struct master *m)
 				link_send(p->control, FRAME_CONFIG, 0, (struct span){ 0 },
 				    fcntl(m->now.fd, F_DUPFD_CLOEXEC, 10));
 		} else if (p->generation == old) {
-			proc_retire(m, p, p->role == ROLE_RECEIVER ? RELOAD_GRACE : 0);
+			proc_retire(m, p, p->role == ROLE_RECEIVER ? RELOAD_GRACE :
+			    p->role == ROLE_COUNTERS ? COUNTERS_GRACE : 0);
 		} else if (p->generation + GENERATIONS < m->now.number) {
 			proc_retire(m, p, p->role == ROLE_RECEIVER ? HURRY_GRACE : 0);
 		}

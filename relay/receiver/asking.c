@@ -16,17 +16,20 @@
 
 #include "addr.h"
 #include "clock.h"
+#include "ipc/messages_count.h"
 #include "ipc/messages_rcpt.h"
 #include "ipc/ticket.h"
 #include "json.h"
 #include "log.h"
 #include "net/batv.h"
 #include "receiver/asking.h"
+#include "receiver/counting.h"
 #include "receiver/recall.h"
 
 #define QUESTIONS_MAX 2000		/* under way; more clients are told to come back */
 #define DELIVERIES_MAX 64		/* three generations of as many as may be configured, and more */
 #define DIRECTORY_PATIENCE (20 * US_PER_SEC)
+#define AGE_MAX (86000 * US_PER_SEC)	/* recall.c remembers a day before its beginning */
 #define KEY_MAX 1400
 
 static const struct span none = { "", 0 };
@@ -89,10 +92,17 @@ key_of(char buf[static KEY_MAX], char space, struct span a, struct span b, struc
 static void
 remember(struct asking *as, struct span address, enum recall_kind kind)
 {
+	struct span local, domain;
+	const struct conf_domain *d;
 	char buf[KEY_MAX];
 
 	recall_put(as->recall, key_of(buf, 'c', address, none, none), kind,
 	    clock_mono());
+	if (as->rx->counting == NULL || !mailaddr_split(address, &local, &domain) ||
+	    (d = config_domain(as->rx->rt->conf, domain)) == NULL)
+		return;
+	counting_mailbox(as->rx->counting, address, kind, kind == RECALL_UNKNOWN ? d->callout.missing :
+	    d->callout.found > d->callout.stale ? d->callout.found : d->callout.stale);
 }
 
 static bool
@@ -139,8 +149,10 @@ decide(const struct question *q, struct conn_mail *c, struct smtp_session *s, en
 	if (told == RCPT_KNOWN)
 		return;
 	if (told == RCPT_NO_SUCH) {
+		counting_begin(c->rx);
 		gate_unknown(&c->door->gate, s, q->domain, q->address, clock_mono(), r, &why);
-		note_limit(c, s, &why);
+		if ((r->wait = counting_ask(c, s, COUNTED_UNKNOWN, &why, 0, r)) == 0)
+			note_limit(c, s, &why);
 	} else if (q->known_once) {
 		log_msg(LOG_LVL_INFO, s->id, "to=<%.*s> cannot be asked for now; it was known before",
 		    SPAN_ARG(q->address));
@@ -166,7 +178,10 @@ answer_waiter(struct asking *as, const struct question *q, struct waiter *w, enu
 	if ((c = conn_find(as->rx, w->conn, &s)) == NULL || s->ticket != w->ticket)
 		return;
 	decide(q, c, s, told, &r);
-	conn_answer(as->rx, w->conn, w->ticket, &r);
+	if (r.wait)
+		s->ticket = r.wait;
+	else
+		conn_answer(as->rx, w->conn, w->ticket, &r);
 }
 
 static void
@@ -298,6 +313,25 @@ network_of(struct ip ip, char text[static IP_TEXT_MAX])
 	return span_str(ip_format(net, text));
 }
 
+struct stranger {
+	char came[KEY_MAX], friend[KEY_MAX];
+	struct span came_key, friend_key;
+};
+
+static void
+stranger_of(struct smtp_session *s, const struct conf_domain *d, struct span address,
+    struct stranger *out)
+{
+	char net[IP_TEXT_MAX];
+	struct span sender;
+
+	/* A sender with a tag is another every day, and the same to us. */
+	if (!batv_untag(s->t->arena, s->t->env.sender, &sender))
+		sender = s->t->env.sender;
+	out->came_key = key_of(out->came, 'g', network_of(s->client, net), sender, address);
+	out->friend_key = key_of(out->friend, 'n', span_str(net), d->name, none);
+}
+
 /* true: told to come back. A network of which somebody came back is no stranger to any of the
  * domain's recipients. */
 static bool
@@ -305,28 +339,23 @@ greylisted(struct asking *as, struct smtp_session *s, const struct conf_domain *
     struct span address, struct smtp_reply *r)
 {
 	const struct conf_greylist *g = &d->greylist;
-	char net[IP_TEXT_MAX], buf[KEY_MAX], friend_buf[KEY_MAX];
 	int64_t now = clock_mono(), when;
 	enum recall_kind kind;
-	struct span key, friend, sender;
+	struct stranger who;
 
 	if (!gate_greylists(as->rx->rt->conf, s, d))
 		return false;
-	/* A sender with a tag is another every day, and the same to us. */
-	if (!batv_untag(s->t->arena, s->t->env.sender, &sender))
-		sender = s->t->env.sender;
-	key = key_of(buf, 'g', network_of(s->client, net), sender, address);
-	friend = key_of(friend_buf, 'n', span_str(net), d->name, none);
-	if (recall_get(as->recall, friend, now, &kind, &when) && now - when < g->keep) {
-		recall_put(as->recall, friend, RECALL_FRIEND, now);
+	stranger_of(s, d, address, &who);
+	if (recall_get(as->recall, who.friend_key, now, &kind, &when) && now - when < g->keep) {
+		recall_put(as->recall, who.friend_key, RECALL_FRIEND, now);
 		return false;
 	}
-	if (!recall_get(as->recall, key, now, &kind, &when) || now - when > g->retry) {
-		recall_put(as->recall, key, RECALL_CAME, now);
+	if (!recall_get(as->recall, who.came_key, now, &kind, &when) || now - when > g->retry) {
+		recall_put(as->recall, who.came_key, RECALL_CAME, now);
 		when = now;
 	}
 	if (now - when >= g->delay) {
-		recall_put(as->recall, friend, RECALL_FRIEND, now);
+		recall_put(as->recall, who.friend_key, RECALL_FRIEND, now);
 		return false;
 	}
 	counter_add(COUNTER_GREYLISTED, 1);
@@ -343,6 +372,59 @@ domain_asked(const struct asking *as, struct span address, struct span *local)
 	struct span domain;
 
 	return mailaddr_split(address, local, &domain) ? config_domain(as->rx->rt->conf, domain) : NULL;
+}
+
+static int64_t
+age_of(const struct asking *as, struct span key, int64_t now)
+{
+	enum recall_kind kind;
+	int64_t when;
+
+	return recall_get(as->recall, key, now, &kind, &when) ? now - when : -1;
+}
+
+void
+asking_shared(struct asking *as, struct smtp_session *s, struct span address, struct arena *a,
+    struct msg_count_ask *m)
+{
+	const struct conf_domain *d;
+	int64_t now = clock_mono(), age;
+	enum recall_kind kind;
+	struct stranger who;
+	struct span local;
+
+	if (s->t->env.direction != DIRECTION_INBOUND ||
+	    (d = domain_asked(as, address, &local)) == NULL)
+		return;
+	if (gate_greylists(as->rx->rt->conf, s, d)) {
+		stranger_of(s, d, address, &who);
+		m->grey = (struct count_strangers){ arena_span(a, who.friend_key), arena_span(a, who.came_key),
+			age_of(as, who.friend_key, now), age_of(as, who.came_key, now), d->greylist.delay,
+			d->greylist.retry, d->greylist.keep };
+	}
+	if (d->recipients == RECIPIENTS_CALLOUT && !span_is_nocase(local, "postmaster") &&
+	    !(recalled(as, address, &kind, &age) &&
+	    age < (kind == RECALL_KNOWN ? d->callout.found : d->callout.missing)))
+		m->mailbox = arena_span(a, address);
+}
+
+void
+asking_heard(struct asking *as, const struct msg_count_ask *m, const struct msg_count_told *told)
+{
+	int64_t now = clock_mono();
+	char buf[KEY_MAX];
+
+	if (told->grey == COUNT_GREY_FRIEND)
+		recall_put(as->recall, m->grey.friend, RECALL_FRIEND, now);
+	else if (told->grey == COUNT_GREY_CAME)
+		recall_put(as->recall, m->grey.came, RECALL_CAME,
+		    now - (told->grey_age < AGE_MAX ? told->grey_age : AGE_MAX));
+	/* Of what was learnt before this machine was started nothing can be written down. */
+	if (told->mailbox_age >= AGE_MAX)
+		return;
+	if (told->mailbox == RECALL_KNOWN + 1 || told->mailbox == RECALL_UNKNOWN + 1)
+		recall_put(as->recall, key_of(buf, 'c', m->mailbox, none, none),
+		    (enum recall_kind)(told->mailbox - 1), now - told->mailbox_age);
 }
 
 uint64_t
@@ -372,7 +454,7 @@ asking_rcpt(struct conn_mail *c, struct smtp_session *s, struct recipient *rcpt,
 		if (age < (kind == RECALL_KNOWN ? co->found : co->missing)) {
 			counter_add(COUNTER_RCPT_REMEMBERED, 1);
 			decide(&q, c, s, kind == RECALL_KNOWN ? RCPT_KNOWN : RCPT_NO_SUCH, r);
-			return 0;
+			return r->wait;
 		}
 		q.known_once = kind == RECALL_KNOWN && age < co->stale;
 	}
@@ -519,6 +601,8 @@ asking_forget(struct asking *as, struct span address)
 {
 	char buf[KEY_MAX];
 
+	if (as->rx->counting && address.n)
+		counting_forget_mailbox(as->rx->counting, address);
 	if (address.n == 0)
 		recall_forget_all(as->recall);
 	else

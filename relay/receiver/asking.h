@@ -16,6 +16,13 @@ void asking_down(struct asking *as, const struct link *l);
  * 0: the recipient may stay. */
 uint64_t asking_rcpt(struct conn_mail *c, struct smtp_session *s, struct recipient *rcpt,
     struct smtp_reply *r);
+/* What other nodes may know of the recipient and the client: the keys, and what is known here. Texts live in a. */
+struct msg_count_ask;
+struct msg_count_told;
+void asking_shared(struct asking *as, struct smtp_session *s, struct span address, struct arena *a,
+    struct msg_count_ask *m);
+/* What they know is remembered here, as if it had been learnt here. */
+void asking_heard(struct asking *as, const struct msg_count_ask *m, const struct msg_count_told *told);
 int asking_told(struct asking *as, const struct link *from, struct frame *f);	/* RCPT_TOLD. -1: nonsense */
 /* FOUND. -1: nonsense */
 int asking_found(struct asking *as, struct frame *f);

@@ -293,7 +293,7 @@ door_add(struct receiver *rx, const struct conf_listener *l, int fd)
 		    .tls_required = l->tls == LISTEN_TLS_REQUIRED, .auth = l->auth },
 		.gate = { .conf = rx->rt->conf, .listener = l, .access = rx->access,
 		    .limits = rx->limits, .rules = rx->rules, .nrules = rx->nrules,
-		    .batv = rx->batv } };
+		    .batv = rx->batv, .count = rx->counting ? &rx->count : NULL } };
 	if (l->tls)
 		d->tls = rx->tls[l - rx->rt->conf->listeners];
 	d->accept = event_new(rx->rt->base, fd, EV_READ | EV_PERSIST, on_accept, d);

@@ -17,8 +17,8 @@
 /* Weighed observations of the address itself, before it may be put off: twenty messages of spam. */
 #define FOUNDED 20.0
 
-static bool
-is_stranger(const struct conn_mail *c, const struct smtp_session *s)
+bool
+experience_counts(const struct conn_mail *c, const struct smtp_session *s)
 {
 	return !c->rx->rt->conf->verify.reputation.off && !s->permitted && s->user.n == 0 &&
 	    c->door->conf->direction != LISTEN_OUTBOUND && c->door->conf->upstream.n == 0 &&
@@ -37,7 +37,7 @@ void
 experience_refused(struct conn_mail *c, const struct smtp_session *s, const char *command,
     unsigned code, struct span text)
 {
-	if (code < 500 || !is_stranger(c, s))
+	if (code < 500 || !experience_counts(c, s))
 		return;
 	if (strcmp(command, "RCPT") == 0)
 		note_client(c->rx, s->client, span_starts(text, SPAN_LIT("5.1.1 ")) ?
@@ -83,7 +83,7 @@ experience_rcpt(struct conn_mail *c, struct smtp_session *s, struct smtp_reply *
 	struct reputation_who who = { .client = s->client };
 	struct reputation_answer own;
 
-	if (conf->defer == 0 || s->vouched || !is_stranger(c, s) ||
+	if (conf->defer == 0 || s->vouched || !experience_counts(c, s) ||
 	    s->t->env.direction != DIRECTION_INBOUND)
 		return;
 	reputation_ask(&c->rx->reputation, &who, clock_real(), &own);

@@ -9,6 +9,8 @@ void experience_refused(struct conn_mail *c, const struct smtp_session *s, const
     unsigned code, struct span text);
 /* A message from the world has its answer. */
 void experience_judged(struct receiver *rx, const struct message *m, unsigned code);
+/* It is one whose behaviour counts. */
+bool experience_counts(const struct conn_mail *c, const struct smtp_session *s);
 /* At the first recipient: r.code 451 when the client's own score is below `defer`, and well founded. */
 void experience_rcpt(struct conn_mail *c, struct smtp_session *s, struct smtp_reply *r);
 

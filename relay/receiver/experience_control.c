@@ -11,6 +11,7 @@
 #include "ipc/principal.h"
 #include "json.h"
 #include "log.h"
+#include "receiver/counting.h"
 #include "receiver/experience.h"
 
 #define LIST_MAX 1000
@@ -271,6 +272,8 @@ answer(struct receiver *rx, const struct jval *req, const struct principal *p, s
 		refuse(out, "not found");
 	} else if (span_is(cmd, "reputation.forget")) {
 		any = reputation_forget(&rx->reputation, &who, clock_real());
+		if (rx->counting)
+			counting_forget_reputation(rx->counting, &who);
 		begin(&j, out);
 		json_kstr(&j, "address", text);
 		json_kbool(&j, "forgotten", any);

@@ -74,9 +74,8 @@ who_asks(const struct smtp_session *s, bool relayed, char ip[static IP_TEXT_MAX]
 		who->client = SPAN_LIT("");
 }
 
-/* The answer to a limit that was exceeded: o is what it asks for. */
-static void
-over_limit(struct smtp_session *s, enum outcome o, const struct limits_hit *hit,
+void
+gate_over_limit(struct smtp_session *s, enum outcome o, const struct limits_hit *hit,
     struct smtp_reply *r, struct gate_why *why)
 {
 	const struct limit_rule *rule = hit->rule;
@@ -109,10 +108,17 @@ take(const struct gate *g, struct smtp_session *s, enum limit_unit unit, struct 
 
 	if (g->nrules == 0 || r->code)
 		return;
+	if (g->count) {
+		ASSERT(g->count->n < 2);
+		who_asks(s, is_relay(g, s), g->count->ip, &g->count->who);
+		g->count->who.recipient = recipient;
+		g->count->units[g->count->n++] = unit;
+		return;
+	}
 	who_asks(s, is_relay(g, s), ip, &who);
 	who.recipient = recipient;
 	o = limits_take(g->limits, g->rules, g->nrules, unit, &who, 1, now, &hit);
-	over_limit(s, o, &hit, r, why);
+	gate_over_limit(s, o, &hit, r, why);
 }
 
 void
@@ -127,7 +133,7 @@ gate_relayed(const struct gate *g, struct smtp_session *s, int64_t now, struct s
 
 	*why = (struct gate_why){ 0 };
 	for (size_t i = 0; i < 2 && g->nrules && r->code == 0 && t->env.client.family; i++)
-		over_limit(s, limits_take(g->limits, g->rules, g->nrules, units[i], &who,
+		gate_over_limit(s, limits_take(g->limits, g->rules, g->nrules, units[i], &who,
 		    i ? (uint32_t)t->env.nrecipients : 1, now, &hit), &hit, r, why);
 }
 
@@ -191,8 +197,13 @@ gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp
 	}
 	if (g->nrules == 0)
 		return;
+	if (g->count) {
+		who_asks(s, is_relay(g, s), g->count->ip, &g->count->who);
+		g->count->check = true;
+		return;
+	}
 	who_asks(s, is_relay(g, s), ip, &who);
-	over_limit(s, limits_check(g->limits, g->rules, g->nrules, &who, now, &hit), &hit, r, why);
+	gate_over_limit(s, limits_check(g->limits, g->rules, g->nrules, &who, now, &hit), &hit, r, why);
 }
 
 /* ---- RCPT ---- */

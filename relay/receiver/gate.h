@@ -13,6 +13,15 @@
 
 struct batv_book;
 
+/* What a command would count; filled instead of counting where nodes count together (counting.c). */
+struct gate_count {
+	bool check;			/* nothing is taken: locks, and limits that are full */
+	enum limit_unit units[2];	/* one after the other */
+	size_t n;
+	struct limits_who who;		/* borrows from the transaction, and of */
+	char ip[IP_TEXT_MAX];
+};
+
 struct gate {
 	const struct config *conf;
 	const struct conf_listener *listener;
@@ -21,6 +30,7 @@ struct gate {
 	const struct limit_rule *rules;
 	size_t nrules;
 	const struct batv_book *batv;	/* NULL: no domain tags its senders */
+	struct gate_count *count;	/* NULL: limits are counted at once, in this node */
 };
 
 /* What decided, for people. */
@@ -43,6 +53,9 @@ struct gate_client {
 /* At connect. 0: welcome; else the code of the refusal and its text. */
 unsigned gate_connect(const struct gate *g, struct ip client, struct gate_client *out,
     const char **text, struct gate_why *why);
+/* The answer to a limit that was exceeded: o is what it asks for. UNJUDGED: none was. */
+void gate_over_limit(struct smtp_session *s, enum outcome o, const struct limits_hit *hit,
+    struct smtp_reply *r, struct gate_why *why);
 /* MAIL, RCPT, DATA: r.code 0: go on. A limit that says hold writes it into the transaction. */
 void gate_mail(const struct gate *g, struct smtp_session *s, int64_t now, struct smtp_reply *r,
     struct gate_why *why);

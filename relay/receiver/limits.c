@@ -36,7 +36,6 @@
 #include "table.h"
 
 #define MAGIC UINT64_C(0x3254494d494c5450)	/* "PTLIMIT2" */
-#define UNIT_US 16
 #define TIME_BITS 44
 #define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
 #define WAYS 8
@@ -112,7 +111,7 @@ static uint64_t
 to_units(const struct limits_table *t, int64_t us)
 {
 	ASSERT(us >= t->epoch);
-	return (uint64_t)(us - t->epoch) / UNIT_US;
+	return (uint64_t)(us - t->epoch) / LIMITS_UNIT;
 }
 
 static void
@@ -148,10 +147,10 @@ choose(const struct entry_place *pl, bool *found, uint64_t *word)
 	return victim;
 }
 
-static uint64_t
-step_of(const struct limit_rule *rule)
+uint64_t
+limits_step(const struct limit_rule *rule)
 {
-	uint64_t n = (uint64_t)rule->window / UNIT_US / (rule->allow ? rule->allow : 1);
+	uint64_t n = (uint64_t)rule->window / LIMITS_UNIT / (rule->allow ? rule->allow : 1);
 
 	return n ? n : 1;
 }
@@ -162,9 +161,9 @@ take(struct limits_table *t, const struct limit_rule *rule, struct span key, uin
     int64_t now_us)
 {
 	struct entry_place pl = place_of(t, rule->id, key);
-	uint64_t now = to_units(t, now_us), window = (uint64_t)rule->window / UNIT_US, more;
+	uint64_t now = to_units(t, now_us), window = (uint64_t)rule->window / LIMITS_UNIT, more;
 
-	if (rule->allow == 0 || __builtin_mul_overflow(step_of(rule), (uint64_t)cost, &more))
+	if (rule->allow == 0 || __builtin_mul_overflow(limits_step(rule), (uint64_t)cost, &more))
 		return false;
 	for (;;) {
 		uint64_t word, at;
@@ -189,7 +188,7 @@ static void
 give_back(struct limits_table *t, const struct limit_rule *rule, struct span key, uint32_t cost)
 {
 	struct entry_place pl = place_of(t, rule->id, key);
-	uint64_t word, less = step_of(rule) * cost;
+	uint64_t word, less = limits_step(rule) * cost;
 	bool found;
 
 	for (;;) {
@@ -271,8 +270,8 @@ limits_exempt(const struct limit_rule *rule, struct span key, int64_t real)
 }
 
 /* The key a rule counts, unless it is exempt; empty: the rule does not apply. */
-static struct span
-counted(const struct limit_rule *rule, const struct limits_who *who)
+struct span
+limits_counted(const struct limit_rule *rule, const struct limits_who *who)
 {
 	struct span key = key_of(who, rule->per);
 
@@ -305,7 +304,7 @@ locked_until(struct limits_table *t, const struct limit_rule *rule, struct span 
 	choose(&pl, &found, &word);
 	if (!found || (word & TIME_MASK) <= to_units(t, now))
 		return 0;
-	return (int64_t)((word & TIME_MASK) * UNIT_US) + t->epoch;
+	return (int64_t)((word & TIME_MASK) * LIMITS_UNIT) + t->epoch;
 }
 
 static int64_t
@@ -381,6 +380,23 @@ seen_put(const struct seen_place *pl, const struct limit_rule *rule)
 	    pl->tag | (pl->now + (uint64_t)(rule->window / US / SEEN_STEP) + 1));
 }
 
+bool
+limits_remembers(struct limits_table *t, const struct limit_rule *rule, const struct limits_who *who,
+    int64_t now)
+{
+	return seen_find(t, rule, key_of(who, rule->per), who->recipient, now).known;
+}
+
+void
+limits_remember(struct limits_table *t, const struct limit_rule *rule, const struct limits_who *who,
+    int64_t now)
+{
+	struct seen_place seen = seen_find(t, rule, key_of(who, rule->per), who->recipient, now);
+
+	if (!seen.known)
+		seen_put(&seen, rule);
+}
+
 /* ---- taking ---- */
 
 /* false: over the limit, or locked: nothing was taken. */
@@ -424,7 +440,7 @@ limits_take(struct limits_table *t, const struct limit_rule *rules, size_t nrule
 
 	*hit = (struct limits_hit){ 0 };
 	for (size_t i = 0; i < nrules; i++) {
-		struct span key = counted(&rules[i], who);
+		struct span key = limits_counted(&rules[i], who);
 
 		if (rules[i].unit != unit || key.n == 0)
 			continue;
@@ -471,7 +487,7 @@ limits_check(struct limits_table *t, const struct limit_rule *rules, size_t nrul
 
 	*hit = (struct limits_hit){ 0 };
 	for (size_t i = 0; i < nrules; i++) {
-		struct span key = counted(&rules[i], who);
+		struct span key = limits_counted(&rules[i], who);
 		int64_t until = 0;
 
 		if (key.n == 0 || rules[i].then <= worst ||
@@ -496,7 +512,7 @@ limits_connections(const struct limit_rule *rules, size_t nrules, const struct l
 	*rule = NULL;
 	for (size_t i = 0; i < nrules; i++)
 		if (rules[i].unit == LIMIT_CONNECTIONS && rules[i].allow < max &&
-		    counted(&rules[i], who).n) {
+		    limits_counted(&rules[i], who).n) {
 			max = rules[i].allow;
 			*rule = &rules[i];
 		}
@@ -513,7 +529,7 @@ limits_next(const struct limits_table *t, size_t *at, int64_t now, struct limits
 			continue;
 		memcpy(e->text, names(t)[*at].text, sizeof(e->text));
 		e->text[sizeof(e->text) - 1] = '\0';
-		e->full_until = (int64_t)((w & TIME_MASK) * UNIT_US) + t->epoch;
+		e->full_until = (int64_t)((w & TIME_MASK) * LIMITS_UNIT) + t->epoch;
 		(*at)++;
 		return true;
 	}
@@ -553,7 +569,7 @@ limits_reset(struct limits_table *t, const struct limit_rule *rules, size_t nrul
 uint64_t
 limits_used(const struct limit_rule *rule, int64_t full_until, int64_t now)
 {
-	uint64_t step = step_of(rule) * UNIT_US;
+	uint64_t step = limits_step(rule) * LIMITS_UNIT;
 
 	return full_until <= now ? 0 : ((uint64_t)(full_until - now) + step - 1) / step;
 }

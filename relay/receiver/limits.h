@@ -48,6 +48,12 @@ uint64_t limits_connections(const struct limit_rule *rules, size_t nrules,
 const struct limit_exempt *limits_exempt(const struct limit_rule *rule, struct span key,
     int64_t real);
 
+/* LIMIT_UNIQUE: has that recipient been counted? It was, elsewhere. */
+bool limits_remembers(struct limits_table *t, const struct limit_rule *rule,
+    const struct limits_who *who, int64_t now);
+void limits_remember(struct limits_table *t, const struct limit_rule *rule,
+    const struct limits_who *who, int64_t now);
+
 /* For `postern limits`. */
 #define LIMITS_LOCK "#lock"	/* behind the rule's name: the entry is a lock */
 struct limits_entry {

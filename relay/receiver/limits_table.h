@@ -1,4 +1,4 @@
-/* limits_table.h -- the shared table's layout, for limits.c and limits_sessions.c alone. */
+/* limits_table.h -- the shared table's layout, for limits*.c alone. */
 #ifndef RECEIVER_LIMITS_TABLE_H
 #define RECEIVER_LIMITS_TABLE_H
 
@@ -36,5 +36,11 @@ struct limits_table {
 	_Alignas(64) _Atomic uint64_t seen[SEEN];
 	_Alignas(64) _Atomic uint64_t words[];
 };
+
+/* ---- limits.c ---- */
+#define LIMITS_UNIT 16		/* microseconds: times are kept in steps of so many */
+uint64_t limits_step(const struct limit_rule *rule);	/* that one unit takes to come back, in LIMITS_UNIT */
+/* The key a rule counts, unless it is exempt; empty: the rule does not apply. */
+struct span limits_counted(const struct limit_rule *rule, const struct limits_who *who);
 
 #endif

@@ -18,6 +18,7 @@
 #include "net/batv_book.h"
 #include "net/tls_server.h"
 #include "receiver/asking.h"
+#include "receiver/counting.h"
 #include "receiver/experience.h"
 #include "receiver/listed.h"
 #include "receiver/login.h"
@@ -294,6 +295,7 @@ receiver_run(struct runtime *rt, struct err *err)
 		rx->messages.verifiers = verifiers_new(&rx->messages);
 	rx->logins = logins_new(rx);
 	rx->asking = asking_new(rx);
+	rx->counting = counting_new(rx);
 	rx->conns = idtable_new();
 	rx->clients = table_new();
 	rx->started = clock_mono();
@@ -361,6 +363,9 @@ receiver_peer_up(struct runtime *rt, struct link *l)
 	case ROLE_DELIVERY:
 		asking_up(rx->asking, l);
 		break;
+	case ROLE_COUNTERS:
+		counting_up(rx->counting, l);
+		break;
 	case ROLE_SCANNER:
 		rx->nscanners++;
 		scanners_up(rx->scanners, l, clock_mono());
@@ -390,6 +395,10 @@ receiver_peer_down(struct runtime *rt, struct link *l)
 		rx->store = NULL;
 	else if (link_peer(l) == ROLE_AUTHENTICATOR || link_peer(l) == ROLE_DIRECTORY)
 		logins_down(rx->logins, l);
+	else if (link_peer(l) == ROLE_COUNTERS) {
+		counting_down(rx->counting, l);
+		counting_list_down(rx, l);
+	}
 	asking_down(rx->asking, l);
 	if (newest_remove(&rx->directories, l))
 		messages_directory_down(&rx->messages, l, newest_get(&rx->directories),
@@ -426,6 +435,10 @@ receiver_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return asking_told(rx->asking, l, f);
 	case FRAME_FOUND:
 		return asking_found(rx->asking, f);
+	case FRAME_COUNT_TOLD:
+		return counting_told(rx->counting, l, f);
+	case FRAME_COUNT_LISTED:
+		return counting_listed(rx, l, f);
 	case FRAME_LOGIN_RESULT:
 		return logins_result(rx->logins, f, clock_mono());
 	default:

@@ -17,6 +17,7 @@
 #define READ_MAX (64u << 10)
 
 struct asking;
+struct counting;
 struct conn;
 struct conn_mail;
 struct event;
@@ -63,6 +64,8 @@ struct receiver {
 	struct newest directories, signers;
 	struct logins *logins;
 	struct asking *asking;
+	struct counting *counting;	/* NULL: nothing is counted with other nodes */
+	struct gate_count count;	/* of the command under way */
 	size_t nscanners;
 	bool serving;		/* the peers are there: doors are open */
 	int64_t started;
@@ -106,6 +109,13 @@ struct conn_mail {		/* the context of smtp_ops: a connection, as far as mail goe
 	uint64_t session;	/* by what its transcript is known; 0: there is none */
 };
 extern const struct smtp_ops transaction_ops;
+/* What MAIL, RCPT and DATA do once their limits have been counted; r as the gate left it. rcpt: a ticket, or 0. */
+void transaction_mail_counted(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why,
+    struct smtp_reply *r);
+uint64_t transaction_rcpt_counted(struct conn_mail *c, struct smtp_session *s, struct recipient *rcpt,
+    const struct gate_why *why, struct smtp_reply *r);
+void transaction_data_counted(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why,
+    uint64_t max, struct smtp_reply *r);
 /* A limit was hit, or not: log, journal, notices. */
 void note_limit(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why);
 /* A person's act, for the audit log. */

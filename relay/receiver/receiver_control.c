@@ -10,6 +10,7 @@
 #include "json.h"
 #include "log.h"
 #include "receiver/asking.h"
+#include "receiver/counting.h"
 #include "receiver/experience.h"
 #include "receiver/login.h"
 #include "receiver/receiver.h"
@@ -68,35 +69,49 @@ unit_name(enum limit_unit u)
 	return names[u];
 }
 
-static void
+size_t
+limits_row(struct receiver *rx, struct span name, bool locked, int64_t left, bool only_locked,
+    struct buf *out)
+{
+	struct span id = span_sub(name, 0, span_find(name, ' '));
+	const struct limit_rule *rule = rule_named(rx, id);
+	int64_t now = clock_mono();
+	struct json j;
+
+	if (rule == NULL || (only_locked && !locked))	/* or of a policy that is gone */
+		return 0;
+	object(&j, out);
+	json_kstr(&j, "limit", rule->id);
+	json_kstr(&j, "key", span_from(name, id.n + 1));
+	if (!locked) {
+		json_kcstr(&j, "unit", unit_name(rule->unit));
+		json_kuint(&j, "used", limits_used(rule, now + left, now));
+		json_kuint(&j, "allow", rule->allow);
+		json_kint(&j, "window", rule->window / US_PER_SEC);
+	}
+	json_kint(&j, "free_at", (clock_real() + left) / US_PER_SEC);
+	json_kbool(&j, "locked", locked);
+	end(&j);
+	return 1;
+}
+
+void
 limits_show(struct receiver *rx, bool only_locked, struct buf *out)
 {
 	static const struct span lock = { LIMITS_LOCK, sizeof(LIMITS_LOCK) - 1 };
-	int64_t now = clock_mono(), real = clock_real();
+	int64_t now = clock_mono();
 	struct limits_entry e;
-	struct json j;
 	size_t at = 0;
 
 	while (limits_next(rx->limits, &at, now, &e)) {
 		struct span text = span_str(e.text), id = span_sub(text, 0, span_find(text, ' '));
 		bool locked = span_ends_nocase(id, lock);
-		const struct limit_rule *rule = rule_named(rx, locked ?
-		    span_sub(id, 0, id.n - lock.n) : id);
+		char name[sizeof(e.text)];
 
-		if (rule == NULL || (only_locked && !locked))	/* or of a policy that is gone */
-			continue;
-		object(&j, out);
-		json_kstr(&j, "limit", rule->id);
-		json_kstr(&j, "key", span_from(text, id.n + 1));
-		if (!locked) {
-			json_kcstr(&j, "unit", unit_name(rule->unit));
-			json_kuint(&j, "used", limits_used(rule, e.full_until, now));
-			json_kuint(&j, "allow", rule->allow);
-			json_kint(&j, "window", rule->window / US_PER_SEC);
-		}
-		json_kint(&j, "free_at", (real + e.full_until - now) / US_PER_SEC);
-		json_kbool(&j, "locked", locked);
-		end(&j);
+		/* "rule#lock key" as "rule key" */
+		snprintf(name, sizeof(name), "%.*s" SPAN_FMT, (int)(locked ? id.n - lock.n : id.n), id.p,
+		    SPAN_ARG(span_from(text, id.n)));
+		limits_row(rx, span_str(name), locked, e.full_until - now, only_locked, out);
 	}
 }
 
@@ -122,22 +137,30 @@ limits_exempted(struct receiver *rx, struct buf *out)
 		}
 }
 
+void
+limits_forgotten(struct buf *out, bool any)
+{
+	struct json j;
+
+	object(&j, out);
+	json_kbool(&j, "reset", any);
+	end(&j);
+}
+
 static void
-limits_forget(struct receiver *rx, const struct conf_node *req, struct buf *out)
+limits_forget(struct receiver *rx, const struct conf_node *req, struct reply **r)
 {
 	struct span key = request_text(req, "key"), limit = request_text(req, "limit");
-	struct json j;
 	bool any;
 
 	if (key.n == 0) {
-		client_error(out, "limits.reset needs a key");
+		client_error(reply_buf(*r), "limits.reset needs a key");
 		return;
 	}
 	any = limits_reset(rx->limits, rx->rules, rx->nrules, limit, key);
 	any |= limits_reset(rx->limits, &login_rule, 1, limit, key);
-	object(&j, out);
-	json_kbool(&j, "reset", any);
-	end(&j);
+	if (!counting_reset(rx, limit, key, any, r))
+		limits_forgotten(reply_buf(*r), any);
 }
 
 /* ---- sessions ---- */
@@ -263,14 +286,13 @@ receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	if (principal_may(request, uid, reads ? PRINCIPAL_BIT(OPERATOR) | PRINCIPAL_BIT(AUDITOR) : 0, NULL,
 	    &err) == -1)
 		client_error(out, err.text);
-	else if (span_is(cmd, "limits.show") || span_is(cmd, "limits"))
-		limits_show(rx, false, out);
-	else if (span_is(cmd, "limits.locked"))
-		limits_show(rx, true, out);
-	else if (span_is(cmd, "limits.exempt"))
+	else if (span_is(cmd, "limits.show") || span_is(cmd, "limits") || span_is(cmd, "limits.locked")) {
+		if (!counting_show(rx, span_is(cmd, "limits.locked"), &r))
+			limits_show(rx, span_is(cmd, "limits.locked"), out);
+	} else if (span_is(cmd, "limits.exempt"))
 		limits_exempted(rx, out);
 	else if (span_is(cmd, "limits.reset"))
-		limits_forget(rx, req, out);
+		limits_forget(rx, req, &r);
 	else if (span_is(cmd, "session.start"))
 		session_start(rx, req, out);
 	else if (span_is(cmd, "session.show") || span_is(cmd, "session"))

@@ -369,6 +369,8 @@ reputation_note(const struct reputation *r, const struct reputation_who *who,
 	uint32_t at = (uint32_t)(now / US);
 	struct names names;
 
+	if (r->noted && r->noted(r->ctx, who, e, n))
+		return;
 	names_of(who, &names);
 	if (*names.address) {
 		add(r, names.address, e, n, at);
@@ -548,4 +550,36 @@ reputation_add(const struct reputation *r, const struct reputation_row *row, int
 	for (int i = 0; i < REPUTATION_EVENT_COUNT; i++)
 		if (row->counts.n[i] > 0)
 			count_add(r, &e->counts[i], row->counts.n[i], at);
+}
+
+bool
+reputation_row(const struct reputation *r, char kind, struct span name, int64_t now,
+    struct reputation_row *row)
+{
+	char text[REPUTATION_NAME_MAX];
+	const struct entry *e;
+	int n = snprintf(text, sizeof(text), "%c" SPAN_FMT, kind, SPAN_ARG(name));
+
+	if (n < 2 || (size_t)n >= sizeof(text) || (e = find(r, text)) == NULL)
+		return false;
+	read_counts(r, e, (uint32_t)(now / US), &row->counts);
+	row->changed = changed(e);
+	row->kind = kind;
+	snprintf(row->name, sizeof(row->name), "%s", text + 1);
+	return true;
+}
+
+void
+reputation_replace(const struct reputation *r, const struct reputation_row *row, int64_t then)
+{
+	uint32_t at = (uint32_t)(then / US);
+	char name[REPUTATION_NAME_MAX];
+	struct entry *e;
+	int n = snprintf(name, sizeof(name), "%c%s", row->kind, row->name);
+
+	if (n < 2 || (size_t)n >= sizeof(name) || (e = make(r, name, at)) == NULL)
+		return;
+	atomic_store_explicit(&e->since, (uint64_t)row->counts.since, memory_order_relaxed);
+	for (int i = 0; i < REPUTATION_EVENT_COUNT; i++)
+		atomic_store(&e->counts[i], word((float)row->counts.n[i], at));
 }

@@ -60,9 +60,14 @@ double reputation_event_weight(enum reputation_event e);	/* bad above 0, good be
 #define REPUTATION_MEMORY_MIN ((size_t)16 << 10)
 
 struct reputation_table;
+struct reputation_who;
 struct reputation {		/* a process's handle */
 	struct reputation_table *table;
 	int64_t half_life;	/* microseconds */
+	/* Who notes it for all nodes, and in this table (relay/counters/notes.c); false: he cannot, note it here.
+	 * NULL: nobody does. */
+	bool (*noted)(void *ctx, const struct reputation_who *who, enum reputation_event e, double n);
+	void *ctx;
 };
 
 /* The first to come makes the table; memory all zero or made before, 64-byte aligned. */
@@ -118,6 +123,11 @@ struct reputation_row {
 #define REPUTATION_ROWS 65536	/* at most, in the memory that the processes share */
 /* *at starts at 0; false at the end. */
 bool reputation_next(const struct reputation *r, size_t *at, int64_t now, struct reputation_row *row);
+/* What is counted under a kind and a name, faded to now; false: nothing is. */
+bool reputation_row(const struct reputation *r, char kind, struct span name, int64_t now,
+    struct reputation_row *row);
+/* The row is what is counted from here on, as of `then` (Unix microseconds). */
+void reputation_replace(const struct reputation *r, const struct reputation_row *row, int64_t then);
 /* Adds a row that was saved at `then`. */
 void reputation_add(const struct reputation *r, const struct reputation_row *row, int64_t then);
 /* true for the one caller of all processes that is to load what was saved. */

@@ -94,20 +94,40 @@ chunk_done(struct smtp_session *s)
 	smtp_end_of_message(s, s->lines.flags);
 }
 
+static void
+take_chunk(struct smtp_session *s)
+{
+	if (s->chunk.left > s->site->max_size - s->chunk.total)
+		refuse_chunk(s, SMTP_GREETED, 552, SPAN_LIT("5.3.4 message too large"));
+	else {
+		s->chunk.total += s->chunk.left;
+		smtp_set_state(s, SMTP_CHUNK);
+	}
+}
+
+static void
+first_chunk(struct smtp_session *s, const struct smtp_reply *r)
+{
+	if (r->code) {
+		refuse_chunk(s, SMTP_GREETED, r->code, arena_span(s->t->arena, r->text));
+		return;
+	}
+	smtp_lines_init(&s->lines, s->site->normalise);
+	s->chunk.total = 0;
+	take_chunk(s);
+}
+
 /* The first chunk asks what DATA would have asked. */
-static bool
-may_begin(struct smtp_session *s)
+static void
+ask_first(struct smtp_session *s)
 {
 	struct smtp_reply r = { 0 };
 
 	s->ops->data(s->ctx, s, &r);
-	if (r.code == 0) {
-		smtp_lines_init(&s->lines, s->site->normalise);
-		s->chunk.total = 0;
-		return true;
-	}
-	refuse_chunk(s, SMTP_GREETED, r.code, arena_span(s->t->arena, r.text));
-	return false;
+	if (r.wait)
+		smtp_ask(s, SMTP_ASKS_BDAT, r.wait);
+	else
+		first_chunk(s, &r);
 }
 
 static void
@@ -123,14 +143,27 @@ begin(struct smtp_session *s)
 		refuse_chunk(s, s->state, 503, span_str(why[SMTP_CONNECT]));
 	else if (why[s->state])
 		refuse_chunk(s, s->state, 503, span_str(why[s->state]));
-	else if (s->state == SMTP_CHUNKS || may_begin(s)) {
-		if (s->chunk.left > s->site->max_size - s->chunk.total)
-			refuse_chunk(s, SMTP_GREETED, 552, SPAN_LIT("5.3.4 message too large"));
-		else {
-			s->chunk.total += s->chunk.left;
-			smtp_set_state(s, SMTP_CHUNK);
-		}
-	}
+	else if (s->state == SMTP_CHUNKS)
+		take_chunk(s);
+	else
+		ask_first(s);
+}
+
+/* What can be said before a byte of it has come. */
+static void
+begun(struct smtp_session *s)
+{
+	if (s->state == SMTP_SKIP && s->chunk.left > SKIP_MAX)
+		say_refusal(s, true);
+	else if (s->chunk.left == 0 && s->state != SMTP_ASKING)
+		chunk_done(s);
+}
+
+void
+smtp_bdat_asked(struct smtp_session *s, const struct smtp_reply *r)
+{
+	first_chunk(s, r);
+	begun(s);
 }
 
 void
@@ -150,10 +183,7 @@ smtp_bdat(struct smtp_session *s, struct span args)
 	s->chunk.left = size;
 	s->chunk.last = last;
 	begin(s);
-	if (s->state == SMTP_SKIP && size > SKIP_MAX)
-		say_refusal(s, true);
-	else if (size == 0)
-		chunk_done(s);
+	begun(s);
 }
 
 size_t

@@ -221,6 +221,29 @@ transaction_new(struct smtp_session *s)
 	return t;
 }
 
+void
+smtp_ask(struct smtp_session *s, enum smtp_asks asks, uint64_t ticket)
+{
+	s->asks = asks;
+	s->state = SMTP_ASKING;
+	s->ticket = ticket;
+}
+
+static void
+mail_decided(struct smtp_session *s, struct smtp_reply *r)
+{
+	if (r->code == 0) {
+		s->id_used = true;
+		smtp_say(s, 250, "2.1.0 sender ok");
+		return;
+	}
+	smtp_put_error(s, "MAIL", NULL, r);
+	if (s->state == SMTP_SENDER) {
+		smtp_abandon(s);
+		smtp_set_state(s, SMTP_GREETED);
+	}
+}
+
 static void
 cmd_mail(struct smtp_session *s, struct span args)
 {
@@ -265,16 +288,10 @@ cmd_mail(struct smtp_session *s, struct span args)
 	s->t = t;
 	smtp_set_state(s, SMTP_SENDER);
 	s->ops->mail(s->ctx, s, &r);
-	if (r.code == 0) {
-		s->id_used = true;
-		smtp_say(s, 250, "2.1.0 sender ok");
-		return;
-	}
-	smtp_put_error(s, "MAIL", NULL, &r);
-	if (s->state == SMTP_SENDER) {
-		smtp_abandon(s);
-		smtp_set_state(s, SMTP_GREETED);
-	}
+	if (r.wait)
+		smtp_ask(s, SMTP_ASKS_MAIL, r.wait);
+	else
+		mail_decided(s, &r);
 	return;
 drop:
 	smtp_transaction_free(&t);
@@ -327,15 +344,6 @@ rcpt_decided(struct smtp_session *s, struct smtp_reply *r)
 	smtp_say(s, 250, "2.1.5 recipient ok");
 }
 
-void
-smtp_rcpt_answer(struct smtp_session *s, const struct smtp_reply *answer)
-{
-	struct smtp_reply r = *answer;
-
-	smtp_set_state(s, s->t->env.nrecipients ? SMTP_RECIPIENTS : SMTP_SENDER);
-	rcpt_decided(s, &r);
-}
-
 static void
 cmd_rcpt(struct smtp_session *s, struct span args)
 {
@@ -358,12 +366,23 @@ cmd_rcpt(struct smtp_session *s, struct span args)
 	if (!rcpt_params(s, &rcpt, rest))
 		return;
 	t->asked = rcpt;
-	if ((ticket = s->ops->rcpt(s->ctx, s, &t->asked, &r)) != 0) {
-		s->state = SMTP_ASKING;
-		s->ticket = ticket;
+	if ((ticket = s->ops->rcpt(s->ctx, s, &t->asked, &r)) != 0)
+		smtp_ask(s, SMTP_ASKS_RCPT, ticket);
+	else
+		rcpt_decided(s, &r);
+}
+
+static void
+data_decided(struct smtp_session *s, struct smtp_reply *r)
+{
+	if (r->code) {
+		smtp_put_error(s, "DATA", NULL, r);
 		return;
 	}
-	rcpt_decided(s, &r);
+	smtp_data_init(&s->data, s->site->normalise);
+	smtp_lines_init(&s->lines, true);
+	smtp_set_state(s, SMTP_BODY);
+	smtp_say(s, 354, "end the message with CRLF.CRLF");
 }
 
 static void
@@ -372,14 +391,32 @@ cmd_data(struct smtp_session *s, struct span args)
 	struct smtp_reply r = { 0 };
 
 	s->ops->data(s->ctx, s, &r);
-	if (r.code) {
-		smtp_put_error(s, "DATA", NULL, &r);
+	if (r.wait)
+		smtp_ask(s, SMTP_ASKS_DATA, r.wait);
+	else
+		data_decided(s, &r);
+}
+
+void
+smtp_asked(struct smtp_session *s, const struct smtp_reply *answer)
+{
+	struct smtp_reply r = *answer;
+
+	smtp_set_state(s, s->t->env.nrecipients ? SMTP_RECIPIENTS : SMTP_SENDER);
+	switch (s->asks) {
+	case SMTP_ASKS_MAIL:
+		mail_decided(s, &r);
+		return;
+	case SMTP_ASKS_RCPT:
+		rcpt_decided(s, &r);
+		return;
+	case SMTP_ASKS_DATA:
+		data_decided(s, &r);
+		return;
+	case SMTP_ASKS_BDAT:
+		smtp_bdat_asked(s, &r);
 		return;
 	}
-	smtp_data_init(&s->data, s->site->normalise);
-	smtp_lines_init(&s->lines, true);
-	smtp_set_state(s, SMTP_BODY);
-	smtp_say(s, 354, "end the message with CRLF.CRLF");
 }
 
 static void

@@ -13,8 +13,9 @@ void smtp_command(struct smtp_session *s, struct span line);
 bool smtp_is_command(struct span line);
 
 void smtp_line_too_long(struct smtp_session *s);
-/* State ASKING; code 0: the recipient may stay. */
-void smtp_rcpt_answer(struct smtp_session *s, const struct smtp_reply *r);
+/* From here on ASKING, until the answer of that ticket; code 0: it may go on. */
+void smtp_ask(struct smtp_session *s, enum smtp_asks asks, uint64_t ticket);
+void smtp_asked(struct smtp_session *s, const struct smtp_reply *answer);
 void smtp_set_state(struct smtp_session *s, enum smtp_state to);
 void smtp_greet(struct smtp_session *s, const struct smtp_reply *refused);
 void smtp_say(struct smtp_session *s, unsigned code, const char *text);
@@ -30,6 +31,7 @@ void smtp_end_of_message(struct smtp_session *s, unsigned flags);
 
 /* ---- smtp_bdat.c ---- */
 void smtp_bdat(struct smtp_session *s, struct span args);
+void smtp_bdat_asked(struct smtp_session *s, const struct smtp_reply *r);
 /* States CHUNK and SKIP; returns how many bytes it took. */
 size_t smtp_chunk(struct smtp_session *s, struct span in);
 

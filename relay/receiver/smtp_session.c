@@ -6,7 +6,7 @@
  *      ^                 ^                 RSET, EHLO: back to GREETED          |
  *      |                 +------------------- the answer --- JUDGED <-- CRLF.CRLF
  *   GREETED: STARTTLS --> HANDSHAKE --> CONNECT; AUTH --> AUTH, CHECKING --> GREETED (smtp_auth.c)
- *   RCPT of whom somebody has to be asked: ASKING, then RECIPIENTS, or as before
+ *   MAIL, RCPT, DATA, BDAT of which somebody has to be asked: ASKING, then as if he had answered at once
  *   any state: QUIT, a deadline, too many errors, a bare CR or LF --> OVER
  *
  * BDAT's states (CHUNK, CHUNKS, SKIP) stand in smtp_bdat.c.
@@ -390,7 +390,7 @@ smtp_session_step(struct smtp_session *s, const struct smtp_input *in, size_t *u
 		else if (s->state == SMTP_CHECKING && in->ticket == s->ticket)
 			smtp_auth_answer(s, &in->reply);
 		else if (s->state == SMTP_ASKING && in->ticket == s->ticket)
-			smtp_rcpt_answer(s, &in->reply);
+			smtp_asked(s, &in->reply);
 		break;
 	case SMTP_TIMEOUT:
 		if (!smtp_waiting(s))

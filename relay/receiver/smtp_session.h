@@ -24,7 +24,7 @@
 	X(GREETED, "greeted", "waiting for a message") \
 	X(SENDER, "sender", "waiting for the first recipient") \
 	X(RECIPIENTS, "recipients", "waiting for more recipients or DATA") \
-	X(ASKING, "asking", "asking whether a recipient exists") \
+	X(ASKING, "asking", "asking whether it may go on") \
 	X(BODY, "body", "receiving the message") \
 	X(CHUNK, "chunk", "receiving a chunk of the message") \
 	X(CHUNKS, "chunks", "waiting for the next chunk") \
@@ -70,6 +70,7 @@ struct smtp_reply {
 	unsigned code;
 	struct span text;
 	bool close;
+	uint64_t wait;		/* MAIL, DATA: not decided yet; SMTP_ANSWER of this ticket will come */
 };
 
 /* From MAIL to the answer behind the end of data. All of it lives in its arena, itself too. */
@@ -105,7 +106,8 @@ struct smtp_chunk {
 
 /* The world, as far as a session may ask. Refusals are formatted with smtp_refuse(). */
 struct smtp_ops {
-	/* MAIL, RCPT and DATA (or the first BDAT) are good by the standard: may they go on? code 0: yes. rcpt is
+	/* MAIL, RCPT and DATA (or the first BDAT) are good by the standard: may they go on? code 0: yes, unless
+	 * r->wait. rcpt is
 	 * called before the recipient is added to the envelope; a ticket: it has to be asked
 	 * for, and SMTP_ANSWER will come (never from within this call), code 0: it may go on. */
 	void (*mail)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
@@ -136,6 +138,8 @@ struct smtp_ops {
 	    const struct recipient *rcpt, unsigned code, struct span text);
 };
 
+enum smtp_asks { SMTP_ASKS_RCPT, SMTP_ASKS_MAIL, SMTP_ASKS_DATA, SMTP_ASKS_BDAT };
+
 struct smtp_session {
 	const struct smtp_site *site;
 	const struct smtp_ops *ops;
@@ -155,6 +159,7 @@ struct smtp_session {
 	uint32_t idle;			/* commands that carry no mail since the last message */
 	uint64_t id;			/* of the transaction; before the first: of the session */
 	uint64_t ticket;		/* JUDGED, CHECKING, ASKING */
+	enum smtp_asks asks;		/* ASKING: behind which command */
 	int64_t now;			/* Unix microseconds, of the input under way */
 	struct span helo;		/* in helo_text */
 	struct smtp_transaction *t;	/* SENDER, RECIPIENTS, ASKING, BODY, CHUNK, CHUNKS */

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "log.h"
 #include "receiver/asking.h"
+#include "receiver/counting.h"
 #include "receiver/experience.h"
 #include "receiver/listed.h"
 #include "receiver/login.h"
@@ -284,11 +285,21 @@ static void
 op_mail(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 {
 	struct conn_mail *c = ctx;
-	struct messages *all = &c->rx->messages;
 	struct gate_why why;
 
+	counting_begin(c->rx);
 	gate_mail(&c->door->gate, s, clock_mono(), r, &why);
-	note_limit(c, s, &why);
+	if ((r->wait = counting_ask(c, s, COUNTED_MAIL, &why, 0, r)) == 0)
+		transaction_mail_counted(c, s, &why, r);
+}
+
+void
+transaction_mail_counted(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why,
+    struct smtp_reply *r)
+{
+	struct messages *all = &c->rx->messages;
+
+	note_limit(c, s, why);
 	if (r->code)
 		return;
 	if (all->queue == NULL)
@@ -330,9 +341,8 @@ static uint64_t
 op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_reply *r)
 {
 	struct conn_mail *c = ctx;
-	struct envelope *env = &s->t->env;
-	char who[CLIENT_TEXT_MAX];
 	struct gate_why why;
+	uint64_t ticket;
 
 	if (!charge_envelope(c, s)) {
 		smtp_refuse(s, r, 452, "4.3.1 too much mail at once, try again later");
@@ -343,8 +353,21 @@ op_rcpt(void *ctx, struct smtp_session *s, struct recipient *rcpt, struct smtp_r
 	if (r->code)
 		return 0;
 	listed_client(c, s);
+	counting_begin(c->rx);
 	gate_rcpt(&c->door->gate, s, rcpt, clock_mono(), r, &why);
-	note_limit(c, s, &why);
+	if ((ticket = counting_ask(c, s, COUNTED_RCPT, &why, 0, r)) != 0)
+		return ticket;
+	return transaction_rcpt_counted(c, s, rcpt, &why, r);
+}
+
+uint64_t
+transaction_rcpt_counted(struct conn_mail *c, struct smtp_session *s, struct recipient *rcpt,
+    const struct gate_why *why, struct smtp_reply *r)
+{
+	struct envelope *env = &s->t->env;
+	char who[CLIENT_TEXT_MAX];
+
+	note_limit(c, s, why);
 	if (r->code == 0 && is_foreign(s, env))
 		listed_rcpt(c, s, rcpt->address, r);
 	if (r->code == 0 && env->nrecipients == 0)
@@ -367,8 +390,17 @@ op_data(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 	struct gate_why why;
 	uint64_t max;
 
+	counting_begin(c->rx);
 	gate_data(&c->door->gate, s, clock_mono(), &max, r, &why);
-	note_limit(c, s, &why);
+	if ((r->wait = counting_ask(c, s, COUNTED_DATA, &why, max, r)) == 0)
+		transaction_data_counted(c, s, &why, max, r);
+}
+
+void
+transaction_data_counted(struct conn_mail *c, struct smtp_session *s, const struct gate_why *why,
+    uint64_t max, struct smtp_reply *r)
+{
+	note_limit(c, s, why);
 	if (r->code == 0)
 		c->m = message_new(&c->rx->messages, s->id, c->conn, max);
 }

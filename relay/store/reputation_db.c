@@ -12,6 +12,8 @@
 
 #include "clock.h"
 #include "ipc/json_read.h"
+#include "ipc/messages_count.h"
+#include "ipc/newest.h"
 #include "log.h"
 #include "receiver/reputation.h"
 #include "store/reputation_db.h"
@@ -25,6 +27,7 @@
 struct experience {
 	struct db *db;
 	struct reputation r;
+	struct newest counters;
 	int64_t saved[SLICES];	/* Unix seconds: changes before are written */
 	unsigned slice, turns;
 	bool failing;
@@ -213,6 +216,39 @@ experience_new(struct db *d, struct shared *shared, const struct config *conf)
 	else if (n)
 		log_info("experience with %zu senders", n);
 	return x;
+}
+
+/* ---- other nodes ---- */
+
+static bool
+tell(void *ctx, const struct reputation_who *who, enum reputation_event e, double n)
+{
+	const struct experience *x = ctx;
+	struct msg_count_note m = { COUNT_NOTE_REPUTATION, who->domain, who->client, (uint32_t)e, 0,
+		(int64_t)(n * 1000) };
+	struct link *l = newest_get(&x->counters);
+	struct buf b;
+	bool told;
+
+	buf_init(&b, FRAME_SMALL);
+	count_note_encode(&b, &m);
+	told = l && !buf_failed(&b) && link_send(l, FRAME_COUNT_NOTE, 0, buf_data(&b), -1) == 0;
+	buf_release(&b);
+	return told;
+}
+
+void
+experience_peer_up(struct experience *x, struct link *l)
+{
+	newest_add(&x->counters, l);
+	x->r.noted = tell;
+	x->r.ctx = x;
+}
+
+void
+experience_peer_down(struct experience *x, const struct link *l)
+{
+	newest_remove(&x->counters, l);
 }
 
 /* ---- what people decide ---- */

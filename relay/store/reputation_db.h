@@ -11,6 +11,10 @@ struct experience;
 /* Loads what was saved, if no other process has since the daemon started. Never fails: what cannot be read
  * is said, and counted anew. */
 struct experience *experience_new(struct db *d, struct shared *shared, const struct config *conf);
+/* The process `counters`, where nodes count together: it is told what people correct. */
+struct link;
+void experience_peer_up(struct experience *x, struct link *l);
+void experience_peer_down(struct experience *x, const struct link *l);
 /* Every second: a sixtieth of what has changed. */
 void experience_tick(struct experience *x, int64_t now);
 /* All that has changed, at the end. */
