@@ -2,8 +2,12 @@
 
 postern.yaml is the same on all nodes, byte for byte; what differs (name, folders, addresses) stands in node.yaml.
 """
+import collections
 import os
+import re
+import smtplib
 import subprocess
+import threading
 
 import lab
 
@@ -70,3 +74,95 @@ def shared(nodes=("a", "b", "c"), dns=None, **over):
     for k, v in over.items():
         conf[k] = {**conf[k], **v} if isinstance(v, dict) and isinstance(conf.get(k), dict) else v
     return conf
+
+
+def haproxy(where, front, backs, listen="127.0.0.1"):
+    """HAProxy on port `front` before the ports of `backs` ({name: port}), saying with PROXY v2 who came."""
+    servers = "".join("    server %s 127.0.0.1:%d check inter 100ms fall 1 rise 2 send-proxy-v2 check-send-proxy"
+                      " on-marked-down shutdown-sessions\n" % b for b in backs.items())
+    where.write("haproxy.cfg", """global
+    maxconn 1000
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 2m
+    timeout server 2m
+    retries 3
+    option redispatch
+frontend smtp
+    bind %s:%d
+    default_backend nodes
+backend nodes
+    balance leastconn
+%s""" % (listen, front, servers))
+    p = where.start(["haproxy", "-db", "-f", where.path("haproxy.cfg")], "haproxy.log")
+    lab.wait_port(listen, front, p, p.log)
+    return p
+
+
+class Load:
+    """Clients that send one message after the other, each with its own token; what was answered 250 is accepted."""
+
+    def __init__(self, port, clients=4, host="127.0.0.1", rcpt="b@partner.lab", sender="a@example.lab"):
+        self.where, self.rcpt, self.sender = (host, port), rcpt, sender
+        self.accepted, self.refused, self.ids = set(), [], {}
+        self.lock, self.ending, self.count = threading.Lock(), threading.Event(), 0
+        self.threads = [threading.Thread(target=self.client, args=(k,), daemon=True) for k in range(clients)]
+        for t in self.threads:
+            t.start()
+
+    def client(self, k):
+        while not self.ending.is_set():
+            with self.lock:
+                self.count += 1
+                token = "token-%06d" % self.count
+            try:
+                with smtplib.SMTP(*self.where, local_hostname="client.lab", timeout=20,
+                                  source_address=("127.0.1.%d" % (k + 1), 0)) as s:
+                    s.ehlo()
+                    s.mail(self.sender)
+                    code, text = s.rcpt(self.rcpt)
+                    if code == 250:
+                        code, text = s.data(lab.message(sender=self.sender, to=[self.rcpt], subject=token))
+                    if code == 250:
+                        with self.lock:
+                            self.accepted.add(token)
+                            self.ids[token] = text.decode().split()[-1]
+                    else:
+                        with self.lock:
+                            self.refused.append((code, text))
+                        self.ending.wait(0.05)
+            except (OSError, smtplib.SMTPException):
+                self.ending.wait(0.02)     # as a mail server would: again later, this one is not accepted
+
+    def wait(self, n):
+        """Until n more are accepted."""
+        n += len(self.accepted)
+        lab.wait_for(lambda: len(self.accepted) >= n, because=lambda: "%d accepted, have %d; refused: %s"
+                     % (n, len(self.accepted), self.refused[-3:]))
+
+    def end(self):
+        self.ending.set()
+        for t in self.threads:
+            t.join(60)
+        return self.accepted
+
+
+def tokens(mx):
+    """Every token that arrived, with how often."""
+    with mx.lock:
+        found = [re.search(rb"Subject: (token-\d+)", m[2]).group(1).decode() for m in mx.messages]
+    return collections.Counter(found)
+
+
+class Proxied(smtplib.SMTP):
+    """A client of a node that takes PROXY headers alone: it says who it is, as HAProxy would."""
+
+    def __init__(self, port, client):
+        self.who = client
+        super().__init__("127.0.0.1", port, local_hostname="client.lab", timeout=60)
+
+    def _get_socket(self, host, port, timeout):
+        s = super()._get_socket(host, port, timeout)
+        s.sendall(b"PROXY TCP4 %s 127.0.0.1 40000 %d\r\n" % (self.who.encode(), port))
+        return s

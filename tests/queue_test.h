@@ -125,6 +125,7 @@ house_crash(struct house *h)
 	events_free(&q->events);
 	idtable_free(&q->size.ages);
 	free(q->adopted);
+	free(q->handover.ids);
 	tickets_free(&q->signing);
 	event_free(q->turn);
 	event_free(q->timer);

@@ -43,6 +43,18 @@ const struct command commands[] = {
 	    "  asks what no option says; --yes takes what it finds. Nothing that exists is written over.\n"
 	    "  --network: who may relay. --mailboxes: where mail from the Internet goes; without, none comes in.\n"
 	    "  --state: run, spool and store in DIR instead of the system's folders", cmd_init },
+	{ "import", "what a Postfix does, as configuration and policy",
+	    "import postfix [FOLDER] [--to DIR] [--admin ADDRESS]\n"
+	    "  reads FOLDER (/etc/postfix); writes postern.yaml, policy.d/60-postfix.yaml and NOT-TRANSLATED.txt into\n"
+	    "  DIR, or prints them. Status 1 when anything is not translated", cmd_import },
+	{ "backup", "configuration, policy, keys and store as one encrypted file",
+	    "backup FILE [--passphrase-file FILE|--recipient FILE.pub]\n"
+	    "backup key FILE\n"
+	    "  asks for a passphrase unless one is given. key: makes FILE and FILE.pub; who has the second can make\n"
+	    "  backups and read none. The queue is not in it: see postern drain, postern queue export", cmd_backup },
+	{ "restore", "a backup onto a fresh machine",
+	    "restore FILE [--check] [--force] [--passphrase-file FILE|--key FILE]\n"
+	    "  --check: is it whole, what is in it. --force: what is there steps aside as NAME.before-restore", cmd_restore },
 	{ "check", "validate configuration and policy, all errors at once",
 	    "check [DIR|FILE]", cmd_check },
 	{ "test", "run the tests written in the policy", "test [FILE...]", cmd_test },
@@ -125,15 +137,26 @@ const struct command commands[] = {
 	    "  nodes of --to, else left out. check says what would change; apply puts it in force or\n"
 	    "  leaves all as it is. --force: also an older one. keygen: NAME.key and NAME.pub, to sign\n"
 	    "  with; --node: keys/node.key, to open secrets with", cmd_bundle },
+	{ "cluster", "the nodes: what each says of itself",
+	    "cluster status [--here] [--ask [--via COMMAND]]\n"
+	    "  of the others what the shared base was told last; --ask: they are asked themselves, over ssh\n"
+	    "  (or COMMAND, with POSTERN_NODE and POSTERN_ADDRESS set). --here: this one alone.\n"
+	    "  Status 1 when something is wrong with one of them", cmd_cluster },
 	{ "drain", "hand the whole queue over to another node",
+	    "drain --to NODE|ADDRESS [--via COMMAND]\n"
 	    "drain HOST:PORT\n"
-	    "drain off\n"
-	    "  waits until it is empty; new mail goes there too. What the node refuses\n"
+	    "drain off [--keep]\n"
+	    "  --to: as it is, with holds, tries and expiry, over ssh (or COMMAND, whose input is taken by\n"
+	    "  `postern --json queue import -` there); cut off, the same command goes on, and only that node\n"
+	    "  can say what it has: off --keep delivers here what was offered, perhaps a second time.\n"
+	    "  HOST:PORT: by SMTP; waits until it is empty; new mail goes there too. What the node refuses\n"
 	    "  stays here, nothing is bounced for it. A restart ends a drain", cmd_drain },
 	{ "spool", "the spool on the disk: what is broken in it, make it good",
 	    "spool check [DIR]\n"
 	    "spool repair [DIR]\n"
-	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing", cmd_spool },
+	    "spool adopt DIR [--force]\n"
+	    "  of a stopped daemon, or a copy; a repair renames, it deletes nothing. adopt: the spool of a\n"
+	    "  dead node goes into the queue here; no posternd starts on DIR before that has ended well", cmd_spool },
 	{ "held", "messages that wait for somebody's decision", "held approve|deny ID --as ADDRESS [--text REASON]\n"
 	    "held approve|deny --token TOKEN [--text REASON]\n" KEPT_USAGE("held"), cmd_held },
 	{ "quarantine", "messages put in quarantine", KEPT_USAGE("quarantine"), cmd_quarantine },
@@ -159,6 +182,17 @@ const struct command commands[] = {
 	    "dns plan DOMAIN\n"
 	    "dns check DOMAIN [--resolver ADDRESS]…\n"
 	    "dns letter DOMAIN [--lang fr|en]", cmd_dns },
+	{ "domain", "take on a domain, step by step",
+	    "domain add DOMAIN [--deliver-to HOST[:PORT]]… [--recipients callout|any|file:LIST]\n"
+	    "           [--backup-mx HOST]… [--bypass] [--no-dkim] [--write]\n"
+	    "  --bypass: a backup that is not ours may stay; --write: puts the lines into postern.yaml", cmd_domain },
+	{ "addresses", "from where this gateway delivers, for the firewalls of others",
+	    "addresses [--inside] [--format text|json|cidr|postfix|nft]\n"
+	    "  --inside: as our own servers see them", cmd_addresses },
+	{ "snippet", "what an internal server needs, to talk to this gateway alone",
+	    "snippet firewall [--forward]\n"
+	    "snippet exchange|exchange2003|exchange55|domino|postfix\n"
+	    "  --forward: for the firewall in front of the server, not for the server", cmd_snippet },
 	{ "probe", "what a mail server says of itself; no mail is sent",
 	    "probe HOST [PORT]", cmd_probe },
 	{ "tlsrpt", "TLS with other servers, and the reports that tell them of it",
@@ -202,8 +236,13 @@ const struct command commands[] = {
 	    "audit verify [--head NUMBER:HASH]\n"
 	    "  status 1 when a row was changed or is missing. Each row's hash is in the log, the\n"
 	    "  head's once an hour: --head finds out whether the latest rows were cut off", cmd_audit },
-	{ "store", "the database of journal and kept messages: size, age, its keys",
-	    "store status\nstore keys\nstore rekey\n"
+	{ "store", "the database of journal and kept messages: size, keys, copies",
+	    "store status\nstore keys\nstore rekey\nstore check [FILE] [--quick]\nstore backup FILE|FOLDER [--anyway]\n"
+	    "store restore FILE [--anyway]\n"
+	    "  check looks at the database, or a copy: its structure, the audit log's chain, what is sealed, and whether\n"
+	    "  what belongs together is there; --quick unseals nothing. backup copies it while Postern runs, restore\n"
+	    "  puts a copy in its place while Postern is stopped, and keeps what was there; --anyway takes one that is not\n"
+	    "  sound.\n"
 	    "  contents and verdict records are sealed with a key outside the database (store_key).\n"
 	    "  rekey adds a new one; an older line may leave the file once `store keys` needs it no more,\n"
 	    "  but what the audit log has of its time is then no longer verified", cmd_store },

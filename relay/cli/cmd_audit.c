@@ -31,6 +31,10 @@ list_line(void *ctx, const struct jval *v, struct span text)
 	page_stamp(grid_cell(&l->g), jval_int(v, "time", 0));
 	grid_done(&l->g, PLAIN);
 	page_who(grid_cell(&l->g), jval_text(v, "who"));
+	if (jval_text(v, "node").n) {
+		buf_puts(grid_cell(&l->g), " on ");
+		page_text(grid_cell(&l->g), jval_text(v, "node"));
+	}
 	grid_done(&l->g, PLAIN);
 	page_text(grid_cell(&l->g), jval_text(v, "what"));
 	grid_done(&l->g, span_is(jval_text(v, "what"), "refused") ? YELLOW : PLAIN);
@@ -92,6 +96,8 @@ struct verifying {
 	uint64_t rows, unkeyed, foreign;
 	int64_t broken;
 	char why[200];
+	char store[24], node[256];	/* of the shared base; "": this node's own */
+	int64_t known;			/* the last row the base was given */
 	/* a head that was noted before, or is to be seen on the way */
 	int64_t head;
 	const char *head_hash;
@@ -132,6 +138,10 @@ verify_part(const struct cli *cli, struct verifying *w)
 	bool first = !w->any;
 
 	request_begin(&r, "audit.verify");
+	if (w->store[0]) {
+		json_kcstr(&r.j, "store", w->store);
+		json_kint(&r.j, "known", w->known);
+	}
 	if (!first) {
 		json_kint(&r.j, "after", w->seq);
 		json_kcstr(&r.j, "hash", w->hash);
@@ -180,6 +190,7 @@ verify_head(const struct cli *cli, struct verifying *w)
 	request_begin(&r, "audit.list");
 	json_kint(&r.j, "before", w->head + 1);
 	json_kint(&r.j, "limit", 1);
+	json_kbool(&r.j, "here", true);
 	status = control_ask(cli, &r, CONTROL_READ, head_line, w);
 	if (status == CLI_OK && w->head_hash) {
 		w->broken = w->head;
@@ -200,6 +211,8 @@ put_verified(const struct cli *cli, const struct verifying *w)
 		json_begin(&j, &out);
 		json_object(&j);
 		json_kint(&j, "v", 1);
+		if (w->store[0])
+			json_kcstr(&j, "node", w->node);
 		json_kbool(&j, "ok", w->broken == 0);
 		json_kuint(&j, "rows", w->rows);
 		json_kuint(&j, "unkeyed", w->unkeyed);
@@ -214,6 +227,8 @@ put_verified(const struct cli *cli, const struct verifying *w)
 		buf_putc(&out, '\n');
 		goto out;
 	}
+	if (w->store[0])
+		buf_printf(&out, "node %s, in the shared base: ", w->node);
 	if (w->broken)
 		buf_printf(&out, "BROKEN: row %lld %s\n%llu rows before it are sound\n",
 		    (long long)w->broken, w->why, (unsigned long long)w->rows);
@@ -226,7 +241,7 @@ put_verified(const struct cli *cli, const struct verifying *w)
 	if (w->foreign)
 		buf_printf(&out, "%llu of them have a key that is not in store_key: taken as they are\n",
 		    (unsigned long long)w->foreign);
-	if (!w->broken && w->head == 0)
+	if (!w->broken && w->head == 0 && w->store[0] == '\0')
 		buf_puts(&out, "That nothing was cut off at the end shows only beside a head noted before (in the "
 		    "log):\n  postern audit verify --head NUMBER:HASH\n");
 out:
@@ -234,10 +249,61 @@ out:
 	buf_release(&out);
 }
 
+/* ---- of all nodes ---- */
+
+#define NODES_MAX 256
+
+struct nodes {
+	struct verifying *v;
+	size_t n;
+	char away[200];
+};
+
+static void
+node_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct nodes *all = ctx;
+	struct verifying *w;
+
+	if (jval_bool(v, "partial"))
+		copy(all->away, sizeof(all->away), jval_text(v, "base"));
+	if (jval_text(v, "store").n == 0 || all->n == NODES_MAX)
+		return;
+	w = &all->v[all->n++];
+	copy(w->store, sizeof(w->store), jval_text(v, "store"));
+	copy(w->node, sizeof(w->node), jval_text(v, "node"));
+	w->known = jval_int(v, "seq", 0);
+}
+
+static int
+verify_nodes(const struct cli *cli, bool *broken)
+{
+	struct nodes all = { calloc(NODES_MAX, sizeof(struct verifying)), 0, "" };
+	struct request r;
+	int status;
+
+	ASSERT(all.v != NULL);
+	request_begin(&r, "audit.nodes");
+	status = control_ask(cli, &r, CONTROL_READ, node_line, &all);
+	for (size_t i = 0; status == CLI_OK && i < all.n; i++) {
+		do {
+			status = verify_part(cli, &all.v[i]);
+		} while (status == CLI_OK && all.v[i].any && !all.v[i].end);
+		if (status == CLI_OK)
+			put_verified(cli, &all.v[i]);
+		*broken |= all.v[i].broken != 0;
+	}
+	if (status == CLI_OK && all.away[0] && !cli->json)
+		printf("The logs of other nodes were not looked at: %s\n", all.away);
+	free(all.v);
+	return status;
+}
+
 static int
 verify(int argc, char **argv, const struct cli *cli)
 {
 	struct verifying w = { 0 };
+	bool broken;
 	int status;
 
 	if (argc != 2 && !(argc == 4 && strcmp(argv[2], "--head") == 0 && head_parse(argv[3], &w)))
@@ -250,7 +316,9 @@ verify(int argc, char **argv, const struct cli *cli)
 	if (status != CLI_OK)
 		return status;
 	put_verified(cli, &w);
-	return w.broken ? CLI_FINDINGS : CLI_OK;
+	broken = w.broken != 0;
+	status = verify_nodes(cli, &broken);
+	return status != CLI_OK ? status : broken ? CLI_FINDINGS : CLI_OK;
 }
 
 int

@@ -1,4 +1,5 @@
-/* cmd_drain.c -- `postern drain HOST:PORT`: hands the whole queue over to another node, by SMTP.
+/* cmd_drain.c -- `postern drain HOST:PORT`: hands the whole queue over to another node, by SMTP; --to: as it is
+ * (cmd_handover.c).
  *
  * The queue does it; this asks for it and waits until it is done. Interrupted, the drain goes on.
  */
@@ -9,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/control_client.h"
+#include "cli/handover.h"
 
 #define POLL_MS 500
 
@@ -84,6 +86,12 @@ cmd_drain(int argc, char **argv, const struct cli *cli)
 	struct request r;
 	int status;
 
+	if (argc == 3 && strcmp(argv[1], "--to") == 0 && argv[2][0] != '-')
+		return drain_to(argv[2], NULL, cli);
+	if (argc == 5 && strcmp(argv[1], "--to") == 0 && argv[2][0] != '-' && strcmp(argv[3], "--via") == 0)
+		return drain_to(argv[2], argv[4], cli);
+	if (argc == 3 && strcmp(argv[1], "off") == 0 && strcmp(argv[2], "--keep") == 0)
+		return drain_keep(cli);
 	if (argc != 2 || argv[1][0] == '-')
 		return command_usage("drain");
 	request_begin(&r, "queue.drain");

@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/diag_out.h"
+#include "cli/handover.h"
 #include "cli/page.h"
 #include "cli/spool_folder.h"
 #include "fs.h"
@@ -258,6 +259,9 @@ cmd_spool(int argc, char **argv, const struct cli *cli)
 	int status = CLI_FINDINGS;
 	char *path;
 
+	if (argc >= 3 && argc <= 4 && strcmp(argv[1], "adopt") == 0 && argv[2][0] != '-' &&
+	    (argc == 3 || strcmp(argv[3], "--force") == 0))
+		return spool_adopt_folder(argv[2], argc == 4, cli);
 	if (argc < 2 || argc > 3 || (argc == 3 && argv[2][0] == '-') ||
 	    (strcmp(argv[1], "check") != 0 && strcmp(argv[1], "repair") != 0))
 		return command_usage("spool");
@@ -304,7 +308,7 @@ export_to(const struct cli *cli, const char *path, int fd)
 	if (a->in_use)
 		fprintf(stderr, "posternd is running: what it delivers from now on is in the export "
 		    "too\n");
-	if (portable_export(a, fd, conf->hostname, &n, said, NULL, &err) == -1 ||
+	if (portable_export(a, fd, conf->hostname, NULL, &n, said, NULL, &err) == -1 ||
 	    (fd != STDOUT_FILENO && fs_fsync(fd, &err) == -1)) {
 		fprintf(stderr, "postern: %s\n", err.text);
 	} else {
@@ -419,14 +423,41 @@ node_number(const struct cli *cli)
 	return number;
 }
 
+static void
+put_ack(void *ctx, uint64_t old, uint64_t fresh)
+{
+	char a[ID_SIZE], b[ID_SIZE];
+
+	printf("{\"v\":1,\"id\":\"%s\",\"as\":\"%s\"}\n", id_format(old, a), fresh ? id_format(fresh, b) : "");
+	fflush(stdout);
+}
+
+int
+queue_import_from(const struct cli *cli, const char *path, int fd, bool acks)
+{
+	struct portable_daemon daemon = { (void *)(uintptr_t)cli, ask_reserve, ask_adopt };
+	struct portable_count n = { .taken = acks ? put_ack : NULL };
+	bool ours = spool_is_configured(cli, path);
+	int status = CLI_FINDINGS;
+	struct err err;
+
+	if (spool_become_owner(path) == -1)
+		return status;
+	if (portable_import(path, fd, ours ? &daemon : NULL, node_number(cli), &n, &err) == -1)
+		fprintf(stderr, "postern: %s\n", err.text);
+	else
+		status = CLI_OK;
+	say_count(cli, "import", &n);
+	if (getuid() == 0 && seteuid(0) == -1)
+		perror("postern: the account of the spool");
+	return status;
+}
+
 int
 queue_import(int argc, char **argv, const struct cli *cli)
 {
-	struct portable_daemon daemon = { (void *)(uintptr_t)cli, ask_reserve, ask_adopt };
 	bool in = argc > 0 && strcmp(argv[0], "-") == 0;
-	struct portable_count n = { 0 };
 	int status = CLI_FINDINGS, fd;
-	bool ours;
 	struct err err;
 	char *path;
 
@@ -434,18 +465,11 @@ queue_import(int argc, char **argv, const struct cli *cli)
 		return command_usage("queue");
 	if ((path = spool_folder(cli, argc == 2 ? argv[1] : NULL)) == NULL)
 		return CLI_FINDINGS;
-	ours = spool_is_configured(cli, path);
 	fd = in ? STDIN_FILENO : fs_open(argv[0], O_RDONLY, 0, &err);
 	if (fd == -1)
 		fprintf(stderr, "postern: %s\n", err.text);
-	else if (spool_become_owner(path) == 0) {
-		status = CLI_OK;
-		if (portable_import(path, fd, ours ? &daemon : NULL, node_number(cli), &n, &err) == -1) {
-			fprintf(stderr, "postern: %s\n", err.text);
-			status = CLI_FINDINGS;
-		}
-		say_count(cli, "import", &n);
-	}
+	else
+		status = queue_import_from(cli, path, fd, cli->json && in);
 	if (fd != -1 && !in)
 		close(fd);
 	free(path);

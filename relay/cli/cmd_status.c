@@ -181,6 +181,28 @@ look_at_journal(struct status_page *p)
 }
 
 static void
+look_at_base(struct status_page *p)
+{
+	const struct jval *b = jval_get(p->journal.v, "base");
+	int64_t behind = jval_int(b, "behind", 0), since = jval_int(b, "since", 0);
+	long long minutes = (long long)((clock_real() - since) / US_PER_SEC / 60);
+
+	if (b == NULL || jval_bool(b, "there")) {
+		if (behind > 10000)
+			note(p, false, "the shared base has %lld rows of this node still to get", (long long)behind);
+		return;
+	}
+	if (jval_bool(b, "name_taken"))
+		note(p, true, "this node shares nothing: another one has the name `" SPAN_FMT "` (`node:` in postern.yaml)",
+		    SPAN_ARG(jval_text(b, "node")));
+	else
+		note(p, true, "the shared base cannot be had for %lld min: " SPAN_FMT, minutes,
+		    SPAN_ARG(jval_text(b, "why")));
+	note(p, false, "without it mail goes on; %lld rows wait, decisions about kept mail wait, searches know this node "
+	    "alone", (long long)behind);
+}
+
+static void
 look_at_delivery(struct status_page *p)
 {
 	const struct jval *list = jval_get(p->delivery.v, "tls_failed"), *v;
@@ -489,6 +511,7 @@ gather(struct status_page *p, bool quiet)
 	look_at_reload(p);
 	look_at_counters(p);
 	look_at_journal(p);
+	look_at_base(p);
 	look_at_delivery(p);
 	look_at_antivirus(p);
 	look_at_shared(p);

@@ -19,10 +19,14 @@ int command_usage(const char *name);
 /* The whole tool: options, command, exit status. */
 int cli_main(int argc, char **argv);
 
+int cmd_addresses(int argc, char **argv, const struct cli *cli);
+int cmd_snippet(int argc, char **argv, const struct cli *cli);
+int cmd_domain(int argc, char **argv, const struct cli *cli);
 int cmd_audit(int argc, char **argv, const struct cli *cli);
 int cmd_auth(int argc, char **argv, const struct cli *cli);
 int cmd_batv(int argc, char **argv, const struct cli *cli);
 int cmd_bundle(int argc, char **argv, const struct cli *cli);
+int cmd_cluster(int argc, char **argv, const struct cli *cli);
 int cmd_bayes(int argc, char **argv, const struct cli *cli);
 int cmd_directory(int argc, char **argv, const struct cli *cli);
 int cmd_digest(int argc, char **argv, const struct cli *cli);
@@ -34,6 +38,9 @@ int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_edm(int argc, char **argv, const struct cli *cli);
 int cmd_fingerprint(int argc, char **argv, const struct cli *cli);
 int cmd_incidents(int argc, char **argv, const struct cli *cli);
+int cmd_backup(int argc, char **argv, const struct cli *cli);
+int cmd_restore(int argc, char **argv, const struct cli *cli);
+int cmd_import(int argc, char **argv, const struct cli *cli);
 int cmd_init(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_recipients(int argc, char **argv, const struct cli *cli);
@@ -56,6 +63,7 @@ int cmd_simulate(int argc, char **argv, const struct cli *cli);
 int cmd_spool(int argc, char **argv, const struct cli *cli);
 int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_store(int argc, char **argv, const struct cli *cli);
+int store_copy(int argc, char **argv, const struct cli *cli);	/* store check, backup, restore */
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
 int cmd_users(int argc, char **argv, const struct cli *cli);

@@ -3,6 +3,7 @@
  *	GET /approve?token=T, GET /approve/T	shows what waits; decides nothing
  *	POST /approve		token, decision (approve, deny), reason: acts
  *	GET /digest?token=T	a message in quarantine; POST /digest acts
+ *	GET /addresses		from where we deliver, to anybody, where `console: {addresses: true}` says so
  *	/api/v1/…		JSON: api.c
  *	GET /healthz		"ok" while this process lives
  *	GET /readyz		"ok" while the store is there
@@ -14,6 +15,9 @@
 #include "addr.h"
 #include "console/console.h"
 #include "postern/ip.h"
+#include "zone/addresses.h"
+
+#define ADDRESSES_MAX ((size_t)256 << 10)
 
 /* Without its port. */
 static struct span
@@ -65,6 +69,32 @@ ready(struct client *k, bool is)
 	    SPAN_LIT("no store\n"));
 }
 
+/* "/addresses" a network to a line, "/addresses.json", "/addresses.txt" with names. false: none of them. */
+static bool
+addresses(struct client *k)
+{
+	static const struct { const char *path, *type; enum address_format f; } shown[] = {
+		{ "/addresses", "text/plain; charset=utf-8", ADDRESS_CIDR },
+		{ "/addresses.txt", "text/plain; charset=utf-8", ADDRESS_TEXT },
+		{ "/addresses.json", "application/json", ADDRESS_JSON },
+	};
+	const struct config *c = k->c->rt->conf;
+	struct addresses v;
+	struct buf b;
+
+	for (size_t i = 0; c->console.addresses && i < sizeof(shown) / sizeof(shown[0]); i++) {
+		if (!span_is(k->r.path, shown[i].path))
+			continue;
+		addresses_outside(c, k->arena, &v);
+		buf_init(&b, ADDRESSES_MAX);
+		addresses_write(&b, &v, c->hostname, shown[i].f);
+		client_answer(k, 200, shown[i].type, buf_data(&b));
+		buf_release(&b);
+		return true;
+	}
+	return false;
+}
+
 void
 serve(struct client *k)
 {
@@ -90,6 +120,6 @@ serve(struct client *k)
 	else if (span_starts(r->path, api)) {
 		read_forwarded(k);
 		api_serve(k);
-	} else if (!looks || !files_serve(k))
+	} else if (!looks || (!addresses(k) && !files_serve(k)))
 		approve_status(k, 404);
 }

@@ -16,7 +16,7 @@
 #define R(name) (1u << ROLE_##name)
 #define R_ANY (R(RECEIVER) | R(SCANNER) | R(SIGNER) | R(QUEUE) | R(DELIVERY) | R(STORE) | \
 	R(VERIFIER) | R(CONSOLE) | R(AUTHENTICATOR) | R(DIRECTORY) | R(FETCHER) | R(READER) | R(EDITOR) | \
-	R(COUNTERS))
+	R(COUNTERS) | R(CLUSTER))
 
 #define FRAME_SMALL (64u << 10)
 #define FRAME_BIG (4u << 20)	/* the hard bound of every body */
@@ -97,7 +97,12 @@
 	X(RUA_ASK, R(STORE), R(DELIVERY), FRAME_SMALL, 0)	/* who wants to hear of a domain's TLS? */ \
 	X(RUA, R(DELIVERY), R(STORE), FRAME_SMALL, 0) \
 	X(POST, R(STORE), R(FETCHER), FRAME_BIG, 0) \
-	X(POSTED, R(FETCHER), R(STORE), FRAME_SMALL, 0)
+	X(POSTED, R(FETCHER), R(STORE), FRAME_SMALL, 0) \
+	/* the shared base: messages_base.h */ \
+	X(SHARE, R(STORE), R(CLUSTER), FRAME_BIG, 1)		/* rows for it */ \
+	X(SHARED, R(CLUSTER), R(STORE), FRAME_SMALL, 0)		/* it has them; how it is */ \
+	X(BASE_ASK, R(STORE), R(CLUSTER), FRAME_BIG, 0) \
+	X(BASE_TOLD, R(CLUSTER), R(STORE), FRAME_BIG, 1)
 
 enum frame_type {
 	FRAME_NONE,
@@ -122,7 +127,8 @@ const struct frame_rule *frame_rule(uint16_t type);	/* NULL: no such type */
 	X(RECEIVER, AUTHENTICATOR) X(RECEIVER, DIRECTORY) X(RECEIVER, DELIVERY) X(DELIVERY, DIRECTORY) \
 	X(DELIVERY, FETCHER) X(STORE, FETCHER) X(STORE, SIGNER) X(SCANNER, READER) \
 	X(RECEIVER, VERIFIER) X(CONSOLE, STORE) X(STORE, AUTHENTICATOR) X(STORE, SCANNER) X(STORE, DIRECTORY) \
-	X(RECEIVER, COUNTERS) X(COUNTERS, STORE)
+	X(RECEIVER, COUNTERS) X(COUNTERS, STORE) \
+	X(STORE, CLUSTER)
 
 /* A request is known by its ticket, never by a pointer: the answer carries the
  * same one, and an answer whose ticket is no longer open is dropped. 0: no request. */

@@ -20,7 +20,8 @@
 	X(FETCHER, "fetcher", "_postern-fetcher") \
 	X(READER, "reader", "_postern-reader") \
 	X(EDITOR, "editor", "_postern-editor") \
-	X(COUNTERS, "counters", "_postern-counters")
+	X(COUNTERS, "counters", "_postern-counters") \
+	X(CLUSTER, "cluster", "_postern-cluster")
 
 enum role {
 	ROLE_NONE,

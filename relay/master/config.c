@@ -141,10 +141,31 @@ read_dkim(struct reader *r, const struct conf_node *node, struct conf_domain *do
 		conf_bool(r->d, n, &dom->dkim_check);
 }
 
+/* Other servers that may stand in the domain's MX records. */
+static size_t
+read_backup_mx(struct reader *r, const struct conf_node *list, const struct span **out)
+{
+	struct span *v, s;
+	size_t n = 0;
+
+	if (list == NULL || !conf_want(r->d, list, CONF_LIST, "a list of host names"))
+		return 0;
+	v = arena_array(r->a, list->count, sizeof(*v));
+	CONF_EACH(item, list)
+		if (text_of(r, item, "a host name", &s)) {
+			if (domain_normalise(r->a, s, &v[n]))
+				n++;
+			else
+				error_at(r, item, NULL, "not a host name");
+		}
+	*out = v;
+	return n;
+}
+
 static void
 read_domains(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "deliver_to", "recipients", "greylist", "dkim", "max_size",
+	static const char *const known[] = { "deliver_to", "recipients", "greylist", "dkim", "max_size", "backup_mx",
 		"batv", NULL };
 	struct conf_domain *out;
 	size_t n = 0;
@@ -175,6 +196,7 @@ read_domains(struct reader *r, const struct conf_node *map)
 		read_batv(r, conf_get(node, "batv"), &dom->batv);
 		if ((k = conf_get(node, "max_size")))
 			conf_size(r->d, k, &dom->max_size);
+		dom->nbackup_mx = read_backup_mx(r, conf_get(node, "backup_mx"), &dom->backup_mx);
 	}
 	r->c->domains = out;
 	r->c->ndomains = n;
@@ -331,23 +353,6 @@ read_log(struct reader *r, const struct conf_node *map)
 }
 
 static void
-read_store(struct reader *r, const struct conf_node *n)
-{
-	static const struct span sqlite = { "sqlite:", 7 };
-	struct span s = SPAN_LIT("sqlite:/var/lib/postern/store.db");
-
-	if (n && !conf_text(r->d, n, "sqlite:PATH", &s))
-		return;
-	if (!span_starts(s, sqlite)) {
-		diag_at(r->d, DIAG_ERROR, n, "sqlite:/var/lib/postern/store.db",
-		    "only `sqlite:PATH` is in this version");
-		return;
-	}
-	r->c->store = arena_span(r->a, s);
-	r->c->store_path = path_of(r, span_from(s, sqlite.n));
-}
-
-static void
 read_journal(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "records", NULL };
@@ -458,7 +463,7 @@ read_top(struct reader *r, const struct conf_node *root)
 	c->templates_dir = path_of(r, s);
 	if ((n = conf_get(root, "templates")))
 		c->templates_line = n->line;
-	read_store(r, conf_get(root, "store"));
+	read_store(r, root);
 	s = SPAN_LIT("keys/store.key");
 	text_of(r, conf_get(root, "store_key"), "a file", &s);
 	c->store_key = secret_of(r, conf_get(root, "store_key"), s);
@@ -487,6 +492,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 
 	c->arena = a;
 	c->path = arena_str(a, span_str(path));
+	c->hash = config_hash(text);
 	/* Asked for, not assumed: behind a forwarder that strips DNSSEC's records every answer would be
 	 * bogus, and all mail would wait. */
 	c->dnssec = false;
@@ -494,6 +500,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_networks(&r, conf_get(root, "networks"));
 		read_top(&r, root);
 		read_cluster(&r, root);
+		check_base(&r, root);
 		read_limits(&r, conf_get(root, "limits"));
 		read_tls(&r, conf_get(root, "tls"));
 		read_directories(&r, conf_get(root, "directory"));

@@ -177,6 +177,8 @@ struct conf_domain {
 	bool dkim_check;	/* only what stands in the DNS signs */
 	struct conf_batv batv;
 	uint64_t max_size;	/* 0: the listener's */
+	const struct span *backup_mx;	/* others that may stand in its MX records: our other gateways, backups */
+	size_t nbackup_mx;
 };
 
 struct conf_pool {		/* how mail leaves: from which address, under which name */
@@ -334,6 +336,7 @@ struct conf_console_ldap {	/* console.login.ldap */
 	const struct conf_console_role *roles;
 	size_t nroles;
 	int64_t lasts;			/* a session: as long as it keeps its roles; login.lasts unless less */
+	int64_t again;			/* so often it is looked whether he still has them */
 	bool users;			/* `roles` says who is a user; else everybody is */
 };
 
@@ -348,6 +351,7 @@ struct conf_console {
 	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
+	bool addresses;			/* /addresses says to anybody from where we deliver */
 };
 
 /* `retention`: how long each kind is kept; 0: for ever. X(NAME, "name", days unless said). Verdict records
@@ -367,6 +371,27 @@ enum retention {
 };
 const char *retention_name(enum retention r);
 
+/* The shared base of many nodes: PostgreSQL (`store: postgresql://…`). */
+#define BASE_HOSTS_MAX 8
+struct conf_base {
+	bool on;
+	struct span shown;		/* as people read it: no password stands in it */
+	struct conf_host hosts[BASE_HOSTS_MAX];
+	size_t nhosts;
+	const char *socket;		/* folder of a unix socket; NULL: hosts */
+	uint16_t port;			/* of the socket */
+	const char *user, *database;	/* NULL: as libpq would */
+	const char *sslmode;		/* of libpq */
+	const char *roots;		/* absolute; of authorities; NULL: the system's */
+	const char *password_file;	/* absolute; NULL: none */
+};
+
+struct conf_member {		/* a node of the cluster */
+	struct span name;
+	uint32_t number;	/* 1 .. 127, in the ids it makes */
+	struct span address;	/* for ssh, of `postern drain --to NAME`; empty: its name */
+};
+
 struct conf_counters {		/* `counters`: where what nodes count together lies (config_counters.c) */
 	bool shared;			/* in Redis; else in this node's own memory */
 	bool tls;			/* rediss:// */
@@ -383,22 +408,18 @@ struct conf_counters {		/* `counters`: where what nodes count together lies (con
 	struct span prefix;		/* of every key, within {} */
 };
 
-struct conf_member {		/* a node of the cluster */
-	struct span name;
-	uint32_t number;	/* 1 .. 127, in the ids it makes */
-	struct span address;	/* for ssh, of `postern drain --to NAME`; empty: its name */
-};
-
 struct config {
 	struct arena *arena;
 	const char *path;		/* of postern.yaml, absolute */
 	struct span hostname;
+	uint64_t hash;			/* of postern.yaml as written, without node.yaml: nodes with the same have the same */
 	struct span node;		/* this node's name; the hostname unless given */
 	uint32_t node_number;		/* 0: it is alone */
 	const struct conf_member *nodes;	/* of the cluster, this one too */
 	size_t nnodes;
 	const char *run, *spool;	/* absolute */
 	struct span store;		/* "sqlite:PATH" */
+	struct conf_base base;
 	const char *store_path;		/* absolute, for sqlite */
 	const char *store_key;		/* absolute: the keys of what the store seals */
 	int64_t retention[RETENTION_COUNT];	/* microseconds */

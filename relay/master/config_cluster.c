@@ -11,6 +11,7 @@
 #include "id.h"
 #include "master/config_cluster.h"
 #include "master/config_read.h"
+#include "table.h"
 
 #define CONFIG_MAX ((size_t)4 << 20)
 #define BETWEEN '\f'
@@ -40,6 +41,15 @@ config_text(struct arena *a, const char *path, struct span *text, struct err *er
 	*text = arena_span(a, buf_data(&b));
 	buf_release(&b);
 	return r;
+}
+
+uint64_t
+config_hash(struct span text)
+{
+	static const uint8_t key[16] = "postern.yaml";
+	struct span shared = span_sub(text, 0, span_find(text, BETWEEN));
+
+	return siphash(key, shared.n ? shared.p : "", shared.n) | 1;
 }
 
 struct conf_node *

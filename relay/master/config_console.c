@@ -1,4 +1,4 @@
-/* config_console.c -- `console: {address, certificate, key, tls, names, login, policy}`: the pages for people.
+/* config_console.c -- `console: {address, certificate, key, tls, names, login, policy, addresses}`: the pages for people.
  *
  * What is decided there goes over TLS. Without it the pages are served to this machine alone, where a
  * reverse proxy may stand, and only when `tls: off` says so.
@@ -99,7 +99,7 @@ void
 read_console(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "address", "certificate", "key", "tls", "names", "login",
-		"policy", NULL };
+		"policy", "addresses", NULL };
 	static const char *const modes[] = { "off", "required", NULL };
 	static const char *const policies[] = { "show", "edit", NULL };
 	const struct conf_node *n;
@@ -121,6 +121,8 @@ read_console(struct reader *r, const struct conf_node *map)
 	if ((n = conf_get(map, "policy")))
 		conf_enum(r->d, n, policies, &edits);
 	r->c->console.edits = edits == 1;
+	if ((n = conf_get(map, "addresses")))
+		conf_bool(r->d, n, &r->c->console.addresses);
 	n = conf_get(map, "tls");
 	if (v == 1)
 		read_certificate(r, map);

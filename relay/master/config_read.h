@@ -44,11 +44,11 @@ void read_nets(struct reader *r, const struct conf_node *list, struct conf_nets 
 void read_recipients(struct reader *r, const struct conf_node *n, struct conf_domain *dom);
 void read_greylist(struct reader *r, const struct conf_node *n, struct conf_greylist *g);
 
-/* ---- config_counters.c ---- */
-void read_counters(struct reader *r, const struct conf_node *n);
-
 /* ---- config_cluster.c; hostname is read before ---- */
 void read_cluster(struct reader *r, const struct conf_node *root);
+
+/* ---- config_counters.c ---- */
+void read_counters(struct reader *r, const struct conf_node *n);
 
 /* ---- config_batv.c ---- */
 void read_batv(struct reader *r, const struct conf_node *map, struct conf_batv *b);
@@ -72,6 +72,10 @@ void read_verify(struct reader *r, const struct conf_node *map);
 
 /* ---- config_ocr.c; scanners.timeout is read before ---- */
 void read_ocr(struct reader *r, const struct conf_node *map);
+
+/* ---- config_base.c: `store`; what it needs of `cluster` ---- */
+void read_store(struct reader *r, const struct conf_node *root);
+void check_base(struct reader *r, const struct conf_node *root);
 
 /* ---- config_console.c; tls, listeners and approvals are read before ---- */
 void read_console(struct reader *r, const struct conf_node *map);

@@ -114,6 +114,7 @@ static void
 status(struct master *m, int fd)
 {
 	struct limits_totals open;
+	char hash[17];
 	struct buf b;
 	struct json j;
 
@@ -135,6 +136,9 @@ status(struct master *m, int fd)
 	json_kstr(&j, "hostname", m->now.conf->hostname);
 	json_kstr(&j, "node", m->now.conf->node);
 	json_kuint(&j, "node_number", m->now.conf->node_number);
+	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)m->now.conf->hash);
+	json_kcstr(&j, "config_hash", hash);
+	json_kcstr(&j, "policy", m->now.policy.hash);
 	json_key(&j, "reload");
 	json_object(&j);
 	json_kcstr(&j, "refused", m->refused);

@@ -96,6 +96,10 @@
 	X(COUNT_NODES, "counters_nodes", "nodes that count together") \
 	X(COUNT_OWED, "counters_owed", "limits counted alone that Redis does not know of yet") \
 	X(COUNT_LOST, "counters_lost", "counts that could not be kept for Redis: too many at once") \
+	X(SHARED, "base_rows", "rows the shared base has taken") \
+	X(SHARE_LOST, "base_rows_refused", "rows the shared base would not take, left out of it") \
+	X(SHARE_BEHIND, "base_rows_waiting", "rows that wait for the shared base") \
+	X(SHARE_THERE, "base_connected", "1 while the shared base can be had") \
 	X(RESTARTS, "role_restarts", "processes restarted after they died")
 
 enum counter {

@@ -232,7 +232,7 @@ stop_advance(struct master *m)
 	retire_roles(m, R(QUEUE));
 	if (any(m, R(QUEUE)))
 		return;
-	retire_roles(m, R(STORE) | R(FETCHER));
+	retire_roles(m, R(STORE) | R(FETCHER) | R(CLUSTER));
 	if (m->procs == NULL || !any(m, ~0u))
 		event_base_loopbreak(m->base);
 }
@@ -429,7 +429,8 @@ role_main(const char *name, const struct startup *su)
 {
 	static const struct role_ops *const ops[] = { &receiver_ops, &signer_ops, &queue_ops,
 		&delivery_ops, &store_ops, &authenticator_ops, &directory_ops,
-		&fetcher_ops, &verifier_ops, &console_ops, &editor_ops, &counters_ops };
+		&fetcher_ops, &verifier_ops, &console_ops, &editor_ops, &counters_ops,
+		&cluster_ops };
 	enum role role = role_from_name(name);
 
 	prctl(PR_SET_NAME, "posternd");	/* also when it was executed as /proc/self/exe */

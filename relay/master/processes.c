@@ -520,6 +520,8 @@ wanted(const struct config *c, enum role role)
 		return c->console.edits;
 	case ROLE_COUNTERS:
 		return c->counters.shared;
+	case ROLE_CLUSTER:
+		return c->base.on;
 	case ROLE_SCANNER:
 	case ROLE_SIGNER:
 	case ROLE_QUEUE:

@@ -13,12 +13,17 @@
 struct portable_count {
 	uint64_t messages, recipients, bytes;
 	uint64_t skipped;	/* import: there already. export: cannot be read (reported) */
+	/* import: for each message that is in the queue, durably, now or since an earlier import.
+	 * fresh 0: it is not known under which id. NULL: nobody asks. */
+	void (*taken)(void *ctx, uint64_t old, uint64_t fresh);
+	void *ctx;
 };
 
 typedef void portable_say(void *ctx, const char *text);
 
-/* fd: where to; hostname: this node's, for addresses without a domain and for the head. */
-int portable_export(struct audit *a, int fd, struct span hostname, struct portable_count *n,
+/* fd: where to; hostname: this node's, for addresses without a domain and for the head. only: ids of
+ * those that are meant: it is a hand-over, tries and expiry go on where they were; NULL: all of them. */
+int portable_export(struct audit *a, int fd, struct span hostname, const struct idtable *only, struct portable_count *n,
     portable_say *say, void *ctx, struct err *err);
 /* A running posternd, asked through its control socket. Both -1 with the reason. */
 struct portable_daemon {

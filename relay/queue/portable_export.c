@@ -73,6 +73,75 @@ put_decision(struct json *j, const struct recipient *r, const struct msg_decisio
 	json_end_object(j);
 }
 
+/* What is known of the tries of a leg, for its targets that are left: their numbers in the export. */
+static int
+put_state(struct json *j, const struct audit *au, const struct audit_message *m, const struct audit_state *at,
+    const struct plan *p, const int *number, struct arena *a, struct err *err)
+{
+	struct state st;
+	bool any = false;
+
+	if (audit_read_state(au, m, at, a, &st, err) == -1)
+		return -1;
+	for (size_t i = 0; i < st.ntargets; i++)
+		any = any || (st.targets[i].target < p->ntargets && number[st.targets[i].target] >= 0);
+	if (!any)
+		return 0;
+	json_object(j);
+	json_kint(j, "time", st.time);
+	json_kint(j, "next", st.next);
+	json_kuint(j, "attempts", st.attempts);
+	json_kuint(j, "streak", st.streak);
+	if (st.route.n)
+		json_kstr(j, "route", st.route);
+	json_key(j, "targets");
+	json_array(j);
+	for (size_t i = 0; i < st.ntargets; i++) {
+		const struct target_state *t = &st.targets[i];
+
+		if (t->target >= p->ntargets || number[t->target] < 0)
+			continue;
+		json_object(j);
+		json_kint(j, "target", number[t->target]);
+		json_kuint(j, "class", t->cls);
+		json_kstr(j, "dsn", t->dsn);
+		json_kstr(j, "reply", t->reply);
+		json_kstr(j, "relay", t->relay);
+		json_end_object(j);
+	}
+	json_end_array(j);
+	json_end_object(j);
+	return 0;
+}
+
+/* Schedule, attempts and last replies, so that the other node goes on where this one was. */
+static int
+put_states(struct json *j, const struct audit *au, const struct audit_message *m, const struct plan *p,
+    struct arena *a, struct err *err)
+{
+	int *number = arena_array(a, p->ntargets, sizeof(*number)), n = 0, r = 0;
+
+	for (size_t t = 0; t < p->ntargets; t++)
+		number[t] = t >= m->nstatus || m->status[t] == TARGET_PENDING ? n++ : -1;
+	json_key(j, "states");
+	json_array(j);
+	for (const struct audit_state *s = m->states; s && r == 0; s = s->next)
+		r = put_state(j, au, m, s, p, number, a, err);
+	json_end_array(j);
+	return r;
+}
+
+/* Where expiry counts from. */
+static int64_t
+since(const struct audit *au, const struct audit_message *m, struct arena *a)
+{
+	struct state st;
+
+	if (m->states && audit_read_state(au, m, m->states, a, &st, NULL) == 0 && st.since > 0)
+		return st.since;
+	return id_time(m->id);
+}
+
 /* Recipients with something left to do, as {address, what was decided}; their number. */
 static size_t
 put_recipients(struct json *j, const struct audit_message *m, const struct stored *s,
@@ -98,14 +167,14 @@ put_recipients(struct json *j, const struct audit_message *m, const struct store
 	return n;
 }
 
-static size_t
-put_head(struct writer *w, const struct audit_message *m, const struct stored *s,
-    const struct plan *p, struct arena *a)
+static int
+put_head(struct writer *w, const struct audit *au, const struct audit_message *m, const struct stored *s,
+    const struct plan *p, struct arena *a, size_t *recipients, struct err *err)
 {
 	const struct envelope *v = &s->env;
 	char id[ID_SIZE], ip[IP_TEXT_MAX];
 	struct json j;
-	size_t n;
+	int r;
 
 	json_begin(&j, &w->b);
 	json_object(&j);
@@ -125,12 +194,15 @@ put_head(struct writer *w, const struct audit_message *m, const struct stored *s
 	json_kstr(&j, "user", v->user);
 	json_kstr(&j, "tls", v->tls);
 	json_kbool(&j, "held", (m->flags & STATE_HELD) != 0);
+	json_kbool(&j, "noticed", (m->flags & STATE_NOTICED) != 0);
+	json_kint(&j, "since", since(au, m, a));
 	json_kuint(&j, "record", s->json_size);
 	json_kuint(&j, "size", s->size);
-	n = put_recipients(&j, m, s, p, a);
+	*recipients = put_recipients(&j, m, s, p, a);
+	r = put_states(&j, au, m, p, a, err);
 	json_end_object(&j);
 	buf_putc(&w->b, '\n');
-	return n;
+	return r;
 }
 
 /* 1: written; 0: cannot be read, nothing was written; -1: the file cannot be written. */
@@ -149,7 +221,10 @@ put_message(struct writer *w, struct audit *au, struct audit_message *m, struct 
 		return 0;
 	if (plan_make(a, &s, hostname, &p) == -1)
 		return err_set(why, EBADMSG, "what was decided cannot be understood"), 0;
-	n = put_head(w, m, &s, &p, a);
+	if (put_head(w, au, m, &s, &p, a, &n, why) == -1) {
+		buf_reset(&w->b);
+		return 0;
+	}
 	if (n == 0) {
 		buf_reset(&w->b);
 		return err_set(why, 0, "nothing is left to do"), 0;
@@ -175,7 +250,7 @@ by_id(const void *a, const void *b)
 }
 
 static void
-put_frame(struct writer *w, bool first, uint64_t name, struct span hostname, uint64_t n)
+put_frame(struct writer *w, bool first, uint64_t name, struct span hostname, bool handover, uint64_t n)
 {
 	struct json j;
 	char text[17];
@@ -188,6 +263,8 @@ put_frame(struct writer *w, bool first, uint64_t name, struct span hostname, uin
 		json_kcstr(&j, "format", "postern-queue");
 		json_kcstr(&j, "export", text);
 		json_kstr(&j, "hostname", hostname);
+		if (handover)
+			json_kbool(&j, "handover", true);
 		json_kint(&j, "time", clock_real());
 	} else
 		json_kuint(&j, "end", n);
@@ -196,7 +273,7 @@ put_frame(struct writer *w, bool first, uint64_t name, struct span hostname, uin
 }
 
 int
-portable_export(struct audit *au, int fd, struct span hostname, struct portable_count *count,
+portable_export(struct audit *au, int fd, struct span hostname, const struct idtable *only, struct portable_count *count,
     portable_say *say, void *ctx, struct err *err)
 {
 	struct writer w = { .fd = fd, .err = err };
@@ -209,12 +286,13 @@ portable_export(struct audit *au, int fd, struct span hostname, struct portable_
 
 	ASSERT(list != NULL);
 	while (idtable_next(au->messages, &at, &id, &v))
-		list[n++] = v;
+		if (only == NULL || idtable_get(only, id))
+			list[n++] = v;
 	qsort(list, n, sizeof(*list), by_id);
 	buf_init(&w.b, LINE_MAX_BYTES);
 	if (getrandom(&name, sizeof(name), 0) != (ssize_t)sizeof(name))
 		r = err_errno(err, "no random bytes");
-	put_frame(&w, true, name, hostname, 0);
+	put_frame(&w, true, name, hostname, only != NULL, 0);
 	if (r == 0)
 		r = flush(&w);
 	for (size_t i = 0; i < n && r != -1; i++) {
@@ -230,7 +308,7 @@ portable_export(struct audit *au, int fd, struct span hostname, struct portable_
 		say(ctx, text);
 	}
 	if (r != -1) {
-		put_frame(&w, false, 0, hostname, count->messages);
+		put_frame(&w, false, 0, hostname, false, count->messages);
 		r = flush(&w);
 	}
 	buf_release(&w.b);

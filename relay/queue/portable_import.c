@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "addr.h"
@@ -30,6 +31,7 @@
 #include "ipc/json_read.h"
 #include "queue/crc32c.h"
 #include "queue/portable.h"
+#include "queue/portable_states.h"
 #include "queue/spool.h"
 #include "queue/spool_internal.h"
 
@@ -45,7 +47,9 @@ struct import {
 	FILE *in;
 	char name[32];		/* of the export */
 	int listfd;		/* imported/ */
-	struct idtable *seen;	/* old ids */
+	bool handover;		/* tries and expiry go on where they were */
+	struct idtable *seen;	/* old ids; the value is the new one */
+	struct idtable *fresh;	/* those in the segment being made: not durable yet */
 	struct id_source ids;
 	struct arena *arena;	/* of one message */
 	struct buf rec, list;
@@ -54,7 +58,7 @@ struct import {
 	uint64_t listed;	/* messages in it */
 	struct portable_count *n;
 	char *line;
-	size_t cap_line;
+	size_t cap_line, line_size;
 };
 
 static const char *
@@ -64,6 +68,36 @@ import_name(uint32_t number, char out[80])
 
 	snprintf(out, 80, "%s.import", segment_name(number, name));
 	return out;
+}
+
+/* 1: live here under the id it has in the file. */
+static void *
+as_value(uint64_t id)
+{
+	return (void *)(uintptr_t)id;
+}
+
+static void
+taken(struct import *im, uint64_t old)
+{
+	uint64_t fresh = (uint64_t)(uintptr_t)idtable_get(im->seen, old);
+
+	if (im->n->taken)
+		im->n->taken(im->n->ctx, old, fresh == 1 ? 0 : fresh);
+}
+
+/* All that a finished segment holds. */
+static void
+taken_all(struct import *im)
+{
+	struct span line, rest = buf_data(&im->list);
+	uint64_t old;
+
+	for (; rest.n > 0; rest = span_from(rest, line.n + 1)) {
+		line = span_sub(rest, 0, span_find(rest, '\n'));
+		if (id_parse(span_sub(line, 0, span_find(line, ' ')), &old))
+			taken(im, old);
+	}
 }
 
 /* ---- steps 2 and 3 ---- */
@@ -78,7 +112,7 @@ take_up_line(struct import *im, struct span line, struct err *err)
 
 	if (!id_parse(old, &a) || !id_parse(new, &b))
 		return err_set(err, EBADMSG, "imported/: a line that is none");
-	idtable_put(im->seen, a, im);
+	idtable_put(im->seen, a, as_value(b));
 	spool_big_name(b, to);
 	snprintf(from, sizeof(from), "%s.import", to);
 	if (linkat(im->a->bigfd, from, im->a->bigfd, to, 0) == -1 && errno != ENOENT &&
@@ -188,8 +222,12 @@ segment_finish(struct import *im, struct err *err)
 	    (r = fs_fsync(im->listfd, err)) == -1)
 		goto out;
 	r = take_up(im, list, err) == -1 ? -1 : have_adopted(im, list, err);
-	if (r == 0)
+	if (r == 0) {
 		im->n->messages += im->listed;
+		taken_all(im);
+		idtable_free(&im->fresh);
+		im->fresh = idtable_new();
+	}
 out:
 	segment_close_writer(&im->seg);
 	buf_reset(&im->list);
@@ -312,19 +350,19 @@ read_sum(struct import *im, uint32_t sum, struct err *err)
 	    err_set(err, EBADMSG, "a message does not match its sum");
 }
 
-static void
-state_held(struct import *im, uint64_t id)
+static int
+put_state(void *ctx, uint64_t id, uint8_t flags, const struct state *st, struct err *err)
 {
-	struct target_state t = { .target = 0 };
-	struct state st = { .time = clock_real(), .targets = &t, .ntargets = 1 };
+	struct import *im = ctx;
 
 	buf_reset(&im->rec);
-	state_encode(&im->rec, &st);
+	state_encode(&im->rec, st);
+	return put_record(im, RECORD_STATE, flags, id, buf_size(&im->rec), err);
 }
 
 /* What stands behind the head: the record of the verdict, the bytes, their sum. */
 static int
-read_message(struct import *im, struct stored *s, uint64_t old, bool skip, bool held,
+read_message(struct import *im, const struct jval *head, struct stored *s, uint64_t old, bool skip,
     struct err *err)
 {
 	bool big = s->size > SPOOL_INLINE_MAX;
@@ -348,6 +386,8 @@ read_message(struct import *im, struct stored *s, uint64_t old, bool skip, bool 
 		if (big)
 			(void)unlinkat(im->a->bigfd, name, 0);
 		im->n->skipped++;
+		if (!idtable_get(im->fresh, old))
+			taken(im, old);
 		return 0;
 	}
 	s->big_crc = crc;
@@ -357,16 +397,14 @@ read_message(struct import *im, struct stored *s, uint64_t old, bool skip, bool 
 	buf_put(&im->rec, json, s->json_size);
 	if (!big)
 		buf_put(&im->rec, body, s->size);
-	if (segment_room(im, buf_size(&im->rec) + 1024, err) == -1 ||
+	if (segment_room(im, buf_size(&im->rec) + 1024 + im->line_size, err) == -1 ||
 	    put_record(im, RECORD_MESSAGE, big ? RECORD_BIG : 0, s->env.id, meta, err) == -1)
 		return -1;
-	if (held) {
-		state_held(im, s->env.id);
-		if (put_record(im, RECORD_STATE, STATE_HELD, s->env.id, buf_size(&im->rec), err) == -1)
-			return -1;
-	}
+	if (portable_states(im->arena, head, im->handover, s->env.id, put_state, im, err) == -1)
+		return -1;
 	buf_printf(&im->list, "%s %s\n", id_format(old, a), id_format(s->env.id, b));
-	idtable_put(im->seen, old, im);
+	idtable_put(im->seen, old, as_value(s->env.id));
+	idtable_put(im->fresh, old, im);
 	im->listed++;
 	im->n->recipients += s->env.nrecipients;
 	im->n->bytes += s->size;
@@ -444,6 +482,7 @@ read_line(struct import *im, struct err *err)
 		err_set(err, EBADMSG, "the file is cut off");
 		return NULL;
 	}
+	im->line_size = (size_t)n;
 	return jval_parse(span_make(im->line, (size_t)n - 1), err);
 }
 
@@ -464,6 +503,7 @@ read_begin(struct import *im, struct err *err)
 			r = err_set(err, EBADMSG, "an export with a bad name");
 	if (r == 0)
 		snprintf(im->name, sizeof(im->name), SPAN_FMT, SPAN_ARG(name));
+	im->handover = jval_bool(v, "handover");
 	jval_free(&v);
 	return r;
 }
@@ -487,8 +527,7 @@ read_one(struct import *im, struct err *err)
 	if (read_head(im, v, &s, &old) == -1)
 		r = err_set(err, EBADMSG, "a message whose head is not understood");
 	else
-		r = read_message(im, &s, old, idtable_get(im->seen, old) != NULL,
-		    jval_bool(v, "held"), err);
+		r = read_message(im, v, &s, old, idtable_get(im->seen, old) != NULL, err);
 	jval_free(&v);
 	return r;
 }
@@ -526,7 +565,7 @@ import_open(struct import *im, struct err *err)
 	if (flock(im->lockfd, LOCK_EX | LOCK_NB) == -1)
 		return err_set(err, EBUSY, "another import into %s is under way", im->spool);
 	while (idtable_next(im->a->messages, &at, &id, &v))
-		idtable_put(im->seen, id, im);
+		idtable_put(im->seen, id, as_value(1));
 	return take_up_all(im, err);
 }
 
@@ -543,6 +582,7 @@ portable_import(const char *spool, int fd, const struct portable_daemon *daemon,
 	if (im.in == NULL)
 		return err_errno(err, "cannot read the export");
 	im.seen = idtable_new();
+	im.fresh = idtable_new();
 	im.arena = arena_new(0);
 	buf_init(&im.rec, RECORD_META_MAX + RECORD_DATA_MAX + 64);
 	buf_init(&im.list, LIST_MAX);
@@ -554,6 +594,9 @@ portable_import(const char *spool, int fd, const struct portable_daemon *daemon,
 			r = -1;
 	}
 	segment_close_writer(&im.seg);
+	/* The next import has the same place in its ids: the clock must be past ours. */
+	while (im.ids.last >= clock_real())
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	if (im.listfd != -1)
 		close(im.listfd);
 	if (im.lockfd != -1)
@@ -563,6 +606,7 @@ portable_import(const char *spool, int fd, const struct portable_daemon *daemon,
 	buf_release(&im.list);
 	arena_free(&im.arena);
 	idtable_free(&im.seen);
+	idtable_free(&im.fresh);
 	audit_free(&im.a);
 	fclose(im.in);
 	return r == -1 ? -1 : 0;

@@ -127,6 +127,11 @@ on_recover_state(void *ctx, const struct spool *sp, struct spool_item *it, uint8
 	struct plan p;
 
 	queue_flags(q, m, flags);
+	if (st->since > 0 && st->since != m->since) {
+		queue_gave(q, m);
+		m->since = st->since;
+		queue_took(q, m);
+	}
 	if (st->ntargets == 0 || st->targets[0].target >= m->ntargets)
 		return NULL;
 	if (m->nlegs == 1)
@@ -447,11 +452,15 @@ queue_run(struct runtime *rt, struct err *err)
 	while ((it = spool_next(q->sp, &at)) != NULL) {
 		struct message *m = message_of_item(it);
 
-		for (size_t i = 0; (m->flags & STATE_HELD) && i < m->nlegs; i++)
+		for (size_t i = 0; (m->flags & STATE_STILL) && i < m->nlegs; i++)
 			queue_unschedule(q, &m->legs[i]);
 		if (message_done(m))
 			queue_finish(q, m);
+		else if (m->flags & STATE_OFFERED)
+			handover_found(q, it->id);
 	}
+	if (handover_open(q, err) == -1)
+		return -1;
 	spool_stats(q->sp, &st);
 	log_info("spool %s: %llu messages in %llu segments, %llu records read in %.1f s, "
 	    "%llu damaged", rt->conf->spool, (unsigned long long)st.messages,

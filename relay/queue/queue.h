@@ -84,6 +84,13 @@ struct queue {
 	char drain_text[300];
 	struct walk *walks;		/* acts of operators that go on */
 	struct adoption *adoptions;	/* the first asked for is the last */
+	struct {			/* what was offered to another node (queue_handover.c) */
+		char to[128];		/* its name; "": none */
+		uint64_t *ids;		/* some may be gone */
+		size_t n, cap;
+		size_t at;		/* of a walk over the spool's items */
+		unsigned moves;
+	} handover;
 	uint64_t *adopted;		/* ids found in an adopted segment, not yet scheduled */
 	size_t nadopted, cap_adopted;
 	struct { int64_t since; char text[ALARM_TEXT_MAX]; } alarms[ALARMS];	/* since 0: not now */
@@ -105,6 +112,10 @@ struct message *queue_find(struct queue *q, uint64_t id);
 int queue_plan(struct queue *q, const struct message *m, struct arena *a, struct stored *s,
     struct plan *p, struct err *err);
 uint64_t queue_new_id(struct queue *q);
+
+/* queue_handover.c: at the start. */
+void handover_found(struct queue *q, uint64_t id);
+int handover_open(struct queue *q, struct err *err);
 
 /* queue_limits.c */
 void queue_took(struct queue *q, const struct message *m);

@@ -156,7 +156,7 @@ act_drain(struct asked *k, struct message *m)
 	struct queue *q = k->q;
 	bool any = false;
 
-	if ((m->flags & STATE_HELD) || !selector_look(q, m, &k->look))
+	if ((m->flags & STATE_STILL) || !selector_look(q, m, &k->look))
 		return false;
 	for (size_t i = 0; i < m->nlegs; i++) {
 		struct leg *l = &m->legs[i];

@@ -44,4 +44,9 @@ void walk_sites(struct asked *k, size_t limit);
 void adopt_reserve(struct asked *k);
 void adopt_segment(struct asked *k);
 
+/* queue_handover.c: to another node, each message once. */
+void handover_offer(struct asked *k);
+void handover_done(struct asked *k);
+void handover_keep(struct asked *k);
+
 #endif

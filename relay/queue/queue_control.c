@@ -9,6 +9,7 @@
  *	{"cmd":"queue.reroute", SELECTOR, "to":"relay.example.net:25|[192.0.2.1]:25|default"}
  *	{"cmd":"queue.drain", "selector":"all", "to":"host:port|off"}
  *	{"cmd":"queue.pause|resume", "site":"example.net"}
+ *	{"cmd":"queue.offer|handed|keep"}	of a hand-over to another node (queue_handover.c)
  *	{"cmd":"queue.reserve"}, {"cmd":"queue.adopt", "segment":N}   of an import (queue_adopt.c)
  *
  * SELECTOR is "selector":TEXT, see queue_select.h; or "id":ID, "site":S, "sender":A.
@@ -272,6 +273,8 @@ static const struct { const char *name; void (*fn)(struct asked *k); unsigned ro
 	{ "queue.release", cmd_release, ACTS }, { "queue.fail", cmd_fail, ACTS },
 	{ "queue.reroute", cmd_reroute, LOCAL }, { "queue.drain", cmd_drain, LOCAL },
 	{ "queue.pause", cmd_pause, ACTS }, { "queue.resume", cmd_resume, ACTS },
+	{ "queue.offer", handover_offer, LOCAL }, { "queue.handed", handover_done, LOCAL },
+	{ "queue.keep", handover_keep, LOCAL },
 	{ "queue.reserve", adopt_reserve, LOCAL }, { "queue.adopt", adopt_segment, LOCAL },
 };
 

@@ -70,7 +70,8 @@ remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p
 	const uint8_t *status = message_status(m);
 	struct arena *a = arena_new(0);
 	struct state st = { .time = clock_real(), .next = l->job.node.when,
-		.attempts = l->attempts, .streak = l->streak };
+		.attempts = l->attempts, .streak = l->streak,
+		.since = m->since == id_time(m->item.id) ? 0 : m->since };
 
 	st.targets = arena_array(a, p->ntargets, sizeof(*st.targets));
 	for (size_t i = 0, k = 0; i < p->ntargets; i++) {
@@ -232,7 +233,7 @@ conclude(struct queue *q, struct message *m, struct leg *l, const struct stored 
 	a = l->rerouted ? arena_new(0) : NULL;
 	site = queue_site(q, l, p, a);
 	queue_remember(q, m, l, p, o, n);
-	if (pending && !(m->flags & STATE_HELD))
+	if (pending && !(m->flags & STATE_STILL))
 		schedule_add(queue_schedule_of(q, l), &l->job, site, l->job.node.when);
 	arena_free(&a);
 }
@@ -340,7 +341,7 @@ lives(const struct message *m)
 {
 	for (size_t i = 0; i < m->nlegs; i++)
 		if (m->legs[i].kind == LEG_DELIVER)
-			return !(m->flags & STATE_HELD);
+			return !(m->flags & STATE_STILL);
 	return false;
 }
 

@@ -34,7 +34,9 @@ put_why(struct json *j, const struct queue *q, const struct message *m, const st
 	const char *state, *why;
 
 	schedule_job_info(&l->job, &site);
-	if (m->flags & STATE_HELD)
+	if (m->flags & STATE_OFFERED)
+		state = "offered", why = "another node may have it: `postern drain --to` that node ends it";
+	else if (m->flags & STATE_HELD)
 		state = "held", why = "held by an operator; `queue release` lets it go";
 	else if (l->settling)
 		state = "settling", why = "its outcome is being recorded";
@@ -259,6 +261,10 @@ queue_show_summary(struct json *j, struct queue *q)
 	json_kbool(j, "store", q->store != NULL);
 	if (q->drain.n)
 		json_kstr(j, "drain", q->drain);
+	if (q->handover.n) {
+		json_kcstr(j, "offered_to", q->handover.to);
+		json_kuint(j, "offered", q->handover.n);
+	}
 	json_kuint(j, "deliveries", q->ndelivery);
 	json_kuint(j, "events_waiting", queue_events_waiting(q));
 	json_key(j, "spool");

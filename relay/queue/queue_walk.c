@@ -222,7 +222,8 @@ act_each(struct walk *w, struct message *m)
 {
 	uint64_t id = m->item.id;
 
-	if (jval_bool(w->k.req, "count") || !w->fn(&w->k, m))
+	/* What another node may have by now is nobody's to change here. */
+	if ((m->flags & STATE_OFFERED) || jval_bool(w->k.req, "count") || !w->fn(&w->k, m))
 		return;
 	w->done++;
 	if (!w->k.sel.id && w->fn != act_retry && w->fn != act_drain)

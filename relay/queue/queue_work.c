@@ -43,7 +43,7 @@ queue_schedule_all(struct queue *q, struct message *m, const struct plan *p)
 {
 	struct arena *a = NULL;
 
-	if (m->flags & STATE_HELD)
+	if (m->flags & STATE_STILL)
 		return;
 	for (size_t i = 0; i < m->nlegs; i++) {
 		struct leg *l = &m->legs[i];

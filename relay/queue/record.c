@@ -229,10 +229,12 @@ state_encode(struct buf *b, const struct state *s)
 			enc_span(&e, t->relay);
 		}
 	}
-	if (s->route.n > 0 || s->streak > 0)
+	if (s->route.n > 0 || s->streak > 0 || s->since > 0)
 		enc_span(&e, s->route);
-	if (s->streak > 0)
+	if (s->streak > 0 || s->since > 0)
 		enc_u8(&e, s->streak);
+	if (s->since > 0)
+		enc_i64(&e, s->since);
 }
 
 int
@@ -266,6 +268,8 @@ state_decode(struct span meta, struct arena *a, struct state *out)
 		s.route = dec_span(&d);
 	if (d.p < d.end)	/* version 3 */
 		s.streak = dec_u8(&d);
+	if (d.p < d.end)	/* version 4 */
+		s.since = dec_i64(&d);
 	if (!dec_done(&d))
 		return -1;
 	*out = s;

@@ -16,7 +16,7 @@
 #include "ipc/messages.h"
 #include "postern/arena.h"
 
-#define SPOOL_VERSION 3		/* written; 2: `route` in STATE; 3: `streak` there, reused files */
+#define SPOOL_VERSION 4		/* written; 2: `route` in STATE; 3: `streak` there, reused files; 4: `since` in STATE */
 #define SPOOL_VERSION_OLDEST 1	/* read */
 #define RECORD_HEAD 40u
 #define RECORD_META_MAX (4u << 20)
@@ -37,7 +37,8 @@ enum record_type {
 const char *record_type_name(enum record_type t);
 
 enum { RECORD_BIG = 1 };			/* flags of MESSAGE */
-enum { STATE_HELD = 1, STATE_NOTICED = 2 };	/* flags of STATE: of the whole message */
+/* Flags of STATE: of the whole message. OFFERED: another node may have it (queue_handover.c). */
+enum { STATE_HELD = 1, STATE_NOTICED = 2, STATE_OFFERED = 4, STATE_STILL = STATE_HELD | STATE_OFFERED };
 
 struct record {
 	enum record_type type;
@@ -92,6 +93,7 @@ struct state {
 	size_t ntargets;
 	struct span route;	/* "host:port" an operator chose; empty: as policy and the DNS say */
 	uint8_t streak;		/* tries in a row that failed alike (retry.h); 0: not recorded */
+	int64_t since;		/* what expiry counts from, where that is not the time of the id; 0: it is */
 };
 void state_encode(struct buf *b, const struct state *s);
 int state_decode(struct span meta, struct arena *a, struct state *s);

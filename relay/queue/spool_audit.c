@@ -105,7 +105,25 @@ found_message(struct reading *r, struct segment *s, uint64_t offset, const struc
 }
 
 static void
-found_state(struct reading *r, const struct record *rec, struct span meta)
+place_state(struct audit *a, struct audit_message *m, uint32_t segment, uint64_t offset, uint16_t first)
+{
+	struct audit_state *s = m->states;
+
+	while (s && s->first != first)
+		s = s->next;
+	if (s == NULL) {
+		s = arena_zalloc(a->arena, sizeof(*s));
+		s->next = m->states;
+		m->states = s;
+	}
+	s->segment = segment;
+	s->first = first;
+	s->offset = offset;
+}
+
+static void
+found_state(struct reading *r, const struct segment *seg, uint64_t offset, const struct record *rec,
+    struct span meta)
 {
 	struct audit_message *m = idtable_get(r->a->messages, rec->id);
 	struct state st;
@@ -113,6 +131,8 @@ found_state(struct reading *r, const struct record *rec, struct span meta)
 	if (m == NULL || state_decode(meta, r->scratch, &st) == -1)
 		return;
 	m->flags = rec->flags;
+	if (st.ntargets)
+		place_state(r->a, m, seg->number, offset, st.targets[0].target);
 	for (size_t i = 0; i < st.ntargets; i++) {
 		size_t t = st.targets[i].target;
 
@@ -156,7 +176,7 @@ on_record(void *ctx, struct segment *s, uint64_t offset, const struct record *re
 		break;
 	case RECORD_STATE:
 		r->as->states++;
-		found_state(r, rec, meta);
+		found_state(r, s, offset, rec, meta);
 		break;
 	case RECORD_DONE:
 		r->as->dones++;
@@ -421,6 +441,20 @@ audit_read(const struct audit *a, const struct audit_message *m, struct arena *a
 		return -1;
 	*json = span_make(p, s->json_size);
 	return 0;
+}
+
+int
+audit_read_state(const struct audit *a, const struct audit_message *m, const struct audit_state *at,
+    struct arena *arena, struct state *st, struct err *err)
+{
+	struct segment *seg = segment_of(a, at->segment);
+	struct record r;
+	struct span meta;
+
+	if (seg == NULL || segment_read_meta(seg, at->offset, arena, &r, &meta, err) == -1)
+		return -1;
+	return r.type == RECORD_STATE && r.id == m->id && state_decode(meta, arena, st) == 0 ? 0 :
+	    err_set(err, EBADMSG, "the state of a message cannot be read");
 }
 
 int

@@ -32,6 +32,13 @@ struct audit_damage {
 	bool missing;		/* the message's large file is not there */
 };
 
+struct audit_state {		/* where the latest STATE of a leg lies */
+	uint32_t segment;
+	uint16_t first;		/* its first target */
+	uint64_t offset;
+	struct audit_state *next;
+};
+
 struct audit_message {
 	uint64_t id;
 	uint32_t segment;
@@ -40,6 +47,7 @@ struct audit_message {
 	uint8_t flags;		/* STATE_HELD … */
 	uint8_t *status;	/* enum target_status of each target told of by a STATE */
 	size_t nstatus;
+	struct audit_state *states;
 };
 
 struct audit {
@@ -70,6 +78,9 @@ int audit_repair(struct audit *a, void (*say)(void *ctx, const char *text), void
 /* The meta and the whole record of a live message, read and checked again. */
 int audit_read(const struct audit *a, const struct audit_message *m, struct arena *arena,
     struct stored *s, struct span *json, struct err *err);
+/* One of its states. */
+int audit_read_state(const struct audit *a, const struct audit_message *m, const struct audit_state *at,
+    struct arena *arena, struct state *st, struct err *err);
 /* Its bytes, piece by piece; -1 also when their sum is wrong. */
 int audit_body(const struct audit *a, const struct audit_message *m, const struct stored *s,
     int (*put)(void *ctx, struct span piece), void *ctx, struct err *err);

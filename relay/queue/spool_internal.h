@@ -105,4 +105,7 @@ void spool_wake(struct spool *sp);	/* something was buffered */
 
 int spool_replay(struct spool *sp, struct err *err);
 
+/* Another node takes over what lies in this folder: a start refuses it (cli/cmd_spool_adopt.c). */
+#define SPOOL_ADOPTED "adopted"
+
 #endif

@@ -489,6 +489,11 @@ spool_open(const char *path, const struct spool_ops *ops, void *ctx, struct err 
 		err_errno(err, "another process uses the spool");
 		goto fail;
 	}
+	if (faccessat(sp->dirfd, SPOOL_ADOPTED, F_OK, 0) == 0) {
+		err_set(err, EBUSY, "%s: another node is taking this spool over (%s/" SPOOL_ADOPTED " says which): end `postern "
+		    "spool adopt` there first, or begin with an empty folder", path, path);
+		goto fail;
+	}
 	if (spool_replay(sp, err) == -1)
 		goto fail;
 	spool_to(sp, SPOOL_CLEAN);

@@ -13,10 +13,19 @@ struct asked {
 	uint32_t uid;
 	struct principal who;		/* what may be shown and done */
 	struct arena *arena;
+	bool fetched;			/* what it names of other nodes is here, as guests */
+	const int64_t *guests;		/* those that its selector chose */
+	size_t nguests;
 	struct reply *reply;		/* ended by whoever answers; NULL: kept by a tail or act */
 };
 
-/* store_control.c: lines of an answer */
+/* store_control.c: answered later. All of the request is in what is returned, on the heap, and nothing is
+ * left in q; whoever has it ends it and frees it. */
+struct asked *asked_keep(struct asked *q);
+void asked_end(struct asked *q);
+void store_answer(struct asked *q);		/* runs it and ends it */
+
+/* lines of an answer */
 void say_error(struct asked *q, const char *text);
 struct span asked_by(const struct asked *q);	/* for `by`: "uid N", or the name it signed in with */
 struct json open_line(struct reply *r);		/* {"v":1 */
@@ -28,6 +37,7 @@ void asked_refuse(struct asked *q, const char *what);
 void do_audit_list(struct asked *q, int fd);
 void do_audit_head(struct asked *q, int fd);
 void do_audit_verify(struct asked *q, int fd);
+void do_audit_nodes(struct asked *q, int fd);	/* base_audit.c */
 void do_audit_note(struct asked *q, int fd);
 
 /* domains_control.c */

@@ -1,6 +1,6 @@
 /* audit_control.c -- the audit log, shown and verified.
  *
- *	{"cmd":"audit.list","q":"words","before":SEQ,"limit":N}	newest first; last line
+ *	{"cmd":"audit.list","q":"words, who:, what:, since:, before: (audit_query.h)","before":SEQ,"limit":N}	newest first; last line
  *		{"v":1,"found":N,"more":BOOL,"next":SEQ}
  *	{"cmd":"audit.head"}	{"v":1,"seq":N,"hash":"hex","key":"hex or null"}
  *	{"cmd":"audit.verify","after":SEQ,"hash":"hex","keyed":BOOL}	the next rows; all but the first
@@ -11,11 +11,15 @@
  *
  * For auditors, operators and administrators; who asks and is none of them is written down.
  */
+#include <errno.h>
+
 #include "clock.h"
 #include "log.h"
 #include "store/asked.h"
 #include "store/audit.h"
 #include "store/db_keys.h"
+#include "store/kept_control.h"
+#include "store/share.h"
 
 #define LIST_DEFAULT 100
 #define LIST_MAX 1000
@@ -28,6 +32,9 @@ asked_refuse(struct asked *q, const char *what)
 	struct err err;
 	struct json j;
 
+	q->s->unwritten = true;
+	if (q->s->reads)
+		return;
 	store_settle(q->s);
 	if (audit_put(q->s->db, asked_by(q), AUDIT_WHAT_REFUSED, span_str(what), (struct span){ 0 },
 	    clock_real(), &err) == -1)
@@ -61,12 +68,17 @@ do_audit_list(struct asked *q, int fd)
 	store_flush(q->s);
 	if (limit < 1 || limit > LIST_MAX)
 		limit = LIST_MAX;
+	if (base_audit_list(q, (size_t)limit))
+		return;
 	db_budget(q->s->db, BUDGET_US);
 	r = audit_list(q->s->db, jval_text(q->req, "q"), jval_int(q->req, "before", 0), (size_t)limit,
 	    reply_buf(q->reply), &found, &next, &err);
 	db_budget(q->s->db, 0);
 	if (r == -1) {
-		say_error(q, err.text);
+		if (err.code == EINVAL)
+			say_coded(q, "invalid", err.text);
+		else
+			say_error(q, err.text);
 		return;
 	}
 	j = open_line(q->reply);
@@ -125,6 +137,8 @@ do_audit_verify(struct asked *q, int fd)
 			return;
 		}
 	}
+	if (base_audit_verify(q, &w))
+		return;
 	if (audit_verify(q->s->db, &w, VERIFY_ROWS, &err) == -1) {
 		say_error(q, err.text);
 		return;

@@ -5,6 +5,7 @@
 #include "conf.h"
 #include "id.h"
 #include "ipc/json_read.h"
+#include "store/claim.h"
 #include "store/kept.h"
 #include "store/sealed.h"
 
@@ -21,6 +22,29 @@ kept_state_name(enum kept_state s)
 #undef X
 	}
 	return "?";
+}
+
+const char *
+kept_name(const struct kept *k, char text[KEPT_NAME])
+{
+	snprintf(text, KEPT_NAME, "%s%lld", k->guest ? "g" : "", (long long)(k->guest ? k->home_gid : k->kid));
+	return text;
+}
+
+const char *
+kept_name_of(struct db *d, int64_t kid, char text[KEPT_NAME])
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT home_gid FROM kept WHERE kid=? AND home IS NOT NULL", NULL);
+	struct kept k = { .kid = kid };
+
+	if (st)
+		db_int(st, 1, kid);
+	if (st && db_step(d, st, NULL) == 1) {
+		k.guest = true;
+		k.home_gid = sqlite3_column_int64(st, 0);
+		sqlite3_reset(st);
+	}
+	return kept_name(&k, text);
 }
 
 /* ---- keeping ---- */
@@ -171,8 +195,8 @@ static int
 put_rcpts(struct db *d, int64_t kid, const struct envelope *env, struct arena *a, struct err *err)
 {
 	for (size_t i = 0; i < env->nrecipients; i++) {
-		sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO kept_rcpt(kid, address, domain)"
-		    " VALUES(?,?,?)", err);
+		sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO kept_rcpt(kid, address, domain, state,"
+		    " kind) SELECT ?1, ?2, ?3, state, kind FROM kept WHERE kid=?1", err);
 
 		if (st == NULL)
 			return -1;
@@ -309,7 +333,7 @@ kept_filter_parse(struct span text, int64_t now, struct arena *a, struct kept_fi
 	" AND r.address=?6 COLLATE NOCASE))" \
 	" AND (?7 IS NULL OR EXISTS(SELECT 1 FROM kept_rcpt r WHERE r.kid=k.kid" \
 	" AND substr(r.address,-length(?7))=?7 COLLATE NOCASE))" \
-	" AND (?8 IS NULL OR k.time<?8) AND (?9 IS NULL OR k.time>=?9)"
+	" AND (?8 IS NULL OR k.time<?8) AND (?9 IS NULL OR k.time>=?9) AND k.home IS NULL"
 #define WAYS(head, tail) { \
 	head " FROM kept k WHERE k.state=1 AND k.kind=?1" REST tail, \
 	head " FROM kept k WHERE k.kind=?1" REST tail, \
@@ -445,6 +469,13 @@ load_row(struct db *d, sqlite3_stmt *st, struct arena *a, struct kept *k, struct
 	k->voted = sqlite3_column_int(st, 12);
 	k->class = arena_span(a, db_column(st, 13));
 	k->virus = arena_span(a, db_column(st, 14));
+	k->guest = sqlite3_column_type(st, 15) != SQLITE_NULL;
+	k->home = sqlite3_column_int64(st, 15);
+	k->home_kid = sqlite3_column_int64(st, 16);
+	k->home_gid = sqlite3_column_int64(st, 17);
+	k->home_node = arena_span(a, db_column(st, 18));
+	if (k->guest && sqlite3_column_int(st, 5) == KEPT_GUEST)
+		k->state = KEPT_WAITING;
 	dec_init(&dec, arena_span(a, db_column(st, 10)));
 	envelope_decode(&dec, a, &k->env);
 	if (!dec_done(&dec) || !outcome_from_name(db_column(st, 3), &k->kind) ||
@@ -480,7 +511,8 @@ kept_load(struct db *d, int64_t kid, bool with_content, struct arena *a, struct 
     struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT kid, id, parent, kind, queue, state, new_id, size,"
-	    " on_expire, by, envelope, record, voted, class, virus FROM kept WHERE kid=?", err);
+	    " on_expire, by, envelope, record, voted, class, virus, home, home_kid, home_gid, home_node FROM kept"
+	    " WHERE kid=?", err);
 	int r;
 
 	if (st == NULL)
@@ -511,7 +543,7 @@ kept_decide(struct db *d, int64_t kid, enum kept_state to, uint64_t new_id, stru
     int64_t now, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, "UPDATE kept SET state=?, new_id=?, by=?, decided=?"
-	    " WHERE kid=? AND state=1", err);
+	    " WHERE kid=? AND state IN (1, 7)", err);
 
 	if (st == NULL)
 		return -1;
@@ -524,7 +556,7 @@ kept_decide(struct db *d, int64_t kid, enum kept_state to, uint64_t new_id, stru
 		return -1;
 	if (db_changes(d) == 0)
 		return 0;
-	if (to == KEPT_DELETED && drop_content(d, kid, err) == -1)
+	if (to == KEPT_DELETED && (drop_content(d, kid, err) == -1 || claim_carried_out(d, kid, err) == -1))
 		return -1;
 	return 1;
 }
@@ -544,7 +576,7 @@ int
 kept_done(struct db *d, int64_t kid, struct err *err)
 {
 	if (one_number(d, "UPDATE kept SET state=state+2 WHERE kid=? AND state IN (2, 3)", kid,
-	    err) == -1)
+	    err) == -1 || claim_carried_out(d, kid, err) == -1)
 		return -1;
 	return drop_content(d, kid, err);
 }
@@ -552,8 +584,10 @@ kept_done(struct db *d, int64_t kid, struct err *err)
 int
 kept_undo(struct db *d, int64_t kid, struct err *err)
 {
-	return one_number(d, "UPDATE kept SET state=1, new_id=NULL, by=NULL, decided=NULL"
-	    " WHERE kid=? AND state IN (2, 3)", kid, err);
+	if (one_number(d, "UPDATE kept SET state=CASE WHEN home IS NULL THEN 1 ELSE 7 END, new_id=NULL, by=NULL,"
+	    " decided=NULL WHERE kid=? AND state IN (2, 3)", kid, err) == -1)
+		return -1;
+	return claim_given_back(d, kid, err);
 }
 
 int

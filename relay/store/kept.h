@@ -4,6 +4,10 @@
  * REJECTED, or WAITING -> DELETED. The -ING states stand while the queue has
  * been asked to take the message under new_id and has not answered: after a
  * crash the same id is offered again. The content goes with the decision.
+ *
+ * Of a node that shares its rows each decision is a claim first (claim.h). A guest is a row of another node:
+ * its state in the database is KEPT_GUEST while it waits, so that nothing that lists, counts or expires
+ * what waits sees it; who loads it finds it WAITING.
  */
 #ifndef STORE_KEPT_H
 #define STORE_KEPT_H
@@ -23,7 +27,13 @@ enum kept_state {
 	KEPT_STATES(X)
 #undef X
 };
+#define KEPT_GUEST 7
 const char *kept_state_name(enum kept_state s);
+#define KEPT_NAME 24
+struct kept;
+const char *kept_name(const struct kept *k, char text[KEPT_NAME]);	/* "17"; of a guest "g17" */
+/* The same by the row's number. */
+const char *kept_name_of(struct db *d, int64_t kid, char text[KEPT_NAME]);
 
 struct kept {
 	int64_t kid;
@@ -38,6 +48,10 @@ struct kept {
 	struct span class;	/* "virus", "spam", "policy", …; "" kept before it was written */
 	struct span virus;	/* its name, found when it came or when it was to be released */
 	struct envelope env;
+	bool guest;		/* another node's, fetched to be looked at or decided here (base_kept.c) */
+	int64_t home, home_kid;	/* of a guest: share_self() there, and its row there */
+	int64_t home_gid;	/* … and its number in the shared base */
+	struct span home_node;
 	struct span record;	/* JSON; "" none */
 	struct span content;	/* kept_load with content only */
 };

@@ -29,6 +29,7 @@
 #include "store/kept_page.h"
 #include "store/reputation_db.h"
 #include "store/request_db.h"
+#include "store/share.h"
 #include "store/two_persons.h"
 #include "store/undo.h"
 
@@ -55,6 +56,9 @@ audit_refused(struct asked *q, const char *what, struct span subject)
 
 	if (q->who.local)
 		return;
+	q->s->unwritten = true;
+	if (q->s->reads)
+		return;
 	store_settle(q->s);
 	if (audit_put(q->s->db, asked_by(q), "refused", subject, span_str(what), clock_real(), &err) == -1)
 		log_error("audit: %s", err.text);
@@ -64,10 +68,9 @@ void
 say_refused(struct asked *q, int64_t kid, const char *code, const char *text)
 {
 	struct json j = open_line(q->reply);
-	char number[24];
+	char number[KEPT_NAME];
 
-	snprintf(number, sizeof(number), "%lld", (long long)kid);
-	json_kcstr(&j, "kid", number);
+	json_kcstr(&j, "kid", kept_name_of(q->s->db, kid, number));
 	json_kbool(&j, "ok", false);
 	json_kcstr(&j, "error", text);
 	json_kcstr(&j, "code", code);
@@ -164,6 +167,26 @@ waiting_only(struct asked *q, int64_t *kids, size_t *n)
 		*n = k;
 }
 
+/* 0: of another node, and cannot be had; that is said. */
+static bool
+kid_of(struct asked *q, struct span text, int64_t *kid)
+{
+	struct json j;
+
+	if (kept_kid_of(q, text, kid))
+		return true;
+	if (!q->fetched || text.n < 2 || text.p[0] != 'g')
+		return false;
+	*kid = 0;
+	j = open_line(q->reply);
+	json_kstr(&j, "kid", text);
+	json_kbool(&j, "ok", false);
+	json_kcstr(&j, "error", "no message with this number is kept, or it is being decided now");
+	json_kcstr(&j, "code", "not-found");
+	close_line(q->reply, &j);
+	return true;
+}
+
 /* The rows that a request names, as they are given. -1: said what there is to say. */
 static int
 kids_of(struct asked *q, int64_t **kids, size_t *n)
@@ -183,9 +206,18 @@ kids_of(struct asked *q, int64_t **kids, size_t *n)
 			say_coded(q, "invalid", err.text);
 			return -1;
 		}
+		if (q->nguests) {
+			int64_t *all = arena_array(q->arena, *n + q->nguests, sizeof(*all));
+
+			if (*n)
+				memcpy(all, *kids, *n * sizeof(*all));
+			memcpy(all + *n, q->guests, q->nguests * sizeof(*all));
+			*kids = all;
+			*n += q->nguests;
+		}
 		if (f.id)
 			waiting_only(q, *kids, n);
-		if (*n == KIDS_MAX) {
+		if (*n >= KIDS_MAX) {
 			say_coded(q, "limit", "too many at once: 10000 at most");
 			return -1;
 		}
@@ -199,11 +231,11 @@ kids_of(struct asked *q, int64_t **kids, size_t *n)
 	}
 	*kids = arena_array(q->arena, *n + 1, sizeof(**kids));
 	for (size_t i = 0; i < *n; i++)
-		if (!kept_kid(jval_str(jval_at(list, i)), &(*kids)[i])) {
+		if (!kid_of(q, jval_str(jval_at(list, i)), &(*kids)[i])) {
 			say_coded(q, "invalid", "`kids` are numbers, as texts");
 			return -1;
 		}
-	if (*n == 0 && kept_kid(one, &(*kids)[0]))
+	if (*n == 0 && one.n && kid_of(q, one, &(*kids)[0]))
 		*n = 1;
 	if (*n == 0) {
 		say_coded(q, "invalid", "which ones? `kids` is missing");
@@ -234,6 +266,130 @@ state_of(struct span text, int *state)
 	return false;
 }
 
+/* Where a page of all nodes ends: our own row, and the time of the last one of others: "17.1795344099000000". A
+ * "." alone instead of a part: there are no more. */
+struct cursor {
+	int64_t time;		/* of others; 0: from the newest */
+	bool own_end, end;
+};
+
+static bool
+cursor_read(struct span s, int64_t *kid, struct cursor *c)
+{
+	size_t dot = span_find(s, '.');
+	struct span own = span_sub(s, 0, dot), others = span_from(s, dot + 1);
+
+	if (dot == s.n)
+		return kept_kid(s, kid);
+	c->own_end = span_is(own, "e");
+	c->end = span_is(others, "e");
+	return (c->own_end || span_is(own, "0") || kept_kid(own, kid)) &&
+	    (c->end || span_is(others, "0") || kept_kid(others, &c->time));
+}
+
+struct listing {
+	struct asked *q;
+	struct kept_ask ask;
+	struct cursor c;
+	const int64_t *kids;
+	size_t n;
+	bool more;
+};
+
+static int64_t
+time_of(struct db *d, int64_t kid)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT time FROM kept WHERE kid=?", NULL);
+	int64_t v = 0;
+
+	if (st == NULL)
+		return 0;
+	db_int(st, 1, kid);
+	if (db_step(d, st, NULL) == 1) {
+		v = sqlite3_column_int64(st, 0);
+		sqlite3_reset(st);
+	}
+	return v;
+}
+
+/* Rows of others, newest first, as numbers in mem. */
+static size_t
+others(struct db *mem, int64_t *kids, int64_t *times, size_t max)
+{
+	sqlite3_stmt *st = db_stmt(mem, "SELECT kid, time FROM kept ORDER BY time DESC, kid DESC", NULL);
+	size_t n = 0;
+
+	while (st && n < max && db_step(mem, st, NULL) == 1) {
+		kids[n] = sqlite3_column_int64(st, 0);
+		times[n++] = sqlite3_column_int64(st, 1);
+	}
+	if (st)
+		sqlite3_reset(st);
+	return n;
+}
+
+/* Both lists as one, by time. */
+static void
+on_page(void *ctx, const struct msg_base_told *m, int fd, const char *why)
+{
+	struct listing *l = ctx;
+	struct asked *q = l->q;
+	struct db *mem = NULL;
+	struct err err = { 0 };
+	size_t max = l->ask.limit, i = 0, k = 0, n = 0, shown = 0, found = 0;
+	int64_t *gids = arena_array(q->arena, max + 1, sizeof(*gids));
+	int64_t *times = arena_array(q->arena, max + 1, sizeof(*times));
+	int64_t own = l->ask.before, time = l->c.time;
+	struct json j;
+	char next[64];
+
+	store_settle(q->s);
+	if (m && ((mem = base_db(q->s, &err)) == NULL || base_load(mem, m->rows, fd, q->arena, NULL, &err) == -1)) {
+		why = err.text;
+		mem = NULL;
+	}
+	if (mem)
+		n = others(mem, gids, times, max + 1);
+	for (; shown < max && (i < l->n || k < n); shown++) {
+		bool theirs = k < n && (i == l->n || times[k] > time_of(q->s->db, l->kids[i]));
+		int r = theirs ? kept_item(mem, gids[k], &q->who, reply_buf(q->reply), &err) :
+		    kept_item(q->s->db, l->kids[i], &q->who, reply_buf(q->reply), &err);
+
+		found += r == 1;
+		if (theirs)
+			time = times[k++];
+		else
+			own = l->kids[i++];
+	}
+	l->more = l->more || i < l->n;
+	j = open_line(q->reply);
+	json_kuint(&j, "found", found);
+	json_kbool(&j, "more", l->more || k < n);
+	snprintf(next, sizeof(next), l->more ? "%lld." : "e.", (long long)own);
+	snprintf(next + strlen(next), sizeof(next) - strlen(next), k < n ? "%lld" : "e", (long long)time);
+	json_kcstr(&j, "next", l->more || k < n ? next : NULL);
+	json_kbool(&j, "partial", mem == NULL);
+	if (mem == NULL)
+		json_kcstr(&j, "base", why);
+	close_line(q->reply, &j);
+	asked_end(q);
+	free(q);
+	free(l);
+}
+
+static bool
+list_all(struct asked *q, const struct kept_ask *ask, const struct cursor *c, const int64_t *kids, size_t n, bool more)
+{
+	struct listing *l;
+
+	if (!share_on(q->s) || ask->asked)
+		return false;
+	l = calloc(1, sizeof(*l));
+	ASSERT(l != NULL);
+	*l = (struct listing){ asked_keep(q), *ask, *c, kids, n, more };
+	return base_kept_page(l->q, ask, c->time, ask->limit + 1, on_page, l);
+}
+
 static void
 do_list(struct asked *q)
 {
@@ -246,13 +402,17 @@ do_list(struct asked *q)
 	struct err err = { 0 };
 	char next[24] = "";
 	size_t n, found = 0;
+	struct cursor c = { 0 };
 	struct json j;
 	bool more;
 
 	ask.limit = limit < 1 || limit > KEPT_PAGE_MAX ? KEPT_PAGE_MAX : (size_t)limit;
+	if (before.n && !cursor_read(before, &ask.before, &c)) {
+		say_coded(q, "invalid", "`before` is what `next` said");
+		return;
+	}
 	if ((kind.n && (!outcome_from_name(kind, &ask.kind) || (ask.kind != OUTCOME_HOLD &&
-	    ask.kind != OUTCOME_QUARANTINE))) || !state_of(jval_text(q->req, "state"), &ask.state) ||
-	    (before.n && !kept_kid(before, &ask.before))) {
+	    ask.kind != OUTCOME_QUARANTINE))) || !state_of(jval_text(q->req, "state"), &ask.state)) {
 		say_coded(q, "invalid", "`kind` is hold or quarantine, `state` waiting, released, rejected, "
 		    "deleted or all, `before` what `next` said");
 		return;
@@ -262,10 +422,15 @@ do_list(struct asked *q)
 		ask.state = 0;
 	}
 	store_settle(q->s);
-	if (kept_page(q->s->db, &ask, &q->who, q->arena, &kids, &n, &more, &err) == -1) {
+	kids = NULL;
+	n = 0;
+	more = false;
+	if (!c.own_end && kept_page(q->s->db, &ask, &q->who, q->arena, &kids, &n, &more, &err) == -1) {
 		say_coded(q, err.code == EINVAL ? "invalid" : "busy", err.text);
 		return;
 	}
+	if (!c.end && list_all(q, &ask, &c, kids, n, more))
+		return;
 	for (size_t i = 0; i < n; i++)
 		switch (kept_item(q->s->db, kids[i], &q->who, reply_buf(q->reply), &err)) {
 		case -1:
@@ -297,12 +462,16 @@ one_kid(struct asked *q, int64_t *kid)
 	int64_t *kids;
 	size_t n;
 
-	if (kept_kid(jval_text(q->req, "kid"), kid))
-		return true;
+	if (kid_of(q, jval_text(q->req, "kid"), kid))
+		return *kid != 0;
 	if (q->kind != OUTCOME_UNJUDGED && principal_sees_all(&q->who) &&
 	    id_parse(jval_text(q->req, "id"), &f.id)) {
 		if (kept_select_newest(q->s->db, &f, 1, q->arena, &kids, &n, &err) == 0 && n == 1) {
 			*kid = kids[0];
+			return true;
+		}
+		if (q->nguests) {
+			*kid = q->guests[0];
 			return true;
 		}
 		say_coded(q, "not-found", "no message with this id is kept here");
@@ -386,6 +555,15 @@ own_row(struct asked *q, const struct kept *row, const bool *mine, int64_t *kid)
 	return -1;
 }
 
+static void
+say_at_home(struct asked *q, const struct kept *k)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "this is done on the node that keeps it: " SPAN_FMT, SPAN_ARG(k->home_node));
+	say_refused(q, k->kid, "conflict", text);
+}
+
 /* A voice where two are wanted; false: refused. */
 static bool
 voice(struct asked *q, const struct kept *k)
@@ -437,7 +615,7 @@ sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 	size_t n;
 	int two;
 
-	if (!kept_asked(q, *kid, right, &k, mine, &n))
+	if (*kid == 0 || !kept_asked(q, *kid, right, &k, mine, &n))
 		return 0;
 	if (k.state != KEPT_WAITING) {
 		char text[64];
@@ -457,6 +635,12 @@ sieve(struct asked *q, int64_t *kid, enum kept_right right, bool anyway)
 	if (right == KEPT_MAY_RELEASE && !office && !kept_own_release(q->s->rt->conf, &k)) {
 		audit_refused(q, "kept.release", span_str("of a quarantine that recipients may not release from"));
 		say_refused(q, *kid, "forbidden", "you cannot release it yourself: ask for it");
+		return 0;
+	}
+	/* Parts of a message, and voices, are counted where it is kept. */
+	if (k.guest && (n < k.env.nrecipients || (right == KEPT_MAY_RELEASE && !anyway &&
+	    two_persons_wanted(q->s->db, q->s->rt->conf, &k, &err) == 1))) {
+		say_at_home(q, &k);
 		return 0;
 	}
 	if (n < k.env.nrecipients && own_row(q, &k, mine, kid) == -1)
@@ -544,10 +728,9 @@ static void
 done_line(struct asked *q, const struct kept *k, const char *state)
 {
 	struct json j = open_line(q->reply);
-	char id[ID_SIZE], number[24];
+	char id[ID_SIZE], number[KEPT_NAME];
 
-	snprintf(number, sizeof(number), "%lld", (long long)k->kid);
-	json_kcstr(&j, "kid", number);
+	json_kcstr(&j, "kid", kept_name(k, number));
 	json_kcstr(&j, "id", id_format(k->id, id));
 	json_kbool(&j, "ok", true);
 	json_kcstr(&j, "state", state);
@@ -635,9 +818,11 @@ say_each(struct asked *q, enum kept_right right,
 		struct err err = { 0 };
 		struct kept k;
 
-		if (!kept_asked(q, kids[i], right, &k, mine, &reach))
+		if (kids[i] == 0 || !kept_asked(q, kids[i], right, &k, mine, &reach))
 			continue;
-		if (k.state != KEPT_WAITING) {
+		if (k.guest) {
+			say_at_home(q, &k);
+		} else if (k.state != KEPT_WAITING) {
 			say_refused(q, kids[i], "conflict", "it is decided already");
 		} else if (run(q, &k, mine, &err) == -1) {
 			say_refused(q, kids[i], "busy", err.text);
@@ -677,7 +862,7 @@ do_rescan(struct asked *q)
 	if (kids_of(q, &kids, &n) == -1)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		if (!kept_asked(q, kids[i], KEPT_MAY_RESCAN, &kept, NULL, &reach))
+		if (kids[i] == 0 || !kept_asked(q, kids[i], KEPT_MAY_RESCAN, &kept, NULL, &reach))
 			continue;
 		if (kept.state == KEPT_WAITING)
 			kids[k++] = kids[i];
@@ -725,6 +910,13 @@ decide(struct asked *q, bool yes)
 	r = kept_load(q->s->db, kid, false, q->arena, &k, &err);
 	if (r == 1 && k.state != KEPT_WAITING) {
 		say_refused(q, kid, "conflict", "it is decided already");
+		return;
+	}
+	if (r == 1 && k.guest) {
+		if (kept_reach(&q->who, &k, KEPT_MAY_SEE, NULL))
+			say_at_home(q, &k);
+		else
+			say_refused(q, kid, "not-found", "no message with this number is kept here");
 		return;
 	}
 	if (r == 1 && two_persons_wanted(q->s->db, q->s->rt->conf, &k, &err) == 1) {

@@ -19,10 +19,12 @@
 #include "ipc/json_read.h"
 #include "log.h"
 #include "store/audit.h"
+#include "store/claim.h"
 #include "store/look.h"
 #include "store/request_db.h"
 #include "store/bayes.h"
 #include "store/reputation_db.h"
+#include "store/share.h"
 #include "store/store.h"
 #include "store/undo.h"
 
@@ -63,7 +65,7 @@ struct looking {		/* by a scanner */
 static void
 line(struct act *a, int64_t kid, uint64_t id, const char *state, uint64_t new_id, const char *error)
 {
-	char text[ID_SIZE], number[24];
+	char text[ID_SIZE], number[KEPT_NAME];
 	struct json j;
 
 	if (error)
@@ -73,8 +75,7 @@ line(struct act *a, int64_t kid, uint64_t id, const char *state, uint64_t new_id
 	json_begin(&j, reply_buf(a->reply));
 	json_object(&j);
 	json_kint(&j, "v", 1);
-	snprintf(number, sizeof(number), "%lld", (long long)kid);
-	json_kcstr(&j, "kid", number);
+	json_kcstr(&j, "kid", kept_name_of(a->s->db, kid, number));
 	if (id)
 		json_kcstr(&j, "id", id_format(id, text));
 	json_kbool(&j, "ok", error == NULL);
@@ -280,12 +281,13 @@ decide(struct act *a, const struct kept *k, enum kept_state to, uint64_t new_id,
 	return r;
 }
 
+/* token: of the claim, and the id it will have; 0: of a node that does not share. */
 static int
-take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch, struct err *err)
+carry_out(struct act *a, const struct kept *k, bool reject, uint64_t token, struct arena *scratch, struct err *err)
 {
 	struct store *s = a->s;
 	struct flight *f;
-	uint64_t new_id = a->resume ? k->new_id : id_new(&s->ids, clock_real());
+	uint64_t new_id = a->resume ? k->new_id : token ? token : id_new(&s->ids, clock_real());
 	int r;
 
 	if (s->queue == NULL)
@@ -312,7 +314,7 @@ take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch
 }
 
 static int
-delete_one(struct act *a, const struct kept *k, struct arena *scratch, struct err *err)
+remove_it(struct act *a, const struct kept *k, struct arena *scratch, struct err *err)
 {
 	int r = decide(a, k, KEPT_DELETED, 0, scratch, err);
 
@@ -322,6 +324,85 @@ delete_one(struct act *a, const struct kept *k, struct arena *scratch, struct er
 	line(a, k->kid, k->id, "deleted", 0, NULL);
 	a->done++;
 	return 0;
+}
+
+/* ---- of a node that shares: the base says who decides ---- */
+
+struct claiming {
+	struct act *act;
+	int64_t kid;
+	uint64_t id, token;
+	enum kept_state to;
+};
+
+static void act_pump(struct act *a);
+
+static int
+won(struct claiming *c, struct arena *scratch, struct err *err)
+{
+	struct act *a = c->act;
+	struct kept k;
+	int r;
+
+	store_settle(a->s);
+	r = kept_load(a->s->db, c->kid, c->to != KEPT_DELETED, scratch, &k, err);
+	if (r != 1)
+		return r == 0 ? err_set(err, 0, "it is gone") : -1;
+	if (c->to == KEPT_DELETED)
+		return remove_it(a, &k, scratch, err);
+	return carry_out(a, &k, c->to == KEPT_REJECTING, c->token, scratch, err);
+}
+
+static void
+on_claimed(void *ctx, bool ours, const char *why)
+{
+	struct claiming *c = ctx;
+	struct act *a = c->act;
+	struct arena *scratch = arena_new(0);
+	struct err err = { 0 };
+
+	a->flying--;
+	if (!ours)
+		err_set(&err, 0, "%s", why);
+	if (!ours || won(c, scratch, &err) == -1) {
+		if (ours)
+			claim_given_back(a->s->db, c->kid, NULL);
+		a->failed++;
+		line(a, c->kid, c->id, NULL, 0, err.text);
+	}
+	arena_free(&scratch);
+	free(c);
+	if (!a->pumping)
+		act_pump(a);
+}
+
+static int
+claim(struct act *a, const struct kept *k, enum kept_state to, struct err *err)
+{
+	struct claiming *c = calloc(1, sizeof(*c));
+
+	ASSERT(c != NULL);
+	*c = (struct claiming){ a, k->kid, k->id, id_new(&a->s->ids, clock_real()), to };
+	a->flying++;
+	if (claim_start(a->s, k, c->token, to, a->by, on_claimed, c, err) == 0)
+		return 0;
+	a->flying--;
+	free(c);
+	return -1;
+}
+
+static int
+take_off(struct act *a, const struct kept *k, bool reject, struct arena *scratch, struct err *err)
+{
+	if (!a->resume && share_on(a->s))
+		return claim(a, k, reject ? KEPT_REJECTING : KEPT_RELEASING, err);
+	return carry_out(a, k, reject, 0, scratch, err);
+}
+
+static int
+delete_one(struct act *a, const struct kept *k, struct arena *scratch, struct err *err)
+{
+	return share_on(a->s) ? claim(a, k, KEPT_DELETED, err) : remove_it(a, k, scratch, err);
 }
 
 /* Decided, accepted by the queue, written down. */
@@ -359,8 +440,6 @@ resume_one(struct act *a, const struct kept *k, struct arena *scratch, struct er
 }
 
 /* ---- a last look before it goes ---- */
-
-static void act_pump(struct act *a);
 
 /* It is known now: it stays, and says why. */
 static int
@@ -649,7 +728,9 @@ expire(struct store *s)
 	size_t n;
 	struct err err;
 
-	if (kept_due(s->db, clock_real(), DUE_MAX, a, &kids, &n, &err) == -1)
+	if (share_on(s) && !share_there(s))
+		n = 0;		/* nobody says whether others have decided: it waits */
+	else if (kept_due(s->db, clock_real(), DUE_MAX, a, &kids, &n, &err) == -1)
 		log_error("holds whose time is up: %s", err.text);
 	else if (n > 0)
 		act_start(s, ACT_EXPIRE, kids, n, SPAN_LIT("expiry"), (struct span){ 0 }, NULL);

@@ -15,6 +15,7 @@
 #include "store/audit.h"
 #include "store/hours.h"
 #include "store/search.h"
+#include "store/share.h"
 
 #define ROUND_US (600 * US_PER_SEC)
 #define SLICE 2000			/* rows of a kind in one transaction */
@@ -109,6 +110,8 @@ kept_expire(struct store *s, enum outcome kind, int64_t before, struct err *err)
 
 	if (st == NULL)
 		return -1;
+	if (share_on(s) && !share_there(s))
+		return 0;	/* it waits for the base, as every decision */
 	db_text(st, 1, span_str(outcome_name(kind)));
 	db_int(st, 2, before);
 	db_int(st, 3, SLICE_KEPT);
@@ -224,6 +227,7 @@ do_store_status(struct asked *q, int fd)
 	json_kint(&j, "free", free);
 	json_kbool(&j, "indexing", !q->s->indexed);
 	json_kbool(&j, "sealing", q->s->keys && !q->s->moving.done);
+	share_status(q->s, &j);
 	json_key(&j, "kinds");
 	json_array(&j);
 	for (int i = 0; i < RETENTION_COUNT; i++) {

@@ -250,6 +250,63 @@ static const char *const steps[] = {
 	" DELETE FROM kept_later WHERE kid=old.kid; END;",
 	/* `status:queued` (search_run.c): few at any time. */
 	"CREATE INDEX recipient_queued ON recipient(id) WHERE status='queued';",
+	/* What the shared base has still to hear of (share.h): the journal and the audit log go by their numbers;
+	 * rows that change are noted here, while this node shares. A guest is a row of another node's. */
+	"ALTER TABLE kept ADD COLUMN home INTEGER; ALTER TABLE kept ADD COLUMN home_kid INTEGER;"
+	"ALTER TABLE kept ADD COLUMN home_gid INTEGER; ALTER TABLE kept ADD COLUMN home_node TEXT;"
+	"ALTER TABLE kept ADD COLUMN home_time INTEGER;"	/* when it was fetched */
+	"CREATE INDEX kept_home ON kept(home_gid) WHERE home_gid IS NOT NULL;"
+	"CREATE TABLE share_kept(seq INTEGER PRIMARY KEY AUTOINCREMENT, kid INTEGER NOT NULL UNIQUE,"
+	" content INTEGER NOT NULL);"	/* its content too */
+	"CREATE TABLE share_list(seq INTEGER PRIMARY KEY AUTOINCREMENT, scope INTEGER NOT NULL, owner TEXT NOT NULL,"
+	" what TEXT NOT NULL, UNIQUE(scope, owner, what));"
+	"CREATE TABLE claim(token INTEGER PRIMARY KEY, kid INTEGER NOT NULL,"
+	" state INTEGER NOT NULL,"	/* enum claim_state */
+	" final INTEGER, new_id INTEGER, by TEXT, decided INTEGER);"
+	"CREATE INDEX claim_kid ON claim(kid);"
+#define SHARING " AND EXISTS(SELECT 1 FROM setting WHERE name='sharing')"
+	"CREATE TRIGGER kept_share_new AFTER INSERT ON kept WHEN new.home IS NULL" SHARING " BEGIN"
+	" INSERT OR REPLACE INTO share_kept(kid, content) VALUES(new.kid, 1); END;"
+	"CREATE TRIGGER kept_share AFTER UPDATE ON kept WHEN new.home IS NULL" SHARING " BEGIN"
+	" INSERT OR REPLACE INTO share_kept(kid, content) VALUES(new.kid,"
+	" coalesce((SELECT content FROM share_kept WHERE kid=new.kid), 0)); END;"
+	"CREATE TRIGGER kept_share_gone AFTER DELETE ON kept WHEN old.home IS NULL" SHARING " BEGIN"
+	" INSERT OR REPLACE INTO share_kept(kid, content) VALUES(old.kid, 0); END;"
+	"CREATE TRIGGER kept_content_share AFTER UPDATE ON kept_content WHEN"	/* sealed with a new key */
+	" EXISTS(SELECT 1 FROM kept WHERE kid=new.kid AND home IS NULL)" SHARING " BEGIN"
+	" INSERT OR REPLACE INTO share_kept(kid, content) VALUES(new.kid, 1); END;"
+	"CREATE TRIGGER list_share_new AFTER INSERT ON list_entry WHEN 1" SHARING " BEGIN"
+	" INSERT OR REPLACE INTO share_list(scope, owner, what) VALUES(new.scope, new.owner, new.what); END;"
+	"CREATE TRIGGER list_share AFTER UPDATE ON list_entry WHEN 1" SHARING " BEGIN"
+	" INSERT OR REPLACE INTO share_list(scope, owner, what) VALUES(new.scope, new.owner, new.what); END;"
+	"CREATE TRIGGER list_share_gone AFTER DELETE ON list_entry WHEN 1" SHARING " BEGIN"
+	" INSERT OR REPLACE INTO share_list(scope, owner, what) VALUES(old.scope, old.owner, old.what); END;",
+	/* Sessions of a directory's people are looked at again (people_again.c). */
+	"ALTER TABLE session ADD COLUMN typed TEXT;"
+	"ALTER TABLE session ADD COLUMN checked INTEGER;",
+	/* Pages of kept messages walk those of one state and kind alone, whoever asks (kept_page.c). */
+	"ALTER TABLE kept_rcpt ADD COLUMN state INTEGER;"	/* of its row in kept, as kind is */
+	"ALTER TABLE kept_rcpt ADD COLUMN kind TEXT;"
+	"UPDATE kept_rcpt SET (state, kind)=(SELECT state, kind FROM kept k WHERE k.kid=kept_rcpt.kid);"
+	"DROP INDEX kept_kind; DROP INDEX kept_queue; DROP INDEX kept_class; DROP INDEX kept_sender;"
+	"DROP INDEX kept_sender_domain; DROP INDEX kept_rcpt_address; DROP INDEX kept_rcpt_domain;"
+	"CREATE INDEX kept_queue ON kept(queue, state, kind, kid);"
+	"CREATE INDEX kept_class ON kept(class, state, kind, kid);"
+	"CREATE INDEX kept_sender ON kept(sender COLLATE NOCASE, state, kind, kid);"
+	"CREATE INDEX kept_sender_domain ON kept(sender_domain, state, kind, kid);"
+	"CREATE INDEX kept_rcpt_address ON kept_rcpt(address COLLATE NOCASE, state, kind, kid);"
+	"CREATE INDEX kept_rcpt_domain ON kept_rcpt(domain, state, kind, kid);"
+	"CREATE TRIGGER kept_moves AFTER UPDATE OF state ON kept WHEN new.state<>old.state BEGIN"
+	" UPDATE kept_rcpt SET state=new.state WHERE kid=new.kid; END;",
+	/* Secrets of approvals and of second factors, sealed as contents are: by a row's number. */
+	"CREATE TABLE approval_secret(one INTEGER PRIMARY KEY CHECK(one=1), bytes BLOB NOT NULL);"
+	"INSERT INTO approval_secret(one, bytes) SELECT 1, value FROM secret WHERE name='approval';"
+	"DELETE FROM secret WHERE name='approval';"
+	"CREATE TABLE person_totp(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+	" totp BLOB NOT NULL);"
+	"INSERT INTO person_totp(name, totp) SELECT name, totp FROM person WHERE length(totp)>0;"
+	"UPDATE person SET totp=NULL WHERE totp IS NOT NULL;"
+	"DELETE FROM setting WHERE name='sealed';",	/* these are to be */
 };
 
 int

@@ -45,4 +45,11 @@ int search_sees(struct db *d, const struct principal *p, uint64_t id, bool *send
 int search_run(struct db *d, const struct search_query *q, const struct principal *p, uint64_t below,
     struct search_found *out, struct err *err);
 
+/* trace.c: what journal_trace is made of. Ids into the arena, then a line for each; node "": not said. */
+struct trace_result;
+int trace_find(struct db *d, const struct search_query *q, const struct principal *p, uint64_t below, uint32_t limit,
+    struct arena *a, struct search_found *found, struct trace_result *res, struct err *err);
+int trace_line(struct db *d, uint64_t id, const struct principal *p, struct span node, struct buf *out,
+    struct err *err);
+
 #endif

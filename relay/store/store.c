@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
+#include "store/apart.h"
 #include "store/approval_db.h"
 #include "store/audit.h"
 #include "store/bayes.h"
@@ -32,6 +33,7 @@
 #include "store/incident_db.h"
 #include "store/look.h"
 #include "store/reputation_db.h"
+#include "store/share.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
 #include "store/undo.h"
@@ -90,6 +92,7 @@ store_settle(struct store *s)
 		answer_keeps(s, false, err.text);
 	} else {
 		answer_keeps(s, true, "");
+		share_wake(s);
 	}
 }
 
@@ -359,6 +362,8 @@ store_flush(struct store *s)
 	int64_t *numbers;
 	struct err err;
 
+	if (s->reads)
+		return 0;
 	evtimer_del(s->flush);
 	if (b->n == 0 && s->bases.n == 0 && !bayes_waits(s))
 		return 0;
@@ -390,6 +395,7 @@ store_flush(struct store *s)
 	arena_reset(b->arena);
 	acknowledge(s);
 	leave_after_gap(s);
+	share_wake(s);
 	return 0;
 }
 
@@ -428,10 +434,6 @@ store_start(struct runtime *rt, struct err *err)
 	char *folder = strdup(rt->conf->store_path), *slash;
 
 	ASSERT(folder != NULL);
-	if (!span_starts(rt->conf->store, SPAN_LIT("sqlite:"))) {
-		free(folder);
-		return err_set(err, EINVAL, "store: only sqlite: is there");
-	}
 	slash = strrchr(folder, '/');
 	if (slash && slash != folder)
 		*slash = '\0';
@@ -455,6 +457,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	undo_tick(s);
 	approve_tick(s);
 	look_tick(s);
+	apart_tick(s->apart);
 	digest_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	bayes_tick(s);
@@ -464,6 +467,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_keys_tick(s);
 	store_tend(s);
 	store_retain(s);
+	share_tick(s);
 	lists_tick(s, clock_real());
 	experience_tick(s->experience, clock_real());
 	evtimer_del(s->tick);
@@ -481,7 +485,9 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_policy_write(s);
 	experience_save(s->experience, clock_real());
 	store_tails_end(s);
+	apart_free(&s->apart);
 	lists_end(s);
+	share_end(s);
 	bayes_end(s);
 	policy_rules_free(&s->rules);
 	db_close(&s->db);
@@ -497,6 +503,7 @@ store_run(struct runtime *rt, struct err *err)
 	ASSERT(s != NULL);
 	rt->state = s;
 	s->rt = rt;
+	s->apart = apart_new(s);	/* before the database is open */
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
 		return -1;
 	store_keys_begin(s);
@@ -518,6 +525,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->leave = evtimer_new(rt->base, on_leave, s);
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
+	share_begin(s);
 	bayes_begin(s);
 	s->people = people_new(s);
 	s->experience = experience_new(s->db, rt->shared, rt->conf);
@@ -545,6 +553,8 @@ store_peer_up(struct runtime *rt, struct link *l)
 		look_peer_up(s, l);
 	} else if (link_peer(l) == ROLE_COUNTERS) {
 		experience_peer_up(s->experience, l);
+	} else if (link_peer(l) == ROLE_CLUSTER) {
+		share_peer_up(s, l);
 	}
 }
 
@@ -578,6 +588,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	free(p);
 	reports_peer_down(s->tls, l);
 	people_peer_down(s->people, l);
+	share_peer_down(s, l);
 	if (link_peer(l) == ROLE_SCANNER)
 		look_peer_down(s, l);
 	experience_peer_down(s->experience, l);
@@ -666,9 +677,21 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_SIGNED:
 	case FRAME_POSTED:
 		return reports_frame(s->tls, l, f);
+	case FRAME_SHARED:
+	case FRAME_BASE_TOLD:
+		return share_frame(s, f);
 	default:
 		return -1;
 	}
+}
+
+static void
+store_reconfigured(struct runtime *rt)
+{
+	struct store *s = rt->state;
+
+	apart_renew(s->apart);
+	bayes_reconfigured(rt);
 }
 
 /* Those who send here ended before: what they said last is still in the sockets. */
@@ -683,7 +706,8 @@ store_retire(struct runtime *rt)
 		arm(s->leave, LEAVE_US);
 }
 
-static const struct sandbox store_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };
+/* FORK: apart.h */
+static const struct sandbox store_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE | SANDBOX_FORK };
 
 const struct role_ops store_ops = {
 	.role = ROLE_STORE,
@@ -695,6 +719,6 @@ const struct role_ops store_ops = {
 	.frame = store_frame,
 	.client = store_client,
 	.policy = store_policy,
-	.reconfigured = bayes_reconfigured,
+	.reconfigured = store_reconfigured,
 	.retire = store_retire,
 };

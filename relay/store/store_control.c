@@ -27,14 +27,17 @@
 #include "clock.h"
 #include "ipc/json_read.h"
 #include "log.h"
+#include "store/apart.h"
 #include "store/asked.h"
 #include "store/hours.h"
 #include "store/search.h"
+#include "store/share.h"
 #include "store/bayes.h"
 #include "store/people.h"
 #include "store/digest.h"
 #include "store/incident_control.h"
 #include "store/kept_control.h"
+#include "store/kept_page.h"
 #include "store/request_db.h"
 #include "store/tlsrpt.h"
 
@@ -85,6 +88,30 @@ struct span
 asked_by(const struct asked *q)
 {
 	return q->who.local ? span_str(arena_printf(q->arena, "uid %u", q->uid)) : q->who.name;
+}
+
+struct asked *
+asked_keep(struct asked *q)
+{
+	struct asked *kept = malloc(sizeof(*kept));
+
+	ASSERT(kept != NULL);
+	*kept = *q;
+	q->req = NULL;
+	q->arena = NULL;
+	q->reply = NULL;
+	return kept;
+}
+
+void
+asked_end(struct asked *q)
+{
+	struct jval *v = (struct jval *)(uintptr_t)q->req;
+
+	q->req = NULL;
+	jval_free(&v);
+	arena_free(&q->arena);
+	reply_end(&q->reply);
 }
 
 /* JSON that others wrote: one answer stays one line. */
@@ -204,6 +231,8 @@ do_trace(struct asked *q, int fd)
 		return;
 	}
 	store_flush(q->s);	/* what came a moment ago is asked for most */
+	if (base_trace(q, below, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX : (uint32_t)limit))
+		return;
 	if (journal_trace(q->s->db, text, q->who.local ? NULL : &q->who, below, limit < 1 || limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX :
 	    (uint32_t)limit, reply_buf(q->reply), &res, &err) == -1) {
 		say_error(q, err.text);
@@ -246,6 +275,8 @@ do_explain(struct asked *q, int fd)
 	r = explain_sees(q, id, &err);
 	if (r == 1)
 		r = journal_record(q->s->db, id, q->arena, &record, &err);
+	if (r == 0 && base_explain(q, id))
+		return;
 	if (r != 1) {
 		say_error(q, r == 0 ? "no message with this id has a record" : err.text);
 		return;
@@ -310,6 +341,7 @@ do_stats(struct asked *q, int fd)
 		say_error(q, err.text);
 	} else {
 		bayes_json(q->s, &j);
+		share_status(q->s, &j);
 		json_end_object(&j);
 		buf_span(reply_buf(q->reply), buf_data(&b));
 		buf_putc(reply_buf(q->reply), '\n');
@@ -338,6 +370,61 @@ filter(struct asked *q, struct kept_filter *f)
 	return 0;
 }
 
+/* Those of other nodes, behind our own. */
+struct listing {
+	struct asked *q;
+	int64_t after;
+	size_t found;
+	uint64_t total;
+};
+
+static void
+on_others(void *ctx, const struct msg_base_told *m, int fd, const char *why)
+{
+	struct listing *l = ctx;
+	struct asked *q = l->q;
+	struct err err = { 0 };
+	struct db *mem = m ? base_db(q->s, &err) : NULL;
+	sqlite3_stmt *st = NULL;
+	struct json j;
+
+	if (mem && base_load(mem, m->rows, fd, q->arena, NULL, &err) == -1)
+		mem = NULL;
+	if (mem)
+		st = db_stmt(mem, "SELECT kid, time FROM kept ORDER BY time DESC, kid DESC", &err);
+	while (st && db_step(mem, st, &err) == 1)
+		if (sqlite3_column_int64(st, 1) >= l->after &&
+		    kept_item(mem, sqlite3_column_int64(st, 0), &q->who, reply_buf(q->reply), &err) == 1) {
+			l->found++;
+			l->total++;
+		}
+	j = open_line(q->reply);
+	json_kuint(&j, "found", l->found);
+	json_kuint(&j, "total", l->total);
+	json_kbool(&j, "partial", mem == NULL || m->partial);
+	if (mem == NULL)
+		json_kcstr(&j, "base", m ? err.text : why);
+	close_line(q->reply, &j);
+	asked_end(q);
+	free(q);
+	free(l);
+}
+
+static bool
+list_others(struct asked *q, const struct kept_filter *f, size_t limit, size_t found, uint64_t total)
+{
+	struct kept_ask ask = { .kind = f->kind, .state = f->all || f->id ? 0 : KEPT_WAITING, .id = f->id,
+		.queue = f->queue, .from = f->from, .to = f->to };
+	struct listing *l;
+
+	if (!share_on(q->s))
+		return false;
+	l = calloc(1, sizeof(*l));
+	ASSERT(l != NULL);
+	*l = (struct listing){ asked_keep(q), f->after, found, total };
+	return base_kept_page(l->q, &ask, f->before, limit < 1000 ? limit : 1000, on_others, l);
+}
+
 static void
 do_list(struct asked *q, int fd)
 {
@@ -357,10 +444,28 @@ do_list(struct asked *q, int fd)
 		say_error(q, err.text);
 		return;
 	}
+	if (list_others(q, &f, (size_t)limit, found, total))
+		return;
 	j = open_line(q->reply);
 	json_kuint(&j, "found", found);
 	json_kuint(&j, "total", total);
 	close_line(q->reply, &j);
+}
+
+/* What the same selector chose of other nodes. */
+static void
+with_guests(struct asked *q, int64_t **kids, size_t *n)
+{
+	int64_t *all;
+
+	if (q->nguests == 0)
+		return;
+	all = arena_array(q->arena, *n + q->nguests, sizeof(*all));
+	if (*n)
+		memcpy(all, *kids, *n * sizeof(*all));
+	memcpy(all + *n, q->guests, q->nguests * sizeof(*all));
+	*kids = all;
+	*n += q->nguests;
 }
 
 static void
@@ -407,10 +512,13 @@ do_show(struct asked *q, int fd)
 		say_error(q, err.text);
 		return;
 	}
+	with_guests(q, &kids, &n);
 	if (n == 0) {
 		say_error(q, "no message with this id is kept here");
 		return;
 	}
+	for (size_t i = 0; !jval_bool(q->req, "raw") && i < q->nguests; i++)
+		kept_item(q->s->db, q->guests[i], &q->who, reply_buf(q->reply), &err);
 	if (!jval_bool(q->req, "raw") &&
 	    kept_list(q->s->db, &f, 100, reply_buf(q->reply), &found, &err) == -1) {
 		say_error(q, err.text);
@@ -450,6 +558,7 @@ do_act(struct asked *q, enum act_verb verb)
 		say_error(q, err.text);
 		return;
 	}
+	with_guests(q, &kids, &n);
 	if (jval_bool(q->req, "count")) {
 		struct json j = open_line(q->reply);
 
@@ -555,6 +664,7 @@ static const struct command {
 	{ "store.restart", false, do_store_restart },
 	{ "audit.head", false, do_audit_head, ITSELF },
 	{ "audit.verify", false, do_audit_verify, ITSELF },
+	{ "audit.nodes", false, do_audit_nodes, ITSELF },
 	{ "audit.note", false, do_audit_note },
 };
 
@@ -614,36 +724,50 @@ kept_first(struct asked *q)
 }
 
 void
+store_dispatch(struct asked *q, int fd)
+{
+	const struct jval *v = q->req;
+	const struct command *c;
+
+	if (q->who.local && span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
+		reports_client(q->s->tls, v, q->reply);
+		q->reply = NULL;
+	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
+		bayes_client(q);
+	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("users."))) {
+		users_client(q, jval_text(v, "cmd"));
+	} else if (kept_first(q) || digest_command(q) || incident_command(q))
+		;
+	else if (!q->who.local && q->kind != OUTCOME_UNJUDGED)
+		say_error(q, "the store knows no such command");
+	else if ((c = command_find(jval_text(v, "cmd"), &q->kind)) == NULL)
+		say_error(q, "the store knows no such command");
+	else if (!may_ask(q, c))
+		say_error(q, "not allowed");
+	else
+		c->run(q, fd);
+}
+
+void
+store_answer(struct asked *q)
+{
+	store_dispatch(q, -1);
+	asked_end(q);
+}
+
+void
 store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 {
 	struct asked q = { .s = rt->state, .uid = uid };
-	const struct command *c;
 	struct err err;
-	struct jval *v;
 
 	q.reply = reply_new(rt, fd);
 	q.arena = arena_new(0);
-	q.req = v = jval_parse(request, &err);
-	if (v == NULL || principal_read(v, uid, q.arena, &q.who, &err) == -1)
+	q.req = jval_parse(arena_span(q.arena, request), &err);
+	if (q.req == NULL || principal_read(q.req, uid, q.arena, &q.who, &err) == -1)
 		say_error(&q, err.text);
-	else if (q.who.local && span_starts(jval_text(v, "cmd"), SPAN_LIT("tlsrpt."))) {
-		reports_client(q.s->tls, v, q.reply);
-		q.reply = NULL;
-	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("bayes."))) {
-		bayes_client(&q);
-	} else if (span_starts(jval_text(v, "cmd"), SPAN_LIT("users."))) {
-		users_client(&q, jval_text(v, "cmd"));
-	} else if (kept_first(&q) || digest_command(&q) || incident_command(&q))
-		;
-	else if (!q.who.local && q.kind != OUTCOME_UNJUDGED)
-		say_error(&q, "the store knows no such command");
-	else if ((c = command_find(jval_text(v, "cmd"), &q.kind)) == NULL)
-		say_error(&q, "the store knows no such command");
-	else if (!may_ask(&q, c))
-		say_error(&q, "not allowed");
-	else
-		c->run(&q, fd);
-	jval_free(&v);
-	arena_free(&q.arena);
-	reply_end(&q.reply);
+	/* What the shared base has a part in is answered here, when that has told its part. */
+	else if (!base_kept(&q) && (share_on(q.s) || !apart_take(&q, request)))
+		store_dispatch(&q, fd);
+	asked_end(&q);
 }

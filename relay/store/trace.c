@@ -127,7 +127,8 @@ put_rows(struct db *d, const char *sql, uint64_t id, const char *const *names, i
 }
 
 static int
-put_line(struct db *d, uint64_t id, const struct viewer *viewer, struct buf *out, struct err *err)
+put_line(struct db *d, uint64_t id, const struct viewer *viewer, struct span node, struct buf *out,
+    struct err *err)
 {
 	static const char *const rcpt[] = { "address", "outcome", "status", "dsn", "relay", "reply",
 		"tls", "time", "attempts", NULL };
@@ -140,6 +141,8 @@ put_line(struct db *d, uint64_t id, const struct viewer *viewer, struct buf *out
 	json_object(&j);
 	json_kint(&j, "v", 1);
 	json_kcstr(&j, "id", id_format(id, text));
+	if (node.n)
+		json_kstr(&j, "node", node);
 	if (id_node(id))
 		json_kuint(&j, "node_number", id_node(id));
 	if (put_message(d, id, &j, err) == -1)
@@ -158,6 +161,37 @@ put_line(struct db *d, uint64_t id, const struct viewer *viewer, struct buf *out
 }
 
 int
+trace_line(struct db *d, uint64_t id, const struct principal *p, struct span node, struct buf *out,
+    struct err *err)
+{
+	struct viewer viewer = { p, p == NULL };
+
+	if (p && search_sees(d, p, id, &viewer.all, err) == -1)
+		return -1;
+	return put_line(d, id, &viewer, node, out, err);
+}
+
+int
+trace_find(struct db *d, const struct search_query *q, const struct principal *p, uint64_t below, uint32_t limit,
+    struct arena *a, struct search_found *found, struct trace_result *res, struct err *err)
+{
+	int r;
+
+	*res = (struct trace_result){ 0 };
+	found->limit = limit < 1 ? 1 : limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX : limit;
+	found->ids = arena_array(a, found->limit + 1, sizeof(*found->ids));
+	db_budget(d, TRACE_BUDGET_US);
+	r = search_run(d, q, p, below, found, err);
+	res->partial = db_interrupted(d);
+	if (r == -1 && res->partial)
+		r = 0;
+	db_budget(d, 0);
+	res->unindexed = r == 0 && found->unindexed;
+	res->more = r == 0 && found->n > found->limit;
+	return r;
+}
+
+int
 journal_trace(struct db *d, struct span text, const struct principal *p, uint64_t below, uint32_t limit,
     struct buf *out, struct trace_result *res, struct err *err)
 {
@@ -167,28 +201,12 @@ journal_trace(struct db *d, struct span text, const struct principal *p, uint64_
 	int r;
 
 	*res = (struct trace_result){ 0 };
-	if (search_parse(text, clock_real(), a, &q, err) == -1) {
-		arena_free(&a);
-		return -1;
-	}
-	found.limit = limit < 1 ? 1 : limit > TRACE_LIMIT_MAX ? TRACE_LIMIT_MAX : limit;
-	found.ids = arena_array(a, found.limit + 1, sizeof(*found.ids));
-	db_budget(d, TRACE_BUDGET_US);
-	r = search_run(d, &q, p, below, &found, err);
-	res->partial = db_interrupted(d);
-	if (r == -1 && res->partial)
-		r = 0;
-	db_budget(d, 0);
-	res->unindexed = r == 0 && found.unindexed;
-	res->more = r == 0 && found.n > found.limit;
+	r = search_parse(text, clock_real(), a, &q, err);
+	if (r == 0)
+		r = trace_find(d, &q, p, below, limit, a, &found, res, err);
 	for (; r == 0 && res->found < found.n && res->found < found.limit; res->found++) {
-		struct viewer viewer = { p, p == NULL };
-
 		res->last = found.ids[res->found];
-		if (p && search_sees(d, p, res->last, &viewer.all, err) == -1)
-			r = -1;
-		else
-			r = put_line(d, res->last, &viewer, out, err);
+		r = trace_line(d, res->last, p, (struct span){ 0 }, out, err);
 	}
 	arena_free(&a);
 	return r;

@@ -181,19 +181,44 @@ advise_mx(struct zone *z, const struct zone_topic *t)
 	if (receives(z))
 		line(z, t, arena_str(z->a, z->name), "MX", arena_printf(z->a, "10 " SPAN_FMT ".",
 		    SPAN_ARG(z->conf->hostname)));
+	for (size_t i = 0; receives(z) && z->domain && i < z->domain->nbackup_mx; i++)
+		line(z, t, arena_str(z->a, z->name), "MX", arena_printf(z->a, "%u " SPAN_FMT ".", 20 + 10 * (unsigned)i,
+		    SPAN_ARG(z->domain->backup_mx[i])))->what = &z->domain->backup_mx[i];
+}
+
+static bool
+mx_is_known(const struct zone *z, struct span host)
+{
+	for (size_t i = 0; i < z->conf->nlisteners; i++)
+		if (span_eq_nocase(z->conf->listeners[i].hostname, host))
+			return true;
+	for (size_t i = 0; z->domain && i < z->domain->nbackup_mx; i++)
+		if (span_eq_nocase(z->domain->backup_mx[i], host))
+			return true;
+	return span_eq_nocase(z->conf->hostname, host);
 }
 
 static void
 check_mx(struct zone *z, struct zone_line *l)
 {
 	struct dns_answer a;
+	const struct span *backup = l->what;
 	bool found = false;
 
 	if (!ask(z, l, DNS_MX, &a))
 		return;
 	for (size_t i = 0; i < a.n; i++)
-		found |= span_eq_nocase(span_str(a.records[i].name), z->conf->hostname);
+		found |= span_eq_nocase(span_str(a.records[i].name), backup ? *backup : z->conf->hostname);
+	if (backup) {
+		l->verdict = found ? ZONE_OK : ZONE_NOTE;
+		l->detail = found ? "" : "a backup that is not there: mail goes without";
+		return;
+	}
 	verdict(l, found, "the MX records name other servers: mail does not come here");
+	for (size_t i = 0; found && i < a.n; i++)
+		if (!mx_is_known(z, span_str(a.records[i].name)))
+			verdict(l, false, arena_printf(z->a, "%s takes its mail, too, around the filter: take it out, or name it "
+			    "(domains." SPAN_FMT ".backup_mx) where it is ours or must stay", a.records[i].name, SPAN_ARG(z->name)));
 }
 
 /* ---- SPF ---- */

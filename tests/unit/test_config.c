@@ -462,7 +462,8 @@ static const struct slip { const char *text; unsigned line; const char *says, *h
 	    " client_certificates: {ca: c}}]\n", 4, "needs the `names`", NULL },
 	{ HEAD TLS "listeners: [{name: a, address: '1.2.3.4:25',"
 	    " client_certificates: {ca: c, names: [n.example]}}]\n", 4, "need TLS", NULL },
-	{ HEAD LISTEN "store: postgresql://x\n", 4, "sqlite", NULL },
+	{ HEAD LISTEN "store: mysql://x\n", 4, "sqlite", NULL },
+	{ HEAD LISTEN "store: postgresql://x\n", 4, "the user is missing", NULL },
 	{ HEAD LISTEN "journal: {records: 5m}\n", 4, "one hour", NULL },
 	{ HEAD LISTEN "journal: {record: 5d}\n", 4, "record", "did you mean `records`?" },
 	{ HEAD LISTEN "dns: {servers: [ns.example.org]}\n", 4, "address", NULL },

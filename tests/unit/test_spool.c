@@ -346,7 +346,7 @@ version_unknown(void **state)
 	struct arena *a = arena_new(0);
 	struct err err;
 	struct stat st;
-	char path[300], head[SEGMENT_HEAD] = "PSTNSPL\n\4\0\0\0\1\0\0\0saltsalt";
+	char path[300], head[SEGMENT_HEAD] = "PSTNSPL\n\5\0\0\0\1\0\0\0saltsalt";
 	uint32_t sum;
 	off_t size;
 	int fd;
@@ -366,7 +366,7 @@ version_unknown(void **state)
 	assert_int_equal(write(fd, head, sizeof(head)), sizeof(head));
 	close(fd);
 	assert_int_equal(user_open(&u, &err), -1);
-	assert_non_null(strstr(err.text, "version 4"));
+	assert_non_null(strstr(err.text, "version 5"));
 	snprintf(path, sizeof(path), "%s/seg-00000001", u.path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, size);	/* not even ended: nothing was touched */

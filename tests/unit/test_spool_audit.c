@@ -289,7 +289,7 @@ export_file(struct user *u, struct portable_count *n)
 	unlink(path);
 	assert_true(fd != -1);
 	memset(n, 0, sizeof(*n));
-	if (portable_export(a, fd, SPAN_LIT("gw1.example.org"), n, quiet, NULL, &err) == -1)
+	if (portable_export(a, fd, SPAN_LIT("gw1.example.org"), NULL, n, quiet, NULL, &err) == -1)
 		fail_msg("%s", err.text);
 	audit_free(&a);
 	return fd;

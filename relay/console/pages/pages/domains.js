@@ -6,6 +6,8 @@ import { Copy, Empty, Facts, Head, Loaded, Section, State, Table, Text } from ".
 import { Select } from "../forms.js";
 
 const flat = (v) => (v === null || v === undefined ? null : Array.isArray(v) ? v.map(flat).join(", ") : typeof v === "object" ? Object.entries(v).map(([k, x]) => `${k} ${flat(x)}`).join(", ") : typeof v === "boolean" ? t(v ? "yes" : "no") : String(v));
+/* What the DNS said, else why that is not known. */
+const said = (r) => flat(r.seen && r.seen.length ? r.seen : r.detail);
 const seen = (r) => r.verdict || r.state || (r.seen === undefined ? "none" : r.seen === r.value ? "ok" : r.seen ? "differs" : r.optional ? "optional" : "missing");
 
 function Plan({ domain }) {
@@ -15,7 +17,7 @@ function Plan({ domain }) {
 		{ label: t("state"), tight: true, cell: (r) => html`<${State} state=${seen(r)}/>` }, { label: t("domains.topic"), cell: (r) => html`<span class="strong"><${Text} value=${(r.topic || "").toUpperCase()}/></span>` },
 		{ label: t("name"), wide: true, full: true, cell: (r) => html`<code><${Text} value=${r.name}/></code>` }, { label: t("type"), key: "type" },
 		{ label: t("domains.wanted"), wide: true, full: true, cell: (r) => html`<div class="stack"><code><${Text} value=${r.value}/></code><div><${Copy} text=${String(r.value ?? "")}/></div></div>` },
-		{ label: t("domains.seen"), wide: true, full: true, cell: (r) => html`<code><${Text} value=${flat(r.seen ?? r.detail)}/></code>` },
+		{ label: t("domains.seen"), wide: true, full: true, cell: (r) => html`<div class="stack"><code><${Text} value=${said(r)}/></code>${(r.resolvers || []).map((v) => html`<div><${State} state=${v.verdict}/> <span class="quiet"><${Text} value=${v.resolver}/></span> <code><${Text} value=${said(v)}/></code></div>`)}</div>` },
 	]}/>`}<//><//>`;
 }
 
