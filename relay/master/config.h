@@ -362,7 +362,8 @@ struct conf_console {
 	X(HOLDS, "holds", 0)		/* held messages that nobody decides */ \
 	X(QUARANTINE, "quarantine", 30)	/* quarantined messages */ \
 	X(AUDIT, "audit", 1095)		/* who changed what */ \
-	X(STATISTICS, "statistics", 730)	/* counts by hour: nobody is in them */
+	X(STATISTICS, "statistics", 730)	/* counts by hour: nobody is in them */ \
+	X(INCIDENTS, "incidents", 730)	/* what a reviewer has closed */
 enum retention {
 #define X(name, text, days) RETENTION_##name,
 	RETENTIONS(X)
