@@ -378,6 +378,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct counters *c = arg;
 
 	decide_late(c, clock_mono());
+	if (redis_silence(c->redis) > SILENCE)
+		redis_fail(c->redis, "no answer for %d s", (int)(SILENCE / US_PER_SEC));
 	if (!c->rt->retiring)
 		counter_set(COUNTER_COUNT_AWAY, !c->serving);
 	if (c->serving)

@@ -61,6 +61,7 @@ struct redis {
 	bool six;			/* the question is for AAAA */
 	struct event *ev_read, *ev_write, *timer, *flush;
 	int64_t delay;
+	int64_t heard;			/* clock_mono: the last answer, or the first question since all were answered */
 	bool failing;			/* redis_fail was called: at the end of the turn */
 	char why[300];
 };
@@ -172,6 +173,8 @@ redis_send(struct redis *r, size_t argc, const struct span *argv, redis_cb *cb, 
 		buf_span(&r->out, argv[i]);
 		buf_put(&r->out, "\r\n", 2);
 	}
+	if (r->count == 0)
+		r->heard = clock_mono();
 	r->ring[(r->first + r->count++) & (r->room - 1)] = (struct waiting){ cb, what };
 	if (buf_failed(&r->out))
 		redis_fail(r, "more than %u bytes wait to be sent", REDIS_OUT_MAX);
@@ -190,6 +193,12 @@ size_t
 redis_waiting(const struct redis *r)
 {
 	return r->count;
+}
+
+int64_t
+redis_silence(const struct redis *r)
+{
+	return r->count ? clock_mono() - r->heard : 0;
 }
 
 /* ---- logging in ---- */
@@ -320,6 +329,7 @@ read_in(struct redis *r)
 			return;
 		}
 		redisReaderFeed(r->reader, bytes, (size_t)n);
+		r->heard = clock_mono();
 		take_replies(r);
 		if ((size_t)n < sizeof(bytes) && r->t.ssl == NULL)
 			return;

@@ -56,5 +56,7 @@ void redis_fail(struct redis *r, const char *fmt, ...) __attribute__((format(pri
 void redis_good(struct redis *r);
 bool redis_is_up(const struct redis *r);
 size_t redis_waiting(const struct redis *r);	/* commands without an answer */
+/* How long it has said nothing although it was asked; 0: nothing is asked. Microseconds. */
+int64_t redis_silence(const struct redis *r);
 
 #endif

@@ -79,6 +79,9 @@ counting_new(struct receiver *rx)
 	ASSERT(cg->timer != NULL);
 	buf_init(&cg->out, FRAME_SMALL);
 	buf_init(&cg->backlog, BACKLOG_MAX);
+	if (rx->nrules > COUNT_ITEMS_MAX)
+		log_error("the policy has %zu limits: of those that apply to one command the first %d are counted",
+		    rx->nrules, COUNT_ITEMS_MAX);
 	rx->reputation.noted = noted;
 	rx->reputation.ctx = cg;
 	return cg;
