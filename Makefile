@@ -44,7 +44,8 @@ endif
 # Nothing of ours takes the place of a library's function of the same name at run time.
 HIDDEN := -fvisibility=hidden
 CSTD := -std=gnu17 -D_GNU_SOURCE
-CFLAGS_ALL := $(CSTD) $(OPT) -g $(WARN) $(HARDEN) $(SANFLAGS) -MMD -MP \
+# Where the tree stands is not in what is built of it.
+CFLAGS_ALL := $(CSTD) $(OPT) -g -ffile-prefix-map=$(CURDIR)=. $(WARN) $(HARDEN) $(SANFLAGS) -MMD -MP \
 	-DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL := $(SANFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
 
@@ -77,7 +78,7 @@ endif
 
 SRC_base := $(sort $(wildcard base/*.c))
 SRC_policy := $(sort $(wildcard policy/*/*.c))
-MAIN_relay := relay/master/posternd.c relay/cli/postern.c relay/reader/postern_ocr.c
+MAIN_relay := relay/master/posternd.c relay/cli/postern.c relay/cli/make_completion.c relay/reader/postern_ocr.c
 SRC_relay := $(filter-out $(MAIN_relay),$(sort $(wildcard relay/*/*.c)))
 # The pages of the console are in the program: relay/console/embed makes a C file of them.
 PAGES := $(shell find relay/console/pages -type f ! -name '.*' ! -name '*.md')
@@ -90,6 +91,7 @@ SRC_bench := $(sort $(wildcard tests/bench/bench_*.c))
 
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIBS := $(B)/lib/librelay.a $(B)/lib/libpolicy.a $(B)/lib/libbase.a
+COMPLETIONS := $(B)/completion/bash $(B)/completion/zsh $(B)/completion/fish
 UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(SRC_unit))
 REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/replay/%,$(SRC_fuzz))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(SRC_fuzz))
@@ -105,7 +107,7 @@ say = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: all help clean
-all: $(B)/posternd $(B)/postern $(OCR) $(B)/docs/postern-policy.5 $(B)/docs/postern.1 $(B)/docs/policy.schema.json \
+all: $(B)/posternd $(B)/postern $(OCR) $(B)/docs/postern-policy.5 $(B)/docs/postern.1 $(B)/docs/policy.schema.json $(COMPLETIONS) \
 	$(B)/docs/policy-tests.schema.json
 
 $(B)/obj/base/%.o: base/%.c
@@ -182,6 +184,14 @@ $(B)/docs/manual: $(B)/obj/docs/manual.o $(LIBS)
 $(B)/docs/%.5: docs/%.5 $(B)/docs/manual
 	$(call say,DOC,$<)
 	$(Q)$(B)/docs/manual <$< >$@
+
+# So are the completions of shells: made of the table of commands.
+$(B)/make_completion: $(B)/obj/relay/cli/make_completion.o $(LIBS)
+	$(call LINK)
+$(B)/completion/%: $(B)/make_completion
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)$(B)/make_completion $* >$@
 
 # The table of commands is the tool's own.
 $(B)/docs/postern.1: docs/postern.1 $(B)/postern
@@ -310,6 +320,9 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/postern/
 	install -D -m 644 $(B)/docs/postern-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern-policy.5
 	install -D -m 644 $(B)/docs/postern.1 $(DESTDIR)$(PREFIX)/share/man/man1/postern.1
+	install -D -m 644 $(B)/completion/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/postern
+	install -D -m 644 $(B)/completion/zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_postern
+	install -D -m 644 $(B)/completion/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/postern.fish
 	install -D -m 644 docs/posternd.8 $(DESTDIR)$(PREFIX)/share/man/man8/posternd.8
 	install -D -m 644 docs/postern-ocr.8 $(DESTDIR)$(PREFIX)/share/man/man8/postern-ocr.8
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
@@ -330,7 +343,7 @@ run: deps
 	$(Q)tests/demo --run
 
 deb: all
-	$(Q)systemd/make-deb $(B) $(VERSION)
+	$(Q)systemd/make-deb $(B) $(VERSION) $(DEB_OUT)
 
 clean:
 	rm -rf build build-*

@@ -29,6 +29,8 @@ AXE = os.path.join(lab.ROOT, "tests/vendor/axe.min.js")
 
 
 class Browser:
+    axe_text = None
+
     def __init__(self, *options, shots=None):
         self.profile = tempfile.mkdtemp(prefix="postern-chromium-")
         self.shots = shots
@@ -68,7 +70,7 @@ class Browser:
         if not self.shots:
             return
         os.makedirs(self.shots, exist_ok=True)
-        data = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
+        data = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})["data"]
         with open(os.path.join(self.shots, name + ".png"), "wb") as f:
             f.write(base64.b64decode(data))
 
@@ -147,11 +149,13 @@ class Browser:
     def axe(self, rules=None):
         """Serious and critical barriers that axe-core finds: [(rule, where, why)]; by these rules alone, or all."""
         if not self.js("return !!window.axe"):
-            with open(AXE) as f:
-                self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": f.read()})
+            if not Browser.axe_text:
+                with open(AXE) as f:
+                    Browser.axe_text = f.read()
+            self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": Browser.axe_text})
         r = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1];"
-            "axe.run(document, {runOnly: arguments[0] || ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'], resultTypes: ['violations']})"
+            "axe.run(document, {runOnly: arguments[0] || ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'], resultTypes: ['violations'], preload: false})"
             ".then(done, (e) => done({error: String(e)}));", rules)
         if "error" in r:
             raise lab.LabError("axe: " + r["error"])

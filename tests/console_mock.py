@@ -64,6 +64,14 @@ RECORD = {"v": 1, "id": ident(1), "policy": "e3fa5561c0bdb6f6", "virus": None,
                     {"part": "2", "type": "docx", "declared": "application/octet-stream", "name": SCRIPT, "size": 410, "encrypted": True, "depth": 1, "defects": [],
                      "attachment": True}],
           "defects": ["boundary-duplicate"], "edits": [], "refused_edits": [], "holds": [], "near_misses": [{"rule": "nir-outside", "text": "finds fr-nir: 2 of 3"}],
+          "why": [{"rule": "cards-outside", "as": "hit", "recipient": "k.martin@partner.example", "conditions": [
+                      {"of": "when", "held": True, "text": "to: <k.martin@partner.example> is not in the list"}, {"of": "when", "held": True, "text": "any of"},
+                      {"of": "when", "depth": 1, "held": False, "text": "finds iban: nothing found"},
+                      {"of": "when", "depth": 1, "held": True, "text": "finds payment-card: 2 distinct, min 1", "masked": ["•••• •••• •••• 1111", SCRIPT]},
+                      {"of": "unless", "held": False, "text": "from: <" + SCRIPT + "> is not in the list"}]},
+                  {"rule": "nir-outside", "as": "near", "recipient": "k.martin@partner.example", "conditions": [
+                      {"of": "when", "held": True, "text": "direction: holds"}, {"of": "when", "held": False, "text": "finds fr-nir: 2 distinct, min 3"},
+                      {"of": "when", "held": None, "text": "attachment"}]}],
           "spam": None, "identity": {"spf": "pass", "dkim": "fail", "dmarc": "fail", "dmarc_policy": "reject", "arc": None}, "unscannable": False,
           "ms": {"anatomy": 0.241, "detect": 0.011}}
 
@@ -306,7 +314,12 @@ class Mock:
             if m[1] == "reject" and not body.get("reason"):
                 raise Fault(400, "invalid", "a reason is needed")
             self.gone |= set(body["kids"])
+            if body.get("undo"):
+                return {"v": 1, "items": [{"kid": k, "ok": True, "state": "pending", "verb": m[1], "until": int(time.time() * 10**6) + 600 * 10**6} for k in body["kids"]]}
             return {"v": 1, "items": [{"kid": k, "ok": True, "state": "released"} for k in body["kids"]]}
+        if path == "/kept/undo":
+            self.gone -= set(body["kids"])
+            return {"v": 1, "items": [{"kid": k, "ok": True, "state": "waiting"} for k in body["kids"]]}
         if path in ("/kept/approve", "/kept/deny"):
             return {"v": 1, "kid": body["kid"], "ok": True, "state": "waiting"}
         if path == "/lists" and method == "POST":

@@ -43,6 +43,18 @@ const struct command commands[] = {
 	    "  asks what no option says; --yes takes what it finds. Nothing that exists is written over.\n"
 	    "  --network: who may relay. --mailboxes: where mail from the Internet goes; without, none comes in.\n"
 	    "  --state: run, spool and store in DIR instead of the system's folders", cmd_init },
+	{ "import", "what a Postfix does, as configuration and policy",
+	    "import postfix [FOLDER] [--to DIR] [--admin ADDRESS]\n"
+	    "  reads FOLDER (/etc/postfix); writes postern.yaml, policy.d/60-postfix.yaml and NOT-TRANSLATED.txt into\n"
+	    "  DIR, or prints them. Status 1 when anything is not translated", cmd_import },
+	{ "backup", "configuration, policy, keys and store as one encrypted file",
+	    "backup FILE [--passphrase-file FILE|--recipient FILE.pub]\n"
+	    "backup key FILE\n"
+	    "  asks for a passphrase unless one is given. key: makes FILE and FILE.pub; who has the second can make\n"
+	    "  backups and read none. The queue is not in it: see postern drain, postern queue export", cmd_backup },
+	{ "restore", "a backup onto a fresh machine",
+	    "restore FILE [--check] [--force] [--passphrase-file FILE|--key FILE]\n"
+	    "  --check: is it whole, what is in it. --force: what is there steps aside as NAME.before-restore", cmd_restore },
 	{ "check", "validate configuration and policy, all errors at once",
 	    "check [DIR|FILE]", cmd_check },
 	{ "test", "run the tests written in the policy", "test [FILE...]", cmd_test },
@@ -224,8 +236,13 @@ const struct command commands[] = {
 	    "audit verify [--head NUMBER:HASH]\n"
 	    "  status 1 when a row was changed or is missing. Each row's hash is in the log, the\n"
 	    "  head's once an hour: --head finds out whether the latest rows were cut off", cmd_audit },
-	{ "store", "the database of journal and kept messages: size, age, its keys",
-	    "store status\nstore keys\nstore rekey\n"
+	{ "store", "the database of journal and kept messages: size, keys, copies",
+	    "store status\nstore keys\nstore rekey\nstore check [FILE] [--quick]\nstore backup FILE|FOLDER [--anyway]\n"
+	    "store restore FILE [--anyway]\n"
+	    "  check looks at the database, or a copy: its structure, the audit log's chain, what is sealed, and whether\n"
+	    "  what belongs together is there; --quick unseals nothing. backup copies it while Postern runs, restore\n"
+	    "  puts a copy in its place while Postern is stopped, and keeps what was there; --anyway takes one that is not\n"
+	    "  sound.\n"
 	    "  contents and verdict records are sealed with a key outside the database (store_key).\n"
 	    "  rekey adds a new one; an older line may leave the file once `store keys` needs it no more,\n"
 	    "  but what the audit log has of its time is then no longer verified", cmd_store },

@@ -145,5 +145,8 @@ cmd_store(int argc, char **argv, const struct cli *cli)
 		return rekey(cli);
 	if (argc == 2 && strcmp(argv[1], "status") == 0)
 		return status(cli);
+	if (argc > 1 && (strcmp(argv[1], "check") == 0 || strcmp(argv[1], "backup") == 0 ||
+	    strcmp(argv[1], "restore") == 0))
+		return store_copy(argc, argv, cli);
 	return command_usage("store");
 }

@@ -38,6 +38,9 @@ int cmd_drain(int argc, char **argv, const struct cli *cli);
 int cmd_edm(int argc, char **argv, const struct cli *cli);
 int cmd_fingerprint(int argc, char **argv, const struct cli *cli);
 int cmd_incidents(int argc, char **argv, const struct cli *cli);
+int cmd_backup(int argc, char **argv, const struct cli *cli);
+int cmd_restore(int argc, char **argv, const struct cli *cli);
+int cmd_import(int argc, char **argv, const struct cli *cli);
 int cmd_init(int argc, char **argv, const struct cli *cli);
 int cmd_held(int argc, char **argv, const struct cli *cli);
 int cmd_recipients(int argc, char **argv, const struct cli *cli);
@@ -60,6 +63,7 @@ int cmd_simulate(int argc, char **argv, const struct cli *cli);
 int cmd_spool(int argc, char **argv, const struct cli *cli);
 int cmd_status(int argc, char **argv, const struct cli *cli);
 int cmd_store(int argc, char **argv, const struct cli *cli);
+int store_copy(int argc, char **argv, const struct cli *cli);	/* store check, backup, restore */
 int cmd_tail(int argc, char **argv, const struct cli *cli);
 int cmd_tlsrpt(int argc, char **argv, const struct cli *cli);
 int cmd_users(int argc, char **argv, const struct cli *cli);

@@ -609,7 +609,26 @@ got_user(void *ctx, const struct pool_answer *pa)
 		return;
 	}
 	q->dn = arena_str(q->arena, pa->entries[0].dn);
-	login_bind(q);
+	if (q->password)
+		login_bind(q);
+	else
+		ask_done(q, true, NULL, 0);
+}
+
+void
+ask_entry(struct asker *k, const struct conf_lookup *how, struct span user, ask_cb *cb, void *ctx)
+{
+	struct ask *q = ask_new(k, how->directory, (struct span){ 0 }, cb, ctx);
+	struct pool_search s = { .base = how->directory->base, .subtree = true, .max = LOGINS_MAX };
+	struct span text;
+	struct err err;
+
+	if (user.n == 0 || template_expand(TEMPLATE_FILTER, how->filter, user, q->arena, &text, &err) == -1) {
+		ask_done(q, false, NULL, 0);
+		return;
+	}
+	q->filter = s.filter = arena_str(q->arena, text);
+	pool_search(asker_pool(k, how->directory), &s, got_user, q);
 }
 
 void

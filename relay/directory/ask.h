@@ -58,6 +58,8 @@ void ask_exists(struct asker *k, const struct conf_directory *dir, struct span d
 void ask_groups_of(struct asker *k, const struct conf_directory *dir, struct span dn, ask_cb *cb, void *ctx);
 void ask_attribute(struct asker *k, const struct conf_directory *dir, struct span dn, struct span attribute,
     ask_cb *cb, void *ctx);
+/* The one entry that the filter finds for a name, without a bind: FOUND with answer.dn, or MISSING. */
+void ask_entry(struct asker *k, const struct conf_lookup *how, struct span user, ask_cb *cb, void *ctx);
 /* FOUND: right, and answer.dn is whose; MISSING: wrong. */
 void ask_login(struct asker *k, const struct conf_lookup *how, struct span dn_template,
     struct span user, struct span password, ask_cb *cb, void *ctx);

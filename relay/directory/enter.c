@@ -4,6 +4,8 @@
  * entry by its DN, afresh: the groups it is in (nested ones with them), the name it is known by, its
  * addresses. What an address is in, as mail is judged by, counts for nothing here: two entries may have one. What
  * cannot be said makes the answer LOGIN_FAILED as a whole; nobody enters with a part of his roles.
+ *
+ * Who is in is looked at again now and then (`again`): the same filter and the same questions, without the bind.
  */
 #include <stdlib.h>
 
@@ -177,7 +179,7 @@ bound(void *ctx, const struct answer *a)
 	struct enter *e = ctx;
 
 	if (a->status == ASK_UNKNOWN) {
-		log_warn("a password for the console cannot be checked: %s", a->text);
+		log_warn("who signs in to the console cannot be checked: %s", a->text);
 		enter_end(e, LOGIN_FAILED);
 	} else if (a->status == ASK_MISSING) {
 		enter_end(e, LOGIN_WRONG);
@@ -205,6 +207,8 @@ enter_ask(struct directory *d, struct link *l, struct frame *f)
 	ticket_add(d, &e->to, l, f->ticket);
 	if (e->how->find.directory == NULL)	/* the store is of another configuration */
 		enter_end(e, LOGIN_FAILED);
+	else if (m.again)
+		ask_entry(d->asker, &e->how->find, m.user, bound, e);
 	else
 		ask_login(d->asker, &e->how->find, (struct span){ 0 }, m.user, m.password, bound, e);
 	return 0;

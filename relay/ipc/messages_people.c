@@ -22,10 +22,12 @@ DECODED
 ENCODE(enter)
 	enc_span(&e, m->user);
 	enc_span(&e, m->password);
+	enc_u8(&e, m->again);
 }
 DECODE(enter)
 	m->user = dec_span(&d);
 	m->password = dec_span(&d);
+	m->again = dec_u8(&d) == 1;
 DECODED
 
 ENCODE(entered)

@@ -19,7 +19,10 @@ struct msg_scrypted {
 };
 
 /* ---- ENTER: who wants to sign in, to the directory of console.login.ldap; ticket answers with ENTERED ---- */
-struct msg_enter { struct span user, password; };
+struct msg_enter {
+	struct span user, password;
+	bool again;		/* he is in: is he still whom he was? Without a bind, and without a password */
+};
 struct msg_entered {
 	enum login_status status;	/* the rest: of RIGHT */
 	struct span name;	/* the one he is known by, whatever he typed; "": his entry has none */

@@ -336,6 +336,7 @@ struct conf_console_ldap {	/* console.login.ldap */
 	const struct conf_console_role *roles;
 	size_t nroles;
 	int64_t lasts;			/* a session: as long as it keeps its roles; login.lasts unless less */
+	int64_t again;			/* so often it is looked whether he still has them */
 	bool users;			/* `roles` says who is a user; else everybody is */
 };
 

@@ -90,7 +90,7 @@ read_role_domains(struct reader *r, struct roles *to, const struct conf_node *ma
 void
 read_console_ldap(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "directory", "filter", "name", "lasts", "roles", "domains", NULL };
+	static const char *const known[] = { "directory", "filter", "name", "lasts", "again", "roles", "domains", NULL };
 	struct conf_console_ldap *l = &r->c->console.ldap;
 	struct roles *to = arena_zalloc(r->a, sizeof(*to));
 	const struct conf_node *n;
@@ -107,6 +107,10 @@ read_console_ldap(struct reader *r, const struct conf_node *map)
 	duration_of(r, map, "lasts", &l->lasts);
 	if ((n = conf_get(map, "lasts")) && (l->lasts < MINUTE || l->lasts > r->c->console.lasts))
 		error_at(r, n, NULL, "`lasts` is a minute at least, and no more than that of `login`");
+	l->again = 5 * MINUTE;
+	duration_of(r, map, "again", &l->again);
+	if ((n = conf_get(map, "again")) && (l->again < MINUTE / 60 || l->again > l->lasts))
+		error_at(r, n, NULL, "`again` is a second at least, and no more than `lasts`");
 	if (to->dir && (to->dir->base == NULL || !dn_normalise(r->a, span_str(to->dir->base), &to->base)))
 		to->base = (struct span){ 0 };
 	if ((n = conf_get(map, "filter")) && text_of(r, n, "a filter", &s)) {

@@ -22,7 +22,8 @@ reply_free(struct reply *r)
 {
 	if (r->writable)
 		event_free(r->writable);
-	close(r->fd);
+	if (r->fd != -1)
+		close(r->fd);
 	buf_release(&r->out);
 	free(r);
 }
@@ -73,6 +74,17 @@ reply_new(struct runtime *rt, int fd)
 	return r;
 }
 
+struct reply *
+reply_gather(void)
+{
+	struct reply *r = calloc(1, sizeof(*r));
+
+	ASSERT(r != NULL);
+	r->fd = -1;
+	buf_init(&r->out, REPLY_MAX);
+	return r;
+}
+
 struct buf *
 reply_buf(struct reply *r)
 {
@@ -82,7 +94,7 @@ reply_buf(struct reply *r)
 void
 reply_send(struct reply *r)
 {
-	if (buf_size(&r->out))
+	if (r->fd != -1 && buf_size(&r->out))
 		event_add(r->writable, NULL);
 }
 
@@ -95,7 +107,7 @@ reply_end(struct reply **rp)
 	if (r == NULL)
 		return;
 	r->ended = true;
-	if (!write_some(r) || buf_size(&r->out) == 0)
+	if (r->fd == -1 || !write_some(r) || buf_size(&r->out) == 0)
 		reply_free(r);
 	else
 		event_add(r->writable, NULL);

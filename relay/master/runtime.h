@@ -86,6 +86,8 @@ int scanner_main(const struct startup *su);
  * 64 MiB, closes fd when done. */
 struct reply;
 struct reply *reply_new(struct runtime *rt, int fd);
+/* One that goes nowhere: what was written is read with reply_buf, and reply_end forgets it. */
+struct reply *reply_gather(void);
 struct buf *reply_buf(struct reply *r);		/* write JSON lines here … */
 void reply_send(struct reply *r);		/* … and let them go; more may follow */
 void reply_end(struct reply **r);		/* the rest, then close */

@@ -19,27 +19,31 @@
 static int
 secret(struct db *d, unsigned char key[APPROVAL_KEY], struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT value FROM secret WHERE name='approval'", err);
+	sqlite3_stmt *st = db_stmt(d, "SELECT bytes FROM approval_secret WHERE one=1", err);
 	unsigned char fresh[APPROVAL_KEY];
+	struct arena *a;
 	struct span v;
 	int r = st ? db_step(d, st, err) : -1;
 
 	if (r == 1) {
-		v = db_column(st, 0);
-		if (v.n != APPROVAL_KEY)
+		a = arena_new(0);
+		if (sealed_column(d, st, 0, SEALED_APPROVAL, 1, a, &v, err) == -1)
+			r = -1;
+		else if (v.n != APPROVAL_KEY)
 			r = err_set(err, EIO, "the key of the approvals is damaged");
 		else
 			memcpy(key, v.p, APPROVAL_KEY);
 		sqlite3_reset(st);
+		arena_free(&a);
 		return r == 1 ? 0 : -1;
 	}
 	if (r == -1)
 		return -1;
 	if (getrandom(fresh, sizeof(fresh), 0) != (ssize_t)sizeof(fresh))
 		return err_errno(err, "no random numbers");
-	if ((st = db_stmt(d, "INSERT INTO secret(name, value) VALUES('approval', ?)", err)) == NULL)
+	if ((st = db_stmt(d, "INSERT INTO approval_secret(one, bytes) VALUES(1, ?)", err)) == NULL ||
+	    sealed_bind(d, st, 1, SEALED_APPROVAL, 1, span_make((char *)fresh, sizeof(fresh)), err) == -1)
 		return -1;
-	db_blob(st, 1, fresh, sizeof(fresh));
 	memcpy(key, fresh, sizeof(fresh));
 	return db_run(d, st, err);
 }

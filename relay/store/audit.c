@@ -10,9 +10,11 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "clock.h"
 #include "log.h"
 #include "store/audit.h"
 #include "store/db_keys.h"
+#include "store/audit_query.h"
 
 #define ENC_MAX (5 * (AUDIT_TEXT_MAX + 8) + 256)
 
@@ -232,32 +234,6 @@ audit_event(struct db *d, const struct msg_event *ev, struct err *err)
 
 /* ---- showing ---- */
 
-static bool
-has_word(sqlite3_stmt *st, struct span word)
-{
-	for (int i = 2; i <= 5; i++) {
-		struct span s = db_column(st, i);
-
-		for (size_t at = 0; at + word.n <= s.n; at++)
-			if (span_eq_nocase(span_sub(s, at, word.n), word))
-				return true;
-	}
-	return false;
-}
-
-static bool
-wanted(sqlite3_stmt *st, struct span q)
-{
-	while ((q = span_trim(q)).n) {
-		size_t n = span_find(q, ' ');
-
-		if (!has_word(st, span_sub(q, 0, n)))
-			return false;
-		q = span_from(q, n);
-	}
-	return true;
-}
-
 static void
 put_line(sqlite3_stmt *st, struct buf *out)
 {
@@ -274,6 +250,7 @@ put_line(sqlite3_stmt *st, struct buf *out)
 	json_kint(&j, "time", sqlite3_column_int64(st, 1));
 	for (int i = 0; i < 4; i++)
 		json_kstr(&j, names[i], db_column(st, i + 2));
+	json_kstr(&j, "act", audit_act(db_column(st, 3)));
 	json_kcstr(&j, "hash", hex);
 	json_end_object(&j);
 	buf_putc(out, '\n');
@@ -283,23 +260,28 @@ int
 audit_list(struct db *d, struct span q, int64_t before, size_t limit, struct buf *out,
     size_t *found, int64_t *next, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT seq, time, who, what, subject, detail, key, hash"
-	    " FROM audit WHERE seq<? ORDER BY seq DESC", err);
+	struct audit_query asked;
+	sqlite3_stmt *st;
 	int64_t last = 0;
 	int r;
 
 	*found = 0;
 	*next = 0;
-	if (st == NULL)
+	if (audit_query_parse(q, clock_real(), &asked, err) == -1 || (st = db_stmt(d, "SELECT seq, time,"
+	    " who, what, subject, detail, key, hash FROM audit WHERE seq<? AND time>=? AND time<?"
+	    " ORDER BY seq DESC", err)) == NULL)
 		return -1;
 	db_int(st, 1, before > 0 ? before : INT64_MAX);
+	db_int(st, 2, asked.since);
+	db_int(st, 3, asked.before ? asked.before : INT64_MAX);
 	while ((r = db_step(d, st, err)) == 1) {
 		if (*found == limit) {
 			*next = last;
 			break;
 		}
 		last = sqlite3_column_int64(st, 0);
-		if (!wanted(st, q))
+		if (!audit_query_has(&asked, &(struct audit_shown){ db_column(st, 2), db_column(st, 3),
+		    db_column(st, 4), db_column(st, 5) }))
 			continue;
 		put_line(st, out);
 		++*found;

@@ -31,7 +31,7 @@ int audit_head(struct db *d, struct audit_head *h, struct err *err);
 void audit_hex(const unsigned char hash[AUDIT_HASH], char out[2 * AUDIT_HASH + 1]);
 bool audit_unhex(struct span text, unsigned char hash[AUDIT_HASH]);
 
-/* Rows, newest first, whose text has all of q's words; before: smaller seq (0: all). JSON lines.
+/* Rows, newest first, that q asks for (audit_query.h; EINVAL: it is wrong); before: smaller seq (0: all). JSON lines.
  * *next: the cursor of the next page; 0 at the end. */
 int audit_list(struct db *d, struct span q, int64_t before, size_t limit, struct buf *out,
     size_t *found, int64_t *next, struct err *err);

@@ -1,6 +1,6 @@
 /* audit_control.c -- the audit log, shown and verified.
  *
- *	{"cmd":"audit.list","q":"words","before":SEQ,"limit":N}	newest first; last line
+ *	{"cmd":"audit.list","q":"words, who:, what:, since:, before: (audit_query.h)","before":SEQ,"limit":N}	newest first; last line
  *		{"v":1,"found":N,"more":BOOL,"next":SEQ}
  *	{"cmd":"audit.head"}	{"v":1,"seq":N,"hash":"hex","key":"hex or null"}
  *	{"cmd":"audit.verify","after":SEQ,"hash":"hex","keyed":BOOL}	the next rows; all but the first
@@ -11,11 +11,14 @@
  *
  * For auditors, operators and administrators; who asks and is none of them is written down.
  */
+#include <errno.h>
+
 #include "clock.h"
 #include "log.h"
 #include "store/asked.h"
 #include "store/audit.h"
 #include "store/db_keys.h"
+#include "store/kept_control.h"
 #include "store/share.h"
 
 #define LIST_DEFAULT 100
@@ -29,6 +32,9 @@ asked_refuse(struct asked *q, const char *what)
 	struct err err;
 	struct json j;
 
+	q->s->unwritten = true;
+	if (q->s->reads)
+		return;
 	store_settle(q->s);
 	if (audit_put(q->s->db, asked_by(q), AUDIT_WHAT_REFUSED, span_str(what), (struct span){ 0 },
 	    clock_real(), &err) == -1)
@@ -69,7 +75,10 @@ do_audit_list(struct asked *q, int fd)
 	    reply_buf(q->reply), &found, &next, &err);
 	db_budget(q->s->db, 0);
 	if (r == -1) {
-		say_error(q, err.text);
+		if (err.code == EINVAL)
+			say_coded(q, "invalid", err.text);
+		else
+			say_error(q, err.text);
 		return;
 	}
 	j = open_line(q->reply);

@@ -157,6 +157,38 @@ db_open(const char *path, struct err *err)
 	return d;
 }
 
+struct db *
+db_open_reader(const char *path, struct err *err)
+{
+	struct db *d = calloc(1, sizeof(*d));
+	int64_t version;
+
+	ASSERT(d != NULL);
+	d->path = strdup(path);
+	ASSERT(d->path != NULL);
+	if (sqlite3_open_v2(path, &d->s, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+		db_error(d, err);
+		db_close(&d);
+		return NULL;
+	}
+	sqlite3_busy_timeout(d->s, BUSY_MS);
+	/* The first read opens the log and its index. */
+	if (db_exec(d, "PRAGMA query_only=1; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384", err) == -1 ||
+	    db_number(d, "PRAGMA user_version", &version, err) == -1) {
+		db_close(&d);
+	} else if (version != DB_VERSION) {
+		err_set(err, EPROTO, "%s is of version %lld, not %d", path, (long long)version, DB_VERSION);
+		db_close(&d);
+	}
+	return d;
+}
+
+sqlite3 *
+db_sqlite(struct db *d)
+{
+	return d->s;
+}
+
 void
 db_close(struct db **dp)
 {

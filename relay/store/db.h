@@ -22,6 +22,10 @@ struct db;
 /* Opens or makes the file, and brings an older one up to DB_VERSION. NULL: err says what
  * people should do. */
 struct db *db_open(const char *path, struct err *err);
+/* A second connection, of another process, that only reads: nothing is made or brought up. It has opened all
+ * it needs when this returns. */
+struct db *db_open_reader(const char *path, struct err *err);
+sqlite3 *db_sqlite(struct db *d);	/* db_copy.c: the connection itself */
 void db_close(struct db **d);
 
 /* A statement ready for binding from 1 on; NULL on failure. sql: a literal. */

@@ -154,7 +154,7 @@ digest_told(struct db *d, struct span address, struct err *err)
 }
 
 #define OF_HIS " FROM kept_rcpt r INDEXED BY kept_rcpt_address CROSS JOIN kept k ON k.kid=r.kid" \
-	" WHERE r.address=?1 COLLATE NOCASE AND r.kid>?2 AND r.kid<=?3 AND +k.kind='quarantine'" \
+	" WHERE r.address=?1 COLLATE NOCASE AND r.state=1 AND r.kind='quarantine' AND r.kid>?2 AND r.kid<=?3 AND +k.kind='quarantine'" \
 	" AND +k.state=1 AND k.direction=2 AND k.confirmed IS NULL"
 
 int

@@ -2,7 +2,7 @@
  *
  * A count for each key in a table of FAILURES_SLOTS; each loses one every FAILURES_LEAK_US. Keys are hashes
  * (SipHash, a key for each process): who wants to push out another's count has to guess it. Of
- * those that fall into one place the larger count stays.
+ * those that fall into one place the larger counts stay.
  */
 #ifndef STORE_FAILURES_H
 #define STORE_FAILURES_H
@@ -14,7 +14,7 @@
 
 struct failures {
 	uint8_t key[16];
-	struct { uint64_t key; uint32_t n; int64_t at; } slots[FAILURES_SLOTS];
+	struct failures_slot { uint64_t key; uint32_t n; int64_t at; } slots[FAILURES_SLOTS];
 };
 
 uint32_t failures_count(const struct failures *f, struct span key, int64_t now);

@@ -195,8 +195,8 @@ static int
 put_rcpts(struct db *d, int64_t kid, const struct envelope *env, struct arena *a, struct err *err)
 {
 	for (size_t i = 0; i < env->nrecipients; i++) {
-		sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO kept_rcpt(kid, address, domain)"
-		    " VALUES(?,?,?)", err);
+		sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO kept_rcpt(kid, address, domain, state,"
+		    " kind) SELECT ?1, ?2, ?3, state, kind FROM kept WHERE kid=?1", err);
 
 		if (st == NULL)
 			return -1;

@@ -56,6 +56,9 @@ audit_refused(struct asked *q, const char *what, struct span subject)
 
 	if (q->who.local)
 		return;
+	q->s->unwritten = true;
+	if (q->s->reads)
+		return;
 	store_settle(q->s);
 	if (audit_put(q->s->db, asked_by(q), "refused", subject, span_str(what), clock_real(), &err) == -1)
 		log_error("audit: %s", err.text);

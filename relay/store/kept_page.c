@@ -1,10 +1,11 @@
 /* kept_page.c -- kept messages as people read them; see kept_page.h.
  *
  * A page is a walk down one index, newest first, that stops when it has what was asked for: the
- * most particular filter chooses the index, the others are tested on the way. Who sees but part
- * of it walks once for each of his addresses and domains, and the walks are merged. So the hundredth
- * page costs what the first does, and a million rows what a thousand do, but for a filter that
- * hits next to nothing along a long way: that one has a budget.
+ * most particular filter chooses the index, the others are tested on the way. An index leads through rows of
+ * one state and one kind: a page of several walks once for each, who sees but part of it once for each of
+ * his addresses and domains, and the walks are merged. So the hundredth page costs what the first does, a
+ * million rows what a thousand do, and what was decided is no way to go for what waits; but for a filter
+ * that hits next to nothing along a long way: that one has a budget.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,8 +27,8 @@
 	" AND (?5 IS NULL OR +k.queue=?5) AND (?6 IS NULL OR +k.class=?6)" \
 	" AND (?7 IS NULL OR +k.sender=?7 COLLATE NOCASE) AND (?8 IS NULL OR +k.sender_domain=?8)" \
 	" AND (?9 IS NULL OR EXISTS(SELECT 1 FROM kept_rcpt x WHERE x.kid=k.kid" \
-	" AND x.address=?9 COLLATE NOCASE))" \
-	" AND (?10 IS NULL OR EXISTS(SELECT 1 FROM kept_rcpt x WHERE x.kid=k.kid AND x.domain=?10))" \
+	" AND +x.address=?9 COLLATE NOCASE))" \
+	" AND (?10 IS NULL OR EXISTS(SELECT 1 FROM kept_rcpt x WHERE x.kid=k.kid AND +x.domain=?10))" \
 	" AND (?12 IS NULL OR +k.direction=?12)" \
 	" AND (?13 IS NULL OR EXISTS(SELECT 1 FROM kept_words w WHERE w.rowid=k.kid" \
 	" AND w.words LIKE ?13))" \
@@ -36,7 +37,7 @@
 #define RCPT(index, where) "SELECT r.kid FROM kept_rcpt r INDEXED BY " index " CROSS JOIN kept k WHERE " \
 	where " AND r.kid<?3 AND k.kid=r.kid" REST " GROUP BY r.kid ORDER BY r.kid DESC LIMIT ?4"
 
-enum way { WAY_STATE, WAY_KIND, WAY_ID, WAY_QUEUE, WAY_CLASS, WAY_FROM, WAY_FROM_DOMAIN, WAY_TO,
+enum way { WAY_STATE, WAY_ID, WAY_QUEUE, WAY_CLASS, WAY_FROM, WAY_FROM_DOMAIN, WAY_TO,
 	WAY_TO_DOMAIN, WAY_WORDS, WAY_ASKED };
 
 static const char *
@@ -45,22 +46,20 @@ way_sql(enum way w)
 	switch (w) {
 	case WAY_STATE:
 		return WAY("kept k INDEXED BY kept_state", "k.state=?2 AND k.kind=?1");
-	case WAY_KIND:
-		return WAY("kept k INDEXED BY kept_kind", "k.kind=?1");
 	case WAY_ID:
 		return WAY("kept k INDEXED BY kept_id", "k.id=?11");
 	case WAY_QUEUE:
-		return WAY("kept k INDEXED BY kept_queue", "k.queue=?11 AND k.kind=?1");
+		return WAY("kept k INDEXED BY kept_queue", "k.queue=?11 AND k.state=?2 AND k.kind=?1");
 	case WAY_CLASS:
-		return WAY("kept k INDEXED BY kept_class", "k.class=?11 AND k.kind=?1");
+		return WAY("kept k INDEXED BY kept_class", "k.class=?11 AND k.state=?2 AND k.kind=?1");
 	case WAY_FROM:
-		return WAY("kept k INDEXED BY kept_sender", "k.sender=?11 COLLATE NOCASE AND k.kind=?1");
+		return WAY("kept k INDEXED BY kept_sender", "k.sender=?11 COLLATE NOCASE AND k.state=?2 AND k.kind=?1");
 	case WAY_FROM_DOMAIN:
-		return WAY("kept k INDEXED BY kept_sender_domain", "k.sender_domain=?11 AND k.kind=?1");
+		return WAY("kept k INDEXED BY kept_sender_domain", "k.sender_domain=?11 AND k.state=?2 AND k.kind=?1");
 	case WAY_TO:
-		return RCPT("kept_rcpt_address", "r.address=?11 COLLATE NOCASE");
+		return RCPT("kept_rcpt_address", "r.address=?11 COLLATE NOCASE AND r.state=?2 AND r.kind=?1");
 	case WAY_TO_DOMAIN:
-		return RCPT("kept_rcpt_domain", "r.domain=?11");
+		return RCPT("kept_rcpt_domain", "r.domain=?11 AND r.state=?2 AND r.kind=?1");
 	case WAY_WORDS:
 		return "SELECT k.kid FROM kept_words f CROSS JOIN kept k WHERE f.words MATCH ?11"
 		    " AND f.rowid<?3 AND k.kid=f.rowid" REST " ORDER BY f.rowid DESC LIMIT ?4";
@@ -120,7 +119,7 @@ like(struct span q, struct arena *a)
 }
 
 static int
-walk(struct db *d, struct page *p, enum way way, enum outcome kind, struct span key,
+walk(struct db *d, struct page *p, enum way way, enum outcome kind, int state, struct span key,
     enum direction direction, struct err *err)
 {
 	const struct kept_ask *ask = p->ask;
@@ -131,8 +130,8 @@ walk(struct db *d, struct page *p, enum way way, enum outcome kind, struct span 
 	if (st == NULL)
 		return -1;
 	db_text(st, 1, span_str(outcome_name(kind)));
-	if (ask->state)
-		db_int(st, 2, ask->state);
+	if (state)
+		db_int(st, 2, state);
 	db_int(st, 3, ask->before ? ask->before : INT64_MAX);
 	db_int(st, 4, (int64_t)p->max);
 	db_text(st, 5, ask->queue);
@@ -162,6 +161,23 @@ walk(struct db *d, struct page *p, enum way way, enum outcome kind, struct span 
 	return r;
 }
 
+/* A walk for each state that is asked for, where the index has it. */
+static int
+walk_states(struct db *d, struct page *p, enum way way, enum outcome kind, struct span key,
+    enum direction direction, struct err *err)
+{
+#define X(name, number, text) number,
+	static const int states[] = { KEPT_STATES(X) };
+#undef X
+
+	if (p->ask->state || way == WAY_ID || way == WAY_WORDS || way == WAY_ASKED)
+		return walk(d, p, way, kind, p->ask->state, key, direction, err);
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (walk(d, p, way, kind, states[i], key, direction, err) == -1)
+			return -1;
+	return 0;
+}
+
 static int
 walk_kinds(struct db *d, struct page *p, enum way way, struct span key, enum direction direction,
     struct err *err)
@@ -170,7 +186,7 @@ walk_kinds(struct db *d, struct page *p, enum way way, struct span key, enum dir
 
 	for (size_t i = 0; i < 2; i++)
 		if ((p->ask->kind == OUTCOME_UNJUDGED || p->ask->kind == kinds[i]) &&
-		    walk(d, p, way, kinds[i], key, direction, err) == -1)
+		    walk_states(d, p, way, kinds[i], key, direction, err) == -1)
 			return -1;
 	return 0;
 }
@@ -212,7 +228,7 @@ walk_all(struct db *d, struct page *p, struct err *err)
 		return walk_kinds(d, p, WAY_CLASS, k->class, DIRECTION_NONE, err);
 	if (k->queue.n)
 		return walk_kinds(d, p, WAY_QUEUE, k->queue, DIRECTION_NONE, err);
-	return walk_kinds(d, p, k->state ? WAY_STATE : WAY_KIND, none, DIRECTION_NONE, err);
+	return walk_kinds(d, p, WAY_STATE, none, DIRECTION_NONE, err);
 }
 
 /* What these addresses and domains may see: kept_view.h says which, the walks come close to it. */
@@ -229,7 +245,8 @@ walk_own(struct db *d, struct page *p, const struct principal *who, struct err *
 	if (p->ask->kind == OUTCOME_HOLD)
 		return 0;
 	for (size_t i = 0; i < who->naddresses && principal_is(who, PRINCIPAL_BIT(USER)); i++)
-		if (walk(d, p, WAY_TO, OUTCOME_QUARANTINE, who->addresses[i], DIRECTION_INBOUND, err) == -1)
+		if (walk_states(d, p, WAY_TO, OUTCOME_QUARANTINE, who->addresses[i], DIRECTION_INBOUND,
+		    err) == -1)
 			return -1;
 	return 0;
 }

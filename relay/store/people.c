@@ -210,6 +210,7 @@ people_tick(struct people *p)
 
 	while ((ticket = ticket_expired(p->tickets, now)) != 0)
 		scrypting_over(p, ticket_close(p->tickets, ticket), NULL);
+	people_again(p);
 	if (now < p->expire_at)
 		return;
 	p->expire_at = now + EXPIRE_EVERY;

@@ -22,6 +22,7 @@ struct people {
 	size_t n;
 	struct failures failures;
 	int64_t expire_at;
+	int64_t again_at;		/* clock_mono: people_again.c */
 };
 
 /* Something that goes on when a password is hashed. */
@@ -67,6 +68,9 @@ void people_directory(struct people *p, struct scrypting *w);
 struct span people_principal(struct arena *a, const struct person *who);
 int people_by_directory(struct people *p, const struct session *s, const struct person *row, struct arena *a,
     struct person *out);
+
+/* people_again.c */
+void people_again(struct people *p);
 
 /* people.c */
 void people_tell_fault(struct link *l, uint64_t ticket, const struct err *err);

@@ -39,6 +39,7 @@ struct session {
 	struct span hash, name;
 	struct span kind;		/* "local", "directory", "link" */
 	struct span principal;		/* JSON; "": that of the account as it is now */
+	struct span typed;		/* "directory": the name that its filter found him by */
 	struct span language, ip;
 	int64_t created, seen;
 };
@@ -47,6 +48,10 @@ int session_get(struct db *d, struct span hash, struct arena *a, struct session 
 int session_seen(struct db *d, struct span hash, int64_t now, struct err *err);
 int session_language(struct db *d, struct span hash, struct span language, struct err *err);
 int session_remove(struct db *d, struct span hash, struct err *err);
+/* The directory's that were not looked at since `before`, at most max; the one to be asked first first. */
+int sessions_stale(struct db *d, int64_t before, size_t max, struct arena *a, struct session *v, size_t *n,
+    struct err *err);
+int session_checked(struct db *d, struct span hash, int64_t now, struct err *err);
 /* All of that name, but this one ("": all). */
 int sessions_remove(struct db *d, struct span name, struct span but, struct err *err);
 int sessions_expire(struct db *d, int64_t idle_before, int64_t made_before, struct err *err);

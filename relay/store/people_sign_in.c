@@ -143,8 +143,10 @@ people_admit(struct people *p, struct scrypting *w, struct person *row, const st
 		people_tell_error(w->link, w->ticket, "forbidden", "administrators need a second factor: "
 		    "`postern users totp NAME` on the machine makes one");
 	} else {
-		if (who != row)
+		if (who != row) {
 			s.principal = people_principal(w->arena, who);
+			s.typed = w->name;
+		}
 		if (enter(p, w, row, who, &s, &err) == -1) {
 			people_tell_fault(w->link, w->ticket, &err);
 		} else {

@@ -281,6 +281,32 @@ static const char *const steps[] = {
 	" INSERT OR REPLACE INTO share_list(scope, owner, what) VALUES(new.scope, new.owner, new.what); END;"
 	"CREATE TRIGGER list_share_gone AFTER DELETE ON list_entry WHEN 1" SHARING " BEGIN"
 	" INSERT OR REPLACE INTO share_list(scope, owner, what) VALUES(old.scope, old.owner, old.what); END;",
+	/* Sessions of a directory's people are looked at again (people_again.c). */
+	"ALTER TABLE session ADD COLUMN typed TEXT;"
+	"ALTER TABLE session ADD COLUMN checked INTEGER;",
+	/* Pages of kept messages walk those of one state and kind alone, whoever asks (kept_page.c). */
+	"ALTER TABLE kept_rcpt ADD COLUMN state INTEGER;"	/* of its row in kept, as kind is */
+	"ALTER TABLE kept_rcpt ADD COLUMN kind TEXT;"
+	"UPDATE kept_rcpt SET (state, kind)=(SELECT state, kind FROM kept k WHERE k.kid=kept_rcpt.kid);"
+	"DROP INDEX kept_kind; DROP INDEX kept_queue; DROP INDEX kept_class; DROP INDEX kept_sender;"
+	"DROP INDEX kept_sender_domain; DROP INDEX kept_rcpt_address; DROP INDEX kept_rcpt_domain;"
+	"CREATE INDEX kept_queue ON kept(queue, state, kind, kid);"
+	"CREATE INDEX kept_class ON kept(class, state, kind, kid);"
+	"CREATE INDEX kept_sender ON kept(sender COLLATE NOCASE, state, kind, kid);"
+	"CREATE INDEX kept_sender_domain ON kept(sender_domain, state, kind, kid);"
+	"CREATE INDEX kept_rcpt_address ON kept_rcpt(address COLLATE NOCASE, state, kind, kid);"
+	"CREATE INDEX kept_rcpt_domain ON kept_rcpt(domain, state, kind, kid);"
+	"CREATE TRIGGER kept_moves AFTER UPDATE OF state ON kept WHEN new.state<>old.state BEGIN"
+	" UPDATE kept_rcpt SET state=new.state WHERE kid=new.kid; END;",
+	/* Secrets of approvals and of second factors, sealed as contents are: by a row's number. */
+	"CREATE TABLE approval_secret(one INTEGER PRIMARY KEY CHECK(one=1), bytes BLOB NOT NULL);"
+	"INSERT INTO approval_secret(one, bytes) SELECT 1, value FROM secret WHERE name='approval';"
+	"DELETE FROM secret WHERE name='approval';"
+	"CREATE TABLE person_totp(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+	" totp BLOB NOT NULL);"
+	"INSERT INTO person_totp(name, totp) SELECT name, totp FROM person WHERE length(totp)>0;"
+	"UPDATE person SET totp=NULL WHERE totp IS NOT NULL;"
+	"DELETE FROM setting WHERE name='sealed';",	/* these are to be */
 };
 
 int

@@ -20,7 +20,9 @@
 	X(PACK, "verdict pack", "verdict_pack", "seq", "bytes", "first") \
 	X(OUTBOX, "outbox", "outbox", "oid", "text", "about") \
 	X(BAYES, "bayes secret", "bayes_secret", "one", "bytes", "one") \
-	X(OUTBOX_HTML, "outbox html", "outbox", "oid", "html", "about")
+	X(OUTBOX_HTML, "outbox html", "outbox", "oid", "html", "about") \
+	X(APPROVAL, "approval secret", "approval_secret", "one", "bytes", "one") \
+	X(TOTP, "second factor", "person_totp", "number", "totp", "number")
 enum sealed_kind {
 #define X(name, label, table, row, blob, bound) SEALED_##name,
 	SEALED(X)

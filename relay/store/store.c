@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "log.h"
+#include "store/apart.h"
 #include "store/approval_db.h"
 #include "store/audit.h"
 #include "store/bayes.h"
@@ -363,6 +364,8 @@ store_flush(struct store *s)
 	int64_t *numbers;
 	struct err err;
 
+	if (s->reads)
+		return 0;
 	evtimer_del(s->flush);
 	if (b->n == 0 && s->bases.n == 0 && !bayes_waits(s))
 		return 0;
@@ -456,6 +459,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	undo_tick(s);
 	approve_tick(s);
 	look_tick(s);
+	apart_tick(s->apart);
 	digest_tick(s);
 	reports_tick(s->tls, clock_real(), clock_mono());
 	bayes_tick(s);
@@ -483,6 +487,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	store_policy_write(s);
 	experience_save(s->experience, clock_real());
 	store_tails_end(s);
+	apart_free(&s->apart);
 	lists_end(s);
 	share_end(s);
 	bayes_end(s);
@@ -500,6 +505,7 @@ store_run(struct runtime *rt, struct err *err)
 	ASSERT(s != NULL);
 	rt->state = s;
 	s->rt = rt;
+	s->apart = apart_new(s);	/* before the database is open */
 	if ((s->db = db_open(rt->conf->store_path, err)) == NULL)
 		return -1;
 	store_keys_begin(s);
@@ -681,6 +687,20 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	}
 }
 
+static void
+store_reconfigured(struct runtime *rt)
+{
+	struct store *s = rt->state;
+
+	apart_renew(s->apart);
+	bayes_reconfigured(rt);
+	if (rt->conf->base.on == share_on(s))
+		return;
+	/* To share or not is decided at the start: what is noted for the base depends on it. */
+	log_info("the store starts anew, to %s", rt->conf->base.on ? "share" : "be alone");
+	runtime_finish(rt);
+}
+
 /* Those who send here ended before: what they said last is still in the sockets. */
 static void
 store_retire(struct runtime *rt)
@@ -693,18 +713,8 @@ store_retire(struct runtime *rt)
 		arm(s->leave, LEAVE_US);
 }
 
-/* To share or not is decided at the start: what is noted for the base depends on it. */
-static void
-store_reconfigured(struct runtime *rt)
-{
-	bayes_reconfigured(rt);
-	if (rt->conf->base.on != share_on(rt->state)) {
-		log_info("the store starts anew, to %s", rt->conf->base.on ? "share" : "be alone");
-		runtime_finish(rt);
-	}
-}
-
-static const struct sandbox store_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE };
+/* FORK: apart.h */
+static const struct sandbox store_sandbox = { SANDBOX_FILES_READ | SANDBOX_FILES_WRITE | SANDBOX_FORK };
 
 const struct role_ops store_ops = {
 	.role = ROLE_STORE,

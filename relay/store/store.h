@@ -104,6 +104,9 @@ struct store {
 	struct experience *experience;
 	struct share *share;		/* NULL: this node is alone */
 	struct rules_shown *rules;	/* policy_rules.c; NULL: nobody has asked */
+	struct apart *apart;		/* NULL: no searchers */
+	bool reads;			/* this is a searcher's: nothing is written … */
+	bool unwritten;			/* … and something should have been */
 };
 
 /* store.c */

@@ -29,6 +29,7 @@
 #include "clock.h"
 #include "ipc/json_read.h"
 #include "log.h"
+#include "store/apart.h"
 #include "store/asked.h"
 #include "store/hours.h"
 #include "store/search.h"
@@ -724,8 +725,8 @@ kept_first(struct asked *q)
 	return false;
 }
 
-static void
-dispatch(struct asked *q, int fd)
+void
+store_dispatch(struct asked *q, int fd)
 {
 	const struct jval *v = q->req;
 	const struct command *c;
@@ -752,7 +753,7 @@ dispatch(struct asked *q, int fd)
 void
 store_answer(struct asked *q)
 {
-	dispatch(q, -1);
+	store_dispatch(q, -1);
 	asked_end(q);
 }
 
@@ -767,7 +768,8 @@ store_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
 	q.req = jval_parse(arena_span(q.arena, request), &err);
 	if (q.req == NULL || principal_read(q.req, uid, q.arena, &q.who, &err) == -1)
 		say_error(&q, err.text);
-	else if (!base_kept(&q))
-		dispatch(&q, fd);
+	/* What the shared base has a part in is answered here, when that has told its part. */
+	else if (!base_kept(&q) && (share_on(q.s) || !apart_take(&q, request)))
+		store_dispatch(&q, fd);
 	asked_end(&q);
 }

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import ssl
 import struct
 import subprocess
@@ -61,6 +62,7 @@ ROUTES = [
     ("POST", "/kept/release", None, KIDS, KEEPERS),
     ("POST", "/kept/reject", None, KIDS, KEEPERS),
     ("POST", "/kept/delete", None, KIDS, KEEPERS),
+    ("POST", "/kept/undo", None, KIDS, KEEPERS),
     ("POST", "/kept/request", None, KIDS, KEEPERS),
     ("POST", "/kept/rescan", None, KIDS, {"operator"}),
     ("POST", "/kept/confirm", None, KIDS, KEEPERS),
@@ -323,6 +325,40 @@ class Api(unittest.TestCase):
         lab.wait_for(lambda: not set(old) & set(self.lab.pids("console")), because="the old one's end")
         self.assertEqual(b.ask("GET", "/session")[1]["name"], "stays")
         self.assertEqual(b.ask("POST", "/queue/retry", {"selector": "all", "count": True})[0], 200)
+
+    def test_sessions_run_out(self):
+        """Half an hour without a request, twelve in all: whichever comes first."""
+        idle, old, lives = (self.new(n) for n in ("idler", "old-hand", "liver"))
+
+        def earlier(name, column, minutes):
+            with sqlite3.connect(self.lab.path("store", "store.db"), timeout=60) as db:
+                db.execute("UPDATE session SET %s = %s - ? WHERE name = ?" % (column, column), (minutes * 60000000, name))
+            db.close()
+
+        earlier("idler", "seen", 25)
+        self.assertEqual(idle.ask("GET", "/session")[0], 200)       # and that was a request
+        earlier("idler", "seen", 25)
+        self.assertEqual(idle.ask("GET", "/session")[0], 200)
+        earlier("idler", "seen", 31)
+        self.assertEqual(idle.ask("GET", "/session")[0], 401)
+        self.assertEqual(idle.ask("POST", "/session/password", {"old": PASSWORD, "password": "another long one"})[0], 401)
+        earlier("old-hand", "created", 12 * 60 - 5)
+        self.assertEqual(old.ask("GET", "/session")[0], 200)
+        earlier("old-hand", "created", 6)
+        self.assertEqual(old.ask("GET", "/session")[0], 401)        # asked a moment ago, and yet
+        self.assertEqual(lives.ask("GET", "/session")[0], 200)
+        self.assertEqual(idle.sign_in("idler")[0], 200)
+
+    def test_figures_by_name(self):
+        """Listeners, stages, reasons, rules, sites and domains; and what a scan takes."""
+        self.assertEqual(self.lab.send("b@partner.lab", body="hello\r\n")[0], 250)
+        text = lab.wait_for(lambda: (lambda t: t if re.search(r'site_deliveries_total\{site="[^"]+",result="', t) else None)(self.figures()),
+                            because="a delivery in the figures")
+        for line in (r'postern_listener_messages_total\{listener="\S+"\} [1-9]', r'postern_scan_seconds_count [1-9]',
+                     r'postern_domain_recipients_total\{domain="\S+",direction="outbound"\} [1-9]',
+                     r'# TYPE postern_rule_hits_total counter', r'# TYPE postern_limit_reached_total counter',
+                     r'# TYPE postern_refused_total counter'):
+            self.assertRegex(text, line)
 
     def test_link(self):
         """A link in a mail signs its address in, once; to ask for one says nothing of anybody."""
@@ -688,6 +724,13 @@ class Api(unittest.TestCase):
             jsonschema.Draft202012Validator(o["components"]["schemas"][name]).validate(b.ask("GET", path)[1])
 
     # -- figures -----------------------------------------------------------------------
+    def figures(self):
+        c = http.client.HTTPConnection("127.0.0.1", self.metrics, timeout=60)
+        c.request("GET", "/metrics")
+        text = c.getresponse().read().decode()
+        c.close()
+        return text
+
     def test_metrics(self):
         self.assertEqual(self.browser().raw("GET", "/metrics")[0], 404)
         c = http.client.HTTPConnection("127.0.0.1", self.metrics, timeout=60)
@@ -713,7 +756,7 @@ class Api(unittest.TestCase):
             self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
         c = http.client.HTTPConnection("127.0.0.1", self.metrics, timeout=60)
         c.request("GET", "/metrics")
-        there = set(re.findall(r"^(postern_\w+)", c.getresponse().read().decode(), re.M))
+        there = set(re.findall(r"^(?:# TYPE )?(postern_\w+)", c.getresponse().read().decode(), re.M))
         c.close()
         for path in ("prometheus/postern.rules.yaml", "grafana/postern.json"):
             with open(os.path.join(lab.ROOT, "etc", path)) as f:

@@ -53,7 +53,7 @@ class Console(unittest.TestCase):
                 os.chown(p, u.pw_uid, u.pw_gid)
         l.config(tls={"certificate": "gw.pem", "key": "gw.key"}, console={"address": "127.0.0.1:%d" % cls.port, "policy": "edit"},
                  approvals={"url": "https://localhost:%d/approve?token=" % cls.port}, delivery={"port": cls.mx.port, "retry": ["600s"]},
-                 domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port], "recipients": "any"}})
+                 domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port], "recipients": "any"}}, quarantine={"undo": "2s"})
         if os.path.exists(l.path("policy.d", "10-test.yaml")):
             os.unlink(l.path("policy.d", "10-test.yaml"))
         l.start_postern()
@@ -214,7 +214,7 @@ class Console(unittest.TestCase):
         b.click("button.main", "Release")
         b.fill("dialog textarea", "read by us, harmless")
         b.click("dialog button.main")
-        b.text("1 message is released", ".spoken")
+        b.text("1 message is being released", ".spoken")
         lab.wait_for(lambda: [m for m in self.mx.messages if "k@partner.lab" in m[1] and b"the budget" in m[2]], because="the released message")
         self.go("audit?q=anna")
         b.find("tbody td", "anna")

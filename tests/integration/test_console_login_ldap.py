@@ -30,7 +30,8 @@ class Login(unittest.TestCase):
             person("mallory", "boss@example.lab", "mallory's password"),
             person("far", "far@elsewhere.lab", "far's password"), person("staff", "staff@example.lab", "staff's password"),
             group("Admins", user_dn("boss")), group("Auditors", user_dn("boss"), user_dn("help")),
-            group("Helpdesk", user_dn("help"))])
+            group("Helpdesk", user_dn("help")), person("temp", "temp@example.lab", "temp's password"),
+            person("gone", "gone@example.lab", "gone's password"), group("Temps", user_dn("temp"), user_dn("gone"))])
         cls.port = lab.free_port()
         cls.config()
         l.start_postern()
@@ -39,7 +40,7 @@ class Login(unittest.TestCase):
 
     @classmethod
     def config(cls, totp="optional", **ldap):
-        ldap = {"directory": "corp", "roles": ROLES, "domains": {"example.lab": group_dn("Helpdesk")}, "lasts": "2h", **ldap}
+        ldap = {"directory": "corp", "roles": ROLES, "domains": {"example.lab": group_dn("Helpdesk")}, "lasts": "2h", "again": "1s", **ldap}
         cls.lab.config(directory={"corp": cls.slapd.config(domains=["example.lab"])}, tls={"certificate": "gw.pem", "key": "gw.key"},
                        console={"address": "127.0.0.1:%d" % cls.port, "login": {"totp": totp, "ldap": ldap}})
 
@@ -115,6 +116,24 @@ class Login(unittest.TestCase):
             db.close()
             self.assertEqual([b.ask("GET", "/session")[0] for b in browsers], statuses)
 
+    def test_looked_at_again(self):
+        """Who is taken out of a group, or is found no more, is out soon; whoever lost nothing stays."""
+        self.addCleanup(self.config)
+        self.addCleanup(lambda: self.lab.tool("reload"))
+        self.config(roles={**ROLES, "editor": group_dn("Temps")})
+        self.assertEqual(self.lab.tool("reload"), "reloaded\n")
+        lab.wait_for(lambda: "editor" in self.sign_in("temp", "temp's password")[2]["roles"], because="the new group to count")
+        stays, temp, gone = (self.sign_in(*who)[0] for who in (("ann", "ann's password"), ("temp", "temp's password"), ("gone", "gone's password")))
+        self.assertEqual([b.ask("GET", "/session")[0] for b in (stays, temp, gone)], [200] * 3)
+        self.slapd.modify("dn: %s\nchangetype: modify\ndelete: member\nmember: %s\n" % (group_dn("Temps"), user_dn("temp")))
+        lab.wait_for(lambda: temp.ask("GET", "/session")[0] == 401, because="the session of who is no longer in the group to end")
+        self.assertEqual(gone.ask("GET", "/session")[0], 200)
+        self.slapd.modify("dn: %s\nchangetype: delete\n" % user_dn("gone"))
+        lab.wait_for(lambda: gone.ask("GET", "/session")[0] == 401, because="the session of who is gone to end")
+        self.assertEqual(stays.ask("GET", "/session")[0], 200)
+        self.assertIn(("session.ended", "temp", "a group that gave him a role is gone"), self.audit("temp"))
+        self.assertIn(("session.ended", "gone", "the directory knows him no more"), self.audit("gone"))
+
     def test_second_factor_and_shut_out(self):
         """An account without a password holds the code, and shuts out; it gives no role."""
         self.lab.tool("users", "add", "help", "--no-password", "--role", "editor")
@@ -156,7 +175,7 @@ class Login(unittest.TestCase):
                ({"roles": {"domain_admin": group_dn("Admins")}}, "say which", "domains: {example.org: GROUP}"),
                ({"directory": "crop"}, "no directory `crop`", "did you mean `corp`?"),
                ({"filter": "(uid=ann)"}, "%m", "%u"), ({"name": "u id"}, "no name of an attribute", "sAMAccountName"),
-               ({"lasts": "13h"}, "`lasts` is a minute at least", "lasts"), ({"rolls": {}}, "rolls", "roles")]
+               ({"again": "3h"}, "`again` is a second at least", "again"), ({"lasts": "13h"}, "`lasts` is a minute at least", "lasts"), ({"rolls": {}}, "rolls", "roles")]
         self.addCleanup(self.config)
         for ldap, *words in bad:
             with self.subTest(ldap=ldap):

@@ -27,6 +27,7 @@ rules:
   - {id: junk, direction: inbound, when: {subject: {words: [junk]}}, then: {quarantine: spam}}
   - {id: macros, direction: inbound, when: {subject: {words: [macros]}}, then: {quarantine: macros}}
   - {id: twice, direction: inbound, when: {subject: {words: [secret]}}, then: {quarantine: malware}}
+  - {id: pair, direction: inbound, when: {subject: {words: [couple]}}, then: {quarantine: {name: spam, approvals: 2}}}
 """
 WORM = "THIS-IS-A-WORM-OF-OUR-OWN-MAKING"
 HOSTILE = ("=?utf-8?q?junk_=E2=80=AEfdp=2Eexe_=3Cimg_src=3Dx_onerror=3Dalert(1)=3E?=\r\n"
@@ -59,7 +60,7 @@ class Quarantine(unittest.TestCase):
                        antivirus={"engine": "libclamav", "databases": cls.signatures},
                        tls={"certificate": "gw.pem", "key": "gw.key"}, console={"address": "127.0.0.1:%d" % cls.port},
                        approvals={"url": "https://localhost:%d/approve?token=" % cls.port},
-                       quarantine={"users_release": ["spam"], "two_persons": ["malware"]},
+                       quarantine={"users_release": ["spam"], "two_persons": ["malware"], "undo": "3s"},
                        digest={"language": "en", "url": "https://localhost:%d/digest?token=" % cls.port,
                                "domains": {"fr.lab": {"language": "fr"}}},
                        domains={"fr.lab": here, "example.lab": {**here, "dkim": [{"selector": "s1", "key": "keys/s1.example.lab.pem"}]}})
@@ -369,6 +370,36 @@ class Quarantine(unittest.TestCase):
         self.assertEqual(self.item(ident)["approvals"][0]["given"], 1)
         self.lab.tool("quarantine", "delete", ident)
 
+    def test_a_rule_asks_for_two(self):
+        """In a quarantine from which one may release: the rule says two, to the gateway's own command too."""
+        ident = self.send("carl@example.lab", "couple")
+        kid = self.kid(ident)
+        self.assertEqual([(a["needed"], a["given"]) for a in self.item(ident)["approvals"]], [(2, 0)])
+        self.assertIn("needed", json.dumps(self.lab.control({"cmd": "quarantine.release", "selector": ident})))
+        self.assertEqual(self.item(ident)["approvals"][0]["given"], 1)
+        self.assertIn("decided about it already", json.dumps(self.lab.control({"cmd": "kept.release", "kids": [kid]})))
+        self.assertEqual(self.item(ident)["state"], "waiting")
+        self.lab.tool("quarantine", "release", ident, "--anyway")
+        self.arrived("carl@example.lab", "couple")
+
+    # -- decisions that wait -----------------------------------------------------------------------
+    def test_undo(self):
+        """Taken back it waits; else it is carried out, also by the store that comes after."""
+        back, on = self.send("olga@example.lab", "junk back"), self.send("olga@example.lab", "junk on")
+        kids = {i: self.kid(i) for i in (back, on)}
+        for i in (back, on):
+            self.assertEqual(self.lab.control({"cmd": "kept.release", "kids": [kids[i]], "undo": True})[0]["state"], "pending")
+        self.assertEqual(self.item(back)["pending"]["verb"], "release")
+        self.assertTrue(self.lab.control({"cmd": "kept.undo", "kids": [kids[back]]})[0]["ok"])
+        self.kill_store()
+        self.arrived("olga@example.lab", "junk on")
+        self.state(on, "released")
+        self.assertEqual(self.item(back)["state"], "waiting")
+        self.assertNotIn("pending", self.item(back))
+        whats = [r["what"] for r in self.lab.control({"cmd": "audit.list", "q": back}) if "what" in r]
+        self.assertEqual(whats[:2], ["kept.undo", "kept.later"])
+        self.lab.tool("quarantine", "delete", back)
+
     # -- the tool ------------------------------------------------------------------------------------
     def test_tool(self):
         ident = self.send("tina@example.lab", "junk tool")
@@ -446,6 +477,7 @@ class Hours(unittest.TestCase):
                              ({"digest": {"at": ["09:00"], "languge": "fr"}}, "language"),
                              ({"digest": {"language": "de"}}, "fr"),
                              ({"digest": {"url": "http://gw/digest"}}, "HTTPS"),
+                             ({"quarantine": {"undo": "2h"}}, "an hour at most"),
                              ({"quarantine": {"users_release": ["a"], "two_persons": ["a"]}}, "stands in both")):
             with self.subTest(section=section):
                 code, text = self.check(**section)

@@ -1,10 +1,12 @@
 """The store as an administrator meets it: who did what, whether that log is whole, and what a stolen database tells.
 """
 import glob
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import unittest
 
@@ -218,6 +220,86 @@ class Store(unittest.TestCase):
         self.assertEqual(len(stats["by_hour"]), 24)
         self.assertGreater(sum(h.get("sent", 0) for h in stats["by_hour"]), 0)
         self.assertIn("quarantine", self.lab.tool("store", "status"))
+
+    # -- searches beside the store -------------------------------------------------------
+    def searchers(self):
+        """The store's keeper has forked them: they are its grandchildren."""
+        def children(pid):
+            with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+                return [int(p) for p in f.read().split()]
+        keeper = children(self.lab.pids("store")[0])
+        return [p for k in keeper for p in children(k)]
+
+    def ask(self, **request):
+        """A question, and the socket that its answer comes on."""
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(s.close)
+        s.settimeout(60)
+        s.connect(self.lab.path("run", "control.sock"))
+        s.sendall(json.dumps(request, separators=(",", ":")).encode() + b"\n")
+        return s
+
+    def answer(self, s):
+        with s.makefile() as f:
+            return [json.loads(line) for line in f]
+
+    def test_events_are_stored_while_searches_run(self):
+        ident = self.send("b@partner.lab", subject="aside one")
+        lab.wait_for(lambda: self.lab.control({"cmd": "trace", "q": "aside"})[-1]["found"] == 1, because="the journal")
+        # A search that takes as long as we like: those who search stand still.
+        one = self.searchers()
+        self.assertEqual(len(one), 1)
+        os.kill(one[0], signal.SIGSTOP)
+        slow = self.ask(cmd="trace", q="aside")
+        other = self.ask(cmd="trace", q="id:" + ident)      # a second searcher takes this one
+        self.assertEqual(self.answer(other)[-1]["found"], 1)
+        all_of_them = self.searchers()
+        self.assertEqual(len(all_of_them), 2)
+        for pid in all_of_them:
+            os.kill(pid, signal.SIGSTOP)
+        waiting = [self.ask(cmd="trace", q="aside") for _ in range(3)]
+        overview = self.ask(cmd="overview")
+        try:
+            before, held = self.lab.counter("journal_events"), self.lab.control({"cmd": "journal.stats"})[0]["held"]
+            for i in range(50):
+                self.send("b@partner.lab", subject="aside too")
+            kept = self.send("b@hold.lab")
+            # accepted and sent, of each; held
+            lab.wait_for(lambda: self.lab.counter("journal_events") >= before + 101, because="events to be stored meanwhile")
+            lab.wait_for(lambda: self.lab.control({"cmd": "journal.stats"})[0]["held"] > held, because="a message to be kept")
+            self.assertIn(kept, self.lab.tool("held", "show", kept))
+            slow.setblocking(False)
+            self.assertRaises(BlockingIOError, slow.recv, 1)
+            slow.settimeout(60)
+        finally:
+            for pid in all_of_them:
+                os.kill(pid, signal.SIGCONT)
+        self.assertGreaterEqual(self.answer(slow)[-1]["found"], 1)
+        for s in waiting:
+            self.assertGreaterEqual(self.answer(s)[-1]["found"], 1)
+        self.assertIn("needs", self.answer(overview)[0])
+        self.assertEqual(self.lab.control({"cmd": "trace", "q": "aside", "limit": 1000})[-1]["found"], 51)
+
+    def test_a_searcher_that_dies_costs_its_question(self):
+        ident = self.send("b@partner.lab", subject="mortal")
+        lab.wait_for(lambda: self.lab.control({"cmd": "trace", "q": "mortal"})[-1]["found"] == 1, because="the journal")
+        store = self.lab.pids("store")
+        for pid in self.searchers():
+            os.kill(pid, signal.SIGSTOP)
+        asked = [self.ask(cmd="trace", q="mortal") for _ in range(2)]
+        # Stopped processes take no question: killed, they leave it without an answer.
+        lab.wait_for(lambda: len(self.searchers()) == 2, because="both to be asked")
+        for pid in self.searchers():
+            os.kill(pid, signal.SIGKILL)
+        told = [self.answer(s)[-1] for s in asked]
+        self.assertTrue(all("found" in t or t["code"] == "busy" for t in told), told)
+        self.assertTrue(any(t.get("code") == "busy" for t in told), told)
+        self.assertIn(ident, self.lab.tool("trace", "mortal"))
+        # without their keeper the store answers itself
+        with open("/proc/%d/task/%d/children" % (store[0], store[0])) as f:
+            os.kill(int(f.read().split()[0]), signal.SIGKILL)
+        self.assertIn(ident, self.lab.tool("trace", "mortal"))
+        self.assertEqual(self.lab.pids("store"), store)
 
     def test_a_stopped_store_slows_no_mail(self):
         self.send("b@partner.lab")

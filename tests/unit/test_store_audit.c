@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "store/audit.h"
+#include "store/audit_query.h"
 #include "store/keyring.h"
 
 static struct keyring *ring;
@@ -258,6 +259,48 @@ lists(void **state)
 	close_keyed(&d);
 }
 
+/* One name for an act, whatever it was called when it was written. */
+static void
+searches(void **state)
+{
+	static const struct audit_shown release = { { "otto", 4 }, { "held.release", 12 }, { "8Do2SW89o07", 11 },
+		{ "fine", 4 } }, refused = { { "anna", 4 }, { "refused", 7 }, { "4", 1 }, { "kept.release", 12 } },
+		gateway = { { "uid 0", 5 }, { "policy.apply", 12 }, { "1a2b", 4 }, { "", 0 } };
+	static const struct {
+		const char *q;
+		bool release, refused, gateway;
+	} v[] = {
+		{ "", true, true, true },
+		{ "kept.release", true, true, false }, { "held.release", true, false, false },
+		{ "what:kept.release", true, true, false }, { "what:held.release", true, true, false },
+		{ "what:quarantine.release", true, true, false }, { "what:kept", true, true, false },
+		{ "what:kept.rel", false, false, false }, { "what:refused", false, true, false },
+		{ "who:OTTO", true, false, false }, { "who:\"uid 0\"", false, false, true },
+		{ "who:anna what:kept.release", false, true, false }, { "who:anna fine", false, false, false },
+		{ "8do2sw", true, false, false }, { "what:policy", false, false, true },
+		{ "10:20", false, false, false },
+	};
+	static const char *const wrong[][2] = { { "who:", "says nothing" }, { "since:soon", "a duration as in 1d" },
+		{ "since:1d before:2d", "nothing can lie between" }, { "a b c d e f g h i j k l m n o p q", "at most 16" } };
+	struct audit_query q;
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		OK(audit_query_parse(span_str(v[i].q), T0, &q, &test_err));
+		if (audit_query_has(&q, &release) != v[i].release || audit_query_has(&q, &refused) != v[i].refused ||
+		    audit_query_has(&q, &gateway) != v[i].gateway)
+			fail_msg("%s", v[i].q);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(audit_query_parse(span_str(wrong[i][0]), T0, &q, &test_err), -1);
+		assert_non_null(strstr(test_err.text, wrong[i][1]));
+	}
+	OK(audit_query_parse(SPAN_LIT("since:1h before:10m"), T0, &q, &test_err));
+	assert_int_equal(q.since, T0 - INT64_C(3600) * 1000000);
+	assert_int_equal(q.before, T0 - INT64_C(600) * 1000000);
+	OK(audit_query_parse(SPAN_LIT("since:2026-11-20"), T0, &q, &test_err));
+	assert_int_equal(q.since, INT64_C(1795132800) * 1000000);	/* date -u -d 2026-11-20 +%s */
+}
+
 /* Texts of any length: cut at a whole character, and sound. */
 static void
 long_texts_are_cut(void **state)
@@ -369,7 +412,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, test_setup, test_teardown)
 		T(is_sound), T(changes_show), T(what_is_missing_shows), T(forged_rows_show),
-		T(a_lost_key_is_said), T(forgets_the_old), T(lists), T(long_texts_are_cut),
+		T(a_lost_key_is_said), T(forgets_the_old), T(lists), T(searches), T(long_texts_are_cut),
 		T(seals), T(keys_are_replaced), T(bad_key_files_are_refused),
 	};
 

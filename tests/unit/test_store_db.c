@@ -1,6 +1,10 @@
 /* test_store_db.c -- opening: new, again, damaged, foreign, newer; transactions; budgets. */
 #include "store_test.h"
 
+#include "store/keyring.h"
+#include "store/people_db.h"
+#include "store/sealed.h"
+
 #include <errno.h>
 #include <fcntl.h>
 
@@ -64,6 +68,104 @@ migrates_an_empty_file(void **state)
 	d = test_open();
 	assert_int_equal(test_number(d, "PRAGMA user_version"), DB_VERSION);
 	db_close(&d);
+}
+
+/* ---- secrets ---- */
+
+static struct person
+with_a_factor(const char *name)
+{
+	return (struct person){ .name = span_str(name), .roles = PRINCIPAL_BIT(ADMIN), .created = 1,
+		.totp = span_make("twenty bytes of it !", TOTP_SECRET) };
+}
+
+/* A database of before: its secrets lie elsewhere then, and are sealed by the next round. */
+static void
+secrets_move(void **state)
+{
+	char pragma[64], path[128];
+	enum sealed_kind kind = 0;
+	int64_t row = INT64_MIN;
+	struct keyring *ring;
+	struct person p;
+	struct db *d;
+	sqlite3 *s;
+	int at = 0;
+	bool made;
+
+	while (!strstr(schema_step(at), "CREATE TABLE person_totp"))
+		at++;
+	assert_int_equal(sqlite3_open(test_path, &s), SQLITE_OK);
+	for (int i = 0; i < at; i++)
+		assert_int_equal(sqlite3_exec(s, schema_step(i), NULL, NULL, NULL), SQLITE_OK);
+	snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d", at);
+	assert_int_equal(sqlite3_exec(s, pragma, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(s, "INSERT INTO person(name, roles, totp, totp_step, created) VALUES('Anna', 1,"
+	    " CAST('twenty bytes of it !' AS BLOB), 7, 1), ('bert', 1, NULL, 0, 1);"
+	    "INSERT INTO secret(name, value) VALUES('approval', randomblob(32));"
+	    "INSERT INTO setting(name, value) VALUES('sealed', 1)", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(s);
+	d = test_open();
+	snprintf(path, sizeof(path), "%s/store.key", test_dir);
+	ring = keyring_open(path, &made, &test_err);
+	db_use_keys(d, ring);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(person_get(d, SPAN_LIT("anna"), test_arena, &p, &test_err), 1);
+		assert_true(span_is(p.totp, "twenty bytes of it !") && p.totp_step == 7);
+		assert_int_equal(test_number(d, "SELECT count(*) FROM person_totp WHERE instr(totp, 'twenty')"), !round);
+		assert_int_equal(test_number(d, "SELECT count(*) FROM approval_secret WHERE length(bytes)=32"), !round);
+		while (sealed_migrate(d, &kind, &row, 10, &test_err) == 1)
+			;
+	}
+	assert_int_equal(person_get(d, SPAN_LIT("bert"), test_arena, &p, &test_err), 1);
+	assert_int_equal(p.totp.n, 0);
+	assert_int_equal(test_number(d, "SELECT count(*) FROM person WHERE totp IS NOT NULL"), 0);
+	assert_int_equal(test_number(d, "SELECT count(*) FROM setting WHERE name='sealed'"), 0);
+	db_close(&d);
+	keyring_free(&ring);
+}
+
+static void
+a_lost_key_opens_no_door(void **state)
+{
+	struct person p = with_a_factor("anna"), q;
+	char path[128], other[128];
+	struct keyring *ring, *stranger;
+	struct db *d = test_open();
+	struct buf list;
+	size_t n;
+	bool made;
+
+	snprintf(path, sizeof(path), "%s/store.key", test_dir);
+	snprintf(other, sizeof(other), "%s/other.key", test_dir);
+	ring = keyring_open(path, &made, &test_err);
+	stranger = keyring_open(other, &made, &test_err);
+	db_use_keys(d, ring);
+	OK(person_put(d, &p, &test_err));
+	assert_int_equal(test_number(d, "SELECT count(*) FROM person_totp WHERE instr(totp, 'twenty')"), 0);
+	p.language = SPAN_LIT("fr");
+	OK(person_put(d, &p, &test_err));
+	assert_int_equal(test_number(d, "SELECT count(*) FROM person_totp"), 1);
+	p = with_a_factor("bert");
+	OK(person_put(d, &p, &test_err));
+	assert_int_equal(person_get(d, SPAN_LIT("bert"), test_arena, &q, &test_err), 1);
+	assert_true(span_eq(p.totp, q.totp));
+	db_use_keys(d, stranger);	/* nobody is there as one without a second factor */
+	assert_int_equal(person_get(d, SPAN_LIT("anna"), test_arena, &q, &test_err), -1);
+	buf_init(&list, 65536);
+	OK(person_list(d, &list, &n, &test_err));
+	assert_int_equal(n, 2);
+	assert_non_null(memmem(buf_data(&list).p, buf_size(&list), "\"totp\":true", 11));
+	buf_release(&list);
+	db_use_keys(d, ring);
+	p.totp = (struct span){ 0 };	/* bert's device is taken back */
+	OK(person_put(d, &p, &test_err));
+	assert_int_equal(test_number(d, "SELECT count(*) FROM person_totp"), 1);
+	assert_int_equal(person_remove(d, SPAN_LIT("ANNA"), &test_err), 1);
+	assert_int_equal(test_number(d, "SELECT count(*) FROM person_totp"), 0);
+	db_close(&d);
+	keyring_free(&ring);
+	keyring_free(&stranger);
 }
 
 /* As each earlier version left it: its own steps, a message, a kept one. What was there is there, and found. */
@@ -232,7 +334,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(makes_and_finds_again), T(migrates_an_empty_file), T(migrates_every_version), T(refuses_what_is_no_database),
+		T(makes_and_finds_again), T(migrates_an_empty_file), T(migrates_every_version), T(secrets_move), T(a_lost_key_opens_no_door), T(refuses_what_is_no_database),
 		T(refuses_a_torn_file), T(refuses_others), T(refuses_newer),
 		T(refuses_a_missing_folder), T(transactions), T(tells_rows_from_disks),
 		T(a_budget_interrupts),

@@ -8,6 +8,7 @@
 
 #include "fs.h"
 #include "log.h"
+#include "store/apart.h"
 #include "store/look.h"
 #include "store/store.h"
 #include "store/tlsrpt.h"
@@ -110,6 +111,7 @@ stop(void)
 	event_free(store->tick);
 	event_free(store->leave);
 	reports_free(&store->tls);
+	apart_free(&store->apart);
 	lists_end(store);
 	looks_free(store);
 	free(store->digests);

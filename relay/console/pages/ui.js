@@ -89,9 +89,10 @@ export function say(text, undo) {
 export function Spoken() {
 	const { text, undo } = spoken.use();
 	useEffect(() => {
-		const timer = text && setTimeout(() => spoken.set({}), undo ? Math.max(1000, undo.until / 1000 - Date.now()) : 8000);
-		return () => clearTimeout(timer);
-	}, [text]);
+		const left = undo ? Math.max(1000, undo.until / 1000 - Date.now()) : 0;
+		const timers = text ? [setTimeout(() => spoken.set({}), Math.max(8000, left)), undo && setTimeout(() => spoken.set({ text }), left)] : [];
+		return () => timers.forEach(clearTimeout);
+	}, [text, undo]);
 	return html`<div class="spoken" role="status" aria-live="polite">${text && html`<p>${text}${undo && html` <button type="button" onClick=${() => {
 		spoken.set({});
 		undo.act();
