@@ -143,7 +143,7 @@ offer(struct queue *q, struct message *m)
 	struct plan p;
 	struct err err;
 
-	if ((m->flags & STATE_OFFERED) || !at_rest(m))
+	if ((m->flags & STATE_OFFERED) || !at_rest(m) || message_done(m))
 		return false;
 	arena_reset(q->work);
 	if (queue_plan(q, m, q->work, &s, &p, &err) == -1) {

@@ -694,11 +694,11 @@ store_reconfigured(struct runtime *rt)
 
 	apart_renew(s->apart);
 	bayes_reconfigured(rt);
-	if (rt->conf->base.on == share_on(s))
-		return;
 	/* To share or not is decided at the start: what is noted for the base depends on it. */
-	log_info("the store starts anew, to %s", rt->conf->base.on ? "share" : "be alone");
-	runtime_finish(rt);
+	if (rt->conf->base.on != share_on(s)) {
+		log_info("the store starts anew, to %s", rt->conf->base.on ? "share" : "be alone");
+		runtime_finish(rt);
+	}
 }
 
 /* Those who send here ended before: what they said last is still in the sockets. */
