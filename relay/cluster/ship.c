@@ -466,14 +466,18 @@ ship_take(struct cluster *c, struct frame *f)
 	struct err err;
 
 	arena_reset(c->scratch);
-	if (c->batch.body || share_decode(f->body, f->fd, c->scratch, &m) == -1)
+	if (share_decode(f->body, f->fd, c->scratch, &m) == -1)
 		return -1;
-	/* The first one says who it is, and has no rows. */
+	/* The first one says who it is, and has no rows. Said again, it hears again how far the base is. */
 	if (m.rows.n == 0) {
 		c->self = (uint64_t)m.event_seq;
 		c->ship_at = 0;
+		if (c->shipping)
+			pg_drop(c->ship, "the store begins anew");
 		return 0;
 	}
+	if (c->batch.body)
+		return -1;
 	c->batch.ticket = f->ticket;
 	c->batch.n = f->body.n;
 	c->batch.body = malloc(f->body.n);

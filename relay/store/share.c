@@ -411,10 +411,12 @@ take_shared(struct store *s, struct frame *f)
 }
 
 int
-share_frame(struct store *s, struct frame *f)
+share_frame(struct store *s, struct link *l, struct frame *f)
 {
 	if (s->share == NULL)
 		return -1;
+	if (f->type == FRAME_SHARED && l != s->share->cluster)
+		return 0;	/* of one that is retiring */
 	return f->type == FRAME_SHARED ? take_shared(s, f) : base_told(s, f);
 }
 
@@ -566,12 +568,28 @@ share_end(struct store *s)
 	db_close(&h->mem);
 }
 
+/* What is under way will not be answered. */
+static void
+leave(struct store *s, const char *why)
+{
+	struct msg_shared m = { .kind = SHARED_AWAY, .text = span_str(why) };
+
+	if (s->share->ticket)
+		batch_over(s, &m);
+	is_away(s, &m);
+}
+
 void
 share_peer_up(struct store *s, struct link *l)
 {
-	if (s->share == NULL)
+	struct share *h = s->share;
+
+	if (h == NULL)
 		return;
-	s->share->cluster = l;
+	/* After a reload there are two for a while; the older one is asked again when the younger one ends. */
+	leave(s, "the process that speaks to it is a new one");
+	h->before = h->cluster;
+	h->cluster = l;
 	hello(s);
 }
 
@@ -579,14 +597,16 @@ void
 share_peer_down(struct store *s, struct link *l)
 {
 	struct share *h = s->share;
-	struct msg_shared m = { .kind = SHARED_AWAY, .text = SPAN_LIT("the process that speaks to it ended") };
 
+	if (h && h->before == l)
+		h->before = NULL;
 	if (h == NULL || h->cluster != l)
 		return;
-	h->cluster = NULL;
-	if (h->ticket)
-		batch_over(s, &m);
-	is_away(s, &m);
+	h->cluster = h->before;
+	h->before = NULL;
+	leave(s, "the process that speaks to it ended");
+	if (h->cluster)
+		hello(s);
 }
 
 struct base_words *

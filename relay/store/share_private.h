@@ -11,7 +11,7 @@ struct asking {
 };
 
 struct share {
-	struct link *cluster;
+	struct link *cluster, *before;	/* of an older generation */
 	struct event *wake, *patience;
 	struct base_words *words;
 	struct tickets *tickets;	/* owner: struct asking */

@@ -681,7 +681,7 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return reports_frame(s->tls, l, f);
 	case FRAME_SHARED:
 	case FRAME_BASE_TOLD:
-		return share_frame(s, f);
+		return share_frame(s, l, f);
 	default:
 		return -1;
 	}

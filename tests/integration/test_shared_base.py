@@ -40,6 +40,12 @@ class SharedBase(unittest.TestCase):
         self.b.config(**self.b.settings)
         self.b.tool("reload")
         self.b.there()
+        # a reload that is refused leaves the process that was there
+        self.b.config(**{**self.b.settings, "listeners": [{"name": "mx", "address": "192.0.2.1:25", "direction": "inbound"}]})
+        self.assertNotEqual(self.b.tool("reload", check=False).returncode, 0)
+        self.b.config(**self.b.settings)
+        ident = self.b.accept("x@partner.lab", subject="after a refused reload")
+        self.a.one(ident)
 
     # -- messages ----------------------------------------------------------------------
     def test_trace_finds_what_another_node_did(self):
