@@ -14,11 +14,13 @@
 #include "buf.h"
 #include "clock.h"
 #include "counters/redis.h"
+#include "fs.h"
 #include "net/resolver.h"
 #include "net/transport.h"
 
 #define READ_SIZE (64u << 10)
 #define WAITING_MIN 64
+#define PASSWORD_MAX 1024
 
 /* X(NAME, "phrase") */
 #define STEPS(X) \
@@ -65,6 +67,21 @@ struct redis {
 
 static void begin(struct redis *r);
 static void on_event(evutil_socket_t fd, short what, void *arg);
+
+int
+redis_password(const struct conf_counters *c, struct arena *a, struct span *out, struct err *err)
+{
+	struct span s = c->password;
+
+	if (c->password_file && fs_read(a, c->password_file, PASSWORD_MAX, &s, err) == -1)
+		return -1;
+	while (c->password_file && s.n && (unsigned char)s.p[s.n - 1] <= ' ')
+		s.n--;
+	if (c->password_file && s.n == 0)
+		return err_set(err, 0, "%s holds no password", c->password_file);
+	*out = s;
+	return 0;
+}
 
 /* ---- the end of a connection ---- */
 

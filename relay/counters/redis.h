@@ -34,6 +34,9 @@ struct redis_ops {
 	void (*down)(void *ctx, const char *why);
 };
 
+/* Of `password_file`, or of the URL; "": none. */
+int redis_password(const struct conf_counters *c, struct arena *a, struct span *out, struct err *err);
+
 struct redis_setup {
 	struct event_base *base;
 	const struct conf_counters *conf;

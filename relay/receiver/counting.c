@@ -89,12 +89,8 @@ counting_new(struct receiver *rx)
 static const struct limit_rule *
 share(struct counting *cg)
 {
-	const struct conf_counters *c = &cg->rx->rt->conf->counters;
-	uint32_t nodes = c->nodes ? c->nodes : (uint32_t)counter_get(COUNTER_COUNT_NODES);
-	uint32_t percent = c->share ? c->share : nodes > 1 ? 100 / nodes : 100;
+	uint32_t percent = config_share(cg->rx->rt->conf, (uint32_t)counter_get(COUNTER_COUNT_NODES));
 
-	if (percent == 0)
-		percent = 1;
 	if (cg->percent != percent) {
 		arena_free(&cg->share_arena);
 		cg->share_arena = arena_new(0);
