@@ -85,6 +85,12 @@ queue_events_hold(struct queue *q, uint64_t id, bool always)
 	return true;
 }
 
+size_t
+queue_events_held(const struct queue *q)
+{
+	return q->events->ndone - q->events->done_at;
+}
+
 /* Confirmed: their end can be written. */
 static void
 let_go(struct queue *q, uint64_t seq)

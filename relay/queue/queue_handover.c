@@ -242,7 +242,7 @@ handover_offer(struct asked *k)
 	for (size_t i = 0; i < q->handover.n; i++)
 		json_cstr(&j, id_format(q->handover.ids[i], id));
 	json_end_array(&j);
-	json_kuint(&j, "left", st.messages - q->handover.n);
+	json_kuint(&j, "left", st.messages - q->handover.n - queue_events_held(q));
 	json_end_object(&j);
 	buf_putc(k->out, '\n');
 }
