@@ -122,13 +122,14 @@ look_daemon(struct doctor *d)
 		    SPAN_ARG(state));
 }
 
-/* The greeting of a listener: 220, or 554 for those it does not know. */
+/* The greeting of a listener: 220, or 554 for those it does not know; a milter's, when it was asked. */
 static void
 look_listener(struct doctor *d, const struct conf_listener *l)
 {
 	static const struct ip any4 = { .family = 4 }, any6 = { .family = 6 };
 	struct ip ip = ip_eq(l->ip, any4) ? (struct ip){ 4, { 127, 0, 0, 1 } } :
 	    ip_eq(l->ip, any6) ? (struct ip){ 6, { [15] = 1 } } : l->ip;
+	static const char negotiate[] = "\0\0\0\15O\0\0\0\6\0\0\1\xff\0\x1f\xff\xff";
 	struct sockaddr_storage ss;
 	socklen_t len = ip_to_sockaddr(ip, l->port, &ss);
 	struct pollfd p = { .events = POLLIN };
@@ -137,7 +138,8 @@ look_listener(struct doctor *d, const struct conf_listener *l)
 	ssize_t n = -1;
 
 	p.fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (p.fd != -1 && connect(p.fd, (struct sockaddr *)&ss, len) == 0 && poll(&p, 1, BANNER_MS) == 1)
+	if (p.fd != -1 && connect(p.fd, (struct sockaddr *)&ss, len) == 0 && (!l->milter ||
+	    send(p.fd, negotiate, sizeof(negotiate) - 1, MSG_NOSIGNAL) > 0) && poll(&p, 1, BANNER_MS) == 1)
 		n = recv(p.fd, text, sizeof(text) - 1, 0);
 	if (p.fd != -1)
 		close(p.fd);
@@ -147,7 +149,8 @@ look_listener(struct doctor *d, const struct conf_listener *l)
 	    strncmp(owner, "systemd", 7) != 0)
 		doctor_say(d, ILL, "listener", SPAN_FMT ": on %s:%u answers %s, not posternd", SPAN_ARG(l->name),
 		    ip_format(ip, addr), l->port, owner);
-	else if (n >= 3 && (strncmp(text, "220", 3) == 0 || strncmp(text, "554", 3) == 0))
+	else if (n >= 3 && (l->milter ? n > 4 && text[4] == 'O' : strncmp(text, "220", 3) == 0 ||
+	    strncmp(text, "554", 3) == 0))
 		doctor_say(d, HEALTHY, "listener", SPAN_FMT " answers on %s:%u", SPAN_ARG(l->name),
 		    ip_format(ip, addr), l->port);
 	else if ((owner = port_owner(d->a, l->ip, l->port)) == NULL)

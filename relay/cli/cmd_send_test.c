@@ -73,7 +73,7 @@ static const struct conf_listener *
 way_in(const struct config *conf)
 {
 	for (size_t i = 0; i < conf->nlisteners; i++)
-		if (conf->listeners[i].direction != LISTEN_INBOUND)
+		if (conf->listeners[i].direction != LISTEN_INBOUND && !conf->listeners[i].milter)
 			return &conf->listeners[i];
 	return NULL;
 }

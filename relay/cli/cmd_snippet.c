@@ -32,7 +32,7 @@ relaying(const struct config *c)
 	const struct conf_listener *best = NULL;
 
 	for (size_t i = 0; i < c->nlisteners; i++)
-		if (c->listeners[i].direction != LISTEN_INBOUND &&
+		if (c->listeners[i].direction != LISTEN_INBOUND && !c->listeners[i].milter &&
 		    (best == NULL || (best->direction != LISTEN_OUTBOUND && c->listeners[i].direction == LISTEN_OUTBOUND)))
 			best = &c->listeners[i];
 	return best;

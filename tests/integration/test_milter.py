@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Postern as a milter of a real Postfix: what passes, what is changed, refused, taken; and what fails closed."""
+import contextlib
 import os
+import signal
 import smtplib
 import sys
 import unittest
@@ -16,6 +18,7 @@ rules:
   - {id: redact, when: {to: [partner.lab], finds: payment-card}, then: {redact: this}}
   - {id: tag, when: {to: [tagged.lab]}, then: {prefix_subject: "[out]", add_header: {X-Seen: "yes"}}}
   - {id: no, when: {subject: {words: [refuseme]}}, then: {reject: "5.7.1 100% not outside"}}
+  - {id: virus-no, when: {virus: true, subject: {words: [evil]}}, then: {reject: "5.7.1 a virus stays here"}}
 groups: {dpo: [dpo@example.lab]}
 """
 
@@ -78,9 +81,15 @@ class Milter(unittest.TestCase):
         code, text = self.send("b@partner.lab", subject="refuseme")
         self.assertEqual(code, 550)
         self.assertRegex(text, r"5\.7\.1 100% not outside \(ref \w{11}\)")
-        code, text = self.send("b@partner.lab", subject="virus", body=lab.EICAR + "\r\n")
+        code, text = self.send("b@partner.lab", subject="evil", body=lab.EICAR + "\r\n")
         self.assertEqual(code, 550)
-        self.assertRegex(text, r"\(ref \w{11}\)")
+        self.assertRegex(text, r"5\.7\.1 a virus stays here \(ref \w{11}\)")
+
+    def test_quarantined(self):
+        self.assertEqual(self.send("b@partner.lab", subject="ill", body=lab.EICAR + "\r\n")[0], 250)
+        lab.wait_for(lambda: [l for l in self.lab.control({"cmd": "quarantine.list", "selector": "", "all": True})
+                              if "id" in l], because="it to be in quarantine")
+        self.assertEqual([m for m in self.mx.messages if b"Subject: ill" in m[2]], [])
 
     def test_changed(self):
         self.assertEqual(self.send("b@tagged.lab", subject="tagged-1")[0], 250)
@@ -115,6 +124,24 @@ class Milter(unittest.TestCase):
         self.assertIn(CARD.encode(), got["c@tagged.lab"][2])
         self.assertIn(b"[out] own-1", got["c@tagged.lab"][2])
         self.assertEqual(len(self.held("own-1")), 1)
+
+    def test_no_scanner(self):
+        master = self.lab.daemon.pid
+        scanners = self.lab.pids("scanner") + self.lab.pids("scanner", worker=True)
+        os.kill(master, signal.SIGSTOP)         # it would start another one
+        try:
+            for pid in scanners:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            code, text = self.send("b@partner.lab", subject="alone-1")
+            self.assertEqual(code // 100, 4, text)
+        finally:
+            os.kill(master, signal.SIGCONT)
+        lab.wait_for(lambda: self.send("b@partner.lab", subject="alone-1")[0] == 250, because="a new scanner")
+        self.assertEqual(len(self.arrived("alone-1")), 1)
+
+    def test_doctor(self):
+        self.assertRegex(self.lab.tool("doctor", check=False).stdout, "postfix answers on 127.0.0.1:%d" % self.lab.ports["milter"])
 
     def test_killed(self):
         """posternd dies between DATA and the answer: Postfix defers, the client keeps the message."""
