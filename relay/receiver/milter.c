@@ -231,6 +231,8 @@ body_ends(struct milter *mt)
 		put_refusal(&mt->out, buf_data(&mt->late));
 	else
 		milter_say(mt, 't');
+	if (mt->s->t)		/* its recipients are forgotten, too */
+		milter_quietly(mt, "RSET");
 	milter_forget(mt);
 }
 

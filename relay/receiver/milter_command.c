@@ -256,6 +256,10 @@ header(struct milter *mt, struct span data)
 {
 	struct span name = { 0 }, value = { 0 };
 
+	if (mt->s->state != SMTP_RECIPIENTS) {	/* no message it could belong to; said at its end */
+		milter_go_on(mt, 'L');
+		return;
+	}
 	next_text(&data, &name);
 	next_text(&data, &value);
 	while (value.n && (value.p[value.n - 1] == '\n' || value.p[value.n - 1] == '\r'))
