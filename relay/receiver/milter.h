@@ -24,7 +24,7 @@
 #define MILTER_CHUNK 65535		/* of a new body in one packet */
 #define MILTER_WORD_MAX 256		/* a macro's value */
 
-/* Actions that are asked of the MTA, all of them: RFC-less, libmilter's mfapi.h. */
+/* Actions that are asked of the MTA, all of them: mfapi.h. */
 #define MILTER_ACTIONS 0x1bu		/* ADDHDRS, CHGBODY, DELRCPT, CHGHDRS */
 
 struct milter {

@@ -288,13 +288,13 @@ milter_give_header(struct milter *mt)
 static void
 end_of_header(struct milter *mt)
 {
+	if (mt->s->state != SMTP_RECIPIENTS) {
+		milter_say(mt, 't');
+		return;
+	}
 	buf_puts(&mt->header, "\r\n");
 	if (buf_failed(&mt->header)) {
 		milter_refuse(mt, "552 5.3.4 header too large or broken");
-		return;
-	}
-	if (mt->s->state != SMTP_RECIPIENTS) {
-		milter_say(mt, 't');
 		return;
 	}
 	mt->s->t->header_size = buf_size(&mt->header);
