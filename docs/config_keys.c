@@ -66,10 +66,11 @@ const struct config_key config_keys[] = {
 	{ "retention", "quarantine", "duration; 0 for ever", "30d", "quarantined messages" },
 	{ "retention", "audit", "duration; 0 for ever", "1095d", "who changed what" },
 	{ "retention", "statistics", "duration; 0 for ever", "730d", "counts by hour; nobody is in them" },
+	{ "retention", "incidents", "duration; 0 for ever", "730d", "incidents that a reviewer has closed" },
 
 	{ "counters", "url", "redis://HOST, rediss://HOST or redis+unix://PATH", NULL, "the server that all nodes count in" },
-	{ "counters", "password_file", "file", NULL, "its password" },
-	{ "counters", "ca", "file", "the system's", "authorities for its certificate (rediss)" },
+	{ "counters", "password_file", "file or credential:NAME", NULL, "its password" },
+	{ "counters", "ca", "file or credential:NAME", "the system's", "authorities for its certificate (rediss)" },
 	{ "counters", "timeout", "10ms to 5s", "250ms", "beyond it this node counts alone" },
 	{ "counters", "nodes", "1 to 1000", NULL, "how many nodes share a limit while the server is away; unless given, as many as there were last" },
 	{ "counters", "share", "1 to 100", "100 divided by nodes", "percent of each limit that this node goes on with alone" },
