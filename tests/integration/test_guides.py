@@ -48,11 +48,13 @@ class Written(unittest.TestCase):
 
     def test_commands_exist(self):
         """`postern X` anywhere in the texts is a command, and has the options that stand behind it."""
-        n = 0
+        n, helps = 0, {}
         for path in ["README.md", *sorted(glob.glob("docs/*.md", root_dir=lab.ROOT)),
                      *sorted(glob.glob("docs/guides/*/*.md", root_dir=lab.ROOT))]:
             for command, rest in re.findall(r"`(?:sudo )?postern (?:--json )?([a-z][a-z-]*)([^`]*)`", read(path)):
-                r = subprocess.run([TOOL, "help", command], capture_output=True, text=True)
+                if command not in helps:
+                    helps[command] = subprocess.run([TOOL, "help", command], capture_output=True, text=True)
+                r = helps[command]
                 self.assertEqual(r.returncode, 0, "%s: postern %s" % (path, command))
                 for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest):
                     self.assertIn(option, r.stdout + "--json --help", "%s: postern %s" % (path, command))
@@ -133,15 +135,17 @@ class Done(unittest.TestCase):
         work = self.lab.path("work")
         os.makedirs(work)
         ran = []
-        for name in GUIDES:
+        for name in [*GUIDES, "README.md"]:
             rules = []
-            for kind, text in blocks(read("docs/guides/en", name)):
+            for kind, text in blocks(read("docs/guides/en", name) if name in GUIDES else self.asks(read(name))):
                 if kind != "sh":
                     continue
                 for line in text.splitlines():
                     line = (line.replace("probe 10.1.2.3 25", "probe 127.0.0.1 %d" % mx.port).replace("/etc/postfix", postfix)
                             .replace("postmap -q 192.0.2.20", "postmap -q 127.0.0.1")
                             .replace("[gw1.example.org]:8025", "[127.0.0.1]:%d" % self.lab.ports["smtp"]))
+                    if line in ran and re.match(r"postern [^>]*$", line):
+                        continue        # two guides ask the same
                     ran.append(line)
                     if line.startswith("nft "):
                         rules.append(line)
@@ -154,7 +158,11 @@ class Done(unittest.TestCase):
                 r = subprocess.run(["unshare", "-n", "sh", "-ec", "\n".join(rules)], capture_output=True, text=True, cwd=work, env=env)
                 self.assertEqual(r.returncode, 0, name + r.stderr)
                 self.assertIn("table inet postern_mail", r.stdout)
-        self.assertGreater(len(ran), 50)
+        self.assertGreater(len(ran), 35)
+
+    def asks(self, text):
+        """A page with make, apt and init in its blocks, which others run: what asks a daemon that is there."""
+        return re.sub(r"^(?!```|postern ).*\n", "", re.sub(r"\A.*?(?=^```sh\nmake && make deb)", "", text, flags=re.M | re.S), flags=re.M)
 
     def said(self, name, line, text):
         """What a guide promises of an answer."""
