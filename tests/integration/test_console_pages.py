@@ -366,6 +366,50 @@ class Console(unittest.TestCase):
         b.find("tbody td", "news@example.com")
         self.assertEqual(self.sent("POST", "/lists")[-1], {"scope": "user", "owner": "user@example.org", "list": "block", "what": "news@example.com", "expires": "never"})
 
+    def test_domain(self):
+        """Its steps, keys, spam profile, a look at its servers, and the letter on paper."""
+        b = self.b
+        self.sign_in("operator")
+        self.go("domains/example.org")
+        b.find(".steps tbody tr:nth-child(4) .state", "to do")      # DNS: 1 of 3 lines
+        b.text("1 of 3 needed lines", ".steps")
+        b.find(".steps tbody tr:nth-child(6) .state", "under way")
+        self.assertEqual([e.text for e in b.driver.find_elements(By.CSS_SELECTOR, ".keys tbody .state")], ["signs", "to be published", "retired", "wrong"])
+        b.find(".keys tbody tr:nth-child(3)", "gw2025")
+        b.text("tag-suspects", ".spam")
+        b.find(".spam tbody tr:nth-child(2)", "marked in header and subject")
+        b.text("boss@example.org: header-only", ".spam")
+        self.assertEqual(b.find(".spam a.button").get_attribute("href").split("#")[1], "/policy/files/20-dlp.yaml?line=3")
+        b.click(".probe button", "10.1.2.3:25")
+        b.find(".probe .card .state", "in order")
+        self.assertEqual(self.sent("POST", "/probe"), [{"host": "10.1.2.3", "port": 25}])
+        b.find(".steps tbody tr:nth-child(6) .state", "done")
+        b.click(".letter button", "Show the letter")
+        b.text("Dear colleague", ".letter .safetext")
+        self.assertEqual(b.axe(), [])
+        b.shot("domain-looked-at")
+        b.js("window.print = () => { window.printed = document.body.dataset.print }")
+        b.click(".letter button", "Print")
+        self.assertEqual(b.js("return window.printed"), "letter")
+        b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        try:
+            b.text("Dear colleague", ".letter .safetext")
+            self.assertEqual([b.has(x) for x in (".keys", ".spam", ".steps", ".letter button", ".letter select", ".letter .safetext")], [False] * 5 + [True])
+        finally:
+            b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        b.js("dispatchEvent(new Event('afterprint'))")
+        self.assertIsNone(b.js("return document.body.dataset.print || null"))
+        self.sign_in_as("auditor")
+        self.go("domains/example.org")
+        b.find(".probe .quiet", "Operators and administrators")
+        self.assertFalse(b.has(".probe button"))
+
+    def sign_in_as(self, name):
+        """Another one, in the same browser."""
+        self.b.driver.delete_all_cookies()
+        self.b.open(self.mock.url + "icon.svg")
+        self.sign_in(name)
+
     def test_queue_counts_first(self):
         b = self.b
         self.sign_in("operator")
