@@ -148,10 +148,23 @@ class Load:
         return self.accepted
 
 
+def number_of(text):
+    """An id as the number it is."""
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    n = 0
+    for ch in text:
+        n = n * 62 + digits.index(ch)
+    return n
+
+
+def node_of(text):
+    return number_of(text) % (16 * 3844) // 480     # base/id.h
+
+
 def tokens(mx):
     """Every token that arrived, with how often."""
     with mx.lock:
-        found = [re.search(rb"Subject: (token-\d+)", m[2]).group(1).decode() for m in mx.messages]
+        found = [re.search(rb"Subject: (\S+)", m[2]).group(1).decode() for m in mx.messages]
     return collections.Counter(found)
 
 

@@ -6,6 +6,7 @@ is synced: a power cut is not what is tested.
 import glob
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 
@@ -40,13 +41,19 @@ class Postgres:
         self.run("initdb", "-D", self.folder + "/data", "-U", "postern", "--pwfile", secret, "-A", "scram-sha-256",
                  "--no-sync", "-E", "UTF8", "--locale=C")
         settings = ["listen_addresses = '127.0.0.1'", "unix_socket_directories = '%s'" % self.folder, "fsync = off",
-                    "synchronous_commit = off", "full_page_writes = off", "shared_buffers = 16MB", "max_connections = 30",
+                    "full_page_writes = off", "shared_buffers = 16MB", "max_connections = 30",
                     "autovacuum = off", "max_wal_size = 1GB", "log_min_messages = warning"]
         if tls:
-            settings += ["ssl = on", "ssl_cert_file = '%s'" % tls[0], "ssl_key_file = '%s'" % tls[1]]
+            for source, name in zip(tls, ("server.crt", "server.key")):
+                shutil.copy(source, self.folder + "/" + name)
+                os.chmod(self.folder + "/" + name, 0o600)
+                if self.root:
+                    os.chown(self.folder + "/" + name, self.account.pw_uid, self.account.pw_gid)
+            settings += ["ssl = on", "ssl_cert_file = '%s/server.crt'" % self.folder, "ssl_key_file = '%s/server.key'" % self.folder]
         with open(self.folder + "/data/postgresql.conf", "a") as f:
             f.write("\n".join(settings) + "\n")
         self.p = None
+        os.chmod(self.folder, 0o755)            # its unix socket lies there
         of.closers.append(self.close)
         self.start()
         self.sql("CREATE DATABASE postern", "postgres")
@@ -72,8 +79,8 @@ class Postgres:
             raise lab.LabError("PostgreSQL ended: " + lab.tail(self.p.log))
         return subprocess.run([self.bin + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0
 
-    def stop(self, sig=signal.SIGQUIT):
-        """SIGQUIT is at once, SIGTERM waits for sessions, SIGKILL is a crash."""
+    def stop(self, sig=signal.SIGINT):
+        """SIGINT ends sessions and stops, SIGQUIT and SIGKILL are crashes."""
         pids = self.pids()
         self.p.stop(sig)
         if sig == signal.SIGKILL:       # its children notice within a moment; the next start wants them gone
@@ -107,12 +114,12 @@ class Postgres:
             raise lab.LabError("psql: " + r.stderr)
         return [l.split("\t") for l in r.stdout.splitlines()]
 
-    def uri(self, **options):
+    def uri(self, host="127.0.0.1", **options):
         query = "&".join("%s=%s" % kv for kv in options.items())
-        return "postgresql://postern@127.0.0.1:%d/postern%s" % (self.port, "?" + query if query else "")
+        return "postgresql://postern@%s:%d/postern%s" % (host, self.port, "?" + query if query else "")
 
     def close(self):
         if getattr(self, "frozen", None):
             self.thaw()
         if self.p and self.p.poll() is None:
-            self.p.stop(signal.SIGQUIT)
+            self.p.stop(signal.SIGINT)

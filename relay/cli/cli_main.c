@@ -236,7 +236,7 @@ const struct command commands[] = {
 	    "audit verify [--head NUMBER:HASH]\n"
 	    "  status 1 when a row was changed or is missing. Each row's hash is in the log, the\n"
 	    "  head's once an hour: --head finds out whether the latest rows were cut off", cmd_audit },
-	{ "store", "the database of journal and kept messages: size, age, its keys, copies",
+	{ "store", "the database of journal and kept messages: size, keys, copies",
 	    "store status\nstore keys\nstore rekey\nstore check [FILE] [--quick]\nstore backup FILE|FOLDER [--anyway]\n"
 	    "store restore FILE [--anyway]\n"
 	    "  check looks at the database, or a copy: its structure, the audit log's chain, what is sealed, and whether\n"

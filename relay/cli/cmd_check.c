@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/diag_out.h"
 #include "clock.h"
+#include "counters/redis.h"
 #include "directory/directory.h"
 #include "directory/filter.h"
 #include "fs.h"
@@ -231,6 +232,27 @@ check_directories(struct check *c)
 	}
 }
 
+/* As the role `counters` will read them. */
+static void
+check_counters(struct check *c)
+{
+	const struct conf_counters *k = &c->conf->counters;
+	struct ssl_ctx_st *client;
+	struct span password;
+	struct err err;
+
+	if (k->tls && (client = transport_context(k->ca, &err)) == NULL)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "counters: %s", err.text);
+	else if (k->tls)
+		transport_context_free(&client);
+	if (k->password_file == NULL || (access(k->password_file, R_OK) == -1 && access(k->password_file, F_OK) == 0))
+		return;
+	if (redis_password(k, c->arena, &password, &err) == -1)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "counters: %s", err.text);
+	else
+		explicit_bzero((void *)(uintptr_t)password.p, password.n);
+}
+
 /* Groups of directories: each lies in one. Groups of the policy that routes by sender ask for: each is there. */
 static void
 check_groups(struct check *c)
@@ -322,6 +344,7 @@ check_config(struct check *c, const char *path)
 	check_users(c);
 	check_ocr(c);
 	check_directories(c);
+	check_counters(c);
 	c->policy = policy_load_conf(c->conf, false, c->arena, &c->diags);
 	check_groups(c);
 	if (c->policy)

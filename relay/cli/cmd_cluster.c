@@ -31,6 +31,7 @@ struct state {			/* of one node */
 	struct span version, config, policy, refused, counters, why;
 	int64_t heard;		/* 0: never */
 	int64_t queue, oldest, offered, behind;	/* -1: not known */
+	bool without_base;
 };
 
 struct cluster {
@@ -103,6 +104,18 @@ counters_line(void *ctx, const struct jval *v, struct span text)
 }
 
 static void
+store_line(void *ctx, const struct jval *v, struct span text)
+{
+	struct here *h = ctx;
+	const struct jval *base = jval_get(v, "base");
+
+	if (h->s == NULL || !jval_is_object(base))
+		return;
+	h->s->behind = jval_int(base, "behind", -1);
+	h->s->without_base = !jval_bool(base, "there");
+}
+
+static void
 node_line(void *ctx, const struct jval *v, struct span text)
 {
 	struct cluster *c = ctx;
@@ -113,7 +126,8 @@ node_line(void *ctx, const struct jval *v, struct span text)
 	c->base = true;
 	if ((s = node_named(c, jval_text(v, "node"))) == NULL || page_when(v, "heard") < s->heard - QUIET_US)
 		return;		/* an earlier machine of this name */
-	s->behind = jval_int(v, "behind", -1);
+	if (s->behind < 0)
+		s->behind = jval_int(v, "behind", -1);
 	if (s->source && strcmp(s->source, "here") == 0)
 		return;
 	s->source = "base";
@@ -140,6 +154,8 @@ ask_here(struct cluster *c, bool only)
 	control_ask_quietly(c->cli, &r, queue_line, &h);
 	request_begin(&r, "counters.status");	/* where there is none it says so, and nothing is shown */
 	control_ask_quietly(c->cli, &r, counters_line, &h);
+	request_begin(&r, "store.status");
+	control_ask_quietly(c->cli, &r, store_line, &h);
 	request_begin(&r, "audit.nodes");
 	if (!only)
 		control_ask_quietly(c->cli, &r, node_line, c);
@@ -205,7 +221,8 @@ take_answer(struct cluster *c, struct state *s, struct span text)
 			.policy = arena_span(c->a, jval_text(v, "policy")), .refused = arena_span(c->a, jval_text(v, "refused")),
 			.counters = arena_span(c->a, jval_text(v, "counters")), .why = arena_span(c->a, jval_text(v, "why")),
 			.queue = jval_int(v, "queue", -1), .oldest = jval_int(v, "oldest", 0),
-			.offered = jval_int(v, "offered", 0), .behind = had.behind };
+			.offered = jval_int(v, "offered", 0), .behind = jval_int(v, "behind", had.behind),
+			.without_base = jval_bool(v, "without_base") };
 	}
 	jval_free(&v);
 }
@@ -253,6 +270,8 @@ trouble(const struct cluster *c, const struct state *s)
 		return "another policy than here";
 	if (span_is(s->counters, "alone"))
 		return arena_printf(c->a, "without Redis%s" SPAN_FMT, s->why.n ? ": " : "", SPAN_ARG(s->why));
+	if (s->without_base)
+		return arena_printf(c->a, "without the shared base, %lld rows wait for it", (long long)s->behind);
 	if (s->offered > 0)
 		return arena_printf(c->a, "%lld messages are offered to another node", (long long)s->offered);
 	return "";
@@ -283,6 +302,7 @@ put_json(const struct cluster *c, const struct state *s, struct buf *out)
 	json_kstr(&j, "why", s->why);
 	if (s->behind >= 0)
 		json_kint(&j, "behind", s->behind);
+	json_kbool(&j, "without_base", s->without_base);
 	json_kcstr(&j, "trouble", trouble(c, s));
 	json_end_object(&j);
 	buf_putc(out, '\n');

@@ -199,7 +199,11 @@ trace_line(void *ctx, const struct jval *v, struct span text)
 		page_text(&t->out, jval_text(v, "next"));
 		buf_putc(&t->out, '\n');
 	}
-	if (jval_bool(v, "partial"))
+	if (jval_text(v, "base").n) {
+		buf_puts(&t->out, "\nother nodes were not asked: ");
+		page_text(&t->out, jval_text(v, "base"));
+		buf_putc(&t->out, '\n');
+	} else if (jval_bool(v, "partial"))
 		buf_puts(&t->out, "\nthe search was stopped after a second: narrow it (since:, from:, an address, an id)\n");
 	if (jval_bool(v, "unindexed"))
 		buf_puts(&t->out, "\nolder messages are still being indexed: later they are found, too\n");

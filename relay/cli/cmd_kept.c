@@ -24,6 +24,7 @@ struct listing {
 	struct grid g;
 	struct buf out;
 	uint64_t total;
+	char away[200];		/* why other nodes were not asked; "" */
 };
 
 static void
@@ -44,12 +45,20 @@ list_line(void *ctx, const struct jval *v, struct span text)
 
 	if (jval_has(v, "total")) {
 		l->total = (uint64_t)jval_int(v, "total", 0);
+		snprintf(l->away, sizeof(l->away), SPAN_FMT, SPAN_ARG(jval_text(v, "base")));
 		return;
 	}
 	grid_text(&l->g, jval_text(v, "id"));
 	page_time(grid_cell(&l->g), jval_int(v, "time", 0), now);
 	grid_done(&l->g, PLAIN);
-	grid_text(&l->g, jval_text(v, "queue"));
+	if (jval_text(v, "node").n) {	/* another node keeps it */
+		page_text(grid_cell(&l->g), jval_text(v, "queue"));
+		buf_puts(grid_cell(&l->g), " on ");
+		page_text(grid_cell(&l->g), jval_text(v, "node"));
+		grid_done(&l->g, PLAIN);
+	} else {
+		grid_text(&l->g, jval_text(v, "queue"));
+	}
 	if (l->all) {
 		page_text(grid_cell(&l->g), jval_text(v, "state"));
 		grid_done(&l->g, page_colour_of(jval_text(v, "state")));
@@ -111,6 +120,11 @@ kept_list(int argc, char **argv, const struct cli *cli, const char *noun)
 	if (l.total > grid_rows(&l.g) && !cli->json)
 		buf_printf(&l.out, "%llu in all; --limit N shows more\n",
 		    (unsigned long long)l.total);
+	if (l.away[0] && !cli->json) {
+		buf_puts(&l.out, "other nodes were not asked: ");
+		page_text(&l.out, span_str(l.away));
+		buf_putc(&l.out, '\n');
+	}
 	page_flush(&l.out);
 	buf_release(&l.out);
 	grid_release(&l.g);

@@ -230,7 +230,7 @@ look_at_shared(struct status_page *p)
 		    SPAN_FMT, (long long)jval_int(v, "share", 0), (long long)jval_int(v, "seconds", 0),
 		    SPAN_ARG(jval_text(v, "server")), SPAN_ARG(span_sub(jval_text(v, "why"), 0, 110)));
 	if (jval_bool(v, "twin"))
-		note(p, true, "another node has this one's name: give each a `hostname` of its own");
+		note(p, true, "another node has this one's name: give each a `node` of its own");
 	if (jval_int(jval_get(p->master.v, "counters"), "counters_lost", 0) > 0)
 		note(p, false, "%lld counts could not be kept for Redis while it was away",
 		    (long long)jval_int(jval_get(p->master.v, "counters"), "counters_lost", 0));

@@ -46,7 +46,7 @@ doctor_counters(struct doctor *d)
 		doctor_say(d, HEALTHY, "counters", "%s counts for %lld %s", c->server, f.nodes,
 		    f.nodes == 1 ? "node" : "nodes");
 	if (f.twin)
-		doctor_say(d, ILL, "counters", "another node has this one's name: give each a `hostname` of its own");
+		doctor_say(d, ILL, "counters", "another node has this one's name: give each a `node` of its own");
 	if (c->shared && !c->tls && c->socket == NULL && !ip_is_loopback(c->host.ip))
 		doctor_say(d, DOUBTFUL, "counters", "%s is spoken to without TLS: rediss:// where the network is not yours alone",
 		    c->server);

@@ -140,6 +140,7 @@ doctor_secrets(struct doctor *d)
 		secret(&s, c->antivirus.stamp_keys[i], true);
 	for (size_t i = 0; i < c->ndirectories; i++)
 		secret(&s, c->directories[i].password_file, true);
+	secret(&s, c->counters.password_file, true);
 	if (s.bad == 0)
 		doctor_say(d, HEALTHY, "secret", "%zu keys and files of passwords, closed to others", s.n);
 }

@@ -26,6 +26,7 @@ static const char *const steps[] = {
 	" since timestamptz NOT NULL DEFAULT now(), heard timestamptz NOT NULL DEFAULT now(),"
 	" event_seq bigint NOT NULL DEFAULT 0, audit_seq bigint NOT NULL DEFAULT 0,"
 	" behind bigint NOT NULL DEFAULT 0,"	/* rows that waited when it spoke last */
+	" queue bigint NOT NULL DEFAULT 0,"	/* messages in its queue then */
 	" journal_days int NOT NULL DEFAULT 0, evidence_days int NOT NULL DEFAULT 0);"	/* 0: for ever */
 	"CREATE INDEX node_name ON node(name);"
 	/* ---- messages ---- */

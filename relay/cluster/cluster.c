@@ -26,7 +26,7 @@
 #define DNS_SERVERS_MAX 8
 #define PASSWORD_MAX 4096
 #define WAIT_FIRST (INT64_C(250) * 1000)
-#define WAIT_MAX (INT64_C(5) * US_PER_SEC)
+#define WAIT_MAX (INT64_C(2) * US_PER_SEC)
 #define TICK_MS 100
 
 struct own {
@@ -143,9 +143,9 @@ cluster_say(struct cluster *c, uint64_t ticket, const struct msg_shared *m)
 }
 
 void
-cluster_away(struct cluster *c, const char *why, bool named, bool newer)
+cluster_away(struct cluster *c, const char *why)
 {
-	struct msg_shared m = { .kind = SHARED_AWAY, .named = named, .newer = newer, .text = span_str(why) };
+	struct msg_shared m = { .kind = SHARED_AWAY, .named = c->named, .newer = c->newer, .text = span_str(why) };
 
 	if (!c->said)
 		log_warn("the shared base cannot be had: %s; mail goes on, rows wait", why);
@@ -175,7 +175,7 @@ ship_lost(void *ctx, const char *why)
 
 	c->ship_at = again(&c->ship_wait);
 	if (c->self)
-		cluster_away(c, why, false, false);
+		cluster_away(c, why);
 	c->shipping = false;
 	ship_go(c);	/* the batch that waits hears of it */
 }

@@ -46,6 +46,7 @@ struct cluster {
 	int days[CLUSTER_DAYS];
 	size_t ndays;
 	bool said;			/* that it is away */
+	bool named, newer;		/* why: another has our name; its schema is newer */
 	struct {			/* the batch under way */
 		bool on;
 		uint64_t ticket;
@@ -59,7 +60,7 @@ struct cluster {
 };
 
 /* cluster.c */
-void cluster_away(struct cluster *c, const char *why, bool named, bool newer);
+void cluster_away(struct cluster *c, const char *why);
 void cluster_say(struct cluster *c, uint64_t ticket, const struct msg_shared *m);
 
 /* ship.c: rows for the base */

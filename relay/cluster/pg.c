@@ -274,6 +274,9 @@ setup(struct pg *p)
 	    " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
 	    " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '30000', false),"
 	    " set_config('idle_in_transaction_session_timeout', '60000', false),"
+	    /* what is acknowledged must be there after a crash of the server, too */
+	    " set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
+	    " ELSE current_setting('synchronous_commit') END, false),"
 	    " set_config('client_min_messages', 'error', false), set_config('jit', 'off', false)" } };
 
 	p->state = PG_SETTING;

@@ -122,9 +122,8 @@ hello_done(void *ctx, const struct pg_end *end)
 {
 	struct cluster *c = ctx;
 
+	c->newer = !end->ok && strcmp(end->sqlstate, BASE_SCHEMA_NEWER) == 0;
 	if (!end->ok) {
-		if (!end->lost)
-			cluster_away(c, end->text, false, strcmp(end->sqlstate, BASE_SCHEMA_NEWER) == 0);
 		pg_drop(c->ship, end->text);
 		return;
 	}
@@ -175,8 +174,8 @@ locked_done(void *ctx, const struct pg_end *end)
 		pg_drop(c->ship, end->text);
 		return;
 	}
+	c->named = !ours;
 	if (!ours) {
-		cluster_away(c, "another node has this node's name, or its session has not ended yet", true, false);
 		pg_drop(c->ship, "another node has this node's name, or its session has not ended yet");
 		return;
 	}
@@ -467,14 +466,18 @@ ship_take(struct cluster *c, struct frame *f)
 	struct err err;
 
 	arena_reset(c->scratch);
-	if (c->batch.body || share_decode(f->body, f->fd, c->scratch, &m) == -1)
+	if (share_decode(f->body, f->fd, c->scratch, &m) == -1)
 		return -1;
-	/* The first one says who it is, and has no rows. */
+	/* The first one says who it is, and has no rows. Said again, it hears again how far the base is. */
 	if (m.rows.n == 0) {
 		c->self = (uint64_t)m.event_seq;
 		c->ship_at = 0;
+		if (c->shipping)
+			pg_drop(c->ship, "the store begins anew");
 		return 0;
 	}
+	if (c->batch.body)
+		return -1;
 	c->batch.ticket = f->ticket;
 	c->batch.n = f->body.n;
 	c->batch.body = malloc(f->body.n);
@@ -502,7 +505,6 @@ beat_done(void *ctx, const struct pg_end *end)
 	struct cluster *c = ctx;
 
 	if (!end->ok && !end->lost) {
-		cluster_away(c, end->text, false, false);
 		pg_drop(c->ship, end->text);
 		return;
 	}
@@ -522,8 +524,10 @@ ship_tick(struct cluster *c)
 		return;
 	c->day_at = now + HEARTBEAT_US;
 	arena_reset(c->scratch);
-	q[n].sql = "UPDATE node SET heard = now() WHERE store = $1";
-	pg_int(&q[n++], (int64_t)c->self, c->scratch);
+	q[n].sql = "UPDATE node SET heard = now(), queue = $2, behind = $3 WHERE store = $1";
+	pg_int(&q[n], (int64_t)c->self, c->scratch);
+	pg_int(&q[n], (int64_t)counter_get(COUNTER_QUEUED), c->scratch);
+	pg_int(&q[n++], (int64_t)counter_get(COUNTER_SHARE_BEHIND), c->scratch);
 	if (now >= c->expire_at) {
 		c->expire_at = now + EXPIRE_US;
 		q[n].sql = "SELECT day_make(d) FROM generate_series($1::int8::int, $2::int8::int) d";

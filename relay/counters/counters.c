@@ -12,54 +12,23 @@
  * It may connect to the server that is configured and to DNS servers, and opens no file.
  */
 #include <event2/event.h>
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "counters/role.h"
-#include "fs.h"
 #include "log.h"
 #include "net/resolver.h"
 #include "net/transport.h"
 
-#define PASSWORD_MAX 1024
 #define DNS_SERVERS_MAX 8
 #define SAY_AGAIN (60 * US_PER_SEC)
 #define LEAVE US_PER_SEC	/* to say what is owed, when all end */
 
 /* ---- start ---- */
-
-static int
-read_password(struct counters *c, struct err *err)
-{
-	const char *path = c->conf->password_file;
-	struct stat st;
-	int fd;
-
-	c->password = c->conf->password;
-	if (path == NULL)
-		return 0;
-	if ((fd = fs_open(path, O_RDONLY, 0, err)) == -1)
-		return -1;
-	if (fstat(fd, &st) == 0 && st.st_mode & 07)
-		log_warn("%s may be read by everybody: chmod o-rwx %s", path, path);
-	if (fs_read_fd(c->arena, fd, PASSWORD_MAX, &c->password, err) == -1) {
-		close(fd);
-		return err_wrap(err, "%s", path);
-	}
-	close(fd);
-	c->password = span_trim(c->password);
-	while (c->password.n && (c->password.p[c->password.n - 1] == '\n' || c->password.p[c->password.n - 1] == '\r'))
-		c->password.n--;
-	if (c->password.n == 0)
-		return err_set(err, 0, "%s holds no password", path);
-	return 0;
-}
 
 static void
 allow_servers(const struct counters *c)
@@ -94,12 +63,12 @@ counters_start(struct runtime *rt, struct err *err)
 	if (rt->conf->dnssec &&
 	    resolver_anchors(rt->conf->trust_anchor, c->arena, &c->anchors, err) == -1)
 		return -1;
-	if (read_password(c, err) == -1 ||
+	if (redis_password(c->conf, c->arena, &c->password, err) == -1 ||
 	    (c->conf->tls && (c->tls = transport_context(c->conf->ca, err)) == NULL))
 		return -1;
 	ASSERT(getrandom(&number, sizeof(number), 0) == sizeof(number));
-	snprintf(c->fence, sizeof(c->fence), "%.*s:%016llx", (int)(rt->conf->hostname.n > 250 ? 250 :
-	    rt->conf->hostname.n), rt->conf->hostname.p, (unsigned long long)number);
+	snprintf(c->fence, sizeof(c->fence), "%.*s:%016llx", (int)(rt->conf->node.n > 250 ? 250 :
+	    rt->conf->node.n), rt->conf->node.p, (unsigned long long)number);
 	snprintf(c->id, sizeof(c->id), "%016llx", (unsigned long long)number);
 	allow_servers(c);
 	return 0;
@@ -148,7 +117,7 @@ advice(const char *text)
 		{ "NOAUTH", "it wants a password: `password_file` in `counters`" },
 		{ "WRONGPASS", "user or password is wrong" },
 		{ "ERR invalid password", "the password is wrong" },
-		{ "NOPERM", "its user may not do this: ACL +eval +evalsha +script +set +get +del +exists +expire +time "
+		{ "NOPERM", "its user may not do this: ACL +eval +evalsha +script +set +get +del +expire +time "
 		    "+zadd +zrange +zremrangebyscore +scan +mget +ping +select, and keys ~{PREFIX}*" },
 		{ "MOVED", "it is a node of a Redis Cluster and not the one that holds our keys: name that one" },
 		{ "CLUSTERDOWN", "the Redis Cluster is down" },
@@ -200,9 +169,7 @@ alarm_event(struct counters *c, bool begins, const char *text)
 uint32_t
 counters_percent(const struct counters *c)
 {
-	uint32_t n = c->conf->nodes ? c->conf->nodes : c->nodes;
-
-	return c->conf->share ? c->conf->share : n > 1 ? 100 / n : 100;
+	return config_share(c->rt->conf, c->nodes);
 }
 
 static void
@@ -362,7 +329,7 @@ static void
 heard(void *ctx, void *what, const struct redisReply *reply)
 {
 	struct counters *c = ctx;
-	size_t name = c->rt->conf->hostname.n, same = 0;
+	size_t name = c->rt->conf->node.n, same = 0;
 	bool noscript;
 
 	if (reply == NULL || counters_refused(c, reply, &noscript) || reply->type != REDIS_REPLY_ARRAY)
@@ -376,13 +343,13 @@ heard(void *ctx, void *what, const struct redisReply *reply)
 			continue;
 		c->nodes++;
 		same += e->len > name && e->str[name] == ' ' && span_eq_nocase(span_make(e->str, name),
-		    c->rt->conf->hostname);
+		    c->rt->conf->node);
 	}
 	if (!c->rt->retiring)
 		counter_set(COUNTER_COUNT_NODES, c->nodes);
 	if (same > 1 && !c->twin)
 		log_error("counters: another node has the name %.*s, too: give each a name of its own",
-		    SPAN_ARG(c->rt->conf->hostname));
+		    SPAN_ARG(c->rt->conf->node));
 	c->twin = same > 1;
 }
 
@@ -396,8 +363,8 @@ beat(struct counters *c)
 
 	if (!c->serving || c->rt->retiring)
 		return;
-	snprintf(member, sizeof(member), "%.*s %d", (int)(c->rt->conf->hostname.n > 250 ? 250 :
-	    c->rt->conf->hostname.n), c->rt->conf->hostname.p, (int)getppid());
+	snprintf(member, sizeof(member), "%.*s %d", (int)(c->rt->conf->node.n > 250 ? 250 :
+	    c->rt->conf->node.n), c->rt->conf->node.p, (int)getppid());
 	call_begin(&c->call, span_str(c->fence), c->epoch, c->seq, 0);
 	call_key(&c->call, KEY_NODES, SPAN_LIT("all"));
 	call_text(&c->call, span_str(member));
@@ -411,6 +378,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct counters *c = arg;
 
 	decide_late(c, clock_mono());
+	if (redis_silence(c->redis) > SILENCE)
+		redis_fail(c->redis, "no answer for %d s", (int)(SILENCE / US_PER_SEC));
 	if (!c->rt->retiring)
 		counter_set(COUNTER_COUNT_AWAY, !c->serving);
 	if (c->serving)

@@ -112,12 +112,17 @@ ask(struct counters *c, struct counted *d, bool whole)
 static void
 arm(struct counters *c)
 {
+	const struct counted *d = c->first;
 	int64_t left;
 	struct timeval tv;
 
-	if (c->first == NULL || evtimer_pending(c->late, NULL))
+	if (d == NULL || evtimer_pending(c->late, NULL))
 		return;
-	left = c->first->asked + c->conf->timeout - clock_mono();
+	while (d && d->told)
+		d = d->next;
+	if (d == NULL)
+		return;
+	left = d->asked + c->conf->timeout - clock_mono();
 	left = left > 0 ? left : 0;
 	tv = (struct timeval){ left / US_PER_SEC, left % US_PER_SEC };
 	evtimer_add(c->late, &tv);
@@ -236,10 +241,7 @@ decide_late(struct counters *c, int64_t now)
 	}
 	if (any)
 		counters_late(c, "it answers too late");
-	if (c->first && now - c->first->asked > SILENCE)
-		redis_fail(c->redis, "no answer for %d s", (int)(SILENCE / US_PER_SEC));
-	else
-		arm(c);
+	arm(c);
 }
 
 int

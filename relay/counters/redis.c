@@ -14,11 +14,13 @@
 #include "buf.h"
 #include "clock.h"
 #include "counters/redis.h"
+#include "fs.h"
 #include "net/resolver.h"
 #include "net/transport.h"
 
 #define READ_SIZE (64u << 10)
 #define WAITING_MIN 64
+#define PASSWORD_MAX 1024
 
 /* X(NAME, "phrase") */
 #define STEPS(X) \
@@ -59,12 +61,28 @@ struct redis {
 	bool six;			/* the question is for AAAA */
 	struct event *ev_read, *ev_write, *timer, *flush;
 	int64_t delay;
+	int64_t heard;			/* clock_mono: the last answer, or the first question since all were answered */
 	bool failing;			/* redis_fail was called: at the end of the turn */
 	char why[300];
 };
 
 static void begin(struct redis *r);
 static void on_event(evutil_socket_t fd, short what, void *arg);
+
+int
+redis_password(const struct conf_counters *c, struct arena *a, struct span *out, struct err *err)
+{
+	struct span s = c->password;
+
+	if (c->password_file && fs_read(a, c->password_file, PASSWORD_MAX, &s, err) == -1)
+		return -1;
+	while (c->password_file && s.n && (unsigned char)s.p[s.n - 1] <= ' ')
+		s.n--;
+	if (c->password_file && s.n == 0)
+		return err_set(err, 0, "%s holds no password", c->password_file);
+	*out = s;
+	return 0;
+}
 
 /* ---- the end of a connection ---- */
 
@@ -155,6 +173,8 @@ redis_send(struct redis *r, size_t argc, const struct span *argv, redis_cb *cb, 
 		buf_span(&r->out, argv[i]);
 		buf_put(&r->out, "\r\n", 2);
 	}
+	if (r->count == 0)
+		r->heard = clock_mono();
 	r->ring[(r->first + r->count++) & (r->room - 1)] = (struct waiting){ cb, what };
 	if (buf_failed(&r->out))
 		redis_fail(r, "more than %u bytes wait to be sent", REDIS_OUT_MAX);
@@ -173,6 +193,12 @@ size_t
 redis_waiting(const struct redis *r)
 {
 	return r->count;
+}
+
+int64_t
+redis_silence(const struct redis *r)
+{
+	return r->count ? clock_mono() - r->heard : 0;
 }
 
 /* ---- logging in ---- */
@@ -303,6 +329,7 @@ read_in(struct redis *r)
 			return;
 		}
 		redisReaderFeed(r->reader, bytes, (size_t)n);
+		r->heard = clock_mono();
 		take_replies(r);
 		if ((size_t)n < sizeof(bytes) && r->t.ssl == NULL)
 			return;

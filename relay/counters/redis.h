@@ -34,6 +34,9 @@ struct redis_ops {
 	void (*down)(void *ctx, const char *why);
 };
 
+/* Of `password_file`, or of the URL; "": none. */
+int redis_password(const struct conf_counters *c, struct arena *a, struct span *out, struct err *err);
+
 struct redis_setup {
 	struct event_base *base;
 	const struct conf_counters *conf;
@@ -53,5 +56,7 @@ void redis_fail(struct redis *r, const char *fmt, ...) __attribute__((format(pri
 void redis_good(struct redis *r);
 bool redis_is_up(const struct redis *r);
 size_t redis_waiting(const struct redis *r);	/* commands without an answer */
+/* How long it has said nothing although it was asked; 0: nothing is asked. Microseconds. */
+int64_t redis_silence(const struct redis *r);
 
 #endif

@@ -10,31 +10,35 @@
 #define CALL_TEXT (1u << 20)
 #define FENCE_LIFE "86400000"		/* ms: a process that is quiet for a day has nothing under way */
 
-/* KEYS[1] is the fence; ARGV: epoch, seq, now. */
+/* KEYS[1] is the fence; ARGV: epoch, seq, now. All keys are texts and read at once (V), for a call is what costs; a key is
+ * known by its place. */
 #define HEAD \
-	"local a, k = 3, 1\n" \
+	"local a, k, call, format = 3, 1, redis.call, string.format\n" \
+	"local V = call('MGET', unpack(KEYS))\n" \
 	"local now = tonumber(ARGV[3])\n" \
-	"if now == 0 then local t = redis.call('TIME') now = t[1] * 1000000 + t[2] end\n" \
+	"if now == 0 then local t = call('TIME') now = t[1] * 1000000 + t[2] end\n" \
 	"local function word() a = a + 1 return ARGV[a] end\n" \
 	"local function num() a = a + 1 return tonumber(ARGV[a]) end\n" \
-	"local function key() k = k + 1 return KEYS[k] end\n" \
-	"local function get(key) local v = redis.call('GET', key) return v and tonumber(v) or 0 end\n" \
-	"local function int(v) return string.format('%.0f', v) end\n" \
-	"local function keep(key, v, us) redis.call('SET', key, v, 'PX', int(math.max(1, math.ceil(us / 1000)))) end\n" \
-	"local function until_(key, t) keep(key, int(t), t - now) end\n"
+	"local function key() k = k + 1 return k end\n" \
+	"local function get(i) return tonumber(V[i] or 0) or 0 end\n" \
+	"local function int(v) return format('%.0f', v) end\n" \
+	"local function keep(i, v, us)\n" \
+	"	V[i] = v\n" \
+	"	call('SET', KEYS[i], v, 'PX', format('%.0f', us > 1000 and us / 1000 + 0.5 or 1))\n" \
+	"end\n" \
+	"local function until_(i, t) keep(i, int(t), t - now) end\n"
 #define FENCE \
-	"local f = redis.call('GET', KEYS[1])\n" \
-	"local older = ''\n" \
+	"local f, older = V[1], ''\n" \
 	"if f then\n" \
 	"	local e, rest = string.match(f, '^(%d+) %d+(.*)$')\n" \
 	"	if tonumber(e) > tonumber(ARGV[1]) then return redis.error_reply('STALE a newer connection has been made') end\n" \
 	"	older = rest\n" \
 	"end\n" \
-	"redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2] .. older, 'PX', " FENCE_LIFE ")\n"
+	"call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2] .. older, 'PX', " FENCE_LIFE ")\n"
 
 /* A new connection: what of the older ones was carried out? Commands of those are refused from here on. */
 static const char hello[] = HEAD
-	"local f = redis.call('GET', KEYS[1]) or ''\n"
+	"local f = V[1] or ''\n"
 	"local e, s, rest = string.match(f, '^(%d+) (%d+)(.*)$')\n"
 	"local older = ''\n"
 	"if e and tonumber(s) > 0 then older = ' ' .. e .. ' ' .. s elseif e then older = rest end\n"
@@ -69,7 +73,7 @@ static const char decide[] = HEAD FENCE
 	"local function give(it)\n"
 	"	local tat = get(it.key) - it.step * it.cost\n"
 	"	it.level = math.max(0, tat - now)\n"
-	"	if tat > now then until_(it.key, tat) else redis.call('DEL', it.key) end\n"
+	"	if tat > now then until_(it.key, tat) else call('DEL', KEYS[it.key]) V[it.key] = false end\n"
 	"end\n"
 	"local function locked(it)\n"
 	"	if not it.lkey then return 0 end\n"
@@ -81,7 +85,7 @@ static const char decide[] = HEAD FENCE
 	"	local left = locked(it)\n"
 	"	if left > 0 then return false, 0, left end\n"
 	"	if it.op == 1 then\n"
-	"		if redis.call('EXISTS', it.skey) == 1 then return true end\n"
+	"		if V[it.skey] then return true end\n"
 	"		if take(it, 1) then keep(it.skey, '', it.window) return true end\n"
 	"	elseif take(it, it.cost) then return true end\n"
 	"	if it.lkey then until_(it.lkey, now + it.lock) it.ends = it.lock return false, 1, it.lock end\n"
@@ -136,11 +140,11 @@ static const char decide[] = HEAD FENCE
 	"out[#out + 1] = grey out[#out + 1] = age\n"
 	"local box, learnt = 0, 0\n"
 	"if num() == 1 then\n"
-	"	local v = redis.call('GET', key())\n"
+	"	local v = V[key()]\n"
 	"	if v then box, learnt = string.match(v, '^(%d+) (%d+)$') box = tonumber(box) or 0 learnt = now - (tonumber(learnt) or now) end\n"
 	"end\n"
 	"out[#out + 1] = box out[#out + 1] = math.max(0, learnt)\n"
-	"for _ = 1, num() do out[#out + 1] = redis.call('GET', key()) or '' end\n"
+	"for _ = 1, num() do out[#out + 1] = V[key()] or '' end\n"
 	"return out\n";
 
 /* What nodes remember, and what they took alone. cost: what was taken; level: where their takings alone
@@ -170,7 +174,7 @@ static const char note[] = HEAD FENCE
 	"for _ = 1, num() do\n"
 	"	local rkey, base, new = key(), word(), {}\n"
 	"	for i = 1, n do new[i] = num() end\n"
-	"	local v = redis.call('GET', rkey)\n"
+	"	local v = V[rkey]\n"
 	"	if not v then v = base new = {} end\n"
 	"	local old = {}\n"
 	"	for x in string.gmatch(v, '%S+') do old[#old + 1] = tonumber(x) end\n"
@@ -182,14 +186,14 @@ static const char note[] = HEAD FENCE
 	"		to[i + 2] = x < 0.001 and '0' or string.format('%.6g', x)\n"
 	"	end\n"
 	"	v = table.concat(to, ' ')\n"
-	"	redis.call('SET', rkey, v, 'EX', int(math.min(half * 10, 15552000)))\n"
+	"	call('SET', KEYS[rkey], v, 'EX', int(math.min(half * 10, 15552000)))\n"
 	"	out[#out + 1] = v\n"
 	"end\n"
 	"return out\n";
 
 /* Who is there: a sorted set of "name id", scored by when they were last heard; for 30 seconds. */
 static const char beat[] = HEAD
-	"local set = key()\n"
+	"local set = KEYS[2]\n"
 	"redis.call('ZADD', set, int(now), word())\n"
 	"redis.call('ZREMRANGEBYSCORE', set, '-inf', int(now - 30000000))\n"
 	"redis.call('EXPIRE', set, 60)\n"

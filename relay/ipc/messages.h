@@ -259,6 +259,8 @@ enum event_kind {
 	EVENT_COUNT
 };
 const char *event_name(enum event_kind k);
+/* `by` of an event that is told again after a start: whoever has heard it passes over it. */
+#define EVENT_RETOLD "(again)"
 struct msg_event {
 	uint64_t seq;		/* of the sender, rising; 0: not to be acknowledged */
 	enum event_kind kind;

@@ -4,7 +4,7 @@
 
 #include "ipc/messages.h"
 
-#define COUNT_ITEMS_MAX 64	/* rules of one decision; more count in this node alone */
+#define COUNT_ITEMS_MAX 64	/* rules of one decision; more are not counted, and the log says so */
 #define COUNT_GROUPS 2
 #define COUNT_NAME_MAX 600	/* "rule key" */
 

@@ -380,7 +380,8 @@ struct conf_console {
 	X(HOLDS, "holds", 0)		/* held messages that nobody decides */ \
 	X(QUARANTINE, "quarantine", 30)	/* quarantined messages */ \
 	X(AUDIT, "audit", 1095)		/* who changed what */ \
-	X(STATISTICS, "statistics", 730)	/* counts by hour: nobody is in them */
+	X(STATISTICS, "statistics", 730)	/* counts by hour: nobody is in them */ \
+	X(INCIDENTS, "incidents", 730)	/* what a reviewer has closed */
 enum retention {
 #define X(name, text, days) RETENTION_##name,
 	RETENTIONS(X)
@@ -421,7 +422,7 @@ struct conf_counters {		/* `counters`: where what nodes count together lies (con
 	const char *ca;			/* absolute; NULL: the system's */
 	uint32_t database;
 	int64_t timeout;		/* 250ms: an answer that takes longer is none */
-	uint32_t nodes;			/* 0: as many as there were last */
+	uint32_t nodes;			/* 0: those of `cluster`; without it as many as there were last */
 	uint32_t share;			/* percent of each limit that a node alone goes on with; 0: 100 / nodes */
 	struct span prefix;		/* of every key, within {} */
 };
@@ -508,6 +509,10 @@ void config_free(struct config **c);
 const struct conf_digest *config_digest(const struct config *c, struct span address);
 const char *config_log_to(const struct config *c, bool foreground);	/* for log_open */
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
+/* Nodes that count together: 1 without `counters`. heard: how many there were last, 0 unknown. */
+uint32_t config_counting(const struct config *c, uint32_t heard);
+/* Percent of each limit that a node goes on with alone; heard: how many nodes there were last, 0 unknown. */
+uint32_t config_share(const struct config *c, uint32_t heard);
 static inline bool
 config_is_echo(const struct config *c, struct span address)
 {

@@ -197,12 +197,12 @@ read_counters(struct reader *r, const struct conf_node *n)
 	}
 	read_url(r, k);
 	if (text_of(r, conf_get(n, "password_file"), "a file", &s)) {
-		c->password_file = path_of(r, s);
+		c->password_file = secret_of(r, conf_get(n, "password_file"), s);
 		if (c->password.n)
 			error_at(r, conf_get(n, "password_file"), NULL, "a password stands in the URL already");
 	}
 	if (text_of(r, conf_get(n, "ca"), "a file", &s)) {
-		c->ca = path_of(r, s);
+		c->ca = secret_of(r, conf_get(n, "ca"), s);
 		if (c->shared && !c->tls)
 			error_at(r, conf_get(n, "ca"), "url: rediss://HOST", "`ca` is for TLS: rediss://");
 	}
@@ -212,4 +212,22 @@ read_counters(struct reader *r, const struct conf_node *n)
 	u32_of(r, n, "nodes", 1, 1000, &c->nodes);
 	u32_of(r, n, "share", 1, 100, &c->share);
 	read_prefix(r, conf_get(n, "prefix"));
+}
+
+uint32_t
+config_counting(const struct config *c, uint32_t heard)
+{
+	uint32_t n = c->counters.nodes ? c->counters.nodes : c->nnodes ? (uint32_t)c->nnodes : heard;
+
+	return c->counters.shared && n ? n : 1;
+}
+
+uint32_t
+config_share(const struct config *c, uint32_t heard)
+{
+	uint32_t n = config_counting(c, heard);
+
+	if (c->counters.share)
+		return c->counters.share;
+	return n <= 1 ? 100 : n >= 100 ? 1 : 100 / n;
 }

@@ -454,11 +454,10 @@ queue_run(struct runtime *rt, struct err *err)
 
 		for (size_t i = 0; (m->flags & STATE_STILL) && i < m->nlegs; i++)
 			queue_unschedule(q, &m->legs[i]);
-		if (message_done(m))
-			queue_finish(q, m);
-		else if (m->flags & STATE_OFFERED)
+		if (m->flags & STATE_OFFERED && !message_done(m))
 			handover_found(q, it->id);
 	}
+	queue_retell(q);
 	if (handover_open(q, err) == -1)
 		return -1;
 	spool_stats(q->sp, &st);

@@ -206,6 +206,14 @@ void queue_event(struct queue *q, const struct msg_event *m);
 void queue_event_encoded(struct queue *q, struct buf *b);	/* body with seq 0 */
 void queue_events_resend(struct queue *q);
 int queue_events_ack(struct queue *q, uint64_t seq);
+/* DONE of a message waits until what was told so far is confirmed; false: it need not, or cannot. always: also
+ * while no store is there. */
+bool queue_events_hold(struct queue *q, uint64_t id, bool always);
+size_t queue_events_held(const struct queue *q);	/* so many are done and wait */
+/* queue_settle.c */
+enum event_kind queue_event_kind(enum target_status status, enum outcome outcome);
+/* queue_retell.c: at the start, what the last run told and may not have brought to the store. */
+void queue_retell(struct queue *q);
 size_t queue_events_waiting(const struct queue *q);
 
 /* queue_walk.c */

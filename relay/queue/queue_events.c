@@ -3,6 +3,10 @@
  * Events are numbered; the store confirms the highest number it has committed.
  * While it is away they wait here, as many as EVENTS_MAX and EVENTS_BYTES
  * allow; what comes beyond is counted as lost. Mail never waits for it.
+ *
+ * A message that is done keeps its place in the spool, with all its targets' states, until what was told of
+ * it is confirmed: after a power cut a start tells it again (queue_retell.c), so the journal has the
+ * end of every message. Where there is no store to confirm, it goes at once.
  */
 #include <stdlib.h>
 
@@ -26,6 +30,9 @@ struct event_log {
 	size_t n, bytes;
 	uint64_t seq;
 	bool losing;
+	/* Messages that are done and whose DONE waits for what was told of them, in the order of seq. */
+	struct done { uint64_t id, seq; } *done;
+	size_t done_at, ndone, cap_done;
 };
 
 struct event_log *
@@ -51,8 +58,53 @@ events_free(struct event_log **ep)
 		(*ep)->first = x->next;
 		free(x);
 	}
+	free((*ep)->done);
 	free(*ep);
 	*ep = NULL;
+}
+
+bool
+queue_events_hold(struct queue *q, uint64_t id, bool always)
+{
+	struct event_log *e = q->events;
+
+	if (e->n == 0 || e->losing || q->finishing || (!always && q->store == NULL))
+		return false;
+	if (e->ndone == e->cap_done) {
+		if (e->done_at > e->cap_done / 2) {
+			memmove(e->done, e->done + e->done_at, (e->ndone - e->done_at) * sizeof(*e->done));
+			e->ndone -= e->done_at;
+			e->done_at = 0;
+		} else {
+			e->cap_done = e->cap_done ? e->cap_done * 2 : 256;
+			e->done = realloc(e->done, e->cap_done * sizeof(*e->done));
+			ASSERT(e->done != NULL);
+		}
+	}
+	e->done[e->ndone++] = (struct done){ id, e->seq };
+	return true;
+}
+
+size_t
+queue_events_held(const struct queue *q)
+{
+	return q->events->ndone - q->events->done_at;
+}
+
+/* Confirmed: their end can be written. */
+static void
+let_go(struct queue *q, uint64_t seq)
+{
+	struct event_log *e = q->events;
+
+	for (; e->done_at < e->ndone && e->done[e->done_at].seq <= seq; e->done_at++) {
+		struct message *m = queue_find(q, e->done[e->done_at].id);
+
+		if (m && m->item.state == ITEM_LIVE && message_done(m))
+			spool_finish(q->sp, &m->item);
+	}
+	if (e->done_at == e->ndone)
+		e->done_at = e->ndone = 0;
 }
 
 static void
@@ -151,6 +203,7 @@ queue_events_ack(struct queue *q, uint64_t seq)
 		e->bytes -= x->n;
 		free(x);
 	}
+	let_go(q, seq);
 	if (e->losing && e->n < EVENTS_MAX / 2) {
 		e->losing = false;
 		queue_alarm_over(q, ALARM_EVENTS);

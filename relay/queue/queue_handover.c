@@ -143,7 +143,7 @@ offer(struct queue *q, struct message *m)
 	struct plan p;
 	struct err err;
 
-	if ((m->flags & STATE_OFFERED) || !at_rest(m))
+	if ((m->flags & STATE_OFFERED) || !at_rest(m) || message_done(m))
 		return false;
 	arena_reset(q->work);
 	if (queue_plan(q, m, q->work, &s, &p, &err) == -1) {
@@ -242,7 +242,7 @@ handover_offer(struct asked *k)
 	for (size_t i = 0; i < q->handover.n; i++)
 		json_cstr(&j, id_format(q->handover.ids[i], id));
 	json_end_array(&j);
-	json_kuint(&j, "left", st.messages - q->handover.n);
+	json_kuint(&j, "left", st.messages - q->handover.n - queue_events_held(q));
 	json_end_object(&j);
 	buf_putc(k->out, '\n');
 }

@@ -254,7 +254,7 @@ selector_message(struct queue *q, const struct selector *s, struct message *m, s
 {
 	struct arena *a = k->a;
 
-	if (m->item.state != ITEM_LIVE || (s->id && m->item.id != s->id) ||
+	if (m->item.state != ITEM_LIVE || message_done(m) || (s->id && m->item.id != s->id) ||
 	    (s->held && !(m->flags & STATE_HELD)) || (s->before && m->since >= s->before) ||
 	    (s->after && m->since < s->after))
 		return false;

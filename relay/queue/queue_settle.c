@@ -110,17 +110,25 @@ queue_remember_route(struct queue *q, struct message *m, struct leg *l, const st
 	remember(q, m, l, p, NULL, 0, &route);
 }
 
-static void
-tell(struct queue *q, struct message *m, const struct leg *l, const struct stored *s,
-    const struct plan *p, const struct fate *o)
+/* What the end of a target is called in the journal. */
+enum event_kind
+queue_event_kind(enum target_status status, enum outcome outcome)
 {
 	static const enum event_kind kinds[TARGET_STATUSES] = {
 		[TARGET_PENDING] = EVENT_DEFERRED, [TARGET_SENT] = EVENT_SENT,
 		[TARGET_FAILED] = EVENT_FAILED, [TARGET_EXPIRED] = EVENT_EXPIRED,
 		[TARGET_KEPT] = EVENT_QUARANTINED, [TARGET_DISCARDED] = EVENT_DISCARDED,
 		[TARGET_REFUSED] = EVENT_REJECTED, [TARGET_DROPPED] = EVENT_FAILED };
+
+	return status == TARGET_KEPT && outcome == OUTCOME_HOLD ? EVENT_HELD : kinds[status];
+}
+
+static void
+tell(struct queue *q, struct message *m, const struct leg *l, const struct stored *s,
+    const struct plan *p, const struct fate *o)
+{
 	const struct msg_decision *d = &s->decisions[p->targets[o->target].recipient];
-	struct msg_event ev = { .kind = kinds[o->status], .id = m->item.id, .time = clock_real(),
+	struct msg_event ev = { .kind = queue_event_kind(o->status, d->outcome), .id = m->item.id, .time = clock_real(),
 		.size = m->size, .rcpt = p->targets[o->target].rcpt.address,
 		.outcome = span_str(outcome_name(d->outcome)), .dsn = o->dsn,
 		.relay = o->relay, .reply = o->reply, .tls = o->tls };
@@ -128,7 +136,6 @@ tell(struct queue *q, struct message *m, const struct leg *l, const struct store
 	if (o->status == TARGET_KEPT) {
 		bool hold = d->outcome == OUTCOME_HOLD;
 
-		ev.kind = hold ? EVENT_HELD : EVENT_QUARANTINED;
 		counter_add(hold ? COUNTER_HELD : COUNTER_QUARANTINED, 1);
 	}
 	if (o->status == TARGET_EXPIRED || o->status == TARGET_REFUSED)
@@ -152,7 +159,8 @@ queue_finish(struct queue *q, struct message *m)
 		queue_unschedule(q, &m->legs[i]);
 	if (m->life.next != NULL)
 		wheel_remove(&q->lives, &m->life);
-	spool_finish(q->sp, &m->item);
+	if (!message_done(m) || !queue_events_hold(q, m->item.id, false))
+		spool_finish(q->sp, &m->item);
 }
 
 /* ---- when to try again ---- */
@@ -225,6 +233,9 @@ conclude(struct queue *q, struct message *m, struct leg *l, const struct stored 
 	pending = leg_pending(m, p, l);
 	if (!pending && message_done(m)) {
 		queue_finish(q, m);
+		/* Its DONE waits for the journal: it must not be delivered again meanwhile. */
+		if (m->item.state == ITEM_LIVE)
+			queue_remember(q, m, l, p, o, n);
 		return;
 	}
 	if (pending)

@@ -230,7 +230,7 @@ queue_show_summary(struct json *j, struct queue *q)
 	spool_stats(q->sp, &st);
 	json_object(j);
 	json_kint(j, "v", 1);
-	json_kuint(j, "messages", st.messages);
+	json_kuint(j, "messages", st.messages - queue_events_held(q));
 	json_kuint(j, "held", q->size.held);
 	json_kuint(j, "active", schedule_out(q->out) + schedule_out(q->inner));
 	json_kuint(j, "sites", schedule_sites(q->out));

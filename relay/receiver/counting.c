@@ -79,6 +79,9 @@ counting_new(struct receiver *rx)
 	ASSERT(cg->timer != NULL);
 	buf_init(&cg->out, FRAME_SMALL);
 	buf_init(&cg->backlog, BACKLOG_MAX);
+	if (rx->nrules > COUNT_ITEMS_MAX)
+		log_error("the policy has %zu limits: of those that apply to one command the first %d are counted",
+		    rx->nrules, COUNT_ITEMS_MAX);
 	rx->reputation.noted = noted;
 	rx->reputation.ctx = cg;
 	return cg;
@@ -89,12 +92,8 @@ counting_new(struct receiver *rx)
 static const struct limit_rule *
 share(struct counting *cg)
 {
-	const struct conf_counters *c = &cg->rx->rt->conf->counters;
-	uint32_t nodes = c->nodes ? c->nodes : (uint32_t)counter_get(COUNTER_COUNT_NODES);
-	uint32_t percent = c->share ? c->share : nodes > 1 ? 100 / nodes : 100;
+	uint32_t percent = config_share(cg->rx->rt->conf, (uint32_t)counter_get(COUNTER_COUNT_NODES));
 
-	if (percent == 0)
-		percent = 1;
 	if (cg->percent != percent) {
 		arena_free(&cg->share_arena);
 		cg->share_arena = arena_new(0);

@@ -38,10 +38,8 @@ static struct count_item *
 add(const struct limit_rule *rule, struct span key, enum count_kind kind, struct arena *a,
     struct limits_items *out)
 {
-	if (out->n == COUNT_ITEMS_MAX) {
-		out->cut = true;
+	if (out->n == COUNT_ITEMS_MAX)
 		return NULL;
-	}
 	put(rule, key, kind, a, &out->v[out->n]);
 	out->rule[out->n] = rule;
 	out->key[out->n] = key;

@@ -11,7 +11,6 @@ struct limits_items {
 	const struct limit_rule *rule[COUNT_ITEMS_MAX];	/* of each … */
 	struct span key[COUNT_ITEMS_MAX];		/* … borrowed from who */
 	size_t n;
-	bool cut;		/* there were more rules than that */
 };
 
 /* What limits_take() would take, behind what is in `out`; groups rise. Names are of the arena. */

@@ -16,7 +16,8 @@
 struct question {
 	struct span request;	/* malloc'ed */
 	uint32_t uid;
-	struct reply *reply;
+	struct reply *reply;	/* NULL: a book is to be made */
+	apart_made *made;
 	struct question *next;
 };
 
@@ -27,6 +28,7 @@ struct searcher {
 	struct question *asked;	/* NULL: it is idle */
 	int64_t since;		/* clock_mono: when it was asked */
 	struct buf in;
+	int book;		/* a descriptor that came; -1 none */
 	bool old;		/* to end after what it does */
 };
 
@@ -66,7 +68,7 @@ apart_new(struct store *s)
 	a->keeper = sv[0];
 	a->last = &a->first;
 	for (int i = 0; i < SEARCHERS; i++) {
-		a->all[i].fd = -1;
+		a->all[i].fd = a->all[i].book = -1;
 		a->all[i].apart = a;
 	}
 	return a;
@@ -83,10 +85,19 @@ question_end(struct question *k)
 }
 
 static void
-question_error(struct question *k, const char *code, const char *text)
+question_error(struct apart *a, struct question *k, const char *code, const char *text)
 {
-	struct json j = open_line(k->reply);
+	struct json j;
 
+	if (k->reply == NULL) {
+		apart_made *made = k->made;
+
+		question_end(k);
+		if (made)
+			made(a->s, -1);
+		return;
+	}
+	j = open_line(k->reply);
 	json_kcstr(&j, "error", text);
 	json_kcstr(&j, "code", code);
 	close_line(k->reply, &j);
@@ -101,6 +112,10 @@ answer_here(struct apart *a, struct question *k)
 	struct jval *v;
 	struct err err;
 
+	if (k->reply == NULL) {
+		question_error(a, k, NULL, NULL);
+		return;
+	}
 	k->reply = NULL;
 	q.arena = arena_new(0);
 	q.req = v = jval_parse(k->request, &err);
@@ -122,6 +137,9 @@ searcher_close(struct searcher *w)
 {
 	event_free(w->readable);
 	close(w->fd);
+	if (w->book != -1)
+		close(w->book);
+	w->book = -1;
 	buf_release(&w->in);
 	w->readable = NULL;
 	w->fd = -1;
@@ -137,7 +155,7 @@ searcher_gone(struct searcher *w)
 	searcher_close(w);
 	if (k) {
 		log_warn("a search ended its process");
-		question_error(k, "busy", "the search was ended: it took too long; name an address, a rarer word, a time");
+		question_error(w->apart, k, "busy", "the search was ended: it took too long; name an address, a rarer word, a time");
 	}
 }
 
@@ -155,8 +173,15 @@ answered(struct searcher *w)
 	if (s.n < sizeof(h) + h.size)
 		return false;
 	w->asked = NULL;
-	if (h.uid == APART_YOURS) {
+	if (h.what == APART_YOURS) {
 		answer_here(w->apart, k);
+	} else if (k->reply == NULL) {
+		apart_made *made = k->made;
+		int fd = w->book;
+
+		w->book = -1;
+		question_end(k);
+		made(w->apart->s, fd);
 	} else {
 		buf_span(reply_buf(k->reply), span_sub(s, sizeof(h), h.size));
 		question_end(k);
@@ -167,13 +192,35 @@ answered(struct searcher *w)
 	return true;
 }
 
+/* Bytes, and the descriptor that may come with them. */
+static ssize_t
+receive(struct searcher *w, char *room)
+{
+	struct iovec iov = { room, CHUNK };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	ssize_t n = recvmsg(w->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		if (w->book != -1)
+			close(w->book);
+		memcpy(&w->book, CMSG_DATA(c), sizeof(w->book));
+	}
+	return n;
+}
+
 static void
 on_answer(evutil_socket_t fd, short what, void *arg)
 {
 	struct searcher *w = arg;
 	struct apart *a = w->apart;
 	char *room = buf_room(&w->in, CHUNK);
-	ssize_t n = room ? recv(fd, room, CHUNK, MSG_DONTWAIT) : 0;
+	ssize_t n = room ? receive(w, room) : 0;
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -228,7 +275,7 @@ searcher_start(struct apart *a, struct searcher *w)
 static bool
 send_question(struct searcher *w, const struct question *k)
 {
-	struct apart_head h = { (uint32_t)k->request.n, k->uid };
+	struct apart_head h = { (uint32_t)k->request.n, k->uid, k->reply ? APART_ASK : APART_MAKE };
 	struct iovec iov[2] = { { &h, sizeof(h) }, { (void *)(uintptr_t)k->request.p, k->request.n } };
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
 
@@ -287,6 +334,18 @@ dispatch(struct apart *a)
 static const char *const commands[] = { "trace", "explain", "overview", "kept.list", "held.list",
 	"quarantine.list", "audit.list", "audit.verify", "incidents.list", "incidents.rules", "policy.hits" };
 
+static void
+question_put(struct apart *a, struct question *k, struct span request)
+{
+	k->request = span_make(malloc(request.n + 1), request.n);
+	ASSERT(k->request.p != NULL);
+	memcpy((void *)(uintptr_t)k->request.p, request.p, request.n);
+	*a->last = k;
+	a->last = &k->next;
+	a->waiting++;
+	dispatch(a);
+}
+
 bool
 apart_take(struct asked *q, struct span request)
 {
@@ -305,19 +364,27 @@ apart_take(struct asked *q, struct span request)
 	k->reply = q->reply;
 	q->reply = NULL;
 	if (a->waiting == APART_WAITING_MAX) {
-		question_error(k, "busy", "too many searches wait; try again in a moment");
+		question_error(a, k, "busy", "too many searches wait; try again in a moment");
 		return true;
 	}
 	store_settle(q->s);
 	store_flush(q->s);	/* what came a moment ago is asked for most */
 	k->uid = q->uid;
-	k->request = span_make(malloc(request.n + 1), request.n);
-	ASSERT(k->request.p != NULL);
-	memcpy((void *)(uintptr_t)k->request.p, request.p, request.n);
-	*a->last = k;
-	a->last = &k->next;
-	a->waiting++;
-	dispatch(a);
+	question_put(a, k, request);
+	return true;
+}
+
+bool
+apart_book(struct apart *a, uint64_t generation, apart_made *done)
+{
+	struct question *k;
+
+	if (a == NULL || (a->keeper == -1 && !any(a)) || a->waiting == APART_WAITING_MAX)
+		return false;
+	k = calloc(1, sizeof(*k));
+	ASSERT(k != NULL);
+	k->made = done;
+	question_put(a, k, span_make((const char *)&generation, sizeof(generation)));
 	return true;
 }
 
@@ -325,7 +392,8 @@ void
 apart_tick(struct apart *a)
 {
 	for (int i = 0; a && i < SEARCHERS; i++)
-		if (a->all[i].asked && clock_mono() - a->all[i].since > APART_GIVEN_UP * US_PER_SEC)
+		if (a->all[i].asked && clock_mono() - a->all[i].since > (APART_GIVEN_UP +
+		    (a->all[i].asked->reply ? APART_ALARM : APART_ALARM_BOOK)) * US_PER_SEC)
 			searcher_gone(&a->all[i]);
 	if (a)
 		dispatch(a);
@@ -368,13 +436,16 @@ apart_free(struct apart **ap)
 	for (int i = 0; i < SEARCHERS; i++)
 		if (a->all[i].fd != -1) {
 			if (a->all[i].asked)
-				question_error(a->all[i].asked, "busy", "Postern is being stopped; try again in a moment");
+				a->all[i].asked->made = NULL;
+			if (a->all[i].asked)
+				question_error(a, a->all[i].asked, "busy", "Postern is being stopped; try again in a moment");
 			await_end(&a->all[i], until);
 			searcher_close(&a->all[i]);
 		}
 	for (struct question *k = a->first, *next; k; k = next) {
 		next = k->next;
-		question_error(k, "busy", "Postern is being stopped; try again in a moment");
+		k->made = NULL;
+		question_error(a, k, "busy", "Postern is being stopped; try again in a moment");
 	}
 	if (a->keeper != -1)
 		close(a->keeper);

@@ -80,7 +80,7 @@ answer(struct store *s, struct span request, uint32_t uid)
 	else
 		store_dispatch(&q, -1);
 	ASSERT(q.reply != NULL);	/* apart_take's commands answer at once */
-	h = (struct apart_head){ 0, s->unwritten ? APART_YOURS : APART_ANSWER };
+	h = (struct apart_head){ 0, 0, s->unwritten ? APART_YOURS : APART_ANSWER };
 	if (!s->unwritten)
 		h.size = (uint32_t)buf_size(reply_buf(q.reply));
 	ok = write_all(span_make((const char *)&h, sizeof(h))) &&
@@ -88,6 +88,50 @@ answer(struct store *s, struct span request, uint32_t uid)
 	jval_free(&v);
 	arena_free(&q.arena);
 	reply_end(&q.reply);
+	return ok;
+}
+
+/* The answer's head carries it; a head without one says that there is none. */
+static bool
+send_book(int fd)
+{
+	struct apart_head h = { 0, 0, APART_BOOK };
+	struct iovec iov = { &h, sizeof(h) };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	if (fd != -1) {
+		m.msg_control = control.room;
+		m.msg_controllen = sizeof(control.room);
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	}
+	return sendmsg(LINK_FD, &m, MSG_NOSIGNAL) == (ssize_t)sizeof(h);
+}
+
+static bool
+make_book(struct store *s, struct span request)
+{
+	uint64_t generation;
+	struct err err;
+	int fd = -1;
+	bool ok;
+
+	if (request.n != sizeof(generation))
+		return false;
+	memcpy(&generation, request.p, sizeof(generation));
+	if (lists_write(s->db, generation, &fd, &err) == -1)
+		log_warn("the lists of senders: %s", err.text);
+	ok = send_book(fd);
+	if (fd != -1)
+		close(fd);
 	return ok;
 }
 
@@ -114,8 +158,10 @@ searcher(int fd, const struct store *of)
 		_exit(1);
 	}
 	while (read_all(&h, sizeof(h)) && h.size <= sizeof(request) && read_all(request, h.size)) {
-		alarm(APART_ALARM);	/* its default: the end */
-		if (!answer(&s, span_make(request, h.size), h.uid))
+		struct span asked = span_make(request, h.size);
+
+		alarm(h.what == APART_MAKE ? APART_ALARM_BOOK : APART_ALARM);	/* its default: the end */
+		if (!(h.what == APART_MAKE ? make_book(&s, asked) : answer(&s, asked, h.uid)))
 			break;
 		alarm(0);
 	}

@@ -202,6 +202,7 @@ on_nodes(void *ctx, const struct msg_base_told *m, int fd, const char *why)
 		json_kint(&j, "heard", v[3].i);
 		json_kint(&j, "behind", v[4].i);
 		json_kint(&j, "seq", v[5].i);
+		json_kint(&j, "queue", v[7].i);
 		json_kbool(&j, "self", v[0].i == share_self(a->q->s));
 		close_line(a->q->reply, &j);
 		n++;

@@ -61,9 +61,36 @@ key_of(const struct msg_event *ev)
 	return (int64_t)siphash(fixed, all, sizeof(all));
 }
 
+/* What a start tells again is known when it was told before, whenever that was. 1: it is. */
 static int
-add_event(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *err)
+told_before(struct db *d, const struct msg_event *ev, struct err *err)
 {
+	sqlite3_stmt *st = db_stmt(d, "SELECT 1 FROM event WHERE id=? AND kind=? AND rcpt=?", err);
+	int r;
+
+	if (st == NULL)
+		return -1;
+	db_int(st, 1, (int64_t)ev->id);
+	db_text(st, 2, span_str(event_name(ev->kind)));
+	db_text_always(st, 3, ev->rcpt);
+	r = db_step(d, st, err);
+	sqlite3_reset(st);
+	return r;
+}
+
+static int
+add_event(struct db *d, const struct msg_event *in, int64_t *seq, struct err *err)
+{
+	struct msg_event copy = *in;
+	const struct msg_event *ev = &copy;
+
+	if (span_is(copy.by, EVENT_RETOLD)) {
+		int known = told_before(d, ev, err);
+
+		if (known != 0)
+			return known == 1 ? 0 : -1;
+		copy.by = (struct span){ 0 };
+	}
 	sqlite3_stmt *st = db_stmt(d, "INSERT OR IGNORE INTO event(id, time, kind, rcpt, outcome, dsn,"
 	    " relay, reply, tls, by, parent, key) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", err);
 

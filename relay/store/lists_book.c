@@ -2,7 +2,8 @@
  *
  * After a change the book is written anew: DEBOUNCE later, so that many changes are one book; and not
  * more often than a tenth of the store's time, however large it is. The master gets it and hands it on
- * (master/lists.c). Entries that ran out are not found in any book; here they are taken out of
+ * (master/lists.c). A searcher makes it (apart.h), for a million entries take seconds; what changes meanwhile is in
+ * the next one. Entries that ran out are not found in any book; here they are taken out of
  * the database, with a row in the audit log for each.
  */
 #include <event2/event.h>
@@ -14,6 +15,7 @@
 #include "fs.h"
 #include "ipc/messages_lists.h"
 #include "log.h"
+#include "store/apart.h"
 #include "store/lists_db.h"
 #include "store/store.h"
 
@@ -58,19 +60,35 @@ hand_out(struct store *s, int fd)
 	buf_release(&b);
 }
 
+int
+lists_write(struct db *d, uint64_t generation, int *fd, struct err *err)
+{
+	struct book_writer *w = book_writer_new(generation, clock_real());
+	int r = 0;
+
+	*fd = -1;
+	if (lists_each(d, put_entry, w, err) == -1 || (*fd = fs_memfd("lists", err)) == -1 ||
+	    book_writer_finish(w, put_bytes, fd, err) == -1 || fs_memfd_seal(*fd, err) == -1) {
+		if (*fd != -1)
+			close(*fd);
+		*fd = -1;
+		r = -1;
+	}
+	book_writer_free(&w);
+	return r;
+}
+
+/* A book that was made, here or by a searcher; closes fd. One that is older than what was handed out is dropped. */
 static int
-make(struct store *s, struct err *err)
+adopt(struct store *s, int fd, struct err *err)
 {
 	struct store_lists *l = &s->lists;
-	struct book_writer *w = book_writer_new(++l->generation, clock_real());
 	struct book book;
-	void *map = MAP_FAILED;
+	void *map;
 	uint64_t size = 0;
-	int fd = -1, r = -1;
+	int r = -1;
 
-	if (lists_each(s->db, put_entry, w, err) == -1 || (fd = fs_memfd("lists", err)) == -1 ||
-	    book_writer_finish(w, put_bytes, &fd, err) == -1 || fs_memfd_seal(fd, err) == -1 ||
-	    fs_memfd_check(fd, &size, err) == -1)
+	if (fs_memfd_check(fd, &size, err) == -1)
 		goto out;
 	map = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED) {
@@ -81,6 +99,11 @@ make(struct store *s, struct err *err)
 		munmap(map, (size_t)size);
 		goto out;
 	}
+	if (l->map && book.generation <= l->book.generation) {
+		munmap(map, (size_t)size);
+		r = 0;
+		goto out;
+	}
 	unmap(l);
 	l->map = map;
 	l->size = (size_t)size;
@@ -89,10 +112,16 @@ make(struct store *s, struct err *err)
 	hand_out(s, fd);
 	r = lists_next_end(s->db, &l->next_end, err);
 out:
-	if (fd != -1)
-		close(fd);
-	book_writer_free(&w);
+	close(fd);
 	return r;
+}
+
+static int
+make(struct store *s, struct err *err)
+{
+	int fd;
+
+	return lists_write(s->db, ++s->lists.generation, &fd, err) == -1 ? -1 : adopt(s, fd, err);
 }
 
 static void
@@ -133,10 +162,44 @@ lists_changed(struct store *s)
 	later(s, us > DEBOUNCE_US ? us : DEBOUNCE_US);
 }
 
+/* fd -1: no searcher could; then it is made here. */
+static void
+on_made(struct store *s, int fd)
+{
+	struct store_lists *l = &s->lists;
+	struct err err;
+
+	l->making = false;
+	if (fd == -1 || adopt(s, fd, &err) == -1) {
+		if (fd != -1)
+			log_warn("the lists of senders are made again: %s", err.text);
+		l->dirty = true;
+		lists_now(s);
+		return;
+	}
+	l->done = clock_mono();
+	l->took = l->done - l->begun;
+	if (l->dirty)
+		later(s, l->took * SHARE > DEBOUNCE_US ? l->took * SHARE : DEBOUNCE_US);
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	lists_now(arg);
+	struct store *s = arg;
+	struct store_lists *l = &s->lists;
+
+	if (l->making || !l->dirty)	/* on_made goes on */
+		return;
+	store_settle(s);
+	l->dirty = false;
+	l->making = true;
+	l->begun = clock_mono();
+	if (!apart_book(s->apart, ++l->generation, on_made)) {
+		l->making = false;
+		l->dirty = true;
+		lists_now(s);
+	}
 }
 
 void

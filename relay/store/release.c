@@ -10,6 +10,8 @@
  * Before a release a scanner looks at it once more, with today's signatures: what came before its
  * virus was known is not handed on (look.h). The policy's other rules do not hold it again: whoever
  * releases it has decided, and what else they asked for is in its record.
+ *
+ * The file is long because a decision has many ways and one end: they stand side by side.
  */
 #include <stdlib.h>
 #include <unistd.h>

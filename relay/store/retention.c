@@ -18,6 +18,7 @@
 #include "store/share.h"
 
 #define ROUND_US (600 * US_PER_SEC)
+#define DAY_US (INT64_C(86400) * US_PER_SEC)
 #define SLICE 2000			/* rows of a kind in one transaction */
 #define SLICE_KEPT 200
 #define FREE_PAGES 2000			/* given back to the file system every second */
@@ -79,14 +80,11 @@ journal_expire(struct db *d, int64_t before, struct err *err)
 	    " WHERE id>0 AND id<?1 LIMIT ?2)", (int64_t)bound, SLICE, err)) == -1 ||
 	    (n += r, r = run2(d, "DELETE FROM event WHERE seq IN (SELECT seq FROM event INDEXED BY event_once"
 	    " WHERE id=0 AND time<?1 LIMIT ?2)", before, SLICE, err)) == -1 ||
-	    (n += r, r = run2(d, "DELETE FROM kept WHERE kid IN (SELECT kid FROM kept WHERE state IN (4, 5, 6)"
-	    " AND decided<?1 LIMIT ?2)", before, SLICE, err)) == -1))
+	    (n += r, r = run2(d, "DELETE FROM kept WHERE kid IN (SELECT kid FROM kept INDEXED BY kept_decided"
+	    " WHERE state IN (4, 5, 6) AND decided<?1 LIMIT ?2)", before, SLICE, err)) == -1))
 		return -1;
 	if (end == 0)
 		n += r;
-	if (end == 0 && (run2(d, "DELETE FROM kept_rcpt WHERE kid NOT IN (SELECT kid FROM kept) AND kid<=?1 AND ?2",
-	    r > 0 ? INT64_MAX : -1, 1, err) == -1))
-		return -1;
 	return n;
 }
 
@@ -95,6 +93,46 @@ evidence_expire(struct db *d, int64_t before, struct err *err)
 {
 	return before <= 0 ? 0 : run2(d, "DELETE FROM record WHERE id IN (SELECT id FROM record WHERE id<?1"
 	    " ORDER BY id LIMIT ?2)", before * ID_SLOTS, SLICE, err);
+}
+
+/* Closed ones; an open one waits for its reviewer. */
+static int
+incidents_expire(struct db *d, int64_t before, struct err *err)
+{
+#define OLD "(SELECT iid FROM incident INDEXED BY incident_decided WHERE state=2 AND decided<?1 ORDER BY decided LIMIT ?2)"
+	return run2(d, "DELETE FROM incident_rule WHERE iid IN " OLD, before, SLICE, err) == -1 ? -1 :
+	    run2(d, "DELETE FROM incident WHERE iid IN " OLD, before, SLICE, err);
+#undef OLD
+}
+
+/* ---- what has a term of its own ---- */
+
+/* Links of digests are good for 14 days, and say what was done with them for as long again; who could not be
+ * told for a month is not told of that time any more. */
+static int
+leftovers(struct db *d, int64_t now, struct err *err)
+{
+	static const struct {
+		const char *sql;
+		int64_t keep;
+	} all[] = {
+		{ "DELETE FROM digest_used WHERE nonce IN (SELECT nonce FROM digest_used WHERE expires<?1 LIMIT ?2)",
+		    14 * DAY_US },
+		{ "DELETE FROM digest_todo WHERE address IN (SELECT address FROM digest_todo WHERE time<?1 LIMIT ?2)",
+		    30 * DAY_US },
+	};
+	int n = 0, r;
+
+	if (db_begin(d, false, err) == -1)
+		return -1;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if ((r = run2(d, all[i].sql, now - all[i].keep, SLICE, err)) == -1) {
+			db_rollback(d);
+			return -1;
+		}
+		n += r == SLICE;
+	}
+	return db_commit(d, err) == -1 ? -1 : n;
 }
 
 /* ---- kept messages ---- */
@@ -142,6 +180,9 @@ slice(struct store *s, enum retention kind, int64_t before, struct err *err)
 	case RETENTION_EVIDENCE:
 		n = evidence_expire(d, before, err);
 		break;
+	case RETENTION_INCIDENTS:
+		n = incidents_expire(d, before, err);
+		break;
 	case RETENTION_AUDIT:
 		n = audit_expire(d, before, SLICE, clock_real(), err);
 		break;
@@ -176,6 +217,15 @@ store_retain(struct store *s)
 			log_warn("what is older than `retention: %s` is not deleted for now: %s",
 			    retention_name((enum retention)i), err.text);
 	}
+	switch (leftovers(s->db, clock_real(), &err)) {
+	case -1:
+		log_warn("old links are not forgotten for now: %s", err.text);
+		break;
+	case 0:
+		break;
+	default:
+		more = true;
+	}
 	db_give_back(s->db, FREE_PAGES);
 	s->retain_at = clock_mono() + (more ? 0 : ROUND_US);
 }
@@ -191,7 +241,8 @@ put_oldest(struct db *d, struct json *j, enum retention kind)
 		[RETENTION_HOLDS] = "SELECT min(time) FROM kept WHERE state=1 AND kind='hold'",
 		[RETENTION_QUARANTINE] = "SELECT min(time) FROM kept WHERE state=1 AND kind='quarantine'",
 		[RETENTION_AUDIT] = "SELECT time FROM audit ORDER BY seq LIMIT 1",
-		[RETENTION_STATISTICS] = "SELECT min(hour)*3600000000 FROM hour_count" };
+		[RETENTION_STATISTICS] = "SELECT min(hour)*3600000000 FROM hour_count",
+		[RETENTION_INCIDENTS] = "SELECT min(decided) FROM incident WHERE state=2" };
 	sqlite3_stmt *st = db_stmt(d, sql[kind], NULL);
 	int64_t oldest = 0;
 

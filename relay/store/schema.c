@@ -307,6 +307,20 @@ static const char *const steps[] = {
 	"INSERT INTO person_totp(name, totp) SELECT name, totp FROM person WHERE length(totp)>0;"
 	"UPDATE person SET totp=NULL WHERE totp IS NOT NULL;"
 	"DELETE FROM setting WHERE name='sealed';",	/* these are to be */
+	/* What belongs to a kept message goes with it; incidents have a term (retention.c). */
+	"DELETE FROM kept_rcpt WHERE kid NOT IN (SELECT kid FROM kept);"
+	"DELETE FROM approval WHERE kid NOT IN (SELECT kid FROM kept);"
+	"DELETE FROM approver WHERE kid NOT IN (SELECT kid FROM kept);"
+	"DELETE FROM vote WHERE kid NOT IN (SELECT kid FROM kept);"
+	"DELETE FROM token WHERE kid NOT IN (SELECT kid FROM kept);"
+	"DELETE FROM kept_request WHERE kid NOT IN (SELECT kid FROM kept);"
+	"CREATE INDEX token_kid ON token(kid);"
+	"CREATE TRIGGER kept_all_gone AFTER DELETE ON kept BEGIN"
+	" DELETE FROM kept_rcpt WHERE kid=old.kid; DELETE FROM approval WHERE kid=old.kid;"
+	" DELETE FROM approver WHERE kid=old.kid; DELETE FROM vote WHERE kid=old.kid;"
+	" DELETE FROM token WHERE kid=old.kid; DELETE FROM kept_request WHERE kid=old.kid; END;"
+	"CREATE INDEX kept_decided ON kept(decided) WHERE state IN (4, 5, 6);"
+	"CREATE INDEX incident_decided ON incident(decided) WHERE state=2;",
 };
 
 int

@@ -25,34 +25,6 @@
 #define GUEST_US (600 * US_PER_SEC)	/* a row that was fetched and not decided leaves */
 #define ALARM_US (15 * US_PER_SEC)	/* away so long: an alarm; a restart is shorter */
 
-struct asking {
-	base_cb *cb;
-	void *ctx;
-};
-
-struct share {
-	struct link *cluster;
-	struct event *wake, *patience;
-	struct base_words *words;
-	struct tickets *tickets;	/* owner: struct asking */
-	struct db *mem;			/* base_db */
-	struct arena *scratch;
-	int64_t self;
-	bool there, newer, named;
-	int64_t since;			/* clock_real: of `there`, or of its contrary */
-	bool alarmed;
-	char why[300];
-	int64_t event_seq, audit_seq, base_seq;	/* the base has them */
-	int64_t saved;			/* event_seq that the database knows */
-	int64_t save_at, poll_at;	/* clock_mono */
-	uint64_t ticket;		/* of the batch; 0: none is under way */
-	struct share_batch batch;
-	size_t limit;			/* of the next one */
-	struct idtable *recent, *older;
-	uint64_t behind;
-	bool news_kept, news_lists;
-};
-
 bool
 share_on(const struct store *s)
 {
@@ -438,116 +410,17 @@ take_shared(struct store *s, struct frame *f)
 	}
 }
 
-/* ---- questions ---- */
-
-static void
-be_patient(struct store *s)
-{
-	static const struct timeval often = { 0, 50000 };
-
-	if (!evtimer_pending(s->share->patience, NULL))
-		evtimer_add(s->share->patience, &often);
-}
-
-void
-base_ask(struct store *s, enum base_ask what, const struct buf *values, base_cb *cb, void *ctx)
-{
-	struct share *h = s->share;
-	struct msg_base_ask m = { .what = what, .values = buf_data(values) };
-	struct asking *a;
-	uint64_t ticket;
-	struct buf b;
-
-	a = calloc(1, sizeof(*a));
-	ASSERT(a != NULL);
-	*a = (struct asking){ cb, ctx };
-	/* Without anybody to ask the answer comes all the same in a turn of its own: by the clock. */
-	ticket = ticket_open(h->tickets, a, h->cluster ? clock_mono() + BASE_PATIENCE_US : 0);
-	be_patient(s);
-	if (h->cluster == NULL)
-		return;
-	buf_init(&b, FRAME_BIG);
-	base_ask_encode(&b, &m);
-	link_send(h->cluster, FRAME_BASE_ASK, ticket, buf_data(&b), -1);
-	buf_release(&b);
-}
-
-static void
-answered(struct store *s, uint64_t ticket, const struct msg_base_told *m, int fd, const char *why)
-{
-	struct asking *a = ticket_owner(s->share->tickets, ticket), is;
-
-	if (a == NULL || (void *)a == (void *)s->share)
-		return;
-	ticket_close(s->share->tickets, ticket);
-	is = *a;
-	free(a);
-	is.cb(is.ctx, m, fd, why);
-}
-
-static int
-take_told(struct store *s, struct frame *f)
-{
-	struct msg_base_told m;
-	struct arena *a = arena_new(0);
-	int r = base_told_decode(f->body, f->fd, a, &m);
-	char why[300];
-
-	if (r == 0) {
-		snprintf(why, sizeof(why), SPAN_FMT, SPAN_ARG(m.text));
-		answered(s, f->ticket, m.told == BASE_TOLD_OK ? &m : NULL, f->fd, why);
-	}
-	arena_free(&a);
-	return r;
-}
-
 int
-share_frame(struct store *s, struct frame *f)
+share_frame(struct store *s, struct link *l, struct frame *f)
 {
 	if (s->share == NULL)
 		return -1;
-	return f->type == FRAME_SHARED ? take_shared(s, f) : take_told(s, f);
-}
-
-/* ---- the base in memory ---- */
-
-struct db *
-base_db(struct store *s, struct err *err)
-{
-	static const char *const tables[] = { "DELETE FROM message", "DELETE FROM recipient", "DELETE FROM event",
-		"DELETE FROM record", "DELETE FROM kept", "DELETE FROM kept_rcpt", "DELETE FROM kept_content" };
-	struct share *h = s->share;
-
-	if (h->mem == NULL && (h->mem = db_open(":memory:", err)) == NULL)
-		return NULL;
-	db_use_keys(h->mem, s->keys);
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-		if (run(h->mem, tables[i], err) == -1)
-			return NULL;
-	return h->mem;
+	if (f->type == FRAME_SHARED && l != s->share->cluster)
+		return 0;	/* of one that is retiring */
+	return f->type == FRAME_SHARED ? take_shared(s, f) : base_told(s, f);
 }
 
 /* ---- the clock ---- */
-
-static void
-expire_questions(struct store *s)
-{
-	uint64_t ticket;
-
-	while ((ticket = ticket_expired(s->share->tickets, clock_mono())) != 0)
-		answered(s, ticket, NULL, -1, s->share->there ? "the shared base is slow" : share_why(s));
-}
-
-/* More often than the store's clock: people wait. */
-static void
-on_patience(evutil_socket_t fd, short what, void *arg)
-{
-	struct store *s = arg;
-
-	expire_questions(s);
-	if (tickets_count(s->share->tickets) > (s->share->ticket != 0))
-		be_patient(s);
-}
 
 void
 share_news(struct store *s)
@@ -673,7 +546,7 @@ share_begin(struct store *s)
 	h->older = idtable_new();
 	snprintf(h->why, sizeof(h->why), "it has not answered yet");
 	h->wake = event_new(s->rt->base, -1, 0, on_wake, s);
-	h->patience = evtimer_new(s->rt->base, on_patience, s);
+	h->patience = evtimer_new(s->rt->base, base_patience, s);
 	ASSERT(h->wake && h->patience);
 	if ((h->words = base_words_new(s->db, &err)) == NULL || identity(s, &err) == -1 ||
 	    claims_begin(s->db, &err) == -1 || guests_leave(s->db, 0, &err) == -1) {
@@ -695,12 +568,28 @@ share_end(struct store *s)
 	db_close(&h->mem);
 }
 
+/* What is under way will not be answered. */
+static void
+leave(struct store *s, const char *why)
+{
+	struct msg_shared m = { .kind = SHARED_AWAY, .text = span_str(why) };
+
+	if (s->share->ticket)
+		batch_over(s, &m);
+	is_away(s, &m);
+}
+
 void
 share_peer_up(struct store *s, struct link *l)
 {
-	if (s->share == NULL)
+	struct share *h = s->share;
+
+	if (h == NULL)
 		return;
-	s->share->cluster = l;
+	/* After a reload there are two for a while; the older one is asked again when the younger one ends. */
+	leave(s, "the process that speaks to it is a new one");
+	h->before = h->cluster;
+	h->cluster = l;
 	hello(s);
 }
 
@@ -708,14 +597,16 @@ void
 share_peer_down(struct store *s, struct link *l)
 {
 	struct share *h = s->share;
-	struct msg_shared m = { .kind = SHARED_AWAY, .text = SPAN_LIT("the process that speaks to it ended") };
 
+	if (h && h->before == l)
+		h->before = NULL;
 	if (h == NULL || h->cluster != l)
 		return;
-	h->cluster = NULL;
-	if (h->ticket)
-		batch_over(s, &m);
-	is_away(s, &m);
+	h->cluster = h->before;
+	h->before = NULL;
+	leave(s, "the process that speaks to it ended");
+	if (h->cluster)
+		hello(s);
 }
 
 struct base_words *

@@ -25,7 +25,7 @@ void share_begin(struct store *s);		/* the database is open */
 void share_end(struct store *s);
 void share_peer_up(struct store *s, struct link *l);
 void share_peer_down(struct store *s, struct link *l);
-int share_frame(struct store *s, struct frame *f);
+int share_frame(struct store *s, struct link *l, struct frame *f);
 void share_wake(struct store *s);		/* something was committed */
 void share_tick(struct store *s);
 bool share_on(const struct store *s);		/* this node is one of many */

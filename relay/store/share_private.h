@@ -2,8 +2,40 @@
 #ifndef STORE_SHARE_PRIVATE_H
 #define STORE_SHARE_PRIVATE_H
 
+#include "store/db_keys.h"
 #include "store/share.h"
 
+struct asking {
+	base_cb *cb;
+	void *ctx;
+};
+
+struct share {
+	struct link *cluster, *before;	/* of an older generation */
+	struct event *wake, *patience;
+	struct base_words *words;
+	struct tickets *tickets;	/* owner: struct asking */
+	struct db *mem;			/* base_db */
+	struct arena *scratch;
+	int64_t self;
+	bool there, newer, named;
+	int64_t since;			/* clock_real: of `there`, or of its contrary */
+	bool alarmed;
+	char why[300];
+	int64_t event_seq, audit_seq, base_seq;	/* the base has them */
+	int64_t saved;			/* event_seq that the database knows */
+	int64_t save_at, poll_at;	/* clock_mono */
+	uint64_t ticket;		/* of the batch; 0: none is under way */
+	struct share_batch batch;
+	size_t limit;			/* of the next one */
+	struct idtable *recent, *older;
+	uint64_t behind;
+	bool news_kept, news_lists;
+};
+
+/* base_ask.c */
+int base_told(struct store *s, struct frame *f);
+void base_patience(int fd, short what, void *arg);
 
 /* Has the base got the message of this id lately? (Not: surely it has not.) */
 bool share_was_sent(struct store *s, uint64_t id);

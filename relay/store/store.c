@@ -10,6 +10,8 @@
  * that they are dropped and counted. The queue keeps its own until they are
  * acknowledged and sends them again over a new channel, so after such a gap
  * the store leaves as soon as the database is back, to be started anew.
+ *
+ * The file is long because all frames arrive in one place, and what they come to is committed together.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -689,7 +691,7 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return exports_frame(s->exports, f);
 	case FRAME_SHARED:
 	case FRAME_BASE_TOLD:
-		return share_frame(s, f);
+		return share_frame(s, l, f);
 	default:
 		return -1;
 	}
@@ -703,6 +705,11 @@ store_reconfigured(struct runtime *rt)
 	apart_renew(s->apart);
 	bayes_reconfigured(rt);
 	exports_reconfigured(s->exports);
+	/* To share or not is decided at the start: what is noted for the base depends on it. */
+	if (rt->conf->base.on != share_on(s)) {
+		log_info("the store starts anew, to %s", rt->conf->base.on ? "share" : "be alone");
+		runtime_finish(rt);
+	}
 }
 
 /* Those who send here ended before: what they said last is still in the sockets. */

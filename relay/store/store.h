@@ -52,6 +52,8 @@ struct ticket_kind {		/* what a ticket's owner begins with */
 struct store_lists {		/* lists_book.c */
 	struct event *timer;	/* a change waits to be handed out */
 	bool dirty;
+	bool making;		/* a searcher is at it, since `begun` */
+	int64_t begun;
 	int64_t took, done;	/* the last time: microseconds, and clock_mono at its end */
 	int64_t next_end;	/* clock_real: then entries run out; 0: none does */
 	uint64_t generation;
@@ -151,6 +153,8 @@ int lists_start(struct store *s, struct err *err);	/* hands out the first book *
 void lists_changed(struct store *s);		/* soon handed out anew */
 void lists_tick(struct store *s, int64_t now);	/* clock_real: what ran out goes */
 void lists_now(struct store *s);		/* what waits is handed out at once */
+/* All entries in force as a book, in a sealed memfd. */
+int lists_write(struct db *d, uint64_t generation, int *fd, struct err *err);
 void lists_end(struct store *s);
 /* store_keys.c */
 void store_keys_begin(struct store *s);

@@ -15,6 +15,8 @@
  *	audit.*, store.*			see audit_control.c, store_keys.c, retention.c
  *	kept.*					see kept_control.c; held.* and quarantine.* too, for who signed in
  *
+ * The file is long because the table of all commands stands here, with those that are a few lines.
+ *
  * S: see kept_filter_parse. With "count" a verb only says how many it would
  * act on: {"v":1,"count":N}. Every failure is {"v":1,"error":"…"}.
  */

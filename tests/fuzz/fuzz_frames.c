@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "ipc/messages_count.h"
 #include "ipc/messages_tls.h"
 #include "ipc/messages_verify.h"
 
@@ -34,7 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = span_make((const char *)data + 1, size - 1);
 	a = arena_new(0);
 	buf_init(&b, 16u << 20);
-	switch (data[0] % 30) {
+	switch (data[0] % 36) {
 	case 0: TRY(peer); break;
 	case 1: TRY(scan); break;
 	case 2: TRY(verdict); break;
@@ -65,6 +66,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 27: TRY(verify); break;
 	case 28: TRY(facts); break;
 	case 29: TRY(picture_text); break;
+	case 30: TRY(count_ask); break;
+	case 31: TRY(count_told); break;
+	case 32: TRY(count_owe); break;
+	case 33: TRY(count_note); break;
+	case 34: TRY(count_list); break;
+	case 35: TRY(count_listed); break;
 	}
 	if (!bad && !span_eq(buf_data(&b), body))
 		abort();

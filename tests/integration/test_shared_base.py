@@ -1,66 +1,13 @@
 """Two nodes and one PostgreSQL: what one has judged, kept or written down the other finds and decides."""
 import json
 import os
-import signal
 import threading
-import time
 import unittest
 
+import authority
 import lab
 import postgres
-
-KEY = "5a" * 32 + "\n"
-
-
-class Node(lab.Lab):
-    """A gateway of the cluster, in a folder and with ports of its own."""
-
-    def __init__(self, name, base, dns, mx, **conf):
-        super().__init__(name)
-        self.name, self.base = name, base
-        self.ports["dns"] = dns
-        self.write("keys/store.key", KEY)
-        os.chmod(self.path("keys/store.key"), 0o600)
-        self.write("base.password", base.password)
-        os.chmod(self.path("base.password"), 0o600)
-        self.settings = {"node": name, "cluster": {"nodes": {"a": 1, "b": 2, "c": 3}}, "hostname": name + ".example.lab", "delivery": {"port": mx.port, "retry": ["1s"]},
-                         "store": {"base": base.uri(), "password_file": "base.password",
-                                   "local": "sqlite:" + self.path("store", "store.db")}, **conf}
-        self.config(**self.settings)
-        self.policy("version: 1\nrules:\n"
-                    "  - {id: wait, when: {to: [hold.lab]}, then: {hold: dpo@example.lab}}\n"
-                    "  - {id: away, when: {to: [quarantine.lab]}, then: {quarantine: spam}}\n")
-
-    def up(self, log="posternd.log"):
-        self.start_postern(log)
-        return self
-
-    def accept(self, to, **kw):
-        code, text = self.send(to, **kw)
-        if code != 250:
-            raise lab.LabError("%d %s" % (code, text))
-        return text.split()[-1]
-
-    def state(self):
-        return self.control({"cmd": "store.status"})[-1]["base"]
-
-    def there(self, yes=True):
-        lab.wait_for(lambda: self.state()["there"] is yes, because="%s: base there: %s" % (self.name, yes))
-
-    def shipped(self):
-        """All that this node has is in the base."""
-        lab.wait_for(lambda: (lambda s: s["there"] and s["behind"] == 0)(self.state()), because="%s to have caught up" % self.name)
-
-    def find(self, q, **kw):
-        lines = self.control({"cmd": "trace", "q": q, **kw})
-        return lines[:-1], lines[-1]
-
-    def one(self, q):
-        """The message, once it is found; and not as a part of the answer alone."""
-        def look():
-            lines, last = self.find(q)
-            return len(lines) == 1 and not last["partial"] and lines[0]
-        return lab.wait_for(look, because="%s to find %s" % (self.name, q))
+from cluster_nodes import Node
 
 
 class SharedBase(unittest.TestCase):
@@ -68,16 +15,37 @@ class SharedBase(unittest.TestCase):
     def setUpClass(cls):
         cls.world = lab.Lab("base")
         cls.addClassCleanup(cls.world.close)
-        cls.pg = postgres.Postgres(cls.world)
+        ca = authority.Authority(cls.world, "ca")
+        os.chmod(ca.pem, 0o644)
+        cls.pg = postgres.Postgres(cls.world, tls=ca.issue("db.base.lab", "db"))
+        cls.uri = cls.pg.uri("db.base.lab", sslmode="verify-full", sslrootcert=ca.pem)
         cls.mx = cls.world.mx()
-        dns = cls.world.dns({d: ["@ MX 10 mx", "mx A 127.0.0.1"] for d in ("partner.lab", "hold.lab", "quarantine.lab")})
-        cls.a, cls.b = (Node(n, cls.pg, dns, cls.mx) for n in ("a", "b"))
+        dns = cls.world.dns({d: ["@ MX 10 mx", "mx A 127.0.0.1"] for d in ("partner.lab", "hold.lab", "quarantine.lab")} |
+                            {"base.lab": ["db A 127.0.0.1", "other A 127.0.0.1"]})
+        cls.a, cls.b = (Node(n, cls.pg, dns, cls.mx, cls.uri) for n in ("a", "b"))
         for node in (cls.a, cls.b):
             cls.addClassCleanup(node.close)
             node.start_postern(wait=False)
         for node in (cls.a, cls.b):
             node.wait_ready()
             node.there()
+
+    def test_a_server_is_believed_by_its_certificate_alone(self):
+        self.assertEqual(self.pg.sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING(pid)"
+                                     " WHERE application_name IN ('a', 'b')"), [["t"]])
+        other = {**self.b.settings["store"], "base": self.uri.replace("db.base.lab", "other.base.lab")}
+        self.b.config(**{**self.b.settings, "store": other})
+        self.b.tool("reload")
+        lab.wait_for(lambda: "other.base.lab" in (self.b.state()["why"] or ""), because=lambda: str(self.b.state()))
+        self.b.config(**self.b.settings)
+        self.b.tool("reload")
+        self.b.there()
+        # a reload that is refused leaves the process that was there
+        self.b.config(**{**self.b.settings, "listeners": [{"name": "mx", "address": "192.0.2.1:25", "direction": "inbound"}]})
+        self.assertNotEqual(self.b.tool("reload", check=False).returncode, 0)
+        self.b.config(**self.b.settings)
+        ident = self.b.accept("x@partner.lab", subject="after a refused reload")
+        self.a.one(ident)
 
     # -- messages ----------------------------------------------------------------------
     def test_trace_finds_what_another_node_did(self):

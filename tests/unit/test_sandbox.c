@@ -212,6 +212,24 @@ test_network_and_one_folder(void **state)
 #endif
 }
 
+/* Who speaks to PostgreSQL: the network and the certificates of authorities to read; a unix socket when the
+ * server has one, and then no network. */
+static void
+test_network_and_a_file_to_read(void **state)
+{
+	const int may = SANDBOX_NET_CLIENT | SANDBOX_FILES_READ;
+
+	assert_int_equal(attempt(may, try_connect), WORKED);
+	assert_int_equal(attempt(may, try_open), REFUSED);
+	assert_int_equal(attempt(may, try_exec), REFUSED);
+#ifndef POSTERN_SANITIZED
+	assert_int_equal(attempt(may, try_unix_socket), REFUSED);
+	assert_int_equal(attempt(may, try_fork), REFUSED);
+	assert_int_equal(attempt(SANDBOX_FILES_READ | SANDBOX_NET_UNIX, try_unix_socket), WORKED);
+	assert_int_equal(attempt(SANDBOX_FILES_READ | SANDBOX_NET_UNIX, try_connect), REFUSED);
+#endif
+}
+
 /* The console, as the receiver: connections that come in, no file, none that go out. */
 static int
 try_accept(void)
@@ -427,6 +445,7 @@ main(void)
 		cmocka_unit_test(test_with_clamds_connection),
 		cmocka_unit_test(test_unix_client),
 		cmocka_unit_test(test_network_and_one_folder),
+		cmocka_unit_test(test_network_and_a_file_to_read),
 		cmocka_unit_test(test_dns_only),
 		cmocka_unit_test(test_fork_only),
 	};

@@ -892,10 +892,59 @@ retires_last(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- terms ---- */
+
+static void
+run_sql(const char *sql)
+{
+	if (sqlite3_exec(db_sqlite(store->db), sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db_sqlite(store->db)));
+}
+
+/* What nobody needs any more goes: closed incidents, used links, all that belonged to a kept message. */
+static void
+terms(void **state)
+{
+	static const int64_t day = INT64_C(86400) * US_PER_SEC;
+
+	conf.retention[RETENTION_INCIDENTS] = 730 * day;
+	run_sql(arena_printf(test_arena, "INSERT INTO incident(iid, id, time, outcome, rules, state, decided) VALUES"
+	    "(1, 11, 1, 'hold', 'r', 2, %lld), (2, 12, 1, 'hold', 'r', 2, %lld), (3, 13, 1, 'hold', 'r', 1, NULL);"
+	    "INSERT INTO incident_rule(rule, iid) VALUES('r', 1), ('r', 2), ('r', 3);"
+	    "INSERT INTO digest_used(nonce, what, expires) VALUES(x'01', 'block', %lld), (x'02', 'block', %lld);"
+	    "INSERT INTO digest_todo(address, after, upto, time) VALUES('a@example.org', 0, 0, %lld)",
+	    (long long)(now - 731 * day), (long long)(now - 729 * day), (long long)(now - 15 * day),
+	    (long long)(now - 13 * day), (long long)(now - 31 * day)));
+	store->retain_at = 0;
+	store_retain(store);
+	assert_int_equal(test_number(store->db, "SELECT group_concat(iid)='2,3' FROM (SELECT iid FROM incident ORDER BY iid)"), 1);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM incident_rule"), 2);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM digest_used WHERE nonce=x'02'"), 1);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM digest_used"), 1);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM digest_todo"), 0);
+	run_sql("INSERT INTO kept(kid, id, kind, time, size, state, envelope) VALUES(71, 1, 'hold', 1, 1, 6, x'00'),"
+	    "(72, 2, 'hold', 1, 1, 1, x'00');"
+	    "INSERT INTO kept_rcpt(kid, address, state, kind) VALUES(71, 'a', 6, 'hold'), (72, 'a', 1, 'hold');"
+	    "INSERT INTO approval(kid, rule, approvals) VALUES(71, 'r', 1), (72, 'r', 1);"
+	    "INSERT INTO approver(kid, rule, pattern) VALUES(71, 'r', 'p'), (72, 'r', 'p');"
+	    "INSERT INTO vote(kid, address, approve, time) VALUES(71, 'v', 1, 1), (72, 'v', 1, 1);"
+	    "INSERT INTO token(nonce, kid, address) VALUES(x'71', 71, 'v'), (x'72', 72, 'v');"
+	    "INSERT INTO kept_request(kid, address, time, state) VALUES(71, 'a', 1, 1), (72, 'a', 1, 1);"
+	    "DELETE FROM kept WHERE kid=71");
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM (SELECT kid FROM kept_rcpt UNION ALL SELECT kid FROM approval"
+	    " UNION ALL SELECT kid FROM approver UNION ALL SELECT kid FROM vote UNION ALL SELECT kid FROM token"
+	    " UNION ALL SELECT kid FROM kept_request) WHERE kid=72"), 6);
+	assert_int_equal(test_number(store->db, "SELECT count(*) FROM (SELECT kid FROM kept_rcpt UNION ALL SELECT kid FROM approval"
+	    " UNION ALL SELECT kid FROM approver UNION ALL SELECT kid FROM vote UNION ALL SELECT kid FROM token"
+	    " UNION ALL SELECT kid FROM kept_request) WHERE kid=71"), 0);
+	conf.retention[RETENTION_INCIDENTS] = 0;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(terms),
 		T(events_are_acknowledged), T(events_again_after_a_lost_link), T(many_events),
 		T(a_question_sees_the_batch), T(a_failing_database_loses_nothing),
 		T(nonsense_is_cut_off), T(keeps_from_segments), T(many_keeps), T(keeps_fail_whole),
