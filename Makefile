@@ -106,8 +106,11 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
+# Each page is written by docs/manual from docs/NAME, and installed.
+MANUALS := $(patsubst docs/%,$(B)/docs/%,$(wildcard docs/*.[158]))
+
 .PHONY: all help clean
-all: $(B)/posternd $(B)/postern $(OCR) $(B)/docs/postern-policy.5 $(B)/docs/postern.1 $(B)/docs/policy.schema.json $(COMPLETIONS) \
+all: $(B)/posternd $(B)/postern $(OCR) $(MANUALS) $(B)/docs/policy.schema.json $(COMPLETIONS) \
 	$(B)/docs/policy-tests.schema.json
 
 $(B)/obj/base/%.o: base/%.c
@@ -178,10 +181,10 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIBS)
 $(B)/obj/docs/%.o: docs/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) $(INC_policy) $(PKG_CFLAGS) -c -o $@ $<
-$(B)/docs/manual: $(B)/obj/docs/manual.o $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(INC_tests) -Idocs $(PKG_CFLAGS) -c -o $@ $<
+$(B)/docs/manual: $(B)/obj/docs/manual.o $(B)/obj/docs/config_keys.o $(LIBS)
 	$(call LINK)
-$(B)/docs/%.5: docs/%.5 $(B)/docs/manual
+$(MANUALS): $(B)/docs/%: docs/% $(B)/docs/manual
 	$(call say,DOC,$<)
 	$(Q)$(B)/docs/manual <$< >$@
 
@@ -192,13 +195,6 @@ $(B)/completion/%: $(B)/make_completion
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$(Q)$(B)/make_completion $* >$@
-
-# The table of commands is the tool's own.
-$(B)/docs/postern.1: docs/postern.1 $(B)/postern
-	@mkdir -p $(@D)
-	$(call say,DOC,$<)
-	$(Q)$(B)/postern help | sed -n 's/^  \([a-z][a-z-]*\) *\(.*\)/.It Ic \1\n\2/p' >$@.list
-	$(Q)sed -e '/^\.\\" COMMANDS$$/{r $@.list' -e 'd}' $< >$@
 
 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json: $(B)/postern
 	@mkdir -p $(@D)
@@ -320,13 +316,10 @@ install: all
 	install -m 644 etc/templates/*.txt $(DESTDIR)$(PREFIX)/share/postern/templates/
 	install -m 644 $(B)/docs/policy.schema.json $(B)/docs/policy-tests.schema.json \
 		$(DESTDIR)$(PREFIX)/share/postern/
-	install -D -m 644 $(B)/docs/postern-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern-policy.5
-	install -D -m 644 $(B)/docs/postern.1 $(DESTDIR)$(PREFIX)/share/man/man1/postern.1
+	for f in $(MANUALS); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/}; done
 	install -D -m 644 $(B)/completion/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/postern
 	install -D -m 644 $(B)/completion/zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_postern
 	install -D -m 644 $(B)/completion/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/postern.fish
-	install -D -m 644 docs/posternd.8 $(DESTDIR)$(PREFIX)/share/man/man8/posternd.8
-	install -D -m 644 docs/postern-ocr.8 $(DESTDIR)$(PREFIX)/share/man/man8/postern-ocr.8
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf

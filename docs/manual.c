@@ -2,13 +2,16 @@
  *
  * Reads an mdoc page, writes it, and in place of each line `.\" TABLE name` puts
  * a table: `keys SECTION` the keys of that section, `outcomes`, `detectors`,
- * `packs`, `defects`, `types`, `variables`. So the page cannot say what the program
- * does not do. The page itself is docs/postern-policy.5.
+ * `packs`, `defects`, `types` of the policy; `configuration` the keys of postern.yaml;
+ * `commands` those of the tool, with their usage. So the page cannot say what the program
+ * does not do. The pages themselves are docs/NAME.SECTION.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/commands.h"
+#include "config_keys.h"
 #include "detect/detect.h"
 #include "rules/load.h"
 
@@ -181,10 +184,58 @@ types(void)
 }
 
 static void
+configuration(void)
+{
+	const char *section = NULL;
+
+	for (const struct config_key *k = config_keys; k->name; k++) {
+		if (section == NULL || strcmp(section, k->section) != 0) {
+			if (section)
+				say(".El");
+			fprintf(out, ".Ss %s\\&\n.Bl -tag -width Ds\n", *k->section ? k->section : "Top level");
+			section = k->section;
+		}
+		item(k->name);
+		sentence(k->help);
+		fputs("Value: ", out);
+		text(k->value);
+		say(".");
+		if (k->deflt) {
+			fputs("Default: ", out);
+			text(k->deflt);
+			say(".");
+		}
+	}
+	say(".El");
+}
+
+static void
+commands_of_tool(void)
+{
+	say(".Bl -tag -width Ds");
+	for (const struct command *c = commands; c->name; c++) {
+		fprintf(out, ".It Ic %s\n", c->name);
+		sentence(c->help);
+		say(".Bd -literal");
+		for (const char *p = c->usage; *p; p++)
+			if (*p == '\\')
+				fputs("\\e", out);
+			else
+				put(*p);
+		say("\n.Ed");
+	}
+	say(".El");
+}
+
+static void
 table(const char *what)
 {
 	if (strncmp(what, "keys ", 5) == 0)
 		keys(what + 5);
+	else if (strcmp(what, "configuration") == 0)
+		configuration();
+	else if (strcmp(what, "commands") == 0)
+		commands_of_tool();
 	else if (strcmp(what, "outcomes") == 0)
 		outcomes();
 	else if (strcmp(what, "detectors") == 0)

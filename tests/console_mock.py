@@ -374,6 +374,16 @@ class Mock:
             return self.page([{"v": 1, "topic": "spf", "name": "example.org", "type": "TXT", "value": "v=spf1 a:gw1.example.org -all", "optional": False, "seen": "v=spf1 a:gw1.example.org -all", "verdict": "ok"},
                               {"v": 1, "topic": "dkim", "name": "gw2026._domainkey.example.org", "type": "TXT", "value": "v=DKIM1; k=rsa; p=" + "A" * 360, "optional": False, "seen": None, "verdict": "missing"},
                               {"v": 1, "topic": "dmarc", "name": "_dmarc.example.org", "type": "TXT", "value": "v=DMARC1; p=none", "optional": False, "seen": SCRIPT, "verdict": "differs"}], query)
+        if path.endswith("/keys"):
+            return self.page([{"v": 1, "domain": "example.org", "selector": s, "algorithm": a, "state": st, "managed": True, "since": NOW, "leaves": NOW + 10**12 if st == "retired" else None, "record": "v=DKIM1; k=%s; p=" % a + "A" * 90, "trouble": None}
+                              for s, a, st in (("gw2026", "rsa", "active"), ("gw2027", "ed25519", "publish"), ("gw2025", "rsa", "retired"))]
+                             + [{"v": 1, "domain": "example.org", "selector": "own", "algorithm": "rsa", "state": "active", "managed": False, "since": 0, "leaves": None, "record": "", "trouble": "cannot be read " + SCRIPT}], query)
+        if path.endswith("/spam"):
+            return {"v": 1, "domain": "example.org", "on": not self.empty, "source": "built-in", "profile": "tag-suspects", "by": "example.org", "classes": [{"class": "spam", "tests": ">= 12", "action": "discard"}, {"class": "suspected", "tests": ">= 6, symbol " + SCRIPT, "action": "tag"},
+                    {"class": "marketing", "tests": "symbol BULK", "action": "deliver"}], "checks": 61, "addresses": [{"address": "boss@example.org", "profile": "header-only"}], "addresses_more": False, "file": "policy.d/20-dlp.yaml", "line": 3}
+        if path == "/probe":
+            return {"v": 1, "host": body["host"], "port": body["port"], "ok": True, "error": None, "address": "10.1.2.3", "addresses": ["10.1.2.3"], "steps": [{"step": "connect", "ms": 3, "said": "220 " + SCRIPT}], "banner": "220 mx " + SCRIPT, "name": "mx", "extensions": ["SIZE 1000", SCRIPT],
+                    "size": 1000, "starttls": True, "tls": "TLSv1.3", "certificate": {"subject": "CN=mx " + SCRIPT, "issuer": "CN=ca", "names": ["mx"], "not_before": NOW, "not_after": NOW + 10**13, "days": 100, "verified": False, "why": "self-signed"}, "tlsa": [], "tlsa_secure": False}
         if path.endswith("/letter"):
             return {"v": 1, "text": {"fr": "Madame, Monsieur,\n\nveuillez inscrire", "en": "Dear colleague,\n\nplease add"}[query.get("language", "en")] + " " + SCRIPT}
         if path.startswith("/domains/"):

@@ -131,6 +131,35 @@ enum spam_source policy_spam_source(const struct policy *p);
 /* "spam", "suspected", "marketing", "ham"; NULL: nobody has rated it. */
 const char *policy_spam_class(const struct policy *p, const struct facts *f);
 
+/* The section `spam` as people want to see it: which scores are which class, and what happens to whose. All
+ * of it is copied into the arena. */
+#define POLICY_SPAM_CLASSES 3		/* spam, suspected, marketing: `ham` is left alone */
+struct policy_spam_profile {
+	struct span name;
+	const char *actions[POLICY_SPAM_CLASSES];	/* "deliver", "tag-header", "tag", "quarantine", … */
+};
+struct policy_spam_domain {		/* a line of `domains:`: "example.org", ".example.org", an address */
+	struct span pattern;
+	const struct policy_spam_profile *profile;
+};
+struct policy_spam {
+	const char *source;		/* "built-in", "rspamd", … */
+	const char *classes[POLICY_SPAM_CLASSES];
+	struct span tests[POLICY_SPAM_CLASSES];		/* ">= 12, symbol BULK": one of them is enough */
+	size_t nchecks;			/* built-in ones, and the policy's own */
+	const struct policy_spam_domain *domains;	/* as they stand */
+	size_t ndomains;
+	const struct policy_spam_profile *others;	/* of all other recipients */
+	const char *file;
+	uint32_t line;
+};
+/* false: the policy has no section `spam`, so nothing happens to what is rated but by rules. */
+bool policy_spam_info(const struct policy *p, struct arena *a, struct policy_spam *out);
+/* That of a domain's recipients but those who stand there by their address. *by: the pattern that gave it;
+ * empty: `default`. */
+const struct policy_spam_profile *policy_spam_for(const struct policy_spam *s, struct span domain,
+    struct span *by);
+
 /* Facts as people write them, for tests and `explain --facts`: a map such as
  * {spf: fail, dnsbl: [list.example], spam: {score: 7.5, symbols: [BULK]}}. What is written is
  * set in f; false with errors in d. Texts live in d's arena. */

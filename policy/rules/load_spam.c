@@ -17,9 +17,10 @@ enum action { ACTION_DELIVER, ACTION_TAG_HEADER, ACTION_TAG, ACTION_QUARANTINE, 
 const char *const spam_actions[] = { "deliver", "tag-header", "tag", "quarantine", "discard",
 	"reject", NULL };
 const char *const spam_sources[] = { "built-in", "rspamd", "spamd", "header", NULL };
-static const char *const three[] = { "spam", "suspected", "marketing" };
-static const enum spam_class three_class[] = { SPAM_SPAM, SPAM_SUSPECTED, SPAM_MARKETING };
-#define DECIDED 3		/* classes that something is decided for: `ham` is none */
+/* Classes that something is decided for: `ham` is none. */
+const char *const spam_decided[] = { "spam", "suspected", "marketing" };
+const enum spam_class spam_decided_class[] = { SPAM_SPAM, SPAM_SUSPECTED, SPAM_MARKETING };
+#define DECIDED POLICY_SPAM_CLASSES
 
 struct profile {
 	struct span name;
@@ -27,6 +28,7 @@ struct profile {
 	const struct conf_node *node;	/* NULL: built in */
 	uint32_t set;		/* recipients it holds for */
 	bool used;
+	struct policy_spam_profile *shown;	/* NULL: not yet; see spam_info.c */
 };
 
 static const struct {
@@ -111,8 +113,8 @@ spam_defaults(struct load *ld)
 		bool fine = test_parse(ld, span_str(tests[i]), t);
 
 		ASSERT(fine);
-		ld->p->spam.classes[three_class[i]].v = t;
-		ld->p->spam.classes[three_class[i]].n = 1;
+		ld->p->spam.classes[spam_decided_class[i]].v = t;
+		ld->p->spam.classes[spam_decided_class[i]].n = 1;
 	}
 }
 
@@ -203,10 +205,10 @@ profile_add(struct load *ld, struct span name, struct conf_node *n, const enum a
 	if (!keys_read(ld, n, SECTION_PROFILE, &src))
 		return;
 	for (int i = 0; i < DECIDED; i++) {
-		if (!conf_get(n, three[i]))
+		if (!conf_get(n, spam_decided[i]))
 			diag_key(ld->d, DIAG_ERROR, n, "`deliver` leaves it alone",
 			    "profile `" SPAN_FMT "` does not say what happens to `%s`", SPAN_ARG(name),
-			    three[i]);
+			    spam_decided[i]);
 		else if (src.actions[i] >= 0)
 			p->actions[i] = (enum action)src.actions[i];
 	}
@@ -248,6 +250,18 @@ profile_find(struct load *ld, struct conf_node *n)
 	return p;
 }
 
+static const struct policy_spam_profile *
+profile_shown(struct load *ld, struct profile *p)
+{
+	if (p->shown)
+		return p->shown;
+	p->shown = arena_zalloc(ld->a, sizeof(*p->shown));
+	p->shown->name = arena_span(ld->a, p->name);
+	for (int i = 0; i < DECIDED; i++)
+		p->shown->actions[i] = spam_actions[p->actions[i]];
+	return p->shown;
+}
+
 /* Domains into the sets of their profiles; what holds for all others, or NULL. */
 static struct profile *
 domains_read(struct load *ld, struct conf_node *n)
@@ -255,7 +269,13 @@ domains_read(struct load *ld, struct conf_node *n)
 	struct addrsets *sets = &ld->p->sets;
 	struct profile *other = pendings_get(&ld->profiles, SPAN_LIT("prudent"));
 	struct table *seen = table_new();
+	struct policy_spam_domain *shown;
+	size_t lines = 0;
 
+	if (n && n->kind == CONF_MAP)
+		CONF_EACH (c, n)
+			lines++;
+	shown = arena_array(ld->a, lines + 1, sizeof(*shown));
 	sets->only_from = sets->nsets;
 	for (struct pending *q = ld->profiles.first; q; q = q->next)
 		((struct profile *)q->value)->set = addrsets_new(sets, (struct span){ 0 });
@@ -275,12 +295,17 @@ domains_read(struct load *ld, struct conf_node *n)
 				    SPAN_ARG(normal));
 			} else if (p) {
 				table_put(seen, normal, p);
+				shown[ld->p->spam.ndomains++] = (struct policy_spam_domain){
+					arena_span(ld->a, normal), profile_shown(ld, p) };
 				addrsets_add(sets, p->set, c->key, &err);
 			}
 		}
 	table_free(&seen);
-	if (other)
+	ld->p->spam.domains = shown;
+	if (other) {
 		other->used = true;
+		ld->p->spam.others = profile_shown(ld, other);
+	}
 	return other;
 }
 
@@ -364,7 +389,7 @@ effects_make(struct load *ld, struct rule_src *src, enum action act, int i, cons
 		t->nadd = tag->nadd;
 		if (!tag->nadd && !t->prefix.n)
 			diag_at(ld->d, DIAG_ERROR, at, "write it under `tagging:`",
-			    "`%s` is to be tagged, and nothing says how", three[i]);
+			    "`%s` is to be tagged, and nothing says how", spam_decided[i]);
 		break;
 	case ACTION_QUARANTINE:
 		t->outcome = OUTCOME_QUARANTINE;
@@ -393,8 +418,8 @@ profile_rules(struct load *ld, const struct conf_node *n, const struct profile *
 		if (p->actions[i] == ACTION_DELIVER)
 			continue;
 		src = rule_new(ld, at, span_str(arena_printf(ld->a, "spam/" SPAN_FMT "/%s",
-		    SPAN_ARG(p->name), three[i])), three[i]);
-		rule_when_is(ld, src, spam_cond(ld, 1u << three_class[i], false),
+		    SPAN_ARG(p->name), spam_decided[i])), spam_decided[i]);
+		rule_when_is(ld, src, spam_cond(ld, 1u << spam_decided_class[i], false),
 		    profile_cond(ld, p, others));
 		effects_make(ld, src, p->actions[i], i, at);
 	}
@@ -476,6 +501,8 @@ spam_read(struct load *ld, struct conf_node *n, void *obj)
 		signs_people(ld, src.people);
 	profiles_read(ld, src.profiles);
 	other = domains_read(ld, src.domains);
+	ld->p->spam.file = n->file ? arena_str(ld->a, span_str(n->file->name)) : "";
+	ld->p->spam.line = n->line;
 	if (ld->d->errors > errors)
 		return;
 	for (struct pending *q = ld->profiles.first; q; q = q->next) {

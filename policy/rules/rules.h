@@ -171,7 +171,15 @@ struct spam_policy {
 		const struct spam_test *v;	/* one of them is enough */
 		size_t n;
 	} classes[SPAM_CLASSES];
+	/* For people: judging goes by the rules that are made of it (load_spam.c). NULL: no section. */
+	const struct policy_spam_profile *others;
+	const struct policy_spam_domain *domains;
+	size_t ndomains;
+	const char *file;
+	uint32_t line;
 };
+extern const char *const spam_decided[POLICY_SPAM_CLASSES];
+extern const enum spam_class spam_decided_class[POLICY_SPAM_CLASSES];
 enum spam_class spam_class_of(const struct policy *p, const struct facts *f);
 
 struct atom {

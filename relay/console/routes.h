@@ -95,6 +95,7 @@ enum shape {
 	X(GET, "/live", LIVE, "tail", "", BY_READERS, "events as they come") \
 	X(GET, "/domains", ITEMS, "domains.list", "", BY_DOMAINS, "our domains") \
 	X(GET, "/domains/{domain}", OBJECT, "domains.show", "", BY_DOMAINS, "one of them") \
+	X(GET, "/domains/{domain}/spam", OBJECT, "domains.spam", "", BY_DOMAINS, "what the policy in force does with spam to it") \
 	X(GET, "/domains/{domain}/dns", ITEMS, "dns.check", "", BY_DOMAINS, "what its zone should say, and does") \
 	X(POST, "/probe", OBJECT, "probe", "host:s! port:i", R_(DOMAIN_ADMIN) | R_(OPERATOR), "what a mail server says of itself") \
 	X(GET, "/domains/{domain}/keys", ITEMS, "dns.keys", "", BY_DOMAINS, "its DKIM keys, and where each stands") \

@@ -43,6 +43,7 @@ void do_audit_note(struct asked *q, int fd);
 /* domains_control.c */
 void do_domains_list(struct asked *q, int fd);
 void do_domains_show(struct asked *q, int fd);
+void do_domains_spam(struct asked *q, int fd);
 
 /* policy_rules.c */
 void do_policy_rules(struct asked *q, int fd);

@@ -27,6 +27,8 @@ struct rules_shown {
 	struct span hash;
 	struct policy_rule_info *rules;
 	size_t n;
+	bool has_spam;
+	struct policy_spam spam;
 };
 struct hits { int64_t h24, d7, shadow, skipped, last; };
 
@@ -62,6 +64,7 @@ copy_of(const struct policy *p, uint64_t manifest)
 		info.file = arena_str(s->arena, span_str(info.file));
 		s->rules[s->n++] = info;
 	}
+	s->has_spam = policy_spam_info(p, s->arena, &s->spam);
 	return s;
 }
 
@@ -175,6 +178,17 @@ in_force(struct asked *q, struct err *err)
 	policy_rules_free(kept);
 	*kept = s;
 	return 1;
+}
+
+int
+policy_rules_spam(struct asked *q, const struct policy_spam **spam, struct err *err)
+{
+	int r;
+
+	store_settle(q->s);
+	r = in_force(q, err);
+	*spam = r == 1 && q->s->rules->has_spam ? &q->s->rules->spam : NULL;
+	return r == -1 ? -1 : 0;
 }
 
 void

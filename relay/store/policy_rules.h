@@ -5,4 +5,11 @@
 struct rules_shown;
 void policy_rules_free(struct rules_shown **s);		/* NULL-safe */
 
+struct asked;
+struct err;
+struct policy_spam;
+/* The section `spam` of the policy in force, good until the next question; NULL: it has none. -1: err says why
+ * that is not known. */
+int policy_rules_spam(struct asked *q, const struct policy_spam **spam, struct err *err);
+
 #endif

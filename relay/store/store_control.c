@@ -644,6 +644,7 @@ static const struct command {
 	{ "policy.rules", false, do_policy_rules, POLICY },
 	{ "domains.list", false, do_domains_list, ITSELF },
 	{ "domains.show", false, do_domains_show, ITSELF },
+	{ "domains.spam", false, do_domains_spam, ITSELF },
 	{ "lists.list", false, do_lists_list, ITSELF },
 	{ "lists.add", false, do_lists_add, ITSELF },
 	{ "lists.request", false, do_lists_request, ITSELF },

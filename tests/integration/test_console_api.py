@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import re
+import smtplib
 import socket
 import sqlite3
 import ssl
@@ -90,6 +91,7 @@ ROUTES = [
     ("GET", "/live", None, None, READERS),
     ("GET", "/domains", None, None, DOMAINS),
     ("GET", "/domains/{domain}", "/domains/example.lab", None, DOMAINS),
+    ("GET", "/domains/{domain}/spam", "/domains/example.lab/spam", None, DOMAINS),
     ("GET", "/domains/{domain}/dns", "/domains/example.lab/dns", None, DOMAINS),
     ("POST", "/probe", None, {"host": "127.0.0.1", "port": 1}, {"domain_admin", "operator"}),
     ("GET", "/domains/{domain}/keys", "/domains/example.lab/keys", None, DOMAINS),
@@ -110,7 +112,7 @@ SURE = {"/session/password": 403, "/queue": 200, "/queue/summary": 200, "/queue/
         "/queue/hold": 200, "/queue/release": 200, "/queue/fail": 200, "/queue/pause": 200, "/queue/resume": 200,
         "/messages/{id}": 404, "/history": 200, "/health": 200,
         "/overview": 200, "/trace": 200, "/reputation/{address}": 200, "/policy": 200,
-        "/domains": 200, "/domains/{domain}": 200, "/domains/{domain}/dns": 200, "/domains/{domain}/letter": 200, "/domains/{domain}/keys": 200}
+        "/domains": 200, "/domains/{domain}": 200, "/domains/{domain}/spam": 200, "/domains/{domain}/dns": 200, "/domains/{domain}/letter": 200, "/domains/{domain}/keys": 200}
 
 
 def totp(secret, at=None):
@@ -130,7 +132,10 @@ class Api(unittest.TestCase):
         cls.lab.dns({"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"]})
         console.certificate(cls.lab)
         cls.port, cls.metrics = lab.free_port(), lab.free_port()
-        cls.lab.config(delivery={"port": cls.mx.port, "retry": ["1s"]}, tls={"certificate": "gw.pem", "key": "gw.key"},
+        cls.inbound = lab.free_port()
+        cls.lab.config(listeners=[{"name": "smart-host", "address": "127.0.0.1:%d" % cls.lab.ports.setdefault("smtp", lab.free_port()), "direction": "outbound", "allow": ["network:internal"]},
+                                  {"name": "mx", "address": "127.0.0.1:%d" % cls.inbound, "direction": "inbound"}],
+                       delivery={"port": cls.mx.port, "retry": ["1s"]}, tls={"certificate": "gw.pem", "key": "gw.key"},
                        console={"address": "127.0.0.1:%d" % cls.port, "login": {"links": "true"}},
                        domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port]}}, metrics={"address": "127.0.0.1:%d" % cls.metrics},
                        approvals={"url": "https://localhost:%d/approve?token=" % cls.port})
@@ -573,6 +578,42 @@ class Api(unittest.TestCase):
         r = self.tool("reload")
         self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
 
+    def forget(self, name):
+        os.unlink(self.lab.path("policy.d", name))
+        r = self.tool("reload")
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+
+    def test_anothers_message(self):
+        """A user with the id of another's quarantined message: 404 as for an id that nobody knows, and a line in the audit log for each try."""
+        add_user(self.lab, "curious", "--role", "user", "--address", "curious@example.lab")
+        curious, own, auditor = self.browser(), self.people["user"], self.people["auditor"]
+        self.assertEqual(curious.sign_in("curious")[0], 200)
+
+        def mine():
+            return [x for x in own.ask("GET", "/kept?kind=quarantine")[1]["items"] if x["subject"] == "a tarantula"]
+        self.policy("79-kept.yaml", "version: 1\nrules:\n  - id: kept-for-u\n    when: {subject: {words: [tarantula]}}\n    then: {quarantine: spam}\n")
+        try:
+            with smtplib.SMTP("127.0.0.1", self.inbound, local_hostname="client.partner.lab", timeout=60) as s:
+                self.assertEqual(s.sendmail("x@partner.lab", ["u@example.lab"], "From: x@partner.lab\r\nTo: u@example.lab\r\nSubject: a tarantula\r\n\r\nHello.\r\n"), {})
+            lab.wait_for(mine, because="the quarantined message")
+        finally:
+            self.forget("79-kept.yaml")
+        kid = mine()[0]["kid"]
+        self.assertEqual(own.ask("GET", "/kept/%s" % kid)[0], 200)
+
+        def refused():
+            return [x for x in auditor.ask("GET", "/audit?limit=200&q=who:curious")[1]["items"] if x["act"] == "refused" and x["subject"] == str(kid)]
+        self.assertEqual(refused(), [])
+        unknown = curious.ask("GET", "/kept/999999")
+        self.assertEqual(unknown[0], 404)
+        self.assertEqual(curious.ask("GET", "/kept/%s" % kid), unknown)
+        self.assertEqual(len(lab.wait_for(refused, because="the line in the audit log")), 1)
+        self.assertEqual(curious.ask("GET", "/kept/%s/preview" % kid)[0], 404)
+        lab.wait_for(lambda: len(refused()) == 2, because="a line of that, too")
+        items = curious.ask("POST", "/kept/delete", {"kids": [str(kid)], "reason": "not mine"})
+        self.assertFalse(items[0] == 200 and items[1]["items"][0]["ok"], items)
+        self.assertEqual(own.ask("GET", "/kept/%s" % kid)[1]["state"], "waiting")
+
     def test_overview_of_what_is_held(self):
         """A message on hold that waits for a voice, and the incident of it: each is told who can open it, until it is over."""
         self.policy("78-held.yaml", "version: 1\nuse: [postern/base]\n\ngroups:\n  dpo: [dpo@example.lab]\n\nrules:\n  - id: cards-held\n    when: {finds: {payment-card: {min: 1}}}\n"
@@ -660,13 +701,27 @@ class Api(unittest.TestCase):
         o = self.people["domain_admin"].ask("GET", "/domains/example.lab")[1]
         self.assertEqual({k: o[k] for k in item}, item)
         self.assertEqual((o["greylist_seconds"], o["batv"]), (0, False))
+        # What the policy does with spam to it: none here, then what its profile says.
+        o = self.people["domain_admin"].ask("GET", "/domains/example.lab/spam")[1]
+        self.assertEqual(o, {"v": 1, "domain": "example.lab", "on": False})
+        self.policy("78-spam.yaml", "version: 1\nspam:\n  classes: {suspected: \">= 5\"}\n  domains: {example.lab: tag-suspects, u@example.lab: header-only}\n")
+        try:
+            o = lab.wait_for(lambda: (lambda x: x if x.get("on") else None)(self.people["domain_admin"].ask("GET", "/domains/example.lab/spam")[1]), because="the profile")
+        finally:
+            self.forget("78-spam.yaml")
+        self.assertEqual((o["source"], o["profile"], o["by"], o["addresses"], o["addresses_more"], os.path.basename(o["file"])),
+                         ("built-in", "tag-suspects", "example.lab", [{"address": "u@example.lab", "profile": "header-only"}], False, "78-spam.yaml"))
+        self.assertEqual([(c["class"], c["tests"], c["action"]) for c in o["classes"]],
+                         [("spam", ">= 12", "discard"), ("suspected", ">= 5", "tag"), ("marketing", "symbol BULK", "tag")])
+        lab.wait_for(lambda: not self.people["domain_admin"].ask("GET", "/domains/example.lab/spam")[1]["on"], because="the policy without it")
         add_user(self.lab, "of-another", "--role", "domain_admin", "--domain", "another.lab")
         b = self.browser()
         self.assertEqual(b.sign_in("of-another")[0], 200)
         self.assertEqual(b.ask("GET", "/domains")[1]["items"], [])
         unseen, unknown = b.ask("GET", "/domains/example.lab"), b.ask("GET", "/domains/unknown.lab")
         self.assertEqual((unseen[0], unseen), (404, unknown))
-        self.assertEqual(b.ask("GET", "/domains/example.lab/dns")[0], 404)
+        for part in ("dns", "keys", "spam", "letter"):
+            self.assertEqual(b.ask("GET", "/domains/example.lab/" + part)[0], 404, part)
 
     def test_live(self):
         b = self.people["operator"]

@@ -51,9 +51,10 @@ class Console(unittest.TestCase):
         for d, _, files in os.walk(l.path("policy.d")):     # the editor's to write: an administrator's gift
             for p in [d] + [os.path.join(d, f) for f in files]:
                 os.chown(p, u.pw_uid, u.pw_gid)
-        l.config(tls={"certificate": "gw.pem", "key": "gw.key"}, console={"address": "127.0.0.1:%d" % cls.port, "policy": "edit"},
+        cls.config = staticmethod(lambda undo: l.config(tls={"certificate": "gw.pem", "key": "gw.key"}, console={"address": "127.0.0.1:%d" % cls.port, "policy": "edit"},
                  approvals={"url": "https://localhost:%d/approve?token=" % cls.port}, delivery={"port": cls.mx.port, "retry": ["600s"]},
-                 domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port], "recipients": "any"}}, quarantine={"undo": "2s"})
+                 domains={"example.lab": {"deliver_to": ["127.0.0.1:%d" % cls.mx.port], "recipients": "any"}}, quarantine={"undo": undo}))
+        cls.config("2s")
         if os.path.exists(l.path("policy.d", "10-test.yaml")):
             os.unlink(l.path("policy.d", "10-test.yaml"))
         l.start_postern()
@@ -218,6 +219,30 @@ class Console(unittest.TestCase):
         lab.wait_for(lambda: [m for m in self.mx.messages if "k@partner.lab" in m[1] and b"the budget" in m[2]], because="the released message")
         self.go("audit?q=anna")
         b.find("tbody td", "anna")
+
+    def test_release_taken_back(self):
+        """A release waits for `undo`; taken back, the message waits as before and has gone nowhere."""
+        b = self.b
+
+        def undo(time):
+            self.config(time)
+            self.lab.tool("reload")
+        undo("10m")             # no machine is so slow
+        self.addCleanup(undo, "2s")
+        ident = self.sent("k@partner.lab", "the budget of next year")
+        self.settled(ident, "held")
+        self.sign_in("#/kept?kind=hold&q=" + ident)
+        b.click("tbody td a", "the budget of next year")
+        b.click("button.main", "Release")
+        b.fill("dialog textarea", "too early")
+        b.click("dialog button.main")
+        b.click(".spoken button", "Undo")
+        b.text("Undone: 1 message waits again", ".spoken")
+        acts = [x for x in self.lab.control({"cmd": "audit.list", "q": "who:anna what:kept.undo"}) if "seq" in x]
+        self.assertEqual(len(acts), 1)
+        kept = [x for x in self.lab.control({"cmd": "kept.list", "kind": "hold", "state": "waiting"}) if x.get("id") == ident]
+        self.assertEqual([(x["state"], bool(x.get("pending"))) for x in kept], [("waiting", False)])
+        self.assertFalse([m for m in self.mx.messages if b"the budget of next year" in m[2]])
 
     def test_accounts(self):
         b = self.b

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import unittest
+import urllib.request
 
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -110,11 +111,13 @@ class Console(unittest.TestCase):
         self.assertIsNone(self.b.js("return window.hit || null"))
 
     def sign_in(self, name="admin", where=""):
+        """With a cookie that is there already: the door itself is gone through by test_sign_in, test_second_factor, test_session_ends and test_keyboard_alone."""
         b = self.b
+        r = urllib.request.Request(self.mock.url + "api/v1/session", json.dumps({"name": name, "password": console_mock.PASSWORD}).encode(), {"Content-Type": "application/json"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(r, timeout=lab.DEADLINE) as answer:
+            key, value = answer.headers["Set-Cookie"].split(";")[0].split("=", 1)
+        b.driver.add_cookie({"name": key, "value": value, "path": "/", "httpOnly": True, "sameSite": "Strict"})
         b.open(self.mock.url + where)
-        b.fill("input[name=name]", name)
-        b.fill("input[name=password]", console_mock.PASSWORD)
-        b.click("button.main")
         b.find("#main h1")
 
     def go(self, where):
@@ -365,6 +368,50 @@ class Console(unittest.TestCase):
         b.click("form.card button.main")
         b.find("tbody td", "news@example.com")
         self.assertEqual(self.sent("POST", "/lists")[-1], {"scope": "user", "owner": "user@example.org", "list": "block", "what": "news@example.com", "expires": "never"})
+
+    def test_domain(self):
+        """Its steps, keys, spam profile, a look at its servers, and the letter on paper."""
+        b = self.b
+        self.sign_in("operator")
+        self.go("domains/example.org")
+        b.find(".steps tbody tr:nth-child(4) .state", "to do")      # DNS: 1 of 3 lines
+        b.text("1 of 3 needed lines", ".steps")
+        b.find(".steps tbody tr:nth-child(6) .state", "under way")
+        self.assertEqual([e.text for e in b.driver.find_elements(By.CSS_SELECTOR, ".keys tbody .state")], ["signs", "to be published", "retired", "wrong"])
+        b.find(".keys tbody tr:nth-child(3)", "gw2025")
+        b.text("tag-suspects", ".spam")
+        b.find(".spam tbody tr:nth-child(2)", "marked in header and subject")
+        b.text("boss@example.org: header-only", ".spam")
+        self.assertEqual(b.find(".spam a.button").get_attribute("href").split("#")[1], "/policy/files/20-dlp.yaml?line=3")
+        b.click(".probe button", "10.1.2.3:25")
+        b.find(".probe .card .state", "in order")
+        self.assertEqual(self.sent("POST", "/probe"), [{"host": "10.1.2.3", "port": 25}])
+        b.find(".steps tbody tr:nth-child(6) .state", "done")
+        b.click(".letter button", "Show the letter")
+        b.text("Dear colleague", ".letter .safetext")
+        self.assertEqual(b.axe(), [])
+        b.shot("domain-looked-at")
+        b.js("window.print = () => { window.printed = document.body.dataset.print }")
+        b.click(".letter button", "Print")
+        self.assertEqual(b.js("return window.printed"), "letter")
+        b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        try:
+            b.text("Dear colleague", ".letter .safetext")
+            self.assertEqual([b.has(x) for x in (".keys", ".spam", ".steps", ".letter button", ".letter select", ".letter .safetext")], [False] * 5 + [True])
+        finally:
+            b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        b.js("dispatchEvent(new Event('afterprint'))")
+        self.assertIsNone(b.js("return document.body.dataset.print || null"))
+        self.sign_in_as("auditor")
+        self.go("domains/example.org")
+        b.find(".probe .quiet", "Operators and administrators")
+        self.assertFalse(b.has(".probe button"))
+
+    def sign_in_as(self, name):
+        """Another one, in the same browser."""
+        self.b.driver.delete_all_cookies()
+        self.b.open(self.mock.url + "icon.svg")
+        self.sign_in(name)
 
     def test_queue_counts_first(self):
         b = self.b

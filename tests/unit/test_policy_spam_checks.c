@@ -56,6 +56,50 @@ test_sum(void **state)
 	fixture_end(&f);
 }
 
+/* What people are shown is what judging does: the same profile for the same domain. */
+static void
+test_info(void **state)
+{
+	static const struct { const char *domain, *profile, *by; } wanted[] = {
+		{ "example.org", "tag-suspects", "example.org" }, { "EXAMPLE.org", "tag-suspects", "example.org" },
+		{ "a.example.org", "header-only", ".example.org" }, { "a.b.example.org", "erase-suspects", ".b.example.org" },
+		{ "b.example.org", "header-only", ".example.org" }, { "example.net", "ours", "" }, { "org", "ours", "" },
+	};
+	const char *yaml = "version: 1\nspam:\n  source: rspamd\n  classes: {spam: [\"> 15.5\", symbol DEADLY], suspected: \">= 7\"}\n"
+	    "  profiles: {ours: {spam: reject, suspected: quarantine, marketing: deliver}}\n"
+	    "  domains: {.b.example.org: erase-suspects, .example.org: header-only, example.org: tag-suspects,"
+	    " boss@example.org: header-only, default: ours}\n";
+	const struct policy_spam_profile *p;
+	struct policy_spam s;
+	struct fixture f;
+	struct span by;
+
+	fixture_begin(&f);
+	fixture_load(&f, yaml);
+	assert_true(policy_spam_info(f.p, f.arena, &s));
+	assert_string_equal(s.source, "rspamd");
+	assert_string_equal(s.classes[0], "spam");
+	assert_true(span_is(s.tests[0], "> 15.5, symbol DEADLY"));
+	assert_true(span_is(s.tests[1], ">= 7"));
+	assert_true(span_is(s.tests[2], "symbol BULK"));
+	assert_int_equal(s.ndomains, 4);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		p = policy_spam_for(&s, span_str(wanted[i].domain), &by);
+		assert_true(span_is(p->name, wanted[i].profile));
+		assert_true(span_is(by, wanted[i].by));
+	}
+	p = s.others;
+	assert_string_equal(p->actions[0], "reject");
+	assert_string_equal(p->actions[1], "quarantine");
+	assert_string_equal(p->actions[2], "deliver");
+	fixture_end(&f);
+	/* without the section nothing is done, whoever rates */
+	fixture_begin(&f);
+	fixture_load(&f, "version: 1\nuse: [postern/antispam]\n");
+	assert_false(policy_spam_info(f.p, f.arena, &s));
+	fixture_end(&f);
+}
+
 static void
 test_condition_on_symbols(void **state)
 {
@@ -185,6 +229,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sum),
+		cmocka_unit_test(test_info),
 		cmocka_unit_test(test_condition_on_symbols),
 		cmocka_unit_test(test_pack),
 		cmocka_unit_test(test_replay),

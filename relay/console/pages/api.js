@@ -122,6 +122,7 @@ const MAY = {
 	"act:queue": ["operator"],
 	"act:kept": ["operator", "domain_admin"],
 	"act:requests": ["operator"],
+	"act:probe": ["operator", "domain_admin"],
 	"act:lists": ["user", "domain_admin", "operator"],
 	"act:incidents": ["reviewer"],
 	"act:policy": ["editor"],

@@ -67,7 +67,7 @@ export const Icon = ({ name }) => html`<svg class="icon" viewBox="0 0 16 16" wid
 const STATES = {
 	"cond-held": "ok", "cond-failed": "bad", "cond-unasked": "dash", pending: "wait", sent: "ok", deliver: "ok", delivered: "ok", released: "ok", ok: "ok", enforce: "ok", active: "ok", ready: "ok", same: "ok", applied: "ok", allow: "ok", open: "wait",
 	accepted: "info", operator: "info", note: "info", redirect: "info", off: "dash", discard: "dash", discarded: "dash", deleted: "dash", done: "dash", closed: "dash", none: "dash",
-	deferred: "wait", defer: "wait", attempt: "wait", delayed: "wait", waiting: "wait", releasing: "wait", rejecting: "wait", shadow: "wait", queued: "wait", optional: "wait",
+	deferred: "wait", defer: "wait", attempt: "wait", delayed: "wait", waiting: "wait", releasing: "wait", rejecting: "wait", shadow: "wait", queued: "wait", optional: "wait", publish: "wait", retired: "dash", wait: "wait",
 	held: "pause", hold: "pause", paused: "pause", quarantine: "box", quarantined: "box", confirmed: "box", requested: "wait", over: "dash",
 	failed: "bad", fail: "bad", rejected: "bad", reject: "bad", refused: "bad", bounced: "bad", expired: "bad", locked: "bad", wrong: "bad", "tls-failed": "bad", missing: "bad", block: "bad", down: "bad", error: "bad",
 	spam: "warn", virus: "bad", ham: "ok", denied: "bad", removed: "dash", alarm: "warn", warning: "warn", differs: "warn", other: "warn",
