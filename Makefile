@@ -307,6 +307,8 @@ install: all
 	for f in etc/policy.d/*.yaml; do t=$(DESTDIR)$(SYSCONFDIR)/postern/policy.d/$${f##*/}; \
 		[ -e $$t ] || install -m 644 $$f $$t; done
 	install -d $(DESTDIR)$(PREFIX)/share/postern
+	install -D -m 644 etc/fail2ban/filter.d/postern.conf $(DESTDIR)$(PREFIX)/share/postern/fail2ban/filter.d/postern.conf
+	install -D -m 644 etc/fail2ban/jail.d/postern.conf.example $(DESTDIR)$(PREFIX)/share/postern/fail2ban/jail.d/postern.conf.example
 	install -D -m 644 etc/grafana/postern.json $(DESTDIR)$(PREFIX)/share/postern/grafana/postern.json
 	install -D -m 644 etc/prometheus/postern.rules.yaml $(DESTDIR)$(PREFIX)/share/postern/prometheus/postern.rules.yaml
 	install -d $(DESTDIR)$(PREFIX)/share/postern/templates

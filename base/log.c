@@ -204,6 +204,12 @@ log_level(enum log_level max)
 	lg.max = max;
 }
 
+bool
+log_postfix(void)
+{
+	return lg.format == LOG_FORMAT_POSTFIX;
+}
+
 int
 log_fd(void)
 {
@@ -272,8 +278,21 @@ put_stamp(char *out, size_t max, int64_t now)
 	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, lg.host);
 }
 
+/* Which of Postfix's programs says what our roles say. */
+static const char *
+postfix_name(const char *role)
+{
+	static const char *const names[][2] = { { "receiver", "smtpd" }, { "delivery", "smtp" },
+		{ "queue", "qmgr" }, { "scanner", "cleanup" } };
+
+	for (size_t i = 0; role && i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(role, names[i][0]) == 0)
+			return names[i][1];
+	return role;
+}
+
 static void
-put_json(struct buf *b, enum log_level level, uint64_t id, struct span text, int64_t now)
+put_json(struct buf *b, const char *role, enum log_level level, uint64_t id, struct span text, int64_t now)
 {
 	static const char *const names[] = { "error", "warning", "info", "debug" };
 	char stamp[64], ident[ID_SIZE];
@@ -288,11 +307,15 @@ put_json(struct buf *b, enum log_level level, uint64_t id, struct span text, int
 	json_object(&j);
 	json_kcstr(&j, "@timestamp", stamp);
 	json_kcstr(&j, "log.level", names[level]);
+	json_kcstr(&j, "ecs.version", "8.11.0");
+	json_kcstr(&j, "service.type", "postern");
+	json_kcstr(&j, "event.dataset", "postern.log");
+	json_kstr(&j, "host.hostname", span_str(lg.host));
 	json_key(&j, "process.name");
-	if (lg.role) {
+	if (role) {
 		char name[128];
 
-		snprintf(name, sizeof(name), "postern/%s", lg.role);
+		snprintf(name, sizeof(name), "postern/%.64s", role);
 		json_cstr(&j, name);
 	} else
 		json_cstr(&j, "postern");
@@ -303,8 +326,8 @@ put_json(struct buf *b, enum log_level level, uint64_t id, struct span text, int
 	json_end_object(&j);
 }
 
-void
-log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
+static void
+log_vmsg(const char *role, enum log_level level, uint64_t id, const char *fmt, va_list ap)
 {
 	static const int severity[] = { 3, 4, 6, 7 };
 	static char raw[TEXT_MAX], text[TEXT_MAX], line[LINE_MAX_BYTES + 1];
@@ -313,16 +336,13 @@ log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
 	char ident[ID_SIZE];
 	size_t n = 0;
 	int64_t now;
-	va_list ap;
 
 	if (level > lg.max)
 		return;
 	if (lg.pid == 0)
 		pid_refresh();
 	now = clock_real();
-	va_start(ap, fmt);
 	len = vsnprintf(raw, sizeof(raw), fmt, ap);
-	va_end(ap);
 	if (len < 0)
 		len = 0;
 	body = span_make(raw, (size_t)len < sizeof(raw) ? (size_t)len : sizeof(raw) - 1);
@@ -334,17 +354,19 @@ log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
 	if (lg.target == TO_JOURNAL || (lg.target == TO_STDERR && lg.priority))
 		n += (size_t)snprintf(line, sizeof(line), "<%d>",
 		    severity[level] + (lg.target == TO_JOURNAL ? 2 << 3 : 0));
-	if (lg.format == LOG_FORMAT_TEXT && lg.target == TO_FILE)
+	if (lg.format == LOG_FORMAT_POSTFIX)
+		role = postfix_name(role);
+	if (lg.format != LOG_FORMAT_JSON && lg.target == TO_FILE)
 		n += put_stamp(line + n, sizeof(line) - n, now);
-	if (lg.format == LOG_FORMAT_TEXT || lg.target == TO_JOURNAL)
+	if (lg.format != LOG_FORMAT_JSON || lg.target == TO_JOURNAL)
 		n += (size_t)snprintf(line + n, sizeof(line) - n, "postern%s%.64s[%d]: ",
-		    lg.role ? "/" : "", lg.role ? lg.role : "", (int)lg.pid);
-	if (lg.format == LOG_FORMAT_TEXT && id)
+		    role ? "/" : "", role ? role : "", (int)lg.pid);
+	if (lg.format != LOG_FORMAT_JSON && id)
 		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s: ", id_format(id, ident));
 	ASSERT(n < FRAME_MAX);
 	if (lg.format == LOG_FORMAT_JSON) {
 		buf_reset(&lg.json);
-		put_json(&lg.json, level, id, body, now);
+		put_json(&lg.json, role, level, id, body, now);
 		ASSERT(!buf_failed(&lg.json));
 		body = buf_data(&lg.json);
 	}
@@ -362,4 +384,24 @@ log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
 		break;
 	}
 	errno = saved;
+}
+
+void
+log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vmsg(lg.role, level, id, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_msg_as(const char *role, enum log_level level, uint64_t id, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vmsg(role, level, id, fmt, ap);
+	va_end(ap);
 }

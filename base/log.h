@@ -8,12 +8,15 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "postern/err.h"
 
 enum log_level { LOG_LVL_ERROR, LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG };
-enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+/* POSTFIX: as TEXT, but under the names Postfix's programs have, so that pflogsumm counts:
+ * "postern/smtpd[812]: 4T0q7x1mZz2: text". JSON: fields of the Elastic Common Schema. */
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_POSTFIX };
 
 /* to: "stderr", "journal" (journald's /dev/log socket; stderr when it cannot be opened),
  * "file:PATH" (opened for appending; reopened by log_reopen), or "fd:N": the log_fd() of a
@@ -23,12 +26,17 @@ int log_open(const char *to, enum log_format format, struct err *err);
 int log_reopen(struct err *err);	/* after rotation; log_fd() keeps its number */
 void log_ident(const char *role);	/* "receiver"; kept by pointer */
 void log_level(enum log_level max);	/* LOG_LVL_INFO until said otherwise */
+bool log_postfix(void);		/* LOG_FORMAT_POSTFIX: some steps have lines of their own there */
 int log_fd(void);			/* the descriptor in use, for sandboxes and exec (it is
 					 * close-on-exec unless it is stderr) */
 
 /* id 0: no id in the line. */
 void log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* As log_msg, under the name of another role: who writes it is not who it is about. */
+void log_msg_as(const char *role, enum log_level level, uint64_t id, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #define log_error(...) log_msg(LOG_LVL_ERROR, 0, __VA_ARGS__)
 #define log_warn(...) log_msg(LOG_LVL_WARN, 0, __VA_ARGS__)

@@ -55,6 +55,8 @@ const struct config_key config_keys[] = {
 	{ "", "quarantine", "map", NULL, "who releases from which quarantine" },
 	{ "", "digest", "off or a map", "off", "mails that tell users of their quarantine" },
 	{ "", "echo", "off or a map", "off", "an address that answers with what has come" },
+	{ "", "webhooks", "list", NULL, "URLs that are told of events" },
+	{ "", "siem", "list", NULL, "log servers that are told of events" },
 
 	{ "store", "base", "postgresql://USER@HOST:PORT/DATABASE", NULL, "the base that the nodes share" },
 	{ "store", "password_file", "file", NULL, "its password; none stands in postern.yaml" },
@@ -270,7 +272,7 @@ const struct config_key config_keys[] = {
 
 	{ "metrics", "address", "address:port", NULL, "/metrics, /healthz and /readyz in plain HTTP" },
 	{ "log", "to", "journal, stderr or file:PATH", "journal", "where it goes" },
-	{ "log", "format", "text or json", "text", "how it is written" },
+	{ "log", "format", "text, json or postfix", "text", "how it is written; postfix: for pflogsumm" },
 	{ "auth", "file", "file", NULL, "lines of postern passwd; mode 0600" },
 	{ "auth", "ldap", "map: a look-up", NULL, "finds the entry and binds as it" },
 	{ "auth", "processes", "1 to 16", "2", "each checks some 12 passwords a second" },
@@ -351,6 +353,18 @@ const struct config_key config_keys[] = {
 	{ "digest.domains.DOMAIN", "language", "en or fr", "that of digest", "of the mails" },
 	{ "echo", "address", "address of ours", NULL, "must be there" },
 	{ "echo", "per_hour", "1 to 1000", "6", "answers to one sender" },
+
+	{ "webhooks[]", "name", "a-z, 0-9, -", NULL, "must be there; what was sent is remembered under it" },
+	{ "webhooks[]", "url", "https://…", NULL, "must be there" },
+	{ "webhooks[]", "secret_file", "file", NULL, "must be there: what signs each delivery" },
+	{ "webhooks[]", "events", "list of events", "all but attempt", "which are told" },
+	{ "webhooks[]", "backlog", "1 to 10000000", "100000", "events that may wait" },
+	{ "siem[]", "name", "a-z, 0-9, -", NULL, "must be there; what was sent is remembered under it" },
+	{ "siem[]", "to", "udp:, tcp:, tls: and HOST:PORT, or unix:PATH", NULL, "must be there" },
+	{ "siem[]", "format", "cef, ecs or json", "cef", "what stands in a message of RFC 5424" },
+	{ "siem[]", "ca", "file", "the system's", "certificates that tls: believes" },
+	{ "siem[]", "events", "list of events", "all but attempt", "which are told" },
+	{ "siem[]", "backlog", "1 to 10000000", "100000", "events that may wait" },
 
 	{ NULL, NULL, NULL, NULL, NULL },
 };

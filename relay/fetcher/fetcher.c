@@ -2,7 +2,7 @@
  *
  * libcurl is large, and what it reads comes from strangers: so it has a process with the network
  * and one folder, and nothing else; it sees no mail. Names are resolved by our own resolver.
- * Delivery asks for policies (STS_ASK), the store hands over reports (POST). What is under way when
+ * Delivery asks for policies (STS_ASK), the store hands over reports (POST) and events (EXPORT: export.h). What is under way when
  * this process ends is asked for again by whoever wanted it.
  */
 #include <event2/event.h>
@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "net/resolver.h"
+#include "fetcher/export.h"
 #include "fetcher/fetcher.h"
 #include "fs.h"
 #include "log.h"
@@ -34,6 +35,7 @@ struct own {
 	struct conf_host dns[DNS_SERVERS_MAX];
 	size_t ndns;
 	struct span anchors;
+	struct exporter *exporter;
 };
 
 static int
@@ -60,6 +62,8 @@ fetcher_start(struct runtime *rt, struct err *err)
 	if ((o->f.cache = sts_cache_open(folder, clock_real(), err)) == NULL ||
 	    https_global(rt->conf->delivery.roots, &o->f.world.roots, err) == -1)
 		return -1;
+	if ((o->exporter = exporter_start(rt, o->arena, err)) == NULL)
+		return -1;
 	sandbox_allow_write(folder);
 	return 0;
 }
@@ -84,6 +88,7 @@ fetcher_run(struct runtime *rt, struct err *err)
 	if (f->world.resolver == NULL)
 		return -1;
 	sts_fetch_init(f);
+	exporter_run(o->exporter, &f->world);
 	f->tick = event_new(rt->base, -1, EV_PERSIST, on_tick, f);
 	ASSERT(f->tick != NULL);
 	event_add(f->tick, &second);
@@ -145,6 +150,7 @@ fetcher_frame(struct runtime *rt, struct link *l, struct frame *f)
 {
 	struct own *o = rt->state;
 	struct msg_sts_ask ask;
+	struct msg_export x;
 	struct msg_post m;
 
 	arena_reset(o->scratch);
@@ -158,6 +164,11 @@ fetcher_frame(struct runtime *rt, struct link *l, struct frame *f)
 		if (post_decode(f->body, f->fd, o->scratch, &m) == -1)
 			return -1;
 		post(&o->f, l, f->ticket, &m);
+		return 0;
+	case FRAME_EXPORT:
+		if (export_decode(f->body, f->fd, o->scratch, &x) == -1)
+			return -1;
+		exporter_ask(o->exporter, l, f->ticket, &x);
 		return 0;
 	default:
 		return -1;
@@ -175,6 +186,7 @@ fetcher_peer_down(struct runtime *rt, struct link *l)
 	struct own *o = rt->state;
 
 	sts_fetch_forget(&o->f, l);
+	exporter_forget(o->exporter, l);
 	for (struct post *p = o->f.posts; p; p = p->next)
 		if (p->from == l)
 			p->from = NULL;

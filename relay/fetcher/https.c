@@ -347,6 +347,8 @@ prepare(struct https *h, const struct https_question *q)
 		snprintf(type, sizeof(type), "Content-Type: %s", q->type);
 		h->headers = curl_slist_append(NULL, type);
 		h->headers = curl_slist_append(h->headers, "Expect:");
+		for (size_t i = 0; i < sizeof(q->headers) / sizeof(q->headers[0]) && q->headers[i]; i++)
+			h->headers = curl_slist_append(h->headers, q->headers[i]);
 		curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->headers);
 		curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE, (long)q->post.n);
 		curl_easy_setopt(h->easy, CURLOPT_POSTFIELDS, q->post.p);

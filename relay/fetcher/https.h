@@ -29,6 +29,7 @@ struct https_question {
 	const char *url;
 	struct span post;		/* p NULL: GET */
 	const char *type;		/* of what is posted */
+	const char *headers[4];		/* more of them, "Name: value"; NULL: the end */
 	size_t max;			/* bytes of the answer's body; more is a failure */
 	int64_t timeout;		/* microseconds, from the first to the last byte */
 };

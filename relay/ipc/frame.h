@@ -98,6 +98,8 @@
 	X(RUA, R(DELIVERY), R(STORE), FRAME_SMALL, 0) \
 	X(POST, R(STORE), R(FETCHER), FRAME_BIG, 0) \
 	X(POSTED, R(FETCHER), R(STORE), FRAME_SMALL, 0) \
+	X(EXPORT, R(STORE), R(FETCHER), FRAME_BIG, 0)		/* events for others: messages_export.h */ \
+	X(EXPORTED, R(FETCHER), R(STORE), FRAME_SMALL, 0) \
 	/* the shared base: messages_base.h */ \
 	X(SHARE, R(STORE), R(CLUSTER), FRAME_BIG, 1)		/* rows for it */ \
 	X(SHARED, R(CLUSTER), R(STORE), FRAME_SMALL, 0)		/* it has them; how it is */ \

@@ -330,7 +330,7 @@ static void
 read_log(struct reader *r, const struct conf_node *map)
 {
 	static const char *const known[] = { "to", "format", NULL };
-	static const char *const formats[] = { "text", "json", NULL };
+	static const char *const formats[] = { "text", "json", "postfix", NULL };
 	const struct conf_node *n;
 	struct span s;
 	int v;
@@ -349,7 +349,7 @@ read_log(struct reader *r, const struct conf_node *map)
 			error_at(r, n, NULL, "the log goes to `journal`, `stderr` or `file:PATH`");
 	}
 	if ((n = conf_get(map, "format")) && conf_enum(r->d, n, formats, &v))
-		r->c->log_format = v ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+		r->c->log_format = (enum log_format)v;
 }
 
 static void
@@ -429,7 +429,8 @@ read_top(struct reader *r, const struct conf_node *root)
 		"counters", "node", "cluster", "policy", "networks", "listeners", "tls", "domains", "delivery", "queue", "dns",
 		"antivirus", "scanners", "receivers", "console", "metrics", "log", "postmaster",
 		"auth", "limits", "dkim_missing", "dkim_verify", "templates", "public_addresses", "doctor", "approvals",
-		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", "echo", NULL };
+		"directory", "journal", "tls_reports", "verify", "antispam", "quarantine", "digest", "echo",
+		"webhooks", "siem", NULL };
 	static const char *const missing[] = { "warn", "refuse", NULL };
 	struct config *c = r->c;
 	struct span s;
@@ -520,6 +521,7 @@ config_parse(const char *path, const char *shown, struct span text, struct diags
 		read_journal(&r, conf_get(root, "journal"));
 		read_metrics(&r, conf_get(root, "metrics"));
 		read_log(&r, conf_get(root, "log"));
+		read_exports(&r, conf_get(root, "webhooks"), conf_get(root, "siem"));
 		read_approvals(&r, conf_get(root, "approvals"));
 		read_console(&r, conf_get(root, "console"));
 		read_quarantine(&r, conf_get(root, "quarantine"));
@@ -544,6 +546,13 @@ config_free(struct config **cp)
 	a = (*cp)->arena;
 	*cp = NULL;
 	arena_free(&a);
+}
+
+/* Under systemd stderr is the journal; a file is a file there too. */
+const char *
+config_log_to(const struct config *c, bool foreground)
+{
+	return foreground && !span_starts(c->log_to, SPAN_LIT("file:")) ? "stderr" : c->log_to.p;
 }
 
 const struct conf_domain *

@@ -39,6 +39,24 @@ struct conf_host {
 	uint16_t rank;		/* next hops: those of a higher rank when no lower one answers */
 };
 
+/* ---- events that go to others (docs/LOGS.md) ---- */
+#define EXPORTS_MAX 16
+enum export_way { EXPORT_WEBHOOK, EXPORT_UDP, EXPORT_TCP, EXPORT_TLS, EXPORT_UNIX };
+enum export_format { EXPORT_JSON /* as `postern tail --json` */, EXPORT_ECS, EXPORT_CEF };
+struct conf_export {
+	struct span name;		/* [a-z0-9-]; what has been sent is remembered under it */
+	uint32_t line;
+	enum export_way way;
+	enum export_format format;	/* a webhook's is JSON */
+	const char *url;		/* of a webhook */
+	const char *secret;		/* file of its secret */
+	struct conf_host host;		/* UDP, TCP, TLS */
+	const char *path;		/* UNIX */
+	const char *roots;		/* TLS: a file of certificates; NULL: the system's */
+	uint64_t events;		/* 1 << enum event_kind */
+	uint64_t backlog;		/* events that may wait; the oldest beyond are lost, and counted */
+};
+
 /* ---- LDAP ---- */
 #define DIRECTORIES_MAX 16
 #define DIRECTORY_SERVERS_MAX 8
@@ -473,6 +491,8 @@ struct config {
 	struct receiver_limits limits;	/* over all of them */
 	struct ip metrics_ip;		/* family 0: none */
 	uint16_t metrics_port;
+	const struct conf_export *exports;	/* `webhooks` and `siem` */
+	size_t nexports;
 	struct span log_to;
 	enum log_format log_format;
 	struct conf_console console;
@@ -489,6 +509,7 @@ struct config *config_parse(const char *path, const char *shown, struct span tex
 void config_free(struct config **c);
 /* What those of the address's domain are told, and in which language; never NULL. */
 const struct conf_digest *config_digest(const struct config *c, struct span address);
+const char *config_log_to(const struct config *c, bool foreground);	/* for log_open */
 const struct conf_domain *config_domain(const struct config *c, struct span domain);
 /* Nodes that count together: 1 without `counters`. heard: how many there were last, 0 unknown. */
 uint32_t config_counting(const struct config *c, uint32_t heard);
@@ -533,7 +554,7 @@ config_listens(const struct config *c, struct ip ip, uint16_t port)
 static inline bool
 config_fetches(const struct config *c)
 {
-	return c->delivery.sts || c->reports.send;
+	return c->delivery.sts || c->reports.send || c->nexports > 0;
 }
 /* Can mail come from the world? Then there are verifiers. */
 static inline bool

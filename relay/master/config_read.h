@@ -98,6 +98,9 @@ bool attribute_ok(struct span s);
 void read_lookup(struct reader *r, const struct conf_node *map, bool attribute,
     struct conf_lookup *out);
 
+/* ---- config_export.c: `webhooks` and `siem` ---- */
+void read_exports(struct reader *r, const struct conf_node *webhooks, const struct conf_node *siem);
+
 /* ---- config_routes.c: pools first, then deliver_to, routes and sender_routes ---- */
 void read_pools(struct reader *r, const struct conf_node *map);
 size_t read_sources(struct reader *r, const struct conf_node *list, const struct ip **out);

@@ -100,6 +100,10 @@
 	X(SHARE_LOST, "base_rows_refused", "rows the shared base would not take, left out of it") \
 	X(SHARE_BEHIND, "base_rows_waiting", "rows that wait for the shared base") \
 	X(SHARE_THERE, "base_connected", "1 while the shared base can be had") \
+	X(EXPORTED, "export_events", "events handed to webhooks and log servers") \
+	X(EXPORT_FAILURES, "export_failures", "attempts to hand them over that failed and are made again") \
+	X(EXPORT_LOST, "export_events_lost", "events that were not handed over: too many waited, or for too long") \
+	X(EXPORT_WAITING, "export_events_waiting", "journal events that the slowest webhook or log server is behind") \
 	X(RESTARTS, "role_restarts", "processes restarted after they died")
 
 enum counter {

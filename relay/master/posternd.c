@@ -342,7 +342,7 @@ master_start(struct master *m, struct err *err)
 	m->now.asked = (struct asked){ "start", getuid(), clock_real() };
 	if (check_first(m, err) == -1)
 		return -1;
-	if (log_open(m->foreground ? "stderr" : m->now.conf->log_to.p, m->now.conf->log_format,
+	if (log_open(config_log_to(m->now.conf, m->foreground), m->now.conf->log_format,
 	    err) == -1 || folders(m->now.conf, err) == -1 || pid_lock(m, err) == -1 ||
 	    generation_bind(m, &m->now, err) == -1 ||
 	    (m->shared_fd = shared_create(err)) == -1 ||

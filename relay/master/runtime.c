@@ -56,7 +56,7 @@ startup_config(const char *path, bool foreground, struct config **out, struct er
 		err_set(err, 0, "%s: %s", path, d.first ? d.first->text : "not readable");
 		goto out;
 	}
-	if (log_open(foreground ? "stderr" : c->log_to.p, c->log_format, err) == -1) {
+	if (log_open(config_log_to(c, foreground), c->log_format, err) == -1) {
 		config_free(&c);
 		goto out;
 	}

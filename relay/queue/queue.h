@@ -164,6 +164,11 @@ struct schedule *queue_schedule_of(struct queue *q, const struct leg *l);
  * The arena is needed for a rerouted one only. */
 struct span queue_site(struct queue *q, const struct leg *l, const struct plan *p, struct arena *a);
 
+/* queue_postfix.c: with `log: {format: postfix}` alone. _ended: false: nothing was written */
+void queue_postfix_received(uint64_t id, const struct envelope *env);
+bool queue_postfix_ended(uint64_t id, const struct envelope *env, enum target_status status, struct span rcpt,
+    struct span dsn, struct span why);
+
 /* queue_settle.c */
 /* The leg is idle and these outcomes are known: record, tell, notify, go on. */
 void queue_settle(struct queue *q, struct message *m, struct leg *l, const struct stored *s,

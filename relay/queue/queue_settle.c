@@ -141,7 +141,8 @@ tell(struct queue *q, struct message *m, const struct leg *l, const struct store
 	if (o->status == TARGET_EXPIRED || o->status == TARGET_REFUSED)
 		counter_add(COUNTER_FAILED, 1);
 	/* Deliveries log what they did themselves. */
-	if (l->kind != LEG_DELIVER || o->status == TARGET_EXPIRED || o->status == TARGET_DROPPED)
+	if ((l->kind != LEG_DELIVER || o->status == TARGET_EXPIRED || o->status == TARGET_DROPPED) &&
+	    !queue_postfix_ended(m->item.id, &s->env, o->status, ev.rcpt, o->dsn, o->reply))
 		log_msg(LOG_LVL_INFO, m->item.id, "to=<" SPAN_FMT ">, relay=none, dsn=" SPAN_FMT
 		    ", status=%s (" SPAN_FMT ")", SPAN_ARG(ev.rcpt), SPAN_ARG(o->dsn),
 		    o->status == TARGET_KEPT ? d->outcome == OUTCOME_HOLD ? "held" :

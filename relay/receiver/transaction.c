@@ -376,7 +376,8 @@ transaction_rcpt_counted(struct conn_mail *c, struct smtp_session *s, struct rec
 		hint_allow(c->rx, (struct door *)(uintptr_t)c->door, s->id, s->client, clock_mono());
 	if (r->code == 0 && env->nrecipients == 0)
 		announce(c, s);
-	if (r->code == 0 && env->nrecipients == 0)
+	/* For pflogsumm that line means a message received: the queue writes it when there is one. */
+	if (r->code == 0 && env->nrecipients == 0 && !log_postfix())
 		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
 		    client_text(s->client_name, s->client, who),
 		    s->user.n ? ", sasl_username=" : "", SPAN_ARG(s->user));

@@ -26,6 +26,7 @@
 #include "store/approval_db.h"
 #include "store/audit.h"
 #include "store/bayes.h"
+#include "store/export.h"
 #include "store/hours.h"
 #include "store/keyring.h"
 #include "store/people.h"
@@ -398,6 +399,8 @@ store_flush(struct store *s)
 	acknowledge(s);
 	leave_after_gap(s);
 	share_wake(s);
+	if (s->exports)
+		exports_tick(s->exports);
 	return 0;
 }
 
@@ -470,6 +473,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_tend(s);
 	store_retain(s);
 	share_tick(s);
+	exports_tick(s->exports);
 	lists_tick(s, clock_real());
 	experience_tick(s->experience, clock_real());
 	evtimer_del(s->tick);
@@ -490,6 +494,7 @@ on_leave(evutil_socket_t fd, short what, void *arg)
 	apart_free(&s->apart);
 	lists_end(s);
 	share_end(s);
+	exports_end(s->exports);
 	bayes_end(s);
 	policy_rules_free(&s->rules);
 	db_close(&s->db);
@@ -527,6 +532,7 @@ store_run(struct runtime *rt, struct err *err)
 	s->leave = evtimer_new(rt->base, on_leave, s);
 	ASSERT(s->flush && s->keep_commit && s->tick && s->leave);
 	s->tls = reports_new(s);
+	s->exports = exports_new(s);
 	share_begin(s);
 	bayes_begin(s);
 	s->people = people_new(s);
@@ -548,6 +554,7 @@ store_peer_up(struct runtime *rt, struct link *l)
 	s->peers = p;
 	link_set_data(l, p);
 	reports_peer_up(s->tls, l);
+	exports_peer_up(s->exports, l);
 	if (link_peer(l) == ROLE_QUEUE) {
 		s->queue = l;
 		s->settle_at = s->settled_at = clock_mono() + SETTLE_US;
@@ -589,6 +596,7 @@ store_peer_down(struct runtime *rt, struct link *l)
 	close_segments(p);
 	free(p);
 	reports_peer_down(s->tls, l);
+	exports_peer_down(s->exports, l);
 	people_peer_down(s->people, l);
 	share_peer_down(s, l);
 	if (link_peer(l) == ROLE_SCANNER)
@@ -679,6 +687,8 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 	case FRAME_SIGNED:
 	case FRAME_POSTED:
 		return reports_frame(s->tls, l, f);
+	case FRAME_EXPORTED:
+		return exports_frame(s->exports, f);
 	case FRAME_SHARED:
 	case FRAME_BASE_TOLD:
 		return share_frame(s, l, f);
@@ -694,6 +704,7 @@ store_reconfigured(struct runtime *rt)
 
 	apart_renew(s->apart);
 	bayes_reconfigured(rt);
+	exports_reconfigured(s->exports);
 	/* To share or not is decided at the start: what is noted for the base depends on it. */
 	if (rt->conf->base.on != share_on(s)) {
 		log_info("the store starts anew, to %s", rt->conf->base.on ? "share" : "be alone");

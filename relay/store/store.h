@@ -98,6 +98,7 @@ struct store {
 	int64_t settle_at;		/* clock_mono: then unfinished decisions are taken up; 0 */
 	struct tail *tails;
 	struct tls_reports *tls;
+	struct exports *exports;	/* export.c */
 	struct store_lists lists;
 	struct digests *digests;	/* digest.c */
 	struct looks *looks;		/* look.c; NULL: none yet */

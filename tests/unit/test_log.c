@@ -140,17 +140,46 @@ no_line_can_be_forged(void **state)
 	close_pipe();
 }
 
+/* The names of Postfix's programs, for pflogsumm; a hostile text is as harmless as anywhere. */
+static void
+postfix_lines(void **state)
+{
+	char expect[300];
+
+	open_pipe(LOG_FORMAT_POSTFIX);
+	log_msg(LOG_LVL_INFO, ID, "from=<%s>", "a\nb");
+	snprintf(expect, sizeof(expect), "postern/smtpd[%d]: " ID_TEXT ": from=<a\\x0Ab>\n", (int)getpid());
+	assert_string_equal(one_write(), expect);
+	log_ident("delivery");
+	log_info("x");
+	assert_non_null(strstr(one_write(), "postern/smtp["));
+	log_ident("queue");
+	log_msg_as("receiver", LOG_LVL_INFO, ID, "client=x");
+	assert_non_null(strstr(one_write(), "postern/smtpd["));
+	log_info("x");
+	assert_non_null(strstr(one_write(), "postern/qmgr["));
+	log_ident("store");
+	log_info("x");
+	assert_non_null(strstr(one_write(), "postern/store["));
+	log_ident("receiver");
+	assert_true(log_postfix());
+	close_pipe();
+	assert_false(log_postfix());
+}
+
 static void
 json_lines(void **state)
 {
-	char expect[500];
+	char expect[1000], host[256] = "";
 
+	gethostname(host, sizeof(host) - 1);
 	open_pipe(LOG_FORMAT_JSON);
 	log_msg(LOG_LVL_WARN, ID, "say \"%s\"", "a\nb\xe9");
 	snprintf(expect, sizeof(expect), "{\"@timestamp\":\"2026-11-22T10:41:39.123456Z\","
-	    "\"log.level\":\"warning\",\"process.name\":\"postern/receiver\",\"process.pid\":%d,"
+	    "\"log.level\":\"warning\",\"ecs.version\":\"8.11.0\",\"service.type\":\"postern\","
+	    "\"event.dataset\":\"postern.log\",\"host.hostname\":\"%s\",\"process.name\":\"postern/receiver\",\"process.pid\":%d,"
 	    "\"postern.id\":\"" ID_TEXT "\",\"message\":\"say \\\"a\\\\x0Ab\\\\xE9\\\"\"}\n",
-	    (int)getpid());
+	    host, (int)getpid());
 	assert_string_equal(one_write(), expect);
 	log_info("x");
 	assert_null(strstr(one_write(), "postern.id"));
@@ -351,6 +380,7 @@ main(void)
 		cmocka_unit_test(levels),
 		cmocka_unit_test(no_line_can_be_forged),
 		cmocka_unit_test(json_lines),
+		cmocka_unit_test(postfix_lines),
 		cmocka_unit_test(lines_are_bounded),
 		cmocka_unit_test(files_as_syslogd_writes_them),
 		cmocka_unit_test(journal_datagrams),
