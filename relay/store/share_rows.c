@@ -225,7 +225,7 @@ add_events(struct gathering *g, size_t limit)
 {
 	sqlite3_stmt *st = db_stmt(g->d, "SELECT id, key, seq, time, kind, rcpt, outcome, dsn, relay, reply, tls, by, parent"
 	    " FROM event WHERE seq>? ORDER BY seq LIMIT ?", g->err);
-	int r;
+	int r = 0;
 
 	if (st == NULL)
 		return -1;
