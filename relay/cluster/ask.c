@@ -77,7 +77,8 @@ static const struct step steps[BASE_ASK_COUNT] = {
 	    "SELECT store, seq, hash, key, mac FROM audit_base WHERE store = $1 AND $2::int8 >= 0 AND $3::int8 > 0" },
 	    { BASE_AUDIT, BASE_AUDIT_BASE } },
 	[BASE_ASK_NODES] = { { "SELECT store, name, version, (extract(epoch FROM heard) * 1000000)::int8, behind,"
-	    " audit_seq, (SELECT hash FROM audit a WHERE a.store = n.store ORDER BY seq DESC LIMIT 1), queue"
+	    " audit_seq, (SELECT hash FROM audit a WHERE a.store = n.store ORDER BY seq DESC LIMIT 1), queue,"
+	    " config, counters"
 	    " FROM node n"
 	    " ORDER BY name, since" }, { BASE_NODE } },
 };

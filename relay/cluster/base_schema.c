@@ -27,6 +27,7 @@ static const char *const steps[] = {
 	" event_seq bigint NOT NULL DEFAULT 0, audit_seq bigint NOT NULL DEFAULT 0,"
 	" behind bigint NOT NULL DEFAULT 0,"	/* rows that waited when it spoke last */
 	" queue bigint NOT NULL DEFAULT 0,"	/* messages in its queue then */
+	" config text NOT NULL DEFAULT '', counters text NOT NULL DEFAULT '',"	/* hash of its postern.yaml; Redis: shared, alone */
 	" journal_days int NOT NULL DEFAULT 0, evidence_days int NOT NULL DEFAULT 0);"	/* 0: for ever */
 	"CREATE INDEX node_name ON node(name);"
 	/* ---- messages ---- */

@@ -518,16 +518,21 @@ ship_tick(struct cluster *c)
 {
 	int64_t now = clock_mono();
 	struct pg_query q[3] = { 0 };
+	char hash[17];
 	size_t n = 0;
 
 	if (!c->shipping || !pg_ready(c->ship) || now < c->day_at)
 		return;
 	c->day_at = now + HEARTBEAT_US;
 	arena_reset(c->scratch);
-	q[n].sql = "UPDATE node SET heard = now(), queue = $2, behind = $3 WHERE store = $1";
+	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)c->rt->conf->hash);
+	q[n].sql = "UPDATE node SET heard = now(), queue = $2, behind = $3, config = $4, counters = $5 WHERE store = $1";
 	pg_int(&q[n], (int64_t)c->self, c->scratch);
 	pg_int(&q[n], (int64_t)counter_get(COUNTER_QUEUED), c->scratch);
-	pg_int(&q[n++], (int64_t)counter_get(COUNTER_SHARE_BEHIND), c->scratch);
+	pg_int(&q[n], (int64_t)counter_get(COUNTER_SHARE_BEHIND), c->scratch);
+	pg_text(&q[n], span_str(hash));
+	pg_text(&q[n++], !c->rt->conf->counters.shared ? (struct span){ 0 } :
+	    counter_get(COUNTER_COUNT_AWAY) ? SPAN_LIT("alone") : SPAN_LIT("shared"));
 	if (now >= c->expire_at) {
 		c->expire_at = now + EXPIRE_US;
 		q[n].sql = "SELECT day_make(d) FROM generate_series($1::int8::int, $2::int8::int) d";

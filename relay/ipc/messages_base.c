@@ -5,7 +5,7 @@
 
 static const uint8_t columns[BASE_TABLE_COUNT] = {
 	[BASE_MESSAGE] = 16, [BASE_RECIPIENT] = 11, [BASE_EVENT] = 15, [BASE_RECORD] = 2, [BASE_AUDIT] = 10,
-	[BASE_AUDIT_BASE] = 5, [BASE_KEPT] = 30, [BASE_LIST] = 15, [BASE_DONE] = 5, [BASE_NODE] = 8, [BASE_GONE] = 2,
+	[BASE_AUDIT_BASE] = 5, [BASE_KEPT] = 30, [BASE_LIST] = 15, [BASE_DONE] = 5, [BASE_NODE] = 10, [BASE_GONE] = 2,
 };
 
 size_t

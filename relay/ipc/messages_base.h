@@ -26,7 +26,7 @@
 	X(LIST, "list_entry", "scope, owner, what, domain, side, kind, who, reason, time, \"by\", expires," \
 	    " unauthenticated, state, gone, rev") \
 	X(DONE, "done", "token, state, new_id, \"by\", decided") \
-	X(NODE, "node", "store, name, version, heard, behind, audit_seq, hash, queue") \
+	X(NODE, "node", "store, name, version, heard, behind, audit_seq, hash, queue, config, counters") \
 	X(GONE, "gone", "store, kid")
 enum base_table {
 	BASE_NONE,

@@ -2,7 +2,8 @@
  *
  *	{"cmd":"audit.list"}	of all nodes, newest first, each row with its "node"; "before" and "next" are times then.
  *		Without the base, and with "here":true, this node's own; "partial" says so
- *	{"cmd":"audit.nodes"}	{"v":1,"node","store","version","heard","behind","seq"} for each; then {"v":1,"found"}
+ *	{"cmd":"audit.nodes"}	{"v":1,"node","store","version","heard","behind","seq","queue",
+ *		"config","counters"} for each; then {"v":1,"found"}
  *	{"cmd":"audit.verify","store":"N", …}	as without it, of that node's chain as the base has it
  *
  * Each node's rows are a chain of their own, under a key that all nodes have and the base has not. What
@@ -203,6 +204,8 @@ on_nodes(void *ctx, const struct msg_base_told *m, int fd, const char *why)
 		json_kint(&j, "behind", v[4].i);
 		json_kint(&j, "seq", v[5].i);
 		json_kint(&j, "queue", v[7].i);
+		json_kstr(&j, "config", v[8].s);
+		json_kstr(&j, "counters", v[9].s);
 		json_kbool(&j, "self", v[0].i == share_self(a->q->s));
 		close_line(a->q->reply, &j);
 		n++;

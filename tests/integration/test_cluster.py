@@ -188,8 +188,10 @@ class Cluster(unittest.TestCase):
                                                             share, len(ids) - len(missing), len(ids)))
         def well():
             page = [json.loads(l) for l in a.tool("--json", "cluster", "status").splitlines()]
-            return {p["node"]: (p["source"], p["trouble"]) for p in page}
-        want = {"a": ("here", ""), "b": ("base", ""), "c": ("base", "")}
+            return {p["node"]: (p["source"], p["trouble"], p["counters"], p["config"]) for p in page}
+        config = json.loads(a.tool("--json", "cluster", "status", "--here"))["config"]
+        self.assertEqual(len(config), 16)
+        want = {n: (source, "", "shared", config) for n, source in (("a", "here"), ("b", "base"), ("c", "base"))}
         lab.wait_for(lambda: well() == want, because=lambda: "one page with all well: %s" % well())
 
     def without_events(self, ids):
