@@ -82,6 +82,7 @@ queue_events_hold(struct queue *q, uint64_t id, bool always)
 		}
 	}
 	e->done[e->ndone++] = (struct done){ id, e->seq };
+	counter_add(COUNTER_QUEUED, -1);	/* nobody waits for it any more */
 	return true;
 }
 
@@ -100,6 +101,7 @@ let_go(struct queue *q, uint64_t seq)
 	for (; e->done_at < e->ndone && e->done[e->done_at].seq <= seq; e->done_at++) {
 		struct message *m = queue_find(q, e->done[e->done_at].id);
 
+		counter_add(COUNTER_QUEUED, 1);	/* what leaves the spool is counted there */
 		if (m && m->item.state == ITEM_LIVE && message_done(m))
 			spool_finish(q->sp, &m->item);
 	}
