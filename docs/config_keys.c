@@ -100,6 +100,8 @@ const struct config_key config_keys[] = {
 	{ "listeners[]", "max_size", "size, 1GiB at most", "20MB", "of a message; 552 beyond" },
 	{ "listeners[]", "limits", "map", NULL, "of sessions" },
 	{ "listeners[]", "bare_newlines", "refuse or normalise", "refuse", "a bare CR or LF within a message" },
+	{ "listeners[]", "milter", "inet:ADDRESS:PORT", NULL, "in place of address: the milter protocol, not SMTP" },
+	{ "listeners[]", "mtas", "list of networks", "127.0.0.0/8 and ::1", "with milter: the mail servers that may ask" },
 
 	{ "listeners[].limits", "sessions", "number", "1000", "sessions open at once; 421 beyond" },
 	{ "listeners[].limits", "sessions_per_client", "number", "100", "the same for one address" },
