@@ -92,7 +92,7 @@ by_name(const void *x, const void *y)
 {
 	const struct bundle_file *a = x, *b = y;
 	size_t n = a->name.n < b->name.n ? a->name.n : b->name.n;
-	int d = memcmp(a->name.p, b->name.p, n);
+	int d = n ? memcmp(a->name.p, b->name.p, n) : 0;
 
 	return d ? d : a->name.n < b->name.n ? -1 : a->name.n > b->name.n;
 }
