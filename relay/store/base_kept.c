@@ -26,17 +26,6 @@
 
 /* ---- guests ---- */
 
-static int
-run1(struct db *d, const char *sql, int64_t n, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, sql, err);
-
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, n);
-	return db_run(d, st, err);
-}
-
 static bool
 guest_of(struct db *d, int64_t gid, int64_t *kid)
 {
@@ -79,7 +68,7 @@ guests_leave(struct db *d, int64_t before, struct err *err)
 	if (db_begin(d, false, err) == -1)
 		return -1;
 	for (size_t i = 0; i < sizeof(sql) / sizeof(sql[0]); i++)
-		if (run1(d, sql[i], before, err) == -1) {
+		if (db_run_int(d, sql[i], before, err) == -1) {
 			db_rollback(d);
 			return -1;
 		}
@@ -157,7 +146,7 @@ adopt(struct store *s, const struct base_value *v, int fd, struct arena *a, stru
 	int r;
 
 	if (guest_of(d, v[28].i, &kid))
-		return run1(d, "UPDATE kept SET home_time=max(home_time, time) WHERE kid=?1", kid, err) == -1 ? -1 : 1;
+		return db_run_int(d, "UPDATE kept SET home_time=max(home_time, time) WHERE kid=?1", kid, err) == -1 ? -1 : 1;
 	if (v[14].i != KEPT_WAITING && v[14].i < KEPT_RELEASED)
 		return 0;
 	if (v[29].type == BASE_FD) {
@@ -491,7 +480,7 @@ mark(struct db *d, const struct base_value *v, struct err *err)
 	for (int i = 0; st && i < 5; i++)
 		bind_value(st, i + 1, &v[i]);
 	if (st == NULL || db_run(d, st, err) == -1 ||
-	    run1(d, "DELETE FROM kept_content WHERE kid=?1", v[0].i, err) == -1)
+	    db_run_int(d, "DELETE FROM kept_content WHERE kid=?1", v[0].i, err) == -1)
 		return -1;
 	st = db_stmt(d, "UPDATE recipient SET status=?2, time=max(time, ?3) WHERE id=(SELECT id FROM kept WHERE kid=?1)"
 	    " AND address IN (SELECT address FROM kept_rcpt WHERE kid=?1) AND status IN ('held', 'quarantined')", err);

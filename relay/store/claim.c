@@ -22,21 +22,10 @@ struct claim {
 	int tries;
 };
 
-static int
-run1(struct db *d, const char *sql, int64_t n, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, sql, err);
-
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, n);
-	return db_run(d, st, err);
-}
-
 int
 claim_carried_out(struct db *d, int64_t kid, struct err *err)
 {
-	return run1(d, "UPDATE claim SET state=3, (final, new_id, by, decided)="
+	return db_run_int(d, "UPDATE claim SET state=3, (final, new_id, by, decided)="
 	    "(SELECT k.state, k.new_id, k.by, k.decided FROM kept k WHERE k.kid=claim.kid) WHERE kid=?1 AND state<3",
 	    kid, err);
 }
@@ -44,7 +33,7 @@ claim_carried_out(struct db *d, int64_t kid, struct err *err)
 int
 claim_given_back(struct db *d, int64_t kid, struct err *err)
 {
-	return run1(d, "UPDATE claim SET state=3, final=1, new_id=NULL, by=NULL, decided=NULL WHERE kid=?1 AND state<3",
+	return db_run_int(d, "UPDATE claim SET state=3, final=1, new_id=NULL, by=NULL, decided=NULL WHERE kid=?1 AND state<3",
 	    kid, err);
 }
 
@@ -66,7 +55,7 @@ end(struct claim *c, bool ours, const char *why)
 	struct err err;
 
 	store_settle(c->s);
-	if (run1(c->s->db, sql, (int64_t)c->token, &err) == -1)
+	if (db_run_int(c->s->db, sql, (int64_t)c->token, &err) == -1)
 		log_error("a claim: %s", err.text);
 	c->cb(c->ctx, ours, why);
 	share_wake(c->s);
@@ -82,7 +71,7 @@ unknown(struct claim *c, const char *why)
 
 	snprintf(text, sizeof(text), "busy: %s; decisions on mail of a node that shares wait for it", why);
 	store_settle(c->s);
-	if (run1(c->s->db, "UPDATE claim SET state=3, final=1 WHERE token=?1", (int64_t)c->token, &err) == -1)
+	if (db_run_int(c->s->db, "UPDATE claim SET state=3, final=1 WHERE token=?1", (int64_t)c->token, &err) == -1)
 		log_error("a claim: %s", err.text);
 	c->cb(c->ctx, false, text);
 	share_wake(c->s);

@@ -299,6 +299,44 @@ db_run(struct db *d, sqlite3_stmt *st, struct err *err)
 	return r;
 }
 
+int
+db_run_int(struct db *d, const char *sql, int64_t v, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, sql, err);
+
+	if (st == NULL)
+		return -1;
+	db_int(st, 1, v);
+	return db_run(d, st, err);
+}
+
+int
+db_setting(struct db *d, const char *name, int64_t *v, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "SELECT value FROM setting WHERE name=?", err);
+	int r;
+
+	if (st == NULL)
+		return -1;
+	db_text(st, 1, span_str(name));
+	if ((r = db_step(d, st, err)) == 1)
+		*v = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	return r;
+}
+
+int
+db_setting_put(struct db *d, const char *name, int64_t v, struct err *err)
+{
+	sqlite3_stmt *st = db_stmt(d, "INSERT OR REPLACE INTO setting(name, value) VALUES(?,?)", err);
+
+	if (st == NULL)
+		return -1;
+	db_text(st, 1, span_str(name));
+	db_int(st, 2, v);
+	return db_run(d, st, err);
+}
+
 struct span
 db_column(sqlite3_stmt *st, int i)
 {

@@ -41,6 +41,10 @@ void db_blob(sqlite3_stmt *st, int i, const void *p, size_t n);
 int db_step(struct db *d, sqlite3_stmt *st, struct err *err);
 /* db_step until the end; rows are not looked at. */
 int db_run(struct db *d, sqlite3_stmt *st, struct err *err);
+int db_run_int(struct db *d, const char *sql, int64_t v, struct err *err);	/* with one number; sql: a literal */
+/* What is kept under a name, a number: 1 there, 0 not (*v stays), -1 failure. */
+int db_setting(struct db *d, const char *name, int64_t *v, struct err *err);
+int db_setting_put(struct db *d, const char *name, int64_t v, struct err *err);
 struct span db_column(sqlite3_stmt *st, int i);		/* text or blob; until the next step */
 uint64_t db_column_id(sqlite3_stmt *st, int i);
 int db_changes(const struct db *d);

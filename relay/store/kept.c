@@ -561,21 +561,10 @@ kept_decide(struct db *d, int64_t kid, enum kept_state to, uint64_t new_id, stru
 	return 1;
 }
 
-static int
-one_number(struct db *d, const char *sql, int64_t kid, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, sql, err);
-
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, kid);
-	return db_run(d, st, err);
-}
-
 int
 kept_done(struct db *d, int64_t kid, struct err *err)
 {
-	if (one_number(d, "UPDATE kept SET state=state+2 WHERE kid=? AND state IN (2, 3)", kid,
+	if (db_run_int(d, "UPDATE kept SET state=state+2 WHERE kid=? AND state IN (2, 3)", kid,
 	    err) == -1 || claim_carried_out(d, kid, err) == -1)
 		return -1;
 	return drop_content(d, kid, err);
@@ -584,7 +573,7 @@ kept_done(struct db *d, int64_t kid, struct err *err)
 int
 kept_undo(struct db *d, int64_t kid, struct err *err)
 {
-	if (one_number(d, "UPDATE kept SET state=CASE WHEN home IS NULL THEN 1 ELSE 7 END, new_id=NULL, by=NULL,"
+	if (db_run_int(d, "UPDATE kept SET state=CASE WHEN home IS NULL THEN 1 ELSE 7 END, new_id=NULL, by=NULL,"
 	    " decided=NULL WHERE kid=? AND state IN (2, 3)", kid, err) == -1)
 		return -1;
 	return claim_given_back(d, kid, err);
@@ -593,7 +582,7 @@ kept_undo(struct db *d, int64_t kid, struct err *err)
 int
 kept_stay(struct db *d, int64_t kid, struct err *err)
 {
-	return one_number(d, "UPDATE kept SET expires=NULL WHERE kid=?", kid, err);
+	return db_run_int(d, "UPDATE kept SET expires=NULL WHERE kid=?", kid, err);
 }
 
 int

@@ -8,39 +8,12 @@
 
 /* ---- what is older than the index ---- */
 
-static int
-setting(struct db *d, const char *name, int64_t *v, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, "SELECT value FROM setting WHERE name=?", err);
-	int r;
-
-	if (st == NULL)
-		return -1;
-	db_text(st, 1, span_str(name));
-	if ((r = db_step(d, st, err)) == 1)
-		*v = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	return r;
-}
-
-static int
-setting_put(struct db *d, const char *name, int64_t v, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, "INSERT OR REPLACE INTO setting(name, value) VALUES(?,?)", err);
-
-	if (st == NULL)
-		return -1;
-	db_text(st, 1, span_str(name));
-	db_int(st, 2, v);
-	return db_run(d, st, err);
-}
-
 bool
 search_unindexed(struct db *d)
 {
 	int64_t from = 0;
 
-	return setting(d, "search_from", &from, NULL) == 1 && from != 0;
+	return db_setting(d, "search_from", &from, NULL) == 1 && from != 0;
 }
 
 /* docs[at]: a pointer would not outlive doc_of. */
@@ -125,13 +98,13 @@ search_backfill(struct db *d, size_t rows, struct err *err)
 	struct search_batch *b;
 	int64_t from = 0;
 	bool more = false;
-	int r = setting(d, "search_from", &from, err);
+	int r = db_setting(d, "search_from", &from, err);
 
 	if (r != 1 || from == 0)
 		return r == -1 ? -1 : 0;
 	b = search_batch_new();
 	if ((r = gather_old(d, b, &from, rows, &more, err)) == 0 && (r = db_begin(d, false, err)) == 0) {
-		if (search_write(d, b, err) == -1 || setting_put(d, "search_from", more ? from : 0, err) == -1) {
+		if (search_write(d, b, err) == -1 || db_setting_put(d, "search_from", more ? from : 0, err) == -1) {
 			db_rollback(d);
 			r = -1;
 		} else {

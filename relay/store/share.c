@@ -78,34 +78,6 @@ forget_sent(struct share *h)
 /* ---- what is remembered ---- */
 
 static int
-setting(struct db *d, const char *name, int64_t *v, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, "SELECT value FROM setting WHERE name=?", err);
-	int r;
-
-	if (st == NULL)
-		return -1;
-	db_text(st, 1, span_str(name));
-	if ((r = db_step(d, st, err)) == 1) {
-		*v = sqlite3_column_int64(st, 0);
-		sqlite3_reset(st);
-	}
-	return r;
-}
-
-static int
-setting_put(struct db *d, const char *name, int64_t v, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, "INSERT OR REPLACE INTO setting(name, value) VALUES(?,?)", err);
-
-	if (st == NULL)
-		return -1;
-	db_text(st, 1, span_str(name));
-	db_int(st, 2, v);
-	return db_run(d, st, err);
-}
-
-static int
 run(struct db *d, const char *sql, struct err *err)
 {
 	sqlite3_stmt *st = db_stmt(d, sql, err);
@@ -137,8 +109,8 @@ begin_anew(struct store *s, uint64_t base, struct err *err)
 	if (run(d, "DELETE FROM share_kept", err) == -1 || run(d, "DELETE FROM share_list", err) == -1 ||
 	    run(d, "INSERT INTO share_kept(kid, content) SELECT kid, 1 FROM kept WHERE home IS NULL", err) == -1 ||
 	    run(d, "INSERT INTO share_list(scope, owner, what) SELECT scope, owner, what FROM list_entry", err) == -1 ||
-	    setting_put(d, "share_base", (int64_t)base, err) == -1 || setting_put(d, "share_rev", 0, err) == -1 ||
-	    setting_put(d, "share_event", 0, err) == -1 || setting_put(d, "share_audit", 0, err) == -1) {
+	    db_setting_put(d, "share_base", (int64_t)base, err) == -1 || db_setting_put(d, "share_rev", 0, err) == -1 ||
+	    db_setting_put(d, "share_event", 0, err) == -1 || db_setting_put(d, "share_audit", 0, err) == -1) {
 		db_rollback(d);
 		return -1;
 	}
@@ -155,8 +127,8 @@ save(struct store *s)
 		return;
 	if (db_begin(s->db, false, &err) == -1)
 		return;
-	if (setting_put(s->db, "share_event", h->event_seq, &err) == -1 ||
-	    setting_put(s->db, "share_audit", h->audit_seq, &err) == -1 || db_commit(s->db, &err) == -1)
+	if (db_setting_put(s->db, "share_event", h->event_seq, &err) == -1 ||
+	    db_setting_put(s->db, "share_audit", h->audit_seq, &err) == -1 || db_commit(s->db, &err) == -1)
 		db_rollback(s->db);
 	else
 		h->saved = h->event_seq + h->audit_seq;
@@ -355,9 +327,9 @@ is_there(struct store *s, const struct msg_shared *m)
 	struct err err = { 0 };
 
 	store_settle(s);
-	if (setting(s->db, "share_base", &known, &err) == -1 ||
+	if (db_setting(s->db, "share_base", &known, &err) == -1 ||
 	    ((uint64_t)known != m->base && begin_anew(s, m->base, &err) == -1) ||
-	    setting(s->db, "share_event", &event, &err) == -1 || setting(s->db, "share_audit", &audit, &err) == -1) {
+	    db_setting(s->db, "share_event", &event, &err) == -1 || db_setting(s->db, "share_audit", &audit, &err) == -1) {
 		log_error("the shared base: %s", err.text);
 		return;
 	}
@@ -500,23 +472,23 @@ identity(struct store *s, struct err *err)
 {
 	struct share *h = s->share;
 	int64_t on = 0;
-	int r = setting(s->db, "share_self", &h->self, err);
+	int r = db_setting(s->db, "share_self", &h->self, err);
 
-	if (r == -1 || setting(s->db, "sharing", &on, err) == -1 || db_begin(s->db, true, err) == -1)
+	if (r == -1 || db_setting(s->db, "sharing", &on, err) == -1 || db_begin(s->db, true, err) == -1)
 		return -1;
 	if (r == 0) {
 		if (getrandom(&h->self, sizeof(h->self), 0) != sizeof(h->self))
 			h->self = clock_real();
 		h->self = (int64_t)((uint64_t)h->self >> 1 | 1);
-		r = setting_put(s->db, "share_self", h->self, err);
+		r = db_setting_put(s->db, "share_self", h->self, err);
 	} else {
 		r = 0;
 	}
 	/* What changed while it did not share was not noted: all goes again. */
 	if (r == 0 && on == 0)
-		r = setting_put(s->db, "share_base", 0, err);
+		r = db_setting_put(s->db, "share_base", 0, err);
 	if (r == 0)
-		r = setting_put(s->db, "sharing", 1, err);
+		r = db_setting_put(s->db, "sharing", 1, err);
 	if (r == 0)
 		return db_commit(s->db, err);
 	db_rollback(s->db);

@@ -490,17 +490,6 @@ share_gather(struct store *s, struct base_words *w, struct share_batch *b, size_
 	return r;
 }
 
-static int
-delete_number(struct db *d, const char *sql, int64_t n, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, sql, err);
-
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, n);
-	return db_run(d, st, err);
-}
-
 int
 share_forget(struct db *d, const struct share_batch *b, struct err *err)
 {
@@ -511,11 +500,11 @@ share_forget(struct db *d, const struct share_batch *b, struct err *err)
 	if (db_begin(d, false, err) == -1)
 		return -1;
 	for (size_t i = 0; r == 0 && i < b->nkept; i++)
-		r = delete_number(d, "DELETE FROM share_kept WHERE seq=?", b->kept[i], err);
+		r = db_run_int(d, "DELETE FROM share_kept WHERE seq=?", b->kept[i], err);
 	if (r == 0 && b->lists)
-		r = delete_number(d, "DELETE FROM share_list WHERE seq<=?", b->lists, err);
+		r = db_run_int(d, "DELETE FROM share_list WHERE seq<=?", b->lists, err);
 	for (size_t i = 0; r == 0 && i < b->ntokens; i++)
-		r = delete_number(d, "DELETE FROM claim WHERE token=? AND state=3", b->tokens[i], err);
+		r = db_run_int(d, "DELETE FROM claim WHERE token=? AND state=3", b->tokens[i], err);
 	if (r == 0)
 		return db_commit(d, err);
 	db_rollback(d);
