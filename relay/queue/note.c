@@ -137,7 +137,7 @@ note_signing_domain(const struct config *c, struct span address)
 	for (size_t dot; name.n > 0; name = span_from(name, dot + 1)) {
 		const struct conf_domain *d = config_domain(c, name);
 
-		if (d != NULL && d->ndkim > 0)
+		if (d != NULL && (d->ndkim > 0 || d->dkim_managed))
 			return d->name;
 		if ((dot = span_find(name, '.')) == name.n)
 			break;

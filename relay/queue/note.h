@@ -25,7 +25,8 @@ struct note {
 #define NOTE_MAX (512u << 10)
 
 void note_build(struct buf *b, const struct note *n);
-/* The domain of ours whose keys sign a note: that of the address, or one above it; empty: none. */
+/* The domain of ours whose keys sign a note: that of the address (empty: our host's name), or one above it;
+ * empty: none has keys. */
 struct span note_signing_domain(const struct config *c, struct span address);
 
 #endif

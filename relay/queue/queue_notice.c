@@ -209,23 +209,6 @@ notice_append(struct queue *q, struct pending_notice *pn, struct span headers)
 
 /* ---- the signature ---- */
 
-/* The domain that signs for MAILER-DAEMON at our name; empty: none has keys. */
-static struct span
-signing_domain(const struct config *c)
-{
-	struct span name = c->hostname;
-
-	for (size_t dot; name.n > 0; name = span_from(name, dot + 1)) {
-		const struct conf_domain *d = config_domain(c, name);
-
-		if (d != NULL && (d->ndkim > 0 || d->dkim_managed))
-			return d->name;
-		if ((dot = span_find(name, '.')) == name.n)
-			break;
-	}
-	return (struct span){ 0 };
-}
-
 /* The bytes inside the frame, or in a sealed memory file beside it; *fd -1 then. */
 static int
 payload_for(struct span text, struct arena *a, struct payload *p, int *fd)
@@ -248,9 +231,8 @@ payload_for(struct span text, struct arena *a, struct payload *p, int *fd)
 static bool
 ask_signer(struct queue *q, struct pending_notice *pn)
 {
-	struct msg_sign msg = { .id = pn->s.env.id, .domain = pn->note ?
-		note_signing_domain(q->rt->conf, q->rt->conf->postmaster) :
-		signing_domain(q->rt->conf) };
+	struct msg_sign msg = { .id = pn->s.env.id, .domain = note_signing_domain(q->rt->conf,
+		pn->note ? q->rt->conf->postmaster : (struct span){ 0 }) };	/* MAILER-DAEMON at our name */
 	uint64_t ticket;
 	struct buf b;
 	int fd, r;

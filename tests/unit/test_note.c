@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "master/config.h"
 #include "postern/anatomy.h"
 #include "queue/note.h"
 
@@ -69,12 +70,27 @@ test_injection(void **state)
 	arena_free(&a);
 }
 
+/* Keys that are written down, and keys that are replaced by themselves. */
+static void
+test_who_signs(void **state)
+{
+	struct conf_domain domains[] = { { .name = SPAN_LIT("written.example"), .ndkim = 1 },
+		{ .name = SPAN_LIT("managed.example"), .dkim_managed = true }, { .name = SPAN_LIT("bare.example") } };
+	struct config c = { .hostname = SPAN_LIT("gw.managed.example"), .domains = domains, .ndomains = 3 };
+
+	assert_true(span_is(note_signing_domain(&c, SPAN_LIT("p@written.example")), "written.example"));
+	assert_true(span_is(note_signing_domain(&c, SPAN_LIT("p@it.managed.example")), "managed.example"));
+	assert_int_equal(note_signing_domain(&c, SPAN_LIT("p@bare.example")).n, 0);
+	assert_true(span_is(note_signing_domain(&c, (struct span){ 0 }), "managed.example"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_build),
 		cmocka_unit_test(test_injection),
+		cmocka_unit_test(test_who_signs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
