@@ -19,6 +19,7 @@ import time
 import unittest
 
 import booted
+import fresh
 import lab
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -36,7 +37,7 @@ class UnderSystemd(unittest.TestCase):
         cls.dir = tempfile.mkdtemp(prefix="postern-systemd-debs-")
         unittest.addModuleCleanup(shutil.rmtree, cls.dir)
         cls.debs = test_package.build(cls.dir)
-        cls.root = booted.root_for(cls.debs["postern"])
+        cls.root = fresh.Fresh(booted.tar_for(cls.debs["postern"]))
         unittest.addModuleCleanup(cls.root.close)
         os.unlink(cls.root.path("usr/sbin/policy-rc.d"))        # here services are started by their packages
         cls.lab = lab.Lab("systemd")
