@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,6 +284,7 @@ startup_confine(enum role role, uid_t uid, gid_t gid, const struct sandbox *sb, 
 		return -1;
 	if (missing)
 		log_warn("sandbox: this kernel has %s; %s runs without it", missing, role_name(role));
+	malloc_trim(0);		/* what the start needed and has no use any more: the filter's rules, texts of files */
 	return 0;
 }
 
