@@ -176,7 +176,7 @@ on_gone(void *ctx, struct spool_item *it)
 		wheel_remove(&q->lives, &m->life);
 	counter_add(COUNTER_QUEUED, -1);
 	if (q->sp != NULL)	/* not while replaying */
-		log_msg(LOG_LVL_INFO, m->item.id, "removed");
+		log_later(m->item.id, "removed");
 	queue_gave(q, m);
 	queued_free(&m);
 }
