@@ -54,7 +54,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "approval", ROLE_STORE }, { "audit", ROLE_STORE }, { "store", ROLE_STORE },
 	{ "tlsrpt", ROLE_STORE }, { "editor", ROLE_EDITOR }, { "bayes", ROLE_STORE },
 	{ "users", ROLE_STORE }, { "overview", ROLE_STORE }, { "domains", ROLE_STORE },
-	{ "counters", ROLE_COUNTERS },
+	{ "counters", ROLE_COUNTERS }, { "oidc", ROLE_FETCHER },
 };
 
 static void
