@@ -20,6 +20,7 @@
 #include "fs.h"
 #include "id.h"
 #include "log.h"
+#include "master/identity.h"
 #include "master/runtime.h"
 #include "master/startup.h"
 
@@ -321,6 +322,7 @@ runtime_start(struct runtime_private *p, const struct startup *su, struct err *e
 	struct buf b;
 
 	rt->privileged = geteuid() == 0;
+	identity_files_root();
 	if (startup_config(su->config_path, su->foreground, (struct config **)&rt->conf, err) == -1 ||
 	    (rt->shared = shared_map(FD_SHARED, err)) == NULL ||
 	    sandbox_account(role_account(rt->role), &rt->uid, &rt->gid, &fallback, err) == -1)
