@@ -209,7 +209,7 @@ compile_patterns(struct stand *s)
 		pattern(text, sizeof(text), i);
 		exprs[i] = arena_printf(keep, "%s", text);
 		ids[i] = i;
-		flags[i] = HS_FLAG_UTF8 | HS_FLAG_UCP | HS_FLAG_PREFILTER | HS_FLAG_SINGLEMATCH;
+		flags[i] = HS_FLAG_DOTALL | HS_FLAG_ALLOWEMPTY | HS_FLAG_SINGLEMATCH;
 	}
 	if (hs_compile_multi(exprs, flags, ids, NPATTERNS, HS_MODE_BLOCK, NULL, &s->db, &error) != HS_SUCCESS ||
 	    hs_alloc_scratch(s->db, &s->scratch) != HS_SUCCESS)
