@@ -140,14 +140,18 @@ digest_part(EVP_MD_CTX *md, const struct anatomy *an, const struct part *p,
 }
 
 /* The parts stand in the order of the message. */
-static struct span
-without_known(const struct seen *s, struct arena *a)
+struct span
+remember_rest(const struct seen *s, struct span before, struct arena *a)
 {
 	const struct anatomy *an = s->an;
-	char *out = arena_alloc(a, an->raw.n);
-	size_t from = 0, n = 0;
+	size_t from = 0, n = before.n;
+	char *out;
 
-	for (size_t i = 0; i < an->nparts; i++) {
+	if (s->nknown == 0 && before.n == 0)
+		return an->raw;
+	out = arena_alloc(a, before.n + an->raw.n);
+	memcpy(out, before.p, before.n);
+	for (size_t i = 0; s->nknown && i < an->nparts; i++) {
 		const struct part *p = &an->parts[i];
 
 		if (s->state[i] != PART_KNOWN || p->body_offset < from)
@@ -165,7 +169,7 @@ remember_look(struct memory *m, const struct anatomy *an, struct arena *a, struc
 {
 	EVP_MD_CTX *md = NULL;
 
-	*out = (struct seen){ .an = an, .rest = an->raw };
+	*out = (struct seen){ .an = an };
 	for (size_t i = 0; i < an->nparts; i++) {
 		const struct part *p = &an->parts[i];
 
@@ -184,8 +188,6 @@ remember_look(struct memory *m, const struct anatomy *an, struct arena *a, struc
 		out->nknown += out->state[i] == PART_KNOWN;
 	}
 	EVP_MD_CTX_free(md);
-	if (out->nknown)
-		out->rest = without_known(out, a);
 }
 
 bool

@@ -34,11 +34,12 @@ struct seen {			/* of one message */
 	uint8_t *state;		/* of each part: enum; NULL: nothing can be said */
 	unsigned char (*hashes)[REMEMBER_HASH];
 	const struct anatomy *an;
-	struct span rest;	/* the message without the bodies of the known ones */
 	unsigned nknown;
 };
 /* Everything lives in the arena. */
 void remember_look(struct memory *m, const struct anatomy *an, struct arena *a, struct seen *out);
+/* The message without the bodies of the known ones, behind `before`. */
+struct span remember_rest(const struct seen *s, struct span before, struct arena *a);
 /* The part is known, or lies within one that is. */
 bool remember_covers(const struct seen *s, size_t part);
 /* All of the message was clean. */
