@@ -11,6 +11,7 @@
 #define WAYS 4
 
 struct memory {
+	EVP_MD *md;
 	size_t nbuckets;
 	uint8_t *next;		/* of each bucket: which entry goes */
 	uint8_t *used;
@@ -23,6 +24,12 @@ memory_new(size_t entries)
 	struct memory *m = calloc(1, sizeof(*m));
 
 	ASSERT(m != NULL && entries >= WAYS && (entries & (entries - 1)) == 0);
+	/* As strong as SHA-256, and three times as quick where the processor has no instructions for that; a
+	 * machine in FIPS mode does not have it. */
+	m->md = EVP_MD_fetch(NULL, "BLAKE2B-512", NULL);
+	if (m->md == NULL)
+		m->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	ASSERT(m->md != NULL);
 	m->nbuckets = entries / WAYS;
 	m->next = calloc(m->nbuckets, 1);
 	m->used = calloc(m->nbuckets, 1);
@@ -36,6 +43,7 @@ memory_free(struct memory **m)
 {
 	if (*m == NULL)
 		return;
+	EVP_MD_free((*m)->md);
 	free((*m)->next);
 	free((*m)->used);
 	free((*m)->hashes);
@@ -121,7 +129,8 @@ static void
 digest_part(EVP_MD_CTX *md, const struct anatomy *an, const struct part *p,
     unsigned char out[REMEMBER_HASH])
 {
-	unsigned n = REMEMBER_HASH;
+	unsigned char whole[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
 
 	ASSERT(EVP_DigestInit_ex(md, NULL, NULL) == 1);
 	for (size_t i = 0; i < p->nheaders; i++) {
@@ -136,7 +145,8 @@ digest_part(EVP_MD_CTX *md, const struct anatomy *an, const struct part *p,
 		digest_span(md, h->raw);
 	}
 	digest_span(md, span_sub(an->raw, p->body_offset, p->body_size));
-	ASSERT(EVP_DigestFinal_ex(md, out, &n) == 1 && n == REMEMBER_HASH);
+	ASSERT(EVP_DigestFinal_ex(md, whole, &n) == 1 && n >= REMEMBER_HASH);
+	memcpy(out, whole, REMEMBER_HASH);
 }
 
 /* The parts stand in the order of the message. */
@@ -181,7 +191,7 @@ remember_look(struct memory *m, const struct anatomy *an, struct arena *a, struc
 			out->state = arena_array(a, an->nparts, sizeof(*out->state));
 			out->hashes = arena_array(a, an->nparts, sizeof(*out->hashes));
 			md = EVP_MD_CTX_new();
-			ASSERT(md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1);
+			ASSERT(md != NULL && EVP_DigestInit_ex(md, m->md, NULL) == 1);
 		}
 		digest_part(md, an, p, out->hashes[i]);
 		out->state[i] = memory_has(m, out->hashes[i]) ? PART_KNOWN : PART_NEW;
