@@ -121,8 +121,10 @@ static void
 push(struct session *s)
 {
 	while (s->niov > 0) {
-		ssize_t n = writev(s->fd, s->next, s->niov);
+		ssize_t n;
 
+		s->dot = now();		/* before it: the answer may be here when writev returns */
+		n = writev(s->fd, s->next, s->niov);
 		if (n == -1 && errno == EAGAIN) {
 			if (!s->blocked)
 				watch(s, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
@@ -144,7 +146,6 @@ push(struct session *s)
 	if (s->blocked)
 		watch(s, EPOLL_CTL_MOD, EPOLLIN);
 	s->blocked = false;
-	s->dot = now();
 }
 
 static void
