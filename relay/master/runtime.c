@@ -21,6 +21,7 @@
 #include "fs.h"
 #include "id.h"
 #include "log.h"
+#include "master/identity.h"
 #include "master/runtime.h"
 #include "master/startup.h"
 
@@ -248,6 +249,7 @@ master_frame(void *ctx, struct link *l, struct frame *f)
 static void
 on_orphan(evutil_socket_t fd, short what, void *arg)
 {
+	log_flush();
 	_exit(1);
 }
 
@@ -332,6 +334,21 @@ startup_ready(struct buf *b, enum role role, uint32_t instance)
 	peer_encode(b, &m);
 }
 
+/* Lines that wait are written at the end of the turn. */
+static struct event *lines_wait;
+
+static void
+on_lines(evutil_socket_t fd, short what, void *arg)
+{
+	log_flush();
+}
+
+static void
+wake_lines(void)
+{
+	event_active(lines_wait, EV_TIMEOUT, 0);
+}
+
 static int
 runtime_start(struct runtime_private *p, const struct startup *su, struct err *err)
 {
@@ -340,6 +357,7 @@ runtime_start(struct runtime_private *p, const struct startup *su, struct err *e
 	struct buf b;
 
 	rt->privileged = geteuid() == 0;
+	identity_files_root();
 	if (startup_config(su->config_path, su->foreground, (struct config **)&rt->conf, err) == -1 ||
 	    (rt->shared = shared_map(FD_SHARED, err)) == NULL ||
 	    sandbox_account(role_account(rt->role), &rt->uid, &rt->gid, &fallback, err) == -1)
@@ -350,6 +368,9 @@ runtime_start(struct runtime_private *p, const struct startup *su, struct err *e
 		return -1;
 	rt->base = event_base_new();
 	ASSERT(rt->base != NULL);
+	lines_wait = event_new(rt->base, -1, 0, on_lines, NULL);
+	ASSERT(lines_wait != NULL);
+	log_batch(wake_lines);
 	rt->master = link_new(rt->base, FD_CONTROL, rt->role, ROLE_MASTER, 0, &master_ops, rt);
 	if (p->ops->run && p->ops->run(rt, err) == -1)
 		return -1;
@@ -382,5 +403,6 @@ runtime_main(const struct role_ops *ops, const struct startup *su)
 		;
 	if (p->rt.master)
 		link_flush(p->rt.master);
+	log_flush();
 	return p->status;
 }

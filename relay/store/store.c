@@ -677,6 +677,8 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return people_scrypted(s->people, f);
 	case FRAME_ENTERED:
 		return people_entered(s->people, f);
+	case FRAME_OIDC_TOLD:
+		return people_told(s->people, f);
 	case FRAME_DIGEST_ASK:
 		return digest_link(s, l, f);
 	case FRAME_INSPECTED:
