@@ -169,11 +169,14 @@ class Oidc(unittest.TestCase):
         self.assertEqual((u.netloc + u.path, q["redirect_uri"], q["client_id"], q["scope"], q["response_type"], q["code_challenge_method"]),
                          (self.idp.issuer[8:] + "/authorize", "https://localhost:%d/oidc/return" % self.port, CLIENT, "openid profile email", "code", "S256"))
         self.assertEqual(len(v.set), 1)
-        self.assertRegex(v.set[0], r"^__Host-postern_oidc=[0-9a-f]{64}\./queue\?by=site&q=a%20b; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600$")
+        self.assertRegex(v.set[0], r"^__Host-postern_oidc=[0-9a-f]{64}\.en/queue\?by=site&q=a%20b; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600$")
         for secret in (q["state"], q["nonce"], q["code_challenge"]):
             self.assertNotIn(secret, v.way)
         status, to, _ = v.come_back(self.idp.authorize(to))
-        self.assertEqual((status, to), (303, "/#/queue?by=site&q=a%20b"))
+        self.assertEqual((status, to, v.me()["language"]), (303, "/#/queue?by=site&q=a%20b", "en"))
+        v, back = self.there(language="fr")
+        v.come_back(back)
+        self.assertEqual(v.me()["language"], "fr")
         self.assertTrue(any(c.startswith("postern_session=") and "SameSite=Strict" in c and "HttpOnly" in c and "Secure" in c for c in v.set), v.set)
 
     def test_next_leads_nowhere_else(self):
