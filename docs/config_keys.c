@@ -100,8 +100,10 @@ const struct config_key config_keys[] = {
 	{ "listeners[]", "max_size", "size, 1GiB at most", "20MB", "of a message; 552 beyond" },
 	{ "listeners[]", "limits", "map", NULL, "of sessions" },
 	{ "listeners[]", "bare_newlines", "refuse or normalise", "refuse", "a bare CR or LF within a message" },
-	{ "listeners[]", "milter", "inet:ADDRESS:PORT", NULL, "in place of address: the milter protocol, not SMTP" },
-	{ "listeners[]", "mtas", "list of networks", "127.0.0.0/8 and ::1", "with milter: the mail servers that may ask" },
+	{ "listeners[]", "milter", "inet:ADDRESS:PORT, unix:/PATH or systemd:NAME", NULL, "in place of address: the milter protocol, not SMTP" },
+	{ "listeners[]", "mtas", "list of networks", "127.0.0.0/8 and ::1", "with milter on a port: the mail servers that may ask" },
+	{ "listeners[]", "socket_mode", "mode", "0660", "with milter on unix:/PATH: of the socket" },
+	{ "listeners[]", "socket_group", "group", "root's", "with milter on unix:/PATH: its group, the mail server's" },
 
 	{ "listeners[].limits", "sessions", "number", "1000", "sessions open at once; 421 beyond" },
 	{ "listeners[].limits", "sessions_per_client", "number", "100", "the same for one address" },

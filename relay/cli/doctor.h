@@ -24,6 +24,8 @@ enum health { HEALTHY, DOUBTFUL, ILL };
 void doctor_say(struct doctor *d, enum health h, const char *topic, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* doctor_listeners.c */
+void doctor_listeners(struct doctor *d);	/* each answers, and it is posternd that does */
 /* doctor_machine.c: this machine, and what runs on it */
 void doctor_files(struct doctor *d);		/* how many may be open */
 void doctor_secrets(struct doctor *d);		/* who may read keys and passwords */

@@ -18,6 +18,7 @@
 #include "fs.h"
 #include "ipc/principal.h"
 #include "log.h"
+#include "master/identity.h"
 
 #define DNS_SERVERS_MAX 8
 #define POST_TIMEOUT (60 * US_PER_SEC)
@@ -43,10 +44,22 @@ struct own {
 };
 
 static int
+cache_folder(struct runtime *rt, struct sts_cache **cache, struct err *err)
+{
+	const char *folder = rt->conf->delivery.sts_cache;
+
+	if (fs_mkdirs(folder, 0700, err) == -1)
+		return -1;
+	if (rt->privileged && chown(folder, rt->uid, rt->gid) == -1)
+		return err_errno(err, "%s", folder);
+	return (*cache = sts_cache_open(folder, clock_real(), err)) ? 0 : -1;
+}
+
+static int
 fetcher_start(struct runtime *rt, struct err *err)
 {
 	struct own *o = calloc(1, sizeof(*o));
-	const char *folder = rt->conf->delivery.sts_cache;
+	int r;
 
 	ASSERT(o != NULL);
 	rt->state = o;
@@ -59,16 +72,14 @@ fetcher_start(struct runtime *rt, struct err *err)
 	if (rt->conf->dnssec &&
 	    resolver_anchors(rt->conf->trust_anchor, o->arena, &o->anchors, err) == -1)
 		return -1;
-	if (fs_mkdirs(folder, 0700, err) == -1)
-		return -1;
-	if (rt->privileged && chown(folder, rt->uid, rt->gid) == -1)
-		return err_errno(err, "%s", folder);
-	if ((o->f.cache = sts_cache_open(folder, clock_real(), err)) == NULL ||
-	    https_global(rt->conf->delivery.roots, &o->f.world.roots, err) == -1)
+	identity_files_as(rt->uid, rt->gid);
+	r = cache_folder(rt, &o->f.cache, err);
+	identity_files_root();
+	if (r == -1 || https_global(rt->conf->delivery.roots, &o->f.world.roots, err) == -1)
 		return -1;
 	if ((o->exporter = exporter_start(rt, o->arena, err)) == NULL || oidc_start(rt, &o->oidc, err) == -1)
 		return -1;
-	sandbox_allow_write(folder);
+	sandbox_allow_write(rt->conf->delivery.sts_cache);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "ipc/channel.h"
+#include "log.h"
 
 #define READ_CHUNK (64u << 10)
 #define KEEP_BUFFER (256u << 10)	/* memory an idle channel may keep */
@@ -257,6 +258,9 @@ send_some(struct chan *c)
 int
 chan_flush(struct chan *c, struct err *err)
 {
+	/* What others do about it is logged behind what we did. */
+	if (buf_size(&c->out))
+		log_flush();
 	while (buf_size(&c->out)) {
 		ssize_t n = send_some(c);
 

@@ -139,6 +139,10 @@ struct conf_listener {
 	size_t nclient_names;
 	bool milter;		/* MTAs speak the milter protocol here, not SMTP … */
 	struct conf_nets mtas;	/* … these; none: this machine's */
+	const char *local;	/* a socket of the file system; NULL: ip and port */
+	uint32_t local_mode;	/* 0660; of a socket we make */
+	struct span local_group;	/* ""; its group */
+	const char *activated;	/* systemd's name of a socket it holds; NULL: ours */
 	bool normalise;		/* bare_newlines: a bare CR or LF becomes CRLF; else it is refused */
 	uint64_t max_size;	/* 20 MB unless given */
 	struct listener_limits limits;
@@ -557,6 +561,7 @@ config_endpoint_is_metrics(const struct config *c, size_t i)
 {
 	return i == c->nlisteners + (c->console.port > 0);
 }
+/* Family 0: a socket of the file system or one of systemd's. */
 static inline struct ip
 config_endpoint(const struct config *c, size_t i, uint16_t *port)
 {
@@ -564,17 +569,6 @@ config_endpoint(const struct config *c, size_t i, uint16_t *port)
 
 	*port = i < c->nlisteners ? c->listeners[i].port : metrics ? c->metrics_port : c->console.port;
 	return i < c->nlisteners ? c->listeners[i].ip : metrics ? c->metrics_ip : c->console.ip;
-}
-static inline bool
-config_listens(const struct config *c, struct ip ip, uint16_t port)
-{
-	for (size_t i = 0; i < config_endpoints(c); i++) {
-		uint16_t p;
-
-		if (ip_eq(config_endpoint(c, i, &p), ip) && p == port)
-			return true;
-	}
-	return false;
 }
 /* Does anything ask for HTTPS? Then there is a fetcher. */
 static inline bool

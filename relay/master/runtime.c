@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "fs.h"
 #include "id.h"
 #include "log.h"
+#include "master/identity.h"
 #include "master/runtime.h"
 #include "master/startup.h"
 
@@ -243,6 +245,7 @@ master_frame(void *ctx, struct link *l, struct frame *f)
 static void
 on_orphan(evutil_socket_t fd, short what, void *arg)
 {
+	log_flush();
 	_exit(1);
 }
 
@@ -283,6 +286,7 @@ startup_confine(enum role role, uid_t uid, gid_t gid, const struct sandbox *sb, 
 		return -1;
 	if (missing)
 		log_warn("sandbox: this kernel has %s; %s runs without it", missing, role_name(role));
+	malloc_trim(0);		/* what the start needed and has no use any more: the filter's rules, texts of files */
 	return 0;
 }
 
@@ -295,6 +299,21 @@ startup_ready(struct buf *b, enum role role, uint32_t instance)
 	peer_encode(b, &m);
 }
 
+/* Lines that wait are written at the end of the turn. */
+static struct event *lines_wait;
+
+static void
+on_lines(evutil_socket_t fd, short what, void *arg)
+{
+	log_flush();
+}
+
+static void
+wake_lines(void)
+{
+	event_active(lines_wait, EV_TIMEOUT, 0);
+}
+
 static int
 runtime_start(struct runtime_private *p, const struct startup *su, struct err *err)
 {
@@ -303,6 +322,7 @@ runtime_start(struct runtime_private *p, const struct startup *su, struct err *e
 	struct buf b;
 
 	rt->privileged = geteuid() == 0;
+	identity_files_root();
 	if (startup_config(su->config_path, su->foreground, (struct config **)&rt->conf, err) == -1 ||
 	    (rt->shared = shared_map(FD_SHARED, err)) == NULL ||
 	    sandbox_account(role_account(rt->role), &rt->uid, &rt->gid, &fallback, err) == -1)
@@ -313,6 +333,9 @@ runtime_start(struct runtime_private *p, const struct startup *su, struct err *e
 		return -1;
 	rt->base = event_base_new();
 	ASSERT(rt->base != NULL);
+	lines_wait = event_new(rt->base, -1, 0, on_lines, NULL);
+	ASSERT(lines_wait != NULL);
+	log_batch(wake_lines);
 	rt->master = link_new(rt->base, FD_CONTROL, rt->role, ROLE_MASTER, 0, &master_ops, rt);
 	if (p->ops->run && p->ops->run(rt, err) == -1)
 		return -1;
@@ -344,5 +367,6 @@ runtime_main(const struct role_ops *ops, const struct startup *su)
 		;
 	if (p->rt.master)
 		link_flush(p->rt.master);
+	log_flush();
 	return p->status;
 }

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "ipc/ticket.h"
+#include "master/identity.h"
 #include "queue/queue.h"
 
 #define LAZY_US 20000
@@ -176,7 +177,7 @@ on_gone(void *ctx, struct spool_item *it)
 		wheel_remove(&q->lives, &m->life);
 	counter_add(COUNTER_QUEUED, -1);
 	if (q->sp != NULL)	/* not while replaying */
-		log_msg(LOG_LVL_INFO, m->item.id, "removed");
+		log_later(m->item.id, "removed");
 	queue_gave(q, m);
 	queued_free(&m);
 }
@@ -402,7 +403,12 @@ configure(struct queue *q, struct schedule_conf *out)
 static int
 queue_start(struct runtime *rt, struct err *err)
 {
-	if (spool_prepare(rt->conf->spool, rt->privileged ? rt->uid : (uid_t)-1, rt->gid, err) == -1)
+	int r;
+
+	identity_files_as(rt->uid, rt->gid);
+	r = spool_prepare(rt->conf->spool, rt->privileged ? rt->uid : (uid_t)-1, rt->gid, err);
+	identity_files_root();
+	if (r == -1)
 		return -1;
 	sandbox_allow_write(rt->conf->spool);
 	return 0;

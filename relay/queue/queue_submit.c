@@ -156,7 +156,7 @@ accepted(struct queue *q, struct awaiting *aw)
 		log_msg(LOG_LVL_ERROR, m->item.id, "stored but not readable: %s", err.text);
 	} else {
 		queue_postfix_received(m->item.id, &s.env);
-		log_msg(LOG_LVL_INFO, m->item.id, "from=<" SPAN_FMT ">, size=%llu, nrcpt=%zu "
+		log_later(m->item.id, "from=<" SPAN_FMT ">, size=%llu, nrcpt=%zu "
 		    "(queue active)", SPAN_ARG(s.env.sender), (unsigned long long)m->size,
 		    s.env.nrecipients);
 		queue_schedule_all(q, m, &p);

@@ -8,9 +8,9 @@
 
 #include "addr.h"
 #include "id.h"
-#include "ipc/json_read.h"
 #include "store/audit.h"
 #include "store/journal.h"
+#include "store/record_words.h"
 #include "store/sealed.h"
 #include "table.h"
 
@@ -129,24 +129,13 @@ trim_attempts(struct db *d, uint64_t id, struct err *err)
 	return db_run(d, st, err);
 }
 
-/* The scanner's record may name the subject; most do not, so look before parsing. */
-static struct span
-subject_of(struct span record, struct jval **keep)
-{
-	static const char key[] = "\"subject\"";
-
-	if (record.n == 0 || memmem(record.p, record.n, key, sizeof(key) - 1) == NULL)
-		return (struct span){ 0 };
-	*keep = jval_parse(record, NULL);
-	return jval_text(*keep, "subject");
-}
-
 static int
 add_message(struct db *d, const struct msg_event *ev, struct err *err)
 {
 	const struct envelope *env = &ev->env;
 	char client[IP_TEXT_MAX];
-	struct jval *keep = NULL;
+	struct arena *a = arena_new(0);
+	struct record_words w;
 	sqlite3_stmt *st = db_stmt(d, "INSERT INTO message(id, parent, time, direction, listener,"
 	    " client, client_name, helo, user, tls, sender, sender_domain, subject, size)"
 	    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET"
@@ -170,10 +159,11 @@ add_message(struct db *d, const struct msg_event *ev, struct err *err)
 	db_text(st, 10, env->tls);
 	db_text_always(st, 11, env->sender);
 	db_text(st, 12, domain_of(env->sender));
-	db_text(st, 13, subject_of(ev->record, &keep));
+	record_words(ev->record, a, &w);
+	db_text(st, 13, w.subject);
 	db_int(st, 14, ev->size > INT64_MAX ? INT64_MAX : (int64_t)ev->size);
 	r = db_run(d, st, err);
-	jval_free(&keep);
+	arena_free(&a);
 	return r;
 }
 

@@ -40,7 +40,7 @@ old_record(struct db *d, struct doc *doc, struct err *err)
 	sqlite3_stmt *st = db_stmt(d, "SELECT json FROM record WHERE id=?", err);
 	struct arena *a;
 	struct span json;
-	struct jval *v = NULL;
+	struct record_words w;
 	struct err why;
 	int r;
 
@@ -49,9 +49,10 @@ old_record(struct db *d, struct doc *doc, struct err *err)
 	a = arena_new(0);
 	db_int(st, 1, (int64_t)doc->id);
 	if ((r = db_step(d, st, err)) == 1 && sealed_column_zip(d, st, 0, SEALED_RECORD, (int64_t)doc->id,
-	    RECORD_MAX, a, &json, &why) == 0 && (v = jval_parse(json, NULL)) != NULL)
-		doc_names(doc, v);
-	jval_free(&v);
+	    RECORD_MAX, a, &json, &why) == 0) {
+		record_words(json, a, &w);
+		doc_names(doc, &w);
+	}
 	sqlite3_reset(st);
 	arena_free(&a);
 	return r == -1 ? -1 : 0;

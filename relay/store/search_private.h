@@ -5,7 +5,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "id.h"
-#include "ipc/json_read.h"
+#include "store/record_words.h"
 #include "store/search.h"
 
 #define WEEK_US (INT64_C(7) * 24 * 3600 * US_PER_SEC)
@@ -21,6 +21,7 @@ struct doc {
 };
 
 struct search_batch {
+	struct arena *arena;
 	struct doc *docs;
 	size_t n, room;
 };
@@ -30,7 +31,7 @@ void doc_words(struct buf *b, struct span s);
 void doc_key(struct doc *d, enum search_key kind, struct span value);
 void doc_address(struct doc *d, struct span address, enum search_key kind,
     enum search_key domain_kind, enum column words);
-void doc_names(struct doc *d, const struct jval *record);
+void doc_names(struct doc *d, const struct record_words *w);
 
 /* ---- search_join.c ---- */
 

@@ -109,7 +109,7 @@ add_record(struct gathering *g, uint64_t id, struct buf *words)
 	sqlite3_stmt *st = db_stmt(g->d, "SELECT id, json FROM record WHERE id=?", g->err);
 	struct search_batch *docs;
 	struct span json;
-	struct jval *v;
+	struct record_words w;
 	struct err why;
 	struct doc *doc;
 	int r;
@@ -123,16 +123,15 @@ add_record(struct gathering *g, uint64_t id, struct buf *words)
 	base_int(&g->b->rows, sqlite3_column_int64(st, 0));
 	base_blob(&g->b->rows, db_column(st, 1));
 	g->b->nrows++;
-	if (sealed_column_zip(g->d, st, 1, SEALED_RECORD, (int64_t)id, RECORD_MAX, g->a, &json, &why) == 0 &&
-	    (v = jval_parse(json, NULL)) != NULL) {
+	if (sealed_column_zip(g->d, st, 1, SEALED_RECORD, (int64_t)id, RECORD_MAX, g->a, &json, &why) == 0) {
 		docs = search_batch_new();
 		doc = doc_of(docs, id, false);
-		doc_names(doc, v);
+		record_words(json, g->a, &w);
+		doc_names(doc, &w);
 		base_words_add(g->w, '0', buf_data(&doc->col[COL_KEYS]), words);
 		base_words_add(g->w, '4', buf_data(&doc->col[COL_FILES]), words);
 		base_words_add(g->w, '6', buf_data(&doc->col[COL_RULES]), words);
 		search_batch_free(&docs);
-		jval_free(&v);
 	}
 	sqlite3_reset(st);
 	return 0;

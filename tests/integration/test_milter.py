@@ -163,7 +163,7 @@ class Configuration(unittest.TestCase):
             for listener, delivery, want in (
                     ({"milter": "inet:127.0.0.1:8891", "tls": "offered"}, {"routes": {"*": ["127.0.0.1:26"]}}, "`tls` is for SMTP"),
                     ({"milter": "inet:127.0.0.1:8891"}, {}, "released mail returns"),
-                    ({"milter": "unix:/run/x"}, {"routes": {"*": ["127.0.0.1:26"]}}, "inet:127.0.0.1:8891"),
+                    ({"milter": "/run/x"}, {"routes": {"*": ["127.0.0.1:26"]}}, "inet:127.0.0.1:8891"),
                     ({"address": "127.0.0.1:8025", "mtas": ["127.0.0.1"]}, {}, "`mtas` belongs to")):
                 l.policy("version: 1\n")
                 l.config(listeners=[{"name": "m", **listener}], delivery=delivery)
