@@ -318,11 +318,11 @@ arm_timer(struct queue *q)
 }
 
 /* Whoever could run now may have more for the same sync: it goes first. Where nobody waits for a processor this
- * takes no time, so a message that is alone is not held up. */
+ * takes no time; and a message that is alone, as the one before was, is not held up at all. */
 static bool
 gather(struct queue *q)
 {
-	q->gathering = !q->gathering;
+	q->gathering = !q->gathering && (q->nawaiting > 1 || q->batch > 1);
 	if (q->gathering) {
 		sched_yield();
 		evtimer_add(q->gather, &(struct timeval){ 0 });	/* behind what they brought */
@@ -355,6 +355,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	if (q->nawaiting > 0) {
 		if (gather(q))
 			return;
+		q->batch = q->nawaiting;
 		queue_sync(q);
 	}
 	schedule_advance(q->out, now);

@@ -76,6 +76,7 @@ struct queue {
 	struct event *turn, *timer, *lazy, *gather, *idle;
 	bool turning;			/* `turn` is active */
 	bool gathering;			/* the sync of this turn waits for what others bring */
+	size_t batch;			/* messages that the last sync served */
 	bool soon;			/* what has happened waits in memory for a sync */
 	bool lazy_soon;			/* `lazy` was armed for that */
 	bool more;			/* the last turn left jobs that could go out */
