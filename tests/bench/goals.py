@@ -126,10 +126,15 @@ def rows(r):
                "%.2f" % floor_of(c) if c.get("floor") else "")
 
 
+BUSY = (" The machine had other work at the same time: read processor times and their ratios. Rates are what was left over, and more of that goes "
+        "to the side with more processes, which is Postfix.")
+
+
 def readme_text(r):
     m = r["machine"]
     out = ["", "Measured %s on %s, %d processors, load %.1f before and %.1f after; %s, medians of %d rounds in turns."
-           % (r["when"], m["cpu"], m["processors"], m["load"][0], m["load"][1], m["kernel"], r["rounds"]), "",
+           % (r["when"], m["cpu"], m["processors"], m["load"][0], m["load"][1], m["kernel"], r["rounds"]) +
+           (BUSY if m["load"][0] > 1 else ""), "",
            "| goal | | measured | |", "|---|---|---|---|"]
     for g in goals(r):
         if g["value"] is not None:

@@ -8,6 +8,7 @@ Work counts until it is done. The sink has the last message before everything is
 is taken when the sink has it, and the processors' when the queue is empty (posternd's holds a message until
 the journal has confirmed its events) and nobody of the side has run for a quarter of a second.
 """
+import contextlib
 import glob
 import json
 import os
@@ -96,33 +97,41 @@ def delivered(path):
     return int(n[-1]) if n else 0
 
 
-class Syncs:
-    """Counts fsync and fdatasync of a side while it is open; None when the kernel does not say (perf)."""
-    EVENTS = ("syscalls:sys_enter_fsync", "syscalls:sys_enter_fdatasync", "syscalls:sys_enter_sync_file_range",
-              "syscalls:sys_enter_msync")
+class Perf:
+    """perf stat or perf record of processes, from when it says that it counts to the end of the block."""
 
-    def __init__(self, side):
-        self.pids = [q for p in side.pids for q in family(p)]
+    def __init__(self, *argv, pids, **kw):
+        (theirs, self.say), (self.hear, back) = os.pipe(), os.pipe()
+        try:
+            self.p = subprocess.Popen(["perf", *argv, "-p", ",".join(map(str, pids)), "-D", "-1", "--control",
+                                       "fd:%d,%d" % (theirs, back)], pass_fds=(theirs, back), **kw)
+        finally:
+            os.close(theirs)
+            os.close(back)
 
     def __enter__(self):
-        try:
-            self.p = subprocess.Popen(["perf", "stat", "-x", ",", "-e", ",".join(self.EVENTS), "-p",
-                                       ",".join(map(str, self.pids))], stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.PIPE, text=True)
-            time.sleep(0.5)         # until it has attached, which it does not say
-        except FileNotFoundError:
-            self.p = None
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.say, b"enable\n")
+        os.read(self.hear, 16)                  # its ack, or its end
         return self
 
     def __exit__(self, *_):
-        self.count = None
-        if self.p is None:
-            return
         self.p.send_signal(signal.SIGINT)
-        text = self.p.communicate(timeout=60)[1]
-        n = re.findall(r"^(\d+),", text, re.M)
-        if len(n) == len(self.EVENTS):
-            self.count = sum(map(int, n))
+        self.text = self.p.communicate(timeout=120)[1]
+        os.close(self.say)
+        os.close(self.hear)
+
+
+SYNCS = ("fsync", "fdatasync", "sync_file_range", "msync")
+
+
+def count_syncs(side, work):
+    """How often the side syncs while work() is done; None when the kernel may not be asked."""
+    with Perf("stat", "-x", ",", "-e", ",".join("syscalls:sys_enter_" + s for s in SYNCS), pids=side.processes(),
+              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as counted:
+        work()
+    n = re.findall(r"^(\d+),", counted.text, re.M)
+    return sum(map(int, n)) if len(n) == len(SYNCS) else None
 
 
 class Side:
@@ -136,6 +145,9 @@ class Side:
 
     def memory(self):
         return sum(memory(p) for p in self.pids)
+
+    def processes(self):
+        return [q for p in self.pids for q in family(p)]
 
     def by_process(self):
         return {p: v for pid in self.pids for p, v in by_process(pid).items()}

@@ -9,7 +9,7 @@ import subprocess
 
 import lab
 import sides
-from measure import Syncs, floor
+from measure import count_syncs, floor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CORES = os.cpu_count()
@@ -35,15 +35,15 @@ def flat_out(side, length, **what):
 
 
 def syncs(b):
-    """fsync and fdatasync of all processes of each side, as the kernel counts them; for posternd the spool's own count too."""
-    out, rate = {"sessions": 64}, {}
+    """fsync, fdatasync and their sisters of all processes of each side, as the kernel counts them; for posternd the spool's own count too."""
+    out = {"sessions": 64}
     for s in b.sides("plain"):
-        rate[s.name] = n = int(max(500, warm(s, sessions=64) * seconds(b)))
+        n = int(max(500, warm(s, sessions=64) * seconds(b)))
         own = s.lab.counter("spool_syncs") if s.name == "posternd" else 0
-        with Syncs(s) as counted:
-            run = s.load(n, sessions=64)
+        count = count_syncs(s, lambda: s.load(n, sessions=64))
+        run = s.runs.pop()
         s.runs.clear()
-        out[s.name] = None if counted.count is None else counted.count / n
+        out[s.name] = None if count is None else count / n
         if s.name == "posternd":
             out["spool"], out["accepted/s"] = (s.lab.counter("spool_syncs") - own) / n, run["accepted/s"]
     if out["posternd"] is None:
