@@ -75,6 +75,24 @@ def by_process(pid):
     return out
 
 
+def program(name):
+    """posternd's by role, others' by service."""
+    words = name.split()
+    if "--role" in words:
+        return words[words.index("--role") + 1]
+    return os.path.basename(words[0])
+
+
+def by_program(before, after, n):
+    """{program: ms of processor for each of n messages}; what processes did that have ended is not in it."""
+    out = {}
+    for pid, (name, user, system) in after.items():
+        _, u, s = before.get(pid, ("", 0, 0))
+        if user + system > u + s:
+            out[program(name)] = out.get(program(name), 0) + 1000 * (user + system - u - s) / n
+    return out
+
+
 def memory(pid):
     kib = 0
     for p in family(pid):
@@ -175,7 +193,7 @@ class Side:
 
     def load(self, n, sample=False, **what):
         """Gives it n messages; what it took. sample: looks at the memory meanwhile, which costs a little."""
-        before, c0 = delivered(self.log), self.cpu()
+        before, programs, c0 = delivered(self.log), self.by_process(), self.cpu()
         sampler = Sampler(self) if sample else None
         t0 = time.monotonic()
         r = subprocess.run(self.generator(n, **what), capture_output=True, text=True)
@@ -190,7 +208,7 @@ class Side:
         told = {} if what.get("source") else json.loads(r.stdout)
         took = told.get("seconds", t1 - t0)
         run = {"accepted/s": n / took, "delivered/s": n / max(took, t2 - t0), "cpu ms/message": 1000 * used / n, "memory MiB": peak,
-               "messages": n, **{k: told[k] for k in ("p50", "p99", "p999", "max", "late", "histogram") if k in told}}
+               "messages": n, "by program": by_program(programs, self.by_process(), n), **{k: told[k] for k in ("p50", "p99", "p999", "max", "late", "histogram") if k in told}}
         self.runs.append(run)
         return run
 
@@ -201,7 +219,9 @@ class Side:
         return statistics.median(r[what] for r in self.runs)
 
     def medians(self):
-        return {k: self.median(k) for k in self.runs[0] if k not in ("histogram",)}
+        programs = sorted({p for r in self.runs for p in r["by program"]})
+        return {**{k: self.median(k) for k in self.runs[0] if k not in ("histogram", "by program")},
+                "by program": {p: statistics.median(r["by program"].get(p, 0) for r in self.runs) for p in programs}}
 
 
 class Sampler(threading.Thread):
