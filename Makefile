@@ -262,7 +262,7 @@ crash: deps
 # BENCH='--quick', or '--row everything --processes': options of tests/bench/run.
 .PHONY: bench
 bench:
-	$(Q)tests/deps opendkim clamav-milter
+	$(Q)tests/deps opendkim clamav-milter linux-perf
 	$(Q)$(MAKE) --no-print-directory all benches tools
 	$(Q)B=$(B) tests/bench/run --json $(B)/bench/figures.json $(BENCH)
 
