@@ -86,11 +86,11 @@ def memory(pid):
 
 
 def delivered(path):
-    """Messages the sink has taken: it prints a rising counter."""
+    """Messages the sink has taken: it prints a rising counter (ours its port before that)."""
     try:
         with open(path, "rb") as f:
             f.seek(max(0, os.path.getsize(path) - 64))
-            n = re.findall(rb"(\d+)", f.read())
+            n = re.findall(rb"(?<!port )\b(\d+)", f.read())
     except OSError:
         return 0
     return int(n[-1]) if n else 0
