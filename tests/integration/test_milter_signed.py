@@ -17,7 +17,7 @@ import signing                                                                  
 
 CARD = "4111 1111 1111 1111"
 POLICY = """version: 1
-use: [postern/inbound]
+use: [postern/base, postern/inbound]
 rules:
   - {id: redact, when: {to: [partner.lab], finds: payment-card}, then: {redact: this}}
   - {id: tag, when: {to: [tagged.lab]}, then: {prefix_subject: "[out]", add_header: {X-Seen: "yes"}}}
@@ -52,7 +52,7 @@ class Signed(unittest.TestCase):
             cls.ports["postfix", name] = l.postfix("postfix-" + name, {
                 "relayhost": "[127.0.0.1]:%d" % cls.mx.port, "smtpd_milters": "inet:127.0.0.1:%d" % port,
                 "milter_default_action": "tempfail", "smtpd_authorized_xclient_hosts": "127.0.0.0/8",
-                "smtpd_relay_restrictions": "permit", "smtpd_recipient_restrictions": "permit"})
+                "mynetworks": "0.0.0.0/0"})
             cls.ports["sendmail", name] = mta.sendmail(l, "sendmail-" + name, cls.mx.port, MC % port)
 
     def send(self, where, raw, sender, to, client=None):
@@ -91,6 +91,7 @@ class Signed(unittest.TestCase):
                 self.assertEqual(self.send(where, lab.message(subject=subject, to=[to], **raw), "a@" + OURS, to)[0], 250)
                 m = self.arrived(subject)
                 self.assertEqual(m.count(b"DKIM-Signature:"), 1)
+                self.assertLess(m.index(b"DKIM-Signature:"), m.index(b"X-Postern-Id:"), "what we add is in our order")
                 self.assertNotIn(CARD.encode(), m)
                 self.verifies(m)
             # Neither Date nor Message-ID: who adds them adds what is signed, or what no signature names.
