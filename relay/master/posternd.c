@@ -89,52 +89,6 @@ out:
 	return r;
 }
 
-static int
-bind_one(struct ip ip, uint16_t port, struct err *err)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = ip_to_sockaddr(ip, port, &ss);
-	char text[IP_TEXT_MAX];
-	int fd, on = 1;
-
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return err_errno(err, "socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (ip.family == 6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&ss, len) == -1 || listen(fd, 1024) == -1) {
-		err_errno(err, "cannot listen on %s port %u", ip_format(ip, text), port);
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-int
-generation_bind(struct master *m, const struct generation *g, struct err *err)
-{
-	for (size_t i = 0; i < config_endpoints(g->conf); i++) {
-		uint16_t port;
-		struct ip ip = config_endpoint(g->conf, i, &port);
-		struct bound *b;
-		int fd;
-
-		for (b = m->bound; b; b = b->next)
-			if (b->port == port && ip_eq(b->ip, ip))
-				break;
-		if (b)
-			continue;
-		if ((fd = bind_one(ip, port, err)) == -1)
-			return -1;
-		b = malloc(sizeof(*b));
-		ASSERT(b != NULL);
-		*b = (struct bound){ ip, port, fd, false, m->bound };
-		m->bound = b;
-	}
-	return 0;
-}
-
 /* ---- folders ---- */
 
 /* We cannot give it away; it was made so when the package was installed (systemd/postern.tmpfiles). */
@@ -267,8 +221,7 @@ master_stop(struct master *m)
 		return;
 	m->phase = PHASE_STOPPING;
 	m->stop_by = clock_mono() + STOP_SECONDS * US_PER_SEC;
-	for (struct bound *b = m->bound; b; b = b->next)
-		close(b->fd);
+	bounds_close(m);
 	log_info("stopping");
 	notify("STOPPING=1");
 	stop_advance(m);
@@ -350,7 +303,7 @@ watch_signals(struct master *m)
 static int
 master_start(struct master *m, struct err *err)
 {
-	char ip[IP_TEXT_MAX];
+	char text[BOUND_TEXT_MAX];
 	struct rlimit rl;
 	int r;
 
@@ -375,9 +328,9 @@ master_start(struct master *m, struct err *err)
 	    (m->shared = shared_map(m->shared_fd, err)) == NULL)
 		return -1;
 	for (const struct bound *b = m->bound; b; b = b->next) {
-		if (!config_listens(m->now.conf, b->ip, b->port))
-			log_warn("%s port %u comes from the starter, but is no listener of %s",
-			    ip_format(b->ip, ip), b->port, m->path);
+		if (!bound_used(b, m->now.conf))
+			log_warn("%s comes from the starter, but is no listener of %s",
+			    bound_text(b, text), m->path);
 	}
 	return 0;
 }

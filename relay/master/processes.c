@@ -128,8 +128,6 @@ static void
 send_listeners(struct master *m, struct proc *p, const struct config *conf)
 {
 	for (size_t i = 0; i < config_endpoints(conf); i++) {
-		uint16_t port;
-		struct ip ip = config_endpoint(conf, i, &port);
 		struct msg_listener msg = { (uint32_t)i };
 
 		if ((i >= conf->nlisteners) != (p->role == ROLE_CONSOLE))
@@ -137,7 +135,7 @@ send_listeners(struct master *m, struct proc *p, const struct config *conf)
 		for (struct bound *b = m->bound; b; b = b->next) {
 			struct buf body;
 
-			if (b->port != port || !ip_eq(b->ip, ip))
+			if (!bound_is(b, conf, i))
 				continue;
 			buf_init(&body, FRAME_SMALL);
 			listener_encode(&body, &msg);
