@@ -147,6 +147,7 @@ class Container(unittest.TestCase):
         r = subprocess.run(self.argv("postern", "init", "--yes", "--hostname", "gw.example.lab", "--domain", "example.lab", "--listen",
                                      "127.0.0.1:%d" % self.port), capture_output=True, text=True, env=ENV)
         self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        self.assertIn("10-base.yaml\n   Until you have named them: nobody", r.stdout)
         # Its Internet has a name server and a port of its own.
         path = self.volumes + "/etc/postern/postern.yaml"
         with open(path) as f:

@@ -148,6 +148,9 @@ class UnderSystemd(unittest.TestCase):
             way[word] = found[0]["PRIORITY"], found[0]["_SYSTEMD_UNIT"]
         self.assertEqual(way.pop("no DKIM key of example.lab is published"), ("4", SERVICE))
         self.assertEqual(set(way.values()), {("6", SERVICE)})
+        # A fresh installation warns of what is so (no key in the DNS yet; this test's short certificate), of no policy.
+        warned = [str(l["MESSAGE"]) for l in lines if int(l["PRIORITY"]) < 5 or "warning:" in str(l["MESSAGE"])]
+        self.assertEqual([w for w in warned if "expires within" not in w and "no DKIM key of" not in w], [])
 
     def test_4_reload(self):
         pid, conf = self.main_pid(), self.root.read("etc/postern/postern.yaml")
