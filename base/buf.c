@@ -86,7 +86,7 @@ buf_commit(struct buf *b, size_t n)
 }
 
 int
-buf_put(struct buf *b, const void *p, size_t n)
+buf_put_more(struct buf *b, const void *p, size_t n)
 {
 	char *to;
 
@@ -109,12 +109,6 @@ int
 buf_putc(struct buf *b, char c)
 {
 	return buf_put(b, &c, 1);
-}
-
-int
-buf_span(struct buf *b, struct span s)
-{
-	return buf_put(b, s.p, s.n);
 }
 
 int
