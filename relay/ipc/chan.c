@@ -53,7 +53,7 @@ static bool
 is_secret(enum frame_type t)
 {
 	return t == FRAME_LOGIN || t == FRAME_PERSON_ASK || t == FRAME_SCRYPT || t == FRAME_ENTER || t == FRAME_AS ||
-	    t == FRAME_CLIENT;
+	    t == FRAME_CLIENT || t == FRAME_OIDC_ASK;
 }
 
 static void

@@ -418,11 +418,13 @@ DECODED
 ENCODE(sign)
 	enc_u64(&e, m->id);
 	enc_span(&e, m->domain);
+	enc_u8(&e, m->amended);
 	payload_encode(&e, &m->payload);
 }
 DECODE(sign)
 	m->id = dec_u64(&d);
 	m->domain = dec_span(&d);
+	m->amended = dec_u8(&d) != 0;
 	payload_decode(&d, fd, a, &m->payload);
 DECODED
 

@@ -72,6 +72,7 @@ struct msg_picture_text { uint8_t status; struct span text; };	/* enum picture_s
 struct msg_sign {
 	uint64_t id;
 	struct span domain;	/* whose keys: the domain of the author (From:), else of the sender */
+	bool amended;		/* an MTA may still add a Date, Message-ID or To that is missing */
 	struct payload payload;
 };
 /* UNPUBLISHED: there are keys, none stands in the DNS, and that was asked for */

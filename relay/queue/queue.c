@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "fs.h"
 #include "ipc/ticket.h"
+#include "master/identity.h"
 #include "queue/queue.h"
 
 #define LAZY_US 20000
@@ -434,7 +435,12 @@ configure(struct queue *q, struct schedule_conf *out)
 static int
 queue_start(struct runtime *rt, struct err *err)
 {
-	if (spool_prepare(rt->conf->spool, rt->privileged ? rt->uid : (uid_t)-1, rt->gid, err) == -1)
+	int r;
+
+	identity_files_as(rt->uid, rt->gid);
+	r = spool_prepare(rt->conf->spool, rt->privileged ? rt->uid : (uid_t)-1, rt->gid, err);
+	identity_files_root();
+	if (r == -1)
 		return -1;
 	sandbox_allow_write(rt->conf->spool);
 	return 0;
