@@ -1,4 +1,4 @@
-"""mta.py -- Exim and OpenSMTPD for tests, unpacked rather than installed.
+"""mta.py -- Exim, OpenSMTPD and Sendmail for tests, unpacked rather than installed.
 
 Debian lets one mail server be installed at a time, and that is Postfix here. The others
 are fetched with apt, unpacked into a cache and started in a mount namespace of their
@@ -23,7 +23,9 @@ CACHE = os.environ.get("MTA_CACHE", os.path.join(lab.BUILD, "mta"))
 # /var/lib and the others are folders of the lab then: nothing else runs in there.
 NAMESPACE = """set -e
 dir=$1; shift
-for f in passwd group; do mount --bind "$dir/etc/$f" "/etc/$f"; done
+for f in passwd group hosts resolv.conf; do
+	[ ! -e "$dir/etc/$f" ] || mount --bind "$dir/etc/$f" "/etc/$f"
+done
 for d in run var/lib var/spool usr/libexec; do
 	[ ! -d "$dir/$d" ] || mount --bind "$dir/$d" "/$d"
 done
@@ -147,3 +149,39 @@ match from any for any action "onward"
 """ % (port, name, to))
     os.chmod(conf, 0o600)
     return begin(l, name, port, [os.path.join(files, "usr/sbin/smtpd"), "-d", "-f", conf])
+
+
+def sendmail(l, name, to, mc, extra=()):
+    """Debian's sendmail as a relay to 127.0.0.1:to, its sendmail.cf made by m4 of the lines mc; its port.
+
+    extra: parameters of define(). Its folder is all it knows of the machine: no aliases, no maps, no DNS."""
+    files, cf = unpack("sendmail-bin"), unpack("sendmail-cf")
+    port, base = lab.free_port(), l.path(name)
+    house(l, name)
+    # It asks the DNS for the machine's own name before it reads anything.
+    l.write(name + "/etc/hosts", "127.0.0.1 localhost %s.lab %s\n" % (name, os.uname().nodename))
+    l.write(name + "/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    os.makedirs(os.path.join(base, "queue"))
+    os.chmod(os.path.join(base, "queue"), 0o700)
+    l.write(name + "/switch", "hosts files\naliases files\n")
+    defines = {"_CF_DIR_": cf + "/usr/share/sendmail/cf/", "confDOMAIN_NAME": name + ".lab", "QUEUE_DIR": base + "/queue",
+               "STATUS_FILE": base + "/status", "HELP_FILE": "", "ALIAS_FILE": "", "confPID_FILE": base + "/pid",
+               "confDONT_PROBE_INTERFACES": "True", "confTO_IDENT": "0", "confSERVICE_SWITCH_FILE": base + "/switch",
+               "confMIN_QUEUE_AGE": "0", "confREFUSE_LA": "1000", "confQUEUE_LA": "1000", "confDELAY_LA": "0", **dict(extra)}
+    head = ["divert(-1)dnl", *("define(`%s', `%s')dnl" % d for d in defines.items()),
+            "include(`%s/usr/share/sendmail/cf/m4/cf.m4')dnl" % cf, "OSTYPE(`linux')dnl",
+            *("FEATURE(`%s')dnl" % f for f in ("promiscuous_relay", "accept_unresolvable_domains", "accept_unqualified_senders",
+                                               "nocanonify", "no_default_msa")),
+            # what OSTYPE sets after us
+            *("define(`%s', `%s')dnl" % (d, defines[d]) for d in ("ALIAS_FILE", "STATUS_FILE", "HELP_FILE", "QUEUE_DIR", "confPID_FILE")),
+            "define(`RELAY_MAILER_ARGS', `TCP $h %d')dnl" % to, "define(`SMART_HOST', `relay:[127.0.0.1]')dnl",
+            "DAEMON_OPTIONS(`Name=MTA, Addr=127.0.0.1, Port=%d')dnl" % port]
+    source = l.write(name + "/sendmail.mc", "\n".join(head) + "\n" + mc + "MAILER(`smtp')dnl\n")
+    r = subprocess.run(["m4", source], capture_output=True, text=True)
+    if r.returncode or "InputMailFilters" not in r.stdout:
+        raise lab.LabError("m4 %s: %s" % (source, r.stderr))
+    conf = l.write(name + "/sendmail.cf", r.stdout)
+    os.chmod(conf, 0o644)
+    # -X: all it says and hears, in place of the syslog; -q1s: what was put off is tried again at once.
+    return begin(l, name, port, [os.path.join(files, "usr/libexec/sendmail/sendmail"), "-C", conf, "-X", base + "/traffic",
+                                 "-bD", "-q1s"])

@@ -1,17 +1,15 @@
 /* cmd_doctor.c -- `postern doctor`: everything that keeps mail from arriving, looked at once.
  *
- * Two tables: what can be seen from this machine (below, doctor_machine.c, doctor_files.c,
+ * Two tables: what can be seen from this machine (below, doctor_listeners.c, doctor_machine.c, doctor_files.c,
  * doctor_world.c, doctor_inbound.c), and what the DNS must say about each of our domains
  * (dns_table.c). What is not well comes with a remedy. No mail is sent, and nothing but the DNS
  * of others is asked unless --outward, or `doctor: {probe}` in postern.yaml, says so.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
@@ -20,14 +18,12 @@
 #include "cli/zone_world.h"
 #include "cli/doctor.h"
 #include "cli/page.h"
-#include "cli/port_owner.h"
 #include "clock.h"
 #include "fs.h"
 
 #define INODES_LOW 20000
 #define SPOOL_LOW ((uint64_t)1 << 30)
 #define MEMORY_LOW ((uint64_t)256 << 20)
-#define BANNER_MS 5000
 
 /* What to do about a topic that is not well. */
 static const char *
@@ -53,6 +49,7 @@ remedy_of(const char *topic)
 		{ "secret", "chmod 600 and chown root; a key that others could read is to be replaced" },
 		{ "running", "postern status; postern queue --by reason" },
 		{ "export", "the log says which of them and why (`cannot be told of events`); postern reload once it is mended" },
+		{ "oidc", "docs/CONSOLE.md, OpenID Connect; the log says who was not let in, and why" },
 		{ "policy", "postern check shows each with its line" },
 		{ "name", "an A or AAAA record for the host name: postern dns plan DOMAIN" },
 		{ "libraries", "upgrade the package, then restart postern" },
@@ -121,52 +118,6 @@ look_daemon(struct doctor *d)
 	else
 		doctor_say(d, span_is(state, "running") ? HEALTHY : ILL, "daemon", "posternd is " SPAN_FMT,
 		    SPAN_ARG(state));
-}
-
-/* The greeting of a listener: 220, or 554 for those it does not know; a milter's, when it was asked. */
-static void
-look_listener(struct doctor *d, const struct conf_listener *l)
-{
-	static const struct ip any4 = { .family = 4 }, any6 = { .family = 6 };
-	struct ip ip = ip_eq(l->ip, any4) ? (struct ip){ 4, { 127, 0, 0, 1 } } :
-	    ip_eq(l->ip, any6) ? (struct ip){ 6, { [15] = 1 } } : l->ip;
-	static const char negotiate[] = "\0\0\0\15O\0\0\0\6\0\0\1\xff\0\x1f\xff\xff";
-	struct sockaddr_storage ss;
-	socklen_t len = ip_to_sockaddr(ip, l->port, &ss);
-	struct pollfd p = { .events = POLLIN };
-	char text[8] = "", addr[IP_TEXT_MAX];
-	const char *owner;
-	ssize_t n = -1;
-
-	p.fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (p.fd != -1 && connect(p.fd, (struct sockaddr *)&ss, len) == 0 && (!l->milter ||
-	    send(p.fd, negotiate, sizeof(negotiate) - 1, MSG_NOSIGNAL) > 0) && poll(&p, 1, BANNER_MS) == 1)
-		n = recv(p.fd, text, sizeof(text) - 1, 0);
-	if (p.fd != -1)
-		close(p.fd);
-	/* Somebody else's 220 is none of ours: a Postfix on port 25, when we could not have it. */
-	owner = n >= 3 ? port_owner(d->a, l->ip, l->port) : NULL;
-	if (owner && strncmp(owner, "posternd", 8) != 0 && strncmp(owner, "another", 7) != 0 &&
-	    strncmp(owner, "systemd", 7) != 0)
-		doctor_say(d, ILL, "listener", SPAN_FMT ": on %s:%u answers %s, not posternd", SPAN_ARG(l->name),
-		    ip_format(ip, addr), l->port, owner);
-	else if (n >= 3 && (l->milter ? n > 4 && text[4] == 'O' : strncmp(text, "220", 3) == 0 ||
-	    strncmp(text, "554", 3) == 0))
-		doctor_say(d, HEALTHY, "listener", SPAN_FMT " answers on %s:%u", SPAN_ARG(l->name),
-		    ip_format(ip, addr), l->port);
-	else if ((owner = port_owner(d->a, l->ip, l->port)) == NULL)
-		doctor_say(d, ILL, "listener", SPAN_FMT " does not answer on %s:%u: nobody listens there",
-		    SPAN_ARG(l->name), ip_format(ip, addr), l->port);
-	else
-		doctor_say(d, ILL, "listener", SPAN_FMT " does not answer on %s:%u: the port belongs to %s",
-		    SPAN_ARG(l->name), ip_format(ip, addr), l->port, owner);
-}
-
-static void
-look_listeners(struct doctor *d)
-{
-	for (size_t i = 0; i < d->conf->nlisteners; i++)
-		look_listener(d, &d->conf->listeners[i]);
 }
 
 static void
@@ -242,9 +193,9 @@ look_dkim(struct doctor *d)
 }
 
 static void (*const looks[])(struct doctor *d) = {
-	look_daemon, look_listeners, doctor_running, doctor_policy, doctor_secrets, doctor_tls, doctor_antivirus,
+	look_daemon, doctor_listeners, doctor_running, doctor_policy, doctor_secrets, doctor_tls, doctor_antivirus,
 	look_disk, look_memory, doctor_files, look_clock, doctor_libraries, look_dns, doctor_name, doctor_source, doctor_outward, doctor_blocklists, look_dkim, doctor_filter,
-	doctor_callout, doctor_lists, doctor_counters, doctor_export,
+	doctor_callout, doctor_lists, doctor_counters, doctor_export, doctor_oidc,
 };
 
 static void

@@ -448,7 +448,8 @@ put_processes(struct status_page *p)
 		page_text(&p->out, jval_text(v, "name"));
 		buf_puts(&p->out, " on ");
 		page_text(&p->out, jval_text(v, "address"));
-		buf_printf(&p->out, " port %lld", (long long)jval_int(v, "port", 0));
+		if (jval_int(v, "port", 0))
+			buf_printf(&p->out, " port %lld", (long long)jval_int(v, "port", 0));
 	}
 	buf_putc(&p->out, '\n');
 }

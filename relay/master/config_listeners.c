@@ -338,58 +338,12 @@ read_listener_proofs(struct reader *r, const struct conf_node *n, struct conf_li
 	}
 }
 
-/* `milter: "inet:127.0.0.1:8891"` stands where an SMTP listener has its `address`. */
-static void
-read_milter(struct reader *r, const struct conf_node *map, const struct conf_node *n,
-    struct conf_listener *l)
-{
-	static const char *const smtp[] = { "address", "tls", "auth", "client_certificates",
-		"proxy_protocol", "xclient", "upstream", "banner", "bare_newlines", NULL };
-	static const struct span inet = { "inet:", 5 }, inet6 = { "inet6:", 6 };
-	struct span s;
-	struct err err;
-
-	l->milter = true;
-	l->limits.command_timeout = 120 * MINUTE;	/* MTAs keep the line open as long as their client's */
-	l->limits.errors = l->limits.messages = 1000000000;
-	for (size_t i = 0; smtp[i]; i++)
-		if (conf_get(map, smtp[i]))
-			diag_key(r->d, DIAG_ERROR, conf_get(map, smtp[i]), NULL,
-			    "`%s` is for SMTP: not beside `milter`", smtp[i]);
-	if (conf_get(map, "mtas"))
-		read_nets(r, conf_get(map, "mtas"), &l->mtas);
-	if (!conf_text(r->d, n, "inet:ADDRESS:PORT", &s))
-		return;
-	if (span_starts(s, inet) || span_starts(s, inet6))
-		s = span_from(s, span_starts(s, inet) ? inet.n : inet6.n);
-	else if (span_starts(s, SPAN_LIT("unix:")) || span_starts(s, SPAN_LIT("local:"))) {
-		error_at(r, n, "\"inet:127.0.0.1:8891\"", "milters are not offered on sockets of the file system");
-		return;
-	}
-	if (hostport_parse_ip(s, 0, &l->ip, &l->port, &err) == -1)
-		diag_at(r->d, DIAG_ERROR, n, "\"inet:127.0.0.1:8891\"", "%s", err.text);
-}
-
-/* What a milter takes from the MTA goes back to it: by MX it would go past it. */
-void
-check_milters(struct reader *r, const struct conf_node *root)
-{
-	const struct conf_node *list = conf_get(root, "listeners");
-	bool any = false;
-
-	for (size_t i = 0; i < r->c->nlisteners; i++)
-		any |= r->c->listeners[i].milter;
-	if (any && !conf_get(conf_get(conf_get(root, "delivery"), "routes"), "*"))
-		error_at(r, list, "delivery: {routes: {\"*\": [\"127.0.0.1:10026\"]}}", "a `milter` needs the route by which "
-		    "released mail returns to its MTA, to a port without milters");
-}
-
 static void
 read_listener(struct reader *r, const struct conf_node *n, struct conf_listener *l)
 {
 	static const char *const known[] = { "name", "address", "direction", "allow", "tls", "auth",
 		"client_certificates", "proxy_protocol", "xclient", "upstream", "hostname", "banner", "max_size",
-		"limits", "bare_newlines", "milter", "mtas", NULL };
+		"limits", "bare_newlines", "milter", "mtas", "socket_mode", "socket_group", NULL };
 	static const char *const newlines[] = { "refuse", "normalise", NULL };
 	static const char *const directions[] = { "outbound", "inbound", "auto", NULL };
 	const struct conf_node *k;
@@ -420,8 +374,8 @@ read_listener(struct reader *r, const struct conf_node *n, struct conf_listener 
 		l->nallow = read_allow(r, k, &l->allow, &l->allow_net);
 	}
 	read_listener_proofs(r, n, l);
-	if (conf_get(n, "mtas") && !l->milter)
-		error_at(r, conf_get(n, "mtas"), NULL, "`mtas` belongs to a `milter`");
+	if (!l->milter)
+		refuse_milter_keys(r, n);
 	if (l->nallow == 0 && !l->milter && l->direction != LISTEN_INBOUND && !l->auth && !l->client_ca)
 		diag_at(r->d, DIAG_WARNING, n, "allow: [network:NAME]",
 		    "listener `" SPAN_FMT "` permits nobody to relay", SPAN_ARG(l->name));

@@ -30,6 +30,9 @@ bool read_host(struct reader *r, const struct conf_node *n, uint16_t port, struc
 
 /* ---- config_listeners.c ---- */
 void read_networks(struct reader *r, const struct conf_node *map);
+/* config_milter.c */
+void read_milter(struct reader *r, const struct conf_node *map, const struct conf_node *n, struct conf_listener *l);
+void refuse_milter_keys(struct reader *r, const struct conf_node *map);	/* beside an `address` */
 void check_milters(struct reader *r, const struct conf_node *root);
 void read_listeners(struct reader *r, const struct conf_node *list);
 size_t read_allow(struct reader *r, const struct conf_node *list, const struct cidr **cidrs,
@@ -84,6 +87,8 @@ void read_console(struct reader *r, const struct conf_node *map);
 /* ---- config_console_ldap.c: console.login.ldap; directories are read before ---- */
 void read_console_ldap(struct reader *r, const struct conf_node *map);
 
+/* ---- config_console_oidc.c: console.login.oidc; approvals are read before ---- */
+void read_console_oidc(struct reader *r, const struct conf_node *map);
 /* ---- config_quarantine.c; console is read before ---- */
 void read_quarantine(struct reader *r, const struct conf_node *map);
 void read_echo(struct reader *r, const struct conf_node *map);	/* config_echo.c */

@@ -27,6 +27,7 @@ struct proc {
 	enum proc_state state;
 	bool worker;		/* a scanner's worker: its parent reaps it */
 	pid_t pid;
+	uid_t uid;		/* its account, once it has done what it needs ours for; a worker's: 0 */
 	uint32_t instance, generation;
 	uint32_t place;		/* in ids */
 	uint32_t parent;	/* worker: its parent's instance */
@@ -42,9 +43,14 @@ struct proc {
 	struct proc *next;
 };
 
+#define BOUND_TEXT_MAX 128	/* a path of the file system has 107 bytes at most */
+
 struct bound {			/* a listening socket, kept for the receivers to come */
 	struct ip ip;
 	uint16_t port;
+	char *path;		/* of the file system, then ip has no family; NULL: it is not */
+	uint64_t dev, ino;	/* … of the one we made */
+	char *name;		/* systemd's; NULL: none */
 	int fd;
 	bool inherited;		/* from systemd, which keeps it open whatever we do */
 	struct bound *next;
@@ -171,9 +177,16 @@ bool own_reader(const struct master *m, char path[PATH_MAX]);	/* false: there is
 void activation_take(struct master *m);	/* listening sockets of systemd, once, at the start */
 void notify(const char *state);		/* to systemd: "READY=1" …; without it: nothing */
 
+/* listen.c */
+int generation_bind(struct master *m, const struct generation *g, struct err *err);
+bool bound_is(const struct bound *b, const struct config *c, size_t endpoint);
+bool bound_used(const struct bound *b, const struct config *c);
+const char *bound_text(const struct bound *b, char out[static BOUND_TEXT_MAX]);
+void bounds_trim(struct master *m);	/* those the configuration in force does not name */
+void bounds_close(struct master *m);	/* all: nobody accepts any more */
+
 /* posternd.c */
 int generation_load(struct master *m, struct generation *g, bool print, struct err *err);
-int generation_bind(struct master *m, const struct generation *g, struct err *err);
 void master_stop(struct master *m);
 
 #endif

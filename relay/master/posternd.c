@@ -28,6 +28,7 @@
 #include "log.h"
 #include "master/av_watch.h"
 #include "master/config_cluster.h"
+#include "master/identity.h"
 #include "master/master.h"
 #include "master/runtime.h"
 #include "master/startup.h"
@@ -54,8 +55,12 @@ generation_load(struct master *m, struct generation *g, bool print, struct err *
 	int fd = -1, r = -1;
 
 	diags_init(&d, a);
-	if (config_text(a, m->path, &text, err) == -1)
+	identity_files_root();
+	r = config_text(a, m->path, &text, err);
+	identity_files_own();
+	if (r == -1)
 		goto out;
+	r = -1;
 	g->conf = config_parse(m->path, m->path, text, &d);
 	if (g->conf == NULL) {
 		if (print) {
@@ -84,53 +89,23 @@ out:
 	return r;
 }
 
-static int
-bind_one(struct ip ip, uint16_t port, struct err *err)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = ip_to_sockaddr(ip, port, &ss);
-	char text[IP_TEXT_MAX];
-	int fd, on = 1;
-
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return err_errno(err, "socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (ip.family == 6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&ss, len) == -1 || listen(fd, 1024) == -1) {
-		err_errno(err, "cannot listen on %s port %u", ip_format(ip, text), port);
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-int
-generation_bind(struct master *m, const struct generation *g, struct err *err)
-{
-	for (size_t i = 0; i < config_endpoints(g->conf); i++) {
-		uint16_t port;
-		struct ip ip = config_endpoint(g->conf, i, &port);
-		struct bound *b;
-		int fd;
-
-		for (b = m->bound; b; b = b->next)
-			if (b->port == port && ip_eq(b->ip, ip))
-				break;
-		if (b)
-			continue;
-		if ((fd = bind_one(ip, port, err)) == -1)
-			return -1;
-		b = malloc(sizeof(*b));
-		ASSERT(b != NULL);
-		*b = (struct bound){ ip, port, fd, false, m->bound };
-		m->bound = b;
-	}
-	return 0;
-}
-
 /* ---- folders ---- */
+
+/* We cannot give it away; it was made so when the package was installed (systemd/postern.tmpfiles). */
+static int
+folder_lent(const char *path, mode_t mode, const char *account, uid_t uid, gid_t gid, struct err *err)
+{
+	struct stat st;
+	int r;
+
+	identity_files_as(uid, gid);
+	r = fs_mkdirs(path, mode, err);
+	identity_files_own();
+	if (r == 0 && stat(path, &st) == 0 && st.st_uid == uid)
+		return 0;
+	return err_set(err, EACCES, "%s must belong to %s: install -d -o %s -g %s -m %04o %s && chown -R %s: %s",
+	    path, account, account, account, (unsigned)mode, path, account, path);
+}
 
 static int
 folder(const char *path, mode_t mode, const char *account, bool *told, struct err *err)
@@ -139,16 +114,18 @@ folder(const char *path, mode_t mode, const char *account, bool *told, struct er
 	uid_t uid;
 	gid_t gid;
 
-	if (fs_mkdirs(path, mode, err) == -1)
-		return -1;
-	if (geteuid() != 0 || account == NULL)
-		return 0;
+	if (account == NULL || !identity_gives_accounts())
+		return fs_mkdirs(path, mode, err);
 	if (sandbox_account(account, &uid, &gid, &fallback, err) == -1)
 		return -1;
 	if (fallback && !*told) {
 		log_warn("there are no _postern accounts: roles run as nobody");
 		*told = true;
 	}
+	if (identity_lent())
+		return folder_lent(path, mode, fallback ? "nobody" : account, uid, gid, err);
+	if (fs_mkdirs(path, mode, err) == -1)
+		return -1;
 	if (chown(path, uid, gid) == -1)
 		return err_errno(err, "%s", path);
 	return 0;
@@ -244,8 +221,7 @@ master_stop(struct master *m)
 		return;
 	m->phase = PHASE_STOPPING;
 	m->stop_by = clock_mono() + STOP_SECONDS * US_PER_SEC;
-	for (struct bound *b = m->bound; b; b = b->next)
-		close(b->fd);
+	bounds_close(m);
 	log_info("stopping");
 	notify("STOPPING=1");
 	stop_advance(m);
@@ -327,8 +303,9 @@ watch_signals(struct master *m)
 static int
 master_start(struct master *m, struct err *err)
 {
-	char ip[IP_TEXT_MAX];
+	char text[BOUND_TEXT_MAX];
 	struct rlimit rl;
+	int r;
 
 	activation_take(m);
 	watchdog_open(m);
@@ -342,16 +319,18 @@ master_start(struct master *m, struct err *err)
 	m->now.asked = (struct asked){ "start", getuid(), clock_real() };
 	if (check_first(m, err) == -1)
 		return -1;
-	if (log_open(config_log_to(m->now.conf, m->foreground), m->now.conf->log_format,
-	    err) == -1 || folders(m->now.conf, err) == -1 || pid_lock(m, err) == -1 ||
+	identity_files_root();
+	r = log_open(config_log_to(m->now.conf, m->foreground), m->now.conf->log_format, err);
+	identity_files_own();
+	if (r == -1 || folders(m->now.conf, err) == -1 || pid_lock(m, err) == -1 ||
 	    generation_bind(m, &m->now, err) == -1 ||
 	    (m->shared_fd = shared_create(err)) == -1 ||
 	    (m->shared = shared_map(m->shared_fd, err)) == NULL)
 		return -1;
 	for (const struct bound *b = m->bound; b; b = b->next) {
-		if (!config_listens(m->now.conf, b->ip, b->port))
-			log_warn("%s port %u comes from the starter, but is no listener of %s",
-			    ip_format(b->ip, ip), b->port, m->path);
+		if (!bound_used(b, m->now.conf))
+			log_warn("%s comes from the starter, but is no listener of %s",
+			    bound_text(b, text), m->path);
 	}
 	return 0;
 }
@@ -381,9 +360,12 @@ master_main(const char *path, bool foreground)
 	struct master m = { .foreground = foreground, .shared_fd = -1, .pid_fd = -1, .check_fd = -1, .reader_fd = -1,
 		.now = { .fd = -1 }, .next = { .fd = -1 } };
 	struct err err = { 0 };
-	char *real = realpath(path, NULL);
+	char *real;
 
 	log_ident("master");
+	identity_files_root();
+	real = realpath(path, NULL);
+	identity_files_own();
 	if (real == NULL) {
 		fprintf(stderr, "posternd: %s: %s\n", path, strerror(errno));
 		return 1;
@@ -506,6 +488,7 @@ main(int argc, char **argv)
 			.list_files = list };
 		char *none[] = { (char *)(uintptr_t)"check", NULL };
 
+		identity_files_root();	/* as the roles that will read those files */
 		return cmd_check(1, none, &cli);
 	}
 	return master_main(su.config_path, su.foreground);

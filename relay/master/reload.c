@@ -180,22 +180,6 @@ reload_failed(struct master *m, const char *why)
 	control_reload_done(m, false, span_str(why));
 }
 
-static void
-unbind_unused(struct master *m)
-{
-	for (struct bound **bp = &m->bound; *bp; ) {
-		struct bound *b = *bp;
-
-		if (config_listens(m->now.conf, b->ip, b->port) || b->inherited) {	/* or it could not be had again */
-			bp = &b->next;
-			continue;
-		}
-		*bp = b->next;
-		close(b->fd);
-		free(b);
-	}
-}
-
 void
 reload_advance(struct master *m)
 {
@@ -220,7 +204,7 @@ reload_advance(struct master *m)
 			proc_retire(m, p, p->role == ROLE_RECEIVER ? HURRY_GRACE : 0);
 		}
 	}
-	unbind_unused(m);
+	bounds_trim(m);
 	history_tell(m);
 	free(m->refused);
 	m->refused = NULL;
