@@ -42,6 +42,7 @@ static struct arena *keep;
 
 struct stand {
 	struct judge all;		/* everything on */
+	struct judge patterns;		/* no antivirus */
 	struct judge plain;		/* no antivirus, no patterns */
 	struct dkim_key *rsa, *ed;
 	hs_database_t *db;
@@ -185,7 +186,7 @@ write_policy(const char *path, bool all)
 }
 
 static void
-open_judge(struct judge *j, const char *tmp, const char *databases, bool all)
+open_judge(struct judge *j, const char *tmp, const char *databases, bool patterns)
 {
 	struct config conf = { .scan_timeout = 60 * US_PER_SEC, .antivirus.remember = true,
 		.antivirus.phishing = true, .antivirus.encrypted = true };
@@ -193,13 +194,13 @@ open_judge(struct judge *j, const char *tmp, const char *databases, bool all)
 	struct err err;
 
 	diags_init(&d, keep);
-	conf.policy_dir = arena_printf(keep, "%s/policy%d", dir, all);
+	conf.policy_dir = arena_printf(keep, "%s/policy%d%d", dir, patterns, databases != NULL);
 	conf.antivirus.databases = databases;
-	if (!all)
+	if (databases == NULL)
 		conf.antivirus.engine = AV_OFF;
 	if (mkdir(conf.policy_dir, 0755) == -1)
 		die(conf.policy_dir);
-	write_policy(arena_printf(keep, "%s/10.yaml", conf.policy_dir), all);
+	write_policy(arena_printf(keep, "%s/10.yaml", conf.policy_dir), patterns);
 	if (judge_open(j, &conf, &d, &err) == -1 || judge_antivirus(j, &conf, tmp, &err) == -1)
 		die(err.text);
 }
@@ -337,6 +338,12 @@ step_scan(struct stand *s, struct span raw)
 }
 
 static void
+step_patterns(struct stand *s, struct span raw)
+{
+	step_judge(s, &s->patterns, raw);
+}
+
+static void
 step_plain(struct stand *s, struct span raw)
 {
 	step_judge(s, &s->plain, raw);
@@ -368,7 +375,7 @@ static const struct step {
 	void (*run)(struct stand *, struct span);
 } steps[] = {
 	{ "rsa-2048", step_rsa }, { "libclamav", step_clam }, { "scan", step_scan }, { "sign", step_sign },
-	{ "plain scan", step_plain }, { "ed25519", step_ed }, { "anatomy", step_anatomy },
+	{ "plain scan", step_plain }, { "with patterns", step_patterns }, { "ed25519", step_ed }, { "anatomy", step_anatomy },
 	{ "hyperscan", step_hyperscan }, { "sha256", step_sha256 },
 };
 enum { S_RSA, S_CLAM, S_SCAN, S_SIGN, NSTEPS = sizeof(steps) / sizeof(steps[0]) };
@@ -464,6 +471,7 @@ main(int argc, char **argv)
 	/* A profiler shall see what it was asked to look at. */
 	if (what == NULL || (strcmp(what, "plain scan") && strcmp(what, "anatomy"))) {
 		open_judge(&s.all, tmp, databases ? databases : test_databases(keep, dir, "0"), true);
+		open_judge(&s.patterns, NULL, NULL, true);
 		compile_patterns(&s);
 		s.rsa = make_key(false);
 		s.ed = make_key(true);
@@ -477,12 +485,14 @@ main(int argc, char **argv)
 		bench(&s, MIXED, 4096, rounds);
 		bench(&s, MIXED, 100u << 10, rounds / 4 + 1);
 		bench(&s, MIXED, 1u << 20, rounds / 20 + 1);
+		bench(&s, TEXT, 1u << 20, rounds / 20 + 1);
 	}
 	hs_free_scratch(s.scratch);
 	hs_free_database(s.db);
 	dkim_key_free(&s.rsa);
 	dkim_key_free(&s.ed);
 	judge_close(&s.all);
+	judge_close(&s.patterns);
 	judge_close(&s.plain);
 	arena_free(&s.a);
 	test_remove(tmp);
