@@ -74,7 +74,8 @@ class Provider:
         self.certs = Certificates(lab, "idp")
         self.server = HttpsServer(lab, lambda name: "good", self.answer, host=host, certificates=self.certs)
         self.issuer = "https://%s:%d%s" % (NAME, self.server.port, path)
-        self.path, self.keys, self.codes, self.bend, self.person, self.left = path, [Key("k1")], {}, {}, {}, []
+        self.path, self.codes, self.bend, self.person, self.left = path, {}, {}, {}, []
+        self.keys = [Key("k1")]     # the first signs
 
     # -- what may be bent ------------------------------------------------------------
     def bent(self, what, value):

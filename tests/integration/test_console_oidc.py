@@ -76,6 +76,7 @@ class Oidc(unittest.TestCase):
         cls.addClassCleanup(l.close)
         console.certificate(l)
         cls.idp = oidc_provider.Provider(l)
+        cls.keys = cls.idp.keys + [Key("key of " + alg, alg) for alg in ("PS256", "ES256", "EdDSA")]
         l.dns({"oidc.lab": ["idp A 127.0.0.1"]})
         l.write("oidc.secret", oidc_provider.SECRET + "\n")
         os.chmod(l.path("oidc.secret"), 0o600)
@@ -87,24 +88,33 @@ class Oidc(unittest.TestCase):
     @classmethod
     def config(cls, login=None, **oidc):
         oidc = {"issuer": cls.idp.issuer, "client_id": CLIENT, "client_secret_file": "oidc.secret", "ca": cls.idp.certs.pem, "roles": ROLES,
-                "domains": {"example.lab": "helpdesk"}, "lasts": "2h", **oidc}
+                "domains": {"example.lab": "helpdesk"}, "lasts": "2h", "button": {"fr": "Se connecter avec Lab ID"}, **oidc}
         cls.lab.config(tls={"certificate": "gw.pem", "key": "gw.key"}, domains={"example.lab": {"deliver_to": ["127.0.0.1:9"]}},
                        doctor={"probe": [], "blocklists": []}, approvals={"url": "https://localhost:%d/approve?token=" % cls.port},
                        console={"address": "127.0.0.1:%d" % cls.port, "login": {**(login or {}), "oidc": {k: v for k, v in oidc.items() if v is not None}}})
 
     def reconfigured(self, **oidc):
+        """Until the fetcher that has read it is the one that is asked: a scope of its own tells."""
         def back():
+            self.idp.bend = {}
             self.config()
             self.reload()
+            lab.wait_for(lambda: self.scopes() == ["openid", "profile", "email"], because="the fetcher of before")
         self.addCleanup(back)
-        self.config(**oidc)
+        mark = "mark-%d" % next(sources)
+        self.config(scopes=["openid", mark], **oidc)
         self.reload()
+        lab.wait_for(lambda: self.scopes() == ["openid", mark], because="the new fetcher")
+
+    def scopes(self):
+        status, to, _ = self.visitor().start()
+        return urllib.parse.parse_qs(urllib.parse.urlsplit(to).query)["scope"][0].split() if status == 303 else None
 
     def reload(self):
         self.assertEqual(self.lab.tool("reload"), "reloaded\n")
 
     def setUp(self):
-        self.idp.bend, self.idp.person, self.idp.keys = {}, ann(), self.idp.keys[:1]
+        self.idp.bend, self.idp.person, self.idp.keys = {}, ann(), list(self.keys)
 
     def visitor(self, **more):
         return Visitor(self.port, self.lab.path("gw.pem"), **more)
@@ -122,10 +132,6 @@ class Oidc(unittest.TestCase):
         status, to, body = v.come_back(back)
         self.assertEqual((status, to), (303, "/#/"), body + self.lab.log()[-1000:])
         return v
-
-    def sign_in_again(self):
-        self.idp.bend = {}
-        return self.sign_in().me()["name"]
 
     def audit(self, q):
         return [(r["what"], r["subject"], r["detail"]) for r in self.lab.control({"cmd": "audit.list", "q": q}) if "seq" in r]
@@ -188,18 +194,15 @@ class Oidc(unittest.TestCase):
             self.assertFalse(any(c.startswith("x=") for c in v.set))
 
     def test_every_algorithm(self):
-        keys = {alg: Key("key of " + alg, alg) for alg in ("PS256", "ES256", "EdDSA")}
-        self.addCleanup(setattr, self.idp, "keys", self.idp.keys[:1])
-        first = self.idp.keys[0]
-        self.reconfigured()             # a new fetcher has no keys yet: these are all there when it asks
-        self.idp.keys = [first, *keys.values()]
-        for alg, key in keys.items():
-            self.idp.keys = [key] + [k for k in [first, *keys.values()] if k is not key]
-            self.assertEqual(self.sign_in(sub="of " + alg, preferred_username=alg).me()["name"], alg.lower())
+        for key in self.keys:
+            self.idp.keys = [key] + [k for k in self.keys if k is not key]
+            self.assertEqual(self.sign_in(sub="of " + key.alg, preferred_username=key.alg).me()["name"], key.alg.lower())
 
     def test_secret_in_the_body(self):
         self.idp.bend = {"discovery": lambda d: {**d, "token_endpoint_auth_methods_supported": ["client_secret_post"]}}
-        self.reconfigured()
+        self.addCleanup(self.lab.control, {"cmd": "oidc.show"})     # asks the provider afresh
+        self.addCleanup(self.idp.bend.clear)
+        self.assertEqual(self.lab.control({"cmd": "oidc.show"})[0]["secret"], "client_secret_post")
         self.assertEqual(self.sign_in().me()["name"], "ann")
         self.assertNotIn("Authorization", self.idp.asked("/token")[-1].headers)
 
@@ -224,12 +227,20 @@ class Oidc(unittest.TestCase):
         self.idp.person = ann(groups=["others"], email_verified=False)
         body = self.refused("no group gives a role")
         self.assertIn("Nothing is open to you here", body)
-        self.reconfigured(mail="claimed")
-        self.assertEqual(self.sign_in(groups=[], email_verified=False).me()["roles"], ["user"])
 
-    def test_nested_claim(self):
-        self.reconfigured(groups_claim="realm_access.roles", name_claim="upn")
-        self.assertEqual(self.sign_in(upn="dave", sub="dave", realm_access={"roles": ["auditors"]}).me()["roles"], ["user", "auditor"])
+    def test_another_configuration(self):
+        """Other claims, how one proves oneself there, no word to the provider at signing out."""
+        self.reconfigured(login={"totp": "required"}, groups_claim="realm_access.roles", name_claim="upn", mail="claimed", logout="local",
+                          amr=["mfa", "otp"], acr=["gold"])
+        self.assertIn("acr_values=gold", self.visitor().start()[1])
+        dave = dict(upn="dave", sub="dave", acr="gold", amr=["pwd", "otp"], email_verified=False, realm_access={"roles": ["gw-admins"]})
+        v = self.sign_in(**dave)
+        me = v.me()
+        self.assertEqual((me["name"], me["roles"], me["addresses"]), ("dave", ["user", "admin"], ["ann@example.lab"]))
+        self.assertNotIn("leave", v.ask("DELETE", "/session")[1])
+        for person, because in (({**dave, "amr": ["pwd"]}, "`amr`"), ({**dave, "acr": "silver"}, "`acr`"), ({**dave, "acr": None}, "`acr`")):
+            self.idp.person = ann(**person)
+            self.refused(because)
 
     def test_local_accounts(self):
         self.idp.person = ann(preferred_username="staff", sub="staff")
@@ -257,18 +268,12 @@ class Oidc(unittest.TestCase):
         u = urllib.parse.urlsplit(o["leave"])
         self.assertEqual((u.netloc + u.path, urllib.parse.parse_qs(u.query)), (self.idp.issuer[8:] + "/leave", {
             "client_id": [CLIENT], "post_logout_redirect_uri": ["https://localhost:%d/" % self.port]}))
-        self.reconfigured(logout="local")
-        v = self.sign_in()
-        v.me()
-        self.assertNotIn("leave", v.ask("DELETE", "/session")[1])
         local = console.Browser(self.port, self.lab.path("gw.pem"))
         local.sign_in("staff")
         self.assertNotIn("leave", local.ask("DELETE", "/session")[1])
 
     def test_ways(self):
-        self.assertEqual(self.visitor().ask("GET", "/session/ways"), (200, {"v": 1, "links": False, "oidc": {"en": "", "fr": ""}}))
-        self.reconfigured(button={"en": "Sign in with Lab ID", "fr": "Se connecter avec Lab ID"})
-        self.assertEqual(self.visitor().ask("GET", "/session/ways")[1]["oidc"]["fr"], "Se connecter avec Lab ID")
+        self.assertEqual(self.visitor().ask("GET", "/session/ways"), (200, {"v": 1, "links": False, "oidc": {"en": "", "fr": "Se connecter avec Lab ID"}}))
 
     def test_by_another_name(self):
         """The way back leads to the name that the provider knows: the way there begins at that name."""
@@ -319,7 +324,8 @@ class Oidc(unittest.TestCase):
         one = self.idp.keys[0]
         forged = Key("k1")
         small = Key("small", bits=1024)
-        self.addCleanup(setattr, self.idp, "keys", [one])
+        self.addCleanup(self.lab.control, {"cmd": "oidc.show"})
+        self.addCleanup(lambda: self.setUp())
         for bend, because in (
                 ({"claims": lambda c: {**c, "nonce": "0" * 64}}, "`nonce`"),
                 ({"claims": lambda c: {k: v for k, v in c.items() if k != "nonce"}}, "`nonce`"),
@@ -349,8 +355,7 @@ class Oidc(unittest.TestCase):
         # A key that would not do, and one that nobody knows: the keys are asked for once more, and not again within a minute.
         self.idp.bend = {}
         self.idp.keys = [small, one]
-        self.reload()
-        lab.wait_for(lambda: self.visitor().start()[0] == 303, because="the new fetcher")
+        self.assertEqual(self.lab.control({"cmd": "oidc.show"})[0]["keys"], 1)
         self.refused("it is of less than 2048 bits")
         before = len(self.idp.asked("/jwks"))
         self.idp.keys = [Key("k2"), one]
@@ -360,34 +365,29 @@ class Oidc(unittest.TestCase):
         self.refused("no key of its kid (`k3`)")
         self.assertEqual(len(self.idp.asked("/jwks")), before + 1)
 
-    def test_second_factor_there(self):
-        self.reconfigured(login={"totp": "required"}, amr=["mfa", "otp"], acr=["gold"])
-        self.assertIn("acr_values=gold", self.visitor().start()[1])
-        for person, because in ((dict(acr="gold", amr=["pwd"]), "`amr`"), (dict(acr="silver", amr=["mfa"]), "`acr`"), (dict(amr=["otp"]), "`acr`")):
-            self.idp.person = ann(**person)
-            self.refused(because)
-        self.assertIn("admin", self.sign_in(acr="gold", amr=["pwd", "otp"], groups=["gw-admins"]).me()["roles"])
-
     def test_provider_in_trouble(self):
         """Slow, huge, leading elsewhere, of another issuer: nobody comes in, and the page says to try again."""
-        self.reconfigured(timeout="1s")
         elsewhere = (302, {"Location": self.idp.issuer + "/elsewhere"}, b"")
-        for bend in ({"tokens": lambda t: "slow"}, {"tokens": lambda t: b" " * 300000}, {"tokens": lambda t: elsewhere}, {"tokens": lambda t: b"[" * 5000},
-                     {"tokens": lambda t: (500, {}, b"broken")}):
+        for bend in ({"tokens": lambda t: b" " * 300000}, {"tokens": lambda t: elsewhere}, {"tokens": lambda t: b"[" * 5000}, {"tokens": lambda t: (500, {}, b"broken")}):
             self.idp.bend = bend
             v, back = self.there()
             self.assertIn("Try again in a moment", self.refused(None, 503, v, back))
-        self.assertEqual(self.idp.asked("/elsewhere"), [])
         for bend, because in (({"discovery": lambda d: {**d, "issuer": "https://evil.example"}}, "of another issuer"), ({"discovery": lambda d: elsewhere}, "HTTP status 302"),
-                              ({"discovery": lambda d: b" " * 200000}, "too large"), ({"discovery": lambda d: "slow"}, "discovery document"),
+                              ({"discovery": lambda d: b" " * 200000}, "too large"), ({"discovery": lambda d: [d]}, "no object"),
                               ({"discovery": lambda d: {**d, "token_endpoint": "http://plain.example"}}, "`token_endpoint`"),
-                              ({"discovery": lambda d: {**d, "code_challenge_methods_supported": ["plain"]}}, "S256"), ({"discovery": lambda d: [d]}, "no object"),
+                              ({"discovery": lambda d: {**d, "code_challenge_methods_supported": ["plain"]}}, "S256"),
                               ({"discovery": lambda d: {**d, "token_endpoint_auth_methods_supported": ["private_key_jwt"]}}, "client_secret_basic"),
                               ({"jwks": lambda d: elsewhere}, "HTTP status 302"), ({"jwks": lambda d: {"keys": []}}, "no key"), ({"jwks": lambda d: b" " * 300000}, "too large"),
                               ({"jwks": lambda d: {"keys": d["keys"] * 65}}, "more than 64")):
             self.idp.bend = bend
             self.assertIn(because, self.lab.control({"cmd": "oidc.show"})[0]["error"])
-        self.assertEqual(self.sign_in_again(), "ann")       # what it had is still good
+        self.assertEqual(self.idp.asked("/elsewhere"), [])
+        self.idp.bend = {}
+        self.assertEqual(self.sign_in().me()["name"], "ann")        # what it had is still good
+        self.reconfigured(timeout="1s")
+        self.idp.bend = {"tokens": lambda t: "slow"}
+        v, back = self.there()
+        self.assertIn("Try again in a moment", self.refused(None, 503, v, back))
         self.idp.bend = {"discovery": lambda d: "slow"}
         self.reload()                   # a new fetcher, which knows nothing
         lab.wait_for(lambda: self.visitor().start()[0] == 503, because="the new fetcher to ask")
@@ -420,15 +420,17 @@ class Oidc(unittest.TestCase):
     def test_configuration(self):
         good = {"issuer": "https://idp.lab/x", "client_id": "x", "client_secret_file": "oidc.secret"}
         self.addCleanup(self.config)
-        for bad, word in (({"issuer": "http://idp.lab"}, "an issuer is an https: URL"), ({"issuer": None}, "needs its `issuer`"), ({"client_id": None}, "needs the `client_id`"),
-                          ({"client_secret_file": None}, "needs the `client_secret_file`"), ({"scopes": ["email"]}, "`openid` has to be"), ({"group_claim": "x"}, "groups_claim"),
-                          ({"roles": {"domain_admin": "x"}}, "say which"), ({"roles": {"root": "x"}}, "root"), ({"domains": {"a b": "x"}}, "no domain name"),
-                          ({"clock_skew": "1h"}, "5 minutes at most"), ({"timeout": "1m"}, "10 seconds at most"), ({"button": {"de": "x"}}, "de"), ({"mail": "yes"}, "mail"),
-                          ({"lasts": "40d"}, "`lasts`"), ({"acr": []}, "1 to 16")):
+        for bad, words in (({"issuer": "http://idp.lab", "scopes": ["email"], "group_claim": "x", "roles": {"domain_admin": "x"}, "domains": {"a b": "x"}, "clock_skew": "1h",
+                             "timeout": "1m", "button": {"de": "x"}, "mail": "yes", "lasts": "40d", "acr": []},
+                            ("an issuer is an https: URL", "`openid` has to be", "did you mean `groups_claim`?", "say which", "no domain name", "5 minutes at most", "10 seconds at most",
+                             "`de`", "verified", "`lasts`", "1 to 16")),
+                           ({"issuer": None, "client_id": None, "client_secret_file": None, "roles": {"root": "x"}},
+                            ("needs its `issuer`", "needs the `client_id`", "needs the `client_secret_file`", "`root`"))):
             self.config(**{**good, "ca": None, "lasts": None, **bad})
             r = subprocess.run([os.path.join(lab.BUILD, "postern"), "-c", self.lab.path("postern.yaml"), "check"], capture_output=True, text=True, timeout=120)
             self.assertEqual(r.returncode, 1, (bad, r.stdout, r.stderr))
-            self.assertIn(word, r.stderr)
+            for word in words:
+                self.assertIn(word, r.stderr)
         self.config(login={"totp": "required"})
         r = subprocess.run([os.path.join(lab.BUILD, "postern"), "-c", self.lab.path("postern.yaml"), "check"], capture_output=True, text=True, timeout=120)
         self.assertEqual(r.returncode, 0, r.stderr)
