@@ -88,15 +88,17 @@ digits(struct span s)
 	return i;
 }
 
-/* "0123…" or "0123….PAGE" */
+/* "0123….en" or "0123….fr/PAGE" */
 static int
 oidc_cookie(struct span v, struct http_request *r, int *status)
 {
-	struct span secret = cut(&v, '.');
+	struct span secret = cut(&v, '.'), language = span_sub(v, 0, 2), next = span_from(v, 2);
 
-	if (secret.n != HTTP_SESSION_SIZE || digits(secret) != secret.n || (v.n && !http_next_ok(v)))
+	if (secret.n != HTTP_SESSION_SIZE || digits(secret) != secret.n || (next.n && !http_next_ok(next)) ||
+	    (!span_is(language, "en") && !span_is(language, "fr")))
 		return 0;
-	r->oidc_next = v;
+	r->oidc_language = language;
+	r->oidc_next = next;
 	return once(&r->oidc, secret, status);
 }
 

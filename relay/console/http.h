@@ -37,7 +37,8 @@ struct http_request {
 	struct span host;	/* Host, with its port; "" none (HTTP/1.0) */
 	struct span session;	/* the cookie postern_session, HTTP_SESSION_SIZE hexadecimal digits; "" none */
 	struct span oidc;	/* the cookie __Host-postern_oidc, as many digits; "" none */
-	struct span oidc_next;	/* … the page behind its `.`: http_next_ok; "" none */
+	struct span oidc_language;	/* … behind its `.`: "en", "fr" */
+	struct span oidc_next;	/* … and behind that the page: http_next_ok; "" none */
 	struct span csrf;	/* X-Postern-CSRF */
 	struct span etag;	/* If-None-Match */
 	struct span forwarded;	/* X-Forwarded-For */

@@ -1,13 +1,13 @@
 /* oidc.c -- signing in at a provider of OpenID Connect: the two steps that a browser takes here.
  *
- *	GET /oidc/start?next=/queue	sends it to the provider
+ *	GET /oidc/start?language=fr&next=/queue	sends it to the provider
  *	GET /oidc/return?state=S&code=C&iss=I	it comes back: a session, and on to `next`
  *
  * What binds one to the other is a cookie of 256 random bits (`__Host-`, so that no other host of the domain can have
  * set it; SameSite=Lax, for the way back begins at the provider's site; WAY_SECONDS long). State, nonce and the
  * verifier of PKCE are three hashes of it: nothing is kept here, a reload of the console loses nobody, and a way
  * back that another browser began is none. The cookie goes with the way back, whatever comes of it, and the
- * store takes each once. `next` stands in the cookie, too; it can only name a page behind our own `/#`.
+ * store takes each once. Language and `next` stand in the cookie, too; the latter can only name a page behind our own `/#`.
  *
  * The rest is the store's (store/people_oidc.c) and the fetcher's. No code, token or secret stands in the log.
  */
@@ -68,8 +68,8 @@ static void
 put_way(struct client *k, struct span secret, struct span next)
 {
 	buf_printf(&k->fields, "Set-Cookie: __Host-postern_oidc=" SPAN_FMT "%s" SPAN_FMT "; Path=/; Secure; HttpOnly; "
-	    "SameSite=Lax; Max-Age=%d\r\n", SPAN_ARG(secret), next.n ? "." : "", SPAN_ARG(next),
-	    secret.n ? WAY_SECONDS : 0);
+	    "SameSite=Lax; Max-Age=%d\r\n", SPAN_ARG(secret), secret.n == 0 ? "" : k->french ? ".fr" : ".en",
+	    SPAN_ARG(next), secret.n ? WAY_SECONDS : 0);
 }
 
 static void
@@ -154,10 +154,13 @@ at_home(struct client *k, struct span *home)
 static void
 start(struct client *k)
 {
-	struct span home;
+	struct span home, language;
 	struct buf b;
 	struct json j;
 
+	/* The one chosen on the page, before that of the browser. */
+	if (http_field(k->r.query, "language", k->arena, &language) && language.n)
+		k->french = span_is(language, "fr");
 	if (!at_home(k, &home)) {
 		send_to(k, home);
 		return;
@@ -195,6 +198,8 @@ come_back(struct client *k)
 	struct buf b;
 	struct json j;
 
+	if (k->r.oidc.n)
+		k->french = span_is(k->r.oidc_language, "fr");
 	right = session_hashed(k->arena, "postern oidc state ", k->r.oidc);
 	if (k->r.oidc.n == 0 || !http_field(k->r.query, "state", k->arena, &state) || state.n != right.n ||
 	    CRYPTO_memcmp(state.p, right.p, right.n) != 0) {

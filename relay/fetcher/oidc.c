@@ -60,6 +60,20 @@ struct oidc {
 };
 
 int
+oidc_secret(const struct conf_console_oidc *conf, struct arena *a, struct span *out, struct err *err)
+{
+	struct span s;
+
+	if (fs_read(a, conf->secret, SECRET_MAX + 2, &s, err) == -1)
+		return -1;
+	s = span_trim(s);
+	if (s.n < SECRET_MIN)
+		return err_set(err, 0, "%s: a client's secret has %d bytes at least", conf->secret, SECRET_MIN);
+	*out = s;
+	return 0;
+}
+
+int
 oidc_start(struct runtime *rt, struct oidc **out, struct err *err)
 {
 	const struct conf_console_oidc *conf = &rt->conf->console.oidc;
@@ -74,11 +88,8 @@ oidc_start(struct runtime *rt, struct oidc **out, struct err *err)
 	o->conf = conf;
 	o->arena = arena_new(0);
 	o->held = arena_new(0);
-	if (fs_read(o->arena, conf->secret, SECRET_MAX + 2, &o->secret, err) == -1)
+	if (oidc_secret(conf, o->arena, &o->secret, err) == -1)
 		return -1;
-	o->secret = span_trim(o->secret);
-	if (o->secret.n < SECRET_MIN)
-		return err_set(err, 0, "%s: a client's secret has %d bytes at least", conf->secret, SECRET_MIN);
 	if (conf->roots && https_roots(conf->roots, &o->roots, err) == -1)
 		return err_wrap(err, "console.login.oidc.ca");
 	*out = o;
@@ -146,6 +157,7 @@ say_failed(struct reply *r, const char *why)
 	json_begin(&j, reply_buf(r));
 	json_object(&j);
 	json_kint(&j, "v", 1);
+	json_kbool(&j, "ok", false);
 	json_kcstr(&j, "error", why);
 	json_end_object(&j);
 	buf_putc(reply_buf(r), '\n');

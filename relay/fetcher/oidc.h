@@ -14,6 +14,8 @@
 
 struct oidc;
 
+/* The client's secret, without what stands around it. */
+int oidc_secret(const struct conf_console_oidc *conf, struct arena *a, struct span *out, struct err *err);
 /* Before the sandbox: the secret, the authorities. *out is NULL where none is configured. */
 int oidc_start(struct runtime *rt, struct oidc **out, struct err *err);
 void oidc_run(struct oidc *o, const struct https_world *w);

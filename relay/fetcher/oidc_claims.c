@@ -19,6 +19,15 @@ is_word(struct span s)
 	return s.n > 0;
 }
 
+static bool
+is_line(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < ' ' || s.p[i] > '~')
+			return false;
+	return s.n > 0;
+}
+
 /* For a reason: what is not printable stands as a question mark. */
 static struct span
 shown(struct arena *a, struct span s)
@@ -249,7 +258,7 @@ take_roles(const struct jval *v, const struct conf_console_oidc *conf, struct ar
 	const struct jval *groups = claim(v, conf->groups_claim, a);
 
 	/* Entra ID leaves out more than 200 and says where to ask: nobody gets a part of his roles. */
-	if (groups == NULL && (jval_has(jval_get(v, "_claim_names"), "groups") || jval_bool(v, "hasgroups")))
+	if (jval_count(groups) == 0 && !jval_is_text(groups) && (jval_has(jval_get(v, "_claim_names"), "groups") || jval_bool(v, "hasgroups")))
 		return err_set(err, 0, "he is in more groups than the provider puts into a token: let it send those "
 		    "alone that are of this client, or its roles (`groups_claim: roles`)");
 	if (jval_count(groups) > OIDC_GROUPS_MAX)
@@ -301,7 +310,7 @@ take_claims(const struct jval *v, enum jose_alg alg, struct span access_token, s
 		return err_set(err, 0, "it answers another question (`nonce`)");
 	if (jval_has(v, "at_hash") && !jose_half_hash_is(alg, access_token, jval_text(v, "at_hash")))
 		return err_set(err, 0, "the access token beside it is another's (`at_hash`)");
-	if (!is_word(sub) || sub.n > OIDC_SUBJECT_MAX)
+	if (!is_line(sub) || sub.n > OIDC_SUBJECT_MAX)
 		return err_set(err, 0, "it names nobody (`sub`)");
 	if (check_means(v, oidc, a, err) == -1)
 		return -1;

@@ -321,10 +321,13 @@ sign_out(struct people *p, struct link *l, uint64_t ticket, const struct jval *v
 	bool everywhere = jval_bool(v, "everywhere");
 	struct session s;
 	struct person who;
+	struct span leave = { 0 };
 	struct err err;
 	int r = session_alive(p, jval_text(v, "session"), a, &s, &who, &err);
 
 	if (r == 1) {
+		if (span_is(s.kind, "oidc"))
+			leave = people_oidc_leave(p, &s, a);
 		store_settle(p->s);
 		r = db_begin(p->s->db, true, &err);
 		if (r == 0 && ((everywhere ? sessions_remove(p->s->db, s.name, (struct span){ 0 }, &err) :
@@ -337,10 +340,8 @@ sign_out(struct people *p, struct link *l, uint64_t ticket, const struct jval *v
 	}
 	if (r == -1)
 		people_tell_fault(l, ticket, &err);
-	else if (r == 1 && span_is(s.kind, "oidc"))
-		people_tell_url(l, ticket, "leave", people_oidc_leave(p, &s, a));
 	else
-		people_tell_done(l, ticket);
+		people_tell_url(l, ticket, "leave", leave);
 }
 
 static void

@@ -80,6 +80,6 @@ worker "rspamd_proxy" { bind_socket = "127.0.0.1:%(port)d"; milter = yes; timeou
                  "--var=LOGDIR=" + d, "--var=LOCAL_CONFDIR=" + d], "rspamd.out")
     lab.wait_port("127.0.0.1", port, p, d + "/log", seconds=300)
     # It matches with PCRE until its helper has compiled all of them for Hyperscan, which takes a minute the first time.
-    lab.wait_for(lambda: len(re.findall(r"\(rspamd_proxy\).*hyperscan.*has been loaded", lab.tail(d + "/log", 1000))) >= os.cpu_count(),
-                 300, because="rspamd's Hyperscan")
+    lab.wait_for(lambda: re.search(r"full hyperscan database .*has been loaded", lab.tail(d + "/log", 2000)), 300,
+                 because="rspamd's Hyperscan")
     return "inet:127.0.0.1:%d" % port, [p.pid]

@@ -16,11 +16,12 @@ with a pattern and one with EICAR are refused, and what arrives is signed.
 """
 import base64
 import os
+import re
 
 import filters
 import lab
 import patterns
-from measure import Side
+from measure import TOOLS, Side
 
 MODES = {"plain": (), "dkim": ("dkim",), "dkim+av": ("dkim", "av"), "everything": ("dkim", "av", "patterns"),
          "patterns": ("patterns",)}
@@ -28,20 +29,24 @@ DOMAIN, SELECTOR = "example.lab", "bench"
 VIRUS_RULE = "  - {id: virus, when: {virus: true}, then: {reject: \"5.7.1 no\"}}\n"
 
 
-def scene(name):
-    """A lab with a name server, a sink, a server that keeps what it gets, and a key."""
+def scene(name, packaged=False):
+    """A lab with a name server, a sink (ours, or Postfix's smtp-sink), a server that keeps what it gets, and a key."""
     l = lab.Lab("bench-" + name)
     os.chmod(l.dir, 0o755)
-    sink = l.sink("-c", log="sink.log")
+    if packaged:
+        sink = l.sink("-c", log="sink.log")
+    else:
+        p = l.start([os.path.join(TOOLS, "smtp_sink")], l.path("sink.log"))
+        sink = int(lab.wait_for(lambda: re.match(r"port (\d+)\n", lab.tail(p.log)), because="smtp_sink").group(1))
     record = l.dkim_key(DOMAIN, SELECTOR)
     l.dns({"partner.lab": ["@ MX 10 mx", "mx A 127.0.0.1"], DOMAIN: [record]})
     l.proof = l.mx()
     return l, sink
 
 
-def posternd(mode, databases=None, **over):
+def posternd(mode, databases=None, packaged=False, **over):
     what = MODES[mode]
-    l, sink = scene("posternd")
+    l, sink = scene("posternd", packaged)
     rules = "version: 1\n"
     if "patterns" in what:
         rules += patterns.postern()
@@ -73,9 +78,9 @@ def queue_dirs_empty(base):
     return not any(files for d in ("maildrop", "incoming", "active", "deferred") for _, _, files in os.walk(os.path.join(base, d)))
 
 
-def postfix(mode, databases=None):
+def postfix(mode, databases=None, packaged=False):
     what = MODES[mode]
-    l, sink = scene("postfix")
+    l, sink = scene("postfix", packaged)
     milters, pids, main = [], [], {}
     if "av" in what:
         milters.append(filters.clamav(l, databases))

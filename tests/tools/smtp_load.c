@@ -59,7 +59,7 @@ static struct {
 
 static struct load_template *templates;
 static struct session *idle;
-static uint64_t start_number, begun, done, late;
+static uint64_t start_number, connections, begun, done, late;
 static int64_t *latency, clock_start;
 static int ep, timer;
 static bool clock_runs;
@@ -103,6 +103,7 @@ connect_session(struct session *s)
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(s->fd, (struct sockaddr *)&a, sizeof(a)) == -1 && errno != EINPROGRESS)
 		fail("connect");
+	connections++;
 	s->state = BANNER;
 	s->nin = 0;
 	watch(s, EPOLL_CTL_ADD, EPOLLIN);
@@ -121,8 +122,10 @@ static void
 push(struct session *s)
 {
 	while (s->niov > 0) {
-		ssize_t n = writev(s->fd, s->next, s->niov);
+		ssize_t n;
 
+		s->dot = now();		/* before it: the answer may be here when writev returns */
+		n = writev(s->fd, s->next, s->niov);
 		if (n == -1 && errno == EAGAIN) {
 			if (!s->blocked)
 				watch(s, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
@@ -144,7 +147,6 @@ push(struct session *s)
 	if (s->blocked)
 		watch(s, EPOLL_CTL_MOD, EPOLLIN);
 	s->blocked = false;
-	s->dot = now();
 }
 
 static void
@@ -228,10 +230,9 @@ answered(struct session *s)
 		break;
 	case QUIT:
 		close(s->fd);
-		if (begun < opt.messages)
+		s->fd = -1;
+		if (connections < opt.messages)
 			connect_session(s);
-		else
-			s->fd = -1;
 		break;
 	case IDLE:
 	case STATES:

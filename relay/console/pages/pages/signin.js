@@ -17,7 +17,7 @@ const said = (e) => (["login", "limit", "network", "late", "busy", "not-found", 
 /* next: where one wanted to go; the server keeps it on the way. */
 function Provider({ ways, next }) {
 	const q = new URLSearchParams(next.query).toString(), to = "/" + next.path.map(encodeURIComponent).join("/") + (q ? "?" + q : "");
-	return html`<p class="stack provider"><a class="button main" href=${"oidc/start?next=" + encodeURIComponent(to)}>${ways.oidc[language.get()] || t("signin.provider")}</a></p><p class="or">${t("signin.or")}</p>`;
+	return html`<p class="stack provider"><a class="button main" href=${`oidc/start?language=${language.get()}&next=${encodeURIComponent(to)}`}>${ways.oidc[language.get()] || t("signin.provider")}</a></p><p class="or">${t("signin.or")}</p>`;
 }
 
 function Password({ next, links }) {
