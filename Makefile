@@ -262,7 +262,7 @@ crash: deps
 # BENCH='--quick', or '--row everything --processes': options of tests/bench/run.
 .PHONY: bench
 bench:
-	$(Q)tests/deps opendkim clamav-milter
+	$(Q)tests/deps opendkim clamav-milter linux-perf
 	$(Q)$(MAKE) --no-print-directory all benches tools
 	$(Q)B=$(B) tests/bench/run --json $(B)/bench/figures.json $(BENCH)
 
@@ -329,6 +329,7 @@ install: all
 	install -D -m 644 $(B)/completion/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/postern.fish
 	install -m 644 systemd/postern.service $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
 	install -m 644 systemd/postern.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern.socket
+	install -m 644 systemd/postern-milter.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/postern-milter.socket
 	install -m 644 systemd/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -m 644 systemd/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 

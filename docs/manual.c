@@ -2,7 +2,7 @@
  *
  * Reads an mdoc page, writes it, and in place of each line `.\" TABLE name` puts
  * a table: `keys SECTION` the keys of that section, `outcomes`, `detectors`,
- * `packs`, `defects`, `types` of the policy; `configuration` the keys of postern.yaml;
+ * `packs`, `defects`, `types` of the policy; `configuration` the keys of postern.yaml, `milter` those of a listener that is one;
  * `commands` those of the tool, with their usage. So the page cannot say what the program
  * does not do. The pages themselves are docs/NAME.SECTION.
  */
@@ -184,6 +184,36 @@ types(void)
 }
 
 static void
+config_item(const struct config_key *k)
+{
+	item(k->name);
+	sentence(k->help);
+	fputs("Value: ", out);
+	text(k->value);
+	say(".");
+	if (k->deflt) {
+		fputs("Default: ", out);
+		text(k->deflt);
+		say(".");
+	}
+}
+
+/* Of the listeners, those that stand beside `milter`, or mean something else there. */
+static void
+milter(void)
+{
+	static const char *const names[] = { "milter", "mtas", "socket_mode", "socket_group", "direction", "allow",
+		"hostname", "max_size", NULL };
+
+	say(".Bl -tag -width Ds");
+	for (size_t i = 0; names[i]; i++)
+		for (const struct config_key *k = config_keys; k->name; k++)
+			if (strcmp(k->section, "listeners[]") == 0 && strcmp(k->name, names[i]) == 0)
+				config_item(k);
+	say(".El");
+}
+
+static void
 configuration(void)
 {
 	const char *section = NULL;
@@ -195,16 +225,7 @@ configuration(void)
 			fprintf(out, ".Ss %s\\&\n.Bl -tag -width Ds\n", *k->section ? k->section : "Top level");
 			section = k->section;
 		}
-		item(k->name);
-		sentence(k->help);
-		fputs("Value: ", out);
-		text(k->value);
-		say(".");
-		if (k->deflt) {
-			fputs("Default: ", out);
-			text(k->deflt);
-			say(".");
-		}
+		config_item(k);
 	}
 	say(".El");
 }
@@ -234,6 +255,8 @@ table(const char *what)
 		keys(what + 5);
 	else if (strcmp(what, "configuration") == 0)
 		configuration();
+	else if (strcmp(what, "milter") == 0)
+		milter();
 	else if (strcmp(what, "commands") == 0)
 		commands_of_tool();
 	else if (strcmp(what, "outcomes") == 0)

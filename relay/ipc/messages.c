@@ -5,6 +5,8 @@
  * lines below. Encoders write into a buf whose maximum the caller chose;
  * link_send and the caller check buf_failed.
  */
+#include <endian.h>
+
 #include "ipc/messages.h"
 #include "ipc/messages_verify.h"
 
@@ -416,11 +418,13 @@ DECODED
 ENCODE(sign)
 	enc_u64(&e, m->id);
 	enc_span(&e, m->domain);
+	enc_u8(&e, m->amended);
 	payload_encode(&e, &m->payload);
 }
 DECODE(sign)
 	m->id = dec_u64(&d);
 	m->domain = dec_span(&d);
+	m->amended = dec_u8(&d) != 0;
 	payload_decode(&d, fd, a, &m->payload);
 DECODED
 
@@ -632,6 +636,14 @@ ENCODE(event)
 	enc_span(&e, m->by);
 	enc_span(&e, m->record);
 }
+
+void
+event_number(char *body, uint64_t seq)
+{
+	seq = htole64(seq);
+	memcpy(body, &seq, sizeof(seq));
+}
+
 DECODE(event)
 	m->seq = dec_u64(&d);
 	m->kind = (enum event_kind)dec_enum(&d, EVENT_COUNT);

@@ -72,6 +72,7 @@ struct msg_picture_text { uint8_t status; struct span text; };	/* enum picture_s
 struct msg_sign {
 	uint64_t id;
 	struct span domain;	/* whose keys: the domain of the author (From:), else of the sender */
+	bool amended;		/* an MTA may still add a Date, Message-ID or To that is missing */
 	struct payload payload;
 };
 /* UNPUBLISHED: there are keys, none stands in the DNS, and that was asked for */
@@ -300,6 +301,8 @@ MSG_CODEC(result);
 MSG_CODEC(keep);
 MSG_CODEC(kept);
 MSG_CODEC(event);
+/* An encoded event gets another number. */
+void event_number(char *body, uint64_t seq);
 MSG_CODEC(basis);
 MSG_CODEC(policy);
 MSG_CODEC(login);

@@ -200,8 +200,9 @@ conn_xclient(void *ctx, struct smtp_session *s, const struct xclient *x, struct 
 		code = admit(c, s->client, &who, &text);
 	s->permitted = who.permitted;
 	s->client_name = x->has & XCLIENT_NAME ? x->name : who.name;
-	log_msg(LOG_LVL_INFO, s->id, "xclient: %s speaks for %.*s[%s]", was,
-	    SPAN_ARG(s->client_name), ip_format(s->client, ip));
+	log_msg(LOG_LVL_INFO, s->id, "%s%s %.*s[%s]", c->milter ? "milter: " : "xclient: ",
+	    c->milter ? "the MTA's client is" : strcat(was, " speaks for"), SPAN_ARG(s->client_name),
+	    ip_format(s->client, ip));
 	*r = (struct smtp_reply){ .code = code, .text = span_str(text) };
 }
 

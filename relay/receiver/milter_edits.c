@@ -1,9 +1,16 @@
 /* milter_edits.c -- what an MTA has to do so that its header is ours; see milter.h.
  *
- * Both headers are read as fields, front to back, and each step leaves the MTA's list equal to the
- * new one as far as it has been read: a field is the same, has another value (CHGHEADER by name
- * and its number among those of that name), is new (INSHEADER at its place), or goes (CHGHEADER to
- * nothing). Linear; what comes out is right whatever was changed, and short when little was.
+ * Both headers are read as fields, back to front, for what we add stands on top: a field is the same,
+ * has another value, went, or is new. MTAs number fields differently once any was touched (Postfix counts
+ * one that was inserted, Sendmail does not; Sendmail has its own Received field in the list, Postfix
+ * hides it), so nothing said here depends on what was said before it:
+ *
+ *   - changes and removals first (CHGHEADER by name and number among the fields of that name), the
+ *     last one first: their numbers are those of the header the MTA gave us;
+ *   - then what stands on top, each inserted at place 0, the last one first;
+ *   - then, rarely, what is new further down, at its place in the new header.
+ *
+ * Linear; what comes out is right whatever was changed, and short when little was.
  */
 #include "postern/arena.h"
 #include "receiver/message.h"
@@ -14,6 +21,9 @@
 
 struct field {
 	struct span name, value;	/* value: from behind the colon to before the last CRLF */
+	size_t number;		/* among those of its name, from 1 on */
+	uint32_t *mine, *other;	/* how many like it this header and the other one have, of what is not yet done */
+	bool new;		/* of ours: to be inserted */
 };
 
 static size_t
@@ -73,12 +83,11 @@ same(const struct field *a, const struct field *b)
 	return span_eq(a->name, b->name) && span_eq(a->value, b->value);
 }
 
-/* How many fields of this name stand in the part that is done. */
-static size_t *
-seen(struct arena *a, struct table *t, struct span name)
+/* A count by name, or by the whole field. */
+static uint32_t *
+counted(struct arena *a, struct table *t, struct span key)
 {
-	struct span key = arena_lower(a, name);
-	size_t *n = table_get(t, key);
+	uint32_t *n = table_get(t, key);
 
 	if (n == NULL) {
 		n = arena_zalloc(a, sizeof(*n));
@@ -87,41 +96,93 @@ seen(struct arena *a, struct table *t, struct span name)
 	return n;
 }
 
+static struct span
+whole(struct arena *a, const struct field *f)
+{
+	return span_str(arena_printf(a, SPAN_FMT ":" SPAN_FMT, SPAN_ARG(f->name), SPAN_ARG(f->value)));
+}
+
+static void
+count(struct arena *a, struct field *f, size_t n, struct table *here, struct table *there)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct span w = whole(a, &f[i]);
+
+		f[i].mine = counted(a, here, w);
+		f[i].other = counted(a, there, w);
+		++*f[i].mine;
+	}
+}
+
+static void
+number(struct arena *a, struct field *f, size_t n)
+{
+	struct table *names = table_new();
+
+	for (size_t i = 0; i < n; i++)
+		f[i].number = ++*counted(a, names, arena_lower(a, f[i].name));
+	table_free(&names);
+}
+
+enum step { STAYS, CHANGES, GOES, COMES };
+
+/* Of the last field of each header that is not done; NULL: there is none. */
+static enum step
+step_of(const struct field *o, const struct field *n)
+{
+	if (n == NULL)
+		return GOES;
+	if (o == NULL)
+		return COMES;
+	if (same(o, n))
+		return STAYS;
+	if (*o->other == 0 && *n->other == 0 && span_eq_nocase(o->name, n->name))
+		return CHANGES;
+	return *o->other == 0 || *n->other ? GOES : COMES;
+}
+
 int
 milter_header_edits(struct buf *out, struct span was, struct span is, bool leading_space)
 {
 	struct arena *a = arena_new(4096);
-	struct table *t = table_new();
+	struct table *theirs = table_new(), *ours = table_new();
 	struct field *old, *new;
-	size_t nold = fields_of(a, was, &old), nnew = fields_of(a, is, &new), i = 0, j = 0;
+	size_t nold = fields_of(a, was, &old), nnew = fields_of(a, is, &new), i = nold, j = nnew, top = 0;
 	struct buf b;
 
 	buf_init(&b, FIELD_MAX);
-	while (nold && nnew && same(&old[nold - 1], &new[nnew - 1])) {
-		nold--;
-		nnew--;
-	}
-	while (i < nold || j < nnew) {
-		bool both = i < nold && j < nnew;
+	number(a, old, nold);
+	count(a, old, nold, theirs, ours);
+	count(a, new, nnew, ours, theirs);
+	while (i || j) {
+		struct field *o = i ? &old[i - 1] : NULL, *n = j ? &new[j - 1] : NULL;
+		enum step step = step_of(o, n);
 
-		if (both && same(&old[i], &new[j]))
-			i++;
-		else if (both && span_eq_nocase(old[i].name, new[j].name) && nold - i == nnew - j) {
-			put_field(out, &b, 'm', *seen(a, t, new[j].name) + 1, new[j].name,
-			    new[j].value, leading_space);
-			i++;
-		} else if (j < nnew && nnew - j > nold - i) {
-			put_field(out, &b, 'i', j, new[j].name, new[j].value, leading_space);
-		} else {
-			put_field(out, &b, 'm', *seen(a, t, old[i].name) + 1, old[i].name,
-			    (struct span){ 0 }, leading_space);
-			i++;
-			continue;
+		if (step == CHANGES)
+			put_field(out, &b, 'm', o->number, n->name, n->value, leading_space);
+		else if (step == GOES)
+			put_field(out, &b, 'm', o->number, o->name, (struct span){ 0 }, leading_space);
+		else if (step == COMES)
+			n->new = true;
+		if (step != COMES) {
+			--*o->mine;
+			i--;
 		}
-		++*seen(a, t, new[j++].name);
+		if (step != GOES) {
+			--*n->mine;
+			j--;
+		}
 	}
+	while (top < nnew && new[top].new)
+		top++;
+	for (j = top; j-- > 0;)
+		put_field(out, &b, 'i', 0, new[j].name, new[j].value, leading_space);
+	for (j = top; j < nnew; j++)
+		if (new[j].new)
+			put_field(out, &b, 'i', j, new[j].name, new[j].value, leading_space);
 	buf_release(&b);
-	table_free(&t);
+	table_free(&theirs);
+	table_free(&ours);
 	arena_free(&a);
 	return buf_failed(out) ? -1 : 0;
 }

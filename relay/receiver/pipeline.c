@@ -173,7 +173,7 @@ leaves(const struct group *g)
 static bool
 ask_signer(struct message *m, struct group *g)
 {
-	struct msg_sign msg = { .id = g->id, .domain = g->sign_domain };
+	struct msg_sign msg = { .id = g->id, .domain = g->sign_domain, .amended = m->t->milter };
 	struct err err;
 
 	g->asked = m->all->signer;

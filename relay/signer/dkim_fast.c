@@ -16,6 +16,13 @@
 #define FOLD_AT 74
 #define SIGNATURE_BYTES_MAX 1024	/* RSA of 8192 bits */
 
+/* What an MTA adds when it is missing: named in h= without being there, it would break the signature. */
+static bool
+may_be_added(const char *name)
+{
+	return strcmp(name, "date") == 0 || strcmp(name, "message-id") == 0 || strcmp(name, "to") == 0;
+}
+
 static bool
 is_oversigned(const char *name)
 {
@@ -67,7 +74,7 @@ choose_fields(const struct dkim_message *m, struct arena *a, struct buf *out, st
 		}
 		if (s == 0 && count == 0)	/* RFC 6376, 5.4: From must be signed */
 			return err_set(err, EBADMSG, "the message has no From field");
-		if (is_oversigned(name))
+		if (is_oversigned(name) && !(count == 0 && m->amended && may_be_added(name)))
 			put_name(out, name, false, &column);
 	}
 	return 0;

@@ -87,6 +87,7 @@ dkim_message_open(const struct payload *p, struct arena *a, struct dkim_message 
 			return err_set(err, 0, "the header is above %u bytes", DKIM_HEADER_MAX);
 		}
 	}
+	m->amended = false;
 	m->body = arena_array(a, p->npieces - i + 1, sizeof(*m->body));
 	m->nbody = 0;
 	if (end != SIZE_MAX && piece.n)

@@ -31,6 +31,7 @@ struct dkim_message {
 	size_t nfields;
 	struct span *body;
 	size_t nbody;
+	bool amended;	/* an MTA may still add a Date, Message-ID or To that is missing */
 };
 
 #define DKIM_HEADER_MAX (1u << 20)	/* bytes of all fields together */

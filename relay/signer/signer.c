@@ -147,9 +147,10 @@ may_sign(const struct signer_domain *d, const struct dkim_key *k)
 
 /* All keys of the domain sign, or the message is not signed at all. *n: how many did. */
 static int
-sign_all(struct signer *s, const struct signer_domain *d, struct payload *p, struct buf *out,
+sign_all(struct signer *s, const struct signer_domain *d, struct msg_sign *req, struct buf *out,
     size_t *n, struct err *err)
 {
+	struct payload *p = &req->payload;
 	int64_t now = clock_real() / US_PER_SEC;
 	struct dkim_message m;
 	int rc = -1;
@@ -159,6 +160,7 @@ sign_all(struct signer *s, const struct signer_domain *d, struct payload *p, str
 		return -1;
 	if (dkim_message_open(p, s->arena, &m, err) == -1)
 		goto out;
+	m.amended = req->amended;
 	for (size_t i = 0; i < d->nkeys; i++) {
 		size_t before = buf_size(out);
 
@@ -208,7 +210,7 @@ decide(struct signer *s, const struct signer_domain *d, struct msg_sign *req, st
 		m->status = unsure(d) ? SIGN_FAILED : SIGN_UNPUBLISHED;
 		if (m->status == SIGN_FAILED)
 			m->text = SPAN_LIT("whether its keys are published is not known yet");
-	} else if (sign_all(s, d, &req->payload, headers, &n, err) == 0) {
+	} else if (sign_all(s, d, req, headers, &n, err) == 0) {
 		m->status = SIGN_OK;
 		m->headers = buf_data(headers);
 		counter_add(COUNTER_SIGNATURES, (int64_t)n);

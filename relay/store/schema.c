@@ -325,6 +325,11 @@ static const char *const steps[] = {
 	"CREATE TABLE oidc_person(issuer TEXT NOT NULL, subject TEXT NOT NULL, name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
 	" mail TEXT, roles INTEGER NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,"
 	" PRIMARY KEY(issuer, subject)) WITHOUT ROWID;",
+	/* Verdict records that came together, in one frame (records.h). */
+	"CREATE TABLE record_pack(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" first INTEGER NOT NULL, last INTEGER NOT NULL,"	/* ids */
+	" n INTEGER NOT NULL, bytes BLOB NOT NULL);"	/* zstd */
+	"CREATE INDEX record_pack_ids ON record_pack(last, first);",
 };
 
 int

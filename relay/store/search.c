@@ -15,7 +15,6 @@ search_batch_new(void)
 	struct search_batch *b = calloc(1, sizeof(*b));
 
 	ASSERT(b != NULL);
-	b->arena = arena_new(0);
 	return b;
 }
 
@@ -31,7 +30,6 @@ search_batch_free(struct search_batch **bp)
 		for (int c = 0; c < COLUMNS; c++)
 			buf_release(&b->docs[i].col[c]);
 	free(b->docs);
-	arena_free(&b->arena);
 	free(b);
 }
 
@@ -102,10 +100,9 @@ doc_names(struct doc *d, const struct record_words *w)
 }
 
 void
-search_note(struct search_batch *b, const struct msg_event *ev)
+search_note(struct search_batch *b, const struct msg_event *ev, const struct record_words *w)
 {
 	char client[IP_TEXT_MAX];
-	struct record_words w;
 	struct doc *d;
 
 	if (ev->id == 0 || ev->id > INT64_MAX)
@@ -120,9 +117,8 @@ search_note(struct search_batch *b, const struct msg_event *ev)
 		doc_words(&d->col[COL_CLIENT], ev->env.client_name);
 		doc_words(&d->col[COL_CLIENT], ev->env.helo);
 		doc_words(&d->col[COL_CLIENT], ev->env.user);
-		record_words(ev->record, b->arena, &w);
-		doc_words(&d->col[COL_SUBJECT], w.subject);
-		doc_names(d, &w);
+		doc_words(&d->col[COL_SUBJECT], w->subject);
+		doc_names(d, w);
 	}
 	if (ev->reply.n && ev->kind != EVENT_ATTEMPT && ev->kind != EVENT_OPERATOR && ev->kind != EVENT_AUDIT)
 		doc_words(&doc_of(b, ev->id, true)->col[0], span_sub(ev->reply, 0, 1000));

@@ -5,7 +5,6 @@
 #include "buf.h"
 #include "clock.h"
 #include "id.h"
-#include "store/record_words.h"
 #include "store/search.h"
 
 #define WEEK_US (INT64_C(7) * 24 * 3600 * US_PER_SEC)
@@ -21,7 +20,6 @@ struct doc {
 };
 
 struct search_batch {
-	struct arena *arena;
 	struct doc *docs;
 	size_t n, room;
 };

@@ -126,10 +126,31 @@ def rows(r):
                "%.2f" % floor_of(c) if c.get("floor") else "")
 
 
+BUSY = (" The machine had other work at the same time: read processor times and their ratios. Rates are what was left over, and more of that goes "
+        "to the side with more processes, which is Postfix.")
+
+
+ROLES = ("receiver", "scanner", "signer", "queue", "delivery", "store")
+
+
+def where(r):
+    """Which role posternd's processor time is of, in the cells of goals: what says why one is missed."""
+    cells = [c for c in r["cells"] if c["row"] in ("source", "everything", "recurring", "patterns") and not c.get("new") and
+             "by program" in c["sides"]["posternd"]]
+    if not cells:
+        return []
+    out = ["", "Where posternd's processor time goes, ms for each message:", "", "| | %s |" % " | ".join(ROLES), "|---" * (len(ROLES) + 1) + "|"]
+    for c in cells:
+        ms = figure(c, "by program")
+        out.append("| %s, %s | %s |" % (c["title"], NAMES[c["size"]], " | ".join("%.3g" % ms.get(role, 0) for role in ROLES)))
+    return out
+
+
 def readme_text(r):
     m = r["machine"]
     out = ["", "Measured %s on %s, %d processors, load %.1f before and %.1f after; %s, medians of %d rounds in turns."
-           % (r["when"], m["cpu"], m["processors"], m["load"][0], m["load"][1], m["kernel"], r["rounds"]), "",
+           % (r["when"], m["cpu"], m["processors"], m["load"][0], m["load"][1], m["kernel"], r["rounds"]) +
+           (BUSY if m["load"][0] > 1 else ""), "",
            "| goal | | measured | |", "|---|---|---|---|"]
     for g in goals(r):
         if g["value"] is not None:
@@ -137,6 +158,7 @@ def readme_text(r):
     out += ["", "Posternd / Postfix with its filters:", "",
             "| | accepted/s | | delivered/s | | CPU ms | | floor, ms |", "|---|---|---|---|---|---|---|---|"]
     out += ["| %s |" % " | ".join(x) for x in rows(r)]
+    out += where(r)
     lat = r.get("latency")
     if lat:
         out += ["", "From the final dot to its 250, ms, p50 / p99 / p99.9:", "",

@@ -8,6 +8,7 @@ Work counts until it is done. The sink has the last message before everything is
 is taken when the sink has it, and the processors' when the queue is empty (posternd's holds a message until
 the journal has confirmed its events) and nobody of the side has run for a quarter of a second.
 """
+import contextlib
 import glob
 import json
 import os
@@ -74,6 +75,24 @@ def by_process(pid):
     return out
 
 
+def program(name):
+    """posternd's by role, others' by service."""
+    words = name.split()
+    if "--role" in words:
+        return words[words.index("--role") + 1]
+    return os.path.basename(words[0])
+
+
+def by_program(before, after, n):
+    """{program: ms of processor for each of n messages}; what processes did that have ended is not in it."""
+    out = {}
+    for pid, (name, user, system) in after.items():
+        _, u, s = before.get(pid, ("", 0, 0))
+        if user + system > u + s:
+            out[program(name)] = out.get(program(name), 0) + 1000 * (user + system - u - s) / n
+    return out
+
+
 def memory(pid):
     kib = 0
     for p in family(pid):
@@ -96,33 +115,41 @@ def delivered(path):
     return int(n[-1]) if n else 0
 
 
-class Syncs:
-    """Counts fsync and fdatasync of a side while it is open; None when the kernel does not say (perf)."""
-    EVENTS = ("syscalls:sys_enter_fsync", "syscalls:sys_enter_fdatasync", "syscalls:sys_enter_sync_file_range",
-              "syscalls:sys_enter_msync")
+class Perf:
+    """perf stat or perf record of processes, from when it says that it counts to the end of the block."""
 
-    def __init__(self, side):
-        self.pids = [q for p in side.pids for q in family(p)]
+    def __init__(self, *argv, pids, **kw):
+        (theirs, self.say), (self.hear, back) = os.pipe(), os.pipe()
+        try:
+            self.p = subprocess.Popen(["perf", *argv, "-p", ",".join(map(str, pids)), "-D", "-1", "--control",
+                                       "fd:%d,%d" % (theirs, back)], pass_fds=(theirs, back), **kw)
+        finally:
+            os.close(theirs)
+            os.close(back)
 
     def __enter__(self):
-        try:
-            self.p = subprocess.Popen(["perf", "stat", "-x", ",", "-e", ",".join(self.EVENTS), "-p",
-                                       ",".join(map(str, self.pids))], stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.PIPE, text=True)
-            time.sleep(0.5)         # until it has attached, which it does not say
-        except FileNotFoundError:
-            self.p = None
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.say, b"enable\n")
+        os.read(self.hear, 16)                  # its ack, or its end
         return self
 
     def __exit__(self, *_):
-        self.count = None
-        if self.p is None:
-            return
         self.p.send_signal(signal.SIGINT)
-        text = self.p.communicate(timeout=60)[1]
-        n = re.findall(r"^(\d+),", text, re.M)
-        if len(n) == len(self.EVENTS):
-            self.count = sum(map(int, n))
+        self.text = self.p.communicate(timeout=120)[1]
+        os.close(self.say)
+        os.close(self.hear)
+
+
+SYNCS = ("fsync", "fdatasync", "sync_file_range", "msync")
+
+
+def count_syncs(side, work):
+    """How often the side syncs while work() is done; None when the kernel may not be asked."""
+    with Perf("stat", "-x", ",", "-e", ",".join("syscalls:sys_enter_" + s for s in SYNCS), pids=side.processes(),
+              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as counted:
+        work()
+    n = re.findall(r"^(\d+),", counted.text, re.M)
+    return sum(map(int, n)) if len(n) == len(SYNCS) else None
 
 
 class Side:
@@ -136,6 +163,9 @@ class Side:
 
     def memory(self):
         return sum(memory(p) for p in self.pids)
+
+    def processes(self):
+        return [q for p in self.pids for q in family(p)]
 
     def by_process(self):
         return {p: v for pid in self.pids for p, v in by_process(pid).items()}
@@ -163,7 +193,7 @@ class Side:
 
     def load(self, n, sample=False, **what):
         """Gives it n messages; what it took. sample: looks at the memory meanwhile, which costs a little."""
-        before, c0 = delivered(self.log), self.cpu()
+        before, programs, c0 = delivered(self.log), self.by_process(), self.cpu()
         sampler = Sampler(self) if sample else None
         t0 = time.monotonic()
         r = subprocess.run(self.generator(n, **what), capture_output=True, text=True)
@@ -178,7 +208,7 @@ class Side:
         told = {} if what.get("source") else json.loads(r.stdout)
         took = told.get("seconds", t1 - t0)
         run = {"accepted/s": n / took, "delivered/s": n / max(took, t2 - t0), "cpu ms/message": 1000 * used / n, "memory MiB": peak,
-               "messages": n, **{k: told[k] for k in ("p50", "p99", "p999", "max", "late", "histogram") if k in told}}
+               "messages": n, "by program": by_program(programs, self.by_process(), n), **{k: told[k] for k in ("p50", "p99", "p999", "max", "late", "histogram") if k in told}}
         self.runs.append(run)
         return run
 
@@ -189,7 +219,9 @@ class Side:
         return statistics.median(r[what] for r in self.runs)
 
     def medians(self):
-        return {k: self.median(k) for k in self.runs[0] if k not in ("histogram",)}
+        programs = sorted({p for r in self.runs for p in r["by program"]})
+        return {**{k: self.median(k) for k in self.runs[0] if k not in ("histogram", "by program")},
+                "by program": {p: statistics.median(r["by program"].get(p, 0) for r in self.runs) for p in programs}}
 
 
 class Sampler(threading.Thread):

@@ -9,7 +9,7 @@ import subprocess
 
 import lab
 import sides
-from measure import Syncs, floor
+from measure import count_syncs, floor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CORES = os.cpu_count()
@@ -26,16 +26,24 @@ def warm(side, **what):
     return min(run["accepted/s"], run["delivered/s"])
 
 
+def flat_out(side, length, **what):
+    """The same over so many seconds, twice."""
+    n = int(max(500, warm(side, **what) * length))
+    runs = [side.load(n, **what) for _ in range(2)]
+    side.runs.clear()
+    return statistics.mean(min(r["accepted/s"], r["delivered/s"]) for r in runs)
+
+
 def syncs(b):
-    """fsync and fdatasync of all processes of each side, as the kernel counts them; for posternd the spool's own count too."""
-    out, rate = {"sessions": 64}, {}
+    """fsync, fdatasync and their sisters of all processes of each side, as the kernel counts them; for posternd the spool's own count too."""
+    out = {"sessions": 64}
     for s in b.sides("plain"):
-        rate[s.name] = n = int(max(500, warm(s, sessions=64) * seconds(b)))
+        n = int(max(500, warm(s, sessions=64) * seconds(b)))
         own = s.lab.counter("spool_syncs") if s.name == "posternd" else 0
-        with Syncs(s) as counted:
-            run = s.load(n, sessions=64)
+        count = count_syncs(s, lambda: s.load(n, sessions=64))
+        run = s.runs.pop()
         s.runs.clear()
-        out[s.name] = None if counted.count is None else counted.count / n
+        out[s.name] = None if count is None else count / n
         if s.name == "posternd":
             out["spool"], out["accepted/s"] = (s.lab.counter("spool_syncs") - own) / n, run["accepted/s"]
     if out["posternd"] is None:
@@ -64,8 +72,8 @@ def latency(mode):
     def row(b):
         """From the final dot to its 250, at 30 and 80 % of what each side takes for long; the floor at posternd's rate."""
         pair, out = b.sides(mode), {}
-        highest = {s.name: statistics.median(warm(s, sessions=64) for _ in range(3)) for s in pair}
-        length = 2 * seconds(b, 2)
+        highest = {s.name: flat_out(s, seconds(b), sessions=64) for s in pair}
+        length = 2 if b.args.quick else seconds(b, 5)
         for percent in (30,) if b.args.quick else (30, 80):
             runs = {s.name: [] for s in pair}
             runs["floor"] = []
@@ -110,7 +118,7 @@ def dkim_adds(b):
         for f in (sides.posternd, sides.postfix):
             plain.append(f("plain"))
         every = [plain[0], signed[0], plain[1], signed[1]]
-        counts = [int(max(300, warm(s) * seconds(b, 2))) for s in every]
+        counts = [int(max(300, warm(s) * seconds(b))) for s in every]
         signs, added = [], {"posternd": [], "Postfix": []}
         for _ in range(max(3, b.args.rounds)):
             used = [s.load(n)["cpu ms/message"] for s, n in zip(every, counts)]

@@ -16,7 +16,7 @@ TOOL = os.path.join(lab.BUILD, "postern")
 GUIDES = sorted(os.path.basename(p) for p in glob.glob(os.path.join(lab.ROOT, "docs/guides/en/*.md")))
 PARTS = {"en": ["What you need", "Steps", "Check that it works", "When it does not", "How to go back"],
          "fr": ["Ce qu'il vous faut", "Étapes", "Vérifier", "Si cela ne marche pas", "Revenir en arrière"]}
-KINDS = ("sh", "yaml", "yaml policy", "text snippet=", "powershell")
+KINDS = ("sh", "yaml", "yaml policy", "text snippet=", "text sendmail.mc", "powershell")    # "sh postfix": test_milter_guide
 
 
 def read(*path):

@@ -55,7 +55,8 @@ class Package(unittest.TestCase):
         for name, d in self.debs.items():
             self.assertEqual(field(d, "Version"), version())
         for n in ("/usr/sbin/posternd", "/usr/bin/postern", "/usr/sbin/postern-ocr", "/lib/systemd/system/postern.service",
-                  "/lib/systemd/system/postern.socket", "/usr/lib/sysusers.d/postern.conf", "/usr/lib/tmpfiles.d/postern.conf",
+                  "/lib/systemd/system/postern.socket", "/lib/systemd/system/postern-milter.socket", "/usr/share/man/man8/postern-milter.8.gz",
+                  "/usr/share/doc/postern/guides/en/milter.md", "/usr/lib/sysusers.d/postern.conf", "/usr/lib/tmpfiles.d/postern.conf",
                   "/usr/share/man/man1/postern.1.gz", "/usr/share/man/man5/postern-policy.5.gz",
                   "/usr/share/man/man5/postern.yaml.5.gz", "/usr/share/man/man5/postern-spool.5.gz",
                   "/usr/share/man/man8/posternd.8.gz", "/usr/share/postern/postern.yaml", "/usr/share/postern/policy.schema.json"):

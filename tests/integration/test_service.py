@@ -38,10 +38,11 @@ class Units(unittest.TestCase):
             if name.endswith((".target", ".slice")) or name in ("system.conf",):
                 shutil.copy("/lib/systemd/system/" + name, os.path.join(root, "lib/systemd/system"))
         units = []
-        for name in ("postern.service", "postern.socket"):
+        for name in ("postern.service", "postern.socket", "postern-milter.socket"):
             units.append(os.path.join(root, "lib/systemd/system", name))
             shutil.copy(os.path.join(lab.ROOT, "systemd", name), units[-1])
-        r = subprocess.run(["systemd-analyze", "--no-pager", "verify", "--man=no", "--root=" + root, "postern.service", "postern.socket"],
+        r = subprocess.run(["systemd-analyze", "--no-pager", "verify", "--man=no", "--root=" + root, "postern.service", "postern.socket",
+                            "postern-milter.socket"],
                            capture_output=True, text=True)
         self.assertEqual((r.returncode, r.stdout + r.stderr), (0, ""))
         with open(units[0], "a") as f:
