@@ -102,6 +102,12 @@ for (const e of document.querySelectorAll("body *")) {
 		continue;
 	if (r.right > innerWidth + 1 && !scrolls(e.parentElement))
 		bad.push(`${e.tagName}.${e.className} to ${Math.round(r.right)}: ${e.textContent.slice(0, 40)}`);
+	if (e.placeholder && !e.value) {		/* as text, it would be so broad */
+		const c = document.createElement("canvas").getContext("2d");
+		c.font = s.font;
+		if (c.measureText(e.placeholder).width > e.clientWidth - parseFloat(s.paddingLeft) - parseFloat(s.paddingRight) + 1)
+			bad.push(`${e.tagName}.${e.className} cuts: ${e.placeholder}`);
+	}
 	if (/hidden|clip/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.textContent.trim())
 		bad.push(`${e.tagName}.${e.className} cuts: ${e.textContent.slice(0, 40)}`);
 }
