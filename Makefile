@@ -61,7 +61,7 @@ PKGS_relay := libcurl libevent_core libevent_openssl openssl libunbound libclama
 PKGS_ocr := tesseract lept
 PKGS := $(PKGS_base) $(PKGS_policy) $(PKGS_relay)
 # These install what is missing first and then call make again.
-NEEDS_PKGS := $(filter-out clean help deps check demo run bench fuzz cover crash accuracy accuracy-doc,$(or $(MAKECMDGOALS),all))
+NEEDS_PKGS := $(filter-out clean help deps check demo run bench bench-rooms fuzz cover crash accuracy accuracy-doc,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEEDS_PKGS),)
 ifneq ($(shell $(PKG_CONFIG) --exists --print-errors $(PKGS) && echo found),found)
 $(error a library is missing, see above; `make deps` installs all of them with apt)
@@ -259,13 +259,20 @@ crash: deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)B=$(B) tests/crash/run
 
+# BENCH='--quick', or '--row everything --processes': options of tests/bench/run.
 .PHONY: bench
-bench: deps
+bench:
+	$(Q)tests/deps opendkim clamav-milter linux-perf
+	$(Q)$(MAKE) --no-print-directory all benches tools
+	$(Q)B=$(B) tests/bench/run --json $(B)/bench/figures.json $(BENCH)
+
+# What single rooms cost, each with a main program of its own.
+.PHONY: bench-rooms
+bench-rooms: deps
 	$(Q)$(MAKE) --no-print-directory all benches tools
 	$(Q)$(B)/bench/bench_spool
-	$(Q)tests/bench/run
 	$(Q)tests/deps clamav-milter
-	$(Q)tests/bench/inbound
+	$(Q)B=$(B) tests/bench/inbound
 	$(Q)B=$(B) tests/bench/files.py
 	$(Q)B=$(B) tests/bench/edm --rows 1000000
 
@@ -351,7 +358,8 @@ help:
 	@echo 'make check      all tests (installs what they need)'
 	@echo 'make crash      SIGKILL at random moments under load, CRASH_ROUNDS times'
 	@echo 'make accuracy   precision and recall of each detector; accuracy-doc: docs/DETECTORS.md'
-	@echo 'make bench      the spool beside the bare disk; the whole beside Postfix, in one run'
+	@echo 'make bench      beside Postfix, opendkim, clamav-milter, rspamd; goals. BENCH=--quick: 3 minutes'
+	@echo 'make bench-rooms   what single rooms cost: spool, files, exact data, inbound mail'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each'
 	@echo 'make lint       the house rules; hdr-check: each header alone; cover: coverage'
 	@echo 'make install    DESTDIR= PREFIX=/usr SYSCONFDIR=/etc'

@@ -4,6 +4,9 @@
  * block gets a block of its own, so that one large text wastes nothing. The
  * newest of those grows and shrinks in place (for large ones the C library
  * moves pages, no bytes), so a text of unknown size costs no more than itself.
+ *
+ * Arenas come and go with every message: a few blocks of the usual size are kept for the next one, where the C
+ * library would join them to their neighbours and part them again. Not where a sanitizer watches.
  */
 #include <stdint.h>
 
@@ -28,17 +31,43 @@ struct arena {
 	size_t used;
 };
 
+#ifdef __SANITIZE_ADDRESS__
+#define SPARES_MAX 0
+#else
+#define SPARES_MAX 16
+#endif
+static struct block *spares;	/* of BLOCK_FIRST bytes */
+static size_t nspares;
+
 static struct block *
 block_new(size_t size)
 {
-	struct block *b;
+	struct block *b = spares;
 
+	if (size == BLOCK_FIRST && b != NULL) {
+		spares = b->next;
+		nspares--;
+		b->next = NULL;
+		return b;
+	}
 	ASSERT(size <= SIZE_MAX - sizeof(*b));
 	b = malloc(sizeof(*b) + size);
 	ASSERT_MEMORY(b);
 	b->size = size;
 	b->next = NULL;
 	return b;
+}
+
+static void
+block_free(struct block *b)
+{
+	if (b->size != BLOCK_FIRST || nspares == SPARES_MAX) {
+		free(b);
+		return;
+	}
+	b->next = spares;
+	spares = b;
+	nspares++;
 }
 
 struct arena *
@@ -64,7 +93,7 @@ free_until(struct arena *a, struct block *keep)
 		struct block *b = a->blocks;
 
 		a->blocks = b->next;
-		free(b);
+		block_free(b);
 	}
 }
 

@@ -23,6 +23,7 @@
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 int (*fs_fault)(enum fs_op op, const char *path_or_null, int fd, size_t *n);
+bool (*fs_denied)(bool again);
 
 /* 0 to go on; -1 with errno set when a test wants this step to fail. */
 static int
@@ -36,17 +37,32 @@ fault(enum fs_op op, const char *path, int fd, size_t *n)
 	return -1;
 }
 
+static int
+open_again(int dirfd, const char *name, int flags, mode_t mode)
+{
+	int fd;
+
+	do
+		fd = openat(dirfd, name, flags | O_CLOEXEC, mode);
+	while (fd == -1 && errno == EINTR);
+	return fd;
+}
+
 int
 fs_openat(int dirfd, const char *name, int flags, mode_t mode, struct err *err)
 {
 	bool changes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
-	int fd;
+	int fd, why;
 
 	if (changes && fault(FS_OPEN, name, dirfd, NULL) == -1)
 		return err_errno(err, "cannot open %s", name);
-	do
-		fd = openat(dirfd, name, flags | O_CLOEXEC, mode);
-	while (fd == -1 && errno == EINTR);
+	fd = open_again(dirfd, name, flags, mode);
+	if (fd == -1 && errno == EACCES && fs_denied && fs_denied(true)) {
+		fd = open_again(dirfd, name, flags, mode);
+		why = errno;
+		fs_denied(false);
+		errno = why;
+	}
 	if (fd == -1)
 		return err_errno(err, "cannot open %s", name);
 	return fd;

@@ -21,6 +21,10 @@ enum fs_op { FS_OPEN, FS_WRITE, FS_FDATASYNC, FS_FSYNC, FS_RENAME, FS_UNLINK, FS
 /* n is NULL but for FS_WRITE. FS_OPEN: only opens that may create, cut or write. */
 extern int (*fs_fault)(enum fs_op op, const char *path_or_null, int fd, size_t *n);
 
+/* When set: an open that was denied (EACCES) is tried once more between fs_denied(true) and
+ * fs_denied(false), if the first says true: the process acts as somebody else meanwhile. */
+extern bool (*fs_denied)(bool again);
+
 /* Whole file into the arena (NUL behind it); an error above max bytes (err.code EFBIG).
  * A file is read from its start wherever its offset stands. */
 int fs_read(struct arena *a, const char *path, size_t max, struct span *out, struct err *err);

@@ -1,5 +1,9 @@
 /* log.c -- one event, one line, one write(2); see log.h.
  *
+ * Lines that come with every message (log_later) wait, when the program asks for it, until the end of its turn,
+ * and go in one write together. Any other line takes those before it along, so their order is that of
+ * the events; a process that crashes writes what waits as its last act.
+ *
  * After log_open nothing here opens a file, asks for the time zone, the host
  * name or the process id again, so a role may lock itself into its sandbox
  * first and log ever after: it needs write(2) and clock_gettime(2) only. A fork
@@ -17,7 +21,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,6 +40,7 @@
 #define LINE_MAX_BYTES 8192
 #define FRAME_MAX 1024		/* what stands around the text, at most */
 #define TEXT_MAX (LINE_MAX_BYTES - FRAME_MAX)
+#define WAIT_MAX (64u << 10)	/* bytes that wait for one write to a file */
 #define CUT "... [cut]"
 
 enum target { TO_STDERR, TO_JOURNAL, TO_FILE };
@@ -50,12 +57,63 @@ static struct {
 	char path[4096];	/* TO_FILE: for log_reopen */
 	char host[256];
 	struct buf json;	/* its memory is taken by log_open */
+	/* What stands before a line's id, as long as second, role and process are the same. */
+	struct { const char *role; int64_t second; pid_t pid; size_t n; char text[FRAME_MAX]; } head;
+	void (*wake)(void);	/* lines may wait; called when the first one does */
+	volatile size_t waiting;	/* bytes of whole lines in `lines` */
 } lg = { .fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .max = LOG_LVL_INFO };
+static char lines[WAIT_MAX];
 
 static void
 pid_refresh(void)
 {
 	lg.pid = getpid();
+}
+
+/* What other processes write to the same pipe must not come between. */
+static size_t
+wait_max(void)
+{
+	return lg.target == TO_FILE ? WAIT_MAX : PIPE_BUF;
+}
+
+static void
+write_out(const char *p, size_t n)
+{
+	while (write(lg.fd, p, n) == -1 && errno == EINTR)
+		;
+}
+
+void
+log_flush(void)
+{
+	int saved = errno;
+	size_t n = lg.waiting;
+
+	if (n == 0)
+		return;
+	lg.waiting = 0;
+	write_out(lines, n);
+	errno = saved;
+}
+
+/* The process ends here: write(2) is all that may be used. */
+static void
+on_crash(int sig)
+{
+	log_flush();
+}
+
+void
+log_batch(void (*wake)(void))
+{
+	static const int ends[] = { SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND }, was;
+
+	lg.wake = wake;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (sigaction(ends[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
+			sigaction(ends[i], &sa, NULL);
 }
 
 /* stderr is the journal when systemd says so and it still is that very stream: terminals
@@ -145,8 +203,10 @@ log_open(const char *to, enum log_format format, struct err *err)
 	} else if (strcmp(to, "stderr") != 0)
 		return err_set(err, EINVAL, "log: `%s` is none of journal, stderr, file:PATH", to);
 
+	log_flush();
 	if (lg.fd > STDERR_FILENO && lg.fd != fd)
 		close(lg.fd);
+	lg.head.n = 0;
 	lg.fd = fd;
 	lg.target = target;
 	lg.format = format;
@@ -158,7 +218,7 @@ log_open(const char *to, enum log_format format, struct err *err)
 	tzset();
 	pid_refresh();
 	if (!lg.fork_handled)
-		lg.fork_handled = pthread_atfork(NULL, NULL, pid_refresh) == 0;
+		lg.fork_handled = pthread_atfork(log_flush, NULL, pid_refresh) == 0;
 	if (format == LOG_FORMAT_JSON && lg.json.max == 0) {
 		buf_init(&lg.json, LINE_MAX_BYTES * 2);
 		ASSERT(buf_room(&lg.json, LINE_MAX_BYTES) != NULL);
@@ -181,6 +241,7 @@ log_reopen(struct err *err)
 		return 0;
 	if (fd == -1)
 		return err_errno(err, "log: cannot reopen %s", lg.path[0] ? lg.path : "/dev/log");
+	log_flush();
 	/* The same number stays in use: others may have been told log_fd(). */
 	if (dup3(fd, lg.fd, O_CLOEXEC) == -1) {
 		err_errno(err, "log: cannot reopen");
@@ -222,6 +283,19 @@ unsafe(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 ||
 	    (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Nothing in it that would have to be written otherwise, nor cut. */
+static bool
+plain(struct span text)
+{
+	size_t i = 0;
+
+	if (text.n > TEXT_MAX - (sizeof(CUT) - 1))
+		return false;
+	while (i < text.n && text.p[i] >= ' ' && text.p[i] <= '~')
+		i++;
+	return i == text.n;
 }
 
 /* Copies text with \xNN for unsafe bytes; at most TEXT_MAX bytes, counted as JSON would
@@ -326,16 +400,46 @@ put_json(struct buf *b, const char *role, enum log_level level, uint64_t id, str
 	json_end_object(&j);
 }
 
-static void
-log_vmsg(const char *role, enum log_level level, uint64_t id, const char *fmt, va_list ap)
+/* "<22>Nov 22 10:41:39 gw1 postern/receiver[812]: " */
+static size_t
+put_head(char *out, const char *role, enum log_level level, int64_t now)
 {
 	static const int severity[] = { 3, 4, 6, 7 };
-	static char raw[TEXT_MAX], text[TEXT_MAX], line[LINE_MAX_BYTES + 1];
+	size_t n = 0;
+
+	if (lg.target == TO_JOURNAL || (lg.target == TO_STDERR && lg.priority))
+		n = (size_t)snprintf(out, FRAME_MAX, "<%d>",
+		    severity[level] + (lg.target == TO_JOURNAL ? 2 << 3 : 0));
+	if (lg.format == LOG_FORMAT_JSON && lg.target != TO_JOURNAL)
+		return n;
+	if (lg.head.n == 0 || lg.head.second != now / US_PER_SEC || lg.head.role != role ||
+	    lg.head.pid != lg.pid) {
+		char *to = lg.head.text;
+		size_t k = 0;
+
+		if (lg.format != LOG_FORMAT_JSON && lg.target == TO_FILE)
+			k = put_stamp(to, sizeof(lg.head.text), now);
+		k += (size_t)snprintf(to + k, sizeof(lg.head.text) - k, "postern%s%.64s[%d]: ",
+		    role ? "/" : "", role ? role : "", (int)lg.pid);
+		ASSERT(k < sizeof(lg.head.text) - 64);
+		lg.head.n = k;
+		lg.head.second = now / US_PER_SEC;
+		lg.head.role = role;
+		lg.head.pid = lg.pid;
+	}
+	memcpy(out + n, lg.head.text, lg.head.n);
+	return n + lg.head.n;
+}
+
+static void
+log_vmsg(const char *role, enum log_level level, uint64_t id, bool later, const char *fmt, va_list ap)
+{
+	static char raw[TEXT_MAX], text[TEXT_MAX];
 	int saved = errno, len;
 	struct span body;
-	char ident[ID_SIZE];
-	size_t n = 0;
+	size_t n, max = wait_max();
 	int64_t now;
+	char *line;
 
 	if (level > lg.max)
 		return;
@@ -349,20 +453,21 @@ log_vmsg(const char *role, enum log_level level, uint64_t id, const char *fmt, v
 	/* vsnprintf may have cut inside a character: those bytes are not the caller's fault. */
 	for (int i = 0; (size_t)len >= sizeof(raw) && i < 3 && (raw[body.n - 1] & 0x80); i++)
 		body.n--;
-	body = escape(text, body, (size_t)len >= sizeof(raw), lg.format == LOG_FORMAT_JSON);
+	if ((size_t)len >= sizeof(raw) || lg.format == LOG_FORMAT_JSON || !plain(body))
+		body = escape(text, body, (size_t)len >= sizeof(raw), lg.format == LOG_FORMAT_JSON);
 
-	if (lg.target == TO_JOURNAL || (lg.target == TO_STDERR && lg.priority))
-		n += (size_t)snprintf(line, sizeof(line), "<%d>",
-		    severity[level] + (lg.target == TO_JOURNAL ? 2 << 3 : 0));
+	/* Behind the lines that wait, if it may go with them. */
+	if (lg.waiting + LINE_MAX_BYTES + 1 > sizeof(lines))
+		log_flush();
+	line = lines + lg.waiting;
 	if (lg.format == LOG_FORMAT_POSTFIX)
 		role = postfix_name(role);
-	if (lg.format != LOG_FORMAT_JSON && lg.target == TO_FILE)
-		n += put_stamp(line + n, sizeof(line) - n, now);
-	if (lg.format != LOG_FORMAT_JSON || lg.target == TO_JOURNAL)
-		n += (size_t)snprintf(line + n, sizeof(line) - n, "postern%s%.64s[%d]: ",
-		    role ? "/" : "", role ? role : "", (int)lg.pid);
-	if (lg.format != LOG_FORMAT_JSON && id)
-		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s: ", id_format(id, ident));
+	n = put_head(line, role, level, now);
+	if (lg.format != LOG_FORMAT_JSON && id) {
+		id_format(id, line + n);
+		memcpy(line + n + ID_LEN, ": ", 2);
+		n += ID_LEN + 2;
+	}
 	ASSERT(n < FRAME_MAX);
 	if (lg.format == LOG_FORMAT_JSON) {
 		buf_reset(&lg.json);
@@ -370,19 +475,35 @@ log_vmsg(const char *role, enum log_level level, uint64_t id, const char *fmt, v
 		ASSERT(!buf_failed(&lg.json));
 		body = buf_data(&lg.json);
 	}
-	ASSERT(n + body.n < sizeof(line));
+	ASSERT(n + body.n <= LINE_MAX_BYTES);
 	memcpy(line + n, body.p, body.n);
 	n += body.n;
 	line[n] = '\n';
 
-	/* A datagram is a line by itself. When the journal is gone, stderr is better than silence. */
-	while (write(lg.fd, line, lg.target == TO_JOURNAL ? n : n + 1) == -1) {
-		if (errno == EINTR)
-			continue;
-		if (lg.target == TO_JOURNAL)
+	if (lg.target == TO_JOURNAL) {
+		/* A datagram is a line by itself. When the journal is gone, stderr is better than silence. */
+		while (write(lg.fd, line, n) == -1) {
+			if (errno == EINTR)
+				continue;
 			(void)!write(STDERR_FILENO, line, n + 1);
-		break;
+			break;
+		}
+		errno = saved;
+		return;
 	}
+	n++;
+	if (lg.waiting + n > max) {
+		size_t before = lg.waiting;
+
+		log_flush();
+		memmove(lines, lines + before, n);
+	}
+	later = later && lg.wake && n <= max;
+	if (later && lg.waiting == 0)
+		lg.wake();
+	lg.waiting += n;
+	if (!later)
+		log_flush();
 	errno = saved;
 }
 
@@ -392,7 +513,17 @@ log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_vmsg(lg.role, level, id, fmt, ap);
+	log_vmsg(lg.role, level, id, false, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_later(uint64_t id, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vmsg(lg.role, LOG_LVL_INFO, id, true, fmt, ap);
 	va_end(ap);
 }
 
@@ -402,6 +533,6 @@ log_msg_as(const char *role, enum log_level level, uint64_t id, const char *fmt,
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_vmsg(role, level, id, fmt, ap);
+	log_vmsg(role, level, id, false, fmt, ap);
 	va_end(ap);
 }

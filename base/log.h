@@ -38,6 +38,12 @@ void log_msg(enum log_level level, uint64_t id, const char *fmt, ...)
 void log_msg_as(const char *role, enum log_level level, uint64_t id, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* One INFO line of those that come with every message. After log_batch() it may wait for log_flush(), or for
+ * the next line that is no such one; `wake` is told when the first begins to wait. */
+void log_later(uint64_t id, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_batch(void (*wake)(void));
+void log_flush(void);
+
 #define log_error(...) log_msg(LOG_LVL_ERROR, 0, __VA_ARGS__)
 #define log_warn(...) log_msg(LOG_LVL_WARN, 0, __VA_ARGS__)
 #define log_info(...) log_msg(LOG_LVL_INFO, 0, __VA_ARGS__)

@@ -1,22 +1,23 @@
 """confined.py -- runs a program under what postern.service lets it have, where there is no systemd.
 
-    confined.py UNIT WRITABLE[:WRITABLE...] PROGRAM ARG...
+    confined.py UNIT ETC WRITABLE[:WRITABLE...] PROGRAM ARG...
 
-Read from the unit itself: the capabilities, the system calls (systemd-analyze names those of a
+Read from the unit itself: the account and the capabilities it is lent, the system calls (systemd-analyze names those of a
 group), the address families, ProtectSystem=strict with the folders that may be written, /proc as
 ProtectProc and ProcSubset make it, NoNewPrivileges, UMask. Not done here: what needs a cgroup or names
-devices and kernel settings.
+devices and kernel settings. ETC/passwd and ETC/group are put over the machine's: a test need not install accounts.
 """
 import ctypes
 import os
-import re
+import pwd
 import socket
 import subprocess
 import sys
 
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
                 "LINUX_IMMUTABLE", "NET_BIND_SERVICE"]      # their numbers, from linux/capability.h
-PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 23, 24, 38
+PR_SET_KEEPCAPS, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 8, 23, 24, 38
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
 ALLOW, ERRNO_EPERM = 0x7fff0000, 0x00050001
 CMP_NE = 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -78,12 +79,32 @@ def seccomp(allowed, families):
         sys.exit("seccomp: not loaded")
 
 
+def become(unit):
+    """User= with AmbientCapabilities=: what systemd does, in its order (KEEPCAPS, setresuid, ambient)."""
+    account = pwd.getpwnam(unit["User"][0])
+    lent = [CAPABILITIES.index(c[4:]) for v in unit["AmbientCapabilities"] for c in v.split()]
+    bits = sum(1 << n for n in lent)
+    libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([account.pw_gid])
+    os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
+    os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+    head = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    data = (ctypes.c_uint32 * 6)(bits, bits, bits, 0, 0, 0)     # effective, permitted, inheritable
+    if libc.capset(head, data):
+        sys.exit("capset: %s" % os.strerror(ctypes.get_errno()))
+    for n in lent:
+        if libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, n, 0, 0):
+            sys.exit("ambient capability %d: %s" % (n, os.strerror(ctypes.get_errno())))
+
+
 def main():
-    unit, writable, argv = directives(sys.argv[1]), sys.argv[2].split(":"), sys.argv[3:]
+    unit, etc, writable, argv = directives(sys.argv[1]), sys.argv[2], sys.argv[3].split(":"), sys.argv[4:]
     if os.environ.get("CONFINED") != "1":       # in a mount namespace of its own first
         os.environ["CONFINED"] = "1"
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
     del os.environ["CONFINED"]
+    for name in ("passwd", "group"):
+        subprocess.run(["mount", "--bind", os.path.join(etc, name), "/etc/" + name], check=True)
     for path in writable:
         subprocess.run(["mount", "--bind", path, path], check=True)
     if unit["ProtectSystem"] == ["strict"]:
@@ -98,6 +119,7 @@ def main():
             libc.prctl(PR_CAPBSET_DROP, n, 0, 0, 0)
     if unit["NoNewPrivileges"] == ["yes"]:
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    become(unit)
     seccomp(calls, unit["RestrictAddressFamilies"][0].split())
     os.execv(argv[0], argv)
 

@@ -130,7 +130,7 @@ class Mock:
         self.asked, self.off, self.sessions, self.gone, self.hash = [], set(off), {}, set(), "e3fa5561c0bdb6f6"
         self.lists = [{"v": 1, "number": n, "scope": "user", "owner": "user@example.org", "list": ["allow", "block"][n % 2], "what": w, "reason": SCRIPT if n else "a friend",
                        "by": "user", "time": NOW, "expires": None, "state": "active"} for n, w in enumerate(["@example.net", SCRIPT + "@evil.example"])]
-        self.empty = False
+        self.empty, self.oidc = False, None
         self.live, self.keys = [], itertools.count()
         mock = self
 
@@ -181,7 +181,9 @@ class Mock:
         me = self.sessions.get((h.headers.get("Cookie") or "").partition("postern_session=")[2])
         cookie = None
         try:
-            if method == "POST" and path.startswith("/session"):
+            if path == "/session/ways":
+                answer = {"v": 1, "links": True, "oidc": self.oidc}
+            elif method == "POST" and path.startswith("/session"):
                 answer, cookie = self.door(path, body)
             else:
                 if me is None:

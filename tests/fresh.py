@@ -50,8 +50,9 @@ def base():
 
 
 class Fresh:
-    def __init__(self):
-        tar = base()
+    def __init__(self, tar=None):
+        """tar: a root that was kept; none: the bare system."""
+        tar = tar or base()
         self.root = tempfile.mkdtemp(prefix="postern-root-")
         os.chmod(self.root, 0o755)
         subprocess.run(["tar", "-C", self.root, "-xf", tar], check=True)

@@ -244,53 +244,6 @@ decode_exact(struct arena *a, struct span charset, struct span s)
 	return raw.s.p == s.p ? utf8.s : span_from(utf8.s, 1);
 }
 
-#define RUN_DAMAGED 4	/* characters that make a text */
-#define RUN_UNKNOWN 8
-
-static bool
-is_print(unsigned char c, bool latin)
-{
-	return (c >= ' ' && c < 0x7f) || c == '\t' || (latin && c >= 0xa0 && c != 0xff);
-}
-
-struct span
-strings_find(struct arena *a, struct span s, bool latin)
-{
-	size_t least = latin ? RUN_DAMAGED : RUN_UNKNOWN;
-	struct text none = { 0 };
-	struct textmake t;
-	struct span raw;
-
-	textmake_init(&t, a, &none, s.n / 16 + 64, false);
-	for (size_t i = 0; i < s.n;) {
-		size_t k = i, n = 0;
-
-		while (k < s.n && is_print((unsigned char)s.p[k], latin))
-			k++;
-		if (k - i >= least) {
-			textmake_put(&t, s.p + i, k - i, 0);
-			textmake_put(&t, "\n", 1, 0);
-			i = k;
-			continue;
-		}
-		/* UTF-16, little endian, of Latin-1 characters */
-		while (i + n * 2 + 1 < s.n && s.p[i + n * 2 + 1] == '\0' &&
-		    is_print((unsigned char)s.p[i + n * 2], latin))
-			n++;
-		if (n >= least) {
-			for (k = 0; k < n; k++)
-				textmake_put(&t, s.p + i + k * 2, 1, 0);
-			textmake_put(&t, "\n", 1, 0);
-			i += n * 2;
-			continue;
-		}
-		i = k > i + 1 && n == 0 ? k : i + 1;
-	}
-	raw = span_make(t.p, t.n);
-	return decode_exact(a, utf8_valid_until(raw) == raw.n ? SPAN_LIT("utf-8") :
-	    SPAN_LIT("windows-1252"), raw);
-}
-
 /* --- by type -------------------------------------------------------------------------------------- */
 
 static void

@@ -40,7 +40,8 @@ bayes_table_release(struct bayes_table *t)
 void
 bayes_table_clear(struct bayes_table *t)
 {
-	memset(t->slots, 0, (size_t)t->head.slots * sizeof(*t->slots));
+	if (t->head.tokens)	/* else it is empty, and megabytes of it may never have been touched */
+		memset(t->slots, 0, (size_t)t->head.slots * sizeof(*t->slots));
 	t->head.tokens = t->head.spam = t->head.ham = 0;
 }
 

@@ -17,6 +17,7 @@
 #include "counters/redis.h"
 #include "directory/directory.h"
 #include "directory/filter.h"
+#include "fetcher/oidc.h"
 #include "fs.h"
 #include "net/batv_book.h"
 #include "net/tls_server.h"
@@ -192,6 +193,29 @@ check_console(struct check *c)
 	tls_server_context_free(&ctx);
 }
 
+/* As the fetcher will read them. */
+static void
+check_oidc(struct check *c)
+{
+	const struct conf_console_oidc *oidc = &c->conf->console.oidc;
+	struct ssl_ctx_st *client;
+	struct span secret;
+	struct err err;
+
+	if (oidc->issuer.n == 0)
+		return;
+	if (oidc->roots && (client = transport_context(oidc->roots, &err)) == NULL)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "console.login.oidc.ca: %s", err.text);
+	else if (oidc->roots)
+		transport_context_free(&client);
+	if (access(oidc->secret, R_OK) == -1 && access(oidc->secret, F_OK) == 0)
+		return;
+	if (oidc_secret(oidc, c->arena, &secret, &err) == -1)
+		diag_at(&c->diags, DIAG_ERROR, NULL, NULL, "console.login.oidc: %s", err.text);
+	else
+		explicit_bzero((void *)(uintptr_t)secret.p, secret.n);
+}
+
 static void
 check_users(struct check *c)
 {
@@ -341,6 +365,7 @@ check_config(struct check *c, const char *path)
 	check_antivirus(c);
 	check_tls(c);
 	check_console(c);
+	check_oidc(c);
 	check_users(c);
 	check_ocr(c);
 	check_directories(c);

@@ -49,6 +49,7 @@ remedy_of(const char *topic)
 		{ "secret", "chmod 600 and chown root; a key that others could read is to be replaced" },
 		{ "running", "postern status; postern queue --by reason" },
 		{ "export", "the log says which of them and why (`cannot be told of events`); postern reload once it is mended" },
+		{ "oidc", "docs/CONSOLE.md, OpenID Connect; the log says who was not let in, and why" },
 		{ "policy", "postern check shows each with its line" },
 		{ "name", "an A or AAAA record for the host name: postern dns plan DOMAIN" },
 		{ "libraries", "upgrade the package, then restart postern" },
@@ -194,7 +195,7 @@ look_dkim(struct doctor *d)
 static void (*const looks[])(struct doctor *d) = {
 	look_daemon, doctor_listeners, doctor_running, doctor_policy, doctor_secrets, doctor_tls, doctor_antivirus,
 	look_disk, look_memory, doctor_files, look_clock, doctor_libraries, look_dns, doctor_name, doctor_source, doctor_outward, doctor_blocklists, look_dkim, doctor_filter,
-	doctor_callout, doctor_lists, doctor_counters, doctor_export,
+	doctor_callout, doctor_lists, doctor_counters, doctor_export, doctor_oidc,
 };
 
 static void

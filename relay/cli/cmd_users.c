@@ -51,7 +51,7 @@ list_line(void *ctx, const struct jval *v, struct span text)
 	grid_cstr(g, jval_bool(v, "totp") ? "yes" : "no");
 	page_stamp(grid_cell(g), page_when(v, "last"));
 	grid_done(g, PLAIN);
-	grid_cstr(g, jval_bool(v, "disabled") ? "disabled" : jval_bool(v, "password") ? "" : "no password");
+	grid_cstr(g, jval_has(v, "issuer") ? "at the provider" : jval_bool(v, "disabled") ? "disabled" : jval_bool(v, "password") ? "" : "no password");
 }
 
 static int

@@ -45,6 +45,8 @@ void doctor_antivirus(struct doctor *d);	/* clamd, its limits; age of the signat
 void doctor_counters(struct doctor *d);		/* Redis answers, and as it should */
 /* doctor_export.c */
 void doctor_export(struct doctor *d);		/* webhooks and log servers hear of events */
+/* doctor_oidc.c */
+void doctor_oidc(struct doctor *d);		/* the provider at which people sign in to the console */
 /* doctor_inbound.c: whom inbound mail is asked about */
 void doctor_filter(struct doctor *d);		/* rspamd or spamd answers */
 void doctor_callout(struct doctor *d);		/* the servers behind us refuse who does not exist */

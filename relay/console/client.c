@@ -31,7 +31,6 @@
 #define BEAT_TIME (15 * US_PER_SEC)	/* of events, so that a proxy does not hang up */
 #define LIVE_BACKLOG ((size_t)1 << 20)	/* a client slower than that has lost */
 #define READ_MAX ((size_t)16 << 10)
-#define FIELDS_MAX ((size_t)4 << 10)
 
 /* ---- the end ---- */
 
@@ -197,7 +196,7 @@ put_head(struct client *k, int status, const char *type)
 	    "X-Frame-Options: DENY\r\nCross-Origin-Resource-Policy: same-origin\r\n"
 	    "Cross-Origin-Opener-Policy: same-origin\r\n");
 	buf_release(&k->fields);
-	buf_init(&k->fields, FIELDS_MAX);
+	buf_init(&k->fields, CLIENT_FIELDS_MAX);
 }
 
 static void
@@ -504,7 +503,7 @@ client_new(struct console *c, int fd, struct ip ip, bool metrics)
 	ASSERT(k->ev != NULL);
 	buf_init(&k->in, HTTP_HEAD_MAX + HTTP_POLICY_MAX + READ_MAX);
 	buf_init(&k->out, ANSWER_BYTES_MAX + 2 * HTTP_HEAD_MAX);
-	buf_init(&k->fields, FIELDS_MAX);
+	buf_init(&k->fields, CLIENT_FIELDS_MAX);
 	c->clients = k;
 	c->n++;
 	if (k->stage == HANDSHAKE && transport_tls_accept(&k->t, c->tls, &err) == -1)

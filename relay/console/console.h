@@ -2,7 +2,7 @@
  *
  * console.c is the role: sockets and peers. client.c is a connection: it reads requests and writes
  * answers. What a request is answered is decided in serve.c and the files behind it: approve.c and digest.c (links
- * of mails), files.c (pages), api.c (JSON), session.c (who asks), live.c (events).
+ * of mails), oidc.c (signing in at a provider), files.c (pages), api.c (JSON), session.c (who asks), live.c (events).
  */
 #ifndef CONSOLE_CONSOLE_H
 #define CONSOLE_CONSOLE_H
@@ -21,6 +21,7 @@
 #define METRICS_TIME US_SECONDS(3)	/* … and to say its figures */
 #define ANSWER_BYTES_MAX ((size_t)8 << 20)	/* of a command */
 #define ERROR_TEXT_MAX 2000
+#define CLIENT_FIELDS_MAX ((size_t)16 << 10)	/* of an answer's own; Location may be long */
 
 struct event;
 struct client;
@@ -106,6 +107,9 @@ void approve_status(struct client *k, int status);	/* a page that says so */
 
 /* digest.c: GET and POST /digest */
 void digest_serve(struct client *k);
+
+/* oidc.c: GET /oidc/start, /oidc/return */
+void oidc_serve(struct client *k);
 
 /* files.c */
 void files_start(void);			/* before the sandbox */

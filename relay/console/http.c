@@ -77,6 +77,31 @@ once(struct span *to, struct span value, int *status)
 	return 0;
 }
 
+/* How many of them are hexadecimal digits as we write them. */
+static size_t
+digits(struct span s)
+{
+	size_t i = 0;
+
+	while (i < s.n && ((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+		i++;
+	return i;
+}
+
+/* "0123….en" or "0123….fr/PAGE" */
+static int
+oidc_cookie(struct span v, struct http_request *r, int *status)
+{
+	struct span secret = cut(&v, '.'), language = span_sub(v, 0, 2), next = span_from(v, 2);
+
+	if (secret.n != HTTP_SESSION_SIZE || digits(secret) != secret.n || (next.n && !http_next_ok(next)) ||
+	    (!span_is(language, "en") && !span_is(language, "fr")))
+		return 0;
+	r->oidc_language = language;
+	r->oidc_next = next;
+	return once(&r->oidc, secret, status);
+}
+
 /* "a=b; postern_session=0123…" (RFC 6265, 4.2.1) */
 static int
 cookies(struct span v, struct http_request *r, int *status)
@@ -84,14 +109,11 @@ cookies(struct span v, struct http_request *r, int *status)
 	while (v.n) {
 		struct span pair = span_trim(cut(&v, ';'));
 		struct span name = cut(&pair, '=');
-		size_t i = 0;
 
-		if (!span_is(name, "postern_session"))
-			continue;
-		while (i < pair.n && ((pair.p[i] >= '0' && pair.p[i] <= '9') ||
-		    (pair.p[i] >= 'a' && pair.p[i] <= 'f')))
-			i++;
-		if (i == HTTP_SESSION_SIZE && i == pair.n && once(&r->session, pair, status) == -1)
+		if (span_is(name, "__Host-postern_oidc") && oidc_cookie(pair, r, status) == -1)
+			return -1;
+		if (span_is(name, "postern_session") && pair.n == HTTP_SESSION_SIZE && digits(pair) == pair.n &&
+		    once(&r->session, pair, status) == -1)
 			return -1;
 	}
 	return 0;
@@ -252,6 +274,16 @@ http_field(struct span form, const char *name, struct arena *a, struct span *out
 	return found;
 }
 
+bool
+http_next_ok(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= 'A' && s.p[i] <= 'Z') ||
+		    (s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] && strchr("/_.~%=&?:@+!*-", s.p[i]))))
+			return false;
+	return s.n > 0 && s.n <= HTTP_NEXT_MAX && s.p[0] == '/';
+}
+
 /* ---- languages ---- */
 
 /* In thousandths; 1000 where none is said. */
@@ -311,7 +343,7 @@ http_reason(int status)
 {
 	static const struct { int status; const char *reason; } reasons[] = {
 		{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" },
-		{ 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
+		{ 303, "See Other" }, { 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
 		{ 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
 		{ 409, "Conflict" }, { 410, "Gone" }, { 411, "Length Required" },
 		{ 413, "Content Too Large" }, { 415, "Unsupported Media Type" },

@@ -16,6 +16,7 @@
 #define HTTP_BODY_MAX ((size_t)64 << 10)	/* of /api/… */
 #define HTTP_POLICY_MAX ((size_t)2 << 20)	/* of policy files, by somebody with a session's cookie */
 #define HTTP_SESSION_SIZE 64			/* the cookie: hexadecimal */
+#define HTTP_NEXT_MAX 200			/* of the page that a sign-in at a provider leads to */
 #define HTTP_FIELD_MAX ((size_t)2 << 10)	/* a form's field, decoded */
 
 /* X(NAME, "name"); what has no name here is OTHER */
@@ -35,6 +36,9 @@ struct http_request {
 	struct span languages;	/* Accept-Language; "" none */
 	struct span host;	/* Host, with its port; "" none (HTTP/1.0) */
 	struct span session;	/* the cookie postern_session, HTTP_SESSION_SIZE hexadecimal digits; "" none */
+	struct span oidc;	/* the cookie __Host-postern_oidc, as many digits; "" none */
+	struct span oidc_language;	/* … behind its `.`: "en", "fr" */
+	struct span oidc_next;	/* … and behind that the page: http_next_ok; "" none */
 	struct span csrf;	/* X-Postern-CSRF */
 	struct span etag;	/* If-None-Match */
 	struct span forwarded;	/* X-Forwarded-For */
@@ -55,6 +59,8 @@ int http_read(struct span in, struct http_request *r, int *status);
 bool http_decode(struct span s, struct arena *a, struct span *out);
 /* A field of a query or form, decoded; false: it is not there, twice there, broken or too long. */
 bool http_field(struct span form, const char *name, struct arena *a, struct span *out);
+/* The address of a page behind our `/#`: "/queue?by=site". Fit for a cookie and a header, and for nothing else. */
+bool http_next_ok(struct span next);
 /* Does Accept-Language (RFC 9110, 12.5.4) rather have French than English? */
 bool http_french(struct span languages);
 const char *http_reason(int status);

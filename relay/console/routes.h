@@ -46,6 +46,7 @@ enum shape {
 	X(PATCH, "/session", OWN, "language", "language:s!", BY_ALL, "choose a language") \
 	X(DELETE, "/session", OWN, "sign-out", "everywhere:b", BY_ALL, "sign out") \
 	X(POST, "/session/password", OWN, "password", "old:s! password:s!", BY_ALL, "a new password of one's own") \
+	X(GET, "/session/ways", OWN, "ways", "", BY_ANYBODY, "how one may sign in here") \
 	X(POST, "/session/link", OWN, "link", "address:s!", BY_ANYBODY, "mail me a link to sign in") \
 	X(POST, "/session/link/use", OWN, "link-use", "token:s!", BY_ANYBODY, "sign in by that link") \
 	X(GET, "/overview", OVERVIEW, "overview", "", BY_STAFF, "what needs somebody, and the last 24 hours") \
@@ -155,6 +156,12 @@ void session_serve(struct client *k);		/* SHAPE_OWN */
 /* Who is it? then goes on with api_allowed, or has answered. */
 void session_find(struct client *k);
 bool session_csrf_right(const struct client *k);
+#define SESSION_OF "postern session "		/* what the store knows a session by: session_hashed of its secret */
+struct span session_hashed(struct arena *a, const char *what, struct span session);	/* hexadecimal SHA-256 */
+struct span session_secret(struct client *k);	/* a new one */
+void session_put_cookie(struct client *k, struct span session);
+/* The head of a PERSON_ASK: what is wanted, for whom. */
+void session_question(struct client *k, struct json *j, struct buf *b, const char *what);
 /* A row in the audit log: who was refused what. */
 void session_refused(struct client *k, const char *what, struct span subject);
 

@@ -3,6 +3,7 @@
  *	GET /approve?token=T, GET /approve/T	shows what waits; decides nothing
  *	POST /approve		token, decision (approve, deny), reason: acts
  *	GET /digest?token=T	a message in quarantine; POST /digest acts
+ *	GET /oidc/start, /oidc/return	signing in at a provider: oidc.c
  *	GET /addresses		from where we deliver, to anybody, where `console: {addresses: true}` says so
  *	/api/v1/…		JSON: api.c
  *	GET /healthz		"ok" while this process lives
@@ -117,7 +118,10 @@ serve(struct client *k)
 		approve_act(k);
 	else if ((looks || r->method == HTTP_POST) && span_is(r->path, "/digest"))
 		digest_serve(k);
-	else if (span_starts(r->path, api)) {
+	else if (r->method == HTTP_GET && (span_is(r->path, "/oidc/start") || span_is(r->path, "/oidc/return"))) {
+		read_forwarded(k);
+		oidc_serve(k);
+	} else if (span_starts(r->path, api)) {
 		read_forwarded(k);
 		api_serve(k);
 	} else if (!looks || (!addresses(k) && !files_serve(k)))

@@ -6,7 +6,7 @@
  * session, told to the page that signed in; no other site can know it. A new session at each sign-in:
  * none that somebody else could have set stays in use.
  *
- * Questions and answers are JSON in frames PERSON_ASK and PERSON_TOLD, which channels wipe.
+ * Who signs in at a provider comes by oidc.c. Questions and answers are JSON in frames PERSON_ASK and PERSON_TOLD, which channels wipe.
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -32,8 +32,8 @@ hex(struct arena *a, const unsigned char *p, size_t n)
 	return span_make(to, 2 * n);
 }
 
-static struct span
-hashed(struct arena *a, const char *what, struct span session)
+struct span
+session_hashed(struct arena *a, const char *what, struct span session)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	struct span text = span_str(arena_printf(a, "%s" SPAN_FMT, what, SPAN_ARG(session)));
@@ -43,17 +43,26 @@ hashed(struct arena *a, const char *what, struct span session)
 	return hex(a, digest, n);
 }
 
+struct span
+session_secret(struct client *k)
+{
+	unsigned char secret[SECRET_BYTES];
+
+	ASSERT(RAND_bytes(secret, sizeof(secret)) == 1);
+	return hex(k->arena, secret, sizeof(secret));
+}
+
 /* What the store knows a session by. */
 static struct span
 session_hash(struct arena *a, struct span session)
 {
-	return hashed(a, "postern session ", session);
+	return session_hashed(a, SESSION_OF, session);
 }
 
 static struct span
 csrf_token(struct arena *a, struct span session)
 {
-	return hashed(a, "postern csrf ", session);
+	return session_hashed(a, "postern csrf ", session);
 }
 
 bool
@@ -66,8 +75,8 @@ session_csrf_right(const struct client *k)
 
 /* ---- asking ---- */
 
-static void
-question(struct client *k, struct json *j, struct buf *b, const char *what)
+void
+session_question(struct client *k, struct json *j, struct buf *b, const char *what)
 {
 	char ip[IP_TEXT_MAX];
 
@@ -104,7 +113,7 @@ session_refused(struct client *k, const char *what, struct span subject)
 	if (k->c->store == NULL)
 		return;
 	buf_init(&b, FRAME_SMALL);
-	question(k, &j, &b, "refused");
+	session_question(k, &j, &b, "refused");
 	json_kstr(&j, "name", k->name);
 	json_kcstr(&j, "what", what);
 	json_kstr(&j, "subject", span_sub(subject, 0, 200));
@@ -195,8 +204,8 @@ is_own(const struct client *k, const char *what)
 	return k->route->shape == SHAPE_OWN && strcmp(k->route->command, what) == 0;
 }
 
-static void
-put_cookie(struct client *k, struct span session)
+void
+session_put_cookie(struct client *k, struct span session)
 {
 	buf_printf(&k->fields, "Set-Cookie: postern_session=" SPAN_FMT "; Path=/; Secure; HttpOnly; "
 	    "SameSite=Strict%s\r\n", SPAN_ARG(session), session.n ? "" : "; Max-Age=0");
@@ -210,7 +219,7 @@ found(struct client *k, struct frame *f)
 
 	if (f && (v = jval_parse(f->body, &err)) != NULL) {
 		if (span_is(jval_text(v, "code"), "login"))
-			put_cookie(k, (struct span){ 0 });
+			session_put_cookie(k, (struct span){ 0 });
 		jval_free(&v);
 	}
 	if ((v = answer_of(k, f)) == NULL)
@@ -230,7 +239,7 @@ session_find(struct client *k)
 	struct json j;
 
 	buf_init(&b, FRAME_SMALL);
-	question(k, &j, &b, "session");
+	session_question(k, &j, &b, "session");
 	ask(k, &j, &b, found);
 }
 
@@ -243,7 +252,7 @@ signed_in(struct client *k, struct frame *f)
 
 	if (v == NULL)
 		return;
-	put_cookie(k, k->token);
+	session_put_cookie(k, k->token);
 	answer_who(k, v, k->token);
 	jval_free(&v);
 }
@@ -252,13 +261,51 @@ static void
 done(struct client *k, struct frame *f)
 {
 	struct jval *v = answer_of(k, f);
+	struct buf b;
+	struct json j;
 
 	if (v == NULL)
 		return;
 	if (is_own(k, "sign-out"))
-		put_cookie(k, (struct span){ 0 });
-	client_answer(k, is_own(k, "link") ? 202 : 200, "application/json", SPAN_LIT("{\"v\":1,\"ok\":true}"));
+		session_put_cookie(k, (struct span){ 0 });
+	buf_init(&b, FRAME_SMALL);
+	json_begin(&j, &b);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kbool(&j, "ok", true);
+	if (jval_text(v, "leave").n)	/* signing out goes on there */
+		json_kstr(&j, "leave", jval_text(v, "leave"));
+	json_end_object(&j);
+	client_answer(k, is_own(k, "link") ? 202 : 200, "application/json", buf_data(&b));
+	buf_release(&b);
 	jval_free(&v);
+}
+
+/* What the page shows beside name and password. */
+static void
+tell_ways(struct client *k)
+{
+	const struct conf_console *c = &k->c->rt->conf->console;
+	struct buf b;
+	struct json j;
+
+	buf_init(&b, FRAME_SMALL);
+	json_begin(&j, &b);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kbool(&j, "links", c->links);
+	json_key(&j, "oidc");
+	if (c->oidc.issuer.n) {
+		json_object(&j);
+		json_kstr(&j, "en", c->oidc.button_en);
+		json_kstr(&j, "fr", c->oidc.button_fr);
+		json_end_object(&j);
+	} else {
+		json_null(&j);
+	}
+	json_end_object(&j);
+	client_answer(k, 200, "application/json", buf_data(&b));
+	buf_release(&b);
 }
 
 /* The members of the body that the route names, texts and truths. */
@@ -300,17 +347,19 @@ void
 session_serve(struct client *k)
 {
 	bool enters = is_own(k, "sign-in") || is_own(k, "link-use");
-	unsigned char secret[SECRET_BYTES];
 	struct span everywhere;
 	struct err err = { 0 };
 	struct buf b;
 	struct json j;
 
+	if (is_own(k, "ways")) {
+		tell_ways(k);
+		return;
+	}
 	buf_init(&b, FRAME_SMALL);
-	question(k, &j, &b, k->route->command);
+	session_question(k, &j, &b, k->route->command);
 	if (enters) {
-		ASSERT(RAND_bytes(secret, sizeof(secret)) == 1);
-		k->token = hex(k->arena, secret, sizeof(secret));
+		k->token = session_secret(k);
 		json_kstr(&j, "new", session_hash(k->arena, k->token));
 	} else if (k->name.n) {
 		json_kstr(&j, "name", k->name);

@@ -42,13 +42,13 @@ log_recipient(const struct job *job, size_t i, const char *delays)
 
 	report_delay(job->t_end - job->d.received, total);
 	if (r->remote && r->status != RCPT_SENT)
-		log_msg(LOG_LVL_INFO, job->d.id, "to=<" SPAN_FMT ">, relay=" SPAN_FMT
+		log_later(job->d.id, "to=<" SPAN_FMT ">, relay=" SPAN_FMT
 		    ", delay=%s, delays=%s, dsn=%s, status=%s (host " SPAN_FMT " said: " SPAN_FMT
 		    " (in reply to %s command))", SPAN_ARG(job->d.recipients[i].address),
 		    SPAN_ARG(relay), total, delays, r->dsn, words[r->status], SPAN_ARG(host),
 		    SPAN_ARG(r->reply), client_state_command(r->when));
 	else
-		log_msg(LOG_LVL_INFO, job->d.id, "to=<" SPAN_FMT ">, relay=" SPAN_FMT
+		log_later(job->d.id, "to=<" SPAN_FMT ">, relay=" SPAN_FMT
 		    ", delay=%s, delays=%s, dsn=%s, status=%s (" SPAN_FMT ")",
 		    SPAN_ARG(job->d.recipients[i].address), SPAN_ARG(relay), total, delays,
 		    r->dsn, words[r->status], SPAN_ARG(r->reply));
@@ -62,11 +62,11 @@ log_tls(const struct job *job)
 		const struct job_place *p = &job->places[i];
 
 		if (p->tls.n && (i == 0 || !span_eq(p->relay, p[-1].relay)))
-			log_msg(LOG_LVL_INFO, job->d.id, "relay=" SPAN_FMT ", tls=" SPAN_FMT,
+			log_later(job->d.id, "relay=" SPAN_FMT ", tls=" SPAN_FMT,
 			    SPAN_ARG(p->relay), SPAN_ARG(p->tls));
 	}
 	if (job->tls.n && job->places == NULL)
-		log_msg(LOG_LVL_INFO, job->d.id, "relay=" SPAN_FMT ", tls=" SPAN_FMT,
+		log_later(job->d.id, "relay=" SPAN_FMT ", tls=" SPAN_FMT,
 		    SPAN_ARG(job->relay), SPAN_ARG(job->tls));
 }
 

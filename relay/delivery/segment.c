@@ -3,6 +3,10 @@
  * Reading past the end of a mapped file kills the process: every reference
  * is checked against the size of the file first. Segments are append-only,
  * so a size once seen holds.
+ *
+ * What was read is the kernel's to keep, not ours: after every HELD_MAX bytes given out the pages are let go of
+ * (they stay in its cache), or a day's mail would count as this process's memory. A job that still reads
+ * faults its page in again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +17,7 @@
 #include "delivery/segment.h"
 #include "table.h"
 
+#define HELD_MAX ((uint64_t)2 << 20)
 #define MAP_AHEAD ((uint64_t)72 << 20)	/* a segment ends soon after 64 MiB */
 
 struct mapping {
@@ -21,10 +26,12 @@ struct mapping {
 	char *p;
 	uint64_t mapped;
 	uint64_t size;		/* of the file, as last seen */
+	bool read;		/* since its pages were let go of */
 };
 
 struct segments {
 	struct idtable *by_number;
+	uint64_t given;		/* bytes, since pages were let go of */
 };
 
 struct segments *
@@ -169,6 +176,22 @@ find(struct segments *s, const struct spool_ref *ref, int fd, uint64_t end, stru
 	return m;
 }
 
+static void
+let_go(struct segments *s)
+{
+	uint64_t number;
+	void *value;
+
+	s->given = 0;
+	for (size_t at = 0; idtable_next(s->by_number, &at, &number, &value); ) {
+		struct mapping *m = value;
+
+		if (m->read)
+			madvise(m->p, m->mapped, MADV_DONTNEED);
+		m->read = false;
+	}
+}
+
 void *
 segment_bytes(struct segments *s, const struct spool_ref *ref, int fd, struct span *out,
     struct err *err)
@@ -182,6 +205,11 @@ segment_bytes(struct segments *s, const struct spool_ref *ref, int fd, struct sp
 	}
 	if ((m = find(s, ref, fd, end, err)) == NULL)
 		return NULL;
+	if (ref->segment && m->p) {
+		if ((s->given += ref->size) > HELD_MAX)
+			let_go(s);
+		m->read = true;
+	}
 	*out = span_make(m->p ? m->p + ref->offset : "", ref->size);
 	return m;
 }

@@ -25,6 +25,7 @@
 #include "directory/filter.h"
 #include "fs.h"
 #include "log.h"
+#include "master/identity.h"
 #include "net/transport.h"
 
 #define SAVE_SECONDS 20
@@ -106,7 +107,9 @@ cache_open(struct directory *d)
 	struct span text;
 	struct err err;
 
+	identity_files_own();	/* `run` is the master's; we keep the descriptor */
 	d->cache_fd = fs_open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, &err);
+	identity_files_root();
 	if (d->cache_fd == -1) {
 		log_warn("what directories answer is not kept over a restart: %s", err.text);
 		return;

@@ -2,7 +2,8 @@
  *
  * libcurl is large, and what it reads comes from strangers: so it has a process with the network
  * and one folder, and nothing else; it sees no mail. Names are resolved by our own resolver.
- * Delivery asks for policies (STS_ASK), the store hands over reports (POST) and events (EXPORT: export.h). What is under way when
+ * Delivery asks for policies (STS_ASK), the store hands over reports (POST) and events (EXPORT: export.h), and asks the
+ * provider at which people sign in (OIDC_ASK: oidc.h). What is under way when
  * this process ends is asked for again by whoever wanted it.
  */
 #include <event2/event.h>
@@ -13,8 +14,11 @@
 #include "net/resolver.h"
 #include "fetcher/export.h"
 #include "fetcher/fetcher.h"
+#include "fetcher/oidc.h"
 #include "fs.h"
+#include "ipc/principal.h"
 #include "log.h"
+#include "master/identity.h"
 
 #define DNS_SERVERS_MAX 8
 #define POST_TIMEOUT (60 * US_PER_SEC)
@@ -36,13 +40,26 @@ struct own {
 	size_t ndns;
 	struct span anchors;
 	struct exporter *exporter;
+	struct oidc *oidc;		/* NULL: none is configured */
 };
+
+static int
+cache_folder(struct runtime *rt, struct sts_cache **cache, struct err *err)
+{
+	const char *folder = rt->conf->delivery.sts_cache;
+
+	if (fs_mkdirs(folder, 0700, err) == -1)
+		return -1;
+	if (rt->privileged && chown(folder, rt->uid, rt->gid) == -1)
+		return err_errno(err, "%s", folder);
+	return (*cache = sts_cache_open(folder, clock_real(), err)) ? 0 : -1;
+}
 
 static int
 fetcher_start(struct runtime *rt, struct err *err)
 {
 	struct own *o = calloc(1, sizeof(*o));
-	const char *folder = rt->conf->delivery.sts_cache;
+	int r;
 
 	ASSERT(o != NULL);
 	rt->state = o;
@@ -55,16 +72,14 @@ fetcher_start(struct runtime *rt, struct err *err)
 	if (rt->conf->dnssec &&
 	    resolver_anchors(rt->conf->trust_anchor, o->arena, &o->anchors, err) == -1)
 		return -1;
-	if (fs_mkdirs(folder, 0700, err) == -1)
+	identity_files_as(rt->uid, rt->gid);
+	r = cache_folder(rt, &o->f.cache, err);
+	identity_files_root();
+	if (r == -1 || https_global(rt->conf->delivery.roots, &o->f.world.roots, err) == -1)
 		return -1;
-	if (rt->privileged && chown(folder, rt->uid, rt->gid) == -1)
-		return err_errno(err, "%s", folder);
-	if ((o->f.cache = sts_cache_open(folder, clock_real(), err)) == NULL ||
-	    https_global(rt->conf->delivery.roots, &o->f.world.roots, err) == -1)
+	if ((o->exporter = exporter_start(rt, o->arena, err)) == NULL || oidc_start(rt, &o->oidc, err) == -1)
 		return -1;
-	if ((o->exporter = exporter_start(rt, o->arena, err)) == NULL)
-		return -1;
-	sandbox_allow_write(folder);
+	sandbox_allow_write(rt->conf->delivery.sts_cache);
 	return 0;
 }
 
@@ -89,6 +104,7 @@ fetcher_run(struct runtime *rt, struct err *err)
 		return -1;
 	sts_fetch_init(f);
 	exporter_run(o->exporter, &f->world);
+	oidc_run(o->oidc, &f->world);
 	f->tick = event_new(rt->base, -1, EV_PERSIST, on_tick, f);
 	ASSERT(f->tick != NULL);
 	event_add(f->tick, &second);
@@ -151,6 +167,7 @@ fetcher_frame(struct runtime *rt, struct link *l, struct frame *f)
 	struct own *o = rt->state;
 	struct msg_sts_ask ask;
 	struct msg_export x;
+	struct msg_oidc_ask who;
 	struct msg_post m;
 
 	arena_reset(o->scratch);
@@ -170,9 +187,28 @@ fetcher_frame(struct runtime *rt, struct link *l, struct frame *f)
 			return -1;
 		exporter_ask(o->exporter, l, f->ticket, &x);
 		return 0;
+	case FRAME_OIDC_ASK:
+		if (oidc_ask_decode(f->body, f->fd, o->scratch, &who) == -1)
+			return -1;
+		oidc_ask(o->oidc, l, f->ticket, &who);
+		return 0;
 	default:
 		return -1;
 	}
+}
+
+/* {"cmd":"oidc.show"}, by the administrator of this machine alone. */
+static void
+fetcher_client(struct runtime *rt, int fd, uint32_t uid, struct span request)
+{
+	struct own *o = rt->state;
+	char by[PRINCIPAL_BY];
+	struct err err;
+
+	if (principal_may(request, uid, 0, by, &err) == -1)
+		reply_error(rt, fd, err.text);
+	else
+		oidc_show(o->oidc, rt, fd);
 }
 
 static void
@@ -187,6 +223,7 @@ fetcher_peer_down(struct runtime *rt, struct link *l)
 
 	sts_fetch_forget(&o->f, l);
 	exporter_forget(o->exporter, l);
+	oidc_forget(o->oidc, l);
 	for (struct post *p = o->f.posts; p; p = p->next)
 		if (p->from == l)
 			p->from = NULL;
@@ -209,5 +246,6 @@ const struct role_ops fetcher_ops = {
 	.peer_up = fetcher_peer_up,
 	.peer_down = fetcher_peer_down,
 	.frame = fetcher_frame,
+	.client = fetcher_client,
 	.retire = fetcher_retire,
 };

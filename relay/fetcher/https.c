@@ -54,6 +54,20 @@ https_global(const char *roots, struct x509_store_st **out, struct err *err)
 	return 0;
 }
 
+int
+https_roots(const char *path, struct x509_store_st **out, struct err *err)
+{
+	X509_STORE *store = X509_STORE_new();
+
+	ASSERT(store != NULL);
+	if (X509_STORE_load_file(store, path) != 1) {
+		X509_STORE_free(store);
+		return err_set(err, 0, "%s: %s", path, ERR_reason_error_string(ERR_get_error()));
+	}
+	*out = store;
+	return 0;
+}
+
 static void
 https_free(struct https *h)
 {
@@ -105,6 +119,18 @@ fail(struct https *h, const char *fmt, ...)
 
 /* ---- libcurl and libevent ---- */
 
+static int64_t
+date_of(struct https *h)
+{
+	struct curl_header *date;
+	time_t t;
+
+	if (curl_easy_header(h->easy, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK)
+		return 0;
+	t = curl_getdate(date->value, NULL);
+	return t > 0 ? t : 0;
+}
+
 static void
 ended(struct https *h, CURLcode code)
 {
@@ -122,6 +148,7 @@ ended(struct https *h, CURLcode code)
 		a.status = (int)status;
 		a.type = span_str(type);
 		a.body = buf_data(&h->body);
+		a.date = date_of(h);
 	}
 	h->cb(h->ctx, &a);
 	https_free(h);

@@ -44,6 +44,7 @@ struct https_answer {
 	enum https_end end;
 	int status;
 	struct span type, body;
+	int64_t date;			/* the other side's clock (Date), seconds; 0: it does not say */
 	const char *why;		/* one line, unless ANSWERED */
 };
 
@@ -51,6 +52,8 @@ typedef void https_cb(void *ctx, const struct https_answer *a);
 
 /* Once in a process, before the sandbox. roots: a file of certificates, NULL: the system's. */
 int https_global(const char *roots, struct x509_store_st **out, struct err *err);
+/* Other authorities than those, of a file of certificates. */
+int https_roots(const char *path, struct x509_store_st **out, struct err *err);
 /* Never calls back from within. The question is copied but for post, which must stay. */
 struct https *https_start(const struct https_world *w, const struct https_question *q,
     https_cb *cb, void *ctx);

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "ipc/channel.h"
+#include "log.h"
 
 #define READ_CHUNK (64u << 10)
 #define KEEP_BUFFER (256u << 10)	/* memory an idle channel may keep */
@@ -52,7 +53,7 @@ static bool
 is_secret(enum frame_type t)
 {
 	return t == FRAME_LOGIN || t == FRAME_PERSON_ASK || t == FRAME_SCRYPT || t == FRAME_ENTER || t == FRAME_AS ||
-	    t == FRAME_CLIENT;
+	    t == FRAME_CLIENT || t == FRAME_OIDC_ASK;
 }
 
 static void
@@ -257,6 +258,9 @@ send_some(struct chan *c)
 int
 chan_flush(struct chan *c, struct err *err)
 {
+	/* What others do about it is logged behind what we did. */
+	if (buf_size(&c->out))
+		log_flush();
 	while (buf_size(&c->out)) {
 		ssize_t n = send_some(c);
 

@@ -77,6 +77,8 @@
 	X(SCRYPTED, R(AUTHENTICATOR), R(STORE), FRAME_SMALL, 0) \
 	X(ENTER, R(STORE), R(DIRECTORY), FRAME_SMALL, 0)	/* secret; messages_people.h */ \
 	X(ENTERED, R(DIRECTORY), R(STORE), FRAME_BIG, 0) \
+	X(OIDC_ASK, R(STORE), R(FETCHER), FRAME_SMALL, 0)	/* secret; messages_oidc.h */ \
+	X(OIDC_TOLD, R(FETCHER), R(STORE), FRAME_BIG, 0) \
 	X(APPROVE_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_approve.h */ \
 	X(APPROVE_TOLD, R(STORE), R(CONSOLE), FRAME_BIG, 0) \
 	X(DIGEST_ASK, R(CONSOLE), R(STORE), FRAME_SMALL, 0)	/* messages_digest.h */ \

@@ -5,6 +5,8 @@
  * lines below. Encoders write into a buf whose maximum the caller chose;
  * link_send and the caller check buf_failed.
  */
+#include <endian.h>
+
 #include "ipc/messages.h"
 #include "ipc/messages_verify.h"
 
@@ -634,6 +636,14 @@ ENCODE(event)
 	enc_span(&e, m->by);
 	enc_span(&e, m->record);
 }
+
+void
+event_number(char *body, uint64_t seq)
+{
+	seq = htole64(seq);
+	memcpy(body, &seq, sizeof(seq));
+}
+
 DECODE(event)
 	m->seq = dec_u64(&d);
 	m->kind = (enum event_kind)dec_enum(&d, EVENT_COUNT);

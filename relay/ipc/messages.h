@@ -301,6 +301,8 @@ MSG_CODEC(result);
 MSG_CODEC(keep);
 MSG_CODEC(kept);
 MSG_CODEC(event);
+/* An encoded event gets another number. */
+void event_number(char *body, uint64_t seq);
 MSG_CODEC(basis);
 MSG_CODEC(policy);
 MSG_CODEC(login);

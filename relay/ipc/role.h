@@ -6,7 +6,7 @@
 
 /* X(NAME, "name", "account") */
 #define ROLES(X) \
-	X(MASTER, "master", "root") \
+	X(MASTER, "master", "_postern-master") \
 	X(RECEIVER, "receiver", "_postern-receiver") \
 	X(SCANNER, "scanner", "_postern-scanner") \
 	X(SIGNER, "signer", "_postern-signer") \

@@ -364,6 +364,29 @@ struct conf_console_ldap {	/* console.login.ldap */
 	bool users;			/* `roles` says who is a user; else everybody is */
 };
 
+enum oidc_mail {			/* is a provider's `email` his address here? */
+	OIDC_MAIL_VERIFIED,		/* where it says email_verified */
+	OIDC_MAIL_CLAIMED,
+	OIDC_MAIL_OFF,
+};
+struct conf_console_oidc {	/* console.login.oidc */
+	struct span issuer;		/* as its discovery document spells it; empty: nobody signs in by one */
+	struct span client_id, scopes;	/* "openid profile email" */
+	const char *secret;		/* absolute: of the client */
+	const char *roots;		/* absolute: of authorities; NULL: those of delivery.tls */
+	struct span groups_claim, name_claim;
+	enum oidc_mail mail;
+	const struct conf_console_role *roles;	/* group: as the claim has it */
+	size_t nroles;
+	bool users;			/* `roles` says who is a user; else everybody is */
+	const struct span *acr, *amr;	/* one of these is needed; n 0: nothing is asked */
+	size_t nacr, namr;
+	struct span button_en, button_fr;
+	int64_t lasts;			/* a session: as long as it keeps its roles; login.lasts unless less */
+	int64_t skew, timeout;		/* of clocks; for the provider's answers, all in all */
+	bool logout_local;		/* signing out here is not told the provider */
+};
+
 struct conf_console {
 	struct ip ip;
 	uint16_t port;			/* 0: there is none */
@@ -372,6 +395,7 @@ struct conf_console {
 	int64_t idle, lasts;		/* of a session: 30m without a request, 12h in all */
 	bool totp_required;		/* of administrators */
 	struct conf_console_ldap ldap;
+	struct conf_console_oidc oidc;
 	bool links;			/* our recipients may have themselves mailed a link to sign in */
 	const char *certificate, *key;	/* absolute; NULL: plain HTTP, on a loopback address alone */
 	bool edits;			/* the policy may be edited in it */
@@ -524,6 +548,8 @@ config_is_echo(const struct config *c, struct span address)
 {
 	return c->echo.n && span_eq_nocase(c->echo, address);
 }
+/* "https://gw1.example.org:8443", the console as people reach it: as in approvals.url, else the host name. */
+struct span config_console_url(const struct config *c, struct arena *a);
 /* Where there is to be a listening socket: the listeners, behind them the console and the metrics. */
 static inline size_t
 config_endpoints(const struct config *c)
@@ -548,7 +574,7 @@ config_endpoint(const struct config *c, size_t i, uint16_t *port)
 static inline bool
 config_fetches(const struct config *c)
 {
-	return c->delivery.sts || c->reports.send || c->nexports > 0;
+	return c->delivery.sts || c->reports.send || c->nexports > 0 || c->console.oidc.issuer.n > 0;
 }
 /* Can mail come from the world? Then there are verifiers. */
 static inline bool

@@ -72,7 +72,7 @@ read_names(struct reader *r, const struct conf_node *list)
 static void
 read_login(struct reader *r, const struct conf_node *map)
 {
-	static const char *const known[] = { "idle", "lasts", "totp", "links", "ldap", NULL };
+	static const char *const known[] = { "idle", "lasts", "totp", "links", "ldap", "oidc", NULL };
 	static const char *const modes[] = { "optional", "required", NULL };
 	struct conf_console *c = &r->c->console;
 	const struct conf_node *n;
@@ -80,7 +80,7 @@ read_login(struct reader *r, const struct conf_node *map)
 
 	c->idle = 30 * MINUTE;
 	c->lasts = 12 * 60 * MINUTE;
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{idle, lasts, totp, links, ldap}"))
+	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{idle, lasts, totp, links, ldap, oidc}"))
 		return;
 	conf_check_keys(r->d, map, "login", known);
 	duration_of(r, map, "idle", &c->idle);
@@ -93,6 +93,18 @@ read_login(struct reader *r, const struct conf_node *map)
 		conf_bool(r->d, n, &c->links);
 	if ((n = conf_get(map, "totp")) && conf_enum(r->d, n, modes, &v))
 		c->totp_required = v == 1;
+	if ((n = conf_get(map, "oidc")))
+		read_console_oidc(r, n);
+}
+
+struct span
+config_console_url(const struct config *c, struct arena *a)
+{
+	struct span url = c->approval_url;
+
+	if (span_starts_nocase(url, SPAN_LIT("https://")))
+		return span_sub(url, 0, 8 + span_find(span_from(url, 8), '/'));
+	return span_str(arena_printf(a, "https://" SPAN_FMT ":%u", SPAN_ARG(c->hostname), c->console.port));
 }
 
 void

@@ -87,6 +87,8 @@ void read_console(struct reader *r, const struct conf_node *map);
 /* ---- config_console_ldap.c: console.login.ldap; directories are read before ---- */
 void read_console_ldap(struct reader *r, const struct conf_node *map);
 
+/* ---- config_console_oidc.c: console.login.oidc; approvals are read before ---- */
+void read_console_oidc(struct reader *r, const struct conf_node *map);
 /* ---- config_quarantine.c; console is read before ---- */
 void read_quarantine(struct reader *r, const struct conf_node *map);
 void read_echo(struct reader *r, const struct conf_node *map);	/* config_echo.c */

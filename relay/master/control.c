@@ -21,6 +21,7 @@
 #include "ipc/principal.h"
 #include "log.h"
 #include "master/av_watch.h"
+#include "master/identity.h"
 #include "master/master.h"
 #include "receiver/limits.h"
 
@@ -54,7 +55,7 @@ static const struct { const char *prefix; enum role role; } routes[] = {
 	{ "approval", ROLE_STORE }, { "audit", ROLE_STORE }, { "store", ROLE_STORE },
 	{ "tlsrpt", ROLE_STORE }, { "editor", ROLE_EDITOR }, { "bayes", ROLE_STORE },
 	{ "users", ROLE_STORE }, { "overview", ROLE_STORE }, { "domains", ROLE_STORE },
-	{ "counters", ROLE_COUNTERS },
+	{ "counters", ROLE_COUNTERS }, { "oidc", ROLE_FETCHER },
 };
 
 static void
@@ -364,12 +365,16 @@ control_open(struct master *m, struct err *err)
 	if (fd == -1)
 		return err_errno(err, "control socket");
 	unlink(sun.sun_path);
+	if (gr)
+		identity_files_group(gr->gr_gid);
 	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
 	    chmod(sun.sun_path, 0660) == -1 || listen(fd, 64) == -1) {
 		err_errno(err, "%s", sun.sun_path);
+		identity_files_own();
 		close(fd);
 		return -1;
 	}
+	identity_files_own();
 	if (gr && geteuid() == 0 && chown(sun.sun_path, 0, gr->gr_gid) == -1)
 		log_warn("%s: %s", sun.sun_path, strerror(errno));
 	m->control_fd = fd;

@@ -27,6 +27,7 @@ struct proc {
 	enum proc_state state;
 	bool worker;		/* a scanner's worker: its parent reaps it */
 	pid_t pid;
+	uid_t uid;		/* its account, once it has done what it needs ours for; a worker's: 0 */
 	uint32_t instance, generation;
 	uint32_t place;		/* in ids */
 	uint32_t parent;	/* worker: its parent's instance */

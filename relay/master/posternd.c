@@ -28,6 +28,7 @@
 #include "log.h"
 #include "master/av_watch.h"
 #include "master/config_cluster.h"
+#include "master/identity.h"
 #include "master/master.h"
 #include "master/runtime.h"
 #include "master/startup.h"
@@ -54,8 +55,12 @@ generation_load(struct master *m, struct generation *g, bool print, struct err *
 	int fd = -1, r = -1;
 
 	diags_init(&d, a);
-	if (config_text(a, m->path, &text, err) == -1)
+	identity_files_root();
+	r = config_text(a, m->path, &text, err);
+	identity_files_own();
+	if (r == -1)
 		goto out;
+	r = -1;
 	g->conf = config_parse(m->path, m->path, text, &d);
 	if (g->conf == NULL) {
 		if (print) {
@@ -86,6 +91,22 @@ out:
 
 /* ---- folders ---- */
 
+/* We cannot give it away; it was made so when the package was installed (systemd/postern.tmpfiles). */
+static int
+folder_lent(const char *path, mode_t mode, const char *account, uid_t uid, gid_t gid, struct err *err)
+{
+	struct stat st;
+	int r;
+
+	identity_files_as(uid, gid);
+	r = fs_mkdirs(path, mode, err);
+	identity_files_own();
+	if (r == 0 && stat(path, &st) == 0 && st.st_uid == uid)
+		return 0;
+	return err_set(err, EACCES, "%s must belong to %s: install -d -o %s -g %s -m %04o %s && chown -R %s: %s",
+	    path, account, account, account, (unsigned)mode, path, account, path);
+}
+
 static int
 folder(const char *path, mode_t mode, const char *account, bool *told, struct err *err)
 {
@@ -93,16 +114,18 @@ folder(const char *path, mode_t mode, const char *account, bool *told, struct er
 	uid_t uid;
 	gid_t gid;
 
-	if (fs_mkdirs(path, mode, err) == -1)
-		return -1;
-	if (geteuid() != 0 || account == NULL)
-		return 0;
+	if (account == NULL || !identity_gives_accounts())
+		return fs_mkdirs(path, mode, err);
 	if (sandbox_account(account, &uid, &gid, &fallback, err) == -1)
 		return -1;
 	if (fallback && !*told) {
 		log_warn("there are no _postern accounts: roles run as nobody");
 		*told = true;
 	}
+	if (identity_lent())
+		return folder_lent(path, mode, fallback ? "nobody" : account, uid, gid, err);
+	if (fs_mkdirs(path, mode, err) == -1)
+		return -1;
 	if (chown(path, uid, gid) == -1)
 		return err_errno(err, "%s", path);
 	return 0;
@@ -282,6 +305,7 @@ master_start(struct master *m, struct err *err)
 {
 	char text[BOUND_TEXT_MAX];
 	struct rlimit rl;
+	int r;
 
 	activation_take(m);
 	watchdog_open(m);
@@ -295,8 +319,10 @@ master_start(struct master *m, struct err *err)
 	m->now.asked = (struct asked){ "start", getuid(), clock_real() };
 	if (check_first(m, err) == -1)
 		return -1;
-	if (log_open(config_log_to(m->now.conf, m->foreground), m->now.conf->log_format,
-	    err) == -1 || folders(m->now.conf, err) == -1 || pid_lock(m, err) == -1 ||
+	identity_files_root();
+	r = log_open(config_log_to(m->now.conf, m->foreground), m->now.conf->log_format, err);
+	identity_files_own();
+	if (r == -1 || folders(m->now.conf, err) == -1 || pid_lock(m, err) == -1 ||
 	    generation_bind(m, &m->now, err) == -1 ||
 	    (m->shared_fd = shared_create(err)) == -1 ||
 	    (m->shared = shared_map(m->shared_fd, err)) == NULL)
@@ -334,9 +360,12 @@ master_main(const char *path, bool foreground)
 	struct master m = { .foreground = foreground, .shared_fd = -1, .pid_fd = -1, .check_fd = -1, .reader_fd = -1,
 		.now = { .fd = -1 }, .next = { .fd = -1 } };
 	struct err err = { 0 };
-	char *real = realpath(path, NULL);
+	char *real;
 
 	log_ident("master");
+	identity_files_root();
+	real = realpath(path, NULL);
+	identity_files_own();
 	if (real == NULL) {
 		fprintf(stderr, "posternd: %s: %s\n", path, strerror(errno));
 		return 1;
@@ -459,6 +488,7 @@ main(int argc, char **argv)
 			.list_files = list };
 		char *none[] = { (char *)(uintptr_t)"check", NULL };
 
+		identity_files_root();	/* as the roles that will read those files */
 		return cmd_check(1, none, &cli);
 	}
 	return master_main(su.config_path, su.foreground);

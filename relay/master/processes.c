@@ -19,6 +19,7 @@
 #include "id.h"
 #include "log.h"
 #include "master/av_watch.h"
+#include "master/identity.h"
 #include "master/master.h"
 #include "master/startup.h"
 #include "reader/program.h"
@@ -376,11 +377,16 @@ proc_start(struct master *m, enum role role, const struct generation *g, struct 
 	uint64_t print = role == ROLE_SCANNER ? av_print(g) : 0;
 	char **env = role_environment();
 	struct proc *p;
+	bool fallback;
 	int sv[2];
 	pid_t pid;
+	uid_t uid;
+	gid_t gid;
 
 	if (place == ID_PROCESSES)
 		return err_set(err, EAGAIN, "%u processes live already", ID_PROCESSES - 1);
+	if (sandbox_account(role_account(role), &uid, &gid, &fallback, err) == -1)
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) == -1)
 		return err_errno(err, "socketpair");
 	pid = fork();
@@ -394,6 +400,7 @@ proc_start(struct master *m, enum role role, const struct generation *g, struct 
 	close(sv[1]);
 	p = proc_new(m, role, instance, g->number, sv[0]);
 	p->pid = pid;
+	p->uid = uid;
 	p->place = place;
 	p->print = print;
 	return 0;
@@ -427,8 +434,8 @@ proc_kill(struct proc *p)
 {
 	if (p == NULL || p->worker || p->pid <= 1)
 		return;
-	if (kill(-p->pid, SIGKILL) == -1)
-		kill(p->pid, SIGKILL);
+	identity_kill(-p->pid, p->uid);
+	identity_kill(p->pid, p->uid);	/* before it leads its group */
 }
 
 static void
@@ -444,7 +451,7 @@ died(struct master *m, struct proc *p, int status)
 	else
 		snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status));
 	if (!expected && av_watch_died(m, p, how)) {
-		kill(-p->pid, SIGKILL);
+		identity_kill(-p->pid, p->uid);
 		proc_free(m, p);
 		return;
 	}
@@ -454,7 +461,7 @@ died(struct master *m, struct proc *p, int status)
 		counter_add(COUNTER_RESTARTS, expected ? 0 : 1);
 	}
 	if (p->role == ROLE_SCANNER && !p->worker)
-		kill(-p->pid, SIGKILL);		/* workers without a parent */
+		identity_kill(-p->pid, p->uid);	/* workers without a parent */
 	if (p->role == ROLE_RECEIVER)		/* what it had open is closed */
 		limits_gone(limits_attach(m->shared->limits, LIMITS_BYTES, now), p->instance);
 	if (!expected && p->generation == m->next.number && m->next.conf) {

@@ -9,27 +9,33 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "fs.h"
 #include "id.h"
 #include "log.h"
+#include "master/identity.h"
 #include "master/runtime.h"
 #include "master/startup.h"
 
 #define ORPHAN_SECONDS 2
+#define TRIM_SECONDS 10
+#define TRIM_LEAST ((size_t)1 << 20)	/* bytes that are free, and were touched since the last time */
 
 struct runtime_private {
 	struct runtime rt;	/* first */
 	const struct role_ops *ops;
 	bool done;
 	int status;
-	struct event *orphan;
+	struct event *orphan, *trim;
+	long faults;		/* pages touched, when memory was given back last */
 	struct arena *scratch;	/* of one control frame */
 };
 
@@ -243,6 +249,7 @@ master_frame(void *ctx, struct link *l, struct frame *f)
 static void
 on_orphan(evutil_socket_t fd, short what, void *arg)
 {
+	log_flush();
 	_exit(1);
 }
 
@@ -261,6 +268,37 @@ master_closed(void *ctx, struct link *l, const struct err *why)
 }
 
 static const struct link_ops master_ops = { master_frame, master_closed };
+
+/* ---- memory ---- */
+
+/* After a burst (ten thousand sessions, a large queue) malloc keeps what was freed in the middle of the heap. Page
+ * faults say how much was touched since the last time: at rest there is nothing to do, and it is not looked for. */
+static void
+on_trim(evutil_socket_t fd, short what, void *arg)
+{
+	struct runtime_private *p = arg;
+	long page = sysconf(_SC_PAGESIZE);
+	struct rusage now;
+	size_t touched;
+
+	if (getrusage(RUSAGE_SELF, &now) == -1)
+		return;
+	touched = (size_t)(now.ru_minflt - p->faults) * (size_t)page;
+	if (touched < TRIM_LEAST || mallinfo2().fordblks < TRIM_LEAST)
+		return;
+	malloc_trim(0);
+	p->faults = now.ru_minflt;
+}
+
+static void
+begin_trimming(struct runtime_private *p)
+{
+	struct timeval tv = { .tv_sec = TRIM_SECONDS };
+
+	p->trim = event_new(p->rt.base, -1, EV_PERSIST, on_trim, p);
+	ASSERT_MEMORY(p->trim);
+	event_add(p->trim, &tv);
+}
 
 /* ---- start ---- */
 
@@ -283,6 +321,7 @@ startup_confine(enum role role, uid_t uid, gid_t gid, const struct sandbox *sb, 
 		return -1;
 	if (missing)
 		log_warn("sandbox: this kernel has %s; %s runs without it", missing, role_name(role));
+	malloc_trim(0);		/* what the start needed and has no use any more: the filter's rules, texts of files */
 	return 0;
 }
 
@@ -295,6 +334,21 @@ startup_ready(struct buf *b, enum role role, uint32_t instance)
 	peer_encode(b, &m);
 }
 
+/* Lines that wait are written at the end of the turn. */
+static struct event *lines_wait;
+
+static void
+on_lines(evutil_socket_t fd, short what, void *arg)
+{
+	log_flush();
+}
+
+static void
+wake_lines(void)
+{
+	event_active(lines_wait, EV_TIMEOUT, 0);
+}
+
 static int
 runtime_start(struct runtime_private *p, const struct startup *su, struct err *err)
 {
@@ -303,6 +357,7 @@ runtime_start(struct runtime_private *p, const struct startup *su, struct err *e
 	struct buf b;
 
 	rt->privileged = geteuid() == 0;
+	identity_files_root();
 	if (startup_config(su->config_path, su->foreground, (struct config **)&rt->conf, err) == -1 ||
 	    (rt->shared = shared_map(FD_SHARED, err)) == NULL ||
 	    sandbox_account(role_account(rt->role), &rt->uid, &rt->gid, &fallback, err) == -1)
@@ -313,9 +368,13 @@ runtime_start(struct runtime_private *p, const struct startup *su, struct err *e
 		return -1;
 	rt->base = event_base_new();
 	ASSERT(rt->base != NULL);
+	lines_wait = event_new(rt->base, -1, 0, on_lines, NULL);
+	ASSERT(lines_wait != NULL);
+	log_batch(wake_lines);
 	rt->master = link_new(rt->base, FD_CONTROL, rt->role, ROLE_MASTER, 0, &master_ops, rt);
 	if (p->ops->run && p->ops->run(rt, err) == -1)
 		return -1;
+	begin_trimming(p);
 	startup_ready(&b, rt->role, rt->instance);
 	link_send(rt->master, FRAME_READY, 0, buf_data(&b), -1);
 	buf_release(&b);
@@ -344,5 +403,6 @@ runtime_main(const struct role_ops *ops, const struct startup *su)
 		;
 	if (p->rt.master)
 		link_flush(p->rt.master);
+	log_flush();
 	return p->status;
 }

@@ -38,7 +38,7 @@ struct runtime {
 	gid_t gid;
 	bool retiring;
 	int64_t retire_by;		/* clock_mono: no later than this; 0: the role's own haste */
-	bool privileged;		/* started as root */
+	bool privileged;		/* started as root: files can be given to the role */
 	struct shared *shared;
 };
 

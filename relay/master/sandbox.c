@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "master/identity.h"
 #include "master/sandbox.h"
 
 #define PATHS_MAX 32
@@ -67,7 +68,7 @@ sandbox_account(const char *account, uid_t *uid, gid_t *gid, bool *fallback, str
 	struct passwd *pw;
 
 	*fallback = false;
-	if (geteuid() != 0) {
+	if (!identity_gives_accounts()) {
 		*uid = geteuid();
 		*gid = getegid();
 		return 0;
@@ -85,11 +86,13 @@ sandbox_account(const char *account, uid_t *uid, gid_t *gid, bool *fallback, str
 int
 sandbox_drop(uid_t uid, gid_t gid, struct err *err)
 {
-	if (geteuid() != 0)
+	if (!identity_gives_accounts())
 		return 0;
 	if (setgroups(0, NULL) == -1 || setresgid(gid, gid, gid) == -1 ||
 	    setresuid(uid, uid, uid) == -1)
 		return err_errno(err, "dropping to uid %u", (unsigned)uid);
+	if (uid != 0 && identity_give_back(err) == -1)
+		return -1;
 	if (uid != 0 && setuid(0) != -1)
 		return err_set(err, EPERM, "privileges came back after they were dropped");
 	return 0;

@@ -26,6 +26,7 @@
 #include "fs.h"
 #include "log.h"
 #include "master/config_cluster.h"
+#include "master/identity.h"
 #include "master/master.h"
 #include "table.h"
 
@@ -168,6 +169,7 @@ watch_take(struct master *m, struct span said)
 	clear(w);
 	w->v = calloc(WATCHED_MAX, sizeof(*w->v));
 	ASSERT(w->v != NULL);
+	identity_files_root();
 	while (said.n) {
 		size_t eol = span_find(said, '\n');
 		struct span line = span_sub(said, 0, eol);
@@ -185,6 +187,7 @@ watch_take(struct master *m, struct span said)
 		w->n++;
 	}
 	w->policy = policy_print(m);
+	identity_files_own();
 	w->looked = clock_mono();
 }
 
@@ -217,14 +220,19 @@ watch_look(struct master *m)
 	struct watch *w = m->watch;
 	int64_t now = clock_mono();
 	const char *path;
+	bool settled;
 
 	if (w == NULL || m->phase != PHASE_RUNNING || m->check || m->next.conf ||
 	    now - w->looked < LOOK_US)
 		return;
 	w->looked = now;
-	if ((path = changed(w)) == NULL)
+	identity_files_root();
+	path = changed(w);
+	settled = path && policy_print(m) == w->policy;
+	identity_files_own();
+	if (path == NULL)
 		return;
-	if (policy_print(m) == w->policy) {
+	if (settled) {
 		log_info("%s has changed: reloading", path);
 		reload_begin(m, "list", (uint32_t)-1);
 		return;

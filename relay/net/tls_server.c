@@ -21,6 +21,7 @@
 #include "fs.h"
 #include "net/tls_server.h"
 
+#define PEM_MAX ((size_t)1 << 20)
 #define SOON ((int64_t)14 * 24 * 3600)
 
 /* Without this OpenSSL would ask for a passphrase on the terminal. */
@@ -41,23 +42,79 @@ ssl_err(struct err *err, const char *what, const char *path)
 }
 
 static int
-check_file(const char *what, const char *path, bool secret, struct err *err)
+check_open(const char *what, const char *path, int fd, bool secret, struct err *err)
 {
-	int fd = fs_open(path, O_RDONLY, 0, err);
 	struct stat st;
 
-	if (fd == -1 || fstat(fd, &st) == -1) {
-		if (fd != -1)
-			close(fd);
+	if (fd == -1 || fstat(fd, &st) == -1)
 		return err_wrap(err, "%s", what);
-	}
-	close(fd);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, EINVAL, "%s %s: not a file", what, path);
 	if (secret && (st.st_mode & 007))
 		return err_set(err, EPERM, "%s %s: everybody may read or change this private key: "
 		    "chmod o-rwx %s", what, path, path);
 	return 0;
+}
+
+static int
+check_file(const char *what, const char *path, struct err *err)
+{
+	int fd = fs_open(path, O_RDONLY, 0, err);
+	int r = check_open(what, path, fd, false, err);
+
+	if (fd != -1)
+		close(fd);
+	return r;
+}
+
+/* What was looked at is what is read: the file is opened once. NULL: err says why. */
+static BIO *
+pem_open(const char *what, const char *path, bool secret, struct arena *a, struct span *text,
+    struct err *err)
+{
+	int fd = fs_open(path, O_RDONLY | O_NOCTTY, 0, err);
+	BIO *bio = NULL;
+
+	if (check_open(what, path, fd, secret, err) == 0) {
+		if (fs_read_fd(a, fd, PEM_MAX, text, err) == -1)
+			err_wrap(err, "%s %s", what, path);
+		else if ((bio = BIO_new_mem_buf(text->p, (int)text->n)) == NULL)
+			err_set(err, ENOMEM, "%s %s: out of memory", what, path);
+	}
+	if (fd != -1)
+		close(fd);
+	return bio;
+}
+
+/* The server's own certificate first, then those between it and a root, as in the file. */
+static int
+use_chain(SSL_CTX *ctx, BIO *bio)
+{
+	X509 *cert = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL);
+	int ok = cert && SSL_CTX_use_certificate(ctx, cert) == 1;
+
+	X509_free(cert);
+	if (!ok || SSL_CTX_clear_chain_certs(ctx) != 1)
+		return 0;
+	while ((cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL)
+		if (SSL_CTX_add0_chain_cert(ctx, cert) != 1) {
+			X509_free(cert);
+			return 0;
+		}
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return 0;
+	ERR_clear_error();	/* the end of the file */
+	return 1;
+}
+
+static int
+use_key(SSL_CTX *ctx, BIO *bio)
+{
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	int ok = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+
+	EVP_PKEY_free(key);
+	return ok;
 }
 
 /* The certificate shown is looked at after the handshake, see transport_peer_name(). */
@@ -72,7 +129,7 @@ ask_clients(SSL_CTX *ctx, const char *path, struct err *err)
 {
 	STACK_OF(X509_NAME) *names;
 
-	if (check_file("client_certificates.ca", path, false, err) == -1)
+	if (check_file("client_certificates.ca", path, err) == -1)
 		return -1;
 	if (SSL_CTX_load_verify_file(ctx, path) != 1 ||
 	    (names = SSL_load_client_CA_file(path)) == NULL)
@@ -83,15 +140,11 @@ ask_clients(SSL_CTX *ctx, const char *path, struct err *err)
 }
 
 static int
-load(SSL_CTX *ctx, const struct tls_server *t, struct err *err)
+load(SSL_CTX *ctx, const struct tls_server *t, BIO *cert, BIO *key, struct err *err)
 {
-	if (check_file("tls.certificate", t->certificate, false, err) == -1 ||
-	    check_file("tls.key", t->key, true, err) == -1)
-		return -1;
-	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-	if (SSL_CTX_use_certificate_chain_file(ctx, t->certificate) != 1)
+	if (use_chain(ctx, cert) != 1)
 		return ssl_err(err, "tls.certificate", t->certificate);
-	if (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1) {
+	if (use_key(ctx, key) != 1) {
 		if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH ||
 		    ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_TYPE_MISMATCH) {
 			ERR_clear_error();
@@ -106,6 +159,24 @@ load(SSL_CTX *ctx, const struct tls_server *t, struct err *err)
 		    t->certificate);
 	}
 	return t->client_ca ? ask_clients(ctx, t->client_ca, err) : 0;
+}
+
+static int
+load_files(SSL_CTX *ctx, const struct tls_server *t, struct err *err)
+{
+	struct arena *a = arena_new(0);
+	struct span text;
+	BIO *cert = pem_open("tls.certificate", t->certificate, false, a, &text, err), *key = NULL;
+	int r = -1;
+
+	if (cert && (key = pem_open("tls.key", t->key, true, a, &text, err)) != NULL) {
+		r = load(ctx, t, cert, key, err);
+		OPENSSL_cleanse((char *)(uintptr_t)text.p, text.n);
+	}
+	BIO_free(cert);
+	BIO_free(key);
+	arena_free(&a);
+	return r;
 }
 
 struct ssl_ctx_st *
@@ -126,7 +197,7 @@ tls_server_context(const struct tls_server *t, struct err *err)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_dh_auto(ctx, 1);
-	if (load(ctx, t, err) == -1) {
+	if (load_files(ctx, t, err) == -1) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}

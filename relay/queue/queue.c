@@ -3,14 +3,16 @@
  * A turn of the loop reads frames, which only change memory and buffer
  * records; at its end come one sync, the answers, and new jobs for the
  * deliveries. So one fdatasync serves everything that arrived while the last
- * one ran, and nothing is answered before it. A turn without new messages
+ * one ran, and nothing is answered before it. Before it syncs, a turn lets those
+ * run that wait for a processor: what they bring rides along. A turn without new messages
  * syncs its states a moment later (LAZY): that moment is the window in which a
- * crash leads to a second delivery.
+ * crash leads to a second delivery. DONE of what is recorded already may wait longer.
  *
  * The queue never waits for the store: what is to be kept goes there when it is
  * up, events are held until it confirms them.
  */
 #include <event2/event.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -18,9 +20,11 @@
 #include "clock.h"
 #include "fs.h"
 #include "ipc/ticket.h"
+#include "master/identity.h"
 #include "queue/queue.h"
 
 #define LAZY_US 20000
+#define DONE_US 500000		/* for the DONE of a message whose end is recorded already */
 #define IDLE_US (5 * US_PER_SEC)
 #define COMPACT_STEP ((size_t)1 << 20)
 #define COMPACT_PAUSE_US 50000
@@ -176,7 +180,7 @@ on_gone(void *ctx, struct spool_item *it)
 		wheel_remove(&q->lives, &m->life);
 	counter_add(COUNTER_QUEUED, -1);
 	if (q->sp != NULL)	/* not while replaying */
-		log_msg(LOG_LVL_INFO, m->item.id, "removed");
+		log_later(m->item.id, "removed");
 	queue_gave(q, m);
 	queued_free(&m);
 }
@@ -314,18 +318,47 @@ arm_timer(struct queue *q)
 	evtimer_add(q->timer, &tv);
 }
 
+/* Whoever could run now may have more for the same sync: it goes first. Where nobody waits for a processor this
+ * takes no time; and a message that is alone, as the one before was, is not held up at all. */
+static bool
+gather(struct queue *q)
+{
+	q->gathering = !q->gathering && (q->nawaiting > 1 || q->batch > 1);
+	if (q->gathering) {
+		sched_yield();
+		evtimer_add(q->gather, &(struct timeval){ 0 });	/* behind what they brought */
+	}
+	return q->gathering;
+}
+
+/* What only waits in memory is durable soon, also when no message comes to take it along. */
+static void
+arm_lazy(struct queue *q)
+{
+	struct timeval tv = timeval_of(queue_alarmed(q, ALARM_SPOOL) ? BROKEN_US :
+	    q->soon ? LAZY_US : DONE_US);
+
+	if (spool_dirty(q->sp) && (!evtimer_pending(q->lazy, NULL) || q->soon != q->lazy_soon)) {
+		q->lazy_soon = q->soon;
+		evtimer_add(q->lazy, &tv);
+	}
+}
+
 static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
-	struct timeval tv = timeval_of(queue_alarmed(q, ALARM_SPOOL) ? BROKEN_US : LAZY_US);
 	int64_t now = clock_real();
 
 	q->turning = false;
 	if (q->finishing)
 		return;
-	if (q->nawaiting > 0)
+	if (q->nawaiting > 0) {
+		if (gather(q))
+			return;
+		q->batch = q->nawaiting;
 		queue_sync(q);
+	}
 	schedule_advance(q->out, now);
 	schedule_advance(q->inner, now);
 	queue_lives(q);
@@ -333,8 +366,8 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	/* What dispatch did for ourselves (notices) is new mail like any other. */
 	if (q->nawaiting > 0)
 		queue_turn(q);
-	else if (spool_dirty(q->sp) && !evtimer_pending(q->lazy, NULL))
-		evtimer_add(q->lazy, &tv);
+	else
+		arm_lazy(q);
 	arm_timer(q);
 	if (q->rt->retiring)
 		finish_retiring(q);
@@ -402,7 +435,12 @@ configure(struct queue *q, struct schedule_conf *out)
 static int
 queue_start(struct runtime *rt, struct err *err)
 {
-	if (spool_prepare(rt->conf->spool, rt->privileged ? rt->uid : (uid_t)-1, rt->gid, err) == -1)
+	int r;
+
+	identity_files_as(rt->uid, rt->gid);
+	r = spool_prepare(rt->conf->spool, rt->privileged ? rt->uid : (uid_t)-1, rt->gid, err);
+	identity_files_root();
+	if (r == -1)
 		return -1;
 	sandbox_allow_write(rt->conf->spool);
 	return 0;
@@ -440,8 +478,9 @@ queue_run(struct runtime *rt, struct err *err)
 	q->turn = event_new(rt->base, -1, 0, on_turn, q);
 	q->timer = evtimer_new(rt->base, on_timer, q);
 	q->lazy = evtimer_new(rt->base, on_lazy, q);
+	q->gather = evtimer_new(rt->base, on_timer, q);
 	q->idle = evtimer_new(rt->base, on_idle, q);
-	ASSERT(q->turn && q->timer && q->lazy && q->idle);
+	ASSERT(q->turn && q->timer && q->lazy && q->gather && q->idle);
 	if ((q->sp = spool_open(rt->conf->spool, &queue_spool_ops, q, err)) == NULL)
 		return -1;
 	/* 0: not configured, as in tests of other things. */

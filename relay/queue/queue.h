@@ -16,7 +16,7 @@ struct awaiting {
 	struct message *m;
 	struct link *from;	/* NULL: nobody to answer (a notice, or the link went) */
 	uint64_t ticket;
-	struct buf event;	/* ACCEPTED, encoded */
+	struct event_entry *event;	/* ACCEPTED; NULL: told, or nothing to tell */
 	bool notice;
 	/* a notice: whose settling goes on once it is durable */
 	uint64_t about;
@@ -73,8 +73,12 @@ struct queue {
 	struct tickets *signing;	/* notices at the signer */
 	struct awaiting *awaiting;
 	size_t nawaiting, cap_awaiting;
-	struct event *turn, *timer, *lazy, *idle;
+	struct event *turn, *timer, *lazy, *gather, *idle;
 	bool turning;			/* `turn` is active */
+	bool gathering;			/* the sync of this turn waits for what others bring */
+	size_t batch;			/* messages that the last sync served */
+	bool soon;			/* what has happened waits in memory for a sync */
+	bool lazy_soon;			/* `lazy` was armed for that */
 	bool more;			/* the last turn left jobs that could go out */
 	struct id_source ids;
 	struct arena *scratch;		/* of one frame; reset by whoever begins one */
@@ -147,7 +151,7 @@ struct awaiting *queue_await(struct queue *q, struct message *m);
 int queue_append(struct queue *q, struct stored *s, struct span record, struct payload *payload,
     struct awaiting **aw, enum accept_status *status, struct err *err);
 void queue_sync(struct queue *q);
-void queue_note_accepted(struct awaiting *aw, const struct stored *s, struct span record);
+void queue_note_accepted(struct queue *q, struct awaiting *aw, const struct stored *s, struct span record);
 void queue_forget_link(struct queue *q, struct link *l);
 void queue_answer(struct queue *q, struct link *to, uint64_t ticket, uint64_t id,
     enum accept_status status, const char *why);
@@ -203,7 +207,11 @@ void queue_signing_over(struct queue *q, bool all);
 struct event_log *events_new(void);
 void events_free(struct event_log **e);
 void queue_event(struct queue *q, const struct msg_event *m);
-void queue_event_encoded(struct queue *q, struct buf *b);	/* body with seq 0 */
+/* The same in two steps, where what it is made of is gone when it is to be told. NULL: larger than
+ * any frame. Freed by telling it, or by free(). */
+struct event_entry;
+struct event_entry *queue_event_make(struct queue *q, const struct msg_event *m);
+void queue_event_tell(struct queue *q, struct event_entry *x);	/* NULL-safe */
 void queue_events_resend(struct queue *q);
 int queue_events_ack(struct queue *q, uint64_t seq);
 /* DONE of a message waits until what was told so far is confirmed; false: it need not, or cannot. always: also

@@ -16,20 +16,22 @@
 #define EVENTS_MAX 200000
 #define EVENTS_BYTES ((size_t)64 << 20)
 #define BACKLOG_MAX ((size_t)16 << 20)
+#define WORK_KEEP ((size_t)64 << 10)
 
-struct entry {
-	struct entry *next;
+struct event_entry {
+	struct event_entry *next;
 	uint64_t seq;
 	size_t n;
-	char body[];
+	char body[];		/* as a frame, its number yet to be written */
 };
 
 struct event_log {
-	struct entry *first, **tail;
-	struct entry *unsent;		/* the first one not yet sent; NULL: all are */
+	struct event_entry *first, **tail;
+	struct event_entry *unsent;		/* the first one not yet sent; NULL: all are */
 	size_t n, bytes;
 	uint64_t seq;
 	bool losing;
+	struct buf work;		/* one event is encoded at a time */
 	/* Messages that are done and whose DONE waits for what was told of them, in the order of seq. */
 	struct done { uint64_t id, seq; } *done;
 	size_t done_at, ndone, cap_done;
@@ -42,6 +44,7 @@ events_new(void)
 
 	ASSERT(e != NULL);
 	e->tail = &e->first;
+	buf_init(&e->work, FRAME_BIG);
 	/* Rising over restarts too. */
 	e->seq = (uint64_t)clock_real();
 	return e;
@@ -50,7 +53,7 @@ events_new(void)
 void
 events_free(struct event_log **ep)
 {
-	struct entry *x;
+	struct event_entry *x;
 
 	if (*ep == NULL)
 		return;
@@ -59,6 +62,7 @@ events_free(struct event_log **ep)
 		free(x);
 	}
 	free((*ep)->done);
+	buf_release(&(*ep)->work);
 	free(*ep);
 	*ep = NULL;
 }
@@ -122,13 +126,33 @@ send_on(struct queue *q)
 	}
 }
 
-static void
-keep(struct queue *q, struct span body)
+struct event_entry *
+queue_event_make(struct queue *q, const struct msg_event *m)
+{
+	struct buf *b = &q->events->work;
+	struct event_entry *x = NULL;
+
+	event_encode(b, m);
+	if (!buf_failed(b)) {
+		x = malloc(sizeof(*x) + buf_size(b));
+		ASSERT(x != NULL);
+		x->n = buf_size(b);
+		memcpy(x->body, buf_data(b).p, x->n);
+	}
+	buf_reset(b);
+	if (b->cap > WORK_KEEP)
+		buf_shrink(b);
+	return x;
+}
+
+void
+queue_event_tell(struct queue *q, struct event_entry *x)
 {
 	struct event_log *e = q->events;
-	struct entry *x;
 
-	if (e->n >= EVENTS_MAX || e->bytes + body.n > EVENTS_BYTES) {
+	if (x == NULL)
+		return;
+	if (e->n >= EVENTS_MAX || e->bytes + x->n > EVENTS_BYTES) {
 		/* Its own event cannot be kept either: it would come here again. */
 		if (!e->losing) {
 			e->losing = true;
@@ -136,47 +160,25 @@ keep(struct queue *q, struct span body)
 			    "lost from here on");
 		}
 		counter_add(COUNTER_EVENTS_LOST, 1);
+		free(x);
 		return;
 	}
-	x = malloc(sizeof(*x) + body.n);
-	ASSERT(x != NULL);
 	x->next = NULL;
-	x->seq = e->seq;
-	x->n = body.n;
-	memcpy(x->body, body.p, body.n);
+	x->seq = ++e->seq;
+	event_number(x->body, x->seq);
 	*e->tail = x;
 	e->tail = &x->next;
 	if (e->unsent == NULL)
 		e->unsent = x;
 	e->n++;
-	e->bytes += body.n;
+	e->bytes += x->n;
 	send_on(q);
 }
 
 void
-queue_event(struct queue *q, const struct msg_event *in)
+queue_event(struct queue *q, const struct msg_event *m)
 {
-	struct msg_event m = *in;
-	struct buf b;
-
-	m.seq = ++q->events->seq;
-	buf_init(&b, FRAME_BIG);
-	event_encode(&b, &m);
-	if (!buf_failed(&b))
-		keep(q, buf_data(&b));
-	buf_release(&b);
-}
-
-/* Encoded when there was still a frame to encode from; gets its number now. */
-void
-queue_event_encoded(struct queue *q, struct buf *b)
-{
-	struct arena *a = arena_new(0);
-	struct msg_event m;
-
-	if (event_decode(buf_data(b), -1, a, &m) == 0)
-		queue_event(q, &m);
-	arena_free(&a);
+	queue_event_tell(q, queue_event_make(q, m));
 }
 
 void
@@ -190,7 +192,7 @@ int
 queue_events_ack(struct queue *q, uint64_t seq)
 {
 	struct event_log *e = q->events;
-	struct entry *x;
+	struct event_entry *x;
 
 	if (seq > e->seq)
 		return -1;

@@ -203,7 +203,7 @@ notice_append(struct queue *q, struct pending_notice *pn, struct span headers)
 	aw->arena = pn->arena;
 	aw->fates = pn->fates;
 	aw->nfates = pn->nfates;
-	queue_note_accepted(aw, &pn->s, (struct span){ 0 });
+	queue_note_accepted(q, aw, &pn->s, (struct span){ 0 });
 	return true;
 }
 

@@ -93,6 +93,7 @@ remember(struct queue *q, struct message *m, struct leg *l, const struct plan *p
 		l->rerouted = route->n > 0;
 	}
 	spool_state(q->sp, &m->item, &l->at, m->flags, &st);
+	q->soon = true;
 	arena_free(&a);
 }
 
@@ -159,8 +160,10 @@ queue_finish(struct queue *q, struct message *m)
 		queue_unschedule(q, &m->legs[i]);
 	if (m->life.next != NULL)
 		wheel_remove(&q->lives, &m->life);
-	if (!message_done(m) || !queue_events_hold(q, m->item.id, false))
+	if (!message_done(m) || !queue_events_hold(q, m->item.id, false)) {
 		spool_finish(q->sp, &m->item);
+		q->soon = true;
+	}
 }
 
 /* ---- when to try again ---- */

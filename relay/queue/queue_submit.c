@@ -1,5 +1,6 @@
 /* queue_submit.c -- messages come in; one sync; the answers. */
 #include <errno.h>
+#include <event2/event.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -19,7 +20,6 @@ queue_await(struct queue *q, struct message *m)
 	}
 	aw = &q->awaiting[q->nawaiting++];
 	*aw = (struct awaiting){ .m = m };
-	buf_init(&aw->event, FRAME_BIG);
 	return aw;
 }
 
@@ -79,17 +79,15 @@ queue_append(struct queue *q, struct stored *s, struct span record, struct paylo
 }
 
 void
-queue_note_accepted(struct awaiting *aw, const struct stored *s, struct span record)
+queue_note_accepted(struct queue *q, struct awaiting *aw, const struct stored *s, struct span record)
 {
 	struct msg_event ev = { .kind = EVENT_ACCEPTED, .id = s->env.id, .parent = s->parent,
 		.time = clock_real(), .size = s->size, .has_env = true, .env = s->env,
 		.record = record };
 
-	event_encode(&aw->event, &ev);
-	if (buf_failed(&aw->event)) {
-		buf_reset(&aw->event);
+	if ((aw->event = queue_event_make(q, &ev)) == NULL) {
 		ev.record = (struct span){ 0 };
-		event_encode(&aw->event, &ev);
+		aw->event = queue_event_make(q, &ev);
 	}
 }
 
@@ -136,7 +134,7 @@ queue_submit(struct queue *q, struct link *from, struct frame *f)
 	}
 	aw->from = from;
 	aw->ticket = f->ticket;
-	queue_note_accepted(aw, &s, m.record);
+	queue_note_accepted(q, aw, &s, m.record);
 	return 0;
 }
 
@@ -156,14 +154,14 @@ accepted(struct queue *q, struct awaiting *aw)
 		log_msg(LOG_LVL_ERROR, m->item.id, "stored but not readable: %s", err.text);
 	} else {
 		queue_postfix_received(m->item.id, &s.env);
-		log_msg(LOG_LVL_INFO, m->item.id, "from=<" SPAN_FMT ">, size=%llu, nrcpt=%zu "
+		log_later(m->item.id, "from=<" SPAN_FMT ">, size=%llu, nrcpt=%zu "
 		    "(queue active)", SPAN_ARG(s.env.sender), (unsigned long long)m->size,
 		    s.env.nrecipients);
 		queue_schedule_all(q, m, &p);
 	}
 	counter_add(COUNTER_QUEUED, 1);
-	if (buf_size(&aw->event) > 0)
-		queue_event_encoded(q, &aw->event);
+	queue_event_tell(q, aw->event);
+	aw->event = NULL;
 	queue_answer(q, aw->from, aw->ticket, m->item.id, ACCEPT_OK, "");
 }
 
@@ -181,6 +179,10 @@ queue_sync(struct queue *q)
 	q->nawaiting = q->cap_awaiting = 0;
 	r = spool_sync(q->sp, &err);
 	counter_add(COUNTER_SYNCS, 1);
+	if (!spool_dirty(q->sp)) {
+		q->soon = false;
+		evtimer_del(q->lazy);
+	}
 	status = r == 0 ? ACCEPT_OK : status_of(&err);
 	if (r == 0 && n > 0)
 		queue_alarm_over(q, ALARM_SPOOL);
@@ -199,7 +201,7 @@ queue_sync(struct queue *q)
 			queue_gave(q, aw->m);
 			queued_free(&aw->m);
 		}
-		buf_release(&aw->event);
+		free(aw->event);
 		arena_free(&aw->arena);
 	}
 	free(list);

@@ -422,6 +422,8 @@ commit(struct spool *sp, struct batch *b, uint64_t base)
 			ASSERT(e->item->state == ITEM_PENDING);
 			e->item->state = ITEM_LIVE;
 			spool_pos_set(sp, &e->item->at, to);
+			recent_put(sp->recent, to, span_make(buf_data(&b->bytes).p + e->at + RECORD_HEAD,
+			    e->rec.meta_size));
 			break;
 		case PENDING_COPY:
 			ASSERT(e->item->at.segment == e->from.segment);

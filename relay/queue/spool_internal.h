@@ -2,6 +2,7 @@
 #ifndef QUEUE_SPOOL_INTERNAL_H
 #define QUEUE_SPOOL_INTERNAL_H
 
+#include "queue/recent.h"
 #include "queue/segment.h"
 #include "queue/spool.h"
 #include "table.h"
@@ -52,6 +53,7 @@ struct spool {
 	struct segment *head;		/* NULL: the next sync makes one */
 	uint32_t last_number;
 	struct batch urgent, lazy;
+	struct recent *recent;		/* metas written a moment ago */
 	struct spool_pos sites_at;	/* the latest SITES record */
 	uint64_t segment_max;
 	uint64_t floor_bytes, floor_inodes;

@@ -474,6 +474,7 @@ spool_open(const char *path, const struct spool_ops *ops, void *ctx, struct err 
 	sp->ctx = ctx;
 	sp->dirfd = sp->bigfd = sp->lockfd = -1;
 	sp->items = idtable_new();
+	sp->recent = recent_new();
 	sp->segment_max = SEGMENT_MAX;
 	sp->floor_bytes = SPOOL_FLOOR_BYTES;
 	sp->floor_inodes = SPOOL_FLOOR_INODES;
@@ -525,6 +526,7 @@ spool_close(struct spool **spp)
 	buf_release(&sp->urgent.bytes);
 	buf_release(&sp->lazy.bytes);
 	idtable_free(&sp->items);
+	recent_free(&sp->recent);
 	spool_dying_end(sp);
 	if (sp->dirfd != -1)
 		close(sp->dirfd);

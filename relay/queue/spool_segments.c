@@ -198,15 +198,17 @@ int
 spool_read(const struct spool *sp, const struct spool_item *it, struct arena *a, struct stored *m,
     struct err *err)
 {
-	struct record r;
+	struct record r = { .id = it->id };
 	struct span meta;
 
-	if (read_record(sp, &it->at, RECORD_MESSAGE, a, &r, &meta, err) == -1)
+	if (recent_get(sp->recent, it->at, &meta))
+		meta = arena_span(a, meta);
+	else if (read_record(sp, &it->at, RECORD_MESSAGE, a, &r, &meta, err) == -1)
 		return -1;
 	if (r.id != it->id || stored_decode(meta, a, m) == -1)
 		return err_set(err, EBADMSG, "the record of a message cannot be read");
 	m->env.id = it->id;
-	m->meta_size = r.meta_size;
+	m->meta_size = (uint32_t)meta.n;
 	return 0;
 }
 

@@ -110,6 +110,7 @@ conn_close(struct conn *c)
 			}
 	smtp_session_release(&c->s);
 	if (c->milter) {
+		milter_written(rx, c->milter);
 		milter_release(c->milter);
 		free(c->milter);
 		c->milter = NULL;
@@ -209,6 +210,8 @@ conn_flush(struct conn *c)
 	want_write(c, buf_size(out) > 0);
 	if (buf_size(out) == 0 && out->cap > IDLE_KEEP)
 		buf_shrink(out);
+	if (c->milter && buf_size(out) == 0 && buf_size(&c->milter->edits) == 0)
+		milter_written(c->mail.rx, c->milter);
 	return true;
 }
 

@@ -29,6 +29,8 @@
 #define HEAD (LENGTH + 1)
 #define OUT_PAUSE (64u << 10)
 #define OUT_MAX (2 * (size_t)MILTER_REPLACE_MAX + (8u << 20))
+#define EDITS_MAX (OUT_MAX - OUT_PAUSE)
+#define IDLE_KEEP ((size_t)4 << 10)	/* memory a buffer keeps from one message to the next */
 
 uint32_t
 milter_be32(const char *p)
@@ -112,6 +114,22 @@ milter_go_on(struct milter *mt, char command)
 		milter_say(mt, 'c');
 }
 
+/* A body that is given back is there once: its packets become what is written, uncopied. */
+static void
+give_edits(struct milter *mt)
+{
+	struct buf b = mt->out;
+
+	if (buf_size(&mt->out)) {
+		buf_span(&mt->out, buf_data(&mt->edits));
+		return;
+	}
+	mt->out = mt->edits;
+	mt->out.max = OUT_MAX;
+	mt->edits = b;
+	mt->edits.max = EDITS_MAX;
+}
+
 /* The message is ours, or goes on with its changes. */
 static void
 accepted(struct milter *mt)
@@ -121,20 +139,27 @@ accepted(struct milter *mt)
 	else if (!mt->passes)
 		milter_say(mt, 'd');
 	else {
-		buf_span(&mt->out, buf_data(&mt->edits));
+		give_edits(mt);
 		milter_say(mt, 'c');
 	}
+}
+
+/* The MTA keeps its connection open between messages. */
+static void
+forget(struct buf *b)
+{
+	buf_reset(b);
+	if (b->cap > IDLE_KEEP)
+		buf_shrink(b);
 }
 
 void
 milter_forget(struct milter *mt)
 {
-	buf_reset(&mt->header);
-	buf_reset(&mt->rcpts);
-	buf_reset(&mt->late);
-	buf_reset(&mt->edits);
-	if (mt->edits.cap > OUT_PAUSE)
-		buf_shrink(&mt->edits);
+	forget(&mt->header);
+	forget(&mt->rcpts);
+	forget(&mt->late);
+	forget(&mt->edits);
 	mt->told = mt->passes = false;
 }
 
@@ -294,7 +319,7 @@ collect(struct milter *mt, struct span in)
 	else if (p.n == LENGTH + (size_t)size) {
 		milter_packet(mt, p.p[LENGTH], span_from(p, HEAD));
 		buf_reset(&mt->packet);
-		if (mt->packet.cap > OUT_PAUSE)
+		if (mt->packet.cap > IDLE_KEEP)
 			buf_shrink(&mt->packet);
 	}
 	return n;
@@ -376,7 +401,7 @@ milter_init(struct milter *mt, struct smtp_session *s)
 	buf_init(&mt->rcpts, MILTER_RCPTS_MAX);
 	buf_init(&mt->asked, MILTER_PACKET_MAX);
 	buf_init(&mt->late, 8u << 10);
-	buf_init(&mt->edits, OUT_MAX - OUT_PAUSE);
+	buf_init(&mt->edits, EDITS_MAX);
 }
 
 void

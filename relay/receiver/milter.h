@@ -36,6 +36,7 @@ struct milter {
 	struct buf asked;	/* the one that is being asked for */
 	struct buf late;	/* the refusal of a body that has no answer of its own */
 	struct buf edits;	/* told: packets before the last one */
+	uint64_t charged;	/* for them, until they are written: of the budget of all messages (milter_pass.c) */
 	uint32_t steps;		/* agreed upon */
 	bool negotiated, connected;
 	bool told, passes;

@@ -7,6 +7,9 @@
  * hears anything, so what is held, quarantined or redirected is never in nobody's hands. When
  * nobody is left, the MTA is told to forget the message.
  *
+ * What is given back stands beside the message until the MTA has read it, and is of the same budget (`limits.memory`): without
+ * room for it the MTA hears that it should try again.
+ *
  * Not passed, although it could be: a variant whose edits reach from the header into the body, or
  * that gives a body above MILTER_REPLACE_MAX another text. Delivery carries those.
  */
@@ -101,6 +104,26 @@ put_body(struct buf *out, const struct payload *p, uint64_t skip)
 		milter_put(out, 'b', (struct span){ 0 });
 }
 
+/* What put_edits() is going to write, without the few bytes around each packet. */
+static bool
+charge(struct receiver *rx, struct milter *mt, const struct message *m, const struct group *g)
+{
+	const struct variant *v = &m->verdict.variants[g->variant];
+	uint64_t n = 2 * buf_size(&mt->header) + buf_size(&mt->rcpts) + (changes_body(m, v) ? g->out.size : 0);
+
+	if (!messages_charge(&rx->messages, n))
+		return false;
+	mt->charged += n;
+	return true;
+}
+
+void
+milter_written(struct receiver *rx, struct milter *mt)
+{
+	messages_give_back(&rx->messages, mt->charged);
+	mt->charged = 0;
+}
+
 static int
 put_edits(struct milter *mt, const struct message *m, struct group *g)
 {
@@ -165,6 +188,11 @@ milter_accepted(struct receiver *rx, const struct message *m)
 		log_msg(LOG_LVL_INFO, m->id, "taken from the MTA, its %s", mt->mta_id[0] ? mt->mta_id :
 		    "message has no name yet");
 		milter_told(mt, false);
+		return;
+	}
+	if (!charge(rx, mt, m, g)) {
+		log_msg(LOG_LVL_WARN, m->id, "no memory to give its text back (limits.memory): the MTA will try again");
+		counter_add(COUNTER_LIMIT_HITS, 1);
 		return;
 	}
 	if (put_edits(mt, m, g) == -1) {

@@ -97,8 +97,10 @@ void conn_heard(struct conn_mail *c, bool by_us, struct span text);
 void conn_note(struct conn_mail *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- milter_pass.c ---- */
+struct milter;
 /* m is accepted: its connection's MTA is told what to do with it. */
 void milter_accepted(struct receiver *rx, const struct message *m);
+void milter_written(struct receiver *rx, struct milter *mt);	/* the MTA has all, or is gone */
 
 /* ---- receiver_control.c ---- */
 void receiver_client(struct runtime *rt, int fd, uint32_t uid, struct span request);

@@ -9,6 +9,9 @@
  * died is succeeded after ten seconds. Who had found the old entry just before may add one
  * to the new one's counts: one observation at the wrong address, once in a great while.
  * Names are believed only where they hash to their tag.
+ *
+ * A bucket that was ever written to has its bit in `touched`, which is never taken back. Without it nobody reads the
+ * bucket: a page of shared memory that is read once is there for good, and the store reads all of the table.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -44,6 +47,7 @@ struct reputation_table {
 	uint8_t key[16];
 	_Atomic uint32_t loaded;
 	uint64_t buckets;		/* a power of two */
+	_Atomic uint64_t touched[REPUTATION_ROWS / WAYS / 64];
 	_Alignas(64) struct entry entries[];
 };
 
@@ -97,6 +101,7 @@ reputation_open(struct reputation *r, void *memory, size_t size, int64_t half_li
 	if (atomic_compare_exchange_strong(&t->magic, &expected, 1)) {
 		while (2 * n * WAYS * sizeof(struct entry) <= size - sizeof(*t))
 			n *= 2;
+		ASSERT(n <= REPUTATION_ROWS / WAYS);
 		ASSERT(getrandom(t->key, sizeof(t->key), 0) == (ssize_t)sizeof(t->key));
 		t->buckets = n;
 		atomic_store(&t->magic, MAGIC);
@@ -178,10 +183,29 @@ tag_of(uint64_t h)
 	return h | 1;
 }
 
+static size_t
+bucket_number(const struct reputation_table *t, uint64_t h)
+{
+	return h >> 1 & (t->buckets - 1);
+}
+
 static struct entry *
 bucket_of(const struct reputation_table *t, uint64_t h)
 {
-	return (struct entry *)(uintptr_t)&t->entries[(h >> 1 & (t->buckets - 1)) * WAYS];
+	return (struct entry *)(uintptr_t)&t->entries[bucket_number(t, h) * WAYS];
+}
+
+static bool
+is_touched(const struct reputation_table *t, size_t bucket)
+{
+	return atomic_load_explicit(&t->touched[bucket / 64], memory_order_acquire) >> bucket % 64 & 1;
+}
+
+static void
+touch(struct reputation_table *t, size_t bucket)
+{
+	if (!is_touched(t, bucket))
+		atomic_fetch_or(&t->touched[bucket / 64], UINT64_C(1) << bucket % 64);
 }
 
 static struct entry *
@@ -190,6 +214,8 @@ find(const struct reputation *r, const char *name)
 	uint64_t h = hash(r->table, name);
 	struct entry *b = bucket_of(r->table, h);
 
+	if (!is_touched(r->table, bucket_number(r->table, h)))
+		return NULL;
 	for (size_t i = 0; i < WAYS; i++)
 		if (atomic_load_explicit(&b[i].tag, memory_order_acquire) == tag_of(h))
 			return &b[i];
@@ -236,6 +262,7 @@ make(const struct reputation *r, const char *name, uint32_t now)
 	uint64_t h = hash(r->table, name), was;
 	struct entry *b = bucket_of(r->table, h), *e;
 
+	touch(r->table, bucket_number(r->table, h));
 	for (int tries = 0; tries < WAYS; tries++) {
 		if ((e = find(r, name)) != NULL)
 			return e;
@@ -515,9 +542,14 @@ reputation_next(const struct reputation *r, size_t *at, int64_t now, struct repu
 
 	for (; *at < t->buckets * WAYS; (*at)++) {
 		const struct entry *e = &t->entries[*at];
-		uint64_t tag = atomic_load_explicit(&e->tag, memory_order_acquire);
 		char name[REPUTATION_NAME_MAX];
+		uint64_t tag;
 
+		if (!is_touched(t, *at / WAYS)) {
+			*at += WAYS - 1 - *at % WAYS;
+			continue;
+		}
+		tag = atomic_load_explicit(&e->tag, memory_order_acquire);
 		if (!(tag & 1))
 			continue;
 		memcpy(name, e->name, sizeof(name));

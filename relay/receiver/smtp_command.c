@@ -206,7 +206,7 @@ rcpt_params(struct smtp_session *s, struct recipient *rcpt, struct span rest)
 static struct smtp_transaction *
 transaction_new(struct smtp_session *s)
 {
-	struct arena *a = arena_new(1024);
+	struct arena *a = arena_new(0);
 	struct smtp_transaction *t = arena_zalloc(a, sizeof(*t));
 
 	t->arena = a;

@@ -378,7 +378,7 @@ transaction_rcpt_counted(struct conn_mail *c, struct smtp_session *s, struct rec
 		announce(c, s);
 	/* For pflogsumm that line means a message received: the queue writes it when there is one. */
 	if (r->code == 0 && env->nrecipients == 0 && !log_postfix())
-		log_msg(LOG_LVL_INFO, s->id, "client=%s%s%.*s",
+		log_later(s->id, "client=%s%s%.*s",
 		    client_text(s->client_name, s->client, who),
 		    s->user.n ? ", sasl_username=" : "", SPAN_ARG(s->user));
 	return r->code ? 0 : asking_rcpt(c, s, rcpt, r);

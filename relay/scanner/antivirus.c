@@ -1,12 +1,17 @@
 /* antivirus.c -- what of a message an engine is given, and what its answers make; see antivirus.h.
  *
  * What is scanned: the message as received (the engine has its own MIME
- * reader), then every leaf whose decoded bytes do not stand in the message as
- * they are. Leaves that do stand in it are scanned too where the engine may
- * have read the message otherwise than we did: it takes a message for mail only
- * when the first field is one it knows (measured: Received and From), and a
- * message with defects has several readings; and where the first look has found something
- * less than malware. What counts is the union.
+ * reader and its own unpackers), then every leaf whose decoded bytes the engine has not
+ * looked at with it. libclamav tells which it has, and they are compared byte for byte (av_layers.h), so
+ * that nothing is looked at twice and nothing is left out. clamd tells nothing: what stands in the message as it is
+ * counts as seen there. Text that stands in it the engine has seen in its
+ * own form (it takes CRs away), and that is enough where it reads the message as we do: it took it for
+ * mail, and the message has no defect, which would give it several readings. After something
+ * less than malware all leaves are scanned. What counts is the union.
+ *
+ * The engine takes a message for mail only when the first field is one it knows. In front of any other
+ * a trace field is put for it, as milters do: else signatures for mail and the look for phishing would
+ * depend on the order of the fields.
  *
  * Members of archives above file_size libclamav skips without a word. Each
  * member that the anatomy unpacked is scanned by itself, where its size is
@@ -59,11 +64,11 @@ av_found_failed(struct av_found *f, const char *why)
 }
 
 static void
-scan_bytes(struct antivirus *av, struct span bytes, struct av_found *out)
+scan_bytes(struct antivirus *av, struct span bytes, struct av_layers *layers, struct av_found *out)
 {
 	*out = (struct av_found){ .state = AV_CLEAN };
 	if (bytes.n)
-		av->engine->ops->scan(av->engine, bytes, out);
+		av->engine->ops->scan(av->engine, bytes, layers, out);
 	ASSERT(out->state != AV_NOT_ASKED);
 }
 
@@ -109,12 +114,12 @@ look_for_canary(struct antivirus *av, struct err *err)
 		return -1;
 	set_text(av);
 	eicar(test);
-	scan_bytes(av, span_make(test, sizeof(test)), &found);
+	scan_bytes(av, span_make(test, sizeof(test)), NULL, &found);
 	if (found.state != AV_VIRUS)
 		return err_set(err, 0, "antivirus: the EICAR test file is not found (%s): the engine is "
 		    "blind, or its databases do not know the test file",
 		    found.state == AV_CLEAN ? "no virus" : found.name);
-	scan_bytes(av, span_make(clean, sizeof(clean) - 1), &found);
+	scan_bytes(av, span_make(clean, sizeof(clean) - 1), NULL, &found);
 	if (found.state != AV_CLEAN)
 		return err_set(err, 0, "antivirus: a clean text is taken for %s", found.name);
 	return 0;
@@ -256,10 +261,30 @@ stands_in_message(const struct anatomy *an, const struct part *p)
 }
 
 static bool
-engine_reads_alike(const struct anatomy *an)
+starts_as_mail(struct span raw)
 {
-	return an->defects == 0 && (span_starts(an->raw, SPAN_LIT("Received: ")) ||
-	    span_starts(an->raw, SPAN_LIT("From: ")));
+	return span_starts(raw, SPAN_LIT("Received: ")) || span_starts(raw, SPAN_LIT("From: "));
+}
+
+/* What goes before the message so that the engine takes it for one. */
+static struct span
+mail_sign(const struct anatomy *an)
+{
+	if (starts_as_mail(an->raw) || an->nparts == 0 || an->parts[0].nheaders == 0)
+		return (struct span){ 0 };
+	return SPAN_LIT("Received: by postern\r\n");
+}
+
+/* The files of a message, as the engine may meet them in it. */
+static void
+layers_of(const struct anatomy *an, struct arena *a, struct av_layers *l)
+{
+	struct span *files = arena_array(a, an->nparts, sizeof(*files));
+
+	for (size_t i = 0; i < an->nparts; i++)
+		if (is_leaf(an, i))
+			files[i] = an->parts[i].decoded;
+	av_layers_init(l, files, an->nparts, a);
 }
 
 /* Everything locked that the anatomy knows of was opened: its members are scanned by themselves. */
@@ -278,12 +303,12 @@ all_opened(const struct anatomy *an)
 }
 
 static void
-scan_one(struct antivirus *av, const struct anatomy *an, struct span bytes, struct span part,
-    struct arena *a, struct facts *f)
+scan_one(struct antivirus *av, const struct anatomy *an, struct span bytes, struct av_layers *layers,
+    struct span part, struct arena *a, struct facts *f)
 {
 	struct av_found found;
 
-	scan_bytes(av, bytes, &found);
+	scan_bytes(av, bytes, layers, &found);
 	if (found.state == AV_UNSCANNABLE && strncmp(found.name, "Heuristics.Encrypted.", 21) == 0 &&
 	    all_opened(an))
 		found.state = AV_CLEAN;
@@ -307,7 +332,7 @@ locate(struct antivirus *av, const struct anatomy *an, struct arena *a, struct f
 
 		if (!is_leaf(an, i))
 			continue;
-		scan_one(av, an, an->parts[i].decoded, an->parts[i].number, a, &one);
+		scan_one(av, an, an->parts[i].decoded, NULL, an->parts[i].number, a, &one);
 		f->av_kinds |= one.av_kinds;
 		if (one.av == AV_VIRUS) {
 			f->av_name = one.av_name;
@@ -320,18 +345,19 @@ locate(struct antivirus *av, const struct anatomy *an, struct arena *a, struct f
 /* The parts that the engine has not seen with the message, or not as we read them; after something
  * less than malware all of them, for that may have hidden the rest. */
 static void
-scan_parts(struct antivirus *av, const struct anatomy *an, const struct seen *seen, struct arena *a,
-    struct facts *f)
+scan_parts(struct antivirus *av, const struct anatomy *an, const struct seen *seen,
+    const struct av_layers *layers, struct arena *a, struct facts *f)
 {
-	bool alike = engine_reads_alike(an) && f->av != AV_SUSPECT;
+	bool alike = an->defects == 0 && f->av != AV_SUSPECT && layers->mail;
 
 	for (size_t i = 0; i < an->nparts && f->av != AV_VIRUS; i++) {
 		const struct part *p = &an->parts[i];
 		struct facts one = { 0 };
 
-		if (!is_leaf(an, i) || remember_covers(seen, i) || (alike && stands_in_message(an, p)))
+		if (!is_leaf(an, i) || remember_covers(seen, i) || av_layers_saw(layers, i) ||
+		    (alike && stands_in_message(an, p)))
 			continue;
-		scan_one(av, an, p->decoded, p->number, a, &one);
+		scan_one(av, an, p->decoded, NULL, p->number, a, &one);
 		f->av_kinds |= one.av_kinds;
 		if (weight(one.av) < weight(f->av) || one.av == AV_CLEAN ||
 		    (one.av == f->av && f->av_part.n))
@@ -346,7 +372,9 @@ void
 antivirus_scan(struct antivirus *av, const struct anatomy *an, struct arena *a,
     struct facts *facts)
 {
-	struct seen seen = { .an = an, .rest = an->raw };
+	struct seen seen = { .an = an };
+	struct span sign = mail_sign(an), given;
+	struct av_layers layers;
 
 	facts->av = AV_NOT_ASKED;
 	facts->av_kinds = 0;
@@ -359,13 +387,16 @@ antivirus_scan(struct antivirus *av, const struct anatomy *an, struct arena *a,
 		return;
 	}
 	facts->av_engine = antivirus_engine(av);
-	if (av->memory && engine_reads_alike(an))
+	if (av->memory && an->defects == 0)
 		remember_look(av->memory, an, a, &seen);
-	scan_one(av, an, seen.rest, span_make(NULL, 0), a, facts);
+	given = remember_rest(&seen, sign, a);
+	layers_of(an, a, &layers);
+	layers.mail = starts_as_mail(given);	/* until the engine says otherwise */
+	scan_one(av, an, given, &layers, span_make(NULL, 0), a, facts);
 	if (facts->av == AV_VIRUS)
 		locate(av, an, a, facts);
 	else
-		scan_parts(av, an, &seen, a, facts);
+		scan_parts(av, an, &seen, &layers, a, facts);
 	if (facts->av == AV_FAILED)	/* is it this message, or the engine? The canary will say. */
 		av->canary_good = false;
 	if (facts->av == AV_CLEAN && av->memory)

@@ -298,7 +298,7 @@ fail:
 }
 
 static void
-clamd_scan(struct av_backend *e, struct span bytes, struct av_found *out)
+clamd_scan(struct av_backend *e, struct span bytes, struct av_layers *layers, struct av_found *out)
 {
 	struct clamd *c = (struct clamd *)e;
 	bool stream = c->stream || !c->dial.local;

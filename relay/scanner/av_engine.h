@@ -7,6 +7,7 @@
 #include "postern/err.h"
 #include "postern/facts.h"
 #include "scanner/antivirus.h"
+#include "scanner/av_layers.h"
 #include "scanner/signatures.h"
 
 #define AV_NAME_MAX 256
@@ -21,8 +22,10 @@ struct av_backend;
 struct av_backend_ops {
 	/* Before each message: can it look at all? What can be known without a scan. */
 	int (*ready)(struct av_backend *e, struct err *err);
-	/* Bytes that are not empty. */
-	void (*scan)(struct av_backend *e, struct span bytes, struct av_found *out);
+	/* Bytes that are not empty. layers, which may be NULL, hears of the files within, where the engine
+	 * tells of them; it knows of none after anything but AV_CLEAN. */
+	void (*scan)(struct av_backend *e, struct span bytes, struct av_layers *layers,
+	    struct av_found *out);
 	/* A temporary folder of this process's own. May be NULL. */
 	int (*tmpdir)(struct av_backend *e, const char *tmpdir, struct err *err);
 	/* The message is over. May be NULL. */

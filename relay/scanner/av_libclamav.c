@@ -82,6 +82,7 @@ struct heard {
 	struct av_found *all;		/* NULL: only the first is wanted */
 	uint8_t wanted;			/* kinds */
 	enum av_kind worst;		/* named in `all` */
+	struct av_layers *layers;	/* NULL: nobody wants to know */
 };
 
 static void
@@ -101,6 +102,28 @@ virus_found(int fd, const char *name, void *ctx)
 		av_found_named(h->all, name);
 	}
 	h->all->kinds |= (uint8_t)(1u << kind);
+}
+
+/* What the engine made of other bytes (HTML without its tags) is no file of the message. */
+static cl_error_t
+layer_begins(int fd, const char *type, const char **ancestors, size_t parent_size, const char *name,
+    size_t size, const char *bytes, uint32_t depth, uint32_t attributes, void *ctx)
+{
+	const struct heard *h = ctx;
+
+	if (h && h->layers)
+		av_layers_enter(h->layers, span_make(bytes, attributes || !bytes ? 0 : size), type);
+	return CL_CLEAN;	/* which means: look at it */
+}
+
+static cl_error_t
+layer_ends(int fd, int result, const char *name, void *ctx)
+{
+	const struct heard *h = ctx;
+
+	if (h && h->layers)
+		av_layers_leave(h->layers, result == CL_CLEAN);
+	return CL_CLEAN;	/* which means: as you found it */
 }
 
 /* Custom databases hold what they like: a kind that is not looked for is not found. */
@@ -132,16 +155,19 @@ scan_map(struct libclamav *l, struct span bytes, bool all, const char **name, st
 }
 
 static void
-libclamav_scan(struct av_backend *e, struct span bytes, struct av_found *out)
+libclamav_scan(struct av_backend *e, struct span bytes, struct av_layers *layers,
+    struct av_found *out)
 {
 	struct libclamav *l = (struct libclamav *)e;
-	struct heard heard = { 0 };
+	struct heard heard = { .layers = layers };
 	const char *name = NULL;
 	cl_error_t rc;
 
 	*last_words = '\0';
 	*out = (struct av_found){ .state = AV_FAILED };
 	rc = scan_map(l, bytes, false, &name, &heard);
+	if (rc != CL_CLEAN && layers)
+		av_layers_forget(layers);
 	switch (rc) {
 	case CL_CLEAN:
 		out->state = AV_CLEAN;
@@ -323,6 +349,8 @@ libclamav_new(const char *databases, const char *tmpdir, const struct antivirus_
 		goto fail;
 	}
 	cl_engine_set_clcb_virus_found(l->engine, virus_found);
+	cl_engine_set_clcb_file_inspection(l->engine, layer_begins);
+	cl_engine_set_clcb_post_scan(l->engine, layer_ends);
 	if (set_limits(l, err) == -1 || libclamav_tmpdir(&l->e, tmpdir, err) == -1 ||
 	    libclamav_ready(&l->e, err) == -1 || load(l, databases, err) == -1)
 		goto fail;

@@ -38,6 +38,7 @@
 #include "fs.h"
 #include "ipc/messages_antivirus.h"
 #include "log.h"
+#include "master/identity.h"
 #include "scanner/clamd.h"
 #include "scanner/worker.h"
 
@@ -64,6 +65,8 @@ struct parent {
 	size_t nslots;
 	uint32_t last_n;
 	bool retiring, orphan;
+	uid_t uid;		/* of the role */
+	gid_t gid;
 };
 
 static int
@@ -100,16 +103,6 @@ remove_stale(const char *base)
 		closedir(d);
 }
 
-static int
-own_folder(const char *path, uid_t uid, gid_t gid, struct err *err)
-{
-	if (mkdir(path, 0700) == -1 && errno != EEXIST)
-		return err_errno(err, "%s", path);
-	if (geteuid() == 0 && lchown(path, uid, gid) == -1)
-		return err_errno(err, "%s", path);
-	return 0;
-}
-
 static bool
 is_tmpfs(const char *path, uint64_t room)
 {
@@ -124,8 +117,12 @@ static bool
 own_in_shm(const char *path, uid_t uid, gid_t gid)
 {
 	struct stat st;
+	bool made;
 
-	if (mkdir(path, 0700) == -1 && errno != EEXIST)
+	identity_files_as(uid, gid);
+	made = mkdir(path, 0700) == 0 || errno == EEXIST;
+	identity_files_own();
+	if (!made)
 		return false;
 	if (lstat(path, &st) == -1 || !S_ISDIR(st.st_mode) || (st.st_mode & 077) ||
 	    (st.st_uid != uid && st.st_uid != geteuid()))
@@ -148,18 +145,26 @@ make_base(struct parent *p, uid_t uid, gid_t gid, struct err *err)
 			return 0;
 	}
 	p->base = arena_printf(c->arena, "%s/scanner", c->run);
-	return own_folder(p->base, uid, gid, err);
+	return identity_folder(p->base, uid, gid, err);
 }
 
 static int
 make_folders(struct parent *p, uid_t uid, gid_t gid, struct err *err)
 {
+	identity_files_own();
 	if (make_base(p, uid, gid, err) == -1)
 		return -1;
+	p->uid = uid;
+	p->gid = gid;
 	p->tmp = arena_printf(p->env.conf->arena, "%s/%ld", p->base, (long)getpid());
-	remove_stale(p->base);
 	log_debug("temporary folders in %s", p->tmp);
-	return own_folder(p->tmp, uid, gid, err);
+	identity_files_as(uid, gid);
+	remove_stale(p->base);
+	if (mkdir(p->tmp, 0700) == -1 && errno != EEXIST)
+		return err_errno(err, "%s", p->tmp);
+	if (geteuid() == 0 && lchown(p->tmp, uid, gid) == -1)
+		return err_errno(err, "%s", p->tmp);
+	return 0;
 }
 
 static int
@@ -170,6 +175,7 @@ load(struct parent *p, struct err *err)
 	int rc;
 
 	diags_init(&d, a);
+	identity_files_root();
 	rc = judge_open(&p->env.judge, p->env.conf, &d, err);
 	for (const struct diag *g = d.first; g; g = g->next)
 		log_msg(g->level == DIAG_ERROR ? LOG_LVL_ERROR : LOG_LVL_WARN, 0, "%s:%u:%u: %s",
@@ -179,6 +185,7 @@ load(struct parent *p, struct err *err)
 		p->env.conf->antivirus.clamd.family == 0 };
 	if (rc == 0)
 		rc = judge_stamps(&p->env.judge, p->env.conf, err);
+	identity_files_as(p->uid, p->gid);	/* signatures are unpacked into its folder */
 	if (rc == 0)
 		rc = judge_antivirus(&p->env.judge, p->env.conf, p->tmp, err);
 	if (rc == 0)
@@ -299,8 +306,8 @@ start_worker(struct parent *p, struct slot *s, struct err *err)
 
 	s->n = free_number(p);
 	worker_folder(p, s->n, path, sizeof(path));
-	if (own_folder(path, 0, 0, err) == -1)
-		return -1;
+	if (mkdir(path, 0700) == -1 && errno != EEXIST)
+		return err_errno(err, "%s", path);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
 		return err_errno(err, "a channel for a worker");
 	if (p->env.conf->antivirus.engine == AV_CLAMD &&
@@ -569,6 +576,7 @@ start(struct parent *p, const struct startup *su, struct err *err)
 	uid_t uid;
 	gid_t gid;
 
+	identity_files_root();
 	if (startup_config(su->config_path, su->foreground, &conf, err) == -1)
 		return -1;
 	p->env.conf = conf;
@@ -610,8 +618,10 @@ scanner_main(const struct startup *su)
 		log_error("scanner does not start: %s", err.text);
 		if (p->env.conf)
 			tell_antivirus(p, err.text, &ignored);
-		if (p->tmp)
+		if (p->tmp) {
+			identity_files_as(p->uid, p->gid);
 			remove_tree(p->tmp);
+		}
 		return STARTUP_FAILED;
 	}
 	loop(p);

@@ -46,10 +46,10 @@ bases_reset(struct bases *b)
 }
 
 static void
-put_number(struct buf *b, uint64_t v, int bytes)
+put_number(char *to, uint64_t v, int bytes)
 {
 	for (int i = 0; i < bytes; i++)
-		buf_putc(b, (char)(v >> (8 * i)));
+		to[i] = (char)(v >> (8 * i));
 }
 
 static uint64_t
@@ -62,11 +62,14 @@ get_number(const char *p, int bytes)
 	return v;
 }
 
-static void
-put_one(struct buf *b, uint64_t id, struct span record)
+void
+pack_put(struct buf *b, uint64_t id, struct span record)
 {
-	put_number(b, id, 8);
-	put_number(b, record.n, 4);
+	char head[PACK_HEAD];
+
+	put_number(head, id, 8);
+	put_number(head + 8, record.n, 4);
+	buf_put(b, head, sizeof(head));
 	buf_span(b, record);
 }
 
@@ -75,14 +78,14 @@ pack_next(struct span pack, size_t *at, uint64_t *id, struct span *record)
 {
 	size_t n;
 
-	if (pack.n - *at < 12)
+	if (pack.n - *at < PACK_HEAD)
 		return false;
 	*id = get_number(pack.p + *at, 8);
 	n = (size_t)get_number(pack.p + *at + 8, 4);
-	if (n > pack.n - *at - 12)
+	if (n > pack.n - *at - PACK_HEAD)
 		return false;
-	*record = span_sub(pack, *at + 12, n);
-	*at += 12 + n;
+	*record = span_sub(pack, *at + PACK_HEAD, n);
+	*at += PACK_HEAD + n;
 	return true;
 }
 
@@ -104,7 +107,7 @@ bases_add(struct bases *b, const struct msg_basis *m)
 		buf_span(&extended, m->basis);
 		record_add_limit(&extended, m->limit, m->limit_queue);
 	}
-	put_one(&b->bytes, m->id, m->limit.n ? buf_data(&extended) : m->basis);
+	pack_put(&b->bytes, m->id, m->limit.n ? buf_data(&extended) : m->basis);
 	buf_release(&extended);
 	b->v[b->n++] = (struct basis_at){ m->id, (uint32_t)from,
 		(uint32_t)(buf_size(&b->bytes) - from) };
@@ -281,7 +284,7 @@ write_loose(struct db *d, const struct bases *b, struct err *err)
 			return -1;
 		db_int(st, 1, (int64_t)b->v[i].id);
 		if (sealed_bind(d, st, 2, SEALED_VERDICT, (int64_t)b->v[i].id,
-		    span_sub(buf_data(&b->bytes), b->v[i].at + 12, b->v[i].n - 12), err) == -1 ||
+		    span_sub(buf_data(&b->bytes), b->v[i].at + PACK_HEAD, b->v[i].n - PACK_HEAD), err) == -1 ||
 		    db_run(d, st, err) == -1)
 			return -1;
 	}
@@ -306,7 +309,8 @@ basis_write(struct db *d, struct bases *b, struct err *err)
 	tmp = arena_new(16u << 10);
 	t = table_new();
 	for (size_t i = 0; i < b->n; i++)
-		count_hits(t, a, tmp, b->v[i].id, span_sub(bytes, b->v[i].at + 12, b->v[i].n - 12));
+		count_hits(t, a, tmp, b->v[i].id, span_sub(bytes, b->v[i].at + PACK_HEAD,
+		    b->v[i].n - PACK_HEAD));
 	r = write_hits(d, t, err);
 	table_free(&t);
 	arena_free(&tmp);
@@ -352,7 +356,7 @@ loose_rows(struct db *d, uint64_t since, size_t max, struct buf *out, struct bas
 		if (sealed_column(d, st, 1, SEALED_VERDICT, sqlite3_column_int64(st, 0), a, &record,
 		    &why) == -1)
 			continue;
-		put_one(out, db_column_id(st, 0), record);
+		pack_put(out, db_column_id(st, 0), record);
 		if (buf_failed(out)) {	/* enough for once */
 			r = 0;
 			break;

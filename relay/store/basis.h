@@ -61,6 +61,8 @@ int basis_hits(struct db *d, int64_t now, struct buf *out, struct err *err);
 
 /* The records of an unpacked pack, one after the other; false at the end or at damage (*at not at
  * the end then). */
+#define PACK_HEAD 12		/* id (8 bytes), length (4) */
+void pack_put(struct buf *b, uint64_t id, struct span record);
 bool pack_next(struct span pack, size_t *at, uint64_t *id, struct span *record);
 
 #endif

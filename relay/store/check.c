@@ -164,6 +164,8 @@ static const struct relation {
 	    " WHERE id NOT IN (SELECT id FROM message)" },
 	{ CHECK_NOTE, "records", "belong to no message", "SELECT count(*), min(id) FROM record"
 	    " WHERE id NOT IN (SELECT id FROM message)" },
+	{ CHECK_NOTE, "records", "packs are older than every message", "SELECT count(*), min(seq) FROM record_pack"
+	    " WHERE last<(SELECT min(id) FROM message)" },
 	{ CHECK_FAULT, "words", "weeks of the index are missing", "SELECT count(*), min(week) FROM search_week WHERE gone=0"
 	    " AND ('search_'||week NOT IN (SELECT name FROM sqlite_master) OR 'replies_'||week NOT IN"
 	    " (SELECT name FROM sqlite_master))" },

@@ -150,7 +150,7 @@ db_open(const char *path, struct err *err)
 	/* secure_delete: what was rejected or deleted does not stay readable in free pages. */
 	/* auto_vacuum: of a new file; it says nothing to one that has tables. */
 	if (db_exec(d, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; "
-	    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32768; "
+	    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-4096; "
 	    "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864", err) == -1 ||
 	    migrate(d, err) == -1)
 		db_close(&d);

@@ -1,53 +1,35 @@
 /* journal.c -- events into tables; see journal.h and schema.c.
  *
- * Events come from several processes and so in no order: what is known of a
- * recipient is replaced only by something later. A message's row may
- * therefore be written after the first thing that happened to it.
+ * Events come from several processes and so in no order: a message's row may be written after the first thing
+ * that happened to it. Events and messages are written as they come; what is known of recipients, records, words and
+ * the hours' counts together at the end of the batch.
  */
 #include <stdlib.h>
 
 #include "addr.h"
 #include "id.h"
-#include "ipc/json_read.h"
 #include "store/audit.h"
+#include "store/hours.h"
 #include "store/journal.h"
-#include "store/sealed.h"
+#include "store/journal_pending.h"
+#include "store/record_words.h"
+#include "store/records.h"
+#include "store/search.h"
 #include "table.h"
 
 #define HOUR_US (INT64_C(3600) * 1000000)
 #define ATTEMPTS_KEPT 5		/* transcripts of a message */
-#define ZIP_FROM 400		/* a record below it is stored as it is */
 
-/* What an event makes of a recipient; NULL: nothing. */
-static const char *
-status_of(enum event_kind k)
-{
-	switch (k) {
-	case EVENT_ACCEPTED:
-		return "queued";
-	case EVENT_BOUNCED:
-	case EVENT_DELAYED:
-	case EVENT_OPERATOR:
-	case EVENT_LOCKED:
-	case EVENT_ALARM:
-	case EVENT_AUDIT:
-	case EVENT_ATTEMPT:
-	case EVENT_TLS_FAILED:
-		return NULL;
-	default:
-		return event_name(k);
-	}
-}
-
-static struct span
-domain_of(struct span address)
-{
-	struct span local, domain;
-
-	if (!mailaddr_split(address, &local, &domain))
-		return (struct span){ 0 };
-	return domain;
-}
+struct journal_batch {
+	struct db *d;
+	bool alone;			/* records */
+	struct arena *arena;
+	struct search_batch *index;
+	struct records records;
+	struct pending pending;
+	struct hour_counts hours;
+	struct record_words words;	/* of the event under way */
+};
 
 /* Equal for an event and its repetition. The hash needs no secret: who makes two of his own
  * events collide hides one of them from himself. */
@@ -129,31 +111,17 @@ trim_attempts(struct db *d, uint64_t id, struct err *err)
 	return db_run(d, st, err);
 }
 
-/* The scanner's record may name the subject; most do not, so look before parsing. */
-static struct span
-subject_of(struct span record, struct jval **keep)
-{
-	static const char key[] = "\"subject\"";
-
-	if (record.n == 0 || memmem(record.p, record.n, key, sizeof(key) - 1) == NULL)
-		return (struct span){ 0 };
-	*keep = jval_parse(record, NULL);
-	return jval_text(*keep, "subject");
-}
-
 static int
-add_message(struct db *d, const struct msg_event *ev, struct err *err)
+add_message(struct db *d, const struct msg_event *ev, struct span subject, struct err *err)
 {
 	const struct envelope *env = &ev->env;
 	char client[IP_TEXT_MAX];
-	struct jval *keep = NULL;
 	sqlite3_stmt *st = db_stmt(d, "INSERT INTO message(id, parent, time, direction, listener,"
 	    " client, client_name, helo, user, tls, sender, sender_domain, subject, size)"
 	    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET"
 	    " parent=coalesce(excluded.parent, parent), sender=coalesce(excluded.sender, sender),"
 	    " sender_domain=coalesce(excluded.sender_domain, sender_domain),"
 	    " subject=coalesce(excluded.subject, subject), size=max(size, excluded.size)", err);
-	int r;
 
 	if (st == NULL)
 		return -1;
@@ -169,147 +137,96 @@ add_message(struct db *d, const struct msg_event *ev, struct err *err)
 	db_text(st, 9, env->user);
 	db_text(st, 10, env->tls);
 	db_text_always(st, 11, env->sender);
-	db_text(st, 12, domain_of(env->sender));
-	db_text(st, 13, subject_of(ev->record, &keep));
+	db_text(st, 12, address_domain(env->sender));
+	db_text(st, 13, subject);
 	db_int(st, 14, ev->size > INT64_MAX ? INT64_MAX : (int64_t)ev->size);
-	r = db_run(d, st, err);
-	jval_free(&keep);
-	return r;
+	return db_run(d, st, err);
+}
+
+/* ---- batches ---- */
+
+struct journal_batch *
+journal_begin(struct db *d, bool alone)
+{
+	struct journal_batch *b = calloc(1, sizeof(*b));
+
+	ASSERT(b != NULL);
+	b->d = d;
+	b->alone = alone;
+	b->arena = arena_new(64u << 10);
+	b->index = search_batch_new();
+	records_init(&b->records);
+	pending_init(&b->pending);
+	return b;
+}
+
+void
+journal_free(struct journal_batch **bp)
+{
+	struct journal_batch *b = *bp;
+
+	*bp = NULL;
+	if (b == NULL)
+		return;
+	search_batch_free(&b->index);
+	records_release(&b->records);
+	pending_release(&b->pending);
+	arena_free(&b->arena);
+	free(b);
 }
 
 static int
-add_record(struct db *d, const struct msg_event *ev, struct err *err)
+note_message(struct journal_batch *b, const struct msg_event *ev, struct err *err)
 {
-	sqlite3_stmt *st;
-	int r;
+	record_words(ev->record, b->arena, &b->words);
+	if (add_message(b->d, ev, b->words.subject, err) == -1)
+		return -1;
+	if (ev->record.n && records_add(&b->records, ev->id, ev->record) == -1 &&
+	    record_write(b->d, ev->id, ev->record, err) == -1)
+		return -1;
+	for (size_t i = 0; i < ev->env.nrecipients; i++)
+		if (pending_new(&b->pending, b->d, ev, ev->env.recipients[i].address, err) == -1)
+			return -1;
+	return 0;
+}
 
-	if (ev->record.n == 0)
+static int
+note(struct journal_batch *b, const struct msg_event *ev, struct err *err)
+{
+	if (ev->kind == EVENT_AUDIT && audit_event(b->d, ev, err) == -1)
+		return -1;
+	if (ev->id == 0)
 		return 0;
-	st = db_stmt(d, "INSERT OR REPLACE INTO record(id, json) VALUES(?,?)", err);
-	if (st == NULL)
+	if (ev->kind == EVENT_ATTEMPT)
+		return trim_attempts(b->d, ev->id, err);
+	b->words = (struct record_words){ 0 };
+	if (ev->has_env && note_message(b, ev, err) == -1)
 		return -1;
-	if (ev->record.n >= ZIP_FROM)
-		r = sealed_bind_zip(d, st, 2, SEALED_RECORD, (int64_t)ev->id, ev->record, err);
-	else
-		r = sealed_bind(d, st, 2, SEALED_RECORD, (int64_t)ev->id, ev->record, err);
-	if (r == -1)
-		return -1;
-	db_int(st, 1, (int64_t)ev->id);
-	r = db_run(d, st, err);
-	sqlite3_clear_bindings(st);
-	return r;
-}
-
-/* A fresh recipient: what is known already is newer. */
-static int
-add_recipient(struct db *d, const struct msg_event *ev, struct span address, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, "INSERT INTO recipient(id, address, domain, status, time)"
-	    " VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING", err);
-
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, (int64_t)ev->id);
-	db_text_always(st, 2, address);
-	db_text(st, 3, domain_of(address));
-	db_text(st, 4, span_str(status_of(ev->kind)));
-	db_int(st, 5, ev->time);
-	return db_run(d, st, err);
-}
-
-static bool
-is_try(const struct msg_event *ev)
-{
-	return ev->kind == EVENT_SENT || ev->kind == EVENT_DEFERRED || ev->kind == EVENT_FAILED;
-}
-
-static void
-bind_result(sqlite3_stmt *st, const struct msg_event *ev)
-{
-	db_text(st, 4, ev->outcome);
-	db_text(st, 5, span_str(status_of(ev->kind)));
-	db_text(st, 6, ev->dsn);
-	db_text(st, 7, ev->relay);
-	db_text(st, 8, ev->reply);
-	db_text(st, 9, ev->tls);
-	db_int(st, 10, ev->time);
-	db_int(st, 11, is_try(ev));
-}
-
-/* Something later is known already: only the try counts. */
-static int
-late_result(struct db *d, const struct msg_event *ev, struct span address, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, "UPDATE recipient SET attempts=attempts+?11"
-	    " WHERE id=?1 AND address=?2", err);
-
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, (int64_t)ev->id);
-	db_text_always(st, 2, address);
-	db_int(st, 11, is_try(ev));
-	return db_run(d, st, err);
-}
-
-static int
-one_result(struct db *d, const struct msg_event *ev, struct span address, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, "INSERT INTO recipient(id, address, domain, outcome, status,"
-	    " dsn, relay, reply, tls, time, attempts) VALUES(?,?,?,?,?,?,?,?,?,?,?)"
-	    " ON CONFLICT(id, address) DO UPDATE SET outcome=coalesce(excluded.outcome, outcome),"
-	    " status=excluded.status, dsn=excluded.dsn, relay=excluded.relay, reply=excluded.reply,"
-	    " tls=excluded.tls, time=excluded.time, attempts=attempts+excluded.attempts"
-	    " WHERE excluded.time>=time OR status='queued'", err);
-
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, (int64_t)ev->id);
-	db_text_always(st, 2, address);
-	db_text(st, 3, domain_of(address));
-	bind_result(st, ev);
-	if (db_run(d, st, err) == -1)
-		return -1;
-	return db_changes(d) > 0 ? 0 : late_result(d, ev, address, err);
-}
-
-/* The event names no recipient: it concerns all of them. */
-static int
-every_result(struct db *d, const struct msg_event *ev, struct err *err)
-{
-	sqlite3_stmt *st = db_stmt(d, "UPDATE recipient SET outcome=coalesce(?4, outcome), status=?5,"
-	    " dsn=?6, relay=?7, reply=?8, tls=?9, time=?10, attempts=attempts+?11"
-	    " WHERE id=?1 AND time<=?10", err);
-
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, (int64_t)ev->id);
-	bind_result(st, ev);
-	return db_run(d, st, err);
+	return pending_result(&b->pending, b->d, ev, err);
 }
 
 int
-journal_add(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *err)
+journal_add(struct journal_batch *b, const struct msg_event *ev, int64_t *seq, struct err *err)
 {
-	int r = add_event(d, ev, seq, err);
+	int r = add_event(b->d, ev, seq, err);
 
-	if (r == 1 && ev->kind == EVENT_AUDIT && audit_event(d, ev, err) == -1)
-		return -1;
-	if (r != 1 || ev->id == 0)
+	if (r != 1)
 		return r;
-	if (ev->kind == EVENT_ATTEMPT)
-		return trim_attempts(d, ev->id, err) == -1 ? -1 : 1;
-	if (ev->has_env) {
-		if (add_message(d, ev, err) == -1 || add_record(d, ev, err) == -1)
-			return -1;
-		for (size_t i = 0; i < ev->env.nrecipients; i++)
-			if (add_recipient(d, ev, ev->env.recipients[i].address, err) == -1)
-				return -1;
-	}
-	if (status_of(ev->kind) == NULL || ev->kind == EVENT_ACCEPTED)
-		return 1;
-	if ((ev->rcpt.n ? one_result(d, ev, ev->rcpt, err) : every_result(d, ev, err)) == -1)
+	if (note(b, ev, err) == -1)
 		return -1;
+	search_note(b->index, ev, &b->words);
+	hours_note(&b->hours, ev);
 	return 1;
+}
+
+int
+journal_write(struct journal_batch *b, struct err *err)
+{
+	if (pending_write(&b->pending, b->d, err) == -1 ||
+	    records_write(b->d, &b->records, b->alone, err) == -1 ||
+	    search_write(b->d, b->index, err) == -1)
+		return -1;
+	return hours_write(b->d, &b->hours, err);
 }
 
 static void
@@ -354,20 +271,19 @@ journal_event_json(struct json *j, const struct msg_event *ev, int64_t seq)
 int
 journal_record(struct db *d, uint64_t id, struct arena *a, struct span *json, struct err *err)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT json, id FROM record WHERE id=?1 UNION ALL"
-	    " SELECT r.json, r.id FROM message m JOIN record r ON r.id=m.parent WHERE m.id=?1 LIMIT 1",
-	    err);
-	int r;
+	int r = record_get(d, id, a, json, err);
+	uint64_t parent = 0;
+	sqlite3_stmt *st;
 
-	if (st == NULL)
+	if (r != 0)
+		return r;
+	if ((st = db_stmt(d, "SELECT parent FROM message WHERE id=?", err)) == NULL)
 		return -1;
 	db_int(st, 1, (int64_t)id);
-	r = db_step(d, st, err);
-	if (r == 1 && sealed_column_zip(d, st, 0, SEALED_RECORD, sqlite3_column_int64(st, 1), RECORD_MAX, a,
-	    json, err) == -1)
-		r = -1;
+	if ((r = db_step(d, st, err)) == 1)
+		parent = db_column_id(st, 0);
 	sqlite3_reset(st);
-	return r;
+	return r == -1 ? -1 : parent ? record_get(d, parent, a, json, err) : 0;
 }
 
 int

@@ -10,9 +10,15 @@
 #define TRACE_LIMIT_MAX 1000
 #define TRACE_BUDGET_US (1 * INT64_C(1000000))	/* of one search, then it says "partial" */
 
-/* Writes one event, within the caller's transaction. 1 written (*seq: its number in the
- * journal), 0 known already, -1. */
-int journal_add(struct db *d, const struct msg_event *ev, int64_t *seq, struct err *err);
+/* Events that are written together, within the caller's transaction. Borrowed until journal_write: all that the
+ * events have. alone: each verdict record in a row of its own (records.h). */
+struct journal_batch;
+struct journal_batch *journal_begin(struct db *d, bool alone);
+/* 1 new (*seq: its number in the journal), 0 known already, -1. EINVAL: this one can never be written,
+ * the others can. */
+int journal_add(struct journal_batch *b, const struct msg_event *ev, int64_t *seq, struct err *err);
+int journal_write(struct journal_batch *b, struct err *err);
+void journal_free(struct journal_batch **b);
 
 /* The members of an event's JSON object; with_message: also its id, sender and client. */
 void journal_event_json(struct json *j, const struct msg_event *ev, int64_t seq);

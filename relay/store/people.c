@@ -6,9 +6,11 @@
  *	{"do":"language","session":HASH,"language"}
  *	{"do":"password","session":HASH,"old","password"}
  *	{"do":"link","address","language"}, {"do":"link-use","token","new":HASH}	people_link.c
+ *	{"do":"oidc-start","state","nonce","verifier"}, {"do":"oidc-return","code","error","iss","nonce",
+ *	    "verifier","new":HASH,"session":OLD HASH}				people_oidc.c
  *	{"do":"refused","name","what","subject","ip"}	for the audit log; nothing is answered
  *
- * Signing in itself is in people_sign_in.c and, by a directory, people_directory.c. The console never sees a
+ * Signing in itself is in people_sign_in.c and, by a directory, people_directory.c, at a provider people_oidc.c. The console never sees a
  * password's hash, and sends of a session only its SHA-256. A session is bound to nothing but
  * its secret; it ends after `idle` without a request and `lasts` in all. Everything that changes
  * something is written with its row in the audit log in one transaction.
@@ -60,6 +62,23 @@ people_tell_done(struct link *l, uint64_t ticket)
 
 	buf_init(&b, 64);
 	buf_puts(&b, "{\"v\":1,\"ok\":true}");
+	tell(l, ticket, &b);
+}
+
+void
+people_tell_url(struct link *l, uint64_t ticket, const char *key, struct span url)
+{
+	struct buf b;
+	struct json j;
+
+	buf_init(&b, FRAME_SMALL);
+	json_begin(&j, &b);
+	json_object(&j);
+	json_kint(&j, "v", 1);
+	json_kbool(&j, "ok", true);
+	if (url.n)
+		json_kstr(&j, key, url);
+	json_end_object(&j);
 	tell(l, ticket, &b);
 }
 
@@ -179,6 +198,22 @@ people_entered(struct people *p, struct frame *f)
 	return 0;
 }
 
+/* The provider's word is in w->told while done runs. */
+int
+people_told(struct people *p, struct frame *f)
+{
+	struct msg_oidc_told m;
+	struct scrypting *w;
+
+	if (oidc_told_decode(f->body, f->fd, p->s->scratch, &m) == -1)
+		return -1;
+	if ((w = ticket_close(p->tickets, f->ticket)) != NULL) {
+		w->told = &m;
+		scrypting_over(p, w, NULL);
+	}
+	return 0;
+}
+
 int
 people_scrypted(struct people *p, struct frame *f)
 {
@@ -253,6 +288,8 @@ session_alive(struct people *p, struct span hash, struct arena *a, struct sessio
 		return 0;
 	if (r != -1 && span_is(s->kind, "directory"))
 		return people_by_directory(p, s, r == 1 ? who : NULL, a, who);
+	if (r != -1 && span_is(s->kind, "oidc"))
+		return people_by_oidc(p, s, r == 1 ? who : NULL, a, who);
 	if (r != -1 && span_is(s->kind, "link")) {
 		*who = people_by_link(s->name);
 		return 1;
@@ -284,10 +321,13 @@ sign_out(struct people *p, struct link *l, uint64_t ticket, const struct jval *v
 	bool everywhere = jval_bool(v, "everywhere");
 	struct session s;
 	struct person who;
+	struct span leave = { 0 };
 	struct err err;
 	int r = session_alive(p, jval_text(v, "session"), a, &s, &who, &err);
 
 	if (r == 1) {
+		if (span_is(s.kind, "oidc"))
+			leave = people_oidc_leave(p, &s, a);
 		store_settle(p->s);
 		r = db_begin(p->s->db, true, &err);
 		if (r == 0 && ((everywhere ? sessions_remove(p->s->db, s.name, (struct span){ 0 }, &err) :
@@ -301,7 +341,7 @@ sign_out(struct people *p, struct link *l, uint64_t ticket, const struct jval *v
 	if (r == -1)
 		people_tell_fault(l, ticket, &err);
 	else
-		people_tell_done(l, ticket);
+		people_tell_url(l, ticket, "leave", leave);
 }
 
 static void
@@ -461,6 +501,10 @@ people_ask(struct people *p, struct link *l, struct frame *f)
 		language(p, l, f->ticket, v, a);
 	else if (span_is(what, "password"))
 		password(p, of_frame(l, f->ticket, v), v);
+	else if (span_is(what, "oidc-start"))
+		people_oidc_start(p, of_frame(l, f->ticket, v), v);
+	else if (span_is(what, "oidc-return"))
+		people_oidc_return(p, of_frame(l, f->ticket, v), v);
 	else if (span_is(what, "link"))
 		people_link(p, l, f->ticket, v);
 	else if (span_is(what, "link-use"))

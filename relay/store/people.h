@@ -6,6 +6,7 @@
 #ifndef STORE_PEOPLE_H
 #define STORE_PEOPLE_H
 
+#include "ipc/messages_oidc.h"
 #include "ipc/messages_people.h"
 #include "store/asked.h"
 #include "store/failures.h"
@@ -39,7 +40,8 @@ struct scrypting {
 	struct span name, code, session, old, ip, password;
 	bool known;
 	const struct msg_entered *entered;	/* while done runs; NULL: the directory does not answer */
-	/* users_control.c */
+	const struct msg_oidc_told *told;	/* … ; NULL: the fetcher does not answer */
+	/* users_control.c; else who it turned out to be */
 	struct person person;
 	bool fresh;
 	struct scrypting *next;
@@ -54,7 +56,7 @@ struct person people_by_link(struct span address);
 /* people_sign_in.c */
 void people_sign_in(struct people *p, struct scrypting *w, const struct jval *v);
 bool people_too_often(const struct people *p, const struct scrypting *w);
-/* One more failure of w's name and address, for the limits and the audit log. */
+/* One more failure of w's name (where it has one) and address, for the limits and the audit log. */
 void people_failed(struct people *p, struct scrypting *w, const char *why, uint32_t weight);
 /* The password was right: a code where row has one, then a session. row: the account, NULL none; who: what he may, row
  * itself or else kept in the session. */
@@ -69,6 +71,17 @@ struct span people_principal(struct arena *a, const struct person *who);
 int people_by_directory(struct people *p, const struct session *s, const struct person *row, struct arena *a,
     struct person *out);
 
+/* What a session keeps of who has no account. */
+struct person people_kept(const struct session *s, const struct person *row, struct arena *a);
+
+/* people_oidc.c: signing in at a provider of OpenID Connect. people_oidc_return takes w. */
+void people_oidc_start(struct people *p, struct scrypting *w, const struct jval *v);
+void people_oidc_return(struct people *p, struct scrypting *w, const struct jval *v);
+int people_by_oidc(struct people *p, const struct session *s, const struct person *row, struct arena *a,
+    struct person *out);
+/* Where he who signs out here signs out there, too; "" nowhere. */
+struct span people_oidc_leave(struct people *p, const struct session *s, struct arena *a);
+
 /* people_again.c */
 void people_again(struct people *p);
 
@@ -76,11 +89,13 @@ void people_again(struct people *p);
 void people_tell_fault(struct link *l, uint64_t ticket, const struct err *err);
 void people_tell_error(struct link *l, uint64_t ticket, const char *code, const char *text);
 void people_tell_done(struct link *l, uint64_t ticket);
+void people_tell_url(struct link *l, uint64_t ticket, const char *key, struct span url);
 void people_tell_person(struct link *l, uint64_t ticket, const struct person *p, const struct session *s);
 struct people *people_new(struct store *s);
 int people_ask(struct people *p, struct link *l, struct frame *f);
 int people_scrypted(struct people *p, struct frame *f);
 int people_entered(struct people *p, struct frame *f);
+int people_told(struct people *p, struct frame *f);
 void people_peer_down(struct people *p, struct link *l);
 void people_tick(struct people *p);
 

@@ -37,7 +37,7 @@ void person_principal_json(struct json *j, const struct person *p);
 
 struct session {
 	struct span hash, name;
-	struct span kind;		/* "local", "directory", "link" */
+	struct span kind;		/* "local", "directory", "oidc", "link" */
 	struct span principal;		/* JSON; "": that of the account as it is now */
 	struct span typed;		/* "directory": the name that its filter found him by */
 	struct span language, ip;

@@ -109,25 +109,16 @@ lines_of(struct arena *a, const struct jval *v)
 	return s;
 }
 
-int
-people_by_directory(struct people *p, const struct session *s, const struct person *row, struct arena *a,
-    struct person *out)
+struct person
+people_kept(const struct session *s, const struct person *row, struct arena *a)
 {
-	const struct conf_console_ldap *ldap = &p->s->rt->conf->console.ldap;
 	struct person who = { .name = s->name };
-	const struct jval *roles;
-	struct jval *v;
 	struct err err;
+	struct jval *v = jval_parse(s->principal, &err);
+	const struct jval *roles = jval_get(v, "roles");
 
-	/* No directory any more, the name is another's now, or his groups were asked for too long ago. */
-	if (ldap->find.directory == NULL || (row && (row->hash.n || row->disabled)) ||
-	    clock_real() - s->created > ldap->lasts)
-		return 0;
-	if ((v = jval_parse(s->principal, &err)) == NULL) {
+	if (v == NULL)		/* then he may nothing */
 		log_error("a session of " SPAN_FMT " cannot be read: %s", SPAN_ARG(s->name), err.text);
-		return 0;
-	}
-	roles = jval_get(v, "roles");
 	for (size_t i = 0; i < jval_count(roles); i++) {
 		enum principal_role r = principal_role_parse(jval_str(jval_at(roles, i)));
 
@@ -139,6 +130,19 @@ people_by_directory(struct people *p, const struct session *s, const struct pers
 	if (row)
 		who.totp = row->totp;
 	jval_free(&v);
-	*out = who;
-	return 1;
+	return who;
+}
+
+int
+people_by_directory(struct people *p, const struct session *s, const struct person *row, struct arena *a,
+    struct person *out)
+{
+	const struct conf_console_ldap *ldap = &p->s->rt->conf->console.ldap;
+
+	/* No directory any more, the name is another's now, or his groups were asked for too long ago. */
+	if (ldap->find.directory == NULL || (row && (row->hash.n || row->disabled)) ||
+	    clock_real() - s->created > ldap->lasts)
+		return 0;
+	*out = people_kept(s, row, a);
+	return out->roles != 0;
 }

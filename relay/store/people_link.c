@@ -77,17 +77,6 @@ once_more(struct people *p, struct arena *a, struct span address, struct span ip
 	return true;
 }
 
-/* "https://gw1.example.org:8443": that of links to approve, else the host name. */
-static struct span
-console_url(const struct config *conf, struct arena *a)
-{
-	struct span url = conf->approval_url;
-
-	if (span_starts_nocase(url, SPAN_LIT("https://")))
-		return span_sub(url, 0, 8 + span_find(span_from(url, 8), '/'));
-	return span_str(arena_printf(a, "https://" SPAN_FMT ":%u", SPAN_ARG(conf->hostname), conf->console.port));
-}
-
 static int
 mail(struct people *p, struct arena *a, struct span address, struct span ip, bool french, struct err *err)
 {
@@ -107,7 +96,7 @@ mail(struct people *p, struct arena *a, struct span address, struct span ip, boo
 	buf_init(&b, 4096);
 	buf_puts(&b, french ? "Voici le lien pour vous connecter. Il sert une fois, pendant 15 minutes :\n\n  " :
 	    "Here is the link to sign in. It works once, for 15 minutes:\n\n  ");
-	buf_span(&b, console_url(p->s->rt->conf, a));
+	buf_span(&b, config_console_url(p->s->rt->conf, a));
 	buf_printf(&b, "/#/signin?token=%s\n\n%s\n", token, french ?
 	    "Si vous n'avez rien demandé, il n'y a rien à faire." : "If you did not ask for it, there is nothing to do.");
 	store_settle(p->s);

@@ -54,9 +54,9 @@ people_too_often(const struct people *p, const struct scrypting *w)
 	struct keys k = keys_of(w->arena, w->name, w->ip);
 	int64_t now = clock_mono();
 
-	return failures_count(&p->failures, k.pair, now) >= FAILURES_PAIR ||
-	    failures_count(&p->failures, k.address, now) >= FAILURES_ADDRESS ||
-	    failures_count(&p->failures, k.name, now) >= FAILURES_NAME;
+	return failures_count(&p->failures, k.address, now) >= FAILURES_ADDRESS || (w->name.n &&
+	    (failures_count(&p->failures, k.pair, now) >= FAILURES_PAIR ||
+	    failures_count(&p->failures, k.name, now) >= FAILURES_NAME));
 }
 
 void
@@ -67,11 +67,14 @@ people_failed(struct people *p, struct scrypting *w, const char *why, uint32_t w
 	int64_t now = clock_mono();
 	struct err err;
 
-	failures_add(&p->failures, k.pair, weight, now);
 	failures_add(&p->failures, k.address, 1, now);
-	failures_add(&p->failures, k.name, weight, now);
+	if (w->name.n) {
+		failures_add(&p->failures, k.pair, weight, now);
+		failures_add(&p->failures, k.name, weight, now);
+	}
 	store_settle(p->s);
-	if (audit_put(p->s->db, SPAN_LIT("nobody"), "sign-in-failed", w->name, detail, clock_real(), &err) == -1)
+	if (audit_put(p->s->db, SPAN_LIT("nobody"), "sign-in-failed", w->name.n ? w->name : w->person.name, detail,
+	    clock_real(), &err) == -1)
 		log_error("audit: %s", err.text);
 }
 

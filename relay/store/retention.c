@@ -14,6 +14,7 @@
 #include "store/asked.h"
 #include "store/audit.h"
 #include "store/hours.h"
+#include "store/records.h"
 #include "store/search.h"
 #include "store/share.h"
 
@@ -61,7 +62,7 @@ journal_expire(struct db *d, int64_t before, struct err *err)
 {
 	static const char *const by_id[] = {
 		"DELETE FROM message WHERE id<=?1 AND ?2", "DELETE FROM recipient WHERE id<=?1 AND ?2",
-		"DELETE FROM record WHERE id<=?1 AND ?2",
+		"DELETE FROM record WHERE id<=?1 AND ?2", "DELETE FROM record_pack WHERE last<=?1 AND ?2",
 		"DELETE FROM event WHERE seq IN (SELECT seq FROM event INDEXED BY event_once WHERE id>0"
 		" AND id<=?1) AND ?2" };
 	uint64_t bound = before <= 0 ? 0 : (uint64_t)before * ID_SLOTS;
@@ -86,13 +87,6 @@ journal_expire(struct db *d, int64_t before, struct err *err)
 	if (end == 0)
 		n += r;
 	return n;
-}
-
-static int
-evidence_expire(struct db *d, int64_t before, struct err *err)
-{
-	return before <= 0 ? 0 : run2(d, "DELETE FROM record WHERE id IN (SELECT id FROM record WHERE id<?1"
-	    " ORDER BY id LIMIT ?2)", before * ID_SLOTS, SLICE, err);
 }
 
 /* Closed ones; an open one waits for its reviewer. */
@@ -178,7 +172,7 @@ slice(struct store *s, enum retention kind, int64_t before, struct err *err)
 		n = journal_expire(d, before, err);
 		break;
 	case RETENTION_EVIDENCE:
-		n = evidence_expire(d, before, err);
+		n = before <= 0 ? 0 : records_expire(d, (uint64_t)before * ID_SLOTS, SLICE, err);
 		break;
 	case RETENTION_INCIDENTS:
 		n = incidents_expire(d, before, err);
@@ -237,7 +231,8 @@ put_oldest(struct db *d, struct json *j, enum retention kind)
 {
 	static const char *const sql[RETENTION_COUNT] = {
 		[RETENTION_JOURNAL] = "SELECT time FROM message ORDER BY id LIMIT 1",
-		[RETENTION_EVIDENCE] = "SELECT id/3844 FROM record ORDER BY id LIMIT 1",
+		[RETENTION_EVIDENCE] = "SELECT coalesce(min(id), 0)/3844 FROM (SELECT min(id) AS id FROM record UNION ALL"
+		    " SELECT first FROM (SELECT first FROM record_pack ORDER BY last LIMIT 1))",
 		[RETENTION_HOLDS] = "SELECT min(time) FROM kept WHERE state=1 AND kind='hold'",
 		[RETENTION_QUARANTINE] = "SELECT min(time) FROM kept WHERE state=1 AND kind='quarantine'",
 		[RETENTION_AUDIT] = "SELECT time FROM audit ORDER BY seq LIMIT 1",

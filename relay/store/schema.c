@@ -321,6 +321,15 @@ static const char *const steps[] = {
 	" DELETE FROM token WHERE kid=old.kid; DELETE FROM kept_request WHERE kid=old.kid; END;"
 	"CREATE INDEX kept_decided ON kept(decided) WHERE state IN (4, 5, 6);"
 	"CREATE INDEX incident_decided ON incident(decided) WHERE state=2;",
+	/* Who signed in at a provider (people_oidc.c): a name is one subject's, and stays his. */
+	"CREATE TABLE oidc_person(issuer TEXT NOT NULL, subject TEXT NOT NULL, name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+	" mail TEXT, roles INTEGER NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,"
+	" PRIMARY KEY(issuer, subject)) WITHOUT ROWID;",
+	/* Verdict records that came together, in one frame (records.h). */
+	"CREATE TABLE record_pack(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" first INTEGER NOT NULL, last INTEGER NOT NULL,"	/* ids */
+	" n INTEGER NOT NULL, bytes BLOB NOT NULL);"	/* zstd */
+	"CREATE INDEX record_pack_ids ON record_pack(last, first);",
 };
 
 int

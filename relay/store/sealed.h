@@ -22,7 +22,8 @@
 	X(BAYES, "bayes secret", "bayes_secret", "one", "bytes", "one") \
 	X(OUTBOX_HTML, "outbox html", "outbox", "oid", "html", "about") \
 	X(APPROVAL, "approval secret", "approval_secret", "one", "bytes", "one") \
-	X(TOTP, "second factor", "person_totp", "number", "totp", "number")
+	X(TOTP, "second factor", "person_totp", "number", "totp", "number") \
+	X(RECORD_PACK, "record pack", "record_pack", "seq", "bytes", "first")
 enum sealed_kind {
 #define X(name, label, table, row, blob, bound) SEALED_##name,
 	SEALED(X)

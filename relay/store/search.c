@@ -8,7 +8,6 @@
 
 #define COLUMN_MAX ((size_t)32 << 10)	/* of words of one message in one column */
 #define KEYS_MAX ((size_t)64 << 10)	/* 4,000 recipients have one each; more are found by what else they have */
-#define NAMES_MAX 200			/* files, rules */
 
 struct search_batch *
 search_batch_new(void)
@@ -90,39 +89,18 @@ doc_address(struct doc *d, struct span address, enum search_key kind, enum searc
 }
 
 void
-doc_names(struct doc *d, const struct jval *record)
+doc_names(struct doc *d, const struct record_words *w)
 {
-	const struct jval *list = jval_get(record, "parts"), *v, *r;
-	struct span rule;
-
-	for (size_t i = 0; i < NAMES_MAX && (v = jval_at(list, i)) != NULL; i++)
-		doc_words(&d->col[COL_FILES], jval_text(v, "name"));
-	list = jval_get(record, "recipients");
-	for (size_t i = 0, n = 0; n < NAMES_MAX && (r = jval_at(list, i)) != NULL; i++)
-		for (size_t k = 0; n < NAMES_MAX && (v = jval_at(jval_get(r, "rules"), k)) != NULL; k++, n++) {
-			rule = jval_str(v);
-			if (rule.n && memmem(buf_data(&d->col[COL_RULES]).p ? buf_data(&d->col[COL_RULES]).p : "",
-			    buf_size(&d->col[COL_RULES]), rule.p, rule.n) != NULL && i > 0)
-				continue;	/* for another recipient */
-			doc_key(d, KEY_RULE, rule);
-			doc_words(&d->col[COL_RULES], rule);
-		}
-}
-
-static void
-put_record(struct doc *d, struct span record)
-{
-	struct jval *v = record.n ? jval_parse(record, NULL) : NULL;
-
-	if (v == NULL)
-		return;
-	doc_words(&d->col[COL_SUBJECT], jval_text(v, "subject"));
-	doc_names(d, v);
-	jval_free(&v);
+	for (size_t i = 0; i < w->nfiles; i++)
+		doc_words(&d->col[COL_FILES], w->files[i]);
+	for (size_t i = 0; i < w->nrules; i++) {
+		doc_key(d, KEY_RULE, w->rules[i]);
+		doc_words(&d->col[COL_RULES], w->rules[i]);
+	}
 }
 
 void
-search_note(struct search_batch *b, const struct msg_event *ev)
+search_note(struct search_batch *b, const struct msg_event *ev, const struct record_words *w)
 {
 	char client[IP_TEXT_MAX];
 	struct doc *d;
@@ -139,7 +117,8 @@ search_note(struct search_batch *b, const struct msg_event *ev)
 		doc_words(&d->col[COL_CLIENT], ev->env.client_name);
 		doc_words(&d->col[COL_CLIENT], ev->env.helo);
 		doc_words(&d->col[COL_CLIENT], ev->env.user);
-		put_record(d, ev->record);
+		doc_words(&d->col[COL_SUBJECT], w->subject);
+		doc_names(d, w);
 	}
 	if (ev->reply.n && ev->kind != EVENT_ATTEMPT && ev->kind != EVENT_OPERATOR && ev->kind != EVENT_AUDIT)
 		doc_words(&doc_of(b, ev->id, true)->col[0], span_sub(ev->reply, 0, 1000));

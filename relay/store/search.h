@@ -14,14 +14,15 @@
 #include "ipc/messages.h"
 #include "ipc/principal.h"
 #include "store/db.h"
+#include "store/record_words.h"
 #include "store/search_query.h"
 
 /* ---- writing: within the transaction of the batch ---- */
 struct search_batch;
 struct search_batch *search_batch_new(void);
 void search_batch_free(struct search_batch **b);
-/* An event that is new to the journal. */
-void search_note(struct search_batch *b, const struct msg_event *ev);
+/* An event that is new to the journal; w: the words of its record. */
+void search_note(struct search_batch *b, const struct msg_event *ev, const struct record_words *w);
 int search_write(struct db *d, struct search_batch *b, struct err *err);
 
 /* Messages older than the index: at most `rows` of them, in a transaction of its own. 1: there are more. */

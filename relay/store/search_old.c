@@ -1,7 +1,7 @@
 /* search_old.c -- the index of what was there before it, and of what is too old; see search.h. */
 #include <stdio.h>
 
-#include "store/sealed.h"
+#include "store/records.h"
 #include "store/search_private.h"
 
 #define DROP_SLICE 2000			/* pages of an index, deleted in one go */
@@ -34,27 +34,20 @@ old_recipients(struct db *d, struct search_batch *b, size_t at, struct err *err)
 	return r;
 }
 
-static int
-old_record(struct db *d, struct doc *doc, struct err *err)
+/* Its key may be gone: then it has no names. */
+static void
+old_record(struct db *d, struct doc *doc)
 {
-	sqlite3_stmt *st = db_stmt(d, "SELECT json FROM record WHERE id=?", err);
-	struct arena *a;
+	struct arena *a = arena_new(0);
+	struct record_words w;
 	struct span json;
-	struct jval *v = NULL;
 	struct err why;
-	int r;
 
-	if (st == NULL)
-		return -1;
-	a = arena_new(0);
-	db_int(st, 1, (int64_t)doc->id);
-	if ((r = db_step(d, st, err)) == 1 && sealed_column_zip(d, st, 0, SEALED_RECORD, (int64_t)doc->id,
-	    RECORD_MAX, a, &json, &why) == 0 && (v = jval_parse(json, NULL)) != NULL)
-		doc_names(doc, v);
-	jval_free(&v);
-	sqlite3_reset(st);
+	if (record_get(d, doc->id, a, &json, &why) == 1) {
+		record_words(json, a, &w);
+		doc_names(doc, &w);
+	}
 	arena_free(&a);
-	return r == -1 ? -1 : 0;
 }
 
 static int
@@ -82,10 +75,9 @@ gather_old(struct db *d, struct search_batch *b, int64_t *from, size_t rows, boo
 		for (int i = 2; i < 5; i++)
 			doc_words(&doc->col[COL_CLIENT], db_column(st, i));
 		doc_words(&doc->col[COL_SUBJECT], db_column(st, 6));
-		if (old_recipients(d, b, at, err) == -1 || old_record(d, &b->docs[at], err) == -1) {
-			r = -1;
+		if ((r = old_recipients(d, b, at, err)) == -1)
 			break;
-		}
+		old_record(d, &b->docs[at]);
 	}
 	sqlite3_reset(st);
 	*more = n == rows;

@@ -5,7 +5,6 @@
 #include "buf.h"
 #include "clock.h"
 #include "id.h"
-#include "ipc/json_read.h"
 #include "store/search.h"
 
 #define WEEK_US (INT64_C(7) * 24 * 3600 * US_PER_SEC)
@@ -30,7 +29,7 @@ void doc_words(struct buf *b, struct span s);
 void doc_key(struct doc *d, enum search_key kind, struct span value);
 void doc_address(struct doc *d, struct span address, enum search_key kind,
     enum search_key domain_kind, enum column words);
-void doc_names(struct doc *d, const struct jval *record);
+void doc_names(struct doc *d, const struct record_words *w);
 
 /* ---- search_join.c ---- */
 

@@ -11,6 +11,7 @@
 #include "fs.h"
 #include "store/approval_db.h"
 #include "store/kept.h"
+#include "store/records.h"
 #include "store/search_private.h"
 #include "store/share.h"
 #include "store/share_private.h"
@@ -103,38 +104,36 @@ add_recipients(struct gathering *g, uint64_t id, struct span only, struct buf *w
 }
 
 /* Names of files and rules, as doc_names. */
+static void
+add_names(struct gathering *g, uint64_t id, struct span json, struct buf *words)
+{
+	struct search_batch *docs = search_batch_new();
+	struct doc *doc = doc_of(docs, id, false);
+	struct record_words w;
+
+	record_words(json, g->a, &w);
+	doc_names(doc, &w);
+	base_words_add(g->w, '0', buf_data(&doc->col[COL_KEYS]), words);
+	base_words_add(g->w, '4', buf_data(&doc->col[COL_FILES]), words);
+	base_words_add(g->w, '6', buf_data(&doc->col[COL_RULES]), words);
+	search_batch_free(&docs);
+}
+
 static int
 add_record(struct gathering *g, uint64_t id, struct buf *words)
 {
-	sqlite3_stmt *st = db_stmt(g->d, "SELECT id, json FROM record WHERE id=?", g->err);
-	struct search_batch *docs;
-	struct span json;
-	struct jval *v;
+	struct span blob, json;
 	struct err why;
-	struct doc *doc;
-	int r;
+	int r = record_sealed(g->d, id, g->a, &blob, g->err);
 
-	if (st == NULL)
-		return -1;
-	db_int(st, 1, (int64_t)id);
-	if ((r = db_step(g->d, st, g->err)) != 1)
+	if (r != 1)
 		return r;
 	base_row_begin(&g->b->rows, BASE_RECORD);
-	base_int(&g->b->rows, sqlite3_column_int64(st, 0));
-	base_blob(&g->b->rows, db_column(st, 1));
+	base_int(&g->b->rows, (int64_t)id);
+	base_blob(&g->b->rows, blob);
 	g->b->nrows++;
-	if (sealed_column_zip(g->d, st, 1, SEALED_RECORD, (int64_t)id, RECORD_MAX, g->a, &json, &why) == 0 &&
-	    (v = jval_parse(json, NULL)) != NULL) {
-		docs = search_batch_new();
-		doc = doc_of(docs, id, false);
-		doc_names(doc, v);
-		base_words_add(g->w, '0', buf_data(&doc->col[COL_KEYS]), words);
-		base_words_add(g->w, '4', buf_data(&doc->col[COL_FILES]), words);
-		base_words_add(g->w, '6', buf_data(&doc->col[COL_RULES]), words);
-		search_batch_free(&docs);
-		jval_free(&v);
-	}
-	sqlite3_reset(st);
+	if (record_get(g->d, id, g->a, &json, &why) == 1)
+		add_names(g, id, json, words);
 	return 0;
 }
 

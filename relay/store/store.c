@@ -27,7 +27,6 @@
 #include "store/audit.h"
 #include "store/bayes.h"
 #include "store/export.h"
-#include "store/hours.h"
 #include "store/keyring.h"
 #include "store/people.h"
 #include "store/policy_rules.h"
@@ -297,48 +296,45 @@ take_basis(struct store *s, struct frame *f)
 	return 0;
 }
 
+/* One event into the batch; *number: where it stands in the journal, 0 when it was known. */
+static int
+note_event(struct store *s, struct journal_batch *b, const struct msg_event *ev, int64_t *number, struct err *err)
+{
+	int added = journal_add(b, ev, number, err);
+
+	if (added == 1 && incident_refused(s->db, ev, s->batch.arena, err) == -1)
+		added = -1;
+	if (added == 1)
+		return 0;
+	*number = 0;
+	if (added == 0)
+		return 0;
+	if (err->code != EINVAL)
+		return -1;
+	log_msg(LOG_LVL_ERROR, ev->id, "not journalled: %s", err->text);	/* this row can never be written */
+	counter_add(COUNTER_EVENTS_LOST, 1);
+	return 0;
+}
+
 /* One transaction. numbers[i]: where it stands in the journal, 0 when it was known. */
 static int
 batch_write(struct store *s, int64_t *numbers, struct err *err)
 {
-	struct hour_counts *hours;
-	struct search_batch *index;
+	struct journal_batch *b;
 	int r = 0;
 
 	if (db_begin(s->db, false, err) == -1)
 		return -1;
-	hours = calloc(1, sizeof(*hours));
-	ASSERT(hours != NULL);
-	index = search_batch_new();
-	for (size_t i = 0; r == 0 && i < s->batch.n; i++) {
-		const struct msg_event *ev = &s->batch.events[i];
-		int added = journal_add(s->db, ev, &numbers[i], err);
-
-		if (added == 1 && incident_refused(s->db, ev, s->batch.arena, err) == -1)
-			added = -1;
-		if (added == 1) {
-			search_note(index, ev);
-			hours_note(hours, ev);
-			continue;
-		}
-		numbers[i] = 0;
-		if (added == -1 && err->code == EINVAL) {	/* this row can never be written */
-			log_msg(LOG_LVL_ERROR, ev->id, "not journalled: %s", err->text);
-			counter_add(COUNTER_EVENTS_LOST, 1);
-		} else if (added == -1) {
-			r = -1;
-		}
-	}
+	b = journal_begin(s->db, share_on(s));
+	for (size_t i = 0; r == 0 && i < s->batch.n; i++)
+		r = note_event(s, b, &s->batch.events[i], &numbers[i], err);
 	if (r == 0)
-		r = search_write(s->db, index, err);
-	if (r == 0)
-		r = hours_write(s->db, hours, err);
+		r = journal_write(b, err);
 	if (r == 0)
 		r = basis_write(s->db, &s->bases, err);
 	if (r == 0)
 		r = bayes_write(s, err);
-	search_batch_free(&index);
-	free(hours);
+	journal_free(&b);
 	if (r == -1) {
 		db_rollback(s->db);
 		return -1;
@@ -677,6 +673,8 @@ store_frame(struct runtime *rt, struct link *l, struct frame *f)
 		return people_scrypted(s->people, f);
 	case FRAME_ENTERED:
 		return people_entered(s->people, f);
+	case FRAME_OIDC_TOLD:
+		return people_told(s->people, f);
 	case FRAME_DIGEST_ASK:
 		return digest_link(s, l, f);
 	case FRAME_INSPECTED:

@@ -3,7 +3,7 @@
  *	{"cmd":"users.list"}
  *	{"cmd":"users.add","name","password","roles":[],"domains":[],"addresses":[],"language"}
  *	{"cmd":"users.set","name", and of the others what changes, "disabled":BOOL}
- *	{"cmd":"users.remove","name"}
+ *	{"cmd":"users.remove","name"}		an account; who signed in at a provider is forgotten with it
  *	{"cmd":"users.totp","name","off":BOOL}		a new secret and codes for who loses the device
  *
  * For administrators, and on the machine; auditors see the list. Whose password, roles or state change is
@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "store/audit.h"
 #include "store/people.h"
+#include "store/people_oidc_db.h"
 
 #define RECOVERY_BYTES 10		/* 16 characters of base32 */
 #define LINES_MAX 256			/* PRINCIPAL_NAMES_MAX */
@@ -224,12 +225,12 @@ remove_person(struct asked *q)
 	struct span name = jval_text(q->req, "name");
 	struct err err;
 	struct json j;
-	int r;
+	int r, known = 0;
 
 	store_settle(q->s);
 	r = db_begin(d, true, &err);
-	if (r == 0 && ((r = person_remove(d, name, &err)) == -1 ||
-	    (r && audit_put(d, asked_by(q), "users.remove", name, (struct span){ 0 }, clock_real(), &err) == -1) ||
+	if (r == 0 && ((r = person_remove(d, name, &err)) == -1 || (known = oidc_person_remove(d, name, &err)) == -1 ||
+	    ((r |= known) && audit_put(d, asked_by(q), "users.remove", name, (struct span){ 0 }, clock_real(), &err) == -1) ||
 	    db_commit(d, &err) == -1)) {
 		db_rollback(d);
 		r = -1;
@@ -252,7 +253,8 @@ list(struct asked *q)
 	struct json j;
 	size_t n;
 
-	if (person_list(q->s->db, reply_buf(q->reply), &n, &err) == -1) {
+	if (person_list(q->s->db, reply_buf(q->reply), &n, &err) == -1 ||
+	    oidc_person_list(q->s->db, reply_buf(q->reply), &n, &err) == -1) {
 		say_code(q->reply, "busy", err.text);
 		return;
 	}

@@ -98,22 +98,16 @@ write_text(struct text *t, uint64_t row)
 }
 
 struct made {
-	struct db *d;
-	struct search_batch *index;
-	struct hour_counts *hours;
+	struct journal_batch *b;
+	struct arena *a;	/* what its events have */
 };
 
 static void
 add(struct made *m, const struct msg_event *ev)
 {
 	int64_t seq;
-	int r = journal_add(m->d, ev, &seq, &err);
 
-	need(r, "an event");
-	if (r == 1) {
-		search_note(m->index, ev);
-		hours_note(m->hours, ev);
-	}
+	need(journal_add(m->b, ev, &seq, &err), "an event");
 }
 
 static void
@@ -122,17 +116,17 @@ add_message(struct made *m, uint64_t row, uint64_t rows)
 	int64_t time = END - DAYS * INT64_C(86400) * US_PER_SEC +
 	    (int64_t)((double)row / (double)rows * DAYS * 86400.0 * 1e6);
 	struct recipient rcpt = { 0 };
-	struct text t;
+	struct text *t = arena_alloc(m->a, sizeof(*t));
 	struct msg_event ev = { .kind = EVENT_ACCEPTED, .id = (uint64_t)time * ID_SLOTS + 7, .time = time + 500,
 		.size = 2000 + rnd(60000), .has_env = true };
 
-	write_text(&t, row);
-	rcpt.address = span_str(t.rcpt);
+	write_text(t, row);
+	rcpt.address = span_str(t->rcpt);
 	ev.env = (struct envelope){ .id = ev.id, .direction = DIRECTION_OUTBOUND, .listener = SPAN_LIT("smart-host"),
-		.client_name = span_str(t.helo), .helo = span_str(t.helo), .received = time,
-		.sender = span_str(t.sender), .recipients = &rcpt, .nrecipients = 1 };
-	ip_parse(span_str(t.client), &ev.env.client);
-	ev.record = span_str(t.record);
+		.client_name = span_str(t->helo), .helo = span_str(t->helo), .received = time,
+		.sender = span_str(t->sender), .recipients = &rcpt, .nrecipients = 1 };
+	ip_parse(span_str(t->client), &ev.env.client);
+	ev.record = span_str(t->record);
 	if (row % 100 == 99) {
 		ev.kind = EVENT_REFUSED;
 		ev.reply = SPAN_LIT("550 5.7.1 this may not leave (cards)");
@@ -140,9 +134,9 @@ add_message(struct made *m, uint64_t row, uint64_t rows)
 		return;
 	}
 	add(m, &ev);
-	ev = (struct msg_event){ .kind = EVENT_SENT, .id = ev.id, .time = time + 900000, .rcpt = span_str(t.rcpt),
-		.outcome = SPAN_LIT("deliver"), .dsn = SPAN_LIT("2.0.0"), .relay = span_str(t.relay),
-		.reply = span_str(t.reply), .tls = SPAN_LIT("TLSv1.3 verified") };
+	ev = (struct msg_event){ .kind = EVENT_SENT, .id = ev.id, .time = time + 900000, .rcpt = span_str(t->rcpt),
+		.outcome = SPAN_LIT("deliver"), .dsn = SPAN_LIT("2.0.0"), .relay = span_str(t->relay),
+		.reply = span_str(t->reply), .tls = SPAN_LIT("TLSv1.3 verified") };
 	if (row % 33 == 0) {
 		struct msg_event late = ev;
 
@@ -343,7 +337,7 @@ static uint64_t
 fill(struct db *d, uint64_t rows)
 {
 	sqlite3_stmt *st = db_stmt(d, "SELECT count(*) FROM message", &err);
-	struct made m = { .d = d };
+	struct made m = { .a = arena_new(1u << 20) };
 	int64_t begun = clock_mono(), said = begun;
 	uint64_t from, at;
 
@@ -354,21 +348,20 @@ fill(struct db *d, uint64_t rows)
 		rnd(2);
 	while (at < rows) {
 		need(db_begin(d, false, &err), "begin");
-		m.index = search_batch_new();
-		m.hours = calloc(1, sizeof(*m.hours));
+		m.b = journal_begin(d, false);
 		for (int i = 0; i < BATCH && at < rows; i++)
 			add_message(&m, at++, rows);
-		need(search_write(d, m.index, &err), "index");
-		need(hours_write(d, m.hours, &err), "hours");
+		need(journal_write(m.b, &err), "the end");
 		need(db_commit(d, &err), "commit");
-		search_batch_free(&m.index);
-		free(m.hours);
+		journal_free(&m.b);
+		arena_reset(m.a);
 		if (clock_mono() - said > 20 * US_PER_SEC) {
 			said = clock_mono();
 			printf("%" PRIu64 " messages, %.0f/s\n", at, (double)(at - from) * 1e6 / (double)(said - begun));
 			fflush(stdout);
 		}
 	}
+	arena_free(&m.a);
 	if (rows > from)
 		printf("%" PRIu64 " messages in %.0f s: %.0f/s\n", rows - from, (double)(clock_mono() - begun) / 1e6,
 		    (double)(rows - from) * 1e6 / (double)(clock_mono() - begun));

@@ -59,6 +59,7 @@ def greet(s):
 
 
 def idle(n):
+    """KiB of all processes for each session."""
     with lab.Lab("idle") as l:
         port = start(l)
         l.send("b@partner.lab")
@@ -77,6 +78,7 @@ def idle(n):
         print("idle: %d sessions: all processes %.1f MiB (without sessions %.1f), the receiver %.1f (%.1f), "
               "%.0f bytes each; afterwards %.1f" % (n, after / 1024, before / 1024, after_rx / 1024, before_rx / 1024,
               (after_rx - before_rx) * 1024 / n, pss(receiver) / 1024))
+        return (after - before) / n
 
 
 def refused(n):

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "ipc/messages_count.h"
+#include "ipc/messages_oidc.h"
 #include "ipc/messages_tls.h"
 #include "ipc/messages_verify.h"
 
@@ -35,7 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = span_make((const char *)data + 1, size - 1);
 	a = arena_new(0);
 	buf_init(&b, 16u << 20);
-	switch (data[0] % 36) {
+	switch (data[0] % 38) {
 	case 0: TRY(peer); break;
 	case 1: TRY(scan); break;
 	case 2: TRY(verdict); break;
@@ -72,6 +73,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 33: TRY(count_note); break;
 	case 34: TRY(count_list); break;
 	case 35: TRY(count_listed); break;
+	case 36: TRY(oidc_ask); break;
+	case 37: TRY(oidc_told); break;
 	}
 	if (!bad && !span_eq(buf_data(&b), body))
 		abort();

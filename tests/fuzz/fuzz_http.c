@@ -56,6 +56,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ASSERT(r.path.n > 0 && r.path.p[0] == '/' && r.body.n <= http_room(&r));
 	ASSERT(r.size <= in.n && r.size >= r.body.n && (r.host.n || r.old));
 	ASSERT(r.session.n == 0 || r.session.n == HTTP_SESSION_SIZE);
+	ASSERT(r.oidc.n == 0 ? r.oidc_language.n == 0 && r.oidc_next.n == 0 : r.oidc.n == HTTP_SESSION_SIZE &&
+	    r.oidc_language.n == 2 && (r.oidc_next.n == 0 || http_next_ok(r.oidc_next)));
 	inside(in, r.host);
 	inside(in, r.session);
 	inside(in, r.csrf);

@@ -106,7 +106,7 @@ ROUTES = [
     ("POST", "/users/{name}/totp", "/users/nobody/totp", {}, set()),
 ]
 # Those anybody may ask: signing in.
-OPEN = {("POST", "/session"), ("POST", "/session/link"), ("POST", "/session/link/use")}
+OPEN = {("POST", "/session"), ("POST", "/session/link"), ("POST", "/session/link/use"), ("GET", "/session/ways")}
 # What these say to who may: the rest hangs on what else is configured.
 SURE = {"/session/password": 403, "/queue": 200, "/queue/summary": 200, "/queue/messages": 200, "/queue/retry": 200,
         "/queue/hold": 200, "/queue/release": 200, "/queue/fail": 200, "/queue/pause": 200, "/queue/resume": 200,

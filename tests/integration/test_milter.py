@@ -32,10 +32,11 @@ class Milter(unittest.TestCase):
         cls.lab.ports["milter"], back = lab.free_port(), lab.free_port()
         cls.lab.policy(POLICY)
         cls.lab.dns({"partner.lab": ["@ MX 0 ."]})
-        cls.lab.config(
+        cls.conf = dict(
             listeners=[{"name": "postfix", "milter": "inet:127.0.0.1:%d" % cls.lab.ports["milter"]}],
             delivery={"routes": {"*": ["127.0.0.1:%d" % back]}, "retry": ["1s"], "tls": {"policy": "none"}},
             antivirus={"engine": "libclamav", "databases": cls.lab.signatures()})
+        cls.lab.config(**cls.conf)
         cls.lab.start_postern()
         cls.mta = cls.lab.postfix("mta", {
             "relayhost": "[127.0.0.1]:%d" % cls.mx.port, "mydomain": "example.lab",
@@ -124,6 +125,25 @@ class Milter(unittest.TestCase):
         self.assertIn(CARD.encode(), got["c@tagged.lab"][2])
         self.assertIn(b"[out] own-1", got["c@tagged.lab"][2])
         self.assertEqual(len(self.held("own-1")), 1)
+
+    def test_no_memory(self):
+        """A body that is given back is of the budget of all mail: it stands there twice."""
+        def body(size):
+            return "card %s.\r\n" % CARD + ("x" * 70 + "\r\n") * (size // 72)
+        self.lab.config(limits={"memory": "1MB"}, **self.conf)
+        self.lab.tool("reload")
+        try:
+            hits = self.lab.counter("limit_hits")
+            code, text = self.send("b@partner.lab", subject="budget-1", body=body(650000))
+            self.assertEqual(code, 451, text)
+            self.assertEqual(self.lab.counter("limit_hits"), hits + 1)
+            self.assertEqual(self.send("b@tagged.lab", subject="budget-2", body=body(650000))[0], 250, "its body stays as it was")
+            self.assertEqual(self.send("b@partner.lab", subject="budget-3", body=body(300000))[0], 250)
+            self.assertNotIn(CARD.encode(), self.arrived("budget-3")[0][2])
+            lab.wait_for(lambda: self.lab.counter("smtpd_memory_bytes") == 0, because="what was charged to be given back")
+        finally:
+            self.lab.config(**self.conf)
+            self.lab.tool("reload")
 
     def test_no_scanner(self):
         master = self.lab.daemon.pid

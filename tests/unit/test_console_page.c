@@ -86,6 +86,47 @@ test_cookies(void **state)
 	    "\r\n\r\n", &r), 400);
 }
 
+#define WAY "__Host-postern_oidc=" SESSION
+
+/* The way to a provider and back: secret, language, page; what is not of that form is none. */
+static void
+test_way_cookies(void **state)
+{
+	static const struct { const char *cookie; bool taken; const char *language, *next; } rows[] = {
+		{ WAY ".en", true, "en", "" },
+		{ WAY ".fr/queue?by=site&q=a%20b+c", true, "fr", "/queue?by=site&q=a%20b+c" },
+		{ WAY, false, "", "" },
+		{ WAY ".", false, "", "" },
+		{ WAY ".de", false, "", "" },
+		{ WAY ".frqueue", false, "", "" },
+		{ WAY ".fr/a\\b", false, "", "" },
+		{ WAY ".fr/a b", false, "", "" },
+		{ WAY ".fr/<b>", false, "", "" },
+		{ WAY ".fr/a\"b", false, "", "" },
+		{ "__Host-postern_oidc=0123.en", false, "", "" },
+		{ "__Host-postern_oidc=G123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.en", false, "", "" },
+		{ "postern_oidc=" SESSION ".en", false, "", "" },
+	};
+	struct http_request r;
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\nCookie: %s\r\n\r\n", rows[i].cookie);
+		assert_int_equal(reads(text, &r), 1);
+		if (rows[i].taken != span_is(r.oidc, SESSION) || !span_is(r.oidc_language, rows[i].language) ||
+		    !span_is(r.oidc_next, rows[i].next))
+			fail_msg("%s", rows[i].cookie);
+	}
+	assert_int_equal(reads("GET / HTTP/1.1\r\nHost: a\r\nCookie: " WAY ".en; " WAY ".fr\r\n\r\n", &r), 400);
+	memset(text, 'a', sizeof(text));
+	text[0] = '/';
+	assert_true(http_next_ok(span_make(text, HTTP_NEXT_MAX)));
+	assert_false(http_next_ok(span_make(text, HTTP_NEXT_MAX + 1)));
+	assert_false(http_next_ok(SPAN_LIT("")));
+	assert_false(http_next_ok(SPAN_LIT("https://a")));
+	assert_false(http_next_ok(span_make("/a\0b", 4)));
+}
+
 /* What a body may have hangs on its path, and on somebody who has a session. */
 static void
 test_room(void **state)
@@ -244,6 +285,7 @@ main(void)
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_one_meaning),
 		cmocka_unit_test(test_cookies),
+		cmocka_unit_test(test_way_cookies),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_fields),

@@ -372,6 +372,87 @@ a_fork_has_its_own_number(void **state)
 	close_pipe();
 }
 
+static int woken;
+
+static void
+wake(void)
+{
+	woken++;
+}
+
+/* Nobody asked for it: every line is a write. Then those of a turn are one, in their order, and what is no such
+ * line takes them along at once. */
+static void
+lines_may_wait(void **state)
+{
+	char expect[2100];
+	int status;
+	pid_t child;
+
+	open_pipe(LOG_FORMAT_TEXT);
+	log_later(ID, "client=%s", "a");
+	assert_string_equal(one_write(), want("", ID_TEXT ": client=a\n"));
+	log_batch(wake);
+	log_later(ID, "first");
+	log_later(ID, "second\n");
+	assert_int_equal(woken, 1);
+	assert_int_equal(read(reader, got, sizeof(got)), -1);
+	log_flush();
+	snprintf(expect, sizeof(expect), "%s", want("", ID_TEXT ": first\n"));
+	strcat(expect, want("", ID_TEXT ": second\\x0A\n"));
+	assert_string_equal(one_write(), expect);
+	log_flush();
+	assert_int_equal(read(reader, got, sizeof(got)), -1);
+
+	log_later(ID, "first");
+	assert_int_equal(woken, 2);
+	log_warn("now");
+	snprintf(expect, sizeof(expect), "%s", want("", ID_TEXT ": first\n"));
+	strcat(expect, want("", "now\n"));
+	assert_string_equal(one_write(), expect);
+
+	/* A level that is not wanted wakes nobody; neither does a child write what waits in its parent. */
+	log_level(LOG_LVL_WARN);
+	log_later(ID, "not wanted");
+	log_level(LOG_LVL_INFO);
+	assert_int_equal(woken, 2);
+	log_later(ID, "before the fork");
+	if ((child = fork()) == 0) {
+		log_later(ID, "the last words");
+		abort();
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_string_equal(one_write(), want("", ID_TEXT ": before the fork\n"));
+	snprintf(expect, sizeof(expect), "postern/receiver[%d]: " ID_TEXT ": the last words\n", (int)child);
+	assert_string_equal(one_write(), expect);
+	close_pipe();
+}
+
+/* What others write to the same pipe does not come between: no write is larger than the kernel keeps whole. */
+static void
+waiting_lines_are_bounded(void **state)
+{
+	char text[1000] = { 0 };
+	size_t sum = 0;
+	ssize_t n;
+
+	memset(text, 'x', sizeof(text) - 1);
+	open_pipe(LOG_FORMAT_TEXT);
+	for (int i = 0; i < 20; i++)
+		log_later(ID, "%s", text);
+	log_flush();
+	while ((n = read(reader, got, sizeof(got) - 1)) > 0) {
+		got[n] = '\0';
+		assert_in_range(n, 1000, 4096);
+		assert_memory_equal(got, "postern/receiver[", 17);
+		assert_int_equal(got[n - 1], '\n');
+		sum += (size_t)n;
+	}
+	assert_int_equal(sum, 20 * strlen(want("", ID_TEXT ": \n")) + 20 * 999);
+	close_pipe();
+}
+
 int
 main(void)
 {
@@ -386,6 +467,8 @@ main(void)
 		cmocka_unit_test(journal_datagrams),
 		cmocka_unit_test(stderr_under_systemd),
 		cmocka_unit_test(a_fork_has_its_own_number),
+		cmocka_unit_test(lines_may_wait),
+		cmocka_unit_test(waiting_lines_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -275,22 +275,21 @@ static void
 fill(struct db *d)
 {
 	int64_t begun = clock_mono(), cpu = cpu_us();
-	char sender[64], rcpt[64];
-	const char *to[] = { rcpt, NULL };
-	struct search_batch *b = NULL;
+	struct journal_batch *b = NULL;
 
 	for (unsigned n = 0; n < ROWS; n++) {
 		if (n % 500 == 0) {
 			OK(db_begin(d, false, &test_err));
-			b = search_batch_new();
+			b = journal_begin(d, false);
 		}
-		snprintf(sender, sizeof(sender), "user%u@dept%u.example.org", n % 5000, n % 40);
-		snprintf(rcpt, sizeof(rcpt), "person%u@site%u.example.net", n % 30011, n % 997);
-		test_add_to(d, b, test_accepted(n, sender, to));
-		test_add_to(d, b, test_result(n, EVENT_SENT, rcpt, T0 + n * US_PER_SEC + 900000));
+		const char *sender = arena_printf(test_arena, "user%u@dept%u.example.org", n % 5000, n % 40);
+		const char *to[] = { arena_printf(test_arena, "person%u@site%u.example.net", n % 30011, n % 997), NULL };
+
+		test_add_to(b, test_accepted(n, sender, to));
+		test_add_to(b, test_result(n, EVENT_SENT, to[0], T0 + n * US_PER_SEC + 900000));
 		if (n % 500 == 499) {
-			OK(search_write(d, b, &test_err));
-			search_batch_free(&b);
+			OK(journal_write(b, &test_err));
+			journal_free(&b);
 			OK(db_commit(d, &test_err));
 			arena_reset(test_arena);
 		}

@@ -49,11 +49,17 @@ export function Theme() {
 	}}><${Icon} name=${dark ? "sun" : "moon"}/></button>`;
 }
 
+/* Who came by the organisation's sign-in service signs out there, too, where it offers that. */
 export async function leave(everywhere) {
+	let there;
 	try {
-		await send("DELETE", "/session", everywhere === true ? { everywhere } : undefined);
+		there = (await send("DELETE", "/session", everywhere === true ? { everywhere } : undefined)).leave;
 	} catch {
 		/* the session is over either way, or the server is: say the door */
+	}
+	if (there?.startsWith("https://")) {
+		location.assign(there);
+		return;
 	}
 	session.set(null);
 	go([], {}, true);

@@ -1,11 +1,12 @@
-/* signin.js -- the door: name and password, then the code of the telephone; or a link by mail.
+/* signin.js -- the door: the organisation's own sign-in service, where there is one (a link: the browser goes there and comes
+ * back with a session); name and password, then the code of the telephone; or a link by mail.
  *
  * #/signin?token=… is such a link: its token is behind the # and so in no server's log. Opening it does
  * nothing yet, for mail servers open links too: the button does.
  */
 import { html, useEffect, useRef, useState } from "../base.js";
-import { send } from "../api.js";
-import { t } from "../words.js";
+import { send, useApi } from "../api.js";
+import { language, t } from "../words.js";
 import { Notice } from "../ui.js";
 import { Field } from "../forms.js";
 import { Languages, Theme } from "../shell.js";
@@ -13,7 +14,13 @@ import { enter } from "../app.js";
 
 const said = (e) => (["login", "limit", "network", "late", "busy", "not-found", "forbidden", "invalid"].includes(e.code) ? t("signin.error." + e.code) : t("signin.error.fault"));
 
-function Password({ next, onLink }) {
+/* next: where one wanted to go; the server keeps it on the way. */
+function Provider({ ways, next }) {
+	const q = new URLSearchParams(next.query).toString(), to = "/" + next.path.map(encodeURIComponent).join("/") + (q ? "?" + q : "");
+	return html`<p class="stack provider"><a class="button main" href=${`oidc/start?language=${language.get()}&next=${encodeURIComponent(to)}`}>${ways.oidc[language.get()] || t("signin.provider")}</a></p><p class="or">${t("signin.or")}</p>`;
+}
+
+function Password({ next, links }) {
 	const [name, name_set] = useState(""), [password, password_set] = useState(""), [code, code_set] = useState("");
 	const [asks, asks_set] = useState(false), [error, fail] = useState(null), [busy, busy_set] = useState(false);
 	const field = useRef();
@@ -48,7 +55,7 @@ function Password({ next, onLink }) {
 			asks_set(false);
 			password_set("");
 			fail(null);
-		}}>${t("signin.other")}</button>` : html`<p class="or"><a href="#/signin?by=mail">${t("signin.mail")}</a></p>`}
+		}}>${t("signin.other")}</button>` : links && html`<p class="or"><a href="#/signin?by=mail">${t("signin.mail")}</a></p>`}
 	</form>`;
 }
 
@@ -88,12 +95,13 @@ function Link({ token }) {
 
 export default function Signin({ path, query }) {
 	const next = path[0] === "signin" ? { path: [], query: {} } : { path, query };
+	const ways = useApi("/session/ways").data;
 	useEffect(() => {
 		document.title = t("signin") + " · Postern";
 	});
 	return html`<div class="door"><p class="brand"><img src="icon.svg" alt="" width="24" height="24"/>Postern</p>
 		<main class="card"><h1>${t("signin")}</h1>
 		${path[0] === "signin" && query.token ? html`<${Link} token=${query.token}/>` : query.by === "mail" && path[0] === "signin" ? html`<${Mail}/>` :
-			html`<${Password} next=${next}/>`}</main>
+			html`${ways?.oidc && html`<${Provider} ways=${ways} next=${next}/>`}<${Password} next=${next} links=${!ways || ways.links}/>`}</main>
 		<footer class="langs"><${Languages}/><${Theme}/></footer></div>`;
 }

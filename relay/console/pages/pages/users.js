@@ -48,13 +48,13 @@ export default function Users() {
 		saved && from.reload();
 	}}/>`}
 	${secret && html`<${Notice} kind="warn" title=${t("users.totp.new", { name: secret.name })}><p>${t("users.totp.once")}</p><p><code>${secret.secret || secret.uri}</code></p>${secret.uri && html`<p class="small"><code>${secret.uri}</code></p>`}${secret.recovery?.length > 0 && html`<p>${t("users.recovery")}</p><p><code>${secret.recovery.join("  ")}</code></p>`}<p><button type="button" onClick=${() => show(null)}>${t("users.totp.noted")}</button></p><//>`}
-	<${Loaded} from=${from}>${(d) => html`<${Table} caption=${t("nav.users")} rows=${d.items || []} id=${(u) => u.name} empty=${html`<${Empty} title=${t("users.none")}>${t("users.none.do")}<//>`} columns=${[
-		{ label: t("users.name"), cell: (u) => html`<span><span class="strong"><${Text} value=${u.name}/></span>${u.disabled && html` <span class="tag">${t("users.disabled")}</span>`}</span>` },
+	<${Loaded} from=${from}>${(d) => html`<${Table} caption=${t("nav.users")} rows=${d.items || []} id=${(u) => u.name + (u.issuer || "")} empty=${html`<${Empty} title=${t("users.none")}>${t("users.none.do")}<//>`} columns=${[
+		{ label: t("users.name"), cell: (u) => html`<span><span class="strong"><${Text} value=${u.name}/></span>${u.disabled && html` <span class="tag">${t("users.disabled")}</span>`}${u.issuer && html` <span class="tag">${t("users.provider")}</span>`}</span>` },
 		{ label: t("users.roles"), wide: true, cell: (u) => html`<span>${(u.roles || []).map((r) => html`<span class="tag">${word("role", r)}</span> `)}</span>` },
 		{ label: t("users.of"), wide: true, cell: (u) => html`<${Text} value=${[...(u.domains || []), ...(u.addresses || [])].join(", ")}/>` },
 		{ label: t("users.totp"), tight: true, cell: (u) => html`<${State} state=${u.totp ? "ok" : "none"} label=${t(u.totp ? "yes" : "no")}/>` },
 		{ label: t("users.last"), tight: true, cell: (u) => html`<${Time} value=${u.last ?? u.last_login} relative/>` },
-		may("act:users") && { label: t("acts"), cell: (u) => html`<span class="acts"><button type="button" class="small" aria-label=${t("edit.of", { name: u.name })} onClick=${() => edit(u)}>${t("edit")}</button>
+		may("act:users") && { label: t("acts"), cell: (u) => html`<span class="acts">${!u.issuer && html`<button type="button" class="small" aria-label=${t("edit.of", { name: u.name })} onClick=${() => edit(u)}>${t("edit")}</button>
 			<${Act} small label=${t("users.totp.of", { name: u.name })} onAct=${async () => {
 				if (!await ask({ title: t("users.totp.ask", { name: u.name }), text: t("users.totp.what"), ok: t("users.totp.make") }))
 					return;
@@ -63,7 +63,7 @@ export default function Users() {
 					show({ name: u.name, ...r });
 					from.reload();
 				}
-			}}>${t("users.totp.make")}<//>
+			}}>${t("users.totp.make")}<//>`}
 			${u.name !== me.name && html`<${Act} small kind="danger" label=${t("users.remove.of", { name: u.name })} onAct=${async () => {
 				if (await ask({ title: t("users.ask", { name: u.name }), text: t("users.ask.what"), ok: t("users.remove"), danger: true }) && await act(() => send("DELETE", "/users/" + seg(u.name)), t("users.removed")))
 					from.reload();
