@@ -93,7 +93,7 @@ buf_commit(struct buf *b, size_t n)
 }
 
 int
-buf_put(struct buf *b, const void *p, size_t n)
+buf_put_more(struct buf *b, const void *p, size_t n)
 {
 	char *to;
 
@@ -121,12 +121,6 @@ buf_putc(struct buf *b, char c)
 		return buf_put(b, &c, 1);
 	b->p[b->n++] = c;
 	return 0;
-}
-
-int
-buf_span(struct buf *b, struct span s)
-{
-	return buf_put(b, s.p, s.n);
 }
 
 int
