@@ -141,15 +141,23 @@ pf_action(struct pf_import *im, const char *file, uint32_t line, struct span ver
 
 /* ---- rules ---- */
 
+static void
+source_line(struct pf_import *im, const char *file, uint32_t line, struct span source)
+{
+	buf_printf(&im->rules, "  # %s:%u: ", file, line);
+	for (size_t i = 0; i < source.n && i < 200; i++)
+		buf_putc(&im->rules, (unsigned char)source.p[i] < ' ' ? ' ' : source.p[i]);
+	buf_putc(&im->rules, '\n');
+}
+
 void
 pf_rule_begin(struct pf_import *im, const char *file, uint32_t line, struct span source, const char *suffix)
 {
 	struct buf *o = &im->rules;
 
-	buf_printf(o, "\n  # %s:%u: ", file, line);
-	for (size_t i = 0; i < source.n && i < 200; i++)
-		buf_putc(o, (unsigned char)source.p[i] < ' ' ? ' ' : source.p[i]);
-	buf_puts(o, "\n  - id: postfix-");
+	buf_putc(o, '\n');
+	source_line(im, file, line, source);
+	buf_puts(o, "  - id: postfix-");
 	for (const char *p = file; *p; p++)
 		buf_putc(o, (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || digit(*p) || *p == '-' ? *p : '-');
 	buf_printf(o, "-%u%s\n", line, suffix);
@@ -376,10 +384,89 @@ one_rule(struct pf_import *im, const struct pf_source *src, const struct pf_rule
 		pf_leave(im, PF_DIFFERS, src->name, r->line, r->whole, "looks into the headers of the message, not of its parts");
 }
 
+/* ---- if /^Subject:/ … endif ---- */
+
+struct condition {
+	const struct pf_rule *rule;	/* NULL: none is open */
+	struct pf_header of;
+	bool known;		/* it asks for nothing but which header it is */
+};
+
+static bool
+names_have(const struct pf_header *h, struct span name)
+{
+	for (size_t i = 0; i < h->nnames; i++)
+		if (span_eq_nocase(h->names[i], name))
+			return true;
+	return false;
+}
+
+static void
+condition_begin(struct pf_import *im, const struct pf_source *src, const struct pf_rule *r, enum checks kind, struct condition *c)
+{
+	*c = (struct condition){ .rule = r };
+	c->known = kind == HEADER && r->flags.n == 0 && pf_header_pattern(im->a, r->pattern, &c->of) &&
+	    (r->negate || c->of.rest.n == 0);
+	if (c->known)
+		source_line(im, src->name, r->line, r->whole);
+	else
+		pf_leave(im, PF_LOST, src->name, r->line, r->whole, "a condition is taken over when it names headers and asks no more: "
+		    "if /^Subject:/, if !/^Received:/");
+}
+
+/* A rule within: the same one without its condition. false: there is none, *why; "" when it never matches. */
+static bool
+without_condition(struct pf_import *im, const struct condition *c, const struct pf_rule *r, struct pf_rule *out, const char **why)
+{
+	struct pf_header h;
+	size_t both = 0;
+	struct buf b;
+
+	*out = *r;
+	if (pf_header_pattern(im->a, r->pattern, &h) && h.nnames) {
+		for (size_t i = 0; i < h.nnames; i++)
+			both += names_have(&c->of, h.names[i]);
+		if (both == (c->rule->negate ? 0 : h.nnames))
+			return true;
+		*why = both == (c->rule->negate ? h.nnames : 0) && c->of.rest.n == 0 ? "" :
+		    "in part under its condition: write a rule for each header";
+		return false;
+	}
+	*why = c->rule->negate ? "holds for all headers but some: write a rule for those that are meant" :
+	    "begins at the line's beginning and names no header";
+	if (c->rule->negate || span_starts(r->pattern, SPAN_LIT("^")) || r->pattern.n > PATTERN_MAX)
+		return false;
+	buf_init(&b, 2 * PATTERN_MAX + PF_NAMES_MAX * 100);
+	for (size_t i = 0; i < c->of.nnames; i++)
+		buf_printf(&b, "%s" SPAN_FMT, i ? "|" : "^(", SPAN_ARG(c->of.names[i]));
+	buf_printf(&b, "):.*(" SPAN_FMT ")", SPAN_ARG(r->pattern));
+	out->pattern = arena_span(im->a, buf_data(&b));
+	*why = "too long a condition";
+	both = !buf_failed(&b);
+	buf_release(&b);
+	return both;
+}
+
+static void
+within(struct pf_import *im, const struct pf_source *src, const struct pf_rule *r, enum checks kind, const struct condition *c,
+    struct passes *ps)
+{
+	struct pf_rule alone;
+	const char *why = "stands under a condition that is not taken over";
+
+	if (c->known && without_condition(im, c, r, &alone, &why))
+		one_rule(im, src, &alone, kind, ps);
+	else if (*why == '\0')
+		pf_leave(im, PF_NOTHING, src->name, r->line, r->whole, "never matches under its condition");
+	else
+		pf_leave(im, PF_LOST, src->name, r->line, r->whole, "%s", why);
+}
+
 static void
 one_table(struct pf_import *im, const struct pf_source *src, enum checks kind)
 {
 	struct passes *ps = arena_zalloc(im->a, sizeof(*ps));
+	struct condition c = { .rule = NULL };
 	struct pf_rule *r;
 	size_t n, depth = 0;
 
@@ -395,13 +482,17 @@ one_table(struct pf_import *im, const struct pf_source *src, enum checks kind)
 	for (size_t i = 0; i < n; i++) {
 		if (r[i].kind == PF_BAD)
 			pf_leave(im, PF_LOST, src->name, r[i].line, r[i].whole, "no /pattern/ action: Postfix does not understand it either");
-		else if (r[i].kind == PF_IF || r[i].kind == PF_ENDIF || depth || r[i].negate)
-			pf_leave(im, PF_LOST, src->name, r[i].line, r[i].whole, "%s", r[i].negate && !depth && r[i].kind == PF_MATCH ?
-			    "a pattern that must not match (!) holds for each other header, so for nearly every message" :
-			    "if ... endif: conditions over conditions are to be written as one rule");
-		else
+		else if (r[i].kind == PF_IF && depth++ == 0)
+			condition_begin(im, src, &r[i], kind, &c);
+		else if (r[i].kind == PF_IF || depth > 1)
+			pf_leave(im, PF_LOST, src->name, r[i].line, r[i].whole, "a condition within a condition: to be written as one rule");
+		else if (r[i].kind == PF_MATCH && r[i].negate)
+			pf_leave(im, PF_LOST, src->name, r[i].line, r[i].whole,
+			    "a pattern that must not match (!) holds for each other header, so for nearly every message");
+		else if (r[i].kind == PF_MATCH && depth)
+			within(im, src, &r[i], kind, &c, ps);
+		else if (r[i].kind == PF_MATCH)
 			one_rule(im, src, &r[i], kind, ps);
-		depth += r[i].kind == PF_IF;
 		if (r[i].kind == PF_ENDIF && depth)
 			depth--;
 	}

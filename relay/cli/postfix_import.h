@@ -33,6 +33,7 @@ struct pf_import {
 	struct buf yaml, rules, limits, recipients;
 	struct pf_left *left;
 	size_t nleft, lost;
+	const char *ldap_filter;	/* a directory `postfix` stands in yaml, asked by this; NULL: it does not */
 	bool uses_internal, uses_hold;	/* of the policy: the network, the group */
 	size_t nrules;
 };
@@ -48,6 +49,7 @@ struct pf_source {
 	struct span text;
 };
 bool pf_open(struct pf_import *im, struct pf_param *p, struct span map, struct pf_source *out);
+const char *pf_path(struct pf_import *im, struct span file);	/* below the folder that is read */
 bool pf_is_pattern(const struct pf_source *s);		/* regexp:, pcre: */
 
 /* UTF-8 that a line of YAML can hold; what was none is `?`, and said. */
@@ -58,6 +60,8 @@ char *pf_single(struct arena *a, struct span s);
 
 /* postfix_yaml.c */
 void pf_write_yaml(struct pf_import *im);
+/* postfix_ldap.c: the table ldap:NAME as a `directory` in im->yaml; false: it is left, with its reason */
+bool pf_ldap(struct pf_import *im, struct pf_param *p, struct span whole, struct span name);
 /* postfix_checks.c: header_checks and their kind, into im->rules */
 void pf_write_checks(struct pf_import *im);
 /* The `then` of an action, as YAML; NULL: it has none, *why. header: for IGNORE; may be empty. */

@@ -63,8 +63,8 @@ base_name(const char *path)
 }
 
 /* /etc/postfix is where the folder stood before it was copied. */
-static const char *
-path_of_map(struct pf_import *im, struct span file)
+const char *
+pf_path(struct pf_import *im, struct span file)
 {
 	static const struct span home = { "/etc/postfix/", 13 };
 	const char *own;
@@ -95,10 +95,13 @@ pf_open(struct pf_import *im, struct pf_param *p, struct span map, struct pf_sou
 		i++;
 	if (colon == map.n || i == sizeof(types) / sizeof(*types)) {
 		pf_leave(im, PF_LOST, "main.cf", p->line, whole, span_is(out->type, "ldap") ?
-		    "LDAP: see `directory` of postern.yaml" : "tables of this type are not read here");
+		    "LDAP: see `directory` of postern.yaml" : span_is(out->type, "mysql") || span_is(out->type, "pgsql") ||
+		    span_is(out->type, "sqlite") ? "a database is not asked: have it write its rows into a file and name that as hash: "
+		    "before the import; for recipients `recipients: callout` asks the server behind" :
+		    "tables of this type are not read here");
 		return false;
 	}
-	out->path = path_of_map(im, span_from(map, colon + 1));
+	out->path = pf_path(im, span_from(map, colon + 1));
 	out->name = base_name(out->path);
 	if (fs_read(im->a, out->path, PF_FILE_MAX, &out->text, &err) == -1) {
 		pf_leave(im, PF_LOST, "main.cf", p->line, whole, "%s", err.text);

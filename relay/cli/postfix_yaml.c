@@ -250,7 +250,18 @@ relay_domains(struct pf_import *im, struct names *d, struct pf_param **p)
 	}
 }
 
-/* Into the file of recipients; false: there is no map, so every address is taken. */
+/* "ldap:/etc/postfix/x.cf", "proxy:ldap:x": what stands behind. */
+static bool
+is_ldap(struct span map, struct span *name)
+{
+	if (span_starts(map, SPAN_LIT("proxy:")))
+		map = span_from(map, 6);
+	*name = span_from(map, 5);
+	return span_starts(map, SPAN_LIT("ldap:"));
+}
+
+/* Into the file of recipients, or a directory; false: there is no map, so every address is taken. Who exists
+ * is said by one of both. */
 static bool
 recipients(struct pf_import *im)
 {
@@ -261,9 +272,22 @@ recipients(struct pf_import *im)
 	while (p && pf_word(&list, &w)) {
 		struct pf_source src;
 		struct pf_entry *e;
+		struct span name;
 		size_t n;
 
 		any = true;
+		if (is_ldap(w, &name)) {
+			if (buf_size(&im->recipients) || im->ldap_filter)
+				pf_leave(im, PF_LOST, "main.cf", p->line, w, "one source says who exists: the file of the other "
+				    "maps, one directory, or `recipients: callout`");
+			else
+				pf_ldap(im, p, w, name);
+			continue;
+		}
+		if (im->ldap_filter) {
+			pf_leave(im, PF_LOST, "main.cf", p->line, w, "one source says who exists: the directory in front of it");
+			continue;
+		}
 		if (!pf_open(im, p, w, &src))
 			continue;
 		if (pf_is_pattern(&src) || pf_table(im->a, src.text, &e, &n) == -1) {
@@ -382,6 +406,7 @@ domains(struct pf_import *im, const struct names *d, const struct pf_param *p, b
 	buf_puts(&im->yaml, "domains:\n");
 	for (size_t i = 0; i < d->n; i++)
 		buf_printf(&im->yaml, "  " SPAN_FMT ": {recipients: %s, dkim: {managed: true, check: true}}\n", SPAN_ARG(d->v[i]),
+		    im->ldap_filter ? arena_printf(im->a, "{ldap: {directory: postfix, filter: %s}}", im->ldap_filter) :
 		    listed ? "\"file:recipients-postfix.txt\"" : "any");
 }
 

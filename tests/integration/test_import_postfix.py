@@ -74,6 +74,21 @@ free.lab        smtp:
 !/^Date:/                   REJECT
 if /^Subject:/
 /casino/                    REJECT
+/(bingo|keno) tonight/      HOLD
+/^Cc: nobody/               REJECT
+endif
+if !/^Received:/
+/^X-Note:.*lottery/         REJECT
+/sweepstake/                REJECT
+endif
+if /^X-(Mailer|Note):.*alpha/
+/beta/                      REJECT
+endif
+if /^(X-Note|X-Other):/
+if /one/
+/two/                       REJECT
+endif
+/three/                     REJECT
 endif
 /^Subject: replace me/      REPLACE Subject: other
 /^From: .*@old\.lab/        PREPEND X-Old: yes
@@ -183,7 +198,7 @@ class Import(unittest.TestCase):
             if table in ("relay_domains", "relay_recipients", "virtual"):
                 continue
             for n, line in enumerate(text.splitlines(), 1):
-                if not line.strip() or line.startswith("#") or "DUNNO" in line or line.startswith(("good@", "198.51.100.7")):
+                if not line.strip() or line.startswith("#") or line == "endif" or "DUNNO" in line or line.startswith(("good@", "198.51.100.7")):
                     continue
                 at = "%s:%d:" % (table, n)
                 self.assertTrue(at in left or at in policy or at in conf, at + " " + line)
@@ -191,7 +206,7 @@ class Import(unittest.TestCase):
             if re.match(r"(submission|smtp-amavis|maildrop)\s", line):
                 self.assertIn("master.cf:%d:" % n, left)
         for text in ("does not begin with the name of a header", "content_filter", "virtual_alias_maps", "!10.1.2.9",
-                     "if ... endif", "must not match", "not rewritten", "reject_rbl_client", "delivered by SMTP alone",
+                     "a condition is taken over", "a condition within", "never matches under", "holds for all headers but some", "must not match", "not rewritten", "reject_rbl_client", "delivered by SMTP alone",
                      "user@", "this is no rule", "flags of no counterpart", "its brackets do not close", "this level has no counterpart"):
             self.assertIn(text, left)
         self.assertIn('"10.1.2.3:25"', conf)
@@ -213,6 +228,66 @@ class Import(unittest.TestCase):
         self.assertIn("main.cf", r.stderr)
         self.assertEqual(subprocess.run([TOOL, "import", "exim"], capture_output=True).returncode, 2)
 
+    def ldap(self, table, maps="proxy:ldap:%(folder)s/people.cf", more=""):
+        """(postern.yaml, what is left with its reasons) of a main.cf whose recipients are in LDAP."""
+        folder = self.lab.path("ldap")
+        shutil.rmtree(folder, ignore_errors=True)
+        self.lab.write("ldap/main.cf", "myhostname = mx.hospital.lab\nmydestination =\nrelay_domains = hospital.lab\n"
+                       "transport_maps = inline:{hospital.lab=smtp:[10.1.2.3]}\nrelay_recipient_maps = %s\n%s" % (maps % {"folder": folder}, more))
+        self.lab.write("ldap/people.cf", table)
+        self.lab.write("ldap/extra", "boss@hospital.lab OK\n")
+        got = self.got(folder)
+        return got["yaml"], " | ".join(l["what"] + ": " + l["why"] for l in got["left"])
+
+    def test_recipients_of_ldap(self):
+        """What ldap_table(5) says becomes a directory that the program takes; what does not is said."""
+        table = """# who has a mailbox
+server_host = ldaps://dc1.hospital.lab:636/ dc2.hospital.lab
+server_port = 3268
+search_base = dc=hospital,dc=lab
+bind_dn = cn=postfix,ou=services,dc=hospital,dc=lab
+bind_pw = s3cret
+query_filter = (&(objectClass=person)(|(mail=%s)
+  (proxyAddresses=smtp:%u@%d)))
+result_attribute = mail
+domain = hospital.lab, other.lab
+scope = one
+"""
+        text, left = self.ldap(table)
+        directory = text[text.index("directory:"):text.index("\n# main.cf:3: relay_domains")]
+        self.assertEqual(directory.split("\n"), [
+            "directory:", "  postfix:", '    servers: ["ldaps://dc1.hospital.lab:636", "ldap://dc2.hospital.lab:3268"]',
+            '    base: "dc=hospital,dc=lab"', '    bind: "cn=postfix,ou=services,dc=hospital,dc=lab"',
+            "    password_file: ldap.password", "    tls: {starttls: off}", "    domains: [hospital.lab, other.lab]", ""])
+        self.assertIn('hospital.lab: {recipients: {ldap: {directory: postfix, filter: "(&(objectClass=person)(|(mail=%m)  '
+                      '(proxyAddresses=smtp:%u@%d)))"}}', text)
+        for word in ("ldap.password, mode 0600", "asked in clear", "scope one"):
+            self.assertIn(word, left)
+        self.assertNotIn("s3cret", self.run_import(self.lab.path("ldap"), "--json").stdout)
+        out = self.lab.path("out")
+        self.assertEqual(self.run_import(self.lab.path("ldap"), "--to", out).returncode, 1)
+        self.lab.write("out/ldap.password", "s3cret\n")
+        os.chmod(self.lab.path("out", "ldap.password"), 0o600)
+        r = subprocess.run([TOOL, "-c", os.path.join(out, "postern.yaml"), "check"], capture_output=True, text=True)
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        # Parameters of main.cf in place of a file; the defaults of ldap_table(5), anonymous, TLS.
+        text, left = self.ldap("", "ldap:people", "people_search_base = o=lab\npeople_bind = no\npeople_start_tls = yes\n")
+        self.assertIn('servers: ["ldap://localhost"]\n    base: "o=lab"\n', text)
+        self.assertIn('filter: "(mailacceptinggeneralid=%m)"', text)
+        self.assertNotIn("password_file", text)
+        self.assertNotIn("starttls: off", text)
+        self.assertNotIn("people_", left)
+        # What cannot be: nobody is let in by it, and it is said why.
+        for table, maps, why in ((table.replace("search_base = dc", "search_base = ou=%d,dc"), "ldap:%(folder)s/people.cf", "no search_base, or one made"),
+                                 (table.replace("%s", "%1"), "ldap:%(folder)s/people.cf", "query_filter has parts"),
+                                 (table, "hash:%(folder)s/extra, ldap:%(folder)s/people.cf", "one source says who exists"),
+                                 (table, "ldap:%(folder)s/people.cf, hash:%(folder)s/extra", "one source says who exists"),
+                                 ("", "ldap:%(folder)s/nothing.cf", "nothing.cf"),
+                                 ("", "mysql:%(folder)s/people.cf", "a database is not asked")):
+            text, left = self.ldap(table, maps)
+            self.assertIn(why, left)
+            self.assertNotIn("recipients: any", text)
+
     def test_same_verdicts(self):
         """The same messages through Postfix and through posternd with what was made of its tables."""
         mx = self.lab.mx()
@@ -220,7 +295,7 @@ class Import(unittest.TestCase):
         # Where Postern says that it cannot do the same, the line is out of the comparison.
         lost = {(l["file"], l["line"]) for l in self.got(folder)["left"] if l["kind"] == "not translated"}
         for table in ("header_checks", "header_checks.pcre", "mime_checks", "body_checks"):
-            text = [l for n, l in enumerate(TABLES[table].splitlines(), 1) if (table, n) not in lost and not re.match(r"if |endif", l)]
+            text = [l for n, l in enumerate(TABLES[table].splitlines(), 1) if (table, n) not in lost]
             self.lab.write("postfix/" + table, "\n".join(text) + "\n")
         self.lab.postfix("twin", {"relayhost": "[127.0.0.1]:%d" % mx.port, "header_checks": "regexp:%s/header_checks, pcre:%s/header_checks.pcre" % (folder, folder),
                                   "mime_header_checks": "regexp:%s/mime_checks" % folder, "body_checks": "regexp:%s/body_checks" % folder,
@@ -237,6 +312,13 @@ class Import(unittest.TestCase):
             "money": ("Subject: FREE money for you", "x"),
             "money-later": ("Subject: get free money", "x"),
             "urgent": ("Subject: an URGENT transfer please", "x"),
+            "casino": ("Subject: a Casino near you", "x"),
+            "casino-elsewhere": ("Subject: a\r\nX-Note: casino", "casino"),
+            "keno": ("Subject: keno tonight", "x"),
+            "lottery": ("Subject: a\r\nX-Note: the lottery", "x"),
+            "lottery-elsewhere": ("Subject: lottery", "x"),
+            "three": ("Subject: a\r\nX-Other: one two three", "x"),
+            "three-elsewhere": ("Subject: one two three", "x"),
             "bulk": ("Subject: a\r\nX-Mailer: BulkMaster 3", "x"),
             "bulk-not": ("Subject: a\r\nX-Mailer: Bulkmasters", "x"),
             "newsletter": ("Subject: our newsletter", "x"),
