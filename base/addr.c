@@ -63,8 +63,23 @@ ip_parse(struct span text, struct ip *ip)
 const char *
 ip_format(struct ip ip, char buf[IP_TEXT_MAX])
 {
+	if (ip.family == 4) {
+		char *to = buf;
+
+		for (int i = 0; i < 4; i++) {
+			unsigned v = ip.b[i];
+
+			if (v >= 100)
+				*to++ = (char)('0' + v / 100);
+			if (v >= 10)
+				*to++ = (char)('0' + v / 10 % 10);
+			*to++ = (char)('0' + v % 10);
+			*to++ = i < 3 ? '.' : '\0';
+		}
+		return buf;
+	}
 	if (ip.family == 0 ||
-	    inet_ntop(ip.family == 4 ? AF_INET : AF_INET6, ip.b, buf, IP_TEXT_MAX) == NULL)
+	    inet_ntop(AF_INET6, ip.b, buf, IP_TEXT_MAX) == NULL)
 		memcpy(buf, "none", 5);
 	return buf;
 }

@@ -39,6 +39,13 @@ buf_shrink(struct buf *b)
 		buf_release(b);
 }
 
+/* Without moving or growing anything. */
+static inline bool
+fits(const struct buf *b, size_t n)
+{
+	return !b->failed && n <= b->cap - b->n && n <= b->max && b->n - b->head <= b->max - n;
+}
+
 char *
 buf_room(struct buf *b, size_t n)
 {
@@ -86,13 +93,15 @@ buf_commit(struct buf *b, size_t n)
 }
 
 int
-buf_put(struct buf *b, const void *p, size_t n)
+buf_put_more(struct buf *b, const void *p, size_t n)
 {
 	char *to;
 
 	if (n == 0)
 		return b->failed ? -1 : 0;
-	if ((to = buf_room(b, n)) == NULL)
+	if (fits(b, n))
+		to = b->p + b->n;
+	else if ((to = buf_room(b, n)) == NULL)
 		return -1;
 	memcpy(to, p, n);
 	b->n += n;
@@ -108,26 +117,29 @@ buf_puts(struct buf *b, const char *s)
 int
 buf_putc(struct buf *b, char c)
 {
-	return buf_put(b, &c, 1);
-}
-
-int
-buf_span(struct buf *b, struct span s)
-{
-	return buf_put(b, s.p, s.n);
+	if (!fits(b, 1))
+		return buf_put(b, &c, 1);
+	b->p[b->n++] = c;
+	return 0;
 }
 
 int
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t left = b->cap - b->n;
 	va_list again;
 	char *to;
 	int n;
 
+	/* Into what room there is: most often it is enough. */
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(left ? b->p + b->n : NULL, left, fmt, again);
 	va_end(again);
 	ASSERT(n >= 0);
+	if (fits(b, (size_t)n + 1)) {
+		b->n += (size_t)n;
+		return 0;
+	}
 	if ((to = buf_room(b, (size_t)n + 1)) == NULL)
 		return -1;
 	vsnprintf(to, (size_t)n + 1, fmt, ap);

@@ -8,6 +8,7 @@
 #define BASE_BUF_H
 
 #include <stdarg.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "postern/span.h"
@@ -25,10 +26,9 @@ void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b);
 void buf_reset(struct buf *b);			/* empty, not failed; keeps its memory */
 void buf_shrink(struct buf *b);			/* gives back memory of an empty buffer */
-int buf_put(struct buf *b, const void *p, size_t n);
+int buf_put_more(struct buf *b, const void *p, size_t n);	/* buf_put where there is no room yet */
 int buf_puts(struct buf *b, const char *s);
 int buf_putc(struct buf *b, char c);
-int buf_span(struct buf *b, struct span s);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 /* Room for n more bytes, to be filled by the caller and then committed; NULL past the maximum. */
@@ -52,6 +52,24 @@ static inline bool
 buf_failed(const struct buf *b)
 {
 	return b->failed;
+}
+
+/* Frames and records are made of many small pieces: those for which there is room are written in place. */
+static inline int
+buf_put(struct buf *b, const void *p, size_t n)
+{
+	if (n - 1 < b->cap - b->n && !b->failed && n <= b->max && b->n - b->head <= b->max - n) {
+		memcpy(b->p + b->n, p, n);
+		b->n += n;
+		return 0;
+	}
+	return buf_put_more(b, p, n);
+}
+
+static inline int
+buf_span(struct buf *b, struct span s)
+{
+	return buf_put(b, s.p, s.n);
 }
 
 #endif

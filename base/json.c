@@ -3,7 +3,6 @@
  * The writer keeps one bit for each depth: has a value been written there?
  * That is all a comma needs. A full buffer shows in buf_failed at the end.
  */
-#include <inttypes.h>
 #include <math.h>
 
 #include "json.h"
@@ -149,18 +148,54 @@ json_cstr(struct json *j, const char *s)
 		json_str(j, span_str(s));
 }
 
+static void
+put_uint(struct buf *b, uint64_t v)
+{
+	char t[20], *p = t + sizeof(t);
+
+	do
+		*--p = (char)('0' + v % 10);
+	while (v /= 10);
+	buf_put(b, p, (size_t)(t + sizeof(t) - p));
+}
+
 void
 json_int(struct json *j, int64_t v)
 {
 	before_value(j);
-	buf_printf(j->b, "%" PRId64, v);
+	if (v < 0)
+		buf_putc(j->b, '-');
+	put_uint(j->b, v < 0 ? -(uint64_t)v : (uint64_t)v);
 }
 
 void
 json_uint(struct json *j, uint64_t v)
 {
 	before_value(j);
-	buf_printf(j->b, "%" PRIu64, v);
+	put_uint(j->b, v);
+}
+
+/* v where it is a whole number of thousandths, as times and scores are: false, when printf must round. */
+static bool
+put_thousandths(struct buf *b, double v)
+{
+	int64_t n;
+
+	if (fabs(v) >= 1e9)
+		return false;
+	n = llrint(v * 1000);
+	if ((double)n / 1000 != v)
+		return false;
+	if (n < 0)
+		buf_putc(b, '-');
+	n = n < 0 ? -n : n;
+	put_uint(b, (uint64_t)n / 1000);
+	if (n % 1000) {
+		char t[4] = { '.', (char)('0' + n / 100 % 10), (char)('0' + n / 10 % 10), (char)('0' + n % 10) };
+
+		buf_put(b, t, n % 10 ? 4 : n % 100 ? 3 : 2);
+	}
+	return true;
 }
 
 /* JSON has no NaN and no infinity: null. Beyond 2^53 a reader would lose
@@ -176,6 +211,8 @@ json_num(struct json *j, double v)
 		buf_puts(j->b, "null");
 		return;
 	}
+	if (put_thousandths(j->b, v))
+		return;
 	if (fabs(v) >= 9e15) {
 		snprintf(t, sizeof(t), "%.17g", v);
 		if ((dot = strchr(t, ',')) != NULL)

@@ -146,13 +146,13 @@ class Machine:
             time.sleep(0.02)
 
 
-def root_for(deb):
-    """A fresh root with systemd and what a package needs, kept as a tar file for the next time."""
+def tar_for(deb):
+    """A fresh root with systemd and what a package needs, as a tar file that is kept for the next time."""
     needs = subprocess.run(["dpkg-deb", "-f", deb, "Pre-Depends", "Depends"], capture_output=True, text=True, check=True).stdout
     mark = hashlib.sha256(needs.encode()).hexdigest()[:12]
     tar = os.path.join(fresh.CACHE, "%s-systemd-%s.tar" % (fresh.codename(), mark))
     if os.path.exists(tar):
-        return fresh.Fresh(tar)
+        return tar
     root = fresh.Fresh()
     root.run("apt-get", "update")
     root.run("apt-get", "install", "-y", "--no-install-recommends", "systemd-sysv")
@@ -163,4 +163,5 @@ def root_for(deb):
     os.close(fd)
     subprocess.run(["tar", "-C", root.root, "-cf", part, "."], check=True)
     os.rename(part, tar)
-    return root
+    root.close()
+    return tar

@@ -170,7 +170,7 @@ struct span text_fold_word(struct arena *a, struct span word);
 struct side_text {
 	struct span origin;	/* for people: "comments", "hidden sheet Prices" */
 	struct text text;
-	struct text folded;	/* made by surfaces */
+	struct text folded;	/* of its surface */
 };
 
 struct header {
@@ -211,7 +211,7 @@ struct part {
 	uint32_t defects;
 	struct text text;	/* visible text, for text-like parts; s.p NULL when there is none */
 	struct text hidden;	/* HTML: text a reader does not see; multipart: what stands around the parts */
-	struct text folded;	/* text_fold(text), made on demand by surfaces */
+	struct text folded;	/* of its surface */
 	struct side_text *sides;
 	size_t nsides;
 };
@@ -231,8 +231,10 @@ struct surface {
 	struct span name;	/* header name or file name */
 	struct span origin;	/* of a side text; else empty */
 	const struct text *text;
-	const struct text *folded;
+	struct text *folded;	/* text_fold(text): of surface_folded alone */
 };
+/* Made when it is first asked for: most mail is never folded. a: must live as long as the anatomy. */
+const struct text *surface_folded(const struct surface *s, struct arena *a);
 
 struct url;
 

@@ -28,13 +28,16 @@ static size_t
 data_find(struct span text, size_t at)
 {
 	while (at < text.n) {
-		const char *p = memmem(text.p + at, text.n - at, "64", 2);
+		const char *p = memchr(text.p + at, '6', text.n - at);
 		size_t i;
 
 		if (p == NULL)
 			break;
 		i = (size_t)(p - text.p);
-		at = i + 2;
+		at = i + 1;
+		if (at == text.n || text.p[at] != '4')
+			continue;
+		at++;
 		if (i >= 5 && span_eq_nocase(span_sub(text, i - 4, 6), signs[INFILE_DATA]) &&
 		    ((text.p[i - 5] == ';' && at < text.n && text.p[at] == ',') ||
 		    (i >= 13 && span_eq_nocase(span_sub(text, i - 13, 9), SPAN_LIT("encoding=")))))
@@ -43,33 +46,52 @@ data_find(struct span text, size_t at)
 	return SIZE_MAX;
 }
 
+/* Where the line behind the one at `at` begins. A CR alone ends a line, too. */
+static size_t
+next_line(struct span text, size_t at)
+{
+	const char *p = text.p + at, *lf = memchr(p, '\n', text.n - at);
+	size_t n = lf ? (size_t)(lf - p) + 1 : text.n - at;
+	const char *cr = memchr(p, '\r', n);
+
+	return cr && cr + 1 != lf ? at + (size_t)(cr - p) + 1 : at + n;
+}
+
+static bool
+sign_at(struct span text, int kind, size_t at)
+{
+	return text.p[at] == signs[kind].p[0] && span_starts(span_from(text, at), signs[kind]);
+}
+
 /* Where the sign of a kind stands from `at` on: at the beginning of a line, but for data URLs. */
 static size_t
 sign_find(struct span text, int kind, size_t at)
 {
-	struct span sign = signs[kind];
-
 	if (kind == INFILE_DATA)
 		return data_find(text, at);
-	while (at < text.n) {
-		const char *p = memmem(text.p + at, text.n - at, sign.p, sign.n);
-
-		if (p == NULL)
-			break;
-		at = (size_t)(p - text.p);
-		if (at == 0 || text.p[at - 1] == '\n' || text.p[at - 1] == '\r')
+	if (at && at < text.n && text.p[at - 1] != '\n' && text.p[at - 1] != '\r')
+		at = next_line(text, at);
+	for (; at < text.n; at = next_line(text, at))
+		if (sign_at(text, kind, at))
 			return at;
-		at += sign.n;
-	}
 	return SIZE_MAX;
 }
 
+/* All kinds in one walk: most texts have none. */
 void
 infiles_begin(struct infiles *s, struct span text)
 {
 	*s = (struct infiles){ .text = text };
 	for (int k = 0; k < INFILE_KINDS; k++)
-		s->next[k] = text.n ? sign_find(text, k, 0) : SIZE_MAX;
+		s->next[k] = SIZE_MAX;
+	s->next[INFILE_DATA] = data_find(text, 0);
+	for (size_t at = 0; at < text.n; at = next_line(text, at)) {
+		if (text.p[at] != 'b' && text.p[at] != '=' && text.p[at] != '(')
+			continue;
+		for (int k = 0; k < INFILE_KINDS; k++)
+			if (k != INFILE_DATA && s->next[k] == SIZE_MAX && sign_at(text, k, at))
+				s->next[k] = at;
+	}
 }
 
 /* The line at *at without its end; *at moves behind it. */

@@ -75,7 +75,6 @@ header_surfaces(struct list *l, size_t index)
 			s.where = WHERE_ATTACHMENT;
 		t = arena_array(b->a, 2, sizeof(*t));
 		header_decode(b->a, h->raw, (size_t)(h->raw.p - node->src.p), &t[0].s, &t[0].map);
-		text_fold(b->a, &t[0], &t[1]);
 		s.text = &t[0];
 		s.folded = &t[1];
 		surface_add(l, s);
@@ -91,7 +90,6 @@ part_surfaces(struct list *l, size_t index)
 
 	s.where = p->attachment || b->nodes[index].nested ? WHERE_ATTACHMENT : WHERE_BODY;
 	if (p->text.s.n) {
-		text_fold(b->a, &p->text, &p->folded);
 		s.text = &p->text;
 		s.folded = &p->folded;
 		surface_add(l, s);
@@ -99,7 +97,6 @@ part_surfaces(struct list *l, size_t index)
 	for (size_t i = 0; i < p->nsides; i++) {
 		struct side_text *side = &p->sides[i];
 
-		text_fold(b->a, &side->text, &side->folded);
 		s.origin = side->origin;
 		s.text = &side->text;
 		s.folded = &side->folded;
@@ -107,11 +104,8 @@ part_surfaces(struct list *l, size_t index)
 	}
 	s.origin = span_make(NULL, 0);
 	if (p->hidden.s.n) {
-		struct text *folded = arena_zalloc(b->a, sizeof(*folded));
-
-		text_fold(b->a, &p->hidden, folded);
 		s.text = &p->hidden;
-		s.folded = folded;
+		s.folded = arena_zalloc(b->a, sizeof(*s.folded));
 		surface_add(l, s);
 	}
 }
@@ -129,4 +123,12 @@ surfaces_make(struct builder *b)
 	}
 	b->out->surfaces = l.s;
 	b->out->nsurfaces = l.n;
+}
+
+const struct text *
+surface_folded(const struct surface *s, struct arena *a)
+{
+	if (s->folded->s.p == NULL)
+		text_fold(a, s->text, s->folded);
+	return s->folded;
 }

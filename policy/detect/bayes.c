@@ -383,13 +383,13 @@ bayes_tokenise(const struct anatomy *an, const struct bayes_key *key, struct are
 	hosts(m, an);
 	for (size_t i = 0; i < an->nsurfaces; i++)
 		if (an->surfaces[i].where == WHERE_SUBJECT)
-			words(m, an->surfaces[i].folded->s, BAYES_SUBJECT, true);
+			words(m, surface_folded(&an->surfaces[i], a)->s, BAYES_SUBJECT, true);
 	for (size_t i = 0; i < an->nsurfaces && m->left; i++) {
 		const struct surface *s = &an->surfaces[i];
 		bool hidden = s->text == &an->parts[s->part].hidden;
 
 		if (s->where == WHERE_BODY)
-			words(m, s->folded->s, hidden ? BAYES_HIDDEN : BAYES_TEXT, !hidden);
+			words(m, surface_folded(s, a)->s, hidden ? BAYES_HIDDEN : BAYES_TEXT, !hidden);
 	}
 }
 

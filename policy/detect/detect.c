@@ -177,6 +177,10 @@ run_fold(struct run *r)
 {
 	if (r->folded)
 		return;
+	if (r->source) {
+		r->folded = surface_folded(r->source, r->a);
+		return;
+	}
 	text_fold(r->a, r->text, &r->folded_here);
 	r->folded = &r->folded_here;
 }
@@ -384,7 +388,7 @@ exact_run(struct run *r, size_t detector)
 
 static void
 surface_search(struct run *r, uint16_t number, uint32_t part, const struct text *text,
-    const struct text *folded)
+    const struct surface *source)
 {
 	const struct detectors *d = r->d;
 
@@ -393,7 +397,8 @@ surface_search(struct run *r, uint16_t number, uint32_t part, const struct text 
 	graded_surface(r, part);
 	r->surface = number;
 	r->text = text;
-	r->folded = folded;
+	r->source = source && source->folded ? source : NULL;
+	r->folded = NULL;
 	r->walked = r->again = false;
 	r->folded_chars = 0;
 	tables_reset(&r->s->tables);
@@ -526,7 +531,7 @@ detectors_run(const struct detectors *d, const struct anatomy *an, struct arena 
 			break;
 		}
 		surface_search(&r, (uint16_t)i, an->surfaces[i].part, an->surfaces[i].text,
-		    an->surfaces[i].folded);
+		    &an->surfaces[i]);
 	}
 	run_end(&r, an->surfaces);
 }

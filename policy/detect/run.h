@@ -15,6 +15,7 @@ struct run {
 	uint16_t surface;
 	uint32_t part;			/* that it is of */
 	const struct text *text;
+	const struct surface *source;	/* NULL: the text is of no message */
 	const struct text *folded;	/* NULL: not made yet */
 	struct text folded_here;
 	bool walked;			/* words were searched in this surface */

@@ -189,7 +189,8 @@ lint_limits(struct load *ld)
 		const struct limit_rule *r = &l->rule;
 		const char *who = NULL;
 
-		if (r->then == OUTCOME_DELIVER || exempts_own(ld, r))
+		/* What does not exist a mail server asks for seldom, however much it sends. */
+		if (r->then == OUTCOME_DELIVER || r->unit == LIMIT_INVALID || exempts_own(ld, r))
 			continue;
 		if (r->per == LIMIT_CLIENT && ld->env->nnetworks)
 			who = "mail server is one client";

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +19,12 @@
 #include "cli/backup.h"
 #include "cli/commands.h"
 #include "cli/page.h"
+#include "cli/store_reader.h"
 #include "clock.h"
 #include "fs.h"
 #include "json.h"
 #include "signer/dkim_ring.h"
+#include "store/db_copy.h"
 #include "store/schema.h"
 
 #define PASSPHRASE_MIN 12
@@ -288,35 +289,19 @@ put_all_named(struct backup *b, struct err *err)
 
 /* ---- the store ---- */
 
-/* One moment of the database, in a file of its own. */
+/* One moment of the database, in a file of its own, as `postern store backup` makes it. */
 static int
 copy_store(const char *path, const char *to, struct err *err)
 {
-	sqlite3 *from = NULL, *into = NULL;
-	sqlite3_backup *copy;
-	int rc = -1, fd;
+	struct db *from = store_reader_open(path, err);
+	int r;
 
-	unlink(to);
-	if ((fd = fs_open(to, O_WRONLY | O_CREAT | O_EXCL, 0600, err)) == -1)
+	if (from == NULL)
 		return -1;
-	close(fd);
-	if (sqlite3_open_v2(path, &from, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
-		err_set(err, 0, "%s: %s", path, from ? sqlite3_errmsg(from) : "no memory");
-	} else if (sqlite3_busy_timeout(from, 10000), sqlite3_open_v2(to, &into, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
-		err_set(err, 0, "%s: %s", to, into ? sqlite3_errmsg(into) : "no memory");
-	} else if ((copy = sqlite3_backup_init(into, "main", from, "main")) == NULL) {
-		err_set(err, 0, "%s: %s", to, sqlite3_errmsg(into));
-	} else {
-		int code = sqlite3_backup_step(copy, -1);
-
-		sqlite3_backup_finish(copy);
-		rc = code == SQLITE_DONE ? 0 : err_set(err, 0, "%s: %s", path, sqlite3_errstr(code));
-	}
-	sqlite3_close(into);
-	sqlite3_close(from);
-	if (rc == -1)
-		unlink(to);
-	return rc;
+	unlink(to);
+	r = db_copy(from, to, NULL, NULL, err);
+	db_close(&from);
+	return r;
 }
 
 static int

@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "cli/page.h"
 #include "cli/spool_folder.h"
+#include "cli/store_reader.h"
 #include "clock.h"
 #include "fs.h"
 #include "json.h"
@@ -105,9 +106,8 @@ copying_end(struct copying *c)
 	free(c->key_path);
 }
 
-/* Opened as its owner, for what SQLite makes beside it. */
-static struct db *
-open_reader(const char *path, struct err *err)
+struct db *
+store_reader_open(const char *path, struct err *err)
 {
 	struct db *d;
 
@@ -213,7 +213,7 @@ static int
 check(struct copying *c, const char *path)
 {
 	struct err err;
-	struct db *d = open_reader(path, &err);
+	struct db *d = store_reader_open(path, &err);
 	int status;
 
 	if (d == NULL && err.code == EUCLEAN) {
@@ -270,7 +270,7 @@ backup_to(struct copying *c, const char *path, struct err *err)
 	if (asprintf(&part, "%s.part", path) == -1)
 		return err_set(err, ENOMEM, "no memory");
 	unlink(part);		/* of one that was interrupted */
-	if ((from = open_reader(c->store, err)) != NULL) {
+	if ((from = store_reader_open(c->store, err)) != NULL) {
 		r = db_copy(from, part, progress, NULL, err);
 		db_close(&from);
 	}

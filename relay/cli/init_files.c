@@ -200,15 +200,17 @@ make_certificate(struct init *in, struct err *err)
 static int
 make_keys(struct init *in, const char *path, struct err *err)
 {
+	struct cli own = *in->cli;
 	struct diags d;
 	struct config *conf;
 	int rc = 0;
 
+	own.config_path = path;		/* a daemon that is asked to reload is this one's */
 	diags_init(&d, in->a);
 	if ((conf = config_read(path, in->a, &d)) == NULL)
 		return err_set(err, 0, "%s cannot be read again", path);
 	for (size_t i = 0; i < conf->ndomains && rc == 0; i++) {
-		struct dkim_page p = { .cli = in->cli, .conf = conf, .a = in->a };
+		struct dkim_page p = { .cli = &own, .conf = conf, .a = in->a };
 		char *domain = arena_str(in->a, conf->domains[i].name);
 		struct ring ring;
 

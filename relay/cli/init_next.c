@@ -14,7 +14,7 @@ static const char *const states[][3] = { { "written", "written", "écrit" },
 	{ "replaced", "written (it was the package's example)", "écrit (c'était l'exemple du paquet)" } };
 
 /* The steps that stay, as text; a number in front of each. */
-#define STEPS_MAX 8
+#define STEPS_MAX 12
 struct steps {
 	const char *text[STEPS_MAX];
 	size_t n;
@@ -83,6 +83,13 @@ steps_of(struct init *in, struct steps *s)
 		    "Aucun de vos domaines n'est connu : écrivez-les sous « domains » ; sans eux rien n'est signé."));
 	if (in->antivirus_why[0])
 		step(s, in->antivirus_why[in->french]);
+	for (size_t i = 0; i < in->nfiles; i++)
+		if (in->files[i].state != INIT_EXISTS && strstr(in->files[i].path, "/10-base.yaml"))
+			step(s, arena_printf(in->a, INIT_SAY(in,
+			    "Who may get personal data (`partners`), who decides about what is held (`dpo`): %s\n"
+			    "   Until you have named them: nobody, and the administrator",
+			    "Qui peut recevoir des données personnelles (« partners »), qui décide de ce qui est retenu (« dpo ») : %s\n"
+			    "   Tant que vous ne les nommez pas : personne, et l'administrateur"), in->files[i].path));
 	step(s, arena_printf(in->a, INIT_SAY(in, "Is all well? postern %sdoctor", "Tout va bien ? postern %sdoctor"), c));
 }
 

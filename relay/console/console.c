@@ -22,6 +22,31 @@
 
 /* ---- connections ---- */
 
+/* The sockets stay readable meanwhile: without a rest the loop would do nothing else. */
+static void
+rest(struct console *c)
+{
+	struct timeval tv = { .tv_sec = 1 };
+
+	log_error("accept: %s; the console rests for a second", strerror(errno));
+	if (c->accept)
+		event_del(c->accept);
+	if (c->metrics_accept)
+		event_del(c->metrics_accept);
+	evtimer_add(c->rested, &tv);
+}
+
+static void
+on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct console *c = arg;
+
+	if (c->accept)
+		event_add(c->accept, NULL);
+	if (c->metrics_accept)
+		event_add(c->metrics_accept, NULL);
+}
+
 static void
 on_accept(evutil_socket_t fd, short what, void *arg)
 {
@@ -35,6 +60,10 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 
 		if (client == -1 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
+		if (client == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS)) {
+			rest(c);
+			return;
+		}
 		if (client == -1)
 			return;
 		client_new(c, client, ip_from_sockaddr((struct sockaddr *)&ss, &port), fd == c->metrics_fd);
@@ -81,7 +110,8 @@ console_run(struct runtime *rt, struct err *err)
 	struct console *c = rt->state;
 
 	c->leave = evtimer_new(rt->base, on_leave, c);
-	ASSERT(c->leave != NULL);
+	c->rested = evtimer_new(rt->base, on_rested, c);
+	ASSERT(c->leave != NULL && c->rested != NULL);
 	console_page_security();
 	return 0;
 }

@@ -34,6 +34,7 @@ struct console {
 	struct ssl_ctx_st *tls;		/* NULL: plain, behind a proxy of this machine */
 	int fd, metrics_fd;		/* -1: not listening */
 	struct event *accept, *metrics_accept, *leave;
+	struct event *rested;		/* no descriptor was left: listens again then */
 	struct link *store;
 	struct tickets *tickets;
 	struct client *clients;		/* newest first */

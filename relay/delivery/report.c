@@ -9,10 +9,13 @@
 
 #define REPLIES_MAX (3u << 20)	/* all texts of one RESULT: below FRAME_BIG */
 
+/* Three times or more for each recipient: without printf and its floating point. */
 const char *
 report_delay(int64_t us, char text[DELAY_TEXT_MAX])
 {
-	size_t n;
+	int64_t unit = us >= US_PER_SEC ? 100000 : us >= 100000 ? 10000 : 1000;	/* two digits that count */
+	unsigned part;
+	char *to = text;
 
 	if (us < 0)
 		us = 0;
@@ -20,13 +23,16 @@ report_delay(int64_t us, char text[DELAY_TEXT_MAX])
 		snprintf(text, DELAY_TEXT_MAX, "%lld", (long long)((us + US_PER_SEC / 2) / US_PER_SEC));
 		return text;
 	}
-	/* two digits that count */
-	snprintf(text, DELAY_TEXT_MAX, us >= US_PER_SEC ? "%.1f" : us >= 100000 ? "%.2f" : "%.3f",
-	    (double)us / US_PER_SEC);
-	for (n = strlen(text); n && text[n - 1] == '0'; n--)
-		text[n - 1] = '\0';
-	if (n && text[n - 1] == '.')
-		text[n - 1] = '\0';
+	us = (us + unit / 2) / unit * unit;
+	if (us >= 10 * US_PER_SEC)	/* 9.96 */
+		return memcpy(text, "10", 3);
+	*to++ = (char)('0' + us / US_PER_SEC);
+	part = (unsigned)(us % US_PER_SEC / 1000);
+	if (part > 0)
+		*to++ = '.';
+	for (unsigned digit = 100; part > 0; part %= digit, digit /= 10)
+		*to++ = (char)('0' + part / digit);
+	*to = '\0';
 	return text;
 }
 
@@ -74,14 +80,16 @@ void
 report_log(const struct job *job)
 {
 	char a[DELAY_TEXT_MAX], b[DELAY_TEXT_MAX], c[DELAY_TEXT_MAX], d[DELAY_TEXT_MAX];
-	char delays[4 * DELAY_TEXT_MAX + 4];
+	char delays[4 * DELAY_TEXT_MAX + 4], *to = delays;
 	unsigned counts[3] = { 0 };
 
-	snprintf(delays, sizeof(delays), "%s/%s/%s/%s",
-	    report_delay(job->d.started - job->d.received, a),
-	    report_delay(job->t_conn - job->d.started, b),
-	    report_delay(job->t_ready - job->t_conn, c),
-	    report_delay(job->t_end - job->t_ready, d));
+	to = stpcpy(to, report_delay(job->d.started - job->d.received, a));
+	*to++ = '/';
+	to = stpcpy(to, report_delay(job->t_conn - job->d.started, b));
+	*to++ = '/';
+	to = stpcpy(to, report_delay(job->t_ready - job->t_conn, c));
+	*to++ = '/';
+	stpcpy(to, report_delay(job->t_end - job->t_ready, d));
 	for (size_t i = 0; i < job->d.nrecipients; i++) {
 		log_recipient(job, i, delays);
 		counts[job->results[i].status]++;

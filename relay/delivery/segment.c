@@ -17,7 +17,7 @@
 #include "delivery/segment.h"
 #include "table.h"
 
-#define HELD_MAX ((uint64_t)2 << 20)
+#define HELD_MAX ((uint64_t)1 << 20)
 #define MAP_AHEAD ((uint64_t)72 << 20)	/* a segment ends soon after 64 MiB */
 
 struct mapping {

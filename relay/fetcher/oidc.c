@@ -7,13 +7,12 @@
  * it again for FAILURE_LASTS. All answers of a flight together have `timeout`.
  */
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
-#include "base64.h"
 #include "clock.h"
 #include "fetcher/oidc.h"
 #include "fetcher/oidc_claims.h"
+#include "fetcher/oidc_request.h"
 #include "fs.h"
 #include "json.h"
 #include "log.h"
@@ -23,9 +22,6 @@
 #define FAILURE_LASTS (5 * US_PER_SEC)
 #define LEAST_TIME (US_PER_SEC / 10)
 #define SECRET_MIN 8
-#define SECRET_MAX 1024
-#define CODE_MAX 4096
-#define FORM_MAX ((size_t)32 << 10)
 
 struct flight {
 	struct oidc *o;
@@ -64,7 +60,7 @@ oidc_secret(const struct conf_console_oidc *conf, struct arena *a, struct span *
 {
 	struct span s;
 
-	if (fs_read(a, conf->secret, SECRET_MAX + 2, &s, err) == -1)
+	if (fs_read(a, conf->secret, OIDC_SECRET_MAX + 2, &s, err) == -1)
 		return -1;
 	s = span_trim(s);
 	if (s.n < SECRET_MIN)
@@ -116,6 +112,7 @@ wipe(struct flight *f)
 	buf_release(&f->form);
 	if (f->authorization)
 		OPENSSL_cleanse(f->authorization, strlen(f->authorization));
+	free(f->authorization);
 	f->authorization = NULL;
 }
 
@@ -282,28 +279,6 @@ fetch_keys(struct flight *f)
 
 /* ---- the token endpoint ---- */
 
-/* As a query or form has it (RFC 3986, 2.3). */
-static void
-put_encoded(struct buf *b, struct span s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c)))
-			buf_putc(b, (char)c);
-		else
-			buf_printf(b, "%%%02X", c);
-	}
-}
-
-static void
-put_field(struct buf *b, const char *name, struct span value)
-{
-	buf_printf(b, "%s=", name);
-	put_encoded(b, value);
-	buf_putc(b, '&');
-}
-
 static void
 got_tokens(void *ctx, const struct https_answer *a)
 {
@@ -321,116 +296,35 @@ got_tokens(void *ctx, const struct https_answer *a)
 		go_on(f);
 }
 
-/* RFC 6749, 2.3.1: both are encoded before they are joined. */
-static char *
-basic(struct oidc *o)
-{
-	struct buf pair, b;
-	char *line;
-
-	buf_init(&pair, 8 * SECRET_MAX);
-	buf_init(&b, 16 * SECRET_MAX);
-	put_encoded(&pair, o->conf->client_id);
-	buf_putc(&pair, ':');
-	put_encoded(&pair, o->secret);
-	buf_puts(&b, "Authorization: Basic ");
-	base64_encode(&b, buf_data(&pair), true);
-	line = strndup(buf_data(&b).p, buf_size(&b));
-	ASSERT(line != NULL);
-	OPENSSL_cleanse(pair.p, pair.cap);
-	OPENSSL_cleanse(b.p, b.cap);
-	buf_release(&pair);
-	buf_release(&b);
-	return line;
-}
-
 static void
 fetch_tokens(struct flight *f)
 {
 	struct oidc *o = f->o;
 	struct https_question q = { .type = "application/x-www-form-urlencoded", .headers = { "Accept: application/json" } };
 
-	buf_init(&f->form, FORM_MAX);
-	buf_puts(&f->form, "grant_type=authorization_code&");
-	put_field(&f->form, "code", f->ask.code);
-	put_field(&f->form, "redirect_uri", f->ask.redirect);
-	put_field(&f->form, "code_verifier", f->ask.verifier);
-	if (o->provider.post) {
-		put_field(&f->form, "client_id", o->conf->client_id);
-		put_field(&f->form, "client_secret", o->secret);
-	} else {
-		q.headers[1] = f->authorization = basic(o);
-	}
+	buf_init(&f->form, OIDC_FORM_MAX);
+	oidc_put_form(&f->form, o->conf, &o->provider, o->secret, &f->ask);
 	ASSERT(!buf_failed(&f->form));
-	q.post = span_sub(buf_data(&f->form), 0, buf_size(&f->form) - 1);	/* the last & */
+	if (!o->provider.post)
+		q.headers[1] = f->authorization = oidc_basic(o->conf, o->secret);
+	q.post = buf_data(&f->form);
 	fetch(f, o->provider.token, OIDC_ANSWER_MAX, &q, got_tokens);
 }
 
 /* ---- the answers ---- */
 
 static void
-challenge_of(struct span verifier, char *out)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned n;
-
-	ASSERT(EVP_Digest(verifier.p ? verifier.p : "", verifier.n, digest, &n, EVP_sha256(), NULL) == 1);
-	base64url_write(out, digest, n);
-}
-
-static void
 tell_start(struct flight *f)
 {
 	struct oidc *o = f->o;
-	struct msg_oidc_told m = { .status = OIDC_DONE };
-	char challenge[2 * EVP_MAX_MD_SIZE];
-	struct buf b, acr;
-
-	challenge_of(f->ask.verifier, challenge);
-	buf_init(&b, FRAME_SMALL / 2);
-	buf_init(&acr, FRAME_SMALL / 2);
-	buf_span(&b, o->provider.authorize);
-	buf_putc(&b, span_find(o->provider.authorize, '?') < o->provider.authorize.n ? '&' : '?');
-	buf_puts(&b, "response_type=code&code_challenge_method=S256&");
-	put_field(&b, "code_challenge", span_str(challenge));
-	put_field(&b, "client_id", o->conf->client_id);
-	put_field(&b, "redirect_uri", f->ask.redirect);
-	put_field(&b, "scope", o->conf->scopes);
-	put_field(&b, "state", f->ask.state);
-	put_field(&b, "nonce", f->ask.nonce);
-	for (size_t i = 0; i < o->conf->nacr; i++)
-		buf_printf(&acr, "%s" SPAN_FMT, i ? " " : "", SPAN_ARG(o->conf->acr[i]));
-	if (buf_size(&acr))
-		put_field(&b, "acr_values", buf_data(&acr));
-	buf_puts(&b, "ui_locales=");
-	put_encoded(&b, f->ask.language);
-	ASSERT(!buf_failed(&b));
-	m.url = buf_data(&b);
-	send_told(f->from, f->ticket, &m);
-	buf_release(&acr);
-	buf_release(&b);
-	end(f);
-}
-
-/* Where one signs out there, too (RP-Initiated Logout 1.0, 2). Without a token as a hint: none is kept. */
-static struct span
-leave_url(struct flight *f)
-{
-	struct oidc *o = f->o;
-	struct span url = o->provider.leave;
 	struct buf b;
 
-	if (url.n == 0 || o->conf->logout_local)
-		return (struct span){ 0 };
-	buf_init(&b, FRAME_SMALL / 2);
-	buf_span(&b, url);
-	buf_putc(&b, span_find(url, '?') < url.n ? '&' : '?');
-	put_field(&b, "client_id", o->conf->client_id);
-	buf_puts(&b, "post_logout_redirect_uri=");
-	put_encoded(&b, span_str(arena_printf(f->arena, SPAN_FMT "/", SPAN_ARG(config_console_url(o->rt->conf, f->arena)))));
-	url = arena_span(f->arena, buf_data(&b));
+	buf_init(&b, FRAME_SMALL);
+	oidc_put_start(&b, o->conf, &o->provider, &f->ask);
+	ASSERT(!buf_failed(&b));
+	send_told(f->from, f->ticket, &(struct msg_oidc_told){ .status = OIDC_DONE, .url = buf_data(&b) });
 	buf_release(&b);
-	return url;
+	end(f);
 }
 
 static void
@@ -439,15 +333,19 @@ tell_person(struct flight *f, const struct jose_token *token)
 	struct oidc *o = f->o;
 	struct oidc_person p;
 	struct err err;
+	struct buf leave;
 
 	if (oidc_claims_read(token, f->tokens.access_token, f->ask.nonce, o->rt->conf, clock_real(), f->arena, &p,
 	    &err) == -1) {
 		tell(f, OIDC_REFUSED, arena_printf(f->arena, "the ID token: %s", err.text));
 		return;
 	}
+	buf_init(&leave, FRAME_SMALL);
+	oidc_put_leave(&leave, o->conf, &o->provider, config_console_url(o->rt->conf, f->arena));
 	send_told(f->from, f->ticket, &(struct msg_oidc_told){ .status = OIDC_DONE, .issuer = o->conf->issuer,
-		.url = leave_url(f), .subject = p.subject, .name = p.name,
+		.url = buf_data(&leave), .subject = p.subject, .name = p.name,
 		.mail = p.mail, .roles = p.roles, .domains = p.domains });
+	buf_release(&leave);
 	end(f);
 }
 
@@ -504,7 +402,7 @@ return_fault(struct flight *f)
 	if (f->ask.iss.n ? !span_eq(f->ask.iss, o->conf->issuer) : o->provider.says_iss)
 		return f->ask.iss.n ? "it comes back from another issuer (`iss`)" : "it does not say which issuer it "
 		    "comes back from (`iss`), and this one always does";
-	return f->ask.code.n == 0 || f->ask.code.n > CODE_MAX ? "it comes back without a code" : NULL;
+	return f->ask.code.n == 0 || f->ask.code.n > OIDC_CODE_MAX ? "it comes back without a code" : NULL;
 }
 
 static void

@@ -6,33 +6,6 @@
 #include "postern/err.h"
 
 void
-enc_u8(struct enc *e, uint8_t v)
-{
-	buf_put(e->b, &v, 1);
-}
-
-void
-enc_u16(struct enc *e, uint16_t v)
-{
-	v = htole16(v);
-	buf_put(e->b, &v, sizeof(v));
-}
-
-void
-enc_u32(struct enc *e, uint32_t v)
-{
-	v = htole32(v);
-	buf_put(e->b, &v, sizeof(v));
-}
-
-void
-enc_u64(struct enc *e, uint64_t v)
-{
-	v = htole64(v);
-	buf_put(e->b, &v, sizeof(v));
-}
-
-void
 enc_i64(struct enc *e, int64_t v)
 {
 	enc_u64(e, (uint64_t)v);
@@ -59,53 +32,12 @@ dec_init(struct dec *d, struct span body)
 	*d = (struct dec){ body.p, body.p ? body.p + body.n : NULL, false };
 }
 
-static bool
-dec_take(struct dec *d, void *to, size_t n)
+bool
+dec_short(struct dec *d, void *to, size_t n)
 {
-	if (d->bad || (size_t)(d->end - d->p) < n) {
-		d->bad = true;
-		memset(to, 0, n);
-		return false;
-	}
-	memcpy(to, d->p, n);
-	d->p += n;
-	return true;
-}
-
-uint8_t
-dec_u8(struct dec *d)
-{
-	uint8_t v;
-
-	dec_take(d, &v, sizeof(v));
-	return v;
-}
-
-uint16_t
-dec_u16(struct dec *d)
-{
-	uint16_t v;
-
-	dec_take(d, &v, sizeof(v));
-	return le16toh(v);
-}
-
-uint32_t
-dec_u32(struct dec *d)
-{
-	uint32_t v;
-
-	dec_take(d, &v, sizeof(v));
-	return le32toh(v);
-}
-
-uint64_t
-dec_u64(struct dec *d)
-{
-	uint64_t v;
-
-	dec_take(d, &v, sizeof(v));
-	return le64toh(v);
+	d->bad = true;
+	memset(to, 0, n);
+	return false;
 }
 
 int64_t

@@ -7,6 +7,10 @@
 #ifndef IPC_CODEC_H
 #define IPC_CODEC_H
 
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
 #include "buf.h"
 #include "postern/ip.h"
 #include "postern/span.h"
@@ -20,19 +24,86 @@ struct dec {
 	bool bad;
 };
 
-void enc_u8(struct enc *e, uint8_t v);
-void enc_u16(struct enc *e, uint16_t v);
-void enc_u32(struct enc *e, uint32_t v);
-void enc_u64(struct enc *e, uint64_t v);
+static inline void
+enc_u8(struct enc *e, uint8_t v)
+{
+	buf_put(e->b, &v, 1);
+}
+
+static inline void
+enc_u16(struct enc *e, uint16_t v)
+{
+	v = htole16(v);
+	buf_put(e->b, &v, sizeof(v));
+}
+
+static inline void
+enc_u32(struct enc *e, uint32_t v)
+{
+	v = htole32(v);
+	buf_put(e->b, &v, sizeof(v));
+}
+
+static inline void
+enc_u64(struct enc *e, uint64_t v)
+{
+	v = htole64(v);
+	buf_put(e->b, &v, sizeof(v));
+}
+
 void enc_i64(struct enc *e, int64_t v);
 void enc_span(struct enc *e, struct span s);
 void enc_ip(struct enc *e, struct ip ip);
 
 void dec_init(struct dec *d, struct span body);
-uint8_t dec_u8(struct dec *d);
-uint16_t dec_u16(struct dec *d);
-uint32_t dec_u32(struct dec *d);
-uint64_t dec_u64(struct dec *d);
+bool dec_short(struct dec *d, void *to, size_t n);	/* there is less: zeros, and bad from now on */
+
+static inline bool
+dec_take(struct dec *d, void *to, size_t n)
+{
+	if (d->bad || (size_t)(d->end - d->p) < n)
+		return dec_short(d, to, n);
+	memcpy(to, d->p, n);
+	d->p += n;
+	return true;
+}
+
+static inline uint8_t
+dec_u8(struct dec *d)
+{
+	uint8_t v;
+
+	dec_take(d, &v, sizeof(v));
+	return v;
+}
+
+static inline uint16_t
+dec_u16(struct dec *d)
+{
+	uint16_t v;
+
+	dec_take(d, &v, sizeof(v));
+	return le16toh(v);
+}
+
+static inline uint32_t
+dec_u32(struct dec *d)
+{
+	uint32_t v;
+
+	dec_take(d, &v, sizeof(v));
+	return le32toh(v);
+}
+
+static inline uint64_t
+dec_u64(struct dec *d)
+{
+	uint64_t v;
+
+	dec_take(d, &v, sizeof(v));
+	return le64toh(v);
+}
+
 int64_t dec_i64(struct dec *d);
 struct span dec_span(struct dec *d);	/* borrowed from the body */
 struct ip dec_ip(struct dec *d);

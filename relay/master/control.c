@@ -327,12 +327,33 @@ on_visitor(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_control_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+
+	event_add(m->control_event, NULL);
+}
+
+/* No descriptor is left: the socket stays readable, and the loop would do nothing else. */
+static void
+control_rest(struct master *m)
+{
+	struct timeval tv = { .tv_sec = 1 };
+
+	log_error("the control socket: %s; it rests for a second", strerror(errno));
+	event_del(m->control_event);
+	event_base_once(m->base, -1, EV_TIMEOUT, on_control_rested, m, &tv);
+}
+
+static void
 on_control(evutil_socket_t fd, short what, void *arg)
 {
 	struct timeval tv = { .tv_sec = CLIENT_SECONDS };
 	struct visitor *v;
 	int cfd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+	if (cfd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS))
+		control_rest(arg);
 	if (cfd == -1)
 		return;
 	if (visitors >= CLIENTS_MAX) {

@@ -307,6 +307,12 @@ seccomp_send(scmp_filter_ctx ctx, unsigned may)
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendmmsg), 1,
 		    SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+	/* The kernel remembers which calls are allowed whatever their arguments, and asks the filter for others each time:
+	 * those come first in it. */
+	if (r == 0)
+		r = seccomp_syscall_priority(ctx, SCMP_SYS(sendto), 255);
+	if (r == 0)
+		r = seccomp_syscall_priority(ctx, SCMP_SYS(sendmsg), 255);
 	return r;
 }
 

@@ -203,7 +203,7 @@ transport_write(struct transport *t, const struct span *v, size_t n, struct err 
 		iov[i] = (struct iovec){ (void *)(uintptr_t)v[i].p, v[i].n };
 	mh.msg_iovlen = n;
 	do
-		r = sendmsg(t->fd, &mh, MSG_NOSIGNAL);
+		r = n == 1 ? send(t->fd, v[0].p, v[0].n, MSG_NOSIGNAL) : sendmsg(t->fd, &mh, MSG_NOSIGNAL);
 	while (r == -1 && errno == EINTR);
 	if (r >= 0)
 		return r;

@@ -1,6 +1,6 @@
 /* bench_floor.c -- what judging and signing a message cost beside the least they could.
  *
- *   bench_floor [--signatures FOLDER] [--rounds N] [--alone WHAT SIZE]
+ *   bench_floor [--signatures FOLDER] [--rounds N] [--lines] [--alone WHAT SIZE]
  *
  * The floor is one RSA-2048 signature and one libclamav scan of the message as it came, by the same
  * engine with the same options. Beside it stand the steps alone, and the whole: what a scanner's worker does with
@@ -9,6 +9,7 @@
  * The figures are CPU time of this process; what is compared takes turns, message by message.
  *
  * --signatures: a folder of databases (tests/bench/signatures.py makes one); else one with the test file alone.
+ * --lines: lines of one letter, as smtp-source writes them, in place of --alone's mail with an attachment.
  * --alone: only that step, for a profiler; or "again", the scan with nine of ten attachments seen before.
  */
 #include <clamav.h>
@@ -34,13 +35,14 @@
 #define VERIFY_EVERY 100		/* as the signer does */
 #define AGAIN 9				/* of ten attachments */
 
-enum { TEXT, MIXED };
+enum { LINES, TEXT, MIXED };		/* LINES: as smtp-source writes them */
 
 static char *dir;
 static struct arena *keep;
 
 struct stand {
 	struct judge all;		/* everything on */
+	struct judge patterns;		/* no antivirus */
 	struct judge plain;		/* no antivirus, no patterns */
 	struct dkim_key *rsa, *ed;
 	hs_database_t *db;
@@ -106,6 +108,12 @@ message(struct arena *a, int shape, size_t size, unsigned id, unsigned same)
 	    "From: A <a@example.org>\r\nTo: b@example.net\r\nSubject: number %u\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n"
 	    "Message-ID: <%u@example.org>\r\nMIME-Version: 1.0\r\n", id, id), text;
 
+	if (shape == LINES) {
+		for (n += (size_t)sprintf(out + n, "\r\n"); n < size; n += (size_t)sprintf(out + n, "\r\n"))
+			for (int k = 0; k < 78; k++)
+				out[n++] = 'X';
+		return span_make(out, n);
+	}
 	if (shape == TEXT) {
 		n += (size_t)sprintf(out + n, "Content-Type: text/plain; charset=utf-8\r\n\r\n");
 		n += prose(out + n, size > n ? size - n : 0, &seed, "");
@@ -178,7 +186,7 @@ write_policy(const char *path, bool all)
 }
 
 static void
-open_judge(struct judge *j, const char *tmp, const char *databases, bool all)
+open_judge(struct judge *j, const char *tmp, const char *databases, bool patterns)
 {
 	struct config conf = { .scan_timeout = 60 * US_PER_SEC, .antivirus.remember = true,
 		.antivirus.phishing = true, .antivirus.encrypted = true };
@@ -186,13 +194,13 @@ open_judge(struct judge *j, const char *tmp, const char *databases, bool all)
 	struct err err;
 
 	diags_init(&d, keep);
-	conf.policy_dir = arena_printf(keep, "%s/policy%d", dir, all);
+	conf.policy_dir = arena_printf(keep, "%s/policy%d%d", dir, patterns, databases != NULL);
 	conf.antivirus.databases = databases;
-	if (!all)
+	if (databases == NULL)
 		conf.antivirus.engine = AV_OFF;
 	if (mkdir(conf.policy_dir, 0755) == -1)
 		die(conf.policy_dir);
-	write_policy(arena_printf(keep, "%s/10.yaml", conf.policy_dir), all);
+	write_policy(arena_printf(keep, "%s/10.yaml", conf.policy_dir), patterns);
 	if (judge_open(j, &conf, &d, &err) == -1 || judge_antivirus(j, &conf, tmp, &err) == -1)
 		die(err.text);
 }
@@ -330,6 +338,12 @@ step_scan(struct stand *s, struct span raw)
 }
 
 static void
+step_patterns(struct stand *s, struct span raw)
+{
+	step_judge(s, &s->patterns, raw);
+}
+
+static void
 step_plain(struct stand *s, struct span raw)
 {
 	step_judge(s, &s->plain, raw);
@@ -361,7 +375,7 @@ static const struct step {
 	void (*run)(struct stand *, struct span);
 } steps[] = {
 	{ "rsa-2048", step_rsa }, { "libclamav", step_clam }, { "scan", step_scan }, { "sign", step_sign },
-	{ "plain scan", step_plain }, { "ed25519", step_ed }, { "anatomy", step_anatomy },
+	{ "plain scan", step_plain }, { "with patterns", step_patterns }, { "ed25519", step_ed }, { "anatomy", step_anatomy },
 	{ "hyperscan", step_hyperscan }, { "sha256", step_sha256 },
 };
 enum { S_RSA, S_CLAM, S_SCAN, S_SIGN, NSTEPS = sizeof(steps) / sizeof(steps[0]) };
@@ -390,7 +404,7 @@ bench(struct stand *s, int shape, size_t size, int rounds)
 		arena_reset(texts);
 	}
 	floor = us[S_RSA] + us[S_CLAM];
-	printf("%7zu bytes, %s:\n ", size, shape == TEXT ? "text" : "text, HTML, attachment");
+	printf("%7zu bytes, %s:\n ", size, shape == LINES ? "lines" : shape == TEXT ? "text" : "text, HTML, attachment");
 	for (int k = 0; k < NSTEPS; k++)
 		printf(" %s %.3f%s", steps[k].name, us[k] / rounds / 1000, k + 1 < NSTEPS ? "," : " ms\n");
 	printf("  floor %.3f ms; scan + sign %.3f ms: %.2fx; sign %.2fx of rsa-2048; scan %.2fx of libclamav\n",
@@ -404,14 +418,14 @@ bench(struct stand *s, int shape, size_t size, int rounds)
 }
 
 static void
-alone(struct stand *s, const char *what, size_t size, int rounds)
+alone(struct stand *s, int shape, const char *what, size_t size, int rounds)
 {
 	struct arena *texts = arena_new(1u << 20);
 	bool again = strcmp(what, "again") == 0;
 	double us = 0, at;
 
 	for (int i = 0; i < rounds; i++) {
-		struct span raw = message(texts, MIXED, size, (unsigned)i, again && i % (AGAIN + 1));
+		struct span raw = message(texts, shape, size, (unsigned)i, again && i % (AGAIN + 1));
 
 		at = cpu_us();
 		for (int k = 0; k < NSTEPS; k++)
@@ -429,13 +443,16 @@ int
 main(int argc, char **argv)
 {
 	const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", *databases = NULL, *what = NULL;
-	int rounds = 200, i = 1;
+	int rounds = 200, shape = MIXED, i = 1;
 	struct stand s = { 0 };
 	size_t size = 0;
 	char tmp[64];
 
 	for (; i + 1 < argc; i += 2)
-		if (strcmp(argv[i], "--signatures") == 0) {
+		if (strcmp(argv[i], "--lines") == 0) {
+			shape = LINES;
+			i--;
+		} else if (strcmp(argv[i], "--signatures") == 0) {
 			databases = argv[i + 1];
 		} else if (strcmp(argv[i], "--rounds") == 0) {
 			rounds = atoi(argv[i + 1]);
@@ -444,31 +461,38 @@ main(int argc, char **argv)
 			size = (size_t)atol(argv[++i + 1]);
 		}
 	if (i != argc || rounds < 1)
-		die("bench_floor [--signatures FOLDER] [--rounds N] [--alone STEP SIZE]");
+		die("bench_floor [--signatures FOLDER] [--rounds N] [--lines] [--alone STEP SIZE]");
 	keep = arena_new(1u << 20);
 	dir = test_dir();
 	snprintf(tmp, sizeof(tmp), "%s/bench-XXXXXX", base);
 	if (mkdtemp(tmp) == NULL)
 		die(tmp);
 	s.a = arena_new(1u << 20);
-	open_judge(&s.all, tmp, databases ? databases : test_databases(keep, dir, "0"), true);
+	/* A profiler shall see what it was asked to look at. */
+	if (what == NULL || (strcmp(what, "plain scan") && strcmp(what, "anatomy"))) {
+		open_judge(&s.all, tmp, databases ? databases : test_databases(keep, dir, "0"), true);
+		open_judge(&s.patterns, NULL, NULL, true);
+		compile_patterns(&s);
+		s.rsa = make_key(false);
+		s.ed = make_key(true);
+	}
 	open_judge(&s.plain, tmp, NULL, false);
-	s.rsa = make_key(false);
-	s.ed = make_key(true);
-	compile_patterns(&s);
 	if (what) {
-		alone(&s, what, size, rounds);
+		alone(&s, shape, what, size, rounds);
 	} else {
+		bench(&s, LINES, 4096, rounds);
 		bench(&s, TEXT, 4096, rounds);
 		bench(&s, MIXED, 4096, rounds);
 		bench(&s, MIXED, 100u << 10, rounds / 4 + 1);
 		bench(&s, MIXED, 1u << 20, rounds / 20 + 1);
+		bench(&s, TEXT, 1u << 20, rounds / 20 + 1);
 	}
 	hs_free_scratch(s.scratch);
 	hs_free_database(s.db);
 	dkim_key_free(&s.rsa);
 	dkim_key_free(&s.ed);
 	judge_close(&s.all);
+	judge_close(&s.patterns);
 	judge_close(&s.plain);
 	arena_free(&s.a);
 	test_remove(tmp);

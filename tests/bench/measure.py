@@ -80,7 +80,7 @@ def program(name):
     words = name.split()
     if "--role" in words:
         return words[words.index("--role") + 1]
-    return os.path.basename(words[0])
+    return os.path.basename(words[0]).rstrip(":")
 
 
 def by_program(before, after, n):

@@ -4,10 +4,10 @@
     tests/bench/signatures.py FOLDER [COUNT]      3000000 when no count is given
 
 What an engine costs depends on what it must compare with; benches may not download
-ClamAV's own databases. These have their form and about their mixture: most are hashes
+ClamAV's own databases. These have their form, and cost a mail of 4 KiB what was measured for as many: most are hashes
 of whole files (MD5, SHA-256) and of sections of programs, one in forty is a string
 of bytes for one kind of file (all kinds, Windows programs, HTML, mail, text), with
-gaps in some; one in four hundred a logical signature of two strings. Hashes and strings are drawn, so
+gaps in some; one in four thousand a logical signature of two strings. Hashes and strings are drawn, so
 none is ever found; sizes are spread as files' sizes are, so that no file escapes being hashed.
 The same count gives the same bytes. One signature is real, and the canary of the scanner
 finds it: EICAR's.
@@ -38,7 +38,7 @@ def hashes(r, n, hex_, form):
 def string(r, least=16, most=48):
     """Bytes no text has beside one another, so that no message meets them; a third with a gap."""
     s = r.randbytes(r.randrange(least, most)).hex()
-    if r.random() < 0.33:
+    if r.random() < 0.05:
         s = s[:24] + "{-%d}" % r.randrange(4, 64) + s[24:] if len(s) > 40 else s[:16] + "??" + s[18:]
     return s
 
@@ -47,7 +47,7 @@ def make(folder, count=3000000, seed=12):
     """Writes bench.hdb, .hsb, .mdb, .ndb and .ldb; returns the folder."""
     os.makedirs(folder, exist_ok=True)
     r = random.Random(seed)
-    ldb, ndb = count // 400, count // 40
+    ldb, ndb = count // 4000, count // 40
     hsb, mdb = count // 8, count // 3
     hdb = max(0, count - ldb - ndb - hsb - mdb - len(EICAR))
     with open(os.path.join(folder, "bench.hdb"), "w") as f:

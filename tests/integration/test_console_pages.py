@@ -88,6 +88,33 @@ class Tree(unittest.TestCase):
             self.assertIn(hashlib.sha256(f.read()).hexdigest(), read(lab.ROOT + "/tests/vendor/README.md"))
 
 
+# What is not whole on the screen: the page itself, elements over the right edge but for what scrolls by itself, and texts that a
+# box without a scroll bar cuts off. What is there for readers alone (clip-path) is not seen anyway.
+EDGES = """
+const bad = [], wide = document.documentElement.scrollWidth - innerWidth;
+if (wide > 0)
+	bad.push("the page: " + wide);
+const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+const unseen = (e) => e && (getComputedStyle(e).clipPath !== "none" || unseen(e.parentElement));
+for (const e of document.querySelectorAll("body *")) {
+	const r = e.getBoundingClientRect(), s = getComputedStyle(e);
+	if (!r.width || s.visibility === "hidden" || unseen(e))
+		continue;
+	if (r.right > innerWidth + 1 && !scrolls(e.parentElement))
+		bad.push(`${e.tagName}.${e.className} to ${Math.round(r.right)}: ${e.textContent.slice(0, 40)}`);
+	if (e.placeholder && !e.value) {		/* as text, it would be so broad */
+		const c = document.createElement("canvas").getContext("2d");
+		c.font = s.font;
+		if (c.measureText(e.placeholder).width > e.clientWidth - parseFloat(s.paddingLeft) - parseFloat(s.paddingRight) + 1)
+			bad.push(`${e.tagName}.${e.className} cuts: ${e.placeholder}`);
+	}
+	if (/hidden|clip/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.textContent.trim())
+		bad.push(`${e.tagName}.${e.className} cuts: ${e.textContent.slice(0, 40)}`);
+}
+return bad;
+"""
+
+
 class Console(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -171,6 +198,32 @@ class Console(unittest.TestCase):
                     self.assertEqual(b.js("return Math.max(0, document.documentElement.scrollWidth - innerWidth)"), 0)
                     b.shot("%s-%s-%d" % (name, scheme, width))
                     self.assertEqual(b.axe(browser.SEEN), [])
+
+    def test_french_on_a_telephone(self):
+        """320 pixels and longer words: on every page nothing broader than the screen, nothing cut off, nothing over its edge; the door, too."""
+        b = self.b
+        b.size(320)
+        self.mock.oidc = {"en": "Sign in with Example ID", "fr": "Se connecter avec l’identité de l’établissement"}
+        self.addCleanup(setattr, self.mock, "oidc", None)
+        b.open(self.mock.url)
+        b.click("button", "Français")
+        b.find("a.button", "Se connecter avec l’identité")
+        for where in ("", "#/signin?by=mail"):
+            b.open(self.mock.url + where)
+            b.find("h1", "Se connecter")
+            self.assertEqual(b.js(EDGES), [])
+        self.sign_in()
+        for s in self.mock.sessions.values():
+            s["language"] = "fr"
+        b.open(self.mock.url + "icon.svg")
+        b.open(self.mock.url)
+        b.find("#main h1", "Vue d’ensemble")
+        for name, where in EVERY.items():
+            with self.subTest(page=name):
+                self.go(where)
+                self.assertEqual(b.js("return document.documentElement.lang"), "fr")
+                self.assertEqual(b.js(EDGES), [])
+                b.shot("%s-fr-320" % name)
 
     def test_axe_sees(self):
         """The judge is awake: a barrier put there is found."""

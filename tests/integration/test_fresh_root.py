@@ -1,9 +1,9 @@
 """From package to mail in a fresh Debian: installed, started, removed, put back, upgraded, purged.
+Under systemd: test_systemd.py; in a container: test_container.py.
 
 One root for all, in this order; each step leaves it as the next one needs it.
 """
 import glob
-import json
 import os
 import re
 import shutil
@@ -59,13 +59,6 @@ class FreshRoot(unittest.TestCase):
         cls.lab.ports["smtp"] = lab.free_port()
         os.symlink(cls.fresh.path("run/postern"), cls.lab.path("run"))
         cls.fresh.run("apt-get", "update")
-
-    def configure(self, **over):
-        self.lab.config(run="/run/postern", spool="/var/spool/postern", store="sqlite:/var/lib/postern/store.db",
-                        delivery={"port": self.mx.port, "retry": ["1s"]}, **over)
-        shutil.copy(self.lab.path("postern.yaml"), self.fresh.path("etc/postern/postern.yaml"))
-        os.makedirs(self.fresh.path("etc/postern/policy.d"), exist_ok=True)
-        self.fresh.write("etc/postern/policy.d/10-base.yaml", "version: 1\nuse: [postern/base]\n")
 
     def start(self):
         self.lab.daemon = lab.Proc(self.fresh.argv("/usr/sbin/posternd", "-f"), self.lab.path("posternd.log"), env=fresh.ENV)
@@ -175,44 +168,6 @@ class FreshRoot(unittest.TestCase):
         self.assertTrue(os.path.exists(self.fresh.path("etc/postern/keys/store.key")))
         self.assertTrue(os.path.exists(self.fresh.path("var/lib/postern/store.db")))
         self.assertFalse(glob.glob(self.fresh.path("etc/systemd/system/*.wants/postern.*")))
-
-    def test_6_container(self):
-        """systemd/Containerfile, step by step in this root: no container tool is asked, its instructions are read."""
-        steps = containerfile()
-        self.assertEqual([k for k, _ in steps], ["ARG", "FROM", "COPY", "RUN", "RUN", "USER", "VOLUME", "EXPOSE",
-                                                 "HEALTHCHECK", "STOPSIGNAL", "ENTRYPOINT"])
-        self.fresh.run("rm", "-rf", "/var/spool/postern", "/var/lib/postern", "/etc/postern", "/run/postern")
-        for kind, text in steps:
-            if kind == "COPY":
-                *names, to = text.split()
-                for name in names:
-                    self.assertTrue(name.startswith("build/"))
-                    for p in glob.glob(os.path.join(self.dir, name[len("build/"):])):
-                        shutil.copy(p, self.fresh.path(to))
-            elif kind == "RUN":
-                self.fresh.run("/bin/sh", "-c", text)
-        said = dict(steps)
-        self.configure()
-        health = said["HEALTHCHECK"].split(" CMD ")[1]
-        self.assertNotEqual(self.fresh.run("/bin/sh", "-c", health, check=False).returncode, 0, "nobody is there yet")
-        argv = self.fresh.argv(*json.loads(said["ENTRYPOINT"]))
-        argv = [a.replace("exec chroot ", "exec chroot --userspec=%s " % said["USER"]) for a in argv]
-        self.lab.daemon = lab.Proc(argv, self.lab.path("posternd.log"), env=fresh.ENV)
-        self.lab.wait_ready()
-        for pid in [self.lab.daemon.pid] + [p["pid"] for p in self.lab.status()["processes"]]:
-            self.assertEqual(account(pid, self.fresh.root), said["USER"])
-        self.assertEqual(self.lab.send("b@partner.lab", subject="from a container")[0], 250)
-        self.mx.wait(5)
-        self.assertEqual(self.fresh.run("chroot", "--userspec=" + said["USER"], "/", "/bin/sh", "-c", health).returncode, 0)
-        self.assertEqual(said["STOPSIGNAL"], "SIGTERM")
-        self.assertEqual(self.lab.stop_postern(), 0)
-
-
-def containerfile():
-    """[(instruction, argument)], lines that go on joined, comments left out."""
-    with open(os.path.join(lab.ROOT, "systemd/Containerfile")) as f:
-        lines = "".join(l for l in f if not l.startswith("#")).replace("\\\n", " ").splitlines()
-    return [tuple(l.split(" ", 1)) for l in lines if l]
 
 
 if __name__ == "__main__":

@@ -92,6 +92,35 @@ class Package(unittest.TestCase):
         self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
         self.assertFalse([f for d in self.debs.values() for f in files(d) if "/lintian/overrides/" in f])
 
+    def test_what_it_is_built_from(self):
+        """dpkg-buildpackage looks at Build-Depends; each library that the Makefile asks pkg-config for is in there."""
+        with open(os.path.join(lab.ROOT, "systemd/debian/control")) as f:
+            named = set(re.findall(r"[\w.+-]+", re.search(r"(?ms)^Build-Depends: (.*?)^\S", f.read()).group(1)))
+        with open(os.path.join(lab.ROOT, "Makefile")) as f:
+            libraries = {w for line in re.findall(r"(?m)^PKGS\w* [:+]?= (.*)", f.read()) for w in line.split() if w[0].isalpha()}
+        self.assertGreater(len(libraries), 12)
+        for library in libraries:
+            r = subprocess.run(["pkg-config", "--variable=pcfiledir", library], capture_output=True, text=True, check=True)
+            r = subprocess.run(["dpkg", "-S", "%s/%s.pc" % (r.stdout.strip(), library)], capture_output=True, text=True, check=True)
+            self.assertIn(r.stdout.split(":")[0], named, library)
+
+    def test_links_of_the_documents(self):
+        """What a page leads to is there, in the packages as in the tree."""
+        top = os.path.join(self.dir, "documents")
+        for deb in self.debs.values():
+            subprocess.run(["dpkg-deb", "-x", deb, top], check=True)
+        pages = glob.glob(top + "/usr/share/doc/**/*.md", recursive=True)
+        self.assertGreater(len(pages), 30)
+        links = 0
+        for page in pages:
+            with open(page) as f:
+                text = re.sub(r"(?ms)^```.*?^```$", "", f.read())
+            for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+                if "://" not in link and not link.startswith("mailto:"):
+                    links += 1
+                    self.assertTrue(os.path.exists(os.path.join(os.path.dirname(page), link)), "%s: %s" % (page[len(top):], link))
+        self.assertGreater(links, 100)
+
     def test_two_builds_are_the_same_bytes(self):
         again = build(os.path.join(self.dir, "two", "elsewhere"), TZ="Pacific/Auckland", LC_ALL="C", HOME="/nonexistent")
         self.assertEqual({n: digest(p) for n, p in self.debs.items()}, {n: digest(p) for n, p in again.items()})

@@ -223,6 +223,10 @@ print(worked)
         subprocess.run([*tool, "backup", "key", key], check=True, capture_output=True)
         subprocess.run([*tool, "backup", copy, "--recipient", key + ".pub"], check=True, capture_output=True)
         self.assertEqual(self.lab.stop_postern(), 0)
+        # Nothing beside the database is root's afterwards: the store could not open it any more.
+        subprocess.run([*tool, "backup", copy + "-2", "--recipient", key + ".pub"], check=True, capture_output=True)
+        owners = {os.lstat(os.path.join(d, n)).st_uid for d, ds, fs in os.walk(self.lab.path("store")) for n in ds + fs}
+        self.assertEqual(owners - {self.ids["_postern-store"][0], self.ids["_postern-fetcher"][0]}, set())
         for name in ("etc", "store/store.db"):
             path = self.lab.path(name)
             (shutil.rmtree if os.path.isdir(path) else os.unlink)(path)

@@ -19,6 +19,7 @@ import time
 import unittest
 
 import booted
+import fresh
 import lab
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -36,7 +37,7 @@ class UnderSystemd(unittest.TestCase):
         cls.dir = tempfile.mkdtemp(prefix="postern-systemd-debs-")
         unittest.addModuleCleanup(shutil.rmtree, cls.dir)
         cls.debs = test_package.build(cls.dir)
-        cls.root = booted.root_for(cls.debs["postern"])
+        cls.root = fresh.Fresh(booted.tar_for(cls.debs["postern"]))
         unittest.addModuleCleanup(cls.root.close)
         os.unlink(cls.root.path("usr/sbin/policy-rc.d"))        # here services are started by their packages
         cls.lab = lab.Lab("systemd")
@@ -147,6 +148,9 @@ class UnderSystemd(unittest.TestCase):
             way[word] = found[0]["PRIORITY"], found[0]["_SYSTEMD_UNIT"]
         self.assertEqual(way.pop("no DKIM key of example.lab is published"), ("4", SERVICE))
         self.assertEqual(set(way.values()), {("6", SERVICE)})
+        # A fresh installation warns of what is so (no key in the DNS yet; this test's short certificate), of no policy.
+        warned = [str(l["MESSAGE"]) for l in lines if int(l["PRIORITY"]) < 5 or "warning:" in str(l["MESSAGE"])]
+        self.assertEqual([w for w in warned if "expires within" not in w and "no DKIM key of" not in w], [])
 
     def test_4_reload(self):
         pid, conf = self.main_pid(), self.root.read("etc/postern/postern.yaml")

@@ -68,10 +68,12 @@ part(const char *number)
 static inline bool
 surface_has(enum where where, const char *text)
 {
-	for (size_t i = 0; i < an.nsurfaces; i++)
-		if (an.surfaces[i].where == where && memmem(an.surfaces[i].folded->s.p,
-		    an.surfaces[i].folded->s.n, text, strlen(text)))
+	for (size_t i = 0; i < an.nsurfaces; i++) {
+		struct span s = surface_folded(&an.surfaces[i], arena)->s;
+
+		if (an.surfaces[i].where == where && memmem(s.p, s.n, text, strlen(text)))
 			return true;
+	}
 	return false;
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -117,12 +118,35 @@ numbers(void **state)
 		{ 0, "0" }, { -0.0, "0" }, { 1.5, "1.5" }, { 100, "100" }, { 0.1234, "0.123" },
 		{ 0.9996, "1" }, { -0.0001, "0" }, { -2.25, "-2.25" }, { 1e6, "1000000" },
 		{ 1e20, "1e+20" }, { NAN, "null" }, { INFINITY, "null" },
+		{ 0.05, "0.05" }, { 0.007, "0.007" }, { -0.5, "-0.5" }, { 12.34, "12.34" }, { 8.001, "8.001" },
+		{ 0.0625, "0.062" }, { 2.0005, "2.001" }, { 1.9996, "2" }, { 999999999.999, "999999999.999" },
+		{ 4294967296.25, "4294967296.25" }, { -7, "-7" }, { 1e15, "1000000000000000" },
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		json_num(&j, t[i].v);
 		assert_wrote(t[i].want);
 	}
+	/* Whatever way is taken, printf would say the same. */
+	for (int i = -20000; i < 20000; i++) {
+		char want[32];
+		size_t n = (size_t)snprintf(want, sizeof(want), "%.3f", i / 1000.0);
+
+		while (want[n - 1] == '0')
+			n--;
+		n -= want[n - 1] == '.';
+		want[n] = '\0';
+		json_num(&j, i / 1000.0);
+		assert_wrote(want);
+	}
+	json_int(&j, INT64_MIN);
+	assert_wrote("-9223372036854775808");
+	json_int(&j, -1);
+	assert_wrote("-1");
+	json_uint(&j, UINT64_MAX);
+	assert_wrote("18446744073709551615");
+	json_uint(&j, 0);
+	assert_wrote("0");
 }
 
 static void

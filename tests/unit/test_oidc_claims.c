@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "fetcher/oidc_claims.h"
+#include "fetcher/oidc_request.h"
 #include "ipc/principal.h"
 
 #define NOW (INT64_C(1800000000) * 1000000)
@@ -276,6 +277,44 @@ test_token_answers(void **state)
 	}
 }
 
+/* RFC 7636, B: verifier and challenge. RFC 6749, 2.3.1: id and secret are encoded before they are joined. */
+static void
+test_requests(void **state)
+{
+	static const struct span acr[] = { { "gold", 4 }, { "a&b", 3 } };
+	struct oidc_provider p = { .authorize = SPAN_LIT("https://idp.lab/a?x=1"), .leave = SPAN_LIT("https://idp.lab/e"), .post = true };
+	struct msg_oidc_ask ask = { .redirect = SPAN_LIT("https://gw.lab/oidc/return"), .state = SPAN_LIT("s"), .nonce = SPAN_LIT("n"),
+		.verifier = SPAN_LIT("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), .language = SPAN_LIT("fr"), .code = SPAN_LIT("a+b=&%\n\xff") };
+	struct buf b;
+	char *line;
+
+	conf.console.oidc.scopes = SPAN_LIT("openid email");
+	conf.console.oidc.acr = acr;
+	conf.console.oidc.nacr = 2;
+	buf_init(&b, 4096);
+	oidc_put_start(&b, &conf.console.oidc, &p, &ask);
+	assert_true(span_is(buf_data(&b), "https://idp.lab/a?x=1&response_type=code&code_challenge_method=S256&"
+	    "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&client_id=postern&"
+	    "redirect_uri=https%3A%2F%2Fgw.lab%2Foidc%2Freturn&scope=openid%20email&state=s&nonce=n&"
+	    "acr_values=gold%20a%26b&ui_locales=fr"));
+	buf_reset(&b);
+	oidc_put_form(&b, &conf.console.oidc, &p, SPAN_LIT("s:e&"), &ask);
+	assert_true(span_is(buf_data(&b), "code=a%2Bb%3D%26%25%0A%FF&redirect_uri=https%3A%2F%2Fgw.lab%2Foidc%2Freturn&"
+	    "code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk&client_id=postern&client_secret=s%3Ae%26&"
+	    "grant_type=authorization_code"));
+	buf_reset(&b);
+	oidc_put_leave(&b, &conf.console.oidc, &p, SPAN_LIT("https://gw.lab:8443"));
+	assert_true(span_is(buf_data(&b), "https://idp.lab/e?client_id=postern&post_logout_redirect_uri=https%3A%2F%2Fgw.lab%3A8443%2F"));
+	buf_reset(&b);
+	conf.console.oidc.logout_local = true;
+	oidc_put_leave(&b, &conf.console.oidc, &p, SPAN_LIT("https://gw.lab:8443"));
+	assert_int_equal(buf_size(&b), 0);
+	line = oidc_basic(&conf.console.oidc, SPAN_LIT("s:e"));
+	assert_string_equal(line, "Authorization: Basic cG9zdGVybjpzJTNBZQ==");	/* postern:s%3Ae */
+	free(line);
+	buf_release(&b);
+}
+
 int
 main(void)
 {
@@ -288,6 +327,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_claims_elsewhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_provider, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@ export default {
 	"account": "Account", "act": "Act", "acts": "Actions", "again": "Try again", "as-table": "As a table", "back": "Back", "by": "by", "cancel": "Cancel",
 	"choose.all": "Choose all on this page", "choose.one": "Choose {name}", "client": "Client", "copied": "Copied", "copy": "Copy", "copy.failed": "It could not be copied.",
 	"declared": "Declared as", "direction": "Direction", "direction.outbound": "outbound", "direction.inbound": "inbound", "direction.any": "both ways", "edit": "Edit", "edit.of": "Edit {name}",
-	"encrypted": "Encrypted", "expires": "Expires", "failed": "That did not work: {text}", "find": "Find a message", "find.hint": "Id, address, domain, client… (press /)", "from": "From", "helo": "HELO", "hour": "Hour", "id": "Id",
+	"encrypted": "Encrypted", "expires": "Expires", "failed": "That did not work: {text}", "find": "Find a message", "find.hint": "Id, address, domain, client… (/)", "from": "From", "helo": "HELO", "hour": "Hour", "id": "Id",
 	"language": "Language", "listener": "Listener", "loading": "Loading…", "menu": "Menu", "message": "Message", "name": "Name", "never": "Never", "newest": "Newest", "older": "Older", "open": "Open",
 	"no-subject": "(no subject)", "null-sender": "<> (report)", "pages": "Pages of this list", "parent": "Made from", "part": "Part", "reason": "Reason", "reason.needed": { one: "Please say why, in a word at least.", other: "Please say why, in {n} letters at least." },
 	"received": "Received", "reload": "Refresh", "rule": "Rule", "save": "Save", "search": "Search", "since": "since", "size": "Size", "skip": "Skip to content", "state": "State", "subject": "Subject", "time": "Time", "to": "To", "type": "Type", "updated": "As of",

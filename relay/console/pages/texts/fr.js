@@ -3,7 +3,7 @@ export default {
 	"account": "Compte", "act": "Action", "acts": "Actions", "again": "Réessayer", "as-table": "En tableau", "back": "Retour", "by": "par", "cancel": "Annuler",
 	"choose.all": "Choisir toute cette page", "choose.one": "Choisir {name}", "client": "Client", "copied": "Copié", "copy": "Copier", "copy.failed": "La copie n’a pas réussi.",
 	"declared": "Déclaré comme", "direction": "Sens", "direction.outbound": "sortant", "direction.inbound": "entrant", "direction.any": "les deux sens", "edit": "Modifier", "edit.of": "Modifier {name}",
-	"encrypted": "Chiffré", "expires": "Expire", "failed": "Cela n’a pas réussi : {text}", "find": "Trouver un message", "find.hint": "Identifiant, adresse, domaine… (touche /)", "from": "De", "helo": "HELO", "hour": "Heure", "id": "Id.",
+	"encrypted": "Chiffré", "expires": "Expire", "failed": "Cela n’a pas réussi : {text}", "find": "Trouver un message", "find.hint": "Identifiant, adresse, domaine… (/)", "from": "De", "helo": "HELO", "hour": "Heure", "id": "Id.",
 	"language": "Langue", "listener": "Écoute", "loading": "Chargement…", "menu": "Menu", "message": "Message", "name": "Nom", "never": "Jamais", "newest": "Plus récents", "older": "Plus anciens", "open": "Ouvrir",
 	"no-subject": "(sans objet)", "null-sender": "<> (avis)", "pages": "Pages de cette liste", "parent": "Issu de", "part": "Partie", "reason": "Motif", "reason.needed": { one: "Dites pourquoi, en un mot au moins.", other: "Dites pourquoi, en {n} lettres au moins." },
 	"received": "Reçu", "reload": "Actualiser", "rule": "Règle", "save": "Enregistrer", "search": "Chercher", "since": "depuis", "size": "Taille", "skip": "Aller au contenu", "state": "État", "subject": "Objet", "time": "Heure", "to": "À", "type": "Type", "updated": "État de",
