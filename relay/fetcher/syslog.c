@@ -158,6 +158,8 @@ still_there(struct syslog_peer *p)
 	}
 }
 
+static void send_datagrams(struct syslog_peer *p);
+
 static void
 on_look(evutil_socket_t fd, short what, void *arg)
 {
@@ -165,7 +167,9 @@ on_look(evutil_socket_t fd, short what, void *arg)
 	struct syslog_peer *p = arg;
 	int left = 0;
 
-	if (ioctl(p->fd, SIOCOUTQ, &left) == -1)
+	if (p->conf->way == EXPORT_UNIX)
+		send_datagrams(p);
+	else if (ioctl(p->fd, SIOCOUTQ, &left) == -1)
 		fail(p, "%s", strerror(errno));
 	else if (!still_there(p))
 		fail(p, "it closed the connection");
@@ -287,11 +291,14 @@ advance(struct syslog_peer *p)
 
 /* ---- datagrams ---- */
 
+/* A socket of the file system holds a few (net.unix.max_dgram_qlen, 10 as the kernel comes): what it has no
+ * room for waits until its reader has taken some, and what it has is not sent again. */
 static void
 send_datagrams(struct syslog_peer *p)
 {
+	static const struct timeval soon = { 0, LOOK_MS * 1000 };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct span all = buf_data(&p->grams);
+	struct span all = span_from(buf_data(&p->grams), p->done);
 	struct dec d = { all.p, all.p + all.n, false };
 
 	if (p->conf->path)
@@ -303,10 +310,15 @@ send_datagrams(struct syslog_peer *p)
 
 		if (n == -1 && errno == ECONNREFUSED && !p->conf->path)	/* of the one before: ICMP */
 			n = send(p->fd, one.p, one.n, MSG_DONTWAIT);
+		if (n == -1 && p->conf->path && (errno == EAGAIN || errno == ENOBUFS)) {
+			evtimer_add(p->look, &soon);
+			return;
+		}
 		if (n == -1) {
 			fail(p, "sending: %s", strerror(errno));
 			return;
 		}
+		p->done = buf_size(&p->grams) - (size_t)(d.end - d.p);
 	}
 	finish(p, NULL);
 }

@@ -132,12 +132,24 @@ on_progress(void *arg)
 	return 1;
 }
 
+/* Nobody asks SQLite how much memory it has: counting it is a lock and some sums for each piece. */
+static void
+configure(void)
+{
+	static bool done;
+
+	if (!done)
+		sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	done = true;
+}
+
 struct db *
 db_open(const char *path, struct err *err)
 {
 	struct db *d = calloc(1, sizeof(*d));
 
 	ASSERT(d != NULL);
+	configure();
 	d->path = strdup(path);
 	ASSERT(d->path != NULL);
 	if (sqlite3_open_v2(path, &d->s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
@@ -164,6 +176,7 @@ db_open_reader(const char *path, struct err *err)
 	int64_t version;
 
 	ASSERT(d != NULL);
+	configure();
 	d->path = strdup(path);
 	ASSERT(d->path != NULL);
 	if (sqlite3_open_v2(path, &d->s, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {

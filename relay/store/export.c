@@ -28,6 +28,7 @@ struct target {
 	int64_t deadline, retry_at;	/* clock_mono */
 	int64_t failing;		/* clock_mono of the first failure in a row; 0 */
 	int64_t wait;
+	int64_t lost;			/* events, since it was last told of any */
 };
 
 struct exports {
@@ -305,10 +306,16 @@ shorten(struct exports *x, struct target *t, int64_t end)
 {
 	int64_t lost = end - t->at - (int64_t)t->conf->backlog;
 
+	if (t->lost && -lost > (int64_t)t->conf->backlog / 2) {
+		log_info("%s has caught up; %lld events were not told", t->name, (long long)t->lost);
+		t->lost = 0;
+	}
 	if (lost <= 0)
 		return;
-	log_error("%s: %lld events of the journal are not told: more than %llu waited", t->name,
-	    (long long)lost, (unsigned long long)t->conf->backlog);
+	if (t->lost == 0)	/* once; how many is said when it has caught up */
+		log_error("%s: events of the journal are not told: more than %llu wait", t->name,
+		    (unsigned long long)t->conf->backlog);
+	t->lost += lost;
 	counter_add(COUNTER_EXPORT_LOST, lost);
 	moved(x, t, t->at + lost);
 }

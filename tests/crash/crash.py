@@ -210,7 +210,8 @@ class Crash:
                                if first[i] - 1 <= when <= first[i] + KILL_NEAR)
                     causes["crash" if near else "strange"] += 1
                     if not near:
-                        strange.append((t, w, i))
+                        strange.append((t, w, i, "%.1f s after the first" % (s - first[i]), "kills around: " + ", ".join(
+                            "%s %+.1f s" % (k, when - first[i]) for when, k in self.kills if abs(when - first[i]) < 30)))
                 elif first:
                     # A notice is written anew when the crash came before it was recorded.
                     near = load.tries[t] > 1 or w == "notice"

@@ -642,6 +642,46 @@ class Api(unittest.TestCase):
         self.assertEqual(needs(self.people["domain_admin"]), {})
         self.assertEqual(needs(self.people["reviewer"]), {"incidents": (1, "/incidents")})
 
+    def test_two_voices_and_one_against(self):
+        """`approvals: 2`: one voice is not enough, one against it ends it; who has none is told so, who may not see it hears of nothing."""
+        self.addCleanup(self.forget, "76-board.yaml")
+        self.policy("76-board.yaml", "version: 1\ngroups:\n  board: [one@board.lab, two@board.lab, three@board.lab]\nrules:\n  - id: of-the-board\n"
+                    "    when: {subject: {words: [xylophone]}}\n    then: {hold: {for: group:board, approvals: 2}}\n")
+        one, two, three = (self.new("board-" + n, "--role", "user", "--address", n + "@board.lab") for n in ("one", "two", "three"))
+        stranger, operator = self.new("board-none", "--role", "user", "--address", "none@board.lab"), self.people["operator"]
+        code, text = self.lab.send("b@partner.lab", sender="a@example.lab", subject="the xylophone")
+        self.assertEqual(code, 250, text)
+        ident = text.split()[-1]
+
+        def held():
+            return [x for x in operator.ask("GET", "/kept?kind=hold&q=" + ident)[1]["items"] if x["id"] == ident]
+        kid = lab.wait_for(held, because="the held message")[0]["kid"]
+
+        def voice(b, what, **more):
+            status, o = b.ask("POST", "/kept/" + what, {"kid": kid, **more})
+            return (status, o["state"] if status == 200 else o["code"])
+        self.assertEqual(voice(one, "approve"), (200, "waiting"))
+        self.assertEqual(voice(operator, "deny"), (403, "forbidden"))
+        self.assertEqual(voice(stranger, "deny"), (404, "not-found"))
+        self.assertEqual(held()[0]["state"], "waiting")
+        self.assertEqual(voice(two, "deny", reason="too loud"), (200, "denied"))
+        self.assertEqual(voice(three, "approve"), (409, "conflict"))
+        self.assertEqual(voice(one, "approve"), (409, "conflict"))
+
+        def told():
+            with self.mx.lock:
+                return [m for m in self.mx.messages if "a@example.lab" in m[1] and ident.encode() in m[2] and b"too loud" in m[2]]
+        lab.wait_for(told, because="the notice to the sender, with the reason")
+        with self.mx.lock:
+            self.assertEqual([m for m in self.mx.messages if "b@partner.lab" in m[1] and b"the xylophone" in m[2]], [])
+
+        def rows():
+            items = self.people["auditor"].ask("GET", "/audit?limit=200&q=" + ident)[1]["items"]
+            return sorted((r["who"], r["what"]) for r in items if r["subject"] == ident)
+        # The voice against it is what rejects it.
+        lab.wait_for(lambda: rows() == [("one@board.lab", "held.approve"), ("two@board.lab", "held.deny"), ("two@board.lab", "held.reject")],
+                     because="the rows in the audit log")
+
     def test_trace_of_a_domain(self):
         """Its administrator finds its mail, and of others nothing: not by search, not by id."""
         add_user(self.lab, "elsewhere", "--role", "domain_admin", "--domain", "elsewhere.lab")

@@ -325,6 +325,47 @@ test_joined(void **state)
 	assert_int_equal(reputation_joined(95, 100, 25), 100);
 }
 
+/* Pages of shared memory that exist. */
+static size_t
+pages_of(void *p, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), n = size / page, there = 0;
+	unsigned char *v = malloc(n);
+
+	assert_non_null(v);
+	assert_int_equal(mincore(p, size, v), 0);
+	for (size_t i = 0; i < n; i++)
+		there += v[i] & 1;
+	free(v);
+	return there;
+}
+
+/* Who reads the whole table, or asks for a stranger, makes no page of it real. */
+static void
+test_untouched(void **state)
+{
+	size_t size = 14u << 20, at = 0, rows = 0, made;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct reputation_row row;
+	struct reputation r;
+	char text[32];
+
+	assert_true(p != MAP_FAILED);
+	reputation_open(&r, p, size, 7 * DAY);
+	note(&r, client("192.0.2.7"), REPUTATION_SPAM, 1, NOW);
+	made = pages_of(p, size);
+	assert_true(made <= 1 + 2 * 2);		/* the head; two entries, which may lie on a border */
+	for (int i = 0; i < 250; i++) {
+		sprintf(text, "198.51.100.%d", i);
+		ask(&r, client(text), NOW);
+	}
+	while (reputation_next(&r, &at, NOW, &row))
+		rows++;
+	assert_int_equal(rows, 2);
+	assert_int_equal(pages_of(p, size), made);
+	munmap(p, size);
+}
+
 int
 main(void)
 {
@@ -334,6 +375,7 @@ main(void)
 		cmocka_unit_test(test_correct), cmocka_unit_test(test_forget),
 		cmocka_unit_test(test_saved), cmocka_unit_test(test_room),
 		cmocka_unit_test(test_processes), cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_untouched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
