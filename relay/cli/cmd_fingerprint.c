@@ -172,7 +172,7 @@ fingerprints_take(struct ask *q, const struct document *doc, struct fingerprint_
 		return false;
 	}
 	for (size_t i = 0; i < an.nsurfaces; i++)
-		fingerprint_maker_text(m, an.surfaces[i].folded->s);
+		fingerprint_maker_text(m, surface_folded(&an.surfaces[i], a)->s);
 	doubt = document_doubt(&an);
 	if (fingerprint_maker_hashes(m, &letters) == 0 || letters < FINGERPRINT_LETTERS) {
 		complain(q, doc->path, doubt ? arena_printf(a, "not added: no text was found, %s", doubt) :
