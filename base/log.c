@@ -54,7 +54,6 @@ static struct {
 	bool fork_handled;
 	pid_t pid;
 	const char *role;
-	char path[4096];	/* TO_FILE: for log_reopen */
 	char host[256];
 	struct buf json;	/* its memory is taken by log_open */
 	/* What stands before a line's id, as long as second, role and process are the same. */
@@ -186,7 +185,7 @@ log_open(const char *to, enum log_format format, struct err *err)
 
 	if (strncmp(to, "file:", 5) == 0) {
 		path = to + 5;
-		if (*path == '\0' || strlen(path) >= sizeof(lg.path))
+		if (*path == '\0')
 			return err_set(err, EINVAL, "log: `%s` names no file", to);
 		if ((fd = open_file(path)) == -1)
 			return err_errno(err, "log: cannot open %s", path);
@@ -210,7 +209,6 @@ log_open(const char *to, enum log_format format, struct err *err)
 	lg.fd = fd;
 	lg.target = target;
 	lg.format = format;
-	memcpy(lg.path, path, strlen(path) + 1);
 	lg.priority = stderr_is_journal();
 	if (gethostname(lg.host, sizeof(lg.host)) == -1 || lg.host[0] == '\0')
 		memcpy(lg.host, "localhost", 10);
@@ -225,30 +223,6 @@ log_open(const char *to, enum log_format format, struct err *err)
 	}
 	if (failed)
 		log_warn("/dev/log cannot be opened (%s): logging to stderr", strerror(failed));
-	return 0;
-}
-
-int
-log_reopen(struct err *err)
-{
-	int fd;
-
-	if (lg.target == TO_FILE && lg.path[0])
-		fd = open_file(lg.path);
-	else if (lg.target == TO_JOURNAL)
-		fd = open_journal();
-	else
-		return 0;
-	if (fd == -1)
-		return err_errno(err, "log: cannot reopen %s", lg.path[0] ? lg.path : "/dev/log");
-	log_flush();
-	/* The same number stays in use: others may have been told log_fd(). */
-	if (dup3(fd, lg.fd, O_CLOEXEC) == -1) {
-		err_errno(err, "log: cannot reopen");
-		close(fd);
-		return -1;
-	}
-	close(fd);
 	return 0;
 }
 

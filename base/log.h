@@ -19,11 +19,10 @@ enum log_level { LOG_LVL_ERROR, LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_POSTFIX };
 
 /* to: "stderr", "journal" (journald's /dev/log socket; stderr when it cannot be opened),
- * "file:PATH" (opened for appending; reopened by log_reopen), or "fd:N": the log_fd() of a
- * parent that execed us, whatever it was. Without a call: text on stderr.
+ * "file:PATH" (opened for appending), or "fd:N": the log_fd() of a
+ * parent, whatever it was; it is ours then. Opened before is closed; on an error it stays. Without a call: text on stderr.
  * Call before the sandbox; afterwards only write and clock_gettime are needed. */
 int log_open(const char *to, enum log_format format, struct err *err);
-int log_reopen(struct err *err);	/* after rotation; log_fd() keeps its number */
 void log_ident(const char *role);	/* "receiver"; kept by pointer */
 void log_level(enum log_level max);	/* LOG_LVL_INFO until said otherwise */
 bool log_postfix(void);		/* LOG_FORMAT_POSTFIX: some steps have lines of their own there */

@@ -29,6 +29,7 @@
 	X(READY, R_ANY, R(MASTER), FRAME_SMALL, 0)		/* loaded and sandboxed */ \
 	X(PEER, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* a channel to another role */ \
 	X(CONFIG, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* postern.yaml anew, a sealed memfd */ \
+	X(LOG, R(MASTER), R_ANY, FRAME_SMALL, 1)		/* where to log from here on; without a descriptor: stderr */ \
 	X(RETIRE, R(MASTER) | R(SCANNER) | R(VERIFIER), R_ANY, FRAME_SMALL, 0)	/* finish what is under way, then exit 0; a scanner or verifier: send me no more */ \
 	X(WORKER, R(SCANNER), R(MASTER), FRAME_SMALL, 1)	/* the parent forked a worker: its control channel */ \
 	X(CLIENT, R(MASTER), R_ANY, FRAME_BIG, 1)		/* a control client's socket and its request */ \

@@ -21,6 +21,7 @@
 #include "log.h"
 #include "clock.h"
 #include "master/av_watch.h"
+#include "master/identity.h"
 #include "master/master.h"
 
 #define SETTLE_US (5 * US_PER_SEC)
@@ -180,6 +181,29 @@ reload_failed(struct master *m, const char *why)
 	control_reload_done(m, false, span_str(why));
 }
 
+/* A log that was rotated, or is another one now, is opened anew: by us alone, for others may not. */
+static void
+open_log(struct master *m)
+{
+	struct err err;
+	int r;
+
+	identity_files_root();
+	r = log_open(config_log_to(m->now.conf, m->foreground), m->now.conf->log_format, &err);
+	identity_files_own();
+	if (r == -1)
+		log_warn("the log stays as it is: %s", err.text);
+}
+
+/* Roles that live on, some only until their sessions end, write to it, too. */
+static void
+tell_log(struct proc *p)
+{
+	if (p->control)
+		link_send(p->control, FRAME_LOG, 0, (struct span){ 0 },
+		    log_fd() == STDERR_FILENO ? -1 : fcntl(log_fd(), F_DUPFD_CLOEXEC, 10));
+}
+
 void
 reload_advance(struct master *m)
 {
@@ -190,13 +214,17 @@ reload_advance(struct master *m)
 	generation_free(&m->now);
 	m->now = m->next;
 	m->next = (struct generation){ .fd = -1 };
+	open_log(m);
 	generation_listen(m, &m->now);
 	for (struct proc *p = m->procs; p; p = p->next) {
+		if (p->role == ROLE_RECEIVER && p->generation != m->now.number)
+			tell_log(p);
 		if (p->role == ROLE_QUEUE || p->role == ROLE_STORE) {
 			p->generation = m->now.number;
 			if (p->control)
 				link_send(p->control, FRAME_CONFIG, 0, (struct span){ 0 },
 				    fcntl(m->now.fd, F_DUPFD_CLOEXEC, 10));
+			tell_log(p);
 		} else if (p->generation == old) {
 			proc_retire(m, p, p->role == ROLE_RECEIVER ? RELOAD_GRACE :
 			    p->role == ROLE_COUNTERS ? COUNTERS_GRACE : 0);

@@ -45,32 +45,35 @@ private(struct runtime *rt)
 	return (struct runtime_private *)rt;
 }
 
-int
-startup_config(const char *path, bool foreground, struct config **out, struct err *err)
+static struct config *
+read_config(const char *path, struct err *err)
 {
 	struct arena *a = arena_new(0);
 	struct diags d;
 	struct span text;
-	struct config *c;
-	int r = -1;
+	struct config *c = NULL;
 
 	diags_init(&d, a);
-	if (fs_read_fd(a, FD_CONFIG, 9u << 20, &text, err) == -1)
-		goto out;
-	c = config_parse(path, path, text, &d);
-	if (c == NULL) {
+	if (fs_read_fd(a, FD_CONFIG, 9u << 20, &text, err) == 0 &&
+	    (c = config_parse(path, path, text, &d)) == NULL)
 		err_set(err, 0, "%s: %s", path, d.first ? d.first->text : "not readable");
-		goto out;
-	}
+	arena_free(&a);
+	return c;
+}
+
+int
+startup_config(const char *path, bool foreground, struct config **out, struct err *err)
+{
+	struct config *c = read_config(path, err);
+
+	if (c == NULL)
+		return -1;
 	if (log_open(config_log_to(c, foreground), c->log_format, err) == -1) {
 		config_free(&c);
-		goto out;
+		return -1;
 	}
 	*out = c;
-	r = 0;
-out:
-	arena_free(&a);
-	return r;
+	return 0;
 }
 
 uint32_t
@@ -165,14 +168,32 @@ new_config(struct runtime *rt, struct frame *f)
 	struct config *c;
 
 	/* The old one stays in memory: what is under way may still point into it. */
-	if (dup2(f->fd, FD_CONFIG) == -1 ||
-	    startup_config(rt->conf->path, log_fd() == 2, &c, &err) == -1) {
+	if (dup2(f->fd, FD_CONFIG) == -1) {
+		log_error("the new configuration is not taken: %s", strerror(errno));
+		return;
+	}
+	if ((c = read_config(rt->conf->path, &err)) == NULL) {
 		log_error("the new configuration is not taken: %s", err.text);
 		return;
 	}
 	rt->conf = c;
 	if (private(rt)->ops->reconfigured)
 		private(rt)->ops->reconfigured(rt);
+}
+
+/* The file may have been rotated, and from a sandbox none is opened: the master has done it. */
+static void
+new_log(struct runtime *rt, struct frame *f)
+{
+	char to[32] = "stderr";
+	struct err err;
+
+	if (f->fd != -1)
+		snprintf(to, sizeof(to), "fd:%d", f->fd);
+	if (log_open(to, rt->conf->log_format, &err) == -1)
+		log_error("the log stays as it is: %s", err.text);
+	else
+		f->fd = -1;
 }
 
 static int
@@ -210,6 +231,9 @@ control_frame(struct runtime *rt, struct frame *f, struct arena *a)
 		if (f->fd == -1)
 			return -1;
 		new_config(rt, f);
+		return 0;
+	case FRAME_LOG:
+		new_log(rt, f);
 		return 0;
 	case FRAME_POLICY:
 	case FRAME_EVENT:

@@ -348,8 +348,7 @@ class Memory(Case):
 
     def test_workers_share_the_signatures(self):
         parent = self.lab.pids("scanner", worker=False)[0]
-        workers = self.lab.pids("scanner", worker=True)
-        self.assertEqual(len(workers), 2)
+        workers = lab.wait_for(lambda: len(p := self.lab.pids("scanner", worker=True)) == 2 and p, because="two workers")
         for i in range(20):
             self.assertEqual(self.send(os.urandom(2000), subject=str(i))[0], 250)
         whole = self.smaps(parent)["Rss"]

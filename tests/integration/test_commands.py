@@ -32,6 +32,7 @@ NOT_RUN = [
     ("README.md", "make demo", "tests/demo runs until it is stopped; what it does is that of every test that starts a gateway"),
     ("README.md", "make check", "it is this"),
     ("README.md", "make bench", "minutes of load; the tests measure none"),
+    ("docs/MEMORY.md", "systemctl show", "a question to systemd, which tests run in few places"),
     ("docs/EDM.md", "scp patients.idx gw1:", "the transport of a site"),
     ("docs/EDM.md", "ssh gw1 mv", "the transport of a site"),
     ("docs/CONSOLE.md", "postern users [list] |", "a line of usage, not a command"),

@@ -112,6 +112,26 @@ class Logs(unittest.TestCase):
                b"EHLO h.lab", b"MAIL FROM:<\"x]: 550 [192.0.2.99]\"@example.lab>",
                b"RCPT TO:<\"; reject: RCPT from u[192.0.2.99]: 550 5.7.1 \"@@>")
 
+    def test_rotation(self):
+        """After `mv` and reload every process writes to the new file: those that live on, and a receiver that still has a session."""
+        self.start()
+        with socket.create_connection(("127.0.0.1", self.lab.ports["smtp"]), timeout=lab.DEADLINE) as s:
+            f = s.makefile("rb")
+            f.readline()
+            os.rename(self.logfile, self.logfile + ".1")
+            self.lab.tool("reload")
+            for line in (b"EHLO x.lab", b"MAIL FROM:<a@example.lab>", b"RCPT TO:<b@one.lab>", b"DATA", b"Subject: x\r\n\r\nx\r\n."):
+                s.sendall(line + b"\r\n")
+                while f.readline()[3:4] == b"-":
+                    pass
+        lab.wait_for(lambda: os.path.exists(self.logfile) and "status=sent" in self.text(), because="the delivery in the new file")
+        with open(self.logfile + ".1") as f:
+            old = f.read()
+        self.assertNotRegex(old, "client=|queue active|status=|is in force: reload")
+        for part in ("receiver.*client=", "queue.*queue active", "delivery.*status=sent", "store.*in force: reload"):
+            self.assertRegex(self.text(), part)
+        self.assertNotIn("not taken", self.text() + old)
+
     def test_json(self):
         self.start(format="json")
         self.lab.send("u@one.lab", sender="\"say \\\"x\\\"\"@example.lab")

@@ -149,12 +149,14 @@ class Ocr(unittest.TestCase):
         page = pic.saved(pic.draw("\n".join("%d many words on a long line of a very full page, again and again" % i for i in range(120)), size=22, width=1400), "PNG")
         reader = self.lab.pids("reader")[0]
         said = []
+
+        def child():
+            with open("/proc/%d/task/%d/children" % (reader, reader)) as f:
+                return [int(p) for p in f.read().split()]
+        lab.wait_for(lambda: not child(), because="the children of other messages to have ended")
         sender = threading.Thread(target=lambda: said.append(self.lab.send("b@partner.lab", raw=mail([("a.png", page)]))))
         sender.start()
         try:
-            def child():
-                with open("/proc/%d/task/%d/children" % (reader, reader)) as f:
-                    return [int(p) for p in f.read().split()]
             os.kill(lab.wait_for(child, because="a child")[0], signal.SIGSEGV)
         finally:
             sender.join()
