@@ -96,11 +96,13 @@ log_flush(void)
 	errno = saved;
 }
 
-/* The process ends here: write(2) is all that may be used. */
+/* The process ends here: write(2) is all that may be used. Once more the signal, which has its default again:
+ * one that was sent, and not raised by a fault, would not come back by itself. */
 static void
 on_crash(int sig)
 {
 	log_flush();
+	raise(sig);
 }
 
 void
