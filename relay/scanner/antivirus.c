@@ -271,7 +271,7 @@ static struct span
 mail_sign(const struct anatomy *an)
 {
 	if (starts_as_mail(an->raw) || an->nparts == 0 || an->parts[0].nheaders == 0)
-		return (struct span){ 0 };
+		return SPAN_LIT("");
 	return SPAN_LIT("Received: by postern\r\n");
 }
 

@@ -160,7 +160,8 @@ remember_rest(const struct seen *s, struct span before, struct arena *a)
 	if (s->nknown == 0 && before.n == 0)
 		return an->raw;
 	out = arena_alloc(a, before.n + an->raw.n);
-	memcpy(out, before.p, before.n);
+	if (before.n)
+		memcpy(out, before.p, before.n);
 	for (size_t i = 0; s->nknown && i < an->nparts; i++) {
 		const struct part *p = &an->parts[i];
 
