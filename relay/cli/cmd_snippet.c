@@ -227,7 +227,12 @@ exchange2003(struct snippet *s)
 	    "     Fully-qualified domain name    the server's own name, with an address in the DNS\n"
 	    "   Delivery, Outbound connections:\n"
 	    "     TCP port                       %u\n"
-	    "   An SMTP connector for * must name the same smart host.\n\n"
+	    "   An SMTP connector for * must name the same smart host.\n"
+	    "   With several Exchange servers these would hold for the mail between them too: leave them, let a listener of\n"
+	    "   postern.yaml take mail on port 25, and make a connector: Connectors, New, SMTP Connector\n"
+	    "     General                        \"Forward all mail through this connector to the following smart hosts\",\n"
+	    "                                    the smart host above; your server as local bridgehead\n"
+	    "     Address Space                  Add, SMTP, *\n\n"
 	    "3. Restart the service Simple Mail Transfer Protocol (SMTP).\n", SPAN_ARG(relay(s)), port(s));
 }
 
@@ -262,8 +267,9 @@ domino(struct snippet *s)
 	    "     SMTP used when sending messages outside of the local internet domain:  Enabled\n"
 	    "     Relay host for messages leaving the local internet domain:             " SPAN_FMT "\n"
 	    "     Host name lookup:                                                      Dynamic then local\n"
-	    "   Server document, Ports, Internet Ports, Mail, SMTP Outbound\n"
-	    "     TCP/IP port number:                                                    %u\n\n"
+	    "   Server document, Ports, Internet Ports, Mail, column Mail (SMTP Outbound); for all that it sends by SMTP\n"
+	    "     TCP/IP port number:                                                    %u\n"
+	    "     TCP/IP port status:                                                    Enabled\n\n"
 	    "2. Takes mail of the gateway alone: Router/SMTP, Restrictions and Controls, SMTP Inbound Controls,\n"
 	    "   Inbound Connection Controls\n"
 	    "     Allow connections only from the following SMTP internet hostnames/IP addresses:\n", SPAN_ARG(relay(s)), port(s));
