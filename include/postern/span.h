@@ -113,6 +113,20 @@ span_find(struct span s, char c)
 	return q ? (size_t)(q - s.p) : s.n;
 }
 
+/* Is s one of the lines? The last one may be without a newline. */
+static inline bool
+span_has_line(struct span lines, struct span s)
+{
+	while (lines.n) {
+		size_t n = span_find(lines, '\n');
+
+		if (span_eq(span_sub(lines, 0, n), s))
+			return true;
+		lines = span_from(lines, n + 1);
+	}
+	return false;
+}
+
 static inline bool
 ascii_is_wsp(char c)
 {

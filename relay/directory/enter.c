@@ -75,19 +75,6 @@ is_line(struct span s)
 	return s.n > 0;
 }
 
-static bool
-has_line(struct span lines, struct span s)
-{
-	while (lines.n) {
-		size_t n = span_find(lines, '\n');
-
-		if (span_eq(span_sub(lines, 0, n), s))
-			return true;
-		lines = span_from(lines, n + 1);
-	}
-	return false;
-}
-
 /* Values of mail, and of proxyAddresses: "SMTP:a@example.org" beside "X500:…". */
 static void
 take_addresses(struct enter *e, const struct answer *a, struct span prefix)
@@ -99,7 +86,7 @@ take_addresses(struct enter *e, const struct answer *a, struct span prefix)
 			continue;
 		s = arena_lower(e->arena, span_from(s, prefix.n));
 		if (s.n > ADDRESS_MAX || !is_line(s) || !mailaddr_split(s, &local, &domain) ||
-		    !ask_covers(e->how->find.directory, s) || has_line(buf_data(&e->addresses), s))
+		    !ask_covers(e->how->find.directory, s) || span_has_line(buf_data(&e->addresses), s))
 			continue;
 		if (e->naddresses++ == PRINCIPAL_NAMES_MAX)
 			log_warn("console: more than %d addresses of " SPAN_FMT, PRINCIPAL_NAMES_MAX, SPAN_ARG(e->dn));
@@ -167,7 +154,7 @@ got_groups(void *ctx, const struct answer *a)
 		if (k >= a->n)
 			continue;
 		e->m.roles |= r->role;
-		if (r->domain.n && !has_line(buf_data(&e->domains), r->domain))
+		if (r->domain.n && !span_has_line(buf_data(&e->domains), r->domain))
 			put_line(&e->domains, r->domain);
 	}
 	ask_attribute(e->to.d->asker, e->how->find.directory, e->dn, e->how->name, got_name, e);

@@ -238,19 +238,6 @@ in_group(const struct jval *groups, struct span name)
 	return jval_is_text(groups) ? span_eq(jval_str(groups), name) : jval_is_array(groups) && has_text(groups, name);
 }
 
-static bool
-has_line(struct span lines, struct span s)
-{
-	while (lines.n) {
-		size_t n = span_find(lines, '\n');
-
-		if (span_eq(span_sub(lines, 0, n), s))
-			return true;
-		lines = span_from(lines, n + 1);
-	}
-	return false;
-}
-
 static int
 take_roles(const struct jval *v, const struct conf_console_oidc *conf, struct arena *a, struct oidc_person *p,
     struct err *err)
@@ -270,7 +257,7 @@ take_roles(const struct jval *v, const struct conf_console_oidc *conf, struct ar
 		if (!in_group(groups, r->group))
 			continue;
 		p->roles |= r->role;
-		if (r->domain.n && !has_line(p->domains, r->domain))
+		if (r->domain.n && !span_has_line(p->domains, r->domain))
 			p->domains = p->domains.n ? span_str(arena_printf(a, SPAN_FMT "\n" SPAN_FMT,
 			    (int)p->domains.n, p->domains.p, SPAN_ARG(r->domain))) : r->domain;
 	}

@@ -8,18 +8,12 @@
 #include "ipc/principal.h"
 #include "master/config_read.h"
 
-#define ROLES_MAX 256		/* groups that give one */
 #define GROUP_MAX 512		/* bytes */
 #define SCOPES_MAX 16
 #define MEANS_MAX 16
 #define TEXT_MAX 200
 #define BUTTON_MAX 60
 #define ISSUER_MAX 1000
-
-struct roles {
-	struct conf_console_role list[ROLES_MAX];
-	size_t n;
-};
 
 static bool
 is_word(struct span s, size_t max)
@@ -30,70 +24,16 @@ is_word(struct span s, size_t max)
 	return s.n > 0 && s.n <= max;
 }
 
-/* ---- groups ---- */
-
-static void
-read_group(struct reader *r, struct roles *to, const struct conf_node *n, unsigned role, struct span domain)
+static bool
+take_group(struct reader *r, const struct conf_node *n, const void *ctx, struct span *group)
 {
-	struct span s;
-
-	if (!text_of(r, n, "a group", &s))
-		return;
-	if (s.n == 0 || s.n > GROUP_MAX)
+	if (!text_of(r, n, "a group", group))
+		return false;
+	if (group->n == 0 || group->n > GROUP_MAX) {
 		error_at(r, n, NULL, "a group has 1 to 512 bytes");
-	else if (to->n == ROLES_MAX)
-		diag_at(r->d, DIAG_ERROR, n, NULL, "more than %d groups", ROLES_MAX);
-	else
-		to->list[to->n++] = (struct conf_console_role){ s, role, domain };
-}
-
-/* One group, or a list of them. */
-static void
-read_groups_of(struct reader *r, struct roles *to, const struct conf_node *n, unsigned role, struct span domain)
-{
-	if (n->kind == CONF_SCALAR)
-		read_group(r, to, n, role, domain);
-	else if (conf_want(r->d, n, CONF_LIST, "a group, or a list of groups"))
-		CONF_EACH(item, n)
-			read_group(r, to, item, role, domain);
-}
-
-static void
-read_roles(struct reader *r, struct roles *to, const struct conf_node *map)
-{
-	static const char *const known[] = { "user", "operator", "editor", "reviewer", "auditor", "admin", NULL };
-
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{admin: GROUP, operator: GROUP}"))
-		return;
-	CONF_EACH(n, map) {
-		enum principal_role role = principal_role_parse(n->key);
-
-		if (role == PRINCIPAL_DOMAIN_ADMIN)
-			diag_key(r->d, DIAG_ERROR, n, "domains: {example.org: GROUP}",
-			    "a domain_admin is one of some domains: say which");
-		else if (role < PRINCIPAL_ROLE_COUNT)
-			read_groups_of(r, to, n, 1u << role, (struct span){ 0 });
-		else
-			continue;
-		r->c->console.oidc.users |= role == PRINCIPAL_USER;
+		return false;
 	}
-	if (conf_get(map, "domain_admin") == NULL)
-		conf_check_keys(r->d, map, "roles", known);
-}
-
-static void
-read_role_domains(struct reader *r, struct roles *to, const struct conf_node *map)
-{
-	struct span domain;
-
-	if (map == NULL || !conf_want(r->d, map, CONF_MAP, "{example.org: GROUP}"))
-		return;
-	CONF_EACH(n, map) {
-		if (domain_normalise(r->a, n->key, &domain))
-			read_groups_of(r, to, n, PRINCIPAL_BIT(DOMAIN_ADMIN), domain);
-		else
-			diag_key(r->d, DIAG_ERROR, n, NULL, "`" SPAN_FMT "` is no domain name", SPAN_ARG(n->key));
-	}
+	return true;
 }
 
 /* ---- the provider ---- */
@@ -224,7 +164,7 @@ read_console_oidc(struct reader *r, const struct conf_node *map)
 	static const char *const mails[] = { "verified", "claimed", "off", NULL };
 	static const char *const logouts[] = { "provider", "local", NULL };
 	struct conf_console_oidc *o = &r->c->console.oidc;
-	struct roles *to = arena_zalloc(r->a, sizeof(*to));
+	const struct conf_groups *g;
 	const struct conf_node *n;
 	int v;
 
@@ -243,10 +183,10 @@ read_console_oidc(struct reader *r, const struct conf_node *map)
 	o->namr = read_means(r, conf_get(map, "amr"), &o->amr);
 	read_button(r, conf_get(map, "button"), o);
 	read_times(r, map, o);
-	read_roles(r, to, conf_get(map, "roles"));
-	read_role_domains(r, to, conf_get(map, "domains"));
-	o->roles = to->list;
-	o->nroles = to->n;
+	g = read_console_roles(r, map, take_group, NULL);
+	o->roles = g->list;
+	o->nroles = g->n;
+	o->users = g->users;
 	if (r->c->console.totp_required && o->nacr + o->namr == 0)
 		diag_at(r->d, DIAG_WARNING, map, "amr: [mfa, otp]", "`totp: required` does not ask those for a code whom "
 		    "the provider vouches for: say with `acr` or `amr` how they have to prove themselves there");

@@ -84,6 +84,20 @@ void check_base(struct reader *r, const struct conf_node *root);
 /* ---- config_console.c; tls, listeners and approvals are read before ---- */
 void read_console(struct reader *r, const struct conf_node *map);
 
+/* ---- config_console_roles.c ---- */
+#define CONSOLE_GROUPS_MAX 256	/* that give roles, in one login */
+/* What a group is called, as it is compared; false: told what is wrong with it. */
+typedef bool conf_group_taker(struct reader *r, const struct conf_node *n, const void *ctx, struct span *group);
+struct conf_groups {
+	struct conf_console_role list[CONSOLE_GROUPS_MAX];
+	size_t n;
+	bool users;			/* one of them makes users */
+	conf_group_taker *take;
+	const void *ctx;
+};
+const struct conf_groups *read_console_roles(struct reader *r, const struct conf_node *login, conf_group_taker *take,
+    const void *ctx);
+
 /* ---- config_console_ldap.c: console.login.ldap; directories are read before ---- */
 void read_console_ldap(struct reader *r, const struct conf_node *map);
 

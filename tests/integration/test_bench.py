@@ -97,7 +97,7 @@ class Load(unittest.TestCase):
         _, _, mx = self.taken(12, "-s", 3, "-N")
         self.assertEqual(mx.connections, 12)
         _, _, mx = self.taken(12, "-s", 3)
-        self.assertEqual(mx.connections, 3)
+        self.assertLessEqual(mx.connections, 3)     # who is ready first may have sent all before another is there
 
     def test_rate(self):
         told, _, mx = self.taken(50, "-s", 4, "-r", 100)
