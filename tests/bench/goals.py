@@ -150,7 +150,7 @@ def readme_text(r):
     m = r["machine"]
     out = ["", "Measured %s on %s, %d processors, load %.1f before and %.1f after; %s, medians of %d rounds in turns."
            % (r["when"], m["cpu"], m["processors"], m["load"][0], m["load"][1], m["kernel"], r["rounds"]) +
-           (BUSY if m["load"][0] > 1 else ""), "",
+           (BUSY if m["load"][0] > m["processors"] else ""), "",
            "| goal | | measured | |", "|---|---|---|---|"]
     for g in goals(r):
         if g["value"] is not None:
